@@ -1,0 +1,1 @@
+"""The `tower` command: one verb per module, a thin client of the REST interface."""

@@ -1,0 +1,1 @@
+"""Measure the host and its containers, batch the samples, hand them on."""

@@ -1,0 +1,1 @@
+"""The Docker Engine of this host; the only importer of aiodocker."""

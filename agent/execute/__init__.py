@@ -1,0 +1,1 @@
+"""Turn one assignment into effects on this host, idempotently."""

@@ -1,0 +1,1 @@
+"""Duties of every host: perform the assignments addressed to it and report outcomes."""

@@ -1,0 +1,1 @@
+"""Facts and figures of the host, read from /proc, /sys and the cgroup files."""

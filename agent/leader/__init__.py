@@ -1,0 +1,1 @@
+"""Duties that run only while this node leads, one task group per term."""

@@ -1,0 +1,1 @@
+"""Traffic into replicas: drivers for HAProxy and Traefik behind one protocol."""

@@ -1,0 +1,1 @@
+"""Pure: the tamper-evident record of mutations and refusals."""

@@ -1,0 +1,1 @@
+"""What may be written to the log: one frozen dataclass per numbered, versioned command."""

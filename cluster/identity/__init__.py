@@ -1,0 +1,1 @@
+"""Certificates, tokens and secrets; keys, time and randomness are passed in."""

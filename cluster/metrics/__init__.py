@@ -1,0 +1,1 @@
+"""Numbers over time: chunks, rollups, rates and queries."""

@@ -1,0 +1,1 @@
+"""Pure: choose a host for every replica."""

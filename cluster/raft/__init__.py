@@ -1,0 +1,1 @@
+"""The replicated log: the only importer of pysyncobj."""

@@ -1,0 +1,1 @@
+"""Pure: authorize an action on a resource. Default deny, deny wins."""

@@ -1,0 +1,1 @@
+"""Pure: plan the steps of a rollout and advance it on events."""

@@ -1,0 +1,1 @@
+"""Deterministic, total application of commands to the store."""

@@ -1,0 +1,1 @@
+"""The replica: tables over LMDB, snapshots, and the feed of committed changes."""

@@ -1,0 +1,27 @@
+"""Settings every test shares."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from blockbuster import blockbuster_ctx
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("dev", max_examples=50, deadline=None)
+settings.register_profile("ci", max_examples=500, deadline=None)
+settings.register_profile(
+    "nightly", max_examples=20_000, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+
+@pytest.fixture(autouse=True)
+def our_code_never_blocks_the_event_loop(request: pytest.FixtureRequest) -> Iterator[None]:
+    """In unit tests, a blocking call that our code makes on a running event loop is an error."""
+    if "tests/unit/" not in request.node.path.as_posix():
+        yield
+        return
+    with blockbuster_ctx(scanned_modules=["agent", "cluster", "web"]):
+        yield

@@ -1,0 +1,1 @@
+"""Builders, fakes and requirements shared by all tests."""

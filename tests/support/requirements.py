@@ -1,0 +1,43 @@
+"""What a test needs of the machine: missing is a skip at a desk and a failure in CI."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from typing import NoReturn
+
+import pytest
+
+
+def running_in_ci() -> bool:
+    """True when the environment says `CI=true` (or any other non-empty, non-false value)."""
+    return os.environ.get("CI", "").strip().lower() not in ("", "0", "false", "no")
+
+
+def unmet(reason: str) -> NoReturn:
+    """Skip the test for `reason`; in CI, where everything must be there, fail it."""
+    if running_in_ci():
+        pytest.fail(f"{reason} (a failure, not a skip, because CI is set)", pytrace=False)
+    pytest.skip(reason)
+
+
+def require_program(name: str, *, package: str | None = None) -> str:
+    """Return the path of the program `name`, or skip (in CI: fail) and say which Debian package has it."""
+    path = shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
+    if path is None:
+        unmet(f"the program {name!r} is not installed; try: apt-get install {package or name}")
+    return path
+
+
+def require_linux() -> None:
+    """Skip (in CI: fail) anywhere but on Linux."""
+    if sys.platform != "linux":
+        unmet(f"needs Linux, this is {sys.platform}")
+
+
+def require_root() -> None:
+    """Skip (in CI: fail) unless the tests run as root on Linux, as network namespaces and dockerd need."""
+    require_linux()
+    if os.geteuid() != 0:
+        unmet("needs root (network namespaces, dockerd); run the tests as root")

@@ -1,0 +1,1 @@
+"""The surfaces: dashboard, REST, WebSocket and MCP. Imports cluster, never agent."""

@@ -1,0 +1,1 @@
+"""Live fan-out of committed changes and current numbers over WebSocket."""

@@ -1,0 +1,1 @@
+"""The MCP server over Streamable HTTP and HTTP with server-sent events."""

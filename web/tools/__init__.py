@@ -1,0 +1,1 @@
+"""The one registry of tools that MCP, the assistant and REST share."""

@@ -33,8 +33,8 @@ class EncodingError(ValueError):
 
 
 def pack(value: object) -> bytes:
-    """Return the msgpack bytes of `value`: None, bool, int (64 bit), float, str, bytes, list, tuple, dict with str
-    or bytes keys. Equal values give equal bytes, but for the order of a dict; arrays are preferred.
+    """Return the msgpack bytes of `value`: None, bool, int (64 bit), float, str, bytes, list, tuple, dict
+    with str or bytes keys. Equal values give equal bytes, but for the order of a dict; arrays are preferred.
 
     Raises EncodingError for anything else.
     """
@@ -48,8 +48,9 @@ def pack(value: object) -> bytes:
 def unpack(data: bytes, *, max_bytes: int = MAX_BYTES) -> Any:
     """Return the one value in `data`; arrays come back as tuples.
 
-    Raises EncodingError when `data` is longer than `max_bytes`, is not one complete msgpack value, holds invalid
-    UTF-8, an extension type, a map whose keys are not str or bytes, or nests deeper than 1,000 levels.
+    Raises EncodingError when `data` is longer than `max_bytes`, is not one complete msgpack value, holds
+    invalid UTF-8, an extension type, a map whose keys are not str or bytes, or nests deeper than 1,000
+    levels.
     """
     if len(data) > max_bytes:
         raise EncodingError(f"{len(data)} bytes are more than the {max_bytes} allowed here")
@@ -61,8 +62,8 @@ def unpack(data: bytes, *, max_bytes: int = MAX_BYTES) -> Any:
         raise
     except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
         raise EncodingError(f"not one msgpack value: {str(error) or type(error).__name__}") from error
-    # Extension type -1 does not reach the hook: msgpack turns it into its Timestamp. Its marks are searched for
-    # first because walking every value costs more than reading it.
+    # Extension type -1 does not reach the hook: msgpack turns it into its Timestamp. Its marks are searched
+    # for first because walking every value costs more than reading it.
     if any(mark in data for mark in _TIMESTAMP_MARKS):
         _refuse_timestamps(value)
     return value
@@ -121,8 +122,8 @@ class Codec(Generic[_T]):
     def from_array(self, array: object) -> _T:
         """Return the dataclass whose fields are `array`.
 
-        Raises EncodingError when a field has another type, a field without a default is absent, there are more
-        fields than this version knows, or the dataclass refuses the values.
+        Raises EncodingError when a field has another type, a field without a default is absent, there are
+        more fields than this version knows, or the dataclass refuses the values.
         """
         if type(array) is not tuple and type(array) is not list:
             raise EncodingError(f"{self.cls.__name__}: expected an array, got {type(array).__name__}")
@@ -155,8 +156,9 @@ _CODECS: dict[type[Any], Codec[Any]] = {}
 
 
 def codec(cls: type[_T]) -> Codec[_T]:
-    """Return the codec of a dataclass whose fields are made of None, bool, int, float, str, bytes, StrEnum, NewType
-    of those, `X | None`, `tuple[X, ...]`, `tuple[X, Y]`, `frozenset[X]` (a sorted array) and such dataclasses.
+    """Return the codec of a dataclass whose fields are made of None, bool, int, float, str, bytes, StrEnum,
+    NewType of those, `X | None`, `tuple[X, ...]`, `tuple[X, Y]`, `frozenset[X]` (a sorted array) and such
+    dataclasses.
     """
     found = _CODECS.get(cls)
     if found is None:

@@ -1,7 +1,7 @@
 """Peer messages as bytes: one msgpack array per message, `[number, fields...]`.
 
 `encode` and `decode` are inverse and share one table, so that neither side can send what the other refuses.
-A message that decodes has exactly the known fields, of the known types, within the known ranges; decoding runs
+A message that decodes has exactly the known fields, of the known types, in the known ranges; decoding runs
 no code of the sender's, and the size of the frame bounds the memory it takes.
 
 Numbers are append-only: a changed message gets a new number.
@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from cluster.encoding import pack, unpack
+from cluster.raft.types import Message
 
-Message = dict[str, Any]
 Check = Callable[[Any], bool]
 
 MAX_FRAME_BYTES: Final = 8 * 1024 * 1024
@@ -154,7 +154,7 @@ _SHAPES: Final[dict[int, tuple[str, tuple[tuple[str, Check], ...]]]] = {
 _NUMBERS: Final = {name: number for number, (name, _) in _SHAPES.items() if name != "append_entries"}
 
 
-def _refusal(name: str, field: str, check: Check) -> WireError:
+def _refusal(name: Any, field: str, check: Check) -> WireError:
     # The value stays out: it may be a whole command, and commands carry secrets.
     return WireError(f"{name}.{field} must be {_RULES[check]}")
 
@@ -190,7 +190,7 @@ def encode(message: Message) -> bytes:
 def decode(body: bytes) -> Message:
     """Return the message in the frame `body`. Raises WireError for anything that `encode` does not produce.
 
-    Entries come back as tuples; ids, digests and chunks as lists.
+    `entries` comes back as a list of tuples; an id, a digest and a chunk as tuples.
     """
     if len(body) > MAX_FRAME_BYTES:
         raise WireError(f"a frame is at most {MAX_FRAME_BYTES} bytes, not {len(body)}")
@@ -212,5 +212,5 @@ def decode(body: bytes) -> Message:
             raise _refusal(name, field, check)
         message[field] = value
     if values[0] == 1:
-        message["entries"] = [tuple(entry) for entry in message["entries"]]
+        message["entries"] = list(message["entries"])
     return message

@@ -6,23 +6,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster.encoding import pack
-from cluster.raft.wire import MAX_INTEGER, MAX_NAME_CHARS, Message, WireError, decode, encode
+from cluster.raft.types import Message
+from cluster.raft.wire import MAX_INTEGER, MAX_NAME_CHARS, WireError, decode, encode
 
 naturals = st.integers(0, MAX_INTEGER)
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=MAX_NAME_CHARS)
-ids = st.tuples(names, naturals).map(list)
-digests = st.none() | st.tuples(naturals, st.binary(max_size=64)).map(list)
+ids = st.tuples(names, naturals)
+digests = st.none() | st.tuples(naturals, st.binary(max_size=64))
 entries = st.lists(st.tuples(st.binary(min_size=1, max_size=200), naturals, naturals), max_size=8)
 
 
 @st.composite
-def chunks(draw: st.DrawFn) -> list[Any] | None:
+def chunks(draw: st.DrawFn) -> tuple[Any, ...] | None:
     if draw(st.booleans()):
         return None
     data = draw(st.binary(max_size=200))
     offset = draw(st.integers(0, 2**40))
     size = draw(st.integers(offset + len(data), 2**41))
-    return [draw(naturals), draw(naturals), offset, size, data, draw(st.sampled_from([b"", b"s" * 32]))]
+    return (draw(naturals), draw(naturals), offset, size, data, draw(st.sampled_from([b"", b"s" * 32])))
 
 
 def message(kind: str, **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Message]:

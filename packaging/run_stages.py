@@ -1,0 +1,201 @@
+"""Runs the stages of `make check`, `make test` and `make verify`, each under a time limit, and adds them up.
+
+Every stage runs even when an earlier one failed, so that one run shows all there is to mend. The last lines are
+a table of stages with their durations and one line in pytest's form; the exit status is 0 only when nothing
+failed. A test directory without tests is said to be empty, never silently passed over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+TOTAL_LIMIT_S = {"check": 300.0, "test": 1200.0, "verify": 6 * 3600.0}
+NO_TESTS_COLLECTED = 5  # pytest's exit status
+SUMMARY = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed|deselected|warnings?)\b")
+
+PLURAL = {"error": "errors", "warning": "warnings"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One command, where `limit_s` is the longest it may take."""
+
+    name: str
+    command: tuple[str, ...]
+    limit_s: float
+    environment: Mapping[str, str] = field(default_factory=dict)
+    needs: Path | None = None  # a directory without which the stage is empty
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a stage ended. `counts` are pytest's numbers, by the words of its summary line."""
+
+    stage: Stage
+    verdict: str  # passed, failed, empty, timed out
+    duration_s: float
+    counts: Counter[str]
+
+    @property
+    def is_failure(self) -> bool:
+        return self.verdict in ("failed", "timed out")
+
+
+def tool(name: str, *arguments: str) -> tuple[str, ...]:
+    return (str(BIN / name), *arguments)
+
+
+def tests(name: str, *directories: str, limit_s: float, workers: int = 0, **environment: str) -> Stage:
+    """A pytest run over `tests/<directory>`s; those that do not exist are left out."""
+    found = [f"tests/{each}" for each in directories if (ROOT / "tests" / each).is_dir()]
+    parallel = ["-n", str(workers)] if workers else []
+    return Stage(
+        name=name,
+        command=(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *parallel, *found),
+        limit_s=limit_s,
+        environment=environment,
+        needs=ROOT / found[0] if found else ROOT / "tests" / directories[0],
+    )
+
+
+def gates() -> list[Stage]:
+    return [
+        Stage(name="format", command=tool("ruff", "format", "--check", "."), limit_s=60),
+        Stage(name="lint", command=tool("ruff", "check", "."), limit_s=60),
+        Stage(name="types", command=tool("mypy", "--strict", "agent", "cluster", "web"), limit_s=240),
+        Stage(name="imports", command=tool("lint-imports"), limit_s=60),
+        tests("architecture", "architecture", limit_s=120),
+    ]
+
+
+def stages(target: str) -> list[Stage]:
+    if target == "check":
+        return gates()
+    longer = 1.0 if target == "test" else 6.0
+    return [
+        *gates(),
+        tests("unit", "unit", "properties", "scenarios", limit_s=300 * longer, workers=2),
+        tests("simulation", "simulation", limit_s=240 * longer, PYTHONHASHSEED="0"),
+        tests("contract", "contract", limit_s=180 * longer),
+        tests("integration", "integration", limit_s=360 * longer),
+        tests("e2e", "e2e", limit_s=360 * longer),
+    ]
+
+
+def run(stage: Stage, limit_s: float) -> Outcome:
+    """Run `stage` with its output passed through, and end its whole process group at the limit."""
+    print(f"\n───── {stage.name}: {_shown(stage.command)}", flush=True)
+    started_s = time.monotonic()
+    if stage.needs is not None and not stage.needs.is_dir():
+        print(f"{stage.needs.relative_to(ROOT)} does not exist: nothing was tested", flush=True)
+        return Outcome(stage=stage, verdict="empty", duration_s=0.0, counts=Counter())
+    process = subprocess.Popen(
+        stage.command,
+        cwd=ROOT,
+        env={**os.environ, **stage.environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        text=True,
+        errors="replace",
+    )
+    with process:
+        tail = _Tail(process)
+        try:
+            status = process.wait(timeout=limit_s)
+        except subprocess.TimeoutExpired:
+            print(f"{stage.name} was stopped after {limit_s:.0f} s, its limit", flush=True)
+            return _outcome(stage, "timed out", started_s, Counter(failed=1))
+        finally:
+            _end(process)
+            tail.join()
+    counts = counts_of(tail.last_line) if "pytest" in stage.command else Counter()
+    if status == 0:
+        return _outcome(stage, "passed", started_s, counts)
+    if status == NO_TESTS_COLLECTED and "pytest" in stage.command:
+        return _outcome(stage, "empty", started_s, counts)
+    if not counts["failed"] and not counts["errors"]:
+        counts["failed"] = 1  # a gate, or a pytest that ended before its summary
+    return _outcome(stage, "failed", started_s, counts)
+
+
+def counts_of(summary: str) -> Counter[str]:
+    """The numbers of pytest's last line, such as `12 passed, 1 skipped in 3.45s`."""
+    counts: Counter[str] = Counter()
+    if " in " in summary:
+        for number, word in SUMMARY.findall(summary):
+            counts[PLURAL.get(word, word)] += int(number)
+    return counts
+
+
+def report(outcomes: Sequence[Outcome], duration_s: float) -> str:
+    """The table of stages, and one line in pytest's form over all of them."""
+    lines = ["", "stage         verdict     duration"]
+    lines += [f"{each.stage.name:<13} {each.verdict:<9} {each.duration_s:>8.1f} s" for each in outcomes]
+    total: Counter[str] = Counter()
+    for each in outcomes:
+        total += each.counts
+    words = ("failed", "passed", "skipped", "deselected", "xfailed", "xpassed", "warnings", "errors")
+    numbers = ", ".join(f"{total[word]} {word}" for word in words if total[word]) or "no tests ran"
+    lines += ["", f" {numbers} in {duration_s:.2f}s ".center(100, "=")]
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str]) -> int:
+    if len(arguments) != 1 or arguments[0] not in TOTAL_LIMIT_S:
+        print(f"usage: run_stages.py {' | '.join(TOTAL_LIMIT_S)}", file=sys.stderr)
+        return 2
+    started_s = time.monotonic()
+    outcomes = []
+    for stage in stages(arguments[0]):
+        remaining_s = started_s + TOTAL_LIMIT_S[arguments[0]] - time.monotonic()
+        outcomes.append(run(stage, max(1.0, min(stage.limit_s, remaining_s))))
+    print(report(outcomes, time.monotonic() - started_s), flush=True)
+    return 1 if any(each.is_failure for each in outcomes) else 0
+
+
+class _Tail(threading.Thread):
+    """Copies a process's output to ours as it comes, and keeps the last line that is not blank."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        super().__init__(name="stage-output", daemon=True)
+        assert process.stdout is not None, "the process was started with a pipe"
+        self._lines = process.stdout
+        self.last_line = ""
+        self.start()
+
+    def run(self) -> None:
+        for line in self._lines:
+            print(line, end="", flush=True)
+            self.last_line = line.strip() or self.last_line
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Kill what is left of the stage's process group: a test that was stopped leaves children behind."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _outcome(stage: Stage, verdict: str, started_s: float, counts: Counter[str]) -> Outcome:
+    return Outcome(stage=stage, verdict=verdict, duration_s=time.monotonic() - started_s, counts=counts)
+
+
+def _shown(command: Sequence[str]) -> str:
+    return " ".join([Path(command[0]).name, *command[1:]])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

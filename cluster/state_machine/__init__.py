@@ -1,1 +1,5 @@
-"""Deterministic, total application of commands to the store."""
+"""Deterministic: one log entry in, the changes it makes out, equal on every node."""
+
+from cluster.state_machine.apply import apply
+
+__all__ = ["apply"]

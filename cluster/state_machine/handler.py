@@ -1,0 +1,18 @@
+"""What a handler is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cluster.store import WriteTxn
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The log entry being applied. `now_ms` is log time: the same on every node, never going back."""
+
+    txn: WriteTxn
+    index: int
+    term: int
+    now_ms: int
+    leader_term: int

@@ -1,0 +1,124 @@
+"""Commands recognised when they come again.
+
+A client is one running process; its commands are numbered. The state keeps the outcome of its last 1,024
+sequence numbers, and a repeated command is answered with the first outcome. Clients not heard of for an hour
+of log time are forgotten, the longest silent one as soon as there are too many. So that a forgotten client's
+late retry is not taken
+for new, nothing older than the newest forgotten command is accepted from a client that is not known.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from cluster.commands.outcome import Code, Rejected
+from cluster.encoding import pack, unpack
+from cluster.store import WriteTxn
+from cluster.store.tables import CONTROL, RESULTS, SESSION_TIMES, SESSIONS
+
+WINDOW = 1024
+EXPIRY_MS = 3_600_000
+CLIENTS_MAX = 4096
+REINDEX_MS = 60_000
+"""A client's place in the order of silence is this coarse, so that a busy client costs one record per
+minute."""
+
+FORGET_AT_ONCE = 2
+"""Most clients one entry forgets: each may hold a window of outcomes."""
+
+_SUMMARY = b"sessions"  # [number of clients, newest log time of a forgotten client's command]
+
+
+class Session:
+    """What is known of one client while its command is applied."""
+
+    __slots__ = ("_client_id", "_highest", "_indexed_ms", "_is_known", "_key", "_txn")
+
+    def __init__(self, txn: WriteTxn, client_id: str) -> None:
+        self._txn = txn
+        self._client_id = client_id
+        self._key = client_id.encode()
+        data = txn.get(SESSIONS, self._key)
+        self._is_known = data is not None
+        self._highest: int
+        self._indexed_ms: int
+        self._highest, _, self._indexed_ms = (0, 0, 0) if data is None else unpack(data)
+
+    def earlier_outcome(self, sequence: int, time_ms: int) -> bytes | Rejected | None:
+        """Return the first outcome of a repeated command, a refusal of one too old to tell, or None for a
+        new one."""
+        if not self._is_known:
+            _, forgotten_ms = _summary(self._txn)
+            if time_ms <= forgotten_ms:
+                return Rejected(
+                    f"command {sequence} of client {self._client_id} is as old as forgotten commands:"
+                    " whether it took effect before is not known, or its sender's clock is behind",
+                    Code.TOO_OLD,
+                )
+            return None
+        if sequence <= self._highest - WINDOW:
+            return Rejected(
+                f"command {sequence} of client {self._client_id} is more than {WINDOW} behind its newest,"
+                f" {self._highest}: whether it took effect before is not known",
+                Code.TOO_OLD,
+            )
+        if sequence > self._highest:
+            return None
+        return self._txn.get(RESULTS, _result_key(self._key, sequence))
+
+    def record(self, sequence: int, outcome: bytes, now_ms: int) -> None:
+        """Remember the outcome, and forget what left the window and clients that were silent too long."""
+        txn, key = self._txn, self._key
+        highest = max(self._highest, sequence)
+        if highest - self._highest == 1:
+            if highest > WINDOW:
+                txn.delete(RESULTS, _result_key(key, highest - WINDOW))
+        elif highest > self._highest:
+            self._drop_results_up_to(highest - WINDOW)
+        txn.put(RESULTS, _result_key(key, sequence), outcome)
+        indexed_ms = self._indexed_ms
+        if not self._is_known or now_ms - indexed_ms >= REINDEX_MS:
+            if self._is_known:
+                txn.delete(SESSION_TIMES, _time_key(indexed_ms, key))
+            else:
+                count, forgotten_ms = _summary(txn)
+                txn.put(CONTROL, _SUMMARY, pack([count + 1, forgotten_ms]))
+            indexed_ms = now_ms
+            txn.put(SESSION_TIMES, _time_key(now_ms, key), b"")
+            _forget_silent_clients(txn, now_ms)
+        txn.put(SESSIONS, key, pack([highest, now_ms, indexed_ms]))
+
+    def _drop_results_up_to(self, last: int) -> None:
+        for sequence in range(max(1, self._highest - WINDOW + 1), min(last, self._highest) + 1):
+            self._txn.delete(RESULTS, _result_key(self._key, sequence))
+
+
+def _forget_silent_clients(txn: WriteTxn, now_ms: int) -> None:
+    count, forgotten_ms = _summary(txn)
+    for time_key, _ in txn.scan(SESSION_TIMES, limit=FORGET_AT_ONCE):
+        indexed_ms, key = int.from_bytes(time_key[:8]), time_key[8:]
+        if count <= CLIENTS_MAX and indexed_ms + EXPIRY_MS + REINDEX_MS > now_ms:
+            break
+        data = txn.get(SESSIONS, key)
+        assert data is not None
+        highest, last_ms, _ = unpack(data)
+        for sequence in range(max(1, highest - WINDOW + 1), highest + 1):
+            txn.delete(RESULTS, _result_key(key, sequence))
+        txn.delete(SESSIONS, key)
+        txn.delete(SESSION_TIMES, time_key)
+        count -= 1
+        forgotten_ms = max(forgotten_ms, last_ms)
+        txn.put(CONTROL, _SUMMARY, pack([count, forgotten_ms]))
+
+
+def _summary(txn: WriteTxn) -> tuple[int, int]:
+    data = txn.get(CONTROL, _SUMMARY)
+    return (0, -1) if data is None else cast(tuple[int, int], unpack(data))
+
+
+def _result_key(key: bytes, sequence: int) -> bytes:
+    return key + b"\x00" + sequence.to_bytes(8)
+
+
+def _time_key(time_ms: int, key: bytes) -> bytes:
+    return time_ms.to_bytes(8) + key

@@ -12,6 +12,7 @@ from typing import Any
 
 from cluster.commands.registry import BY_CLASS, BY_NUMBER, IGNORABLE_FROM
 from cluster.encoding import EncodingError, codec, pack, unpack
+from cluster.model.audit import AuditStamp
 
 ENVELOPE_VERSION = 1
 COMMAND_BYTES_MAX = 256 * 1024
@@ -28,27 +29,6 @@ class MalformedCommand(ValueError):
 
 class NewerCommand(Exception):
     """A command of a newer version that may not be skipped. Nothing was changed: upgrade this node."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditStamp:
-    """What the audit records about the request behind a command: who did what to what, and why it was
-    allowed.
-
-    `principal` is the stable id, `principal_name` what people call it; `duration_ms` is the time from the
-    request to the proposal.
-    """
-
-    principal: str
-    principal_name: str
-    action: str
-    resource: str
-    is_allowed: bool
-    reason: str
-    ip: str
-    user_agent: str
-    duration_ms: int
-    request_id: str
 
 
 @dataclass(frozen=True, slots=True)

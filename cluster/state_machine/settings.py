@@ -21,6 +21,6 @@ def put_setting(entry: Entry, command: PutSetting) -> Outcome:
             f"setting {command.key!r} is at version {version}, not {command.expected_version}: read it again",
             Code.VERSION_CONFLICT,
         )
-    setting = Setting(key=command.key, value=command.value, version=version + 1, changed_ms=entry.now_ms)
+    setting = Setting(key=command.key, value=command.value, version=version + 1, changed_at_ms=entry.now_ms)
     entry.txn.put(SETTINGS, key, _SETTINGS.encode(setting))
     return Applied(setting.version)

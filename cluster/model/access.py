@@ -1,0 +1,88 @@
+"""Who may use the cluster: people, their sessions, and tokens for programs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from cluster.model.ids import LoginId, PrincipalId, TokenPrefix
+
+
+class Role(StrEnum):
+    """What a principal may do. Each includes the ones before it."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+
+    @property
+    def rank(self) -> int:
+        return _RANKS[self]
+
+    def includes(self, other: Role) -> bool:
+        """Whether this role may do all that `other` may."""
+        return self.rank >= other.rank
+
+
+_RANKS = {Role.VIEWER: 1, Role.OPERATOR: 2, Role.ADMIN: 3}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """One account. `password_hash` is a PHC string (Argon2id), or None when it cannot log in with a password.
+
+    `epoch` rises with every change that must end what was granted before: password, role, removal. Access
+    tokens carry it, and one with an older epoch is refused.
+    """
+
+    id: PrincipalId
+    name: str
+    role: Role
+    password_hash: str | None = field(repr=False)
+    epoch: int
+    created_at_ms: int
+    changed_at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiToken:
+    """A token for programs, as kept. Without `expires_at_ms` it lives until it is revoked."""
+
+    prefix: TokenPrefix
+    name: str
+    secret_hash: bytes = field(repr=False)
+    principal_id: PrincipalId
+    role: Role
+    scopes: frozenset[str]
+    created_at_ms: int
+    expires_at_ms: int | None
+    is_revoked: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginSession:
+    """One login and its chain of refresh tokens: the generation now valid, and the hash of its token."""
+
+    id: LoginId
+    principal_id: PrincipalId
+    generation: int
+    secret_hash: bytes = field(repr=False)
+    started_at_ms: int
+    rotated_at_ms: int
+    idle_expires_at_ms: int
+    expires_at_ms: int
+    ip: str = ""
+    user_agent: str = ""
+    is_revoked: bool = False
+
+    def is_live(self, now_ms: int) -> bool:
+        return not self.is_revoked and now_ms < min(self.idle_expires_at_ms, self.expires_at_ms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetupToken:
+    """The one-time token that makes the first administrator, as kept."""
+
+    secret_hash: bytes = field(repr=False)
+    expires_at_ms: int | None
+    is_used: bool = False

@@ -1,0 +1,344 @@
+"""What is to run: services, and the immutable revisions of their specification."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from cluster.model import rules
+from cluster.model.ids import NodeId, RolloutId, ServiceId
+
+REPLICAS_MAX = 1000
+MINUTE_MS = 60_000
+DAY_MS = 86_400_000
+
+
+class PortProtocol(StrEnum):
+    TCP = "tcp"
+    UDP = "udp"
+    SCTP = "sctp"
+
+
+class VolumeKind(StrEnum):
+    VOLUME = "volume"
+    BIND = "bind"
+    TMPFS = "tmpfs"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedPort:
+    """A container port; published on the host when `host_port` is set (0 lets the engine choose)."""
+
+    container_port: int
+    protocol: PortProtocol = PortProtocol.TCP
+    host_port: int | None = None
+    host_ip: str = ""
+
+    def __post_init__(self) -> None:
+        rules.check_range("ports: container port", self.container_port, 1, 65535)
+        if self.host_port is not None:
+            rules.check_range("ports: host port", self.host_port, 0, 65535)
+        rules.check_text("ports: host ip", self.host_ip, 64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeMount:
+    """Something of the host at `target` in the container: a named volume, a host path, or memory (`source`
+    empty)."""
+
+    kind: VolumeKind
+    target: str
+    source: str = ""
+    is_read_only: bool = False
+
+    def __post_init__(self) -> None:
+        rules.check_text("volumes: target", self.target, 4096, chars_min=1)
+        rules.check_text("volumes: source", self.source, 4096)
+        if not self.target.startswith("/"):
+            raise ValueError(
+                f"volumes: target {self.target!r}: an absolute path inside the container is needed"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthCheck:
+    """Compose's `healthcheck`. `test` begins with CMD, CMD-SHELL or NONE. `start_interval_ms` 0: as
+    `interval_ms`."""
+
+    test: tuple[str, ...]
+    interval_ms: int = 30_000
+    timeout_ms: int = 30_000
+    retries: int = 3
+    start_period_ms: int = 0
+    start_interval_ms: int = 0
+
+    def __post_init__(self) -> None:
+        rules.check_count("healthcheck.test", self.test, 256)
+        if not self.test or self.test[0] not in ("CMD", "CMD-SHELL", "NONE"):
+            raise ValueError("healthcheck.test: it begins with CMD, CMD-SHELL or NONE")
+        for item in self.test:
+            rules.check_text("healthcheck.test", item, 32 * 1024)
+        rules.check_range("healthcheck.interval_ms", self.interval_ms, 1, DAY_MS)
+        rules.check_range("healthcheck.timeout_ms", self.timeout_ms, 1, DAY_MS)
+        rules.check_range("healthcheck.retries", self.retries, 1, 1000)
+        rules.check_range("healthcheck.start_period_ms", self.start_period_ms, 0, DAY_MS)
+        rules.check_range("healthcheck.start_interval_ms", self.start_interval_ms, 0, DAY_MS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """Limits and reservations; None = none. CPU in thousandths of a core."""
+
+    cpu_limit_millis: int | None = None
+    memory_limit_bytes: int | None = None
+    cpu_reservation_millis: int | None = None
+    memory_reservation_bytes: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("cpu_limit_millis", "cpu_reservation_millis"):
+            value: int | None = getattr(self, name)
+            if value is not None:
+                rules.check_range(f"resources.{name}", value, 1, 10_000_000)
+        for name in ("memory_limit_bytes", "memory_reservation_bytes"):
+            value = getattr(self, name)
+            if value is not None:
+                rules.check_range(f"resources.{name}", value, 1, 2**60)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """Requests for `host` go to the replicas' `port` once `health_path` answers 2xx or 3xx ("" = a TCP
+    connect)."""
+
+    host: str
+    port: int
+    health_path: str = "/"
+
+    def __post_init__(self) -> None:
+        rules.check_name("route.host", self.host.removeprefix("*."))
+        rules.check_range("route.port", self.port, 1, 65535)
+        rules.check_text("route.health_path", self.health_path, 1024)
+        if self.health_path and not self.health_path.startswith("/"):
+            raise ValueError(f"route.health_path {self.health_path!r}: begin it with /")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceSpec:
+    """What a container of the service is made from: everything whose change needs new containers.
+
+    `image` is the reference as written, `digest` what it meant when the revision was made ("sha256:...";
+    empty when the registry gives none). `environment` and `labels` are sorted pairs; `command` None keeps
+    the image's own.
+    """
+
+    image: str
+    digest: str = ""
+    command: tuple[str, ...] | None = None
+    environment: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    ports: tuple[PublishedPort, ...] = ()
+    volumes: tuple[VolumeMount, ...] = ()
+    healthcheck: HealthCheck | None = None
+    resources: Resources = field(default_factory=Resources)
+    labels: tuple[tuple[str, str], ...] = ()
+    stop_grace_period_ms: int = 10_000
+    route: Route | None = None
+
+    def __post_init__(self) -> None:
+        rules.check_text("image", self.image, 512, chars_min=1)
+        rules.check_text("digest", self.digest, 128)
+        if self.command is not None:
+            rules.check_count("command", self.command, 1024)
+            for item in self.command:
+                rules.check_text("command", item, 128 * 1024)
+        rules.check_pairs("environment", self.environment, 1024, 128 * 1024)
+        rules.check_pairs("labels", self.labels, 256, 4096)
+        rules.check_count("ports", self.ports, 128)
+        rules.check_count("volumes", self.volumes, 128)
+        rules.check_range("stop_grace_period_ms", self.stop_grace_period_ms, 0, DAY_MS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revision:
+    """One immutable specification of a service. Numbers count from 1 and are never used again."""
+
+    service_id: ServiceId
+    number: int
+    spec: ServiceSpec
+    created_at_ms: int
+    created_by: str
+
+
+class FailureAction(StrEnum):
+    """What a failing rollout does."""
+
+    ROLLBACK = "rollback"
+    PAUSE = "pause"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutPolicy:
+    """How a new revision takes the place of the old one. Not part of a revision: changing it restarts
+    nothing.
+
+    Start-first is `max_surge` above `max_unavailable`. `start_deadline_ms` is a replica's time to become
+    healthy after its image is there, `progress_deadline_ms` the longest time without progress, `monitor_ms`
+    how long a new replica must stay healthy, `drain_timeout_ms` the time old requests get before the old
+    container is stopped.
+    """
+
+    max_surge: int = 1
+    max_unavailable: int = 0
+    start_deadline_ms: int = 2 * MINUTE_MS
+    pull_deadline_ms: int = 10 * MINUTE_MS
+    progress_deadline_ms: int = 10 * MINUTE_MS
+    monitor_ms: int = 10_000
+    drain_timeout_ms: int = 30_000
+    retries: int = 1
+    failure_action: FailureAction = FailureAction.ROLLBACK
+
+    def __post_init__(self) -> None:
+        rules.check_range("max_surge", self.max_surge, 0, REPLICAS_MAX)
+        rules.check_range("max_unavailable", self.max_unavailable, 0, REPLICAS_MAX)
+        if self.max_surge == self.max_unavailable == 0:
+            raise ValueError("max_surge and max_unavailable are both 0: no replica could ever be replaced")
+        rules.check_range("start_deadline_ms", self.start_deadline_ms, 1000, DAY_MS)
+        rules.check_range("pull_deadline_ms", self.pull_deadline_ms, 1000, DAY_MS)
+        rules.check_range("progress_deadline_ms", self.progress_deadline_ms, 1000, 7 * DAY_MS)
+        rules.check_range("monitor_ms", self.monitor_ms, 0, DAY_MS)
+        rules.check_range("drain_timeout_ms", self.drain_timeout_ms, 0, DAY_MS)
+        rules.check_range("retries", self.retries, 0, 100)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """One service. `revision` is the newest specification, `stable_revision` the last one that was rolled
+    out whole (0: none yet), `rollout_id` the rollout under way.
+
+    `version` rises with every change of this record or of its assignments' desired states: the leader
+    decides on a version and commits only against it. `is_removed` asks for its replicas to be taken down;
+    the record goes last.
+    """
+
+    id: ServiceId
+    project: str
+    name: str
+    replicas: int
+    policy: RolloutPolicy
+    revision: int
+    stable_revision: int
+    rollout_id: RolloutId | None
+    version: int
+    created_at_ms: int
+    changed_at_ms: int
+    is_removed: bool = False
+
+
+class DesiredState(StrEnum):
+    """What the leader wants of one replica on one host, in the order of a life.
+
+    STARTED runs outside the router; SERVING also gets requests; DRAINING gets no new ones; REMOVED is
+    stopped and gone.
+    """
+
+    STARTED = "started"
+    SERVING = "serving"
+    DRAINING = "draining"
+    REMOVED = "removed"
+
+
+class ReplicaPhase(StrEnum):
+    """What the host says of the replica."""
+
+    PENDING = "pending"
+    PULLING = "pulling"
+    STARTING = "starting"
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+    EXITED = "exited"
+    FAILED = "failed"
+    REMOVED = "removed"
+
+    @property
+    def is_running(self) -> bool:
+        return self in (ReplicaPhase.STARTING, ReplicaPhase.HEALTHY, ReplicaPhase.UNHEALTHY)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssignmentKey:
+    """One replica of one revision on one host. The same replica may be on two hosts while it moves."""
+
+    service_id: ServiceId
+    revision: int
+    ordinal: int
+    node_id: NodeId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What a host last saw of its replica: where it answers (`address`, `port`; empty and 0 while it does
+    not), and why it is in this phase. `observed_at_ms` is the host's clock.
+    """
+
+    phase: ReplicaPhase = ReplicaPhase.PENDING
+    container_id: str = ""
+    address: str = ""
+    port: int = 0
+    restarts: int = 0
+    reason: str = ""
+    observed_at_ms: int = 0
+
+    def __post_init__(self) -> None:
+        rules.check_text("container id", self.container_id, 64)
+        rules.check_text("address", self.address, 64)
+        rules.check_range("port", self.port, 0, 65535)
+        rules.check_range("restarts", self.restarts, 0, 2**31)
+        rules.check_text("reason", self.reason, 1024)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """What one host is to do for one replica, and what it last said of it.
+
+    `token` is the log index of the newest change of `desired`, given by the state machine: a host acts on
+    the highest it has seen and refuses lower ones, and what it reports counts only with this token.
+    `leader_term` is the term of the leader who decided. `changed_at_ms` is the log time of that change.
+    """
+
+    service_id: ServiceId
+    revision: int
+    ordinal: int
+    node_id: NodeId
+    desired: DesiredState
+    token: int
+    leader_term: int
+    changed_at_ms: int
+    observed: Observation = field(default_factory=Observation)
+
+    @property
+    def key(self) -> AssignmentKey:
+        return AssignmentKey(
+            service_id=self.service_id, revision=self.revision, ordinal=self.ordinal, node_id=self.node_id
+        )
+
+    @property
+    def container_name(self) -> str:
+        """The same on every host and attempt, so that a repeated start finds what is there."""
+        return container_name(self.service_id, self.revision, self.ordinal)
+
+
+def container_name(service_id: ServiceId, revision: int, ordinal: int) -> str:
+    return f"tower-{service_id}-{revision}-{ordinal}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouterState:
+    """How far one host's router has come, in log indexes.
+
+    Up to `routed_index` every change of desired states is in force for new requests; up to `drained_index`
+    the replicas that left have no request in flight any more, or their drain time is over.
+    """
+
+    node_id: NodeId
+    routed_index: int
+    drained_index: int
+    reported_at_ms: int

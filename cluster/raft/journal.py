@@ -167,6 +167,10 @@ class Journal(StockJournal):  # type: ignore[misc]  # pysyncobj is untyped
             self._membership.append(entry)
         self.dirty = True
 
+    @overload
+    def __getitem__(self, item: int) -> Entry: ...
+    @overload
+    def __getitem__(self, item: slice) -> Sequence[Entry]: ...
     def __getitem__(self, item: int | slice) -> Entry | Sequence[Entry]:
         if item == -1:
             return self._tail[-1]
@@ -419,7 +423,6 @@ class Journal(StockJournal):  # type: ignore[misc]  # pysyncobj is untyped
         self._sizes = array("I", (len(NO_OP),))
         self._begin_at(entry)
         self._membership = []
-        self._commit_index = index
         self._base_members = self._pending_base_members = base_members
         self._replace_stored(index - 1)
         self.dirty = True
@@ -427,10 +430,14 @@ class Journal(StockJournal):  # type: ignore[misc]  # pysyncobj is untyped
     # Inside.
 
     def _begin_at(self, entry: Entry) -> None:
-        """Make `entry` the first of a log that holds no other."""
+        """Make `entry` the first of a log that holds no other.
+
+        The first is always committed: by a snapshot, or because every log of the cluster begins with it.
+        """
         _, index, term = entry
         self._first = entry
         self._first_index = self._tail_start = index
+        self._commit_index = max(self._commit_index, index)
         self._run_starts = [index]
         self._run_terms = [term]
         if self._durable_index >= index or self._durable_index < index - 1:

@@ -39,6 +39,11 @@ class CrashLog:
         self.is_closed = False
         self.writes = 0
 
+    @property
+    def first_index(self) -> int:
+        """Index of the oldest durable entry."""
+        return self._first_index
+
     def load(self) -> StoredLog:
         self.is_closed = False
         return StoredLog(
@@ -89,6 +94,10 @@ class CrashLog:
     def interrupt_next(self) -> None:
         """Let the next write raise `PowerLost`, undecided until the crash."""
         self._next.append("interrupted")
+
+    def forgive(self) -> None:
+        """Let no further write fail that has not failed yet."""
+        self._next.clear()
 
     def crash(self, rng: Random | None = None) -> None:
         """Drop what is not durable. A write in progress is kept or lost as `rng` says, lost without one."""

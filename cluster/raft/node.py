@@ -1,0 +1,130 @@
+"""pysyncobj's SyncObj with its unsafe doors closed; what remains is elections, commit and replication.
+
+Every override below replaces a private method by its mangled name, which `binding.self_test`
+checks. The attributes read here are pysyncobj's own state: there is no second copy of it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from pysyncobj import SyncObj, SyncObjConf  # type: ignore[import-untyped]  # ships no types
+from pysyncobj.transport import Transport  # type: ignore[import-untyped]  # ships no types
+
+from cluster.raft.binding import RaftNode
+from cluster.raft.journal import Journal
+from cluster.raft.types import Message, RaftError, Timing
+
+FOLLOWER, CANDIDATE, LEADER = 0, 1, 2
+
+
+class NodeHost(Protocol):
+    """What the node asks of its engine."""
+
+    def on_send(self, peer: str, message: Message) -> None: ...
+    def on_apply(self, index: int, command: bytes) -> Any: ...
+    def on_state_changed(self, old: int, new: int) -> None: ...
+    def before_append(self) -> list[RaftNode]:
+        """Peers that must not be sent entries just now."""
+        ...
+
+    def after_append(self) -> None:
+        """Serve the peers held back, and mark every peer with a session as connected again."""
+        ...
+
+    def compact_log(self) -> None: ...
+
+
+class _Outlet(Transport):  # type: ignore[misc]  # pysyncobj is untyped
+    """Where pysyncobj hands its messages; connections are the engine's business."""
+
+    def __init__(self, host: NodeHost) -> None:
+        super().__init__(None, None, [])
+        self._host = host
+
+    @property
+    def ready(self) -> bool:
+        return True
+
+    def send(self, node: RaftNode, message: Message) -> bool:
+        self._host.on_send(node.id, message)
+        return True
+
+    def addNode(self, node: RaftNode) -> None:  # noqa: N802  # pysyncobj's name
+        return
+
+    def dropNode(self, node: RaftNode) -> None:  # noqa: N802  # pysyncobj's name
+        return
+
+    def destroy(self) -> None:
+        return
+
+
+class GuardedNode(SyncObj):  # type: ignore[misc]  # pysyncobj is untyped
+    """One pysyncobj node. Runs only inside `binding.inside` of its engine."""
+
+    def __init__(
+        self, host: NodeHost, node_id: str, voters: list[str], journal: Journal, timing: Timing
+    ) -> None:
+        self._host = host
+        self._apply_max = timing.apply_max
+        conf = SyncObjConf(
+            autoTick=False,
+            appendEntriesUseBatch=True,
+            appendEntriesPeriod=timing.heartbeat_s,
+            appendEntriesBatchSizeBytes=timing.batch_bytes,
+            raftMinTimeout=timing.election_min_s,
+            raftMaxTimeout=timing.election_max_s,
+            connectionTimeout=max(3.5, timing.election_max_s),
+            leaderFallbackTimeout=timing.quorum_check_s,
+            commandsWaitLeader=False,
+            dynamicMembershipChange=False,
+            journalFile=journal,
+            fullDumpFile=None,
+            useFork=False,
+            onStateChanged=host.on_state_changed,
+        )
+        others = [RaftNode(voter) for voter in voters if voter != node_id]
+        super().__init__(RaftNode(node_id), others, conf, transport=_Outlet(host))
+
+    def deliver(self, peer: RaftNode, message: Message) -> None:
+        """Hand a message that has passed the guard to pysyncobj."""
+        self._SyncObj__onMessageReceived(peer, message)
+
+    def append_entries_now(self) -> None:
+        self._SyncObj__sendAppendEntries()
+
+    def set_term(self, term: int, voted_for: str | None) -> None:
+        self._SyncObj__setCurrentTerm(term, voted_for)
+
+    def become_follower(self) -> None:
+        self._SyncObj__setState(FOLLOWER)
+        self._SyncObj__raftLeader = None
+
+    def _SyncObj__sendAppendEntries(self) -> None:  # noqa: N802  # overrides by mangled name
+        connected = self._SyncObj__connectedNodes
+        held_back = self._host.before_append()
+        connected.difference_update(held_back)
+        SyncObj._SyncObj__sendAppendEntries(self)
+        self._host.after_append()
+
+    def _SyncObj__applyLogEntries(self) -> bool:  # noqa: N802  # overrides by mangled name
+        """Apply at most `apply_max` entries, so that a restart does not replay the log in one go (H26)."""
+        commit_index: int = self._SyncObj__raftCommitIndex
+        self._SyncObj__raftCommitIndex = min(commit_index, self._SyncObj__raftLastApplied + self._apply_max)
+        try:
+            return bool(SyncObj._SyncObj__applyLogEntries(self))
+        finally:
+            self._SyncObj__raftCommitIndex = commit_index
+
+    def _SyncObj__doApplyCommand(self, command: bytes) -> Any:  # noqa: N802  # overrides by mangled name
+        return self._host.on_apply(self._SyncObj__raftLastApplied + 1, command)
+
+    def _SyncObj__tryLogCompaction(self) -> None:  # noqa: N802  # overrides by mangled name
+        self._host.compact_log()
+
+    def _SyncObj__loadDumpFile(self, clearJournal: bool) -> None:  # noqa: N802, N803  # overrides by mangled name
+        raise RaftError("pysyncobj tried to load a dump: the state store is the only snapshot there is")
+
+    def _SyncObj__changeCluster(self, request: object) -> bool:  # noqa: N802  # overrides by mangled name
+        raise RaftError("pysyncobj tried to change the membership: the engine alone does")

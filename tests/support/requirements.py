@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -41,3 +42,19 @@ def require_root() -> None:
     require_linux()
     if os.geteuid() != 0:
         unmet("needs root (network namespaces, dockerd); run the tests as root")
+
+
+def require_chromium() -> str:
+    """Return the path of a Chromium that Playwright can drive, or skip (in CI: fail).
+
+    Debian's own is taken first; elsewhere the one `packaging/bootstrap.sh browser` downloads.
+    """
+    for name in ("chromium", "google-chrome"):
+        path = shutil.which(name)
+        if path is not None:
+            return path
+    cache = Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH", Path.home() / ".cache" / "ms-playwright"))
+    downloaded = sorted(cache.glob("chromium-*/chrome-linux*/chrome"))
+    if not downloaded:
+        unmet("no Chromium; try: apt-get install chromium, or packaging/bootstrap.sh browser")
+    return str(downloaded[-1])

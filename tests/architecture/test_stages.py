@@ -1,0 +1,88 @@
+"""packaging/run_stages.py: what `make test` says and when it fails."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections import Counter
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tests.architecture.repository import ROOT
+
+
+@pytest.fixture(scope="module")
+def run_stages() -> ModuleType:
+    """The script as a module; its directory has the name of a library, so it is loaded by path."""
+    spec = importlib.util.spec_from_file_location("run_stages", ROOT / "packaging" / "run_stages.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up by name
+    spec.loader.exec_module(module)
+    return module
+
+
+def stage(run_stages: ModuleType, script: str, **fields: object) -> object:
+    return run_stages.Stage(
+        **{"name": "stage", "command": (sys.executable, "-c", script), "limit_s": 60.0, **fields}
+    )
+
+
+def test_the_numbers_of_pytests_last_line_are_read(run_stages: ModuleType) -> None:
+    line = "1 failed, 12 passed, 3 skipped, 1 warning, 2 errors in 3.45s"
+    assert run_stages.counts_of(line) == Counter(failed=1, passed=12, skipped=3, warnings=1, errors=2)
+    assert run_stages.counts_of("12 passed the salt") == Counter()
+
+
+def test_a_stage_that_ends_well_passes_and_one_that_does_not_fails(
+    run_stages: ModuleType, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run_stages.run(stage(run_stages, "print('hello')"), 60.0).verdict == "passed"
+    failed = run_stages.run(stage(run_stages, "raise SystemExit(3)"), 60.0)
+    assert (failed.verdict, failed.counts["failed"]) == ("failed", 1)
+    assert "hello" in capfd.readouterr().out
+
+
+def test_a_stage_that_hangs_is_ended_at_its_limit_and_fails(run_stages: ModuleType) -> None:
+    hanging = stage(run_stages, "import threading; threading.Event().wait()")
+    outcome = run_stages.run(hanging, 0.2)
+    assert (outcome.verdict, outcome.is_failure) == ("timed out", True)
+
+
+def test_a_directory_that_does_not_exist_is_called_empty(run_stages: ModuleType) -> None:
+    outcome = run_stages.run(stage(run_stages, "", needs=run_stages.ROOT / "tests" / "nothing"), 60.0)
+    assert (outcome.verdict, outcome.is_failure) == ("empty", False)
+
+
+def test_the_report_ends_with_one_line_over_all_stages(run_stages: ModuleType) -> None:
+    def outcome(verdict: str, **counts: int) -> object:
+        return run_stages.Outcome(
+            stage=stage(run_stages, ""), verdict=verdict, duration_s=1.0, counts=Counter(counts)
+        )
+
+    report = run_stages.report([outcome("passed", passed=3), outcome("failed", passed=2, failed=1)], 2.5)
+    assert report.splitlines()[-1].strip("= ") == "1 failed, 5 passed in 2.50s"
+    assert any(line.split() == ["stage", "failed", "1.0", "s"] for line in report.splitlines())
+
+
+def test_the_stages_of_make_test_fit_into_twenty_minutes(run_stages: ModuleType) -> None:
+    assert run_stages.TOTAL_LIMIT_S["test"] == 20 * 60
+    names = [each.name for each in run_stages.stages("test")]
+    assert names[-5:] == ["unit", "simulation", "contract", "integration", "e2e"]
+
+
+def test_an_unknown_target_is_a_usage_error(
+    run_stages: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_stages.main(["everything"]) == 2
+    assert "check | test | verify" in capsys.readouterr().err
+
+
+def test_continuous_integration_runs_the_same_command_as_a_desk() -> None:
+    script = Path(ROOT / ".ci" / "run").read_text()
+    assert [line for line in script.splitlines() if not line.startswith("#")] == [
+        'cd "$(dirname "$0")/.." && exec make test'
+    ]

@@ -96,6 +96,7 @@ class Journal(StockJournal):  # type: ignore[misc]  # pysyncobj is untyped
             self._commit_index = max(stored.first_index, min(stored.commit_index, stored.last_index))
 
         self._durable_index = stored.last_index
+        self._durable_commit_index = stored.commit_index
         self._generation = 0
         self._is_failed = False
         self._clear_pending()
@@ -293,7 +294,9 @@ class Journal(StockJournal):  # type: ignore[misc]  # pysyncobj is untyped
         """Make everything pending durable in one write. No-op when clean.
 
         Raises:
-            LogStorageFull: nothing was written and everything stays pending; call again when there is room.
+            LogStorageFull: the log is unchanged and its changes stay pending; call again when there is room.
+                Term and vote may have been written all the same: `hard_state_dirty` tells. So a node with a
+                full disk can go on voting.
             LogStorageFailed: the process must end. Every later call raises it too, and writes nothing.
         """
         if self._is_failed:
@@ -313,13 +316,32 @@ class Journal(StockJournal):  # type: ignore[misc]  # pysyncobj is untyped
         try:
             self._storage.write(batch)
         except LogStorageFull:
+            if batch.entries and self.hard_state_dirty:
+                self._sync_hard_state()
             raise
         except BaseException:
             self._is_failed = True
             raise
         self._durable_index = self.last_index
+        self._durable_commit_index = self._commit_index
         self._clear_pending()
         self._trim_tail()
+
+    def _sync_hard_state(self) -> None:
+        """Make term and vote durable without the log's changes, if there is room for that much.
+
+        The commit index written is the one that came with the stored entries: a later one may speak of
+        entries that are still pending, in place of others that the stored log has at the same indexes.
+        """
+        batch = LogBatch(term=self._term, voted_for=self._voted_for, commit_index=self._durable_commit_index)
+        try:
+            self._storage.write(batch)
+        except LogStorageFull:
+            return
+        except BaseException:
+            self._is_failed = True
+            raise
+        self.hard_state_dirty = False
 
     @property
     def first_index(self) -> int:

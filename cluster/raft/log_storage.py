@@ -45,8 +45,9 @@ _REJOIN = "remove this node from the cluster, delete its data directory and let 
 _CANNOT_ALLOCATE = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ENODEV})
 """The file system cannot set room aside. A full disk then shows in the write itself, or ends the process."""
 
-_GROWTH_SLACK_BYTES = 256 * 1024
-"""Pages a batch may rewrite besides those of its entries: tree paths, tables, the list of free pages."""
+_SLACK_BYTES = 256 * 1024
+"""Room that batches of entries leave for what must still be written on a full disk: votes and compaction.
+To it comes 1/256 of the pages in use, for the list of the pages that a compaction frees (8 bytes each)."""
 
 
 class LmdbLog:
@@ -111,7 +112,7 @@ class LmdbLog:
             with self._failing("opened"):
                 self._open_tables()
             self._page_bytes = self._env.stat()["psize"]
-            self._allocated_bytes = os.fstat(self._data_fd).st_size
+            self._allocated_bytes: int | None = os.fstat(self._data_fd).st_size
             self._directory.mark()
             if not self._directory.restore_reserve(self._reserve_bytes):
                 log.warning("log.no_room_for_reserve", extra={"path": str(self._path)})
@@ -230,6 +231,8 @@ class LmdbLog:
         if self._is_failed:
             raise LogStorageFailed(f"the Raft log in {self._path} failed before and is not written again")
         has_room = self._allocate(batch)
+        if not has_room and batch.entries and not (batch.reset or batch.compact_to):
+            raise self._full(os.strerror(errno.ENOSPC))
         try:
             with self._env.begin(write=True) as txn:
                 self._apply(txn, batch)
@@ -283,11 +286,8 @@ class LmdbLog:
         if batch.base_members is not None:
             txn.put(b"base_members", _seal(batch.base_members), db=self._meta)
         self._put_hard_state(txn, batch.term, batch.voted_for, batch.commit_index)
-        if batch.entries:
-            statistics = txn.stat(self._entries)
-            pages = sum(statistics[kind] for kind in ("branch_pages", "leaf_pages", "overflow_pages"))
-            if pages * statistics["psize"] > self._max_bytes:
-                raise self._full(f"its entries would take more than the {self._max_bytes} bytes allowed")
+        if batch.entries and _pages(txn.stat(self._entries)) * self._page_bytes > self._max_bytes:
+            raise self._full(f"its entries would take more than the {self._max_bytes} bytes allowed")
 
     def _append(self, txn: lmdb.Transaction[bytes], entries: tuple[Entry, ...]) -> None:
         first_index, last_index = self._bounds(txn)
@@ -360,21 +360,19 @@ class LmdbLog:
         return sealed[_CHECKSUM.size :]
 
     def _allocate(self, batch: LogBatch) -> bool:
-        """Grow the file ahead of what `batch` may need. False when the disk has no room for that.
-
-        The batch is tried all the same: LMDB may have enough free pages inside the file.
-        """
-        information = self._env.info()
-        used = (information["last_pgno"] + 1) * self._page_bytes
-        need = used + 2 * sum(len(command) + 64 for command, _, _ in batch.entries) + _GROWTH_SLACK_BYTES
+        """Have room in the file for `batch`, growing it when needed. False when the disk has none."""
+        if self._allocated_bytes is None:
+            return True
+        need = self._used_bytes() + 2 * sum(len(command) + 64 for command, _, _ in batch.entries)
+        need += _SLACK_BYTES + need // 256
         if need <= self._allocated_bytes:
             return True
-        for growth_bytes in (self._growth_bytes, 0):
-            size = need + growth_bytes
+        for size in (need + self._growth_bytes, need):
             try:
                 os.posix_fallocate(self._data_fd, self._allocated_bytes, size - self._allocated_bytes)
             except OSError as error:
                 if error.errno in _CANNOT_ALLOCATE:
+                    self._allocated_bytes = None
                     return True
                 if error.errno not in NO_ROOM:
                     self._is_failed = True
@@ -383,6 +381,14 @@ class LmdbLog:
                 self._allocated_bytes = size
                 return True
         return False
+
+    def _used_bytes(self) -> int:
+        """Bytes of the pages in use; the others inside the file are free for the next batches."""
+        pages = 2 + _pages(self._env.stat())
+        with self._env.begin() as txn:
+            for table in (self._entries, self._membership, self._meta):
+                pages += _pages(txn.stat(table))
+        return pages * self._page_bytes
 
     @contextmanager
     def _failing(self, doing: str) -> Iterator[None]:
@@ -417,3 +423,7 @@ def _checksum(key: bytes, term: int, command: bytes) -> int:
 
 def _seal(value: bytes) -> bytes:
     return _CHECKSUM.pack(zlib.crc32(value)) + value
+
+
+def _pages(statistics: lmdb._StatDict) -> int:
+    return statistics["branch_pages"] + statistics["leaf_pages"] + statistics["overflow_pages"]

@@ -213,7 +213,6 @@ def test_a_full_disk_keeps_everything_pending_for_a_later_sync() -> None:
         with pytest.raises(LogStorageFull):
             journal.sync()
         assert journal.dirty
-        assert journal.hard_state_dirty
     assert indexes(Journal(storage)[0:]) == list(range(1, 11))
     storage.is_full = False
     journal.add(*an_entry(10, term=2))
@@ -221,6 +220,40 @@ def test_a_full_disk_keeps_everything_pending_for_a_later_sync() -> None:
     restarted = Journal(storage)
     assert list(restarted[7:]) == [an_entry(8), an_entry(9, 2), an_entry(10, 2)]
     assert restarted.getVotedForNodeId() == "n1"
+
+
+def test_a_full_disk_still_takes_a_vote_but_not_the_commit_index_of_pending_entries() -> None:
+    storage = CrashLog()
+    journal = a_journal(storage, entries=10)
+    journal.deleteEntriesFrom(5)
+    for index in range(6, 10):
+        journal.add(*an_entry(index, term=2))
+    journal.setRaftCommitIndex(9)
+    journal.setCurrentTerm(2, "n1")
+    storage.is_full = True
+    with pytest.raises(LogStorageFull):
+        journal.sync()
+    assert (journal.dirty, journal.hard_state_dirty) == (True, False)
+    storage.crash()
+    restarted = Journal(storage)
+    assert (restarted.getCurrentTerm(), restarted.getVotedForNodeId()) == (2, "n1")
+    # Entries 6 to 9 are still those of term 1, which nobody committed.
+    assert restarted.term_at(9) == 1
+    assert restarted.getRaftCommitIndex() == 1
+
+
+def test_a_disk_too_full_for_a_vote_keeps_it_pending() -> None:
+    storage = CrashLog()
+    journal = a_journal(storage, entries=10)
+    journal.add(*an_entry(11))
+    journal.setCurrentTerm(2, "n1")
+    storage.fail_next("full")
+    storage.fail_next("full")
+    with pytest.raises(LogStorageFull):
+        journal.sync()
+    assert (journal.dirty, journal.hard_state_dirty) == (True, True)
+    journal.sync()
+    assert Journal(storage).getVotedForNodeId() == "n1"
 
 
 def test_a_failed_write_is_never_tried_again() -> None:

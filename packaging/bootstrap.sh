@@ -118,11 +118,17 @@ hash_of() {
 
 make_venv() {
     python=$(find_python || true)
-    if [ -z "$python" ]; then
-        need_packages "Python 3.11 or newer" python3.11 python3.11-venv || true
+    if [ -z "$python" ] && has_apt; then
+        # The release's own Python where it is new enough, otherwise a newer one it offers beside it.
+        need_packages "Python 3.11 or newer" python3 python3-venv || true
         python=$(find_python || true)
-        [ -n "$python" ] || fail "needs Python 3.11 or newer; install one and name it: TOWER_PYTHON=/path/to/python3 make check"
+        if [ -z "$python" ]; then
+            need_packages "Python 3.11 or newer" python3.11 python3.11-venv || true
+            python=$(find_python || true)
+        fi
     fi
+    [ -n "$python" ] ||
+        fail "needs Python 3.11 or newer; install one and name it: TOWER_PYTHON=/path/to/python3 make check"
     say "making .venv with $("$python" --version 2>&1) ($python)"
     rm -rf "$venv"
     if ! can_make_venv "$python" && has_apt && is_root; then

@@ -155,7 +155,7 @@ python_tier() {
         sed -n '/^setuptools==/,/[^\\]$/p' requirements.lock >"$venv/setuptools.lock"
         for locked_file in "$venv/setuptools.lock" requirements.lock; do
             "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --no-deps \
-                --no-build-isolation --require-hashes -r "$locked_file" ||
+                --no-build-isolation --use-pep517 --require-hashes -r "$locked_file" ||
                 fail "pip could not install the packages of requirements.lock; see its message above"
         done
         printf '%s' "$locked" >"$venv/.locked"

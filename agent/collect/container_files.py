@@ -1,0 +1,190 @@
+"""One container's files, kept open between readings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from agent.collect.cgroup import (
+    CandidateFile,
+    Figure,
+    candidate_files,
+    controller_directories,
+    devices_in,
+    own_groups,
+    parse_disk,
+    parse_memberships,
+    working_set,
+)
+from agent.host.parse import MountPoint, parse_mountinfo, parse_net_dev
+from agent.ports import ContainerUsage
+
+_READ_BYTES = 64 * 1024
+
+
+class ContainerGone(Exception):
+    """The container's processes have ended: its control group, hence its figures, are no more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OpenFile:
+    descriptor: int
+    parse: Callable[[str], int | None]
+
+
+class ContainerFiles:
+    """The open files of one running container. Close it as soon as the container ends.
+
+    The network file keeps the container's network namespace alive while it is open.
+    """
+
+    def __init__(self, files: dict[Figure, _OpenFile], net_dev: int | None, namespace: int | None) -> None:
+        self._files = files
+        self._net_dev = net_dev
+        self._stacked: frozenset[str] = frozenset()
+        self._devices_known: frozenset[str] = frozenset()
+        self.network_namespace = namespace
+
+    def read(self, is_stacked: Callable[[str], bool], *, with_network: bool) -> ContainerUsage:
+        """Return the container's figures of this moment.
+
+        Raises:
+            ContainerGone: the control group has been removed.
+        """
+        usage = self._number(Figure.MEMORY)
+        disk_text = self._text(Figure.DISK)
+        disk = (
+            None
+            if disk_text is None
+            else parse_disk(disk_text, stacked=self._stacked_in(disk_text, is_stacked))
+        )
+        interfaces = None
+        if with_network and self._net_dev is not None:
+            interfaces = parse_net_dev(_read(self._net_dev))
+            interfaces.pop("lo", None)
+        return ContainerUsage(
+            cpu_ns=self._number(Figure.CPU),
+            memory_bytes=working_set(usage, self._number(Figure.MEMORY_INACTIVE)),
+            memory_limit_bytes=self._number(Figure.MEMORY_LIMIT),
+            throttled_ns=self._number(Figure.THROTTLED),
+            rx_bytes=None if interfaces is None else sum(i.rx_bytes for i in interfaces.values()),
+            tx_bytes=None if interfaces is None else sum(i.tx_bytes for i in interfaces.values()),
+            read_bytes=disk.read_bytes if disk else None,
+            write_bytes=disk.write_bytes if disk else None,
+            pids=self._number(Figure.PIDS),
+        )
+
+    def close(self) -> None:
+        """Close every file. May be called again."""
+        descriptors = [file.descriptor for file in self._files.values()]
+        if self._net_dev is not None:
+            descriptors.append(self._net_dev)
+        self._files, self._net_dev = {}, None
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+    def _number(self, figure: Figure) -> int | None:
+        text = self._text(figure)
+        return None if text is None else self._files[figure].parse(text)
+
+    def _text(self, figure: Figure) -> str | None:
+        file = self._files.get(figure)
+        return None if file is None else _read(file.descriptor)
+
+    def _stacked_in(self, disk_text: str, is_stacked: Callable[[str], bool]) -> frozenset[str]:
+        devices = devices_in(disk_text)
+        if devices != self._devices_known:
+            self._devices_known = devices
+            self._stacked = frozenset(device for device in devices if is_stacked(device))
+        return self._stacked
+
+
+def _read(descriptor: int) -> str:
+    try:
+        return os.pread(descriptor, _READ_BYTES, 0).decode("utf-8", "replace")
+    except OSError as error:
+        # ENODEV from a removed control group, ESRCH or EINVAL from a process that has ended.
+        raise ContainerGone(f"cannot read: {error.strerror}") from error
+
+
+class ContainerFileOpener:
+    """Finds and opens the files of containers below `proc` and `cgroup_root`."""
+
+    def __init__(
+        self,
+        proc: Path = Path("/proc"),
+        cgroup_root: Path = Path("/sys/fs/cgroup"),
+        sys_block: Path = Path("/sys/dev/block"),
+    ) -> None:
+        self._proc = proc
+        self._cgroup_root = PurePosixPath(cgroup_root)
+        self._sys_block = sys_block
+        self._mounts: Sequence[MountPoint] | None = None
+
+    def open(self, container_id: str, pid: int) -> ContainerFiles | None:
+        """Return the open files of the container whose first process is `pid`.
+
+        None where there are none to reach: the groups are not mounted here, are not named after
+        the container, or have another layout.
+
+        Raises:
+            ContainerGone: the process has ended.
+        """
+        process = self._proc / str(pid)
+        try:
+            text = (process / "cgroup").read_text(encoding="utf-8")
+        except OSError as error:
+            raise ContainerGone(f"process {pid} has ended") from error
+        own = own_groups(parse_memberships(text), container_id)
+        directories = controller_directories(self._mount_points(), own, root=self._cgroup_root)
+        files: dict[Figure, _OpenFile] = {}
+        for figure, candidates in candidate_files(directories).items():
+            if (opened := _open_first(candidates)) is not None:
+                files[figure] = opened
+        if Figure.CPU not in files:
+            ContainerFiles(files, None, None).close()
+            return None
+        namespace = _inode(process / "ns/net")
+        net_dev = None
+        with suppress(OSError):
+            net_dev = os.open(process / "net/dev", os.O_RDONLY | os.O_CLOEXEC)
+        return ContainerFiles(files, net_dev, namespace)
+
+    def own_network_namespace(self) -> int | None:
+        """Return the inode of the agent's network namespace, or of process 1 of another /proc."""
+        process = "self" if self._proc == Path("/proc") else "1"
+        return _inode(self._proc / process / "ns/net")
+
+    def is_stacked(self, device: str) -> bool:
+        """Whether the block device ("253:0") lies on others, such as a logical volume."""
+        try:
+            return any((self._sys_block / device / "slaves").iterdir())
+        except OSError:
+            return False
+
+    def _mount_points(self) -> Collection[MountPoint]:
+        if self._mounts is None:
+            try:
+                text = (self._proc / "self/mountinfo").read_text(encoding="utf-8", errors="replace")
+            except OSError:
+                text = ""
+            self._mounts = [mount for mount in parse_mountinfo(text) if mount.kind in ("cgroup", "cgroup2")]
+        return self._mounts
+
+
+def _open_first(candidates: Sequence[CandidateFile]) -> _OpenFile | None:
+    for candidate in candidates:
+        with suppress(OSError):
+            descriptor = os.open(candidate.path, os.O_RDONLY | os.O_CLOEXEC)
+            return _OpenFile(descriptor=descriptor, parse=candidate.parse)
+    return None
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return None

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import pysyncobj.pickle as stock_pickle  # type: ignore[import-untyped]  # ships no types
-from pysyncobj import syncobj as stock  # type: ignore[import-untyped]  # ships no types
+from pysyncobj import syncobj as stock
 from pysyncobj.node import Node  # type: ignore[import-untyped]  # ships no types
 
 from cluster.encoding import pack, unpack
@@ -87,7 +87,9 @@ class PickleUsed(RaftError):
 
 
 class RaftNode(Node):  # type: ignore[misc]  # pysyncobj is untyped
-    """A peer by id alone. Its hash is the same in every process, so that sets of peers are walked in one order."""
+    """A peer by id alone. Its hash is the same in every process, so that sets of peers are walked in one
+    order.
+    """
 
     def __init__(self, node_id: str) -> None:
         super().__init__(node_id)
@@ -170,7 +172,7 @@ class _NoSerializer:
     def __init__(self, *_: object) -> None:
         return
 
-    def cancelTransmisstion(self, _node: object) -> None:  # noqa: N802  # pysyncobj's name, misspelt there
+    def cancelTransmisstion(self, _node: object) -> None:
         return
 
     def __getattr__(self, name: str) -> NoReturn:
@@ -208,7 +210,7 @@ def bind() -> None:
     Raises:
         WrongLibrary: see `self_test`.
     """
-    global _is_bound  # noqa: PLW0603  # the change is of a module of this process, so is the mark that it is made
+    global _is_bound
     with _bound:
         if _is_bound:
             return

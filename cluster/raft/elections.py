@@ -36,7 +36,9 @@ class Candidacy:
         return self._round
 
     def grant(self, voter: str, round_number: int) -> int:
-        """Count a grant of the present round. Returns how many voters have granted, 0 if there is no such round."""
+        """Count a grant of the present round. Returns how many voters have granted, 0 if there is no such
+        round.
+        """
         if self._granted is None or round_number != self._round:
             return 0
         self._granted.add(voter)
@@ -66,7 +68,7 @@ class Candidacy:
         Short at first, since most failures are split votes on a fast network, and doubling with each
         attempt, since on a slow one the answers need longer than the first delay to come back.
         """
-        scale = 2 ** min(self._attempts, RETRY_DOUBLINGS_MAX)
+        scale = 1 << min(self._attempts, RETRY_DOUBLINGS_MAX)
         self._attempts += 1
         delay = self._rng.uniform(self._timing.retry_min_s, self._timing.retry_max_s) * scale
         return min(delay, self._timing.election_max_s * 2)

@@ -16,6 +16,7 @@ from cluster.raft.journal import Journal
 from cluster.raft.types import Message, RaftError, Timing
 
 FOLLOWER, CANDIDATE, LEADER = 0, 1, 2
+UNKNOWN_OUTCOME = -1
 
 
 class NodeHost(Protocol):
@@ -50,10 +51,10 @@ class _Outlet(Transport):  # type: ignore[misc]  # pysyncobj is untyped
         self._host.on_send(node.id, message)
         return True
 
-    def addNode(self, node: RaftNode) -> None:  # noqa: N802  # pysyncobj's name
+    def addNode(self, node: RaftNode) -> None:
         return
 
-    def dropNode(self, node: RaftNode) -> None:  # noqa: N802  # pysyncobj's name
+    def dropNode(self, node: RaftNode) -> None:
         return
 
     def destroy(self) -> None:
@@ -94,6 +95,15 @@ class GuardedNode(SyncObj):  # type: ignore[misc]  # pysyncobj is untyped
     def append_entries_now(self) -> None:
         self._SyncObj__sendAppendEntries()
 
+    def forget_waiting(self, upto: int | None = None) -> None:
+        """Answer who waits for entries up to `upto` (all, without one) that nobody can know how they
+        ended.
+        """
+        waiting = self._SyncObj__commandsWaitingCommit
+        for index in sorted(index for index in waiting if upto is None or index <= upto):
+            for _, callback in waiting.pop(index):
+                callback(None, UNKNOWN_OUTCOME)
+
     def set_term(self, term: int, voted_for: str | None) -> None:
         self._SyncObj__setCurrentTerm(term, voted_for)
 
@@ -101,30 +111,30 @@ class GuardedNode(SyncObj):  # type: ignore[misc]  # pysyncobj is untyped
         self._SyncObj__setState(FOLLOWER)
         self._SyncObj__raftLeader = None
 
-    def _SyncObj__sendAppendEntries(self) -> None:  # noqa: N802  # overrides by mangled name
+    def _SyncObj__sendAppendEntries(self) -> None:
         connected = self._SyncObj__connectedNodes
         held_back = self._host.before_append()
         connected.difference_update(held_back)
         SyncObj._SyncObj__sendAppendEntries(self)
         self._host.after_append()
 
-    def _SyncObj__applyLogEntries(self) -> bool:  # noqa: N802  # overrides by mangled name
+    def _SyncObj__applyLogEntries(self) -> bool:
         """Apply at most `apply_max` entries, so that a restart does not replay the log in one go (H26)."""
-        commit_index: int = self._SyncObj__raftCommitIndex
-        self._SyncObj__raftCommitIndex = min(commit_index, self._SyncObj__raftLastApplied + self._apply_max)
+        commit_index = int(self.raftCommitIndex)
+        self._SyncObj__raftCommitIndex: int = min(commit_index, int(self.raftLastApplied) + self._apply_max)
         try:
             return bool(SyncObj._SyncObj__applyLogEntries(self))
         finally:
             self._SyncObj__raftCommitIndex = commit_index
 
-    def _SyncObj__doApplyCommand(self, command: bytes) -> Any:  # noqa: N802  # overrides by mangled name
+    def _SyncObj__doApplyCommand(self, command: bytes) -> Any:
         return self._host.on_apply(self._SyncObj__raftLastApplied + 1, command)
 
-    def _SyncObj__tryLogCompaction(self) -> None:  # noqa: N802  # overrides by mangled name
+    def _SyncObj__tryLogCompaction(self) -> None:
         self._host.compact_log()
 
-    def _SyncObj__loadDumpFile(self, clearJournal: bool) -> None:  # noqa: N802, N803  # overrides by mangled name
+    def _SyncObj__loadDumpFile(self, clearJournal: bool) -> None:
         raise RaftError("pysyncobj tried to load a dump: the state store is the only snapshot there is")
 
-    def _SyncObj__changeCluster(self, request: object) -> bool:  # noqa: N802  # overrides by mangled name
+    def _SyncObj__changeCluster(self, request: object) -> bool:
         raise RaftError("pysyncobj tried to change the membership: the engine alone does")

@@ -132,7 +132,9 @@ class SnapshotReceiver:
         self.reason = ""
 
     def accept(self, peer: str, chunk: Chunk) -> Received:
-        """Take one chunk. COMPLETE: it has replaced the state. UNUSABLE: `reason` says why, nothing changed."""
+        """Take one chunk. COMPLETE: it has replaced the state. UNUSABLE: `reason` says why, nothing
+        changed.
+        """
         index, term, offset, size, data, sha256 = chunk
         assert isinstance(index, int)
         assert isinstance(term, int)

@@ -74,6 +74,7 @@ class Rule(StrEnum):
     """
 
     KEEP_MATCHING_ENTRIES = "keep-matching-entries"  # H1
+    COMMIT_ONLY_VERIFIED = "commit-only-verified"  # H1, and every message that carries part of a snapshot
     MONOTONIC_NEXT_INDEX = "monotonic-next-index"  # H2
     PROBE_DOWNWARDS = "probe-downwards"  # H3
     FAST_BACKUP = "fast-backup"  # H3

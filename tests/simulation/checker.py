@@ -46,7 +46,8 @@ class Checker:
     def durably_commits(self, index: int, term: int, holders: list[str], quorum: int) -> None:
         if len(holders) < quorum:
             raise Violation(
-                f"durability: entry {index} of term {term} committed with {holders} durable, quorum is {quorum}"
+                f"durability: entry {index} of term {term} committed with {holders} durable, "
+                f"quorum is {quorum}"
             )
 
     def applies(self, node_id: str, index: int, term: int, command: bytes, outcome: bytes) -> None:

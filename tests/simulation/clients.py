@@ -1,4 +1,6 @@
-"""Clients that write, compare-and-set and read, retry under the same number, and remember what they were told."""
+"""Clients that write, compare-and-set and read, retry under the same number, and remember what they were
+told.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """What clients asked and were told, and whether one order of all operations explains it.
 
-Two independent checks. The *witness* check trusts the log indexes the cluster reported, orders all operations by
-them and looks for a contradiction with what clients saw and when: complete, and linear in the history. The *WGL*
-check (Wing and Gong 1993, with Lowe's memory of states, 2017) trusts nothing but calls and returns, and searches
-for an order; it is exponential, so it gets keys with few operations.
+Two independent checks. The *witness* check trusts the log indexes the cluster reported, orders all
+operations by them and looks for a contradiction with what clients saw and when: complete, and linear in the
+history. The *WGL* check (Wing and Gong 1993, with Lowe's memory of states, 2017) trusts nothing but calls
+and returns, and searches for an order; it is exponential, so it gets keys with few operations.
 """
 
 from __future__ import annotations
@@ -86,7 +86,9 @@ def check_witness(
 
 
 def _check_real_time(operations: list[Operation]) -> None:
-    """What returned before another was called stands before it in the log; reads stand after what they saw."""
+    """What returned before another was called stands before it in the log; reads stand after what they
+    saw.
+    """
     by_return = sorted((op for op in operations if op.is_known), key=lambda op: op.returned_at)
     by_call = sorted((op for op in operations if op.index), key=lambda op: op.called_at)
     highest: Operation | None = None
@@ -139,7 +141,9 @@ def is_linearizable(operations: list[Operation], *, steps_max: int = 200_000) ->
 
 
 def _after(op: Operation, state: State) -> list[State]:
-    """The states `op` may lead to from `state`; none when it cannot happen there. An unknown one may also not happen."""
+    """The states `op` may lead to from `state`; none when it cannot happen there. An unknown one may also
+    not happen.
+    """
     version, value = state
     match op.kind:
         case Kind.READ:

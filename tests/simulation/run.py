@@ -170,4 +170,4 @@ class _Run:
 def _uncommitted(node: SimNode) -> bool:
     if node.engine is None or node.journal is None:
         return False
-    return node.engine._node.raftLastApplied < node.journal.last_index
+    return bool(node.engine._core.node.raftLastApplied < node.journal.last_index)

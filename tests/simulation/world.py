@@ -101,11 +101,25 @@ class SimNode:
     def start(self) -> None:
         world = self.world
         self.incarnation += 1
-        self.journal = Journal(self.log, tail_entries=32, tail_bytes=16 * 1024, block_bytes=4096)
+        try:
+            self._start_engine()
+        except PowerLost:
+            self.log.crash(world.rng)
+            world.on_crash(self)
+            return
+        assert self.engine is not None
+        status = self.engine.status()
+        self._seen = (status.term, status.commit_index, status.applied_index)
+        world.network.start(self.node_id)
+        self.turn_soon()
+
+    def _start_engine(self) -> None:
+        world = self.world
+        journal = Journal(self.log, tail_entries=32, tail_bytes=16 * 1024, block_bytes=4096)
         self.engine = Engine(
             node_id=self.node_id,
             timing=world.profile.timing(),
-            journal=self.journal,
+            journal=journal,
             machine=RecordingState(self.store, self.node_id, world),
             send=self._send,
             clock=self.clock,
@@ -113,13 +127,12 @@ class SimNode:
             incarnation=f"{self.node_id}.{self.incarnation}",
             switched_off=world.switched_off,
         )
-        status = self.engine.status()
-        self._seen = (status.term, status.commit_index, status.applied_index)
-        world.network.start(self.node_id)
-        self.turn_soon()
+        self.journal = journal
 
     def crash(self, *, is_power_cut: bool) -> None:
-        """kill -9, or the whole host without power: what was not synced is gone, and perhaps the last flush."""
+        """kill -9, or the whole host without power: what was not synced is gone, and perhaps the last
+        flush.
+        """
         if self.engine is None:
             return
         self.engine = self.journal = None
@@ -169,7 +182,9 @@ class SimNode:
         self.turn_soon()
 
     def turn_soon(self) -> None:
-        at = self.world.events.now + TURN_DELAY_S
+        self._schedule_turn_by(self.world.events.now + TURN_DELAY_S)
+
+    def _schedule_turn_by(self, at: float) -> None:
         if self._turn_at is None or self._turn_at > at:
             self._schedule_turn(at)
 
@@ -178,16 +193,19 @@ class SimNode:
         if self.engine is None or self.is_paused:
             return
         self._guarded(self.engine.turn)
-        if self.engine is None:
+        engine = self._running_engine()
+        if engine is None:
             return
         self._check()
-        if self.engine.status().is_removed:
+        if engine.status().is_removed:
             self.world.retire(self)
             return
-        wakeup = self.world.events.now + max(0.0, self.engine.next_wakeup() - self.clock()) / self._rate
-        at = max(wakeup + 1e-6, self.world.events.now + TURN_DELAY_S)
-        if self._turn_at is None or self._turn_at > at:
-            self._schedule_turn(at)
+        wakeup = self.world.events.now + max(0.0, engine.next_wakeup() - self.clock()) / self._rate
+        self._schedule_turn_by(max(wakeup + 1e-6, self.world.events.now + TURN_DELAY_S))
+
+    def _running_engine(self) -> Engine | None:
+        """The engine, unless a crash has just ended it."""
+        return self.engine
 
     def _schedule_turn(self, at: float) -> None:
         self._turn_at = at
@@ -217,7 +235,7 @@ class SimNode:
         assert self.engine is not None
         assert self.journal is not None
         checker = self.world.checker
-        node = self.engine._node
+        node = self.engine._core.node
         seen = (node.raftCurrentTerm, node.raftCommitIndex, node.raftLastApplied)
         if seen == self._seen:
             return
@@ -225,7 +243,7 @@ class SimNode:
             ("term", "commit index", "applied index"), self._seen, seen, strict=True
         ):
             checker.moves(self.node_id, what, before, after)
-        is_leader = self.engine._is_leader()
+        is_leader = self.engine._core.is_leader
         if is_leader:
             checker.leads(self.node_id, seen[0])
         first_new = max(self._seen[1], self.journal.first_index) + 1
@@ -298,9 +316,11 @@ class World:
         return [node for node in self.nodes.values() if node.is_up]
 
     def leader(self) -> SimNode | None:
-        leaders = [node for node in self.up() if node.engine is not None and node.engine._is_leader()]
+        leaders = [node for node in self.up() if node.engine is not None and node.engine._core.is_leader]
         return max(
-            leaders, key=lambda node: node.engine._node.raftCurrentTerm if node.engine else 0, default=None
+            leaders,
+            key=lambda node: node.engine._core.node.raftCurrentTerm if node.engine else 0,
+            default=None,
         )
 
     def members(self) -> Membership:

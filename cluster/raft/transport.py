@@ -154,6 +154,7 @@ class Transport:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: asyncio.TaskGroup | None = None
         self._looked_at = 0.0
+        self._paused: str | None = None
         self._strangers = 0
         self._stranger_logged_at = float("-inf")
 
@@ -259,6 +260,21 @@ class Transport:
             if chosen is None or peer in chosen:
                 session.end(reason)
 
+    def pause(self, reason: str) -> None:
+        """End every session and make none until `resume`; peers are told `reason`."""
+        self._paused = reason
+        for _, session in self._live():
+            session.end(reason, graceful=True)
+
+    def resume(self) -> None:
+        """Make sessions again."""
+        self._paused = None
+
+    def close(self) -> None:
+        """Close the port of a transport that was bound and is not run."""
+        if self._listener is not None:
+            self._listener.close()
+
     # -- accepting
 
     def _resume_accepting(self) -> None:
@@ -313,7 +329,7 @@ class Transport:
         link = self._link(peer)
         while True:
             await link.idle.wait()
-            if self._may_connect(peer):
+            if self._paused is None and self._may_connect(peer):
                 trouble = await self._dial(peer, address)
                 if trouble and trouble != link.trouble:
                     log.warning(
@@ -471,6 +487,8 @@ class Transport:
             refusal = _duplicate(hello.node_id)
             self._owner.identity_conflict(hello.node_id, f"{refusal.reason}, from {session.remote}")
             return refusal
+        if self._paused is not None:
+            return Refusal(RefusalCode.PAUSED, self._paused)
         if not self._may_connect(hello.node_id):
             return Refusal(RefusalCode.MEMBERSHIP, f"{hello.node_id} is not a member of this cluster")
         return None

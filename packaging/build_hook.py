@@ -90,7 +90,7 @@ def _fingerprint(ui: Path) -> str:
 
 
 def _search_path_with_node() -> str | None:
-    """The PATH to run npm with: ours if its Node is new enough, else with this environment's programs first."""
+    """The PATH to run npm with: ours if its Node is new enough, else with this environment's before it."""
     path = os.environ.get("PATH", os.defpath)
     for candidate in (path, os.pathsep.join([sysconfig.get_path("scripts"), path])):
         node = shutil.which("node", path=candidate)

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fcntl import F_GETFD, F_SETFD, FD_CLOEXEC, fcntl
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import lmdb
 from lmdb import verify
@@ -143,6 +143,17 @@ class LmdbLog:
         findings = [finding for finding in findings if "neither reachable nor" not in finding]
         if findings:
             raise self._corrupt(findings[0] + (f" and {len(findings) - 1} more" if len(findings) > 1 else ""))
+        roots = sorted(_root(data_path, page) for page in (0, 1))
+        if roots[1].transaction - roots[0].transaction > 1:
+            raise self._corrupt("its two root pages are not of consecutive transactions")
+        if size < roots[1].bytes_needed:
+            # Either free pages at the end were never written, or the file was cut inside a large entry.
+            # Zeroes harm neither: they are not read, or do not have the entry's checksum. Reading past the
+            # end of a mapped file would end the process.
+            try:
+                os.truncate(data_path, roots[1].bytes_needed)
+            except OSError as error:
+                raise unusable(self._path, error) from error
 
     def _find_data_fd(self) -> int:
         """LMDB's descriptor of the data file, after making sure that no started program inherits it."""
@@ -240,7 +251,8 @@ class LmdbLog:
             raise self._full("the log's map is full") from error
         except lmdb.Error as error:
             # LMDB reports a write cut short by a full disk as an input/output error.
-            if error.code in NO_ROOM or (error.code == errno.EIO and not has_room):
+            is_room_lacking = error.code in NO_ROOM or (error.code == errno.EIO and not has_room)
+            if is_room_lacking and self._is_usable():
                 raise self._full(os.strerror(errno.ENOSPC)) from error
             self._is_failed = True
             raise LogStorageFailed(
@@ -359,11 +371,20 @@ class LmdbLog:
             )
         return sealed[_CHECKSUM.size :]
 
+    def _is_usable(self) -> bool:
+        """False once LMDB failed in writing a root page: nobody knows whether that batch is on the disk."""
+        try:
+            self._env.begin(write=True).abort()
+        except lmdb.Error:
+            return False
+        return True
+
     def _allocate(self, batch: LogBatch) -> bool:
         """Have room in the file for `batch`, growing it when needed. False when the disk has none."""
         if self._allocated_bytes is None:
             return True
-        need = self._used_bytes() + 2 * sum(len(command) + 64 for command, _, _ in batch.entries)
+        with self._failing("written"):
+            need = self._used_bytes() + sum(self._most_bytes(len(command)) for command, _, _ in batch.entries)
         need += _SLACK_BYTES + need // 256
         if need <= self._allocated_bytes:
             return True
@@ -381,6 +402,12 @@ class LmdbLog:
                 self._allocated_bytes = size
                 return True
         return False
+
+    def _most_bytes(self, command_bytes: int) -> int:
+        """Room that an entry may take: pages of its own when it is large, else a share of a leaf page."""
+        if 4 * command_bytes > self._page_bytes:
+            return (command_bytes // self._page_bytes + 2) * self._page_bytes
+        return 2 * (command_bytes + 64)
 
     def _used_bytes(self) -> int:
         """Bytes of the pages in use; the others inside the file are free for the next batches."""
@@ -414,6 +441,23 @@ class LmdbLog:
 
     def _full(self, reason: str) -> LogStorageFull:
         return LogStorageFull(f"no room for the Raft log in {self._path}: {reason}; nothing was written")
+
+
+class _Root(NamedTuple):
+    """One of LMDB's two root pages. It writes them in turn and believes the one of the higher transaction."""
+
+    transaction: int
+    bytes_needed: int
+
+
+def _root(data_path: Path, page: int) -> _Root:
+    """Read root page 0 or 1: `struct MDB_meta` of LMDB 0.9, in the machine's own byte order."""
+    with data_path.open("rb") as file:
+        (page_bytes,) = struct.unpack_from("=I", os.pread(file.fileno(), 4, 40))
+        last_page, transaction = struct.unpack_from(
+            "=QQ", os.pread(file.fileno(), 16, page * page_bytes + 136)
+        )
+    return _Root(transaction, (last_page + 1) * page_bytes)
 
 
 def _checksum(key: bytes, term: int, command: bytes) -> int:

@@ -8,10 +8,8 @@ import random
 
 from cluster.commands import Applied, Envelope, decode_outcome, encode
 from cluster.commands.settings import PutSetting
-from cluster.encoding import codec
-from cluster.model.settings import Setting
 from cluster.raft.types import Outcome, ProposalOutcome, ReadOutcome
-from cluster.store.tables import SETTINGS
+from cluster.store.records import SETTINGS
 from tests.simulation.checker import Violation
 from tests.simulation.history import Kind, Operation
 from tests.simulation.world import SimNode, World
@@ -20,8 +18,6 @@ ATTEMPT_S = 2.0
 GIVE_UP_S = 6.0
 RETRY_S = 0.05
 OPERATIONS_PER_KEY = 60
-
-_SETTING = codec(Setting)
 
 
 class Clients:
@@ -132,10 +128,9 @@ class Clients:
     def _read(self, operation: Operation, node: SimNode) -> None:
         with node.store.read() as txn:
             operation.index = txn.applied_index
-            data = txn.get(SETTINGS, operation.key.encode())
+            setting = SETTINGS.get(txn, operation.key)
         operation.version, operation.seen = 0, None
-        if data is not None:
-            setting = _SETTING.decode(data)
+        if setting is not None:
             operation.version, operation.seen = setting.version, setting.value
 
     def _compare_with_first(self, operation: Operation, result: bytes) -> None:

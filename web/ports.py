@@ -1,0 +1,144 @@
+"""What the surfaces need from the process they run in. `agent.app` hands over objects that fit.
+
+Refusals of the state machine come back as values; the exceptions named here are the only ones a method
+raises, besides `asyncio.CancelledError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from cluster.commands import AuditStamp, Outcome
+from cluster.identity.joining import JoinAnswer, JoinRequest
+from cluster.identity.keyring import Keyring
+from cluster.model.audit import AuditRecord
+from cluster.model.inventory import Caller, ContainerAction, HostLive, HostView, LogLine, LogQuery
+from cluster.raft.raft_thread import NodeStatus
+from cluster.raft.replicator import ReadLevel, ReadPoint
+from cluster.store import Committed, ReadTxn
+
+
+class HostUnavailable(Exception):
+    """The host that has the container cannot be asked now; the text says why and what to try."""
+
+
+class HostRefused(Exception):
+    """The host, or its engine, refuses. `code` is one of not-found, conflict, refused; the text is for
+    people.
+    """
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Clock(Protocol):
+    def now_ms(self) -> int: ...
+    def monotonic_s(self) -> float: ...
+
+
+class Ids(Protocol):
+    def new_id(self, prefix: str) -> str: ...
+    def token_bytes(self, count: int) -> bytes: ...
+
+
+class State(Protocol):
+    """The replicated state of this node."""
+
+    def read(self) -> AbstractContextManager[ReadTxn]:
+        """A consistent view. Short: no `await` inside."""
+        ...
+
+    async def point(self, level: ReadLevel, *, timeout_s: float = 5.0) -> ReadPoint:
+        """What a `read` opened afterwards sees. Raises `cluster.raft.replicator.ReadUnavailable`."""
+        ...
+
+    def subscribe(self, callback: Callable[[Committed], None]) -> Callable[[], None]:
+        """Call back on this event loop after changes became visible; returns what ends it."""
+        ...
+
+    async def propose(
+        self, command: object, *, audit: AuditStamp | None = None, timeout_s: float = 10.0
+    ) -> Outcome:
+        """Have one of `cluster.commands` applied; returns Applied or Rejected.
+
+        Raises `cluster.raft.replicator.NotCommitted` or `OutcomeUnknown`.
+        """
+        ...
+
+    async def record_audit(self, record: AuditRecord) -> None:
+        """Append an entry that goes with no change: a refusal, or the end of long work."""
+        ...
+
+
+class Hosts(Protocol):
+    """Containers of every host, this one's directly and the others' through their agents."""
+
+    async def views(self) -> Sequence[HostView]:
+        """Every host, asked again if what is known is older than two seconds; never waits longer than two."""
+        ...
+
+    async def live(self) -> Sequence[HostLive]: ...
+
+    async def act(
+        self, node_id: str, container_id: str, action: ContainerAction, *, caller: Caller, force: bool = False
+    ) -> None:
+        """Raises HostUnavailable or HostRefused."""
+        ...
+
+    async def inspect(self, node_id: str, container_id: str, *, caller: Caller) -> Mapping[str, object]:
+        """The engine's own JSON. Raises HostUnavailable or HostRefused."""
+        ...
+
+    def logs(
+        self, node_id: str, container_id: str, query: LogQuery, *, caller: Caller
+    ) -> AbstractAsyncContextManager[AsyncIterator[LogLine]]:
+        """Raises HostUnavailable or HostRefused on entering."""
+        ...
+
+    async def image_digest(self, image: str) -> str:
+        """The digest a reference means at its registry now; "" when it gives none.
+
+        Raises HostUnavailable or HostRefused.
+        """
+        ...
+
+
+class Cluster(Protocol):
+    """Membership and leadership."""
+
+    @property
+    def cluster_id(self) -> str: ...
+    @property
+    def node_id(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    def status(self) -> NodeStatus: ...
+    def is_ready(self) -> str | None:
+        """None when this node can serve; otherwise why not."""
+        ...
+
+    def keyring(self) -> Keyring: ...
+
+    async def join(self, request: JoinRequest, *, ip: str) -> JoinAnswer | str:
+        """Let a host in; the string is the reason of a refusal, safe to tell a stranger."""
+        ...
+
+    async def remove_node(self, node_id: str, *, audit: AuditStamp) -> Outcome: ...
+    async def transfer_leadership(self, target: str | None) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """All of the above, and the address people use."""
+
+    clock: Clock
+    ids: Ids
+    state: State
+    hosts: Hosts
+    cluster: Cluster
+    public_origins: tuple[str, ...]
+    request_body_bytes_max: int = 8 * 1024 * 1024

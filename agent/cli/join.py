@@ -1,0 +1,51 @@
+"""`tower join`: make this host a member of an existing cluster."""
+
+from __future__ import annotations
+
+import argparse
+
+from agent.cli.connection import given_token
+from agent.cli.failures import UsageWrong
+from agent.cli.parsing import Verbs
+from agent.cli.settings_flags import add_settings_flags, app_module, load
+
+
+def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
+    parser = verbs.add_parser(
+        "join",
+        help="make this host a member of a cluster",
+        description="Join the cluster that HOST belongs to. The token names the cluster's CA: before that is"
+        " confirmed, nothing is sent.",
+    )
+    parser.add_argument("host", metavar="HOST", nargs="?", help="any host of the cluster, as host[:port]")
+    parser.add_argument(
+        "--token", metavar="TOKEN", help="from `tower token create`; or @FILE, or bootstrap.join_token"
+    )
+    parser.add_argument("--no-start", action="store_true", help="do not start the service of this host")
+    add_settings_flags(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    loaded = load(args)
+    bootstrap = loaded.settings.bootstrap
+    host = args.host or bootstrap.join_address
+    # Not TOWER_TOKEN: that is a person's or program's token, not a host's.
+    token = given_token(args, {}) or (
+        bootstrap.join_token.get_secret_value() if bootstrap.join_token is not None else ""
+    )
+    if not host:
+        raise UsageWrong("which cluster? HOST is missing", hint="tower join 10.0.0.5:7443 --token ...")
+    if not token:
+        raise UsageWrong(
+            "the join token is missing",
+            hint="`tower token create` on a host of the cluster prints one; give it with --token",
+        )
+    return int(
+        app_module().join(  # type: ignore[attr-defined]  # imported by name, late
+            loaded,
+            host=host if ":" in host else f"{host}:7443",
+            token=token,
+            start=not args.no_start,
+            as_json=getattr(args, "json", False),
+        )
+    )

@@ -1,0 +1,84 @@
+"""The `tower` command: finds the verb, runs it, turns its failure into a line and a status.
+
+Each verb is a module of this package with `add_parser(verbs)` and `run(args) -> int`. Verbs import
+what is dear inside `run`: a command should start faster than a person notices.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from agent.cli.failures import DONE, FAILED, CommandFailed
+from agent.cli.output import print_error
+from agent.cli.parsing import Parser
+
+# In the order of the help text: one host, the cluster, what runs on it, the tool itself.
+VERBS = (
+    "init",
+    "join",
+    "run",
+    "leave",
+    "recover",
+    "status",
+    "node",
+    "token",
+    "audit",
+    "deploy",
+    "services",
+    "rollout",
+    "ps",
+    "logs",
+    "container",
+    "login",
+    "config",
+    "lab",
+    "completion",
+    "version",
+)
+
+_DESCRIPTION = "Control Tower: a highly available control plane for plain Docker hosts."
+_EPILOG = """\
+start here:
+  tower init                      make this host the first of a cluster
+  tower token create              let another host join: run the command it prints there
+  tower deploy compose.yaml       run a Compose file on the cluster
+
+exit status: 0 done, 1 refused or failed, 2 called wrongly, 3 outcome unknown"""
+
+
+def build_parser() -> Parser:
+    """Return the parser with every verb."""
+    parser = Parser(prog="tower", description=_DESCRIPTION, epilog=_EPILOG)
+    verbs = parser.add_subparsers(title="commands", metavar="COMMAND", dest="verb", required=True)
+    for name in VERBS:
+        module = importlib.import_module(f"agent.cli.{name}")
+        module.add_parser(verbs)
+        verbs.choices[name].set_defaults(run=module.run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    args = build_parser().parse_args(argv)
+    try:
+        status = args.run(args)
+        # Here, where a closed pipe can still be answered for.
+        sys.stdout.flush()
+    except CommandFailed as failure:
+        print_error(str(failure), failure.hint)
+        return failure.exit_status
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has seen enough. Python would complain once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    assert isinstance(status, int), args.verb
+    return status if status in range(256) else FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

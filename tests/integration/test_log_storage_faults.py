@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -262,13 +263,19 @@ def as_an_ordinary_user() -> Iterator[None]:
         os.seteuid(0)
 
 
+@pytest.fixture
+def reachable_path() -> Iterator[Path]:
+    """A directory that every user may enter, unlike pytest's own."""
+    with tempfile.TemporaryDirectory(prefix="log-storage-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
 @pytest.mark.parametrize("name", [".", "data.mdb", "lock.mdb", "owner.lock"])
-def test_wrong_permissions_are_named(tmp_path: Path, name: str) -> None:
-    path = tmp_path / "log"
+def test_wrong_permissions_are_named(name: str, reachable_path: Path) -> None:
+    path = reachable_path / "log"
     LmdbLog(path, reserve_bytes=0).close()
     if os.geteuid() == 0:
-        for parent in (tmp_path, *list(tmp_path.parents)[:2]):
-            parent.chmod(0o755)
         for owned in (path, *path.iterdir()):
             os.chown(owned, NOBODY, NOBODY)
     (path / name).chmod(0)

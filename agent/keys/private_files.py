@@ -55,10 +55,12 @@ def read_private_file(path: Path) -> str:
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(file.fileno())
-            _check_file(path, status)
-            return file.read(_FILE_BYTES_MAX).decode("ascii")
+        try:
+            _check_file(path, os.fstat(descriptor))
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                return file.read(_FILE_BYTES_MAX).decode("ascii")
+        finally:
+            os.close(descriptor)
     except FileNotFoundError as error:
         raise IdentityDamaged(
             f"{path}: is missing; restore it from a backup of this host, or join again"

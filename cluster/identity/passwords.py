@@ -37,8 +37,8 @@ _PHC = re.compile(
     r"\$argon2id\$v=19\$m=(\d{1,7}),t=(\d{1,3}),p=(\d{1,2})\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{22,86}"
 )
 
-# The hash of bytes nobody has, at CURRENT_COST: an unknown user takes as long as a wrong password.
-_NOBODY = "$argon2id$v=19$m=19456,t=2,p=1$MDAwMDAwMDAwMDAwMDAwMA$TZCCCJQw6qE40QoszdZDx3LhW/RG6J0UYvSQtFYYSrQ"
+# Random bytes that were not kept, hashed at CURRENT_COST: an unknown user takes as long as a wrong password.
+_NOBODY = "$argon2id$v=19$m=19456,t=2,p=1$CNrQ8Bc6XFDXgRYHOQiOYQ$xf96iOdC3cTBn3fKvhdroFgHK0Wm4PaBAwgD+1fSTnE"
 
 # Words that everybody who has to reach twelve characters lengthens with digits and signs.
 _COMMON_WORDS_TEXT = """

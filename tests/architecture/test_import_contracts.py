@@ -6,11 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.architecture.repository import ROOT
-
-COMMAND_LINE = ROOT / "agent" / "cli" / "main.py"
 
 # A module each that breaks one contract, and the contract's name.
 VIOLATIONS = {
@@ -80,7 +76,6 @@ def test_the_packaging_directory_does_not_shadow_the_library_of_that_name() -> N
     assert not (ROOT / "packaging" / "__init__.py").exists()
 
 
-@pytest.mark.skipif(not COMMAND_LINE.exists(), reason="the command line is not there yet")
 def test_the_command_line_starts_without_numbers_server_or_mcp() -> None:
     """`tower ps` is a thin client: what it does not import is what makes it start at once."""
     run = subprocess.run(

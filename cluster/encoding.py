@@ -4,8 +4,9 @@ This is the only module that imports msgpack. `pack` and `unpack` carry plain va
 frozen dataclass into an array of its fields in declaration order and back, checking every type on the way in.
 
 What may change in a dataclass that was ever written: fields are appended, with a default, and never removed,
-reordered or given another type. Arrays of an older version are then read with the defaults; longer arrays
-come from a newer version and are refused.
+reordered or given another type. Trailing fields that have their default are not written. So arrays of an
+older version read as they were meant, nodes of two versions write equal bytes as long as the new fields are
+unused, and an array that is longer than this version knows comes from a newer one and is refused.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ def _refuse_timestamps(value: object) -> None:
 class Codec(Generic[_T]):
     """Arrays and bytes of one dataclass. Obtain it with `codec(cls)`."""
 
-    __slots__ = ("_decoders", "_encoders", "_names", "_required", "cls")
+    __slots__ = ("_decoders", "_encoders", "_names", "_optional", "_required", "cls")
 
     def __init__(self, cls: type[_T]) -> None:
         if not dataclasses.is_dataclass(cls):
@@ -105,19 +106,23 @@ class Codec(Generic[_T]):
             (field.name, encoder) for field, (encoder, _) in zip(fields, plans, strict=True)
         )
         self._decoders = tuple(decoder for _, decoder in plans)
-        missing = [
-            i
-            for i, field in enumerate(fields)
-            if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        ]
-        self._required = missing[-1] + 1 if missing else 0
+        defaults = [_default_of(field) for field in fields]
+        required = [i for i, default in enumerate(defaults) if default is _NO_DEFAULT]
+        self._required = required[-1] + 1 if required else 0
+        # The fields that may be left out, the last one first.
+        self._optional = tuple(reversed(list(zip(self._names, defaults, strict=True))[self._required :]))
 
     def to_array(self, value: _T) -> list[Any]:
-        """Return the fields of `value` in declaration order, as plain values."""
-        return [
+        """Return the fields of `value` in declaration order, as plain values, without trailing defaults."""
+        array = [
             getattr(value, name) if encoder is None else encoder(getattr(value, name))
             for name, encoder in self._encoders
         ]
+        for name, default in self._optional:
+            if getattr(value, name) != default:
+                break
+            array.pop()
+        return array
 
     def from_array(self, array: object) -> _T:
         """Return the dataclass whose fields are `array`.
@@ -151,6 +156,16 @@ class Codec(Generic[_T]):
         """Return the value whose bytes are `data`. Raises EncodingError as `unpack` and `from_array` do."""
         return self.from_array(unpack(data))
 
+
+def _default_of(field: dataclasses.Field[Any]) -> Any:
+    if field.default is not dataclasses.MISSING:
+        return field.default
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return _NO_DEFAULT
+
+
+_NO_DEFAULT = object()
 
 _CODECS: dict[type[Any], Codec[Any]] = {}
 

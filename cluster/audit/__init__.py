@@ -1,1 +1,1 @@
-"""Pure: the tamper-evident record of mutations and refusals."""
+"""The tamper-evident audit: an RFC 6962 tree over its entries, and the proofs that can be drawn from it."""

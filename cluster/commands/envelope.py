@@ -62,6 +62,7 @@ def encode(envelope: Envelope) -> bytes:
     kind = BY_CLASS[type(envelope.command)]
     _check(envelope.client_id, envelope.sequence, envelope.time_ms, envelope.leader_term)
     audit = None if envelope.audit is None else _STAMPS.to_array(envelope.audit)
+    fields = kind.codec.to_array(envelope.command)
     try:
         data = pack(
             [
@@ -72,8 +73,8 @@ def encode(envelope: Envelope) -> bytes:
                 envelope.leader_term,
                 audit,
                 kind.number,
-                kind.version,
-                kind.codec.to_array(envelope.command),
+                kind.version_of(len(fields)),
+                fields,
             ]
         )
     except EncodingError as error:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from cluster.commands import settings
+from cluster.commands import access, audit, leadership, nodes, services, settings
 from cluster.encoding import Codec, codec
 
 IGNORABLE_FROM = 1000
@@ -19,23 +19,69 @@ IGNORABLE_FROM = 1000
 
 @dataclass(frozen=True, slots=True)
 class CommandKind:
-    """One kind of command. `version` rises when fields are appended (with defaults)."""
+    """One kind of command. A leader-only one is rejected unless its envelope names the term that leads.
+
+    When fields are appended (with defaults), the number of fields so far is appended to
+    `earlier_field_counts`: that makes a new version, which is written only where the new fields are used.
+    """
 
     number: int
     name: str
     cls: type[Any]
-    version: int = 1
+    is_leader_only: bool = False
+    earlier_field_counts: tuple[int, ...] = ()
     codec: Codec[Any] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "codec", codec(self.cls))
 
     @property
+    def version(self) -> int:
+        """The newest version this code knows."""
+        return len(self.earlier_field_counts) + 1
+
+    @property
     def is_ignorable(self) -> bool:
         return self.number >= IGNORABLE_FROM
 
+    def version_of(self, field_count: int) -> int:
+        """Return the oldest version with at least so many fields."""
+        for version, count in enumerate(self.earlier_field_counts, start=1):
+            if field_count <= count:
+                return version
+        return self.version
 
-KINDS: tuple[CommandKind, ...] = (CommandKind(20, "put-setting", settings.PutSetting),)
+
+KINDS: tuple[CommandKind, ...] = (
+    CommandKind(1, "take-leadership", leadership.TakeLeadership, is_leader_only=True),
+    CommandKind(2, "initialize-cluster", nodes.InitializeCluster),
+    CommandKind(10, "register-node", nodes.RegisterNode),
+    CommandKind(11, "update-node-facts", nodes.UpdateNodeFacts),
+    CommandKind(12, "set-node-status", nodes.SetNodeStatus, is_leader_only=True),
+    CommandKind(13, "set-node-draining", nodes.SetNodeDraining),
+    CommandKind(14, "set-node-role", nodes.SetNodeRole),
+    CommandKind(15, "remove-node", nodes.RemoveNode),
+    CommandKind(20, "put-setting", settings.PutSetting),
+    CommandKind(30, "create-join-token", nodes.CreateJoinToken),
+    CommandKind(31, "redeem-join-token", nodes.RedeemJoinToken),
+    CommandKind(32, "revoke-join-token", nodes.RevokeJoinToken),
+    CommandKind(33, "record-certificate", nodes.RecordCertificate),
+    CommandKind(40, "put-setup-token", access.PutSetupToken),
+    CommandKind(41, "create-user", access.CreateUser),
+    CommandKind(42, "set-password", access.SetPassword),
+    CommandKind(43, "set-role", access.SetRole),
+    CommandKind(44, "remove-user", access.RemoveUser),
+    CommandKind(45, "create-api-token", access.CreateApiToken),
+    CommandKind(46, "revoke-api-token", access.RevokeApiToken),
+    CommandKind(47, "start-login", access.StartLogin),
+    CommandKind(48, "rotate-login", access.RotateLogin),
+    CommandKind(49, "end-login", access.EndLogin),
+    CommandKind(60, "put-service", services.PutService),
+    CommandKind(61, "remove-service", services.RemoveService),
+    CommandKind(62, "commit-transition", services.CommitTransition, is_leader_only=True),
+    CommandKind(63, "report-assignments", services.ReportAssignments),
+    CommandKind(80, "record-audit", audit.RecordAudit),
+)
 
 BY_NUMBER: dict[int, CommandKind] = {kind.number: kind for kind in KINDS}
 BY_CLASS: dict[type[Any], CommandKind] = {kind.cls: kind for kind in KINDS}

@@ -11,6 +11,20 @@ from enum import StrEnum
 from cluster.model.ids import NodeId
 
 
+class HostUnavailable(Exception):
+    """The host that has the container cannot be asked now; the text says why and what to try."""
+
+
+class HostRefused(Exception):
+    """The host, or its engine, refuses. `code` is one of not-found, conflict, refused; the text is for
+    people.
+    """
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class ContainerAction(StrEnum):
     """What a person may ask of any container, managed or not."""
 

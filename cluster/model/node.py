@@ -86,6 +86,7 @@ class JoinToken:
     uses_left: int
     created_at_ms: int
     created_by: str
+    redeemed_by: tuple[NodeId, ...] = ()
     is_revoked: bool = False
 
 

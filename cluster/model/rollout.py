@@ -85,5 +85,7 @@ class Rollout:
 
     def __post_init__(self) -> None:
         rules.check_id("rollout id", self.id)
+        rules.check_range("from revision", self.from_revision, 0, 2**31)
+        rules.check_range("to revision", self.to_revision, 1, 2**31)
         rules.check_count("rollout replicas", self.replicas, 2 * REPLICAS_MAX)
         rules.check_text("rollout reason", self.reason, 4096)

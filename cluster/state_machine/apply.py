@@ -1,7 +1,7 @@
 """Apply one log entry: the same on every node, whatever its bytes are.
 
-The order: read the envelope; recognise a repeated command; fence a leader of an older term; run the handler,
-keeping its writes only when it applied; record the outcome for a retry.
+The order: read the envelope; recognise a repeated command; fence a leader that was replaced; run the
+handler, keeping its writes only when it applied; write the audit entry; record the outcome for a retry.
 """
 
 from __future__ import annotations
@@ -10,20 +10,55 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from cluster.commands import access as access_commands
+from cluster.commands import audit as audit_commands
+from cluster.commands import leadership as leadership_commands
+from cluster.commands import nodes as node_commands
+from cluster.commands import services as service_commands
 from cluster.commands import settings as setting_commands
 from cluster.commands.envelope import Envelope, MalformedCommand, SkippedCommand, decode
 from cluster.commands.outcome import Applied, Code, Outcome, Rejected, decode_outcome, encode_outcome
-from cluster.commands.registry import BY_CLASS
-from cluster.state_machine import settings
-from cluster.state_machine.handler import Entry
-from cluster.state_machine.sessions import Session
+from cluster.commands.registry import BY_CLASS, CommandKind
+from cluster.state_machine import access, audit_trail, leadership, nodes, services, settings
+from cluster.state_machine.clients import Client
+from cluster.state_machine.entry import Entry
 from cluster.store import StoreError, WriteTxn
 
 log = logging.getLogger(__name__)
 
 Handler = Callable[[Entry, Any], Outcome]
 
-HANDLERS: dict[type[Any], Handler] = {setting_commands.PutSetting: settings.put_setting}
+HANDLERS: dict[type[Any], Handler] = {
+    leadership_commands.TakeLeadership: leadership.take_leadership,
+    node_commands.InitializeCluster: nodes.initialize_cluster,
+    node_commands.RegisterNode: nodes.register_node,
+    node_commands.UpdateNodeFacts: nodes.update_node_facts,
+    node_commands.SetNodeStatus: nodes.set_node_status,
+    node_commands.SetNodeDraining: nodes.set_node_draining,
+    node_commands.SetNodeRole: nodes.set_node_role,
+    node_commands.RemoveNode: nodes.remove_node,
+    setting_commands.PutSetting: settings.put_setting,
+    node_commands.CreateJoinToken: nodes.create_join_token,
+    node_commands.RedeemJoinToken: nodes.redeem_join_token,
+    node_commands.RevokeJoinToken: nodes.revoke_join_token,
+    node_commands.RecordCertificate: nodes.record_certificate,
+    access_commands.PutSetupToken: access.put_setup_token,
+    access_commands.CreateUser: access.create_user,
+    access_commands.SetPassword: access.set_password,
+    access_commands.SetRole: access.set_role,
+    access_commands.RemoveUser: access.remove_user,
+    access_commands.CreateApiToken: access.create_api_token,
+    access_commands.RevokeApiToken: access.revoke_api_token,
+    access_commands.StartLogin: access.start_login,
+    access_commands.RotateLogin: access.rotate_login,
+    access_commands.EndLogin: access.end_login,
+    service_commands.PutService: services.put_service,
+    service_commands.RemoveService: services.remove_service,
+    service_commands.CommitTransition: services.commit_transition,
+    service_commands.ReportAssignments: services.report_assignments,
+    audit_commands.RecordAudit: audit_trail.record_audit,
+}
+assert HANDLERS.keys() == BY_CLASS.keys()
 
 
 def apply(txn: WriteTxn, index: int, term: int, data: bytes) -> Outcome:
@@ -40,33 +75,73 @@ def apply(txn: WriteTxn, index: int, term: int, data: bytes) -> Outcome:
     except MalformedCommand as error:
         return Rejected(f"malformed command: {error}", Code.MALFORMED)
     if isinstance(envelope.command, SkippedCommand):
-        return Rejected(
-            f"command {envelope.command.number} is not known here and was skipped", Code.UNKNOWN_COMMAND
-        )
-    session = Session(txn, envelope.client_id)
-    earlier = session.earlier_outcome(envelope.sequence, envelope.time_ms)
+        return _skip(txn, envelope.command)
+    kind = BY_CLASS[type(envelope.command)]
+    if kind.is_ignorable:
+        return _apply_ignorable(txn, index, term, envelope, kind)
+    client = Client(txn, envelope.client_id)
+    earlier = client.earlier_outcome(envelope.sequence, envelope.time_ms)
     if isinstance(earlier, bytes):
         return decode_outcome(earlier)
-    if earlier is not None:
-        return earlier
     txn.log_time_ms = max(txn.log_time_ms, envelope.time_ms)
-    outcome = _run_handler(txn, index, term, envelope)
-    session.record(envelope.sequence, encode_outcome(outcome), txn.log_time_ms)
+    entry = Entry(txn, index, term, txn.log_time_ms, envelope.leader_term)
+    outcome = _run(entry, envelope, kind) if earlier is None else earlier
+    if envelope.audit is not None:
+        outcome = _audit(entry, envelope, kind, outcome)
+    if earlier is None:
+        client.record(envelope.sequence, encode_outcome(outcome), txn.log_time_ms)
     return outcome
 
 
-def _run_handler(txn: WriteTxn, index: int, term: int, envelope: Envelope) -> Outcome:
-    entry = Entry(txn, index, term, txn.log_time_ms, envelope.leader_term)
+def _run(entry: Entry, envelope: Envelope, kind: CommandKind) -> Outcome:
+    """Run the handler; of its writes, only those of a command that applied are left."""
+    outcome: Outcome
     try:
-        outcome = HANDLERS[type(envelope.command)](entry, envelope.command)
+        refused = None
+        if not isinstance(envelope.command, leadership_commands.TakeLeadership):
+            refused = leadership.fence(entry, is_leader_only=kind.is_leader_only)
+        outcome = HANDLERS[kind.cls](entry, envelope.command) if refused is None else refused
+        encode_outcome(outcome)
     except (StoreError, MemoryError):
         raise
     except Exception as error:
         # A mistake in a handler is the same on every node; stopping would stop them all, again at every
         # restart.
-        name = BY_CLASS[type(envelope.command)].name
-        log.exception("apply.handler_failed", extra={"index": index, "command": name})
-        outcome = Rejected(f"internal error in {name}: {type(error).__name__}", Code.INTERNAL)
+        log.exception("apply.handler_failed", extra={"index": entry.index, "command": kind.name})
+        outcome = Rejected(f"internal error in {kind.name}: {type(error).__name__}", Code.INTERNAL)
     if not isinstance(outcome, Applied):
-        txn.discard_writes()
+        entry.txn.discard_writes()
     return outcome
+
+
+def _audit(entry: Entry, envelope: Envelope, kind: CommandKind, outcome: Outcome) -> Outcome:
+    """Append the audit entry; when that fails, nothing of the command is left either."""
+    assert envelope.audit is not None
+    try:
+        audit_trail.record_request(entry, envelope.audit, kind.name, outcome)
+    except (StoreError, MemoryError):
+        raise
+    except Exception as error:
+        log.exception("apply.audit_failed", extra={"index": entry.index, "command": kind.name})
+        entry.txn.discard_writes()
+        return Rejected(
+            f"the audit entry could not be written: {type(error).__name__}", Code.AUDIT_UNAVAILABLE
+        )
+    return outcome
+
+
+def _skip(txn: WriteTxn, command: SkippedCommand) -> Outcome:
+    txn.is_hashed = False
+    return Rejected(
+        f"command {command.number} version {command.version} is not known here and was skipped",
+        Code.UNKNOWN_COMMAND,
+    )
+
+
+def _apply_ignorable(txn: WriteTxn, index: int, term: int, envelope: Envelope, kind: CommandKind) -> Outcome:
+    """Apply what another node may skip: it must leave no trace in anything that is compared between nodes.
+
+    So there is no audit entry, no log time, and no memory of it: it may be applied twice.
+    """
+    txn.is_hashed = False
+    return _run(Entry(txn, index, term, txn.log_time_ms, envelope.leader_term), envelope, kind)

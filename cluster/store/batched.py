@@ -71,11 +71,12 @@ def scan_range(table: Table, prefix: bytes, after: bytes | None, reverse: bool) 
 class EntryTxn:
     """The changes of one entry over the open batch. See `WriteTxn`."""
 
-    __slots__ = ("_store", "log_time_ms", "writes")
+    __slots__ = ("_store", "is_hashed", "log_time_ms", "writes")
 
     def __init__(self, store: BatchedStore) -> None:
         self._store = store
         self.log_time_ms = store.applied.log_time_ms
+        self.is_hashed = True
         self.writes: Writes = {}
 
     @property
@@ -172,13 +173,13 @@ class BatchedStore(ABC):
     def begin(self) -> EntryTxn:
         return EntryTxn(self)
 
-    def commit(self, txn: WriteTxn, index: int, term: int, outcome: bytes, *, is_hashed: bool = True) -> None:
+    def commit(self, txn: WriteTxn, index: int, term: int, outcome: bytes) -> None:
         assert isinstance(txn, EntryTxn)
         previous = self.applied
         # A gap would be a lost entry. The first entry a store sees may have any index.
         assert index == previous.index + 1 or previous.index == 0, f"entry {index} after {previous.index}"
         writes = txn.writes
-        if is_hashed:
+        if txn.is_hashed:
             hashed = [
                 previous.state_hash,
                 index,

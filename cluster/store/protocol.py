@@ -69,6 +69,8 @@ class WriteTxn(ReadTxn, Protocol):
     """The changes of one log entry: seen by its own reads, kept or dropped as one."""
 
     log_time_ms: int
+    is_hashed: bool
+    """Whether the outcome and the changes go into the state hash; not for what another node may skip."""
 
     def put(self, table: Table, key: bytes, value: bytes) -> None: ...
     def delete(self, table: Table, key: bytes) -> None: ...

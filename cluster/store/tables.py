@@ -38,13 +38,35 @@ CHECKPOINTS = Table(2, "checkpoints", is_watched=False)
 
 # The state machine's book-keeping.
 CONTROL = Table(3, "control")
-SESSIONS = Table(4, "sessions", is_watched=False)
-RESULTS = Table(5, "results", is_watched=False)
-SESSION_TIMES = Table(6, "session_times", is_watched=False)
+CLIENTS = Table(4, "clients", is_watched=False)
+CLIENT_OUTCOMES = Table(5, "client_outcomes", is_watched=False)
+CLIENT_TIMES = Table(6, "client_times", is_watched=False)
 
 SETTINGS = Table(10, "settings")
+NODES = Table(11, "nodes")
+JOIN_TOKENS = Table(12, "join_tokens")
+CERTIFICATES = Table(13, "certificates")
 
-ALL_TABLES: tuple[Table, ...] = (META, CHECKPOINTS, CONTROL, SESSIONS, RESULTS, SESSION_TIMES, SETTINGS)
+PRINCIPALS = Table(20, "principals")
+PRINCIPAL_NAMES = Table(21, "principal_names", is_watched=False)
+API_TOKENS = Table(22, "api_tokens")
+LOGINS = Table(23, "logins")
+LOGINS_BY_PRINCIPAL = Table(24, "logins_by_principal", is_watched=False)
+API_TOKENS_BY_PRINCIPAL = Table(25, "api_tokens_by_principal", is_watched=False)
+
+SERVICES = Table(30, "services")
+REVISIONS = Table(31, "revisions")
+ASSIGNMENTS = Table(32, "assignments")
+ASSIGNMENTS_BY_NODE = Table(33, "assignments_by_node", is_watched=False)
+ROLLOUTS = Table(34, "rollouts")
+ROLLOUTS_BY_SERVICE = Table(35, "rollouts_by_service", is_watched=False)
+ROUTERS = Table(36, "routers")
+RETIRED_SERVICES = Table(37, "retired_services", is_watched=False)
+
+AUDIT = Table(40, "audit")
+AUDIT_LEAVES = Table(41, "audit_leaves", is_watched=False)
+
+ALL_TABLES: tuple[Table, ...] = tuple(value for value in dict(globals()).values() if isinstance(value, Table))
 
 BY_NUMBER: dict[int, Table] = {table.number: table for table in ALL_TABLES}
 BY_NAME: dict[str, Table] = {table.name: table for table in ALL_TABLES}

@@ -14,7 +14,7 @@ from typing import cast
 from cluster.commands.outcome import Code, Rejected
 from cluster.encoding import pack, unpack
 from cluster.store import WriteTxn
-from cluster.store.tables import CONTROL, RESULTS, SESSION_TIMES, SESSIONS
+from cluster.store.tables import CLIENT_OUTCOMES, CLIENT_TIMES, CLIENTS, CONTROL
 
 WINDOW = 1024
 EXPIRY_MS = 3_600_000
@@ -26,10 +26,10 @@ minute."""
 FORGET_AT_ONCE = 2
 """Most clients one entry forgets: each may hold a window of outcomes."""
 
-_SUMMARY = b"sessions"  # [number of clients, newest log time of a forgotten client's command]
+_SUMMARY = b"clients"  # [number of clients, newest log time of a forgotten client's command]
 
 
-class Session:
+class Client:
     """What is known of one client while its command is applied."""
 
     __slots__ = ("_client_id", "_highest", "_indexed_ms", "_is_known", "_key", "_txn")
@@ -38,7 +38,7 @@ class Session:
         self._txn = txn
         self._client_id = client_id
         self._key = client_id.encode()
-        data = txn.get(SESSIONS, self._key)
+        data = txn.get(CLIENTS, self._key)
         self._is_known = data is not None
         self._highest: int
         self._indexed_ms: int
@@ -64,51 +64,56 @@ class Session:
             )
         if sequence > self._highest:
             return None
-        return self._txn.get(RESULTS, _result_key(self._key, sequence))
+        return self._txn.get(CLIENT_OUTCOMES, _outcome_key(self._key, sequence))
 
     def record(self, sequence: int, outcome: bytes, now_ms: int) -> None:
         """Remember the outcome, and forget what left the window and clients that were silent too long."""
         txn, key = self._txn, self._key
-        highest = max(self._highest, sequence)
-        if highest - self._highest == 1:
+        highest = self._highest
+        if sequence == highest + 1:
+            highest = sequence
             if highest > WINDOW:
-                txn.delete(RESULTS, _result_key(key, highest - WINDOW))
-        elif highest > self._highest:
-            self._drop_results_up_to(highest - WINDOW)
-        txn.put(RESULTS, _result_key(key, sequence), outcome)
-        indexed_ms = self._indexed_ms
-        if not self._is_known or now_ms - indexed_ms >= REINDEX_MS:
-            if self._is_known:
-                txn.delete(SESSION_TIMES, _time_key(indexed_ms, key))
-            else:
-                count, forgotten_ms = _summary(txn)
-                txn.put(CONTROL, _SUMMARY, pack([count + 1, forgotten_ms]))
-            indexed_ms = now_ms
-            txn.put(SESSION_TIMES, _time_key(now_ms, key), b"")
-            _forget_silent_clients(txn, now_ms)
-        txn.put(SESSIONS, key, pack([highest, now_ms, indexed_ms]))
+                txn.delete(CLIENT_OUTCOMES, _outcome_key(key, highest - WINDOW))
+        elif sequence > highest:
+            self._drop_outcomes_up_to(sequence - WINDOW)
+            highest = sequence
+        txn.put(CLIENT_OUTCOMES, _outcome_key(key, sequence), outcome)
+        if self._is_known and now_ms - self._indexed_ms < REINDEX_MS:
+            txn.put(CLIENTS, key, pack([highest, now_ms, self._indexed_ms]))
+            return
+        txn.put(CLIENTS, key, pack([highest, now_ms, now_ms]))
+        count, forgotten_ms = _summary(txn)
+        if self._is_known:
+            txn.delete(CLIENT_TIMES, _time_key(self._indexed_ms, key))
+        else:
+            count += 1
+        # Before this client is indexed, so that it is not the one to go.
+        count, forgotten_ms = _forget_silent_clients(txn, now_ms, count, forgotten_ms)
+        txn.put(CLIENT_TIMES, _time_key(now_ms, key), b"")
+        txn.put(CONTROL, _SUMMARY, pack([count, forgotten_ms]))
 
-    def _drop_results_up_to(self, last: int) -> None:
+    def _drop_outcomes_up_to(self, last: int) -> None:
         for sequence in range(max(1, self._highest - WINDOW + 1), min(last, self._highest) + 1):
-            self._txn.delete(RESULTS, _result_key(self._key, sequence))
+            self._txn.delete(CLIENT_OUTCOMES, _outcome_key(self._key, sequence))
 
 
-def _forget_silent_clients(txn: WriteTxn, now_ms: int) -> None:
-    count, forgotten_ms = _summary(txn)
-    for time_key, _ in txn.scan(SESSION_TIMES, limit=FORGET_AT_ONCE):
+def _forget_silent_clients(txn: WriteTxn, now_ms: int, count: int, forgotten_ms: int) -> tuple[int, int]:
+    """Forget a few of the longest silent clients; return how many are left, and the new limit of what is too
+    old."""
+    for time_key, _ in txn.scan(CLIENT_TIMES, limit=FORGET_AT_ONCE):
         indexed_ms, key = int.from_bytes(time_key[:8]), time_key[8:]
         if count <= CLIENTS_MAX and indexed_ms + EXPIRY_MS + REINDEX_MS > now_ms:
             break
-        data = txn.get(SESSIONS, key)
+        data = txn.get(CLIENTS, key)
         assert data is not None
         highest, last_ms, _ = unpack(data)
         for sequence in range(max(1, highest - WINDOW + 1), highest + 1):
-            txn.delete(RESULTS, _result_key(key, sequence))
-        txn.delete(SESSIONS, key)
-        txn.delete(SESSION_TIMES, time_key)
+            txn.delete(CLIENT_OUTCOMES, _outcome_key(key, sequence))
+        txn.delete(CLIENTS, key)
+        txn.delete(CLIENT_TIMES, time_key)
         count -= 1
         forgotten_ms = max(forgotten_ms, last_ms)
-        txn.put(CONTROL, _SUMMARY, pack([count, forgotten_ms]))
+    return count, forgotten_ms
 
 
 def _summary(txn: WriteTxn) -> tuple[int, int]:
@@ -116,7 +121,7 @@ def _summary(txn: WriteTxn) -> tuple[int, int]:
     return (0, -1) if data is None else cast(tuple[int, int], unpack(data))
 
 
-def _result_key(key: bytes, sequence: int) -> bytes:
+def _outcome_key(key: bytes, sequence: int) -> bytes:
     return key + b"\x00" + sequence.to_bytes(8)
 
 

@@ -1,0 +1,153 @@
+"""Commands on services, their replicas and their rollouts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cluster.model import rules
+from cluster.model.ids import NodeId, ServiceId
+from cluster.model.rollout import Rollout
+from cluster.model.service import REPLICAS_MAX, DesiredState, Observation, RolloutPolicy, ServiceSpec
+
+REPORTS_MAX = 512
+ORDERS_MAX = 2048
+
+
+def _check_replica(revision: int, ordinal: int) -> None:
+    rules.check_range("revision", revision, 1, 2**31)
+    rules.check_range("ordinal", ordinal, 0, REPLICAS_MAX - 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutService:
+    """Create a service or change it. Result: `[revision, version]`.
+
+    A `spec` that differs from the newest revision's becomes the next revision. With `expected_version` only
+    if the service is at that version; 0 means that it must not exist yet.
+    """
+
+    service_id: ServiceId
+    project: str
+    name: str
+    spec: ServiceSpec
+    replicas: int
+    policy: RolloutPolicy = field(default_factory=RolloutPolicy)
+    created_by: str = ""
+    expected_version: int | None = None
+
+    def __post_init__(self) -> None:
+        rules.check_id("service id", self.service_id)
+        rules.check_id("project", self.project)
+        rules.check_id("service name", self.name)
+        rules.check_range("replicas", self.replicas, 0, REPLICAS_MAX)
+        rules.check_text("created by", self.created_by, 128)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveService:
+    """Ask for a service and its replicas to be taken down. Result: the new version."""
+
+    service_id: ServiceId
+    expected_version: int | None = None
+
+    def __post_init__(self) -> None:
+        rules.check_id("service id", self.service_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssignmentOrder:
+    """The state wanted of one replica on one host."""
+
+    revision: int
+    ordinal: int
+    node_id: NodeId
+    desired: DesiredState
+
+    def __post_init__(self) -> None:
+        _check_replica(self.revision, self.ordinal)
+        rules.check_id("node id", self.node_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssignmentRef:
+    """One replica on one host, of the service the command is about."""
+
+    revision: int
+    ordinal: int
+    node_id: NodeId
+
+    def __post_init__(self) -> None:
+        _check_replica(self.revision, self.ordinal)
+        rules.check_id("node id", self.node_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitTransition:
+    """Commit what the leader decided for one service, as one (leader only). Result: the service's new
+    version.
+
+    `rollout` is the rollout's new state, or None when it does not change (a failover moves replicas without
+    one). `orders` create assignments or change what is wanted of them, `forget` deletes assignments whose
+    REMOVED was carried out. `stable_revision` is set when a rollout ends well. `is_service_forgotten`
+    deletes a removed service that has no assignment left. Only against `expected_version`, so that nothing
+    is decided on a state that has moved on.
+    """
+
+    service_id: ServiceId
+    expected_version: int
+    rollout: Rollout | None = None
+    orders: tuple[AssignmentOrder, ...] = ()
+    forget: tuple[AssignmentRef, ...] = ()
+    stable_revision: int | None = None
+    is_service_forgotten: bool = False
+
+    def __post_init__(self) -> None:
+        rules.check_id("service id", self.service_id)
+        if self.stable_revision is not None:
+            _check_replica(self.stable_revision, 0)
+        rules.check_count("orders", self.orders, ORDERS_MAX)
+        rules.check_count("forget", self.forget, ORDERS_MAX)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssignmentReport:
+    """What a host saw of one replica while acting on the assignment with `token`."""
+
+    service_id: ServiceId
+    revision: int
+    ordinal: int
+    token: int
+    observed: Observation
+
+    def __post_init__(self) -> None:
+        rules.check_id("service id", self.service_id)
+        _check_replica(self.revision, self.ordinal)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouterReport:
+    """How far the host's router has come; see `RouterState`."""
+
+    routed_index: int
+    drained_index: int
+
+    def __post_init__(self) -> None:
+        rules.check_range("routed_index", self.routed_index, 0, 2**62)
+        rules.check_range("drained_index", self.drained_index, 0, 2**62)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportAssignments:
+    """Tell what a host carried out and saw. Result: how many reports counted (int).
+
+    A report whose token is not the assignment's present one is late and does not count.
+    """
+
+    node_id: NodeId
+    reports: tuple[AssignmentReport, ...]
+    router: RouterReport | None = None
+    reported_at_ms: int = 0
+
+    def __post_init__(self) -> None:
+        rules.check_id("node id", self.node_id)
+        rules.check_count("reports", self.reports, REPORTS_MAX)

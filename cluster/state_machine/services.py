@@ -1,0 +1,298 @@
+"""Handlers of the commands on services, their replicas and their rollouts.
+
+They keep what must hold whoever decided: references lead somewhere, versions match, finished rollouts stay
+finished, a service has one rollout under way. Whether a decision is wise is not asked here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cluster.commands.outcome import Applied, Code, Outcome, Rejected
+from cluster.commands.services import (
+    AssignmentOrder,
+    AssignmentRef,
+    CommitTransition,
+    PutService,
+    RemoveService,
+    ReportAssignments,
+)
+from cluster.encoding import pack, unpack
+from cluster.model.ids import RolloutId, ServiceId
+from cluster.model.rollout import Rollout
+from cluster.model.service import Assignment, DesiredState, Revision, RouterState, Service
+from cluster.state_machine.entry import Entry
+from cluster.store.records import (
+    ASSIGNMENTS,
+    ASSIGNMENTS_BY_NODE,
+    NODES,
+    REVISIONS,
+    ROLLOUTS,
+    ROLLOUTS_BY_SERVICE,
+    ROUTERS,
+    SERVICES,
+    key_of,
+)
+from cluster.store.tables import RETIRED_SERVICES
+
+REVISIONS_KEPT = 20
+ROLLOUTS_KEPT = 20
+
+
+def put_service(entry: Entry, command: PutService) -> Outcome:
+    present = SERVICES.get(entry.txn, command.service_id)
+    version = 0 if present is None else present.version
+    if command.expected_version is not None and command.expected_version != version:
+        return _version_conflict(command.service_id, version, command.expected_version)
+    if present is not None and present.is_removed:
+        return Rejected(
+            f"service {command.service_id} is being removed: wait until it is gone, then deploy again",
+            Code.IN_USE,
+        )
+    if present is None:
+        newest = _retired_revision(entry, command.service_id)
+        is_new_spec = True
+    else:
+        newest = present.revision
+        revision = REVISIONS.get(entry.txn, command.service_id, newest)
+        is_new_spec = revision is None or revision.spec != command.spec
+    number = newest + 1 if is_new_spec else newest
+    service = Service(
+        id=command.service_id,
+        project=command.project,
+        name=command.name,
+        replicas=command.replicas,
+        policy=command.policy,
+        revision=number,
+        stable_revision=0 if present is None else present.stable_revision,
+        rollout_id=None if present is None else present.rollout_id,
+        version=version + 1,
+        created_at_ms=entry.now_ms if present is None else present.created_at_ms,
+        changed_at_ms=entry.now_ms,
+    )
+    SERVICES.put(entry.txn, service)
+    if is_new_spec:
+        REVISIONS.put(
+            entry.txn,
+            Revision(
+                service_id=service.id,
+                number=number,
+                spec=command.spec,
+                created_at_ms=entry.now_ms,
+                created_by=command.created_by,
+            ),
+        )
+        _forget_old_revisions(entry, service)
+    return Applied([service.revision, service.version])
+
+
+def remove_service(entry: Entry, command: RemoveService) -> Outcome:
+    service = SERVICES.get(entry.txn, command.service_id)
+    if service is None:
+        return Rejected(f"service {command.service_id} is not known", Code.NOT_FOUND)
+    if command.expected_version not in (None, service.version):
+        return _version_conflict(service.id, service.version, command.expected_version)
+    if not service.is_removed:
+        service = replace(service, is_removed=True, version=service.version + 1, changed_at_ms=entry.now_ms)
+        SERVICES.put(entry.txn, service)
+    return Applied(service.version)
+
+
+def commit_transition(entry: Entry, command: CommitTransition) -> Outcome:
+    service = SERVICES.get(entry.txn, command.service_id)
+    if service is None:
+        return Rejected(f"service {command.service_id} is not known", Code.NOT_FOUND)
+    if command.expected_version != service.version:
+        return _version_conflict(service.id, service.version, command.expected_version)
+    rollout_id = service.rollout_id
+    if command.rollout is not None:
+        refused = _put_rollout(entry, service, command.rollout)
+        if refused is not None:
+            return refused
+        rollout_id = None if command.rollout.phase.is_terminal else command.rollout.id
+    for order in command.orders:
+        refused = _put_order(entry, service.id, order)
+        if refused is not None:
+            return refused
+    for ref in command.forget:
+        refused = _forget_assignment(entry, service.id, ref)
+        if refused is not None:
+            return refused
+    stable_revision = service.stable_revision
+    if command.stable_revision is not None:
+        if REVISIONS.get(entry.txn, service.id, command.stable_revision) is None:
+            return _no_revision(service.id, command.stable_revision)
+        stable_revision = command.stable_revision
+    if command.is_service_forgotten:
+        return _forget_service(entry, service)
+    changed = replace(
+        service,
+        rollout_id=rollout_id,
+        stable_revision=stable_revision,
+        version=service.version + 1,
+        changed_at_ms=entry.now_ms,
+    )
+    SERVICES.put(entry.txn, changed)
+    return Applied(changed.version)
+
+
+def report_assignments(entry: Entry, command: ReportAssignments) -> Outcome:
+    counted = 0
+    for report in command.reports:
+        assignment = ASSIGNMENTS.get(
+            entry.txn, report.service_id, report.revision, report.ordinal, command.node_id
+        )
+        if assignment is None or assignment.token != report.token:
+            continue
+        counted += 1
+        if assignment.observed != report.observed:
+            ASSIGNMENTS.put(entry.txn, replace(assignment, observed=report.observed))
+    if command.router is not None:
+        node = NODES.get(entry.txn, command.node_id)
+        if node is None or not node.is_member:
+            return Rejected(f"node {command.node_id} is not a member", Code.NOT_FOUND)
+        present = ROUTERS.get(entry.txn, command.node_id)
+        # What was in force once stays so: a late report takes nothing back.
+        routed = max(command.router.routed_index, 0 if present is None else present.routed_index)
+        drained = max(command.router.drained_index, 0 if present is None else present.drained_index)
+        ROUTERS.put(
+            entry.txn,
+            RouterState(
+                node_id=command.node_id,
+                routed_index=routed,
+                drained_index=drained,
+                reported_at_ms=command.reported_at_ms,
+            ),
+        )
+    return Applied(counted)
+
+
+def _put_rollout(entry: Entry, service: Service, rollout: Rollout) -> Rejected | None:
+    if rollout.service_id != service.id:
+        return Rejected(f"rollout {rollout.id} is of service {rollout.service_id}", Code.INVALID)
+    for number in (rollout.from_revision, rollout.to_revision):
+        if number and REVISIONS.get(entry.txn, service.id, number) is None:
+            return _no_revision(service.id, number)
+    present = ROLLOUTS.get(entry.txn, rollout.id)
+    if present is None:
+        if service.rollout_id is not None:
+            return Rejected(
+                f"service {service.id} has rollout {service.rollout_id} under way: end that first",
+                Code.IN_USE,
+            )
+        ROLLOUTS_BY_SERVICE.add(entry.txn, service.id, entry.index, rollout.id)
+        _forget_old_rollouts(entry, service.id)
+    elif present.service_id != service.id:
+        return Rejected(f"rollout {rollout.id} is of service {present.service_id}", Code.INVALID)
+    elif present.phase.is_terminal:
+        return Rejected(f"rollout {rollout.id} has ended ({present.phase}): start another", Code.INVALID)
+    ROLLOUTS.put(entry.txn, rollout)
+    return None
+
+
+def _put_order(entry: Entry, service_id: ServiceId, order: AssignmentOrder) -> Rejected | None:
+    present = ASSIGNMENTS.get(entry.txn, service_id, order.revision, order.ordinal, order.node_id)
+    what = f"replica {order.ordinal} of {service_id} revision {order.revision} on node {order.node_id}"
+    if present is None:
+        if order.desired in (DesiredState.DRAINING, DesiredState.REMOVED):
+            return Rejected(f"{what} is not assigned: it cannot be {order.desired}", Code.NOT_FOUND)
+        if REVISIONS.get(entry.txn, service_id, order.revision) is None:
+            return _no_revision(service_id, order.revision)
+        node = NODES.get(entry.txn, order.node_id)
+        if node is None or not node.is_member:
+            return Rejected(f"{what}: node {order.node_id} is not a member", Code.NOT_FOUND)
+        ASSIGNMENTS_BY_NODE.add(entry.txn, order.node_id, service_id, order.revision, order.ordinal)
+        assignment = Assignment(
+            service_id=service_id,
+            revision=order.revision,
+            ordinal=order.ordinal,
+            node_id=order.node_id,
+            desired=order.desired,
+            token=entry.index,
+            leader_term=entry.leader_term,
+            changed_at_ms=entry.now_ms,
+        )
+    elif present.desired is order.desired:
+        return None
+    elif present.desired is DesiredState.REMOVED:
+        return Rejected(f"{what} is being removed: forget it before assigning it again", Code.INVALID)
+    else:
+        assignment = replace(
+            present,
+            desired=order.desired,
+            token=entry.index,
+            leader_term=entry.leader_term,
+            changed_at_ms=entry.now_ms,
+        )
+    ASSIGNMENTS.put(entry.txn, assignment)
+    return None
+
+
+def _forget_assignment(entry: Entry, service_id: ServiceId, ref: AssignmentRef) -> Rejected | None:
+    present = ASSIGNMENTS.get(entry.txn, service_id, ref.revision, ref.ordinal, ref.node_id)
+    if present is None:
+        return None
+    if present.desired is not DesiredState.REMOVED:
+        return Rejected(
+            f"replica {ref.ordinal} of {service_id} revision {ref.revision} on node {ref.node_id} is wanted"
+            f" {present.desired}: it must be removed before it is forgotten",
+            Code.IN_USE,
+        )
+    ASSIGNMENTS.delete(entry.txn, service_id, ref.revision, ref.ordinal, ref.node_id)
+    ASSIGNMENTS_BY_NODE.remove(entry.txn, ref.node_id, service_id, ref.revision, ref.ordinal)
+    return None
+
+
+def _forget_service(entry: Entry, service: Service) -> Outcome:
+    if not service.is_removed:
+        return Rejected(f"service {service.id} is not being removed", Code.INVALID)
+    if ASSIGNMENTS.scan(entry.txn, service.id, limit=1):
+        return Rejected(f"service {service.id} still has replicas assigned", Code.IN_USE)
+    # A host that was away may hold containers of this service. Should the service return, its numbers go on,
+    # so that those are never taken for the new ones.
+    entry.txn.put(RETIRED_SERVICES, key_of(service.id), pack(service.revision))
+    for revision in REVISIONS.scan(entry.txn, service.id):
+        REVISIONS.delete(entry.txn, service.id, revision.number)
+    for _, index, rollout_id in ROLLOUTS_BY_SERVICE.scan(entry.txn, service.id):
+        ROLLOUTS.delete(entry.txn, rollout_id)
+        ROLLOUTS_BY_SERVICE.remove(entry.txn, service.id, index, rollout_id)
+    SERVICES.delete(entry.txn, service.id)
+    return Applied(service.version + 1)
+
+
+def _retired_revision(entry: Entry, service_id: ServiceId) -> int:
+    data = entry.txn.get(RETIRED_SERVICES, key_of(service_id))
+    return 0 if data is None else int(unpack(data))
+
+
+def _forget_old_revisions(entry: Entry, service: Service) -> None:
+    needed = {service.revision, service.stable_revision}
+    if service.rollout_id is not None:
+        rollout = ROLLOUTS.get(entry.txn, service.rollout_id)
+        if rollout is not None:
+            needed |= {rollout.from_revision, rollout.to_revision}
+    revisions = REVISIONS.scan(entry.txn, service.id)
+    for revision in revisions[:-REVISIONS_KEPT]:
+        if revision.number not in needed and not ASSIGNMENTS.scan(
+            entry.txn, service.id, revision.number, limit=1
+        ):
+            REVISIONS.delete(entry.txn, service.id, revision.number)
+
+
+def _forget_old_rollouts(entry: Entry, service_id: ServiceId) -> None:
+    for _, index, rollout_id in ROLLOUTS_BY_SERVICE.scan(entry.txn, service_id)[:-ROLLOUTS_KEPT]:
+        rollout = ROLLOUTS.get(entry.txn, RolloutId(str(rollout_id)))
+        if rollout is None or rollout.phase.is_terminal:
+            ROLLOUTS.delete(entry.txn, rollout_id)
+            ROLLOUTS_BY_SERVICE.remove(entry.txn, service_id, index, rollout_id)
+
+
+def _no_revision(service_id: ServiceId, number: int) -> Rejected:
+    return Rejected(f"service {service_id} has no revision {number}", Code.NOT_FOUND)
+
+
+def _version_conflict(service_id: ServiceId, version: int, expected: int | None) -> Rejected:
+    return Rejected(
+        f"service {service_id} is at version {version}, not {expected}: it changed meanwhile; look again",
+        Code.VERSION_CONFLICT,
+    )

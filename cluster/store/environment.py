@@ -1,0 +1,201 @@
+"""One LMDB environment, opened as the store needs it, with its errors translated."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lmdb
+
+from cluster.encoding import EncodingError, pack, unpack
+from cluster.store.batched import SCHEMA_KEY, Rows, new_store_rows
+from cluster.store.errors import StoreError, StoreFailed, StoreFull, StoreUnusable
+from cluster.store.layout import unusable
+from cluster.store.migrations import migrate
+
+MAP_BYTES = 64 * 1024**3
+"""Address space reserved for the file, which is sparse: growing a map would invalidate its readers. The
+limit on what is stored is `LmdbStore`'s own."""
+
+READERS_MAX = 1024
+
+
+def open_environment(directory: Path, *, map_bytes: int = MAP_BYTES) -> lmdb.Environment:
+    """Return the environment in `directory`, made if it is not there, at the present schema.
+
+    One flush per commit and never a torn file: data is synced before the meta page that refers to it. The
+    newest commit may be lost in a power cut; the log repeats it. Raises StoreUnusable, naming the path and
+    the next step.
+    """
+    try:
+        environment = _open(directory, map_bytes)
+    except lmdb.Error as error:
+        raise _unusable(directory, error) from error
+    except OSError as error:
+        raise unusable(directory, error) from error
+    try:
+        _check_length(directory, environment)
+        _prepare(directory, environment)
+    except lmdb.Error as error:
+        environment.close()
+        raise _unusable(directory, error) from error
+    except BaseException:
+        environment.close()
+        raise
+    return environment
+
+
+def _open(directory: Path, map_bytes: int) -> lmdb.Environment:
+    environment = lmdb.open(
+        str(directory),
+        map_size=map_bytes,
+        subdir=True,
+        mode=0o600,
+        sync=True,
+        metasync=False,
+        writemap=False,
+        max_readers=READERS_MAX,
+        max_dbs=0,
+        max_spare_txns=16,
+    )
+    # Slots of processes that were killed would keep their pages from being used again.
+    environment.reader_check()
+    return environment
+
+
+def _check_length(directory: Path, environment: lmdb.Environment) -> None:
+    """Refuse a file that was cut short: reading a mapped page that is not there would kill the process
+    (SIGBUS).
+
+    Pages at the end that were never written may rightly be missing, so a short file is walked before it is
+    refused.
+    """
+    data = directory / "data.mdb"
+    pages = environment.info()["last_pgno"] + 1
+    if data.stat().st_size >= pages * environment.stat()["psize"]:
+        return
+    # Imported here: it is needed for damaged files alone.
+    from lmdb.verify import verify
+
+    reason = _first_problem(verify, data)
+    if reason is not None:
+        raise StoreUnusable(f"{data} was cut short ({reason}): {_REJOIN.format(directory.parent)}")
+
+
+def _first_problem(verify: Callable[..., Any], data: Path) -> str | None:
+    problems = verify(str(data))
+    return str(problems[0]) if problems else None
+
+
+def _prepare(directory: Path, environment: lmdb.Environment) -> None:
+    with environment.begin(write=True) as txn:
+        schema = txn.get(SCHEMA_KEY)
+        if schema is None:
+            if environment.stat()["entries"]:
+                raise StoreUnusable(
+                    f"{directory} holds an LMDB file of another program: choose another data directory"
+                )
+            for key, value in new_store_rows():
+                txn.put(key, value)
+            return
+        try:
+            version = unpack(schema)
+        except EncodingError:
+            version = None
+        if type(version) is not int:
+            raise StoreUnusable(
+                f"{directory}: the schema version is unreadable: {_REJOIN.format(directory.parent)}"
+            )
+        try:
+            migrated = migrate(_RawTables(txn), version)
+        except StoreUnusable as error:
+            raise StoreUnusable(f"{directory}: {error}") from error
+        if migrated != version:
+            txn.put(SCHEMA_KEY, pack(migrated))
+
+
+class _RawTables:
+    def __init__(self, txn: lmdb.Transaction[bytes]) -> None:
+        self._txn = txn
+
+    def get(self, full_key: bytes) -> bytes | None:
+        return self._txn.get(full_key)
+
+    def put(self, full_key: bytes, value: bytes) -> None:
+        self._txn.put(full_key, value)
+
+    def delete(self, full_key: bytes) -> None:
+        self._txn.delete(full_key)
+
+    def scan(self, low: bytes, high: bytes) -> Rows:
+        return read_range(self._txn, low, high, None, reverse=False)
+
+
+def read_range(
+    txn: lmdb.Transaction[bytes], low: bytes, high: bytes, limit: int | None, *, reverse: bool
+) -> Rows:
+    """Return the rows of [low, high) in the direction asked for, at most `limit`."""
+    rows: Rows = []
+    if limit == 0:
+        return rows
+    with txn.cursor() as cursor:
+        if reverse:
+            found = cursor.prev() if cursor.set_range(high) else cursor.last()
+            steps = cursor.iterprev(keys=True, values=True)
+        else:
+            found = cursor.set_range(low)
+            steps = cursor.iternext(keys=True, values=True)
+        if not found:
+            return rows
+        for key, value in steps:
+            if not low <= key < high:
+                break
+            rows.append((key, value))
+            if len(rows) == limit:
+                break
+    return rows
+
+
+def failure(doing: str, error: lmdb.Error, *, is_disk_full: bool) -> StoreError:
+    """Return the store's error for LMDB's, raised while `doing`.
+
+    LMDB reports a write that a full disk cut short as EIO ("short write, filesystem full?" in mdb.c), so
+    whether there is room has to be asked apart.
+    """
+    number = _number(error)
+    if isinstance(error, lmdb.MapFullError) or number in (errno.ENOSPC, errno.EDQUOT):
+        return StoreFull(f"no room while {doing}: {error}")
+    if number == errno.EIO and is_disk_full:
+        return StoreFull(f"no room while {doing}: the disk is full ({error})")
+    return StoreFailed(f"the disk failed while {doing}: {error}")
+
+
+def _number(error: lmdb.Error) -> int:
+    code: int = getattr(error, "code", 0)
+    return code
+
+
+_REJOIN = "move {} away and start again: the node takes the state from the others, or restore a backup"
+
+
+def _unusable(directory: Path, error: lmdb.Error) -> StoreUnusable:
+    number = _number(error)
+    if number in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC):
+        return unusable(directory, OSError(number, _os_text(number)))
+    if number == errno.ENOMEM:
+        return StoreUnusable(
+            f"{directory}: the system does not give {MAP_BYTES >> 30} GiB of address space: lift the limit"
+            " (ulimit -v, or LimitAS= in the unit)"
+        )
+    return StoreUnusable(f"{directory} is damaged ({error}): {_REJOIN.format(directory.parent)}")
+
+
+def _os_text(number: int) -> str:
+    return {
+        errno.EACCES: "permission denied",
+        errno.EPERM: "not permitted",
+        errno.EROFS: "read-only file system",
+        errno.ENOSPC: "no space left",
+    }[number]

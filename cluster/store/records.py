@@ -1,0 +1,245 @@
+"""Typed records: what the tables hold, and how their keys are made.
+
+A key is its parts one after the other: text as UTF-8 with a closing zero byte, an integer as eight bytes, so
+that keys sort by their parts and every whole part is a prefix to scan by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, TypeAlias, TypeVar
+
+from cluster.audit.merkle import Frontier
+from cluster.audit.trail import head_of
+from cluster.encoding import codec, pack, unpack
+from cluster.model.access import ApiToken, LoginSession, Principal, SetupToken
+from cluster.model.audit import AuditEntry, AuditHead
+from cluster.model.node import Certificate, ClusterIdentity, JoinToken, LeaderTerm, Node
+from cluster.model.rollout import Rollout
+from cluster.model.service import Assignment, Revision, RouterState, Service
+from cluster.model.settings import Setting
+from cluster.store import tables
+from cluster.store.protocol import ReadTxn, WriteTxn
+from cluster.store.tables import Table
+
+_T = TypeVar("_T")
+
+Part: TypeAlias = str | int
+
+
+def key_of(*parts: Part) -> bytes:
+    """Return the key made of `parts`; of fewer parts than the table's keys have, the prefix they share.
+
+    Text holds no zero character: the rules of ids and names leave it out.
+    """
+    return b"".join(part.encode() + b"\x00" if isinstance(part, str) else part.to_bytes(8) for part in parts)
+
+
+def parts_of(key: bytes, types: tuple[type[str] | type[int], ...]) -> tuple[Part, ...]:
+    """Return the parts of a key of a table whose keys are made of `types`."""
+    parts: list[Part] = []
+    for kind in types:
+        if kind is int:
+            parts.append(int.from_bytes(key[:8]))
+            key = key[8:]
+        else:
+            text, _, key = key.partition(b"\x00")
+            parts.append(text.decode())
+    return tuple(parts)
+
+
+class Records(Generic[_T]):
+    """The records of one table, by the parts of their key."""
+
+    __slots__ = ("_codec", "_parts", "table", "types")
+
+    def __init__(
+        self,
+        table: Table,
+        cls: type[_T],
+        types: tuple[type[str] | type[int], ...],
+        parts: Callable[[_T], tuple[Part, ...]],
+    ) -> None:
+        self.table = table
+        self.types = types
+        self._codec = codec(cls)
+        self._parts = parts
+
+    def get(self, txn: ReadTxn, *parts: Part) -> _T | None:
+        data = txn.get(self.table, key_of(*parts))
+        return None if data is None else self._codec.decode(data)
+
+    def put(self, txn: WriteTxn, record: _T) -> None:
+        txn.put(self.table, key_of(*self._parts(record)), self._codec.encode(record))
+
+    def delete(self, txn: WriteTxn, *parts: Part) -> None:
+        txn.delete(self.table, key_of(*parts))
+
+    def scan(
+        self,
+        txn: ReadTxn,
+        *prefix: Part,
+        after: tuple[Part, ...] | None = None,
+        limit: int | None = None,
+        reverse: bool = False,
+    ) -> list[_T]:
+        """Return the records whose key begins with `prefix`, in key order, at most `limit`, past `after`."""
+        rows = txn.scan(
+            self.table,
+            key_of(*prefix),
+            after=None if after is None else key_of(*after),
+            limit=limit,
+            reverse=reverse,
+        )
+        return [self._codec.decode(value) for _, value in rows]
+
+    def parts_of(self, key: bytes) -> tuple[Part, ...]:
+        """Return the parts of a key of this table, as the feed of changes gives it."""
+        return parts_of(key, self.types)
+
+
+class Index:
+    """Keys in an order of their own that lead to records elsewhere."""
+
+    __slots__ = ("table", "types")
+
+    def __init__(self, table: Table, types: tuple[type[str] | type[int], ...]) -> None:
+        self.table = table
+        self.types = types
+
+    def add(self, txn: WriteTxn, *parts: Part) -> None:
+        txn.put(self.table, key_of(*parts), b"")
+
+    def remove(self, txn: WriteTxn, *parts: Part) -> None:
+        txn.delete(self.table, key_of(*parts))
+
+    def scan(
+        self, txn: ReadTxn, *prefix: Part, limit: int | None = None, reverse: bool = False
+    ) -> list[tuple[Part, ...]]:
+        rows = txn.scan(self.table, key_of(*prefix), limit=limit, reverse=reverse)
+        return [parts_of(key, self.types) for key, _ in rows]
+
+
+class Single(Generic[_T]):
+    """A record there is one of, in the control table."""
+
+    __slots__ = ("_codec", "key")
+
+    def __init__(self, name: str, cls: type[_T]) -> None:
+        self.key = name.encode()
+        self._codec = codec(cls)
+
+    def get(self, txn: ReadTxn) -> _T | None:
+        data = txn.get(tables.CONTROL, self.key)
+        return None if data is None else self._codec.decode(data)
+
+    def put(self, txn: WriteTxn, record: _T) -> None:
+        txn.put(tables.CONTROL, self.key, self._codec.encode(record))
+
+
+SETTINGS = Records(tables.SETTINGS, Setting, (str,), lambda r: (r.key,))
+NODES = Records(tables.NODES, Node, (str,), lambda r: (r.id,))
+JOIN_TOKENS = Records(tables.JOIN_TOKENS, JoinToken, (str,), lambda r: (r.id,))
+CERTIFICATES = Records(tables.CERTIFICATES, Certificate, (str, str), lambda r: (r.node_id, r.serial))
+"""By (node id, serial)."""
+
+PRINCIPALS = Records(tables.PRINCIPALS, Principal, (str,), lambda r: (r.id,))
+API_TOKENS = Records(tables.API_TOKENS, ApiToken, (str,), lambda r: (r.prefix,))
+API_TOKENS_BY_PRINCIPAL = Index(tables.API_TOKENS_BY_PRINCIPAL, (str, str))
+LOGINS = Records(tables.LOGINS, LoginSession, (str,), lambda r: (r.id,))
+LOGINS_BY_PRINCIPAL = Index(tables.LOGINS_BY_PRINCIPAL, (str, str))
+
+SERVICES = Records(tables.SERVICES, Service, (str,), lambda r: (r.id,))
+REVISIONS = Records(tables.REVISIONS, Revision, (str, int), lambda r: (r.service_id, r.number))
+ASSIGNMENTS = Records(
+    tables.ASSIGNMENTS,
+    Assignment,
+    (str, int, int, str),
+    lambda r: (r.service_id, r.revision, r.ordinal, r.node_id),
+)
+"""By (service id, revision, ordinal, node id)."""
+ASSIGNMENTS_BY_NODE = Index(tables.ASSIGNMENTS_BY_NODE, (str, str, int, int))
+"""(node id, service id, revision, ordinal)."""
+ROLLOUTS = Records(tables.ROLLOUTS, Rollout, (str,), lambda r: (r.id,))
+ROLLOUTS_BY_SERVICE = Index(tables.ROLLOUTS_BY_SERVICE, (str, int, str))
+"""(service id, log index of its start, rollout id)."""
+ROUTERS = Records(tables.ROUTERS, RouterState, (str,), lambda r: (r.node_id,))
+
+AUDIT = Records(tables.AUDIT, AuditEntry, (int,), lambda r: (r.sequence,))
+
+LEADER_TERM = Single("leader-term", LeaderTerm)
+CLUSTER = Single("cluster", ClusterIdentity)
+SETUP_TOKEN = Single("setup-token", SetupToken)
+
+
+def assignments_of_node(txn: ReadTxn, node_id: str) -> list[Assignment]:
+    """Return what one host is to do."""
+    found = []
+    for _, service_id, revision, ordinal in ASSIGNMENTS_BY_NODE.scan(txn, node_id):
+        assignment = ASSIGNMENTS.get(txn, service_id, revision, ordinal, node_id)
+        assert assignment is not None
+        found.append(assignment)
+    return found
+
+
+def rollouts_of_service(txn: ReadTxn, service_id: str, *, limit: int | None = None) -> list[Rollout]:
+    """Return a service's rollouts, newest first."""
+    found = (
+        ROLLOUTS.get(txn, rollout_id)
+        for _, _, rollout_id in ROLLOUTS_BY_SERVICE.scan(txn, service_id, limit=limit, reverse=True)
+    )
+    return [rollout for rollout in found if rollout is not None]
+
+
+def principal_by_name(txn: ReadTxn, name: str) -> Principal | None:
+    """Return the account of that name, whatever its case."""
+    data = txn.get(tables.PRINCIPAL_NAMES, key_of(name.lower()))
+    return None if data is None else PRINCIPALS.get(txn, unpack(data))
+
+
+def put_principal_name(txn: WriteTxn, principal: Principal) -> None:
+    txn.put(tables.PRINCIPAL_NAMES, key_of(principal.name.lower()), pack(principal.id))
+
+
+def delete_principal_name(txn: WriteTxn, principal: Principal) -> None:
+    txn.delete(tables.PRINCIPAL_NAMES, key_of(principal.name.lower()))
+
+
+def setting_values(txn: ReadTxn, prefix: str = "") -> dict[str, str]:
+    """Return the settings that are set, by key, whose key begins with `prefix`."""
+    rows = txn.scan(tables.SETTINGS, prefix.encode())
+    settings = (codec(Setting).decode(value) for _, value in rows)
+    return {setting.key: setting.value for setting in settings if setting.value is not None}
+
+
+_AUDIT_FRONTIER = b"audit-frontier"
+
+
+def audit_frontier(txn: ReadTxn) -> Frontier:
+    """Return the audit tree as far as appending needs it."""
+    data = txn.get(tables.CONTROL, _AUDIT_FRONTIER)
+    return Frontier() if data is None else Frontier(*unpack(data))
+
+
+def put_audit_frontier(txn: WriteTxn, frontier: Frontier) -> None:
+    txn.put(tables.CONTROL, _AUDIT_FRONTIER, pack([frontier.size, frontier.hashes]))
+
+
+def put_audit_leaf(txn: WriteTxn, sequence: int, data: bytes, leaf: bytes) -> None:
+    """Keep an entry's bytes, and its leaf hash apart: the hash stays when the entry is trimmed one day."""
+    key = key_of(sequence)
+    txn.put(tables.AUDIT, key, data)
+    txn.put(tables.AUDIT_LEAVES, key, leaf)
+
+
+def audit_head(txn: ReadTxn) -> AuditHead:
+    """Return the number of audit entries and the root over them."""
+    return head_of(audit_frontier(txn))
+
+
+def audit_leaves(txn: ReadTxn, start: int, stop: int) -> list[bytes]:
+    """Return the leaf hashes of entries [start, stop), for proofs."""
+    if start >= stop:
+        return []
+    after = key_of(start - 1) if start else None
+    return [leaf for _, leaf in txn.scan(tables.AUDIT_LEAVES, after=after, limit=stop - start)]

@@ -26,7 +26,7 @@ def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
 def run(args: argparse.Namespace) -> int:
     loaded = load(args)
     return int(
-        app_module().init(  # type: ignore[attr-defined]  # imported by name, late
+        app_module().init(
             loaded,
             cluster_name=args.cluster_name,
             start=not args.no_start,

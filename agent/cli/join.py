@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
             hint="`tower token create` on a host of the cluster prints one; give it with --token",
         )
     return int(
-        app_module().join(  # type: ignore[attr-defined]  # imported by name, late
+        app_module().join(
             loaded,
             host=host if ":" in host else f"{host}:7443",
             token=token,

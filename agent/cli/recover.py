@@ -31,6 +31,4 @@ def run(args: argparse.Namespace) -> int:
             hint="check `tower status` on every host first, then add --yes-lose-unreplicated-writes",
         )
     loaded = load(args)
-    return int(
-        app_module().recover(loaded, as_json=getattr(args, "json", False))  # type: ignore[attr-defined]
-    )
+    return int(app_module().recover(loaded, as_json=getattr(args, "json", False)))

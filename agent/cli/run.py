@@ -19,4 +19,4 @@ def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     loaded = load(args)
-    return int(app_module().run(loaded))  # type: ignore[attr-defined]  # imported by name, late
+    return int(app_module().run(loaded))

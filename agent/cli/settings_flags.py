@@ -6,7 +6,7 @@ import argparse
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agent.cli.failures import CommandFailed, UsageWrong
 
@@ -76,7 +76,7 @@ def _flags(args: argparse.Namespace) -> dict[str, str]:
     return flags
 
 
-def app_module() -> object:
+def app_module() -> Any:
     """Return the composition root, imported only by the verbs that run in this process."""
     import importlib
 

@@ -21,20 +21,6 @@ from cluster.raft.replicator import ReadLevel, ReadPoint
 from cluster.store import Committed, ReadTxn
 
 
-class HostUnavailable(Exception):
-    """The host that has the container cannot be asked now; the text says why and what to try."""
-
-
-class HostRefused(Exception):
-    """The host, or its engine, refuses. `code` is one of not-found, conflict, refused; the text is for
-    people.
-    """
-
-    def __init__(self, message: str, *, code: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
 class Clock(Protocol):
     def now_ms(self) -> int: ...
     def monotonic_s(self) -> float: ...

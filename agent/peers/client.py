@@ -1,0 +1,224 @@
+"""Asking another host over mutual TLS. One session for all hosts; connections are kept."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+import struct
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+
+from agent.peers import protocol
+from agent.peers.protocol import (
+    BEAT_ANSWERS,
+    BEATS,
+    INVENTORIES,
+    LIVES,
+    LOG_LINES,
+    REFUSALS,
+    Beat,
+    BeatAnswer,
+)
+from cluster.encoding import EncodingError
+from cluster.model.inventory import (
+    Caller,
+    ContainerAction,
+    HostInventory,
+    HostLive,
+    HostRefused,
+    HostUnavailable,
+    LogLine,
+    LogQuery,
+)
+from cluster.raft.tls import IdentityError, peer_identity
+
+VIEW_TIMEOUT_S = 2.0
+ACT_TIMEOUT_S = 70.0
+BEAT_TIMEOUT_S = 1.0
+LOG_IDLE_S = 3600.0
+LOG_FRAME_BYTES_MAX = 1024 * 1024
+
+
+class PeerClient:
+    """Calls to peers by node id; `address_of` gives their peer port as "host:port", or None.
+
+    Every call raises HostUnavailable when the host cannot be reached in time, or HostRefused.
+    """
+
+    def __init__(
+        self,
+        *,
+        contexts: Callable[[], ssl.SSLContext],
+        address_of: Callable[[str], str | None],
+        cluster_id: str,
+    ) -> None:
+        self._contexts = contexts
+        self._address_of = address_of
+        self._cluster_id = cluster_id
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> PeerClient:
+        connector = aiohttp.TCPConnector(limit=0, limit_per_host=16, keepalive_timeout=30)
+        self._session = aiohttp.ClientSession(connector=connector, auto_decompress=False)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def beat(self, node_id: str, beat: Beat) -> BeatAnswer:
+        body = await self._ask(
+            node_id, "POST", protocol.BEAT, data=BEATS.encode(beat), timeout_s=BEAT_TIMEOUT_S
+        )
+        return BEAT_ANSWERS.decode(body)
+
+    async def inventory(self, node_id: str) -> HostInventory:
+        return INVENTORIES.decode(
+            await self._ask(node_id, "GET", protocol.INVENTORY, timeout_s=VIEW_TIMEOUT_S)
+        )
+
+    async def live(self, node_id: str) -> HostLive:
+        return LIVES.decode(await self._ask(node_id, "GET", protocol.LIVE, timeout_s=VIEW_TIMEOUT_S))
+
+    async def image_digest(self, node_id: str, image: str) -> str:
+        body = await self._ask(
+            node_id, "GET", protocol.DIGEST, query={"image": image}, timeout_s=ACT_TIMEOUT_S
+        )
+        return body.decode()
+
+    async def renew(self, node_id: str, signing_request: str) -> str:
+        data = signing_request.encode()
+        return (await self._ask(node_id, "POST", protocol.RENEW, data=data, timeout_s=10.0)).decode()
+
+    async def act(
+        self, node_id: str, container: str, action: ContainerAction, *, caller: Caller, force: bool
+    ) -> None:
+        path = protocol.CONTAINER.format(container=container) + f"/{action.value}"
+        query = {"force": "1" if force else "0"}
+        await self._ask(node_id, "POST", path, query=query, caller=caller, timeout_s=ACT_TIMEOUT_S)
+
+    async def inspect(self, node_id: str, container: str, *, caller: Caller) -> Mapping[str, object]:
+        path = protocol.CONTAINER.format(container=container) + "/inspect"
+        body = await self._ask(node_id, "GET", path, caller=caller, timeout_s=ACT_TIMEOUT_S)
+        detail = json.loads(body)
+        assert isinstance(detail, dict)
+        return detail
+
+    @asynccontextmanager
+    async def logs(
+        self, node_id: str, container: str, query: LogQuery, *, caller: Caller
+    ) -> AsyncIterator[AsyncIterator[LogLine]]:
+        path = protocol.CONTAINER.format(container=container) + "/logs"
+        parameters = {
+            "tail": "" if query.tail is None else str(query.tail),
+            "since_ms": str(query.since_ms),
+            "follow": "1" if query.is_following else "0",
+        }
+        limits = aiohttp.ClientTimeout(total=None, connect=VIEW_TIMEOUT_S, sock_read=LOG_IDLE_S)
+        async with self._open(
+            node_id, "GET", path, limits=limits, query=parameters, caller=caller
+        ) as response:
+            yield _frames(response, node_id)
+
+    async def _ask(
+        self,
+        node_id: str,
+        method: str,
+        path: str,
+        *,
+        timeout_s: float,
+        data: bytes | None = None,
+        query: Mapping[str, str] | None = None,
+        caller: Caller | None = None,
+    ) -> bytes:
+        limits = aiohttp.ClientTimeout(total=timeout_s)
+        opening = self._open(node_id, method, path, limits=limits, data=data, query=query, caller=caller)
+        try:
+            async with opening as response:
+                return await response.content.read()
+        except (aiohttp.ClientError, TimeoutError, EncodingError) as error:
+            raise HostUnavailable(f"{node_id} did not answer: {_words(error)}") from error
+
+    @asynccontextmanager
+    async def _open(
+        self,
+        node_id: str,
+        method: str,
+        path: str,
+        *,
+        limits: aiohttp.ClientTimeout,
+        data: bytes | None = None,
+        query: Mapping[str, str] | None = None,
+        caller: Caller | None = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        assert self._session is not None, "the client is used inside `async with`"
+        address = self._address_of(node_id)
+        if address is None:
+            raise HostUnavailable(f"no address of {node_id} is known")
+        headers = {} if caller is None else {protocol.CALLER_HEADER: protocol.encode_caller(caller)}
+        try:
+            response = await self._session.request(
+                method,
+                f"https://{address}{path}",
+                params=query,
+                data=data,
+                headers=headers,
+                ssl=self._contexts(),
+                timeout=limits,
+            )
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise HostUnavailable(f"{node_id} at {address} cannot be reached: {_words(error)}") from error
+        async with response:
+            self._check_identity(node_id, response)
+            if response.status >= 400:
+                await _raise_refusal(node_id, response)
+            yield response
+
+    def _check_identity(self, node_id: str, response: aiohttp.ClientResponse) -> None:
+        """The certificate says who answers; the address does not."""
+        connection = response.connection
+        transport = connection.transport if connection is not None else None
+        ssl_object: Any = transport.get_extra_info("ssl_object") if transport is not None else None
+        if ssl_object is None:
+            # The connection went back to the pool with the whole answer; it was checked when it was opened.
+            return
+        try:
+            identity = peer_identity(ssl_object.getpeercert() or {})
+        except IdentityError as error:
+            raise HostUnavailable(f"{node_id}: {error}") from error
+        if (identity.node_id, identity.cluster_id) != (node_id, self._cluster_id):
+            raise HostUnavailable(f"{identity.node_id} answers at the address of {node_id}")
+
+
+async def _raise_refusal(node_id: str, response: aiohttp.ClientResponse) -> None:
+    body = await response.read()
+    try:
+        refusal = REFUSALS.decode(body)
+    except EncodingError as error:
+        raise HostUnavailable(f"{node_id} answered with status {response.status}") from error
+    if refusal.code == "unavailable":
+        raise HostUnavailable(refusal.reason)
+    raise HostRefused(refusal.reason, code=refusal.code)
+
+
+async def _frames(response: aiohttp.ClientResponse, node_id: str) -> AsyncIterator[LogLine]:
+    try:
+        while True:
+            header = await response.content.readexactly(4)
+            (length,) = struct.unpack(">I", header)
+            if length > LOG_FRAME_BYTES_MAX:
+                raise HostUnavailable(f"{node_id} sent a log frame of {length} bytes")
+            yield LOG_LINES.decode(await response.content.readexactly(length))
+    except asyncio.IncompleteReadError as error:
+        if error.partial:
+            raise HostUnavailable(f"{node_id} stopped in the middle of a log line") from error
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise HostUnavailable(f"{node_id} stopped sending its log: {_words(error)}") from error
+
+
+def _words(error: Exception) -> str:
+    return "it took too long" if isinstance(error, TimeoutError) else str(error) or type(error).__name__

@@ -1,0 +1,251 @@
+"""This host's containers, as its peers and its own surfaces see them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+
+from agent.clock import Clock
+from agent.collect.live_window import LiveWindow, Metric, SeriesKey
+from agent.docker.watcher import InventoryWatcher
+from agent.ports.engine import (
+    Container,
+    ContainerEngine,
+    ContainerNotFound,
+    EngineError,
+    EngineRefused,
+    EngineUnavailable,
+)
+from cluster.model.ids import NodeId
+from cluster.model.inventory import (
+    Caller,
+    ContainerAction,
+    ContainerPort,
+    ContainerSummary,
+    HostInventory,
+    HostLive,
+    HostRefused,
+    HostUnavailable,
+    LiveSeries,
+    LogLine,
+    LogQuery,
+)
+
+log = logging.getLogger(__name__)
+
+SERVICE_LABEL = "tower.service"
+REVISION_LABEL = "tower.revision"
+PROJECT_LABEL = "tower.project"
+ACTION_TIMEOUT_S = 60.0
+
+
+class LocalHost:
+    """Answers for this host alone. Engine failures become HostUnavailable and HostRefused."""
+
+    def __init__(
+        self,
+        *,
+        node_id: NodeId,
+        engine: ContainerEngine,
+        watcher: InventoryWatcher,
+        window: LiveWindow,
+        clock: Clock,
+    ) -> None:
+        self.node_id = node_id
+        self._engine = engine
+        self._watcher = watcher
+        self._window = window
+        self._clock = clock
+
+    def inventory(self) -> HostInventory:
+        current = self._watcher.current
+        age_s = current.age_s(self._clock.boottime_s()) or 0.0
+        return HostInventory(
+            node_id=self.node_id,
+            read_at_ms=self._clock.now_ms() - int(age_s * 1000),
+            problem=current.unavailable_reason,
+            containers=tuple(self._summary(container) for container in current.containers),
+            image_count=len(current.images),
+            volume_count=len(current.volumes),
+            network_count=len(current.networks),
+        )
+
+    def live(self) -> HostLive:
+        series = self._window.read()
+        return HostLive(
+            node_id=self.node_id,
+            times_ms=tuple(int(at) for at in series.times_ms),
+            series=tuple(
+                LiveSeries(
+                    subject=key.subject,
+                    metric=key.metric.value,
+                    values=tuple(None if math.isnan(value) else round(float(value), 3) for value in row),
+                )
+                for key, row in zip(series.keys, series.values, strict=True)
+            ),
+        )
+
+    async def act(self, container: str, action: ContainerAction, *, caller: Caller, force: bool) -> None:
+        engine = self._engine
+        async with _translated(), asyncio.timeout(ACTION_TIMEOUT_S):
+            match action:
+                case ContainerAction.START:
+                    await engine.start(container)
+                case ContainerAction.STOP:
+                    await engine.stop(container)
+                case ContainerAction.RESTART:
+                    await engine.restart(container)
+                case ContainerAction.PAUSE:
+                    await engine.pause(container)
+                case ContainerAction.UNPAUSE:
+                    await engine.unpause(container)
+                case ContainerAction.KILL:
+                    await engine.kill(container)
+                case ContainerAction.REMOVE:
+                    await engine.remove(container, force=force)
+        self._watcher.refresh()
+        log.info(
+            "container.acted_on",
+            extra={
+                "container": container,
+                "action": action.value,
+                "principal": caller.name,
+                "request_id": caller.request_id,
+            },
+        )
+
+    async def inspect(self, container: str) -> Mapping[str, object]:
+        """The engine's view as plain values, without the values of environment variables, which hold
+        secrets.
+        """
+        async with _translated():
+            detail = await self._engine.inspect(container)
+        return {
+            "id": detail.id,
+            "name": detail.name,
+            "image": detail.image,
+            "image_id": detail.image_id,
+            "command": detail.command,
+            "state": detail.state.value,
+            "health": detail.health.value,
+            "exit_code": detail.exit_code,
+            "oom_killed": detail.oom_killed,
+            "error": detail.error,
+            "created_at_ms": detail.created_at_ms,
+            "started_at_ms": detail.started_at_ms,
+            "finished_at_ms": detail.finished_at_ms,
+            "restart_count": detail.restart_count,
+            "restart_policy": detail.restart_policy,
+            "privileged": detail.privileged,
+            "user": detail.user,
+            "working_dir": detail.working_dir,
+            "entrypoint": list(detail.entrypoint),
+            "arguments": list(detail.arguments),
+            "environment": sorted(detail.environment),
+            "labels": dict(sorted(detail.labels.items())),
+            "memory_limit_bytes": detail.memory_limit_bytes,
+            "cpu_limit": detail.cpu_limit,
+            "network_mode": detail.network_mode,
+            "networks": [{"name": net.name, "ip_address": net.ip_address} for net in detail.networks],
+            "mounts": [
+                {
+                    "kind": mount.kind,
+                    "source": mount.source,
+                    "target": mount.target,
+                    "read_only": mount.read_only,
+                }
+                for mount in detail.mounts
+            ],
+            "ports": [
+                {
+                    "container_port": port.container_port,
+                    "protocol": port.protocol,
+                    "host_ip": port.host_ip,
+                    "host_port": port.host_port,
+                }
+                for port in detail.ports
+            ],
+        }
+
+    @asynccontextmanager
+    async def logs(self, container: str, query: LogQuery) -> AsyncIterator[AsyncIterator[LogLine]]:
+        async with _translated():
+            await self._engine.inspect(container)
+        lines = self._engine.logs(
+            container, tail=query.tail, since_ms=query.since_ms or None, follow=query.is_following
+        )
+
+        async def read() -> AsyncIterator[LogLine]:
+            async with _translated():
+                async for line in lines:
+                    yield LogLine(
+                        stream=line.stream.value, at_ms=(line.at_ns or 0) // 1_000_000, text=line.text
+                    )
+
+        reading = read()
+        try:
+            yield reading
+        finally:
+            for stream in (reading, lines):
+                close = getattr(stream, "aclose", None)
+                if close is not None:
+                    with suppress(RuntimeError):
+                        await close()
+
+    async def image_digest(self, image: str) -> str:
+        async with _translated():
+            return await self._engine.resolve_digest(image)
+
+    def _summary(self, container: Container) -> ContainerSummary:
+        labels = container.labels
+        compose = container.compose
+        service = labels.get(SERVICE_LABEL, "")
+        revision = labels.get(REVISION_LABEL, "0")
+        cpu = self._window.latest(SeriesKey(container.id, Metric.CPU_PERCENT))
+        memory = self._window.latest(SeriesKey(container.id, Metric.MEMORY_BYTES))
+        limit = self._window.latest(SeriesKey(container.id, Metric.MEMORY_LIMIT_BYTES))
+        return ContainerSummary(
+            id=container.id,
+            name=container.name,
+            image=container.image,
+            state=container.state.value,
+            status=container.status,
+            health=container.health.value,
+            created_at_ms=container.created_at_ms,
+            project=labels.get(PROJECT_LABEL, compose.project if compose else ""),
+            service=service or (compose.service if compose else ""),
+            revision=int(revision) if revision.isdigit() else 0,
+            is_managed=bool(service),
+            ports=tuple(
+                ContainerPort(
+                    container_port=port.container_port,
+                    protocol=port.protocol,
+                    host_ip=port.host_ip,
+                    host_port=port.host_port or 0,
+                )
+                for port in container.ports
+            ),
+            labels=tuple(sorted(labels.items())),
+            cpu_percent=None if cpu is None else round(cpu, 2),
+            memory_bytes=None if memory is None else int(memory),
+            memory_limit_bytes=None if not limit else int(limit),
+        )
+
+
+@asynccontextmanager
+async def _translated() -> AsyncIterator[None]:
+    try:
+        yield
+    except ContainerNotFound as error:
+        raise HostRefused(str(error), code="not-found") from error
+    except EngineRefused as error:
+        raise HostRefused(str(error), code="conflict" if error.status == 409 else "refused") from error
+    except EngineUnavailable as error:
+        raise HostUnavailable(str(error)) from error
+    except EngineError as error:
+        raise HostRefused(str(error), code="refused") from error
+    except TimeoutError as error:
+        raise HostUnavailable(f"the engine did not finish within {ACTION_TIMEOUT_S:g} s") from error

@@ -1,0 +1,72 @@
+"""What hosts ask of each other over mutual TLS, besides Raft: paths, and the bytes of the answers.
+
+Bodies are msgpack arrays; a container's log is a stream of frames of four bytes of length and one array. The
+port is not Raft's: that socket belongs to the Raft thread's event loop, and requests that wait for Docker
+have no place there.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+
+from cluster.encoding import EncodingError, codec, pack, unpack
+from cluster.model.inventory import Caller, HostInventory, HostLive, LogLine
+
+BEAT = "/peer/v1/beat"
+INVENTORY = "/peer/v1/inventory"
+LIVE = "/peer/v1/live"
+CONTAINER = "/peer/v1/containers/{container}"
+DIGEST = "/peer/v1/image-digest"
+RENEW = "/peer/v1/certificate"
+
+CALLER_HEADER = "X-Tower-Caller"
+BODY_BYTES_MAX = 16 * 1024 * 1024
+
+INVENTORIES = codec(HostInventory)
+LIVES = codec(HostLive)
+LOG_LINES = codec(LogLine)
+_CALLERS = codec(Caller)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beat:
+    """A host's sign of life to the leader."""
+
+    node_id: str
+    applied_index: int
+    is_engine_available: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeatAnswer:
+    """The leader's answer, given only while it holds a quorum's lease; `term` is the term it leads in."""
+
+    leader_id: str
+    term: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why a request was not carried out. `code` as in `HostRefused`, or `unavailable`."""
+
+    code: str
+    reason: str
+
+
+BEATS = codec(Beat)
+BEAT_ANSWERS = codec(BeatAnswer)
+REFUSALS = codec(Refusal)
+
+
+def encode_caller(caller: Caller) -> str:
+    """The header that says on whose behalf a host asks."""
+    return base64.urlsafe_b64encode(pack(_CALLERS.to_array(caller))).decode()
+
+
+def decode_caller(header: str) -> Caller:
+    """The inverse. Raises EncodingError."""
+    try:
+        return _CALLERS.from_array(unpack(base64.urlsafe_b64decode(header.encode())))
+    except ValueError as error:
+        raise EncodingError(f"{CALLER_HEADER} is not a caller: {error}") from error

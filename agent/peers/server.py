@@ -1,0 +1,167 @@
+"""The port other hosts ask on: heartbeats to the leader, and requests about this host's containers.
+
+Every connection proves a certificate of the cluster; what it may ask is decided where the person logged in.
+The caller comes along and is written to this host's log.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import ssl
+import struct
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from agent.peers import protocol
+from agent.peers.local_host import LocalHost
+from agent.peers.protocol import (
+    BEAT_ANSWERS,
+    BEATS,
+    INVENTORIES,
+    LIVES,
+    LOG_LINES,
+    REFUSALS,
+    Beat,
+    BeatAnswer,
+    Refusal,
+)
+from cluster.encoding import EncodingError
+from cluster.model.inventory import Caller, ContainerAction, HostRefused, HostUnavailable, LogQuery
+from cluster.raft.tls import IdentityError, peer_identity
+
+log = logging.getLogger(__name__)
+
+_STATUS = {"not-found": 404, "conflict": 409, "refused": 422, "unavailable": 503}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerDuties:
+    """What the rest of the agent answers to peers."""
+
+    on_beat: Callable[[Beat], BeatAnswer | None]
+    """The leader's answer; None while this node does not surely lead."""
+    is_removed: Callable[[str], bool]
+    """Whether a node id has left the cluster: its certificate may still be valid."""
+    renew: Callable[[str, str], Awaitable[str]]
+    """Given node id and signing request, the new certificate. Raises HostRefused."""
+
+
+def build_peer_app(host: LocalHost, cluster_id: str, duties: PeerDuties) -> web.Application:
+    """The application of the peer port."""
+    requests = _Requests(host, duties)
+    app = web.Application(
+        middlewares=[_members_only(cluster_id, duties)], client_max_size=protocol.BODY_BYTES_MAX
+    )
+    container = protocol.CONTAINER
+    app.router.add_post(protocol.BEAT, requests.beat)
+    app.router.add_get(protocol.INVENTORY, requests.inventory)
+    app.router.add_get(protocol.LIVE, requests.live)
+    app.router.add_get(protocol.DIGEST, requests.digest)
+    app.router.add_post(protocol.RENEW, requests.renew)
+    app.router.add_get(container + "/inspect", requests.inspect)
+    app.router.add_get(container + "/logs", requests.logs)
+    app.router.add_post(container + "/{action}", requests.act)
+    return app
+
+
+PEER_KEY: web.RequestKey[str] = web.RequestKey("peer", str)
+
+
+def _members_only(cluster_id: str, duties: PeerDuties) -> Callable[..., Awaitable[web.StreamResponse]]:
+    @web.middleware
+    async def check(
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        transport = request.transport
+        connection = transport.get_extra_info("ssl_object") if transport is not None else None
+        certificate = connection.getpeercert() if isinstance(connection, ssl.SSLObject) else None
+        try:
+            identity = peer_identity(certificate or {})
+        except IdentityError as error:
+            return _refuse(Refusal(code="refused", reason=str(error)))
+        if identity.cluster_id != cluster_id or duties.is_removed(identity.node_id):
+            return _refuse(Refusal(code="refused", reason="this node is not a member of the cluster"))
+        request[PEER_KEY] = identity.node_id
+        try:
+            return await handler(request)
+        except HostRefused as error:
+            return _refuse(Refusal(code=error.code, reason=str(error)))
+        except HostUnavailable as error:
+            return _refuse(Refusal(code="unavailable", reason=str(error)))
+        except EncodingError as error:
+            return _refuse(Refusal(code="refused", reason=f"malformed request: {error}"))
+
+    return check
+
+
+def _refuse(refusal: Refusal) -> web.Response:
+    return web.Response(body=REFUSALS.encode(refusal), status=_STATUS.get(refusal.code, 422))
+
+
+class _Requests:
+    def __init__(self, host: LocalHost, duties: PeerDuties) -> None:
+        self._host = host
+        self._duties = duties
+
+    async def beat(self, request: web.Request) -> web.Response:
+        beat = BEATS.decode(await request.read())
+        if beat.node_id != request[PEER_KEY]:
+            raise HostRefused(f"{request[PEER_KEY]} sent a heartbeat of {beat.node_id}", code="refused")
+        answer = self._duties.on_beat(beat)
+        if answer is None:
+            raise HostUnavailable("this node does not lead, or cannot be sure that it does")
+        return web.Response(body=BEAT_ANSWERS.encode(answer))
+
+    async def inventory(self, _request: web.Request) -> web.Response:
+        return web.Response(body=INVENTORIES.encode(self._host.inventory()))
+
+    async def live(self, _request: web.Request) -> web.Response:
+        return web.Response(body=LIVES.encode(self._host.live()))
+
+    async def digest(self, request: web.Request) -> web.Response:
+        return web.Response(text=await self._host.image_digest(request.query.get("image", "")))
+
+    async def renew(self, request: web.Request) -> web.Response:
+        return web.Response(text=await self._duties.renew(request[PEER_KEY], await request.text()))
+
+    async def inspect(self, request: web.Request) -> web.Response:
+        detail = await self._host.inspect(request.match_info["container"])
+        return web.Response(text=json.dumps(detail), content_type="application/json")
+
+    async def act(self, request: web.Request) -> web.Response:
+        name = request.match_info["action"]
+        if name not in [action.value for action in ContainerAction]:
+            raise HostRefused(f"{name!r} is nothing that can be done to a container", code="refused")
+        await self._host.act(
+            request.match_info["container"],
+            ContainerAction(name),
+            caller=_caller(request),
+            force=request.query.get("force") == "1",
+        )
+        return web.Response(status=204)
+
+    async def logs(self, request: web.Request) -> web.StreamResponse:
+        tail = request.query.get("tail", "")
+        query = LogQuery(
+            tail=int(tail) if tail.isdigit() else None,
+            since_ms=int(request.query.get("since_ms", "0")),
+            is_following=request.query.get("follow") == "1",
+        )
+        async with self._host.logs(request.match_info["container"], query) as lines:
+            response = web.StreamResponse()
+            await response.prepare(request)
+            async for line in lines:
+                body = LOG_LINES.encode(line)
+                await response.write(struct.pack(">I", len(body)) + body)
+            await response.write_eof()
+            return response
+
+
+def _caller(request: web.Request) -> Caller:
+    header = request.headers.get(protocol.CALLER_HEADER)
+    if header is None:
+        raise HostRefused("a request for a container names the person behind it", code="refused")
+    return protocol.decode_caller(header)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from cluster.raft.binding import RaftNode
 from cluster.raft.journal import Journal
+from cluster.raft.log_types import LogStorageFull
 from cluster.raft.membership import Membership
 from cluster.raft.node import LEADER, GuardedNode
 from cluster.raft.ports import Machine
@@ -68,15 +69,32 @@ class Core:
         """One durable write for all that is pending, then everything that waited for it.
 
         Raises:
-            LogStorageFull, LogStorageFailed: nothing was sent; what is held stays held.
+            LogStorageFull: no entry was written, and what acknowledges entries stays held. Votes have left if
+                term and vote could be written all the same.
+            LogStorageFailed: nothing was sent.
         """
         if self.has(Rule.SYNC_BEFORE_SEND):
-            self.journal.sync()
+            try:
+                self.journal.sync()
+            except LogStorageFull:
+                self._release_votes()
+                raise
         held, self._held = self._held, []
         for peer, message in held:
             self.send(peer, message)
         if not self.has(Rule.SYNC_BEFORE_SEND):
             self.journal.sync()
+
+    def _release_votes(self) -> None:
+        """A node whose disk has no room for entries still helps to elect a leader."""
+        if self.journal.hard_state_dirty:
+            return
+        held, self._held = self._held, []
+        for peer, message in held:
+            if message["type"] == "next_node_idx":
+                self._held.append((peer, message))
+            else:
+                self.send(peer, message)
 
     # Questions
 

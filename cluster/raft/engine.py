@@ -112,6 +112,7 @@ class Engine:
             core.node = node = GuardedNode(self, node_id, sorted(core.members.voters), journal, timing)
             applied = max(1, machine.applied_index)
             node._SyncObj__raftLastApplied = applied
+            journal.setRaftCommitIndex(applied)
             node._SyncObj__raftCommitIndex = max(
                 applied, min(journal.getRaftCommitIndex(), journal.last_index)
             )

@@ -3,9 +3,8 @@ it."""
 
 from __future__ import annotations
 
-from cluster.commands.outcome import encode_outcome
 from cluster.raft.ports import SnapshotSink, SnapshotSource
-from cluster.state_machine import apply
+from cluster.state_machine import apply_encoded
 from cluster.store import Store
 
 
@@ -29,7 +28,7 @@ class ReplicatedState:
         Raises NewerCommand or StoreError with nothing of the entry kept.
         """
         txn = self.store.begin()
-        outcome = encode_outcome(apply(txn, index, term, command))
+        outcome = apply_encoded(txn, index, term, command)
         self.store.commit(txn, index, term, outcome)
         return outcome
 

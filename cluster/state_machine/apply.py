@@ -19,6 +19,7 @@ from cluster.commands import settings as setting_commands
 from cluster.commands.envelope import Envelope, MalformedCommand, SkippedCommand, decode
 from cluster.commands.outcome import Applied, Code, Outcome, Rejected, decode_outcome, encode_outcome
 from cluster.commands.registry import BY_CLASS, CommandKind
+from cluster.model.audit import AuditStamp
 from cluster.state_machine import access, audit_trail, leadership, nodes, services, settings
 from cluster.state_machine.clients import Client
 from cluster.state_machine.entry import Entry
@@ -70,10 +71,15 @@ def apply(txn: WriteTxn, index: int, term: int, data: bytes) -> Outcome:
         NewerCommand: only a newer version can apply it; `txn` was not written to.
         StoreError: this node's disk failed; nothing of the entry may be kept.
     """
+    return decode_outcome(apply_encoded(txn, index, term, data))
+
+
+def apply_encoded(txn: WriteTxn, index: int, term: int, data: bytes) -> bytes:
+    """As `apply`, but return the outcome's bytes, which is what the log's users and the state keep."""
     try:
         envelope = decode(data)
     except MalformedCommand as error:
-        return Rejected(f"malformed command: {error}", Code.MALFORMED)
+        return encode_outcome(Rejected(f"malformed command: {error}", Code.MALFORMED))
     if isinstance(envelope.command, SkippedCommand):
         return _skip(txn, envelope.command)
     kind = BY_CLASS[type(envelope.command)]
@@ -82,26 +88,29 @@ def apply(txn: WriteTxn, index: int, term: int, data: bytes) -> Outcome:
     client = Client(txn, envelope.client_id)
     earlier = client.earlier_outcome(envelope.sequence, envelope.time_ms)
     if isinstance(earlier, bytes):
-        return decode_outcome(earlier)
+        return earlier
     txn.log_time_ms = max(txn.log_time_ms, envelope.time_ms)
     entry = Entry(txn, index, term, txn.log_time_ms, envelope.leader_term)
-    outcome = _run(entry, envelope, kind) if earlier is None else earlier
-    if envelope.audit is not None:
-        outcome = _audit(entry, envelope, kind, outcome)
     if earlier is None:
-        client.record(envelope.sequence, encode_outcome(outcome), txn.log_time_ms)
-    return outcome
+        outcome, encoded = _run(entry, envelope, kind)
+    else:
+        outcome, encoded = earlier, encode_outcome(earlier)
+    if envelope.audit is not None:
+        encoded = _audit(entry, envelope.audit, kind, outcome, encoded)
+    if earlier is None:
+        client.record(envelope.sequence, encoded, txn.log_time_ms)
+    return encoded
 
 
-def _run(entry: Entry, envelope: Envelope, kind: CommandKind) -> Outcome:
+def _run(entry: Entry, envelope: Envelope, kind: CommandKind) -> tuple[Outcome, bytes]:
     """Run the handler; of its writes, only those of a command that applied are left."""
     outcome: Outcome
     try:
         refused = None
-        if not isinstance(envelope.command, leadership_commands.TakeLeadership):
+        if kind.cls is not leadership_commands.TakeLeadership:
             refused = leadership.fence(entry, is_leader_only=kind.is_leader_only)
         outcome = HANDLERS[kind.cls](entry, envelope.command) if refused is None else refused
-        encode_outcome(outcome)
+        encoded = encode_outcome(outcome)
     except (StoreError, MemoryError):
         raise
     except Exception as error:
@@ -109,39 +118,42 @@ def _run(entry: Entry, envelope: Envelope, kind: CommandKind) -> Outcome:
         # restart.
         log.exception("apply.handler_failed", extra={"index": entry.index, "command": kind.name})
         outcome = Rejected(f"internal error in {kind.name}: {type(error).__name__}", Code.INTERNAL)
+        encoded = encode_outcome(outcome)
     if not isinstance(outcome, Applied):
         entry.txn.discard_writes()
-    return outcome
+    return outcome, encoded
 
 
-def _audit(entry: Entry, envelope: Envelope, kind: CommandKind, outcome: Outcome) -> Outcome:
+def _audit(entry: Entry, stamp: AuditStamp, kind: CommandKind, outcome: Outcome, encoded: bytes) -> bytes:
     """Append the audit entry; when that fails, nothing of the command is left either."""
-    assert envelope.audit is not None
     try:
-        audit_trail.record_request(entry, envelope.audit, kind.name, outcome)
+        audit_trail.record_request(entry, stamp, kind.name, outcome)
     except (StoreError, MemoryError):
         raise
     except Exception as error:
         log.exception("apply.audit_failed", extra={"index": entry.index, "command": kind.name})
         entry.txn.discard_writes()
-        return Rejected(
-            f"the audit entry could not be written: {type(error).__name__}", Code.AUDIT_UNAVAILABLE
+        return encode_outcome(
+            Rejected(f"the audit entry could not be written: {type(error).__name__}", Code.AUDIT_UNAVAILABLE)
         )
-    return outcome
+    return encoded
 
 
-def _skip(txn: WriteTxn, command: SkippedCommand) -> Outcome:
+def _skip(txn: WriteTxn, command: SkippedCommand) -> bytes:
     txn.is_hashed = False
-    return Rejected(
-        f"command {command.number} version {command.version} is not known here and was skipped",
-        Code.UNKNOWN_COMMAND,
+    return encode_outcome(
+        Rejected(
+            f"command {command.number} version {command.version} is not known here and was skipped",
+            Code.UNKNOWN_COMMAND,
+        )
     )
 
 
-def _apply_ignorable(txn: WriteTxn, index: int, term: int, envelope: Envelope, kind: CommandKind) -> Outcome:
+def _apply_ignorable(txn: WriteTxn, index: int, term: int, envelope: Envelope, kind: CommandKind) -> bytes:
     """Apply what another node may skip: it must leave no trace in anything that is compared between nodes.
 
     So there is no audit entry, no log time, and no memory of it: it may be applied twice.
     """
     txn.is_hashed = False
-    return _run(Entry(txn, index, term, txn.log_time_ms, envelope.leader_term), envelope, kind)
+    _, encoded = _run(Entry(txn, index, term, txn.log_time_ms, envelope.leader_term), envelope, kind)
+    return encoded

@@ -1,0 +1,106 @@
+"""Every action there is, the kind of resource it takes, and the least role that may do it.
+
+An action that is not here is allowed to nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+from cluster.model.access import Role
+
+
+class Resource(StrEnum):
+    """Kinds of things actions are done to."""
+
+    CLUSTER = "cluster"
+    NODE = "node"
+    JOIN_TOKEN = "join-token"
+    SETTING = "setting"
+    CONTAINER = "container"
+    IMAGE = "image"
+    VOLUME = "volume"
+    NETWORK = "network"
+    SERVICE = "service"
+    ROLLOUT = "rollout"
+    METRICS = "metrics"
+    USER = "user"
+    API_TOKEN = "api-token"
+    ACCOUNT = "account"
+    AUDIT = "audit"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One action. `name` is `<resource>.<verb>`; only `changes_state` actions are mutations."""
+
+    name: str
+    resource: Resource
+    role: Role
+    changes_state: bool
+
+
+def _actions() -> tuple[Action, ...]:
+    reads = {
+        Role.VIEWER: {
+            Resource.CLUSTER: ("read",),
+            Resource.NODE: ("read",),
+            Resource.SETTING: ("read",),
+            Resource.CONTAINER: ("read", "logs"),
+            Resource.IMAGE: ("read",),
+            Resource.VOLUME: ("read",),
+            Resource.NETWORK: ("read",),
+            Resource.SERVICE: ("read",),
+            Resource.ROLLOUT: ("read",),
+            Resource.METRICS: ("read",),
+            Resource.ACCOUNT: ("read",),
+        },
+        # Inspecting shows environment values, which hold secrets.
+        Role.OPERATOR: {Resource.CONTAINER: ("inspect",), Resource.SERVICE: ("inspect",)},
+        Role.ADMIN: {
+            Resource.JOIN_TOKEN: ("read",),
+            Resource.USER: ("read",),
+            Resource.API_TOKEN: ("read",),
+            Resource.AUDIT: ("read",),
+        },
+    }
+    changes = {
+        # One's own password, logins and tokens: a token holds at most its owner's role.
+        Role.VIEWER: {Resource.ACCOUNT: ("set-password", "end-login", "create-token", "revoke-token")},
+        Role.OPERATOR: {
+            Resource.NODE: ("drain",),
+            Resource.CONTAINER: ("start", "stop", "restart"),
+            Resource.SERVICE: ("deploy", "scale", "restart"),
+            Resource.ROLLOUT: ("pause", "resume", "cancel", "rollback"),
+        },
+        Role.ADMIN: {
+            Resource.CLUSTER: ("transfer-leadership", "recover"),
+            Resource.NODE: ("join", "remove", "set-role"),
+            Resource.JOIN_TOKEN: ("create", "revoke"),
+            Resource.SETTING: ("write",),
+            Resource.CONTAINER: ("remove", "exec"),
+            Resource.IMAGE: ("remove",),
+            Resource.VOLUME: ("remove",),
+            Resource.NETWORK: ("remove",),
+            # Bind mounts, published ports and the engine's socket are ways out of a container.
+            Resource.SERVICE: ("remove", "deploy-host-access"),
+            Resource.USER: ("create", "remove", "set-password", "set-role"),
+            Resource.API_TOKEN: ("create", "revoke"),
+        },
+    }
+    return tuple(
+        Action(f"{resource}.{verb}", resource, role, changes_state)
+        for table, changes_state in ((reads, False), (changes, True))
+        for role, resources in table.items()
+        for resource, verbs in resources.items()
+        for verb in verbs
+    )
+
+
+ACTIONS: Mapping[str, Action] = MappingProxyType({action.name: action for action in _actions()})
+"""By name."""
+
+assert len(ACTIONS) == len(_actions())

@@ -11,10 +11,10 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from cluster.commands import AuditStamp, Outcome
+from cluster.commands import Outcome
 from cluster.identity.joining import JoinAnswer, JoinRequest
 from cluster.identity.keyring import Keyring
-from cluster.model.audit import AuditRecord
+from cluster.model.audit import AuditRecord, AuditStamp
 from cluster.model.inventory import Caller, ContainerAction, HostLive, HostView, LogLine, LogQuery
 from cluster.raft.raft_thread import NodeStatus
 from cluster.raft.replicator import ReadLevel, ReadPoint

@@ -107,7 +107,7 @@ class Timing:
     lease_s: float = 0.6
     retry_min_s: float = 0.05
     retry_max_s: float = 0.3
-    transfer_s: float = 2.0
+    transfer_s: float = 1.4
     snapshot_stall_s: float = 10.0
     batch_bytes: int = 512 * 1024
     inflight_bytes: int = 8 * 1024 * 1024

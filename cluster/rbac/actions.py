@@ -18,7 +18,7 @@ class Resource(StrEnum):
 
     CLUSTER = "cluster"
     NODE = "node"
-    JOIN_TOKEN = "join-token"
+    JOIN_TOKEN = "join-token"  # noqa: S105 (a kind of resource)
     SETTING = "setting"
     CONTAINER = "container"
     IMAGE = "image"
@@ -28,7 +28,7 @@ class Resource(StrEnum):
     ROLLOUT = "rollout"
     METRICS = "metrics"
     USER = "user"
-    API_TOKEN = "api-token"
+    API_TOKEN = "api-token"  # noqa: S105 (a kind of resource)
     ACCOUNT = "account"
     AUDIT = "audit"
 
@@ -44,7 +44,7 @@ class Action:
 
 
 def _actions() -> tuple[Action, ...]:
-    reads = {
+    reads: dict[Role, dict[Resource, tuple[str, ...]]] = {
         Role.VIEWER: {
             Resource.CLUSTER: ("read",),
             Resource.NODE: ("read",),
@@ -67,7 +67,7 @@ def _actions() -> tuple[Action, ...]:
             Resource.AUDIT: ("read",),
         },
     }
-    changes = {
+    changes: dict[Role, dict[Resource, tuple[str, ...]]] = {
         # One's own password, logins and tokens: a token holds at most its owner's role.
         Role.VIEWER: {Resource.ACCOUNT: ("set-password", "end-login", "create-token", "revoke-token")},
         Role.OPERATOR: {

@@ -12,7 +12,7 @@ from cluster.rbac.actions import ACTIONS
 class Decision:
     """Whether it is allowed, and why, for people and for the audit."""
 
-    is_allowed: bool
+    allowed: bool
     reason: str
 
 

@@ -40,6 +40,10 @@ class IdSource:
         """Return a new id such as `ro_01jd3...`; see `new_id` for its form."""
         return new_id(prefix, now_ms=self._clock.now_ms(), entropy=self._entropy)
 
+    def token_bytes(self, count: int) -> bytes:
+        """Return `count` bytes nobody can guess, for tokens, salts and keys."""
+        return self._entropy(count)
+
     def new_random(self) -> random.Random:
         """Return a generator seeded from the system, for jitter and never for secrets."""
         return random.Random(int.from_bytes(self._entropy(16), "big"))

@@ -26,6 +26,7 @@ ANSWER_TIMEOUT_S = 60.0
 STREAM_SILENCE_S = 60.0
 BODY_BYTES_MAX = 64 * 1024 * 1024
 LINE_BYTES_MAX = 1024 * 1024
+PAGES_MAX = 1000
 
 
 class ApiRefused(CommandFailed):
@@ -80,6 +81,18 @@ class Client:
     def delete(self, path: str, **query: object) -> Any:
         """Remove what is at `path`."""
         return self._json("DELETE", path, query=query)
+
+    def items(self, path: str, **query: object) -> list[dict[str, Any]]:
+        """Return every item of a list, page by page."""
+        found: list[dict[str, Any]] = []
+        cursor = None
+        for _ in range(PAGES_MAX):
+            page = self.get(path, cursor=cursor, **query)
+            found.extend(page["items"])
+            cursor = page.get("next_cursor")
+            if not cursor:
+                return found
+        raise CommandFailed(f"the list has more than {len(found)} items", hint="narrow it down")
 
     def lines(self, path: str, **query: object) -> Iterator[dict[str, Any]]:
         """Yield the JSON objects of a stream (application/x-ndjson) as they come, until it ends.
@@ -307,12 +320,22 @@ def _refusal(response: http.client.HTTPResponse, content: bytes) -> ApiRefused:
     message = f"{title}: {detail}" if detail and detail != title else title
     for wrong in problem.get("errors") or ():
         if isinstance(wrong, dict):
-            message += f"\n{wrong.get('field', '')}: {wrong.get('reason', '')}"
+            message += f"\n{_finding(wrong)}"
     hint = str(problem.get("hint") or "")
     if not hint and response.status == 401:
         hint = "log in with `tower login`, or set TOWER_TOKEN"
     code = str(problem.get("type", "")).rpartition(":")[2].rpartition("/")[2]
     return ApiRefused(message, status=response.status, code=code, hint=hint)
+
+
+def _finding(wrong: Mapping[str, Any]) -> str:
+    """One of several things wrong with what was sent: `line 4: services.web.ports = "x": the rule; hint`."""
+    place = f"line {wrong['line']}: " if wrong.get("line") else ""
+    field = str(wrong.get("field") or wrong.get("path") or "")
+    value = f" = {json.dumps(wrong['value'], ensure_ascii=False)}" if wrong.get("value") is not None else ""
+    rule = str(wrong.get("rule") or wrong.get("detail") or "")
+    hint = f"; {wrong['hint']}" if wrong.get("hint") else ""
+    return f"{place}{field}{value}: {rule}{hint}"
 
 
 def _reason(error: Exception) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from agent.cli.connection import connect
-from agent.cli.failures import DONE
+from agent.cli.failures import DONE, UsageWrong
+from agent.cli.node import node_path, node_with_id
 from agent.cli.output import print_json
 from agent.cli.parsing import Verbs
 
@@ -14,16 +16,27 @@ def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
     parser = verbs.add_parser(
         "leave",
         help="take this host out of its cluster",
-        description="Move this host's replicas elsewhere, take it out of the cluster and erase its keys and"
-        " state. Containers that the cluster does not manage go on running.",
+        description="Take the host that answers (this one, unless --server names another) out of its cluster:"
+        " its replicas start elsewhere, its agent erases its keys and state and stops."
+        " Containers that the cluster does not manage go on running.",
     )
-    parser.add_argument("--no-drain", action="store_true", help="do not wait for replicas to move first")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
 
 
 def run(args: argparse.Namespace) -> int:
-    answer = connect(args).post("/node/leave", {"drain": not args.no_drain}, timeout_s=600)
+    client = connect(args)
+    node = node_with_id(client, client.get("/health")["node_id"])
+    if not args.yes:
+        if not sys.stdin.isatty():
+            raise UsageWrong(f"{node['name']} would leave its cluster", hint="confirm with --yes")
+        print(f"{node['name']} will leave its cluster and erase what it keeps of it.", file=sys.stderr)
+        if input("Go on? [yes/no] ").strip().lower() != "yes":
+            raise UsageWrong("nothing was done")
+    # Drained first, so that replicas start elsewhere before these end.
+    client.post(f"{node_path(node)}/drain", {"draining": True})
+    client.delete(node_path(node))
     if getattr(args, "json", False):
-        print_json(answer)
+        print_json({"left": node["id"], "name": node["name"]})
     else:
-        print(f"{answer['node']} has left the cluster; its agent has stopped")
+        print(f"{node['name']} has left the cluster")
     return DONE

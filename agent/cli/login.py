@@ -28,34 +28,34 @@ def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("address", nargs="?", metavar="HOST", help="any host of the cluster, as host[:port]")
     parser.add_argument("--user", default="admin", help="default: admin")
+    parser.add_argument("--ca-fingerprint", metavar="SHA256", help="what the CA must have, from `tower init`")
     parser.add_argument(
-        "--ca-fingerprint", metavar="SHA256", help="what the CA must have; `tower init` prints it"
+        "--setup-token",
+        metavar="TOKEN",
+        help="from `tower init`, or @FILE: make the first administrator, with the password given now",
     )
-    parser.add_argument("--one-time-code", metavar="CODE", help="of the second factor, where one is set")
 
 
 def run(args: argparse.Namespace) -> int:
     file = load_contexts()
     asked = getattr(args, "context", None)
-    context = (
-        file.contexts.get(asked, Context(name=asked)) if asked else chosen_context(args, file, os.environ)
-    )
+    if asked:
+        context = file.contexts.get(asked, Context(name=asked))
+    else:
+        context = chosen_context(args, file, os.environ)
     address = args.address or getattr(args, "server", None) or os.environ.get("TOWER_SERVER", "")
     servers = (normalized(address),) if address else context.servers or (DEFAULT_SERVER,)
     ca_pem = _trusted_ca(args, context, servers[0])
-    answer = Client(Target(servers=servers, ca_pem=ca_pem)).post(
-        "/auth/login",
-        {
-            "username": args.user,
-            "password": _password(args.user),
-            "one_time_code": args.one_time_code,
-        },
-    )
-    # Every host of the cluster, so that the next command works when this one is down.
-    known = tuple(str(server) for server in answer.get("servers", ()))
+    client = Client(Target(servers=servers, ca_pem=ca_pem))
+    password = _password(args.user)
+    if args.setup_token:
+        token = args.setup_token
+        token = read_text(token[1:], "--setup-token").strip() if token.startswith("@") else token
+        client.post("/setup", {"token": token, "name": args.user, "password": password})
+    answer = client.post("/auth/login", {"name": args.user, "password": password, "mode": "token"})
     context = replace(
         context,
-        servers=tuple(dict.fromkeys((*servers, *known))),
+        servers=tuple(dict.fromkeys((*servers, *_other_servers(servers, ca_pem, answer)))),
         ca_pem=ca_pem,
         user=args.user,
         access_token=str(answer["access_token"]),
@@ -69,6 +69,15 @@ def run(args: argparse.Namespace) -> int:
     return DONE
 
 
+def _other_servers(servers: tuple[str, ...], ca_pem: str, answer: dict[str, str]) -> list[str]:
+    """Every host of the cluster, so that the next command works when this one is down."""
+    client = Client(Target(servers=servers, ca_pem=ca_pem, access_token=answer["access_token"]))
+    try:
+        return [normalized(node["api_address"]) for node in client.items("/nodes") if node.get("api_address")]
+    except CommandFailed:
+        return []
+
+
 def _trusted_ca(args: argparse.Namespace, context: Context, server: str) -> str:
     ca_file = getattr(args, "ca", None) or os.environ.get("TOWER_CA", "")
     if ca_file:
@@ -78,7 +87,7 @@ def _trusted_ca(args: argparse.Namespace, context: Context, server: str) -> str:
     ca_pem = fetch_ca(server)
     seen = ca_fingerprint(ca_pem)
     if args.ca_fingerprint:
-        if args.ca_fingerprint.replace(":", "").lower().removeprefix("sha256") != seen:
+        if args.ca_fingerprint.lower().removeprefix("sha256:").replace(":", "") != seen:
             raise CommandFailed(
                 f"the CA at {server} is another one: its fingerprint is {seen}",
                 hint="is that the cluster you meant? nothing was sent to it",
@@ -97,9 +106,9 @@ def _trusted_ca(args: argparse.Namespace, context: Context, server: str) -> str:
 
 def ca_fingerprint(ca_pem: str) -> str:
     """Return the SHA-256 of the first certificate's DER bytes, in hexadecimal."""
+    end = "-----END CERTIFICATE-----"
     try:
-        end = "-----END CERTIFICATE-----"
-        der = ssl.PEM_cert_to_DER_cert(ca_pem.partition(end)[0].strip() + f"\n{end}\n")
+        der = ssl.PEM_cert_to_DER_cert(f"{ca_pem.partition(end)[0].strip()}\n{end}\n")
     except ValueError as error:
         raise CommandFailed("the CA is not a PEM certificate") from error
     return hashlib.sha256(der).hexdigest()

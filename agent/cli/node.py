@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from agent.cli.client import segment
+from agent.cli.client import Client, segment
 from agent.cli.connection import connect
-from agent.cli.failures import DONE
-from agent.cli.output import duration, print_json, print_table
+from agent.cli.failures import DONE, CommandFailed
+from agent.cli.output import in_bytes, moment, print_json, print_table
 from agent.cli.parsing import Verbs
 
 
@@ -16,32 +16,35 @@ def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
     parser = verbs.add_parser("node", help="the hosts of the cluster")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", dest="action", required=True)
     actions.add_parser("ls", help="list the hosts")
-    drain = actions.add_parser("drain", help="move a host's replicas elsewhere and place none on it")
-    drain.add_argument("node")
-    resume = actions.add_parser("resume", help="end a drain: the host takes replicas again")
-    resume.add_argument("node")
-    remove = actions.add_parser("rm", help="remove a host that is gone for good")
-    remove.add_argument("node")
-    remove.add_argument("--force", action="store_true", help="even if it still answers; it erases its state")
+    for name, what in (
+        ("drain", "move a host's replicas elsewhere and place none on it"),
+        ("resume", "end a drain: the host takes replicas again"),
+        ("rm", "remove a host from the cluster; if it still runs, it erases its state"),
+    ):
+        action = actions.add_parser(name, help=what)
+        action.add_argument("node", metavar="NODE", help="its name or id")
 
 
 def run(args: argparse.Namespace) -> int:
     client = connect(args)
     as_json = getattr(args, "json", False)
     if args.action == "ls":
-        answer = client.get("/nodes")
+        nodes = client.items("/nodes")
         if as_json:
-            print_json(answer)
+            print_json({"items": nodes})
         else:
-            print_nodes(answer["nodes"])
+            print_nodes(nodes)
         return DONE
-    path = f"/nodes/{segment(args.node)}"
+    path = node_path(find_node(client, args.node))
     if args.action == "drain":
-        answer, said = client.post(f"{path}/drain"), "takes no new replicas; those it has are moving"
+        answer = client.post(f"{path}/drain", {"draining": True})
+        said = "takes no new replicas; those it has are moving"
     elif args.action == "resume":
-        answer, said = client.delete(f"{path}/drain"), "takes replicas again"
+        answer = client.post(f"{path}/drain", {"draining": False})
+        said = "takes replicas again"
     else:
-        answer, said = client.delete(path, force=args.force or None), "is removed from the cluster"
+        answer = client.delete(path)
+        said = "is removed from the cluster"
     if as_json:
         print_json(answer)
     else:
@@ -49,20 +52,47 @@ def run(args: argparse.Namespace) -> int:
     return DONE
 
 
+def find_node(client: Client, name_or_id: str) -> dict[str, Any]:
+    """Return the host of that name or id."""
+    nodes = client.items("/nodes")
+    for node in nodes:
+        if name_or_id in (node["id"], node["name"]):
+            return node
+    names = ", ".join(sorted(str(node["name"]) for node in nodes))
+    raise CommandFailed(f"there is no host {name_or_id!r}", hint=f"the cluster has {names}")
+
+
+def node_with_id(client: Client, node_id: str) -> dict[str, Any]:
+    """Return the host of that id."""
+    node: dict[str, Any] = client.get(f"/nodes/{segment(node_id)}")
+    return node
+
+
+def node_path(node: dict[str, Any]) -> str:
+    """Return the resource of a host."""
+    return f"/nodes/{segment(str(node['id']))}"
+
+
 def print_nodes(nodes: list[dict[str, Any]]) -> None:
     """Print hosts as a table."""
     rows = [
         (
             node["name"],
-            node["status"],
+            "draining" if node.get("is_draining") and node["status"] == "up" else node["status"],
             "leader" if node["is_leader"] else node["role"],
             node["address"],
-            node["containers_running"],
-            node["lag_entries"],
-            duration(node["last_seen_s"]),
-            node["version"],
+            _of(node.get("containers")),
+            "" if node.get("cpu_percent") is None else f"{node['cpu_percent']:.0f}%",
+            in_bytes(node.get("memory_bytes")),
+            node.get("lag"),
+            moment(node.get("last_seen_ms")),
+            node.get("status_reason"),
         )
         for node in nodes
     ]
-    columns = ("name", "status", "role", "address", "containers", "lag", "seen", "version")
+    columns = ("name", "status", "role", "address", "running", "cpu", "memory", "lag", "seen", "reason")
     print_table(columns, rows, empty="no hosts")
+
+
+def _of(containers: dict[str, int] | None) -> str:
+    return "" if not containers else f"{containers['running']} of {containers['total']}"

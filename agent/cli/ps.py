@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
 from agent.cli.connection import connect
@@ -14,37 +15,41 @@ from agent.cli.parsing import Verbs
 def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
     parser = verbs.add_parser("ps", help="list the containers of every host")
     parser.add_argument("--all", "-a", action="store_true", help="stopped ones too")
-    parser.add_argument("--node", metavar="NAME", help="of this host only")
+    parser.add_argument("--node", metavar="NODE", help="of this host only")
+    parser.add_argument("--project", metavar="NAME", help="of this Compose project only")
     parser.add_argument("--service", metavar="NAME", help="of this service only")
 
 
 def run(args: argparse.Namespace) -> int:
-    answer = connect(args).get("/containers", all=args.all or None, node=args.node, service=args.service)
+    answer = connect(args).get(
+        "/containers",
+        node=args.node,
+        project=args.project,
+        service=args.service,
+        state=None if args.all else "running",
+        limit=10_000,
+    )
     if getattr(args, "json", False):
         print_json(answer)
         return DONE
     rows = [
         (
-            container["node"],
+            container["node_name"],
             container["name"],
             container["image"],
-            container["state"] if container["health"] in (None, "none") else container["health"],
+            container["state"] if container["health"] in ("", "none") else container["health"],
             container["status"],
-            _percent(container.get("cpu_percent")),
+            "" if container.get("cpu_percent") is None else f"{container['cpu_percent']:.1f}%",
             in_bytes(container.get("memory_bytes")),
-            _ports(container["ports"]),
+            _ports(container.get("ports", ())),
         )
-        for container in answer["containers"]
+        for container in answer["items"]
     ]
     columns = ("node", "name", "image", "state", "status", "cpu", "memory", "ports")
-    print_table(columns, rows, empty="no containers run; --all shows stopped ones")
-    for warning in answer.get("warnings", ()):
-        print(f"note: {warning}")
+    print_table(columns, rows, empty="no containers run" if not args.all else "no containers")
+    for problem in answer.get("problems", ()):
+        print(f"note: {problem['node_id']}: {problem['reason']}", file=sys.stderr)
     return DONE
-
-
-def _percent(value: float | None) -> str:
-    return "" if value is None else f"{value:.1f}%"
 
 
 def _ports(ports: list[dict[str, Any]]) -> str:

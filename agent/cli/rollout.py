@@ -15,13 +15,15 @@ from agent.cli.parsing import Verbs
 
 _POLL_INTERVAL_S = 0.5
 _SILENCE_S_MAX = 60.0
+_SUCCEEDED = "succeeded"
+_TERMINAL = frozenset({_SUCCEEDED, "rolled-back", "failed", "cancelled"})
 
 
 def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
     parser = verbs.add_parser("rollout", help="follow the changes of services")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", dest="action", required=True)
-    status = actions.add_parser("status", help="show one rollout, by default the newest")
-    status.add_argument("rollout", nargs="?", metavar="ID", help="a rollout's id, or a service's name")
+    status = actions.add_parser("status", help="show one rollout, or the newest of a service or of all")
+    status.add_argument("rollout", nargs="?", metavar="ID", help="a rollout's id, or a service's")
     status.add_argument("--wait", action="store_true", help="until it has ended; status 1 if it failed")
     listing = actions.add_parser("list", help="list rollouts, newest first")
     listing.add_argument("--service", metavar="NAME", help="of this service only")
@@ -31,20 +33,25 @@ def run(args: argparse.Namespace) -> int:
     client = connect(args)
     as_json = getattr(args, "json", False)
     if args.action == "list":
-        answer = client.get("/rollouts", service=args.service)
+        rollouts = client.items("/rollouts", service=args.service)
         if as_json:
-            print_json(answer)
+            print_json({"items": rollouts})
         else:
-            _print_list(answer["rollouts"])
+            _print_list(rollouts)
         return DONE
-    rollout = client.get(f"/rollouts/{segment(args.rollout or 'latest')}")
+    rollout = _find(client, args.rollout)
     if args.wait:
         rollout = follow(client, rollout, quiet=as_json)
     if as_json:
         print_json(rollout)
     else:
         _print_one(rollout)
-    return FAILED if rollout["is_terminal"] and not rollout["succeeded"] else DONE
+    return FAILED if rollout["phase"] in _TERMINAL and not succeeded(rollout) else DONE
+
+
+def succeeded(rollout: dict[str, Any]) -> bool:
+    """Whether the rollout ended as it was meant to."""
+    return bool(rollout["phase"] == _SUCCEEDED)
 
 
 def follow(client: Client, rollout: dict[str, Any], *, quiet: bool) -> dict[str, Any]:
@@ -55,11 +62,13 @@ def follow(client: Client, rollout: dict[str, Any], *, quiet: bool) -> dict[str,
     said = ""
     answered_s = time.monotonic()
     while True:
-        line = f"{rollout['service']}: {rollout['phase']}, {rollout['detail']}"
+        line = (
+            f"{rollout.get('service_id', rollout['id'])}: {rollout['phase']}: {rollout.get('progress', '')}"
+        )
         if line != said and not quiet:
             print(line, file=sys.stderr, flush=True)
             said = line
-        if rollout["is_terminal"]:
+        if rollout["phase"] in _TERMINAL:
             return rollout
         time.sleep(_POLL_INTERVAL_S)
         try:
@@ -74,29 +83,39 @@ def follow(client: Client, rollout: dict[str, Any], *, quiet: bool) -> dict[str,
         answered_s = time.monotonic()
 
 
+def _find(client: Client, reference: str | None) -> dict[str, Any]:
+    rollouts = client.items("/rollouts")
+    for rollout in rollouts:
+        if reference in (None, rollout["id"], rollout.get("service_id")):
+            found: dict[str, Any] = client.get(f"/rollouts/{segment(rollout['id'])}")
+            return found
+    what = (
+        "there was no rollout yet"
+        if reference is None
+        else f"there is no rollout of or with id {reference!r}"
+    )
+    raise CommandFailed(what, hint="`tower rollout list` shows them")
+
+
 def _print_one(rollout: dict[str, Any]) -> None:
-    print(f"rollout    {rollout['id']} of {rollout['service']}")
-    print(f"phase      {rollout['phase']}: {rollout['detail']}")
-    print(f"revision   {rollout['from_revision'] or 'none'} -> {rollout['to_revision']}")
-    print(f"started    {moment(rollout['started_at_ms'])} by {rollout['started_by']}")
-    if rollout["ended_at_ms"]:
-        print(f"ended      {moment(rollout['ended_at_ms'])}")
-    print()
-    rows = [(step["replica"], step["node"], step["state"], step["detail"]) for step in rollout["replicas"]]
-    print_table(("replica", "node", "state", "detail"), rows, empty="no replicas yet")
+    print(f"rollout   {rollout['id']} of {rollout.get('service_id')}")
+    print(f"phase     {rollout['phase']}: {rollout.get('progress', '')}")
+    for key, label in (("started_at_ms", "started"), ("ended_at_ms", "ended")):
+        if rollout.get(key):
+            print(f"{label:<9} {moment(rollout[key])}")
+    if rollout.get("reason"):
+        print(f"reason    {rollout['reason']}")
 
 
 def _print_list(rollouts: list[dict[str, Any]]) -> None:
     rows = [
         (
             rollout["id"],
-            rollout["service"],
+            rollout.get("service_id"),
             rollout["phase"],
-            rollout["to_revision"],
-            moment(rollout["started_at_ms"]),
-            rollout["started_by"],
+            rollout.get("progress"),
+            moment(rollout.get("started_at_ms")),
         )
         for rollout in rollouts
     ]
-    columns = ("id", "service", "phase", "revision", "started", "by")
-    print_table(columns, rows, empty="no rollouts yet")
+    print_table(("id", "service", "phase", "progress", "started"), rows, empty="no rollouts yet")

@@ -15,21 +15,21 @@ def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    answer = connect(args).get("/services")
+    services = connect(args).items("/services")
     if getattr(args, "json", False):
-        print_json(answer)
+        print_json({"items": services})
         return DONE
     rows = [
         (
-            service["name"],
-            service["status"],
-            f"{service['replicas_ready']} of {service['replicas_wanted']}",
-            service["revision"],
-            service["image"],
-            ", ".join(service["nodes"]),
-            ", ".join(service["routes"]),
+            service["id"],
+            service.get("status"),
+            f"{service.get('replicas_ready', '?')} of {service.get('replicas_wanted', '?')}",
+            service.get("revision"),
+            service.get("image"),
+            ", ".join(service.get("nodes", ())),
+            ", ".join(service.get("routes", ())),
         )
-        for service in answer["services"]
+        for service in services
     ]
     columns = ("service", "status", "ready", "revision", "image", "on", "route")
     print_table(columns, rows, empty="nothing is deployed; try `tower deploy compose.yaml`")

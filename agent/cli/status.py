@@ -20,16 +20,17 @@ def run(args: argparse.Namespace) -> int:
     if getattr(args, "json", False):
         print_json(status)
         return DONE
-    leader = status["leader"] or "none: nothing can be changed until a majority of voters is back"
-    print(f"cluster    {status['name']} ({status['cluster_id']})")
-    print(f"leader     {leader}")
-    log = f"committed {status['commit_index']}, applied {status['applied_index']}"
-    print(f"raft       term {status['term']}, {log}")
+    names = {node["id"]: node["name"] for node in status["nodes"]}
+    leader_id = status["leader_id"]
+    leader = names.get(leader_id, leader_id) or "none: nothing can be changed until a majority is back"
     quorum = status["quorum"]
-    print(
-        f"quorum     {quorum['reachable']} of {quorum['voters']} voters answer, {quorum['needed']} are needed"
-    )
-    print(f"           {quorum['advice']}")
-    print(f"answered   by {status['node']}, {status['read_level']}\n")
+    log = f"committed {status['commit_index']}, applied {status['applied_index']}"
+    print(f"cluster  {status['name'] or status['cluster_id']}")
+    print(f"leader   {leader}")
+    print(f"raft     term {status['term']}, {log}")
+    print(f"quorum   {quorum['healthy']} of {quorum['voters']} voters are well; {quorum['advice']}")
+    if status.get("disk_full"):
+        print("disk     full on the host that answers: it accepts no writes until there is room")
+    print()
     print_nodes(status["nodes"])
     return DONE

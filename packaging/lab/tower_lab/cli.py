@@ -27,7 +27,7 @@ def main(arguments: Sequence[str]) -> int:
     verb: Callable[[Lab, argparse.Namespace], int] = parsed.verb
     try:
         return verb(Lab(parsed.prefix, progress=Progress(sys.stdout)), parsed)
-    except LabError as error:
+    except (LabError, OSError) as error:
         sys.stderr.write(f"tower lab: {error}\n")
         return 1
     except KeyboardInterrupt:
@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         "--force", action="store_true", help="also when no record of the lab is left: goes by its names"
     )
 
-    status = add("status", _status, "what runs")
+    status = add("status", _status, "what runs; status 1 when there is no such lab")
     status.add_argument("--json", action="store_true", help="for programs")
 
     cut = add("cut", _cut, "lose packets of a host silently")
@@ -132,7 +132,7 @@ def _down(lab: Lab, parsed: argparse.Namespace) -> int:
 def _status(lab: Lab, parsed: argparse.Namespace) -> int:
     status = lab.status()
     _write(json.dumps(asdict(status), indent=1) if parsed.json else _render_status(status))
-    return 0
+    return 0 if status.up else 1
 
 
 def _cut(lab: Lab, parsed: argparse.Namespace) -> int:

@@ -38,7 +38,8 @@ BOOT_TIMEOUT_S = 15.0
 DAEMON_TIMEOUT_S = 60.0
 _HOST_INIT = Path(__file__).resolve().parent / "host-init.sh"
 _LINK_PROXY = Path(__file__).resolve().parent / "link_proxy.py"
-_PRIVATE_DIRECTORIES = ("docker", "etc-control-tower", "var-lib-control-tower")
+_AGENT_DIRECTORIES = ("etc-control-tower", "var-lib-control-tower")
+_PRIVATE_DIRECTORIES = ("docker", *_AGENT_DIRECTORIES)
 # Goes to the wanted directory, waits for the word that its pid has been noted, and becomes the program.
 _HELD_START = 'cd "$1" 2>/dev/null || cd /; shift; read -r _ && exec "$@" </dev/null'
 _START = 'cd "$1" 2>/dev/null || cd /; shift; exec "$@"'
@@ -380,6 +381,18 @@ class Host:
         self._spawned = [each for each in self._spawned if each.is_running]
         self._spawned.append(process)
         return process
+
+    def clear_agent_directories(self) -> None:
+        """Empty /etc/control-tower and /var/lib/control-tower of the host."""
+        for directory in _AGENT_DIRECTORIES:
+            for entry in (self._data / directory).iterdir():
+                remove_tree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+
+    def end_programs(self) -> None:
+        """Kill what `spawn` of this object started and still runs."""
+        for process in self._spawned:
+            process.kill()
+        self._spawned.clear()
 
     def replace_this_process(self, argv: Sequence[str]) -> None:
         """Become a program in the host, with this process's terminal. Returns only by raising.

@@ -35,7 +35,8 @@ _CREATED = "2026-01-01T00:00:00Z"
 _BUSYBOX_COMMANDS = (
     "ash awk base64 basename cat chmod cp cut date dd df du echo env expr false find grep head hostname "
     "httpd id ip kill ln ls mkdir mktemp mv nc nslookup ping printf ps pwd rm sed seq sh sha256sum sleep "
-    "sort stat stty sync tail tar tee test time timeout top touch tr true uname uniq vi wc wget which xargs yes"
+    "sort stat stty sync tail tar tee test time timeout top touch tr true uname uniq vi wc wget which "
+    "xargs yes"
 )
 _DOCKER_ARCHITECTURES = {
     "x86_64": "amd64",

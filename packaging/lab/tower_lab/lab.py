@@ -17,6 +17,7 @@ from tower_lab.host import Host, HostStatus, remove_tree
 from tower_lab.images import Builder, Image
 from tower_lab.plan import (
     DEFAULT_PREFIX,
+    MAX_HOSTS,
     REGISTRY,
     ROOT,
     Directories,
@@ -33,6 +34,8 @@ from tower_lab.registry import RegistryClient, RegistryServer
 from tower_lab.state import Cut, Delay, Direction, HostState, LabState, Phase, load, locked, save
 
 _SILENT = Progress(None)
+# One for the machine, wherever labs keep their state.
+_SUBNETS_LOCK = Path("/run/tower-lab-subnets.lock")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +45,7 @@ class LabStatus:
     prefix: str
     up: bool
     """False when there is no such lab."""
-    phase: Phase
+    phase: Phase | None
     subnet: str
     bridge: str
     address: str
@@ -123,7 +126,7 @@ class Lab:
             return LabStatus(
                 prefix=self.prefix,
                 up=False,
-                phase=Phase.REMOVING,
+                phase=None,
                 subnet="",
                 bridge="",
                 address="",
@@ -187,8 +190,8 @@ class Lab:
         """Remove the lab, all that runs in it and all that it stored. Nothing happens when there is none.
 
         Raises:
-            LabError: something could not be removed; or, without `force`, no lab is written down and there are
-                interfaces with its names.
+            LabError: something could not be removed; or, without `force`, there are interfaces with the lab's
+                names and no record of it.
         """
         with self._locked():
             try:
@@ -339,10 +342,13 @@ class Lab:
         return held
 
     def _locked(self) -> contextlib.AbstractContextManager[None]:
+        if os.geteuid() != 0:
+            raise LabError("the lab belongs to root; run this with sudo")
         return locked(self._lock_file)
 
     @contextlib.contextmanager
     def _changing_host(self, name: str) -> Iterator[tuple[LabState, HostState]]:
+        self._require_state()
         with self._locked():
             state = self._require_state()
             self._require_host(state, name)
@@ -386,15 +392,16 @@ class Lab:
                 "use another --prefix; if they are a lab's, remove them: tower lab down --force"
             )
         remove_tree(self.directories.data)
+        # Agents keep keys there.
+        self.directories.data.mkdir(parents=True, mode=0o700)
         # Labs that start at the same moment must not choose the same subnet; the bridge's route takes it.
-        choosing = self.directories.state.parent / ".subnets.lock"
-        with locked(choosing):
+        with locked(_SUBNETS_LOCK):
             taken = network.networks_in_use()
             chosen = choose_subnet(taken) if subnet is None else parse_subnet(subnet, taken)
             state = LabState(prefix=self.prefix, subnet=chosen, live_restore=live_restore, owner=self._owner)
             save(self._state_file, state)
             network.make_bridge(self._plan(state))
-            choosing.unlink()
+            _SUBNETS_LOCK.unlink()
         return state
 
     def _can_go_on(self, state: LabState) -> bool:
@@ -457,11 +464,7 @@ class Lab:
         subnet = state.subnet if state is not None else IPv4Network("10.213.0.0/24")
         plan = Plan(prefix=self.prefix, subnet=subnet, directories=self.directories)
         names = set(state.hosts) if state is not None else set()
-        names |= {
-            name
-            for name in host_names(50)
-            if plan.host(name).namespace_file.exists() or plan.host_state(name).exists()
-        }
+        names |= {name for name in host_names(MAX_HOSTS) if _has_traces(plan, name)}
         started_s = time.monotonic()
         with _in_parallel(len(names) + 1) as pool:
             removals = [pool.submit(self._host_to_remove(plan, name).destroy) for name in sorted(names)]
@@ -479,6 +482,12 @@ class Lab:
     def _host_to_remove(self, plan: Plan, name: str) -> Host:
         held = self._hosts.get(name)
         return held if held is not None and held.endpoint == plan.host(name) else Host(plan, name)
+
+
+def _has_traces(plan: Plan, name: str) -> bool:
+    endpoint = plan.host(name)
+    link = Path("/sys/class/net") / endpoint.link
+    return link.exists() or endpoint.namespace_file.exists() or plan.host_state(name).exists()
 
 
 def remove_abandoned(

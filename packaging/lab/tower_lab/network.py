@@ -6,7 +6,7 @@ import ipaddress
 import json
 from typing import Any
 
-from tower_lab.plan import Endpoint, Plan
+from tower_lab.plan import Endpoint, Plan, mac_of
 from tower_lab.processes import in_namespace, kill_all
 from tower_lab.programs import attempt, run
 
@@ -32,7 +32,11 @@ def bridge_exists(name: str) -> bool:
 def make_bridge(plan: Plan) -> None:
     """Make the bridge with the machine's own address on it; nothing changes when it is there."""
     if not bridge_exists(plan.bridge):
-        run(["ip", "link", "add", plan.bridge, "type", "bridge", "stp_state", "0", "forward_delay", "0"])
+        # Without an address of its own a bridge takes the lowest of its ports': as hosts come and go it would
+        # change, and the others would send to the old one until their ARP caches expire.
+        address = mac_of(plan.gateway)
+        kind = ["type", "bridge", "stp_state", "0", "forward_delay", "0"]
+        run(["ip", "link", "add", plan.bridge, "address", address, *kind])
     run(["ip", "address", "replace", f"{plan.gateway}/{plan.subnet.prefixlen}", "dev", plan.bridge])
     run(["ip", "link", "set", plan.bridge, "up"])
     # A Docker daemon of the machine's own drops what is forwarded, and bridged packets pass iptables where

@@ -72,8 +72,8 @@ class Endpoint:
 
     @property
     def mac(self) -> str:
-        """Locally administered, made of the address: a host that comes back is no stranger to ARP caches."""
-        return "02:54:" + ":".join(f"{byte:02x}" for byte in self.address.packed)
+        """Its Ethernet address: always the same, so a host that comes back is no stranger to ARP caches."""
+        return mac_of(self.address)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +147,11 @@ class Plan:
             link=namespace,
             bridge=self.bridge,
         )
+
+
+def mac_of(address: ipaddress.IPv4Address) -> str:
+    """A locally administered Ethernet address that holds an IPv4 address."""
+    return "02:54:" + ":".join(f"{byte:02x}" for byte in address.packed)
 
 
 def host_names(count: int) -> tuple[str, ...]:

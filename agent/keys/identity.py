@@ -87,7 +87,7 @@ class IdentityDirectory:
             IdentityDamaged: the parts of `identity` do not belong together; nothing is written.
             IdentityUnwritable: with the path and the system's reason.
         """
-        self._refuse_second_identity()
+        self.refuse_second()
         _check(identity, self._path)
         building = self._path.with_name(f".{self._path.name}.new")
         try:
@@ -99,7 +99,7 @@ class IdentityDirectory:
             sync_directory(self._path.parent)
         except OSError as error:
             # Somebody else's identity can have come between the check and the rename.
-            self._refuse_second_identity()
+            self.refuse_second()
             raise IdentityUnwritable(f"{self._path}: cannot be made: {error.strerror}") from error
 
     def load(self) -> NodeIdentity:
@@ -186,7 +186,12 @@ class IdentityDirectory:
         except OSError as error:
             raise IdentityUnwritable(f"{self._path}: cannot be removed: {error.strerror}") from error
 
-    def _refuse_second_identity(self) -> None:
+    def refuse_second(self) -> None:
+        """Return if this host is nobody yet.
+
+        Raises:
+            IdentityExists: saying who it is and what to do.
+        """
         if not self.exists():
             return
         try:

@@ -1,0 +1,75 @@
+"""Where a node keeps what is its own.
+
+<data directory>/
+    identity/        keys, certificates, who this node is (agent.keys)
+    log/             the Raft log (cluster.raft.log_storage)
+    state/           the replicated state (cluster.store)
+    first-steps      what the first start of a new cluster still has to commit; gone afterwards
+    seeds            the members a joining node was told of
+        haproxy/         the router's configuration and sockets
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.keys.identity import IdentityDirectory
+
+DIRECTORY_MODE = 0o700
+
+
+class DirectoryUnusable(Exception):
+    """The data directory cannot be used; the text names the path, the reason and the next step."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeDirectory:
+    """The data directory of this host."""
+
+    path: Path
+
+    @property
+    def identity(self) -> IdentityDirectory:
+        return IdentityDirectory(self.path / "identity")
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log"
+
+    @property
+    def state(self) -> Path:
+        return self.path / "state"
+
+    @property
+    def first_steps(self) -> Path:
+        return self.path / "first-steps"
+
+    @property
+    def seeds(self) -> Path:
+        return self.path / "seeds"
+
+    @property
+    def haproxy(self) -> Path:
+        return self.path / "haproxy"
+
+    def prepare(self) -> None:
+        """Make the directory. Raises DirectoryUnusable."""
+        try:
+            self.path.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+            if not os.access(self.path, os.W_OK | os.X_OK):
+                raise PermissionError(13, "no permission to write")
+        except OSError as error:
+            raise DirectoryUnusable(
+                f"{self.path}: {error.strerror}: run as root, or choose another node.data_dir"
+            ) from error
+
+    def wipe(self) -> None:
+        """Forget everything this node was; what does not exist is skipped."""
+        self.identity.remove()
+        for path in (self.log, self.state, self.haproxy):
+            shutil.rmtree(path, ignore_errors=True)
+        for file in (self.first_steps, self.seeds):
+            file.unlink(missing_ok=True)

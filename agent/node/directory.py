@@ -6,7 +6,7 @@
     state/           the replicated state (cluster.store)
     first-steps      what the first start of a new cluster still has to commit; gone afterwards
     seeds            the members a joining node was told of
-        haproxy/         the router's configuration and sockets
+    haproxy/         the router's configuration and sockets
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Making the first node of a new cluster: CA, identity, first log entries. Nothing is sent anywhere.
 
 What has to go through the log (the cluster's identity, this node, the first administrator) is kept in the
-file `first-steps` until the node has become leader and committed it; it holds hashes and sealed keys, no secret
+file `first-steps` until the node has become leader and committed it. It holds hashes and sealed keys, no secret
 in clear.
 """
 

@@ -397,6 +397,21 @@ def test_a_power_cut_is_silent_to_peers_and_total(lab: Lab, tmp_path: Path) -> N
     )
 
 
+def test_a_host_is_the_same_machine_after_a_power_cut_and_not_its_neighbour(lab: Lab) -> None:
+    h1, h2, _ = lab.hosts
+
+    def identity(host: Host) -> tuple[str, str, str]:
+        kept = host.exec(["/bin/sh", "-c", "echo key >> /etc/control-tower/key; cat /etc/control-tower/key"])
+        return (host.exec(["cat", "/etc/machine-id"]).stdout, host.engine.get("/info")["ID"], kept.stdout)
+
+    before = identity(h2)
+    assert identity(h1)[:2] != before[:2]
+    lab.kill("h2", power=True)
+    lab.start("h2")
+    assert identity(h2) == (*before[:2], "key\nkey\n")
+    assert not Path("/etc/control-tower/key").exists(), "the machine's own is another"
+
+
 def test_faults_outlast_a_power_cut(lab: Lab) -> None:
     h1, h2, h3 = lab.hosts
     lab.cut("h2", peers=("h1",))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import os
 import shutil
@@ -38,8 +39,9 @@ BOOT_TIMEOUT_S = 15.0
 DAEMON_TIMEOUT_S = 60.0
 _HOST_INIT = Path(__file__).resolve().parent / "host-init.sh"
 _LINK_PROXY = Path(__file__).resolve().parent / "link_proxy.py"
-_AGENT_DIRECTORIES = ("etc-control-tower", "var-lib-control-tower")
-_PRIVATE_DIRECTORIES = ("docker", *_AGENT_DIRECTORIES)
+# What host-init.sh makes of these: /var/lib/control-tower, /etc/control-tower, /var/lib/docker, /etc/docker.
+_AGENT_DIRECTORIES = ("agent", "agent-etc")
+_DISK_DIRECTORIES = (*_AGENT_DIRECTORIES, "docker", "docker-etc")
 # Goes to the wanted directory, waits for the word that its pid has been noted, and becomes the program.
 _HELD_START = 'cd "$1" 2>/dev/null || cd /; shift; read -r _ && exec "$@" </dev/null'
 _START = 'cd "$1" 2>/dev/null || cd /; shift; exec "$@"'
@@ -107,6 +109,11 @@ class Host:
         return Engine(self.docker_socket)
 
     @property
+    def machine_id(self) -> str:
+        """Its /etc/machine-id (machine-id(5)): the same at every boot, another for every host."""
+        return hashlib.md5(f"{self._state}".encode(), usedforsecurity=False).hexdigest()
+
+    @property
     def daemon_log(self) -> Path:
         """The log of its Docker daemon."""
         return self._state / "dockerd.log"
@@ -118,7 +125,11 @@ class Host:
 
     @property
     def data_directory(self) -> Path:
-        """Its disk as this machine sees it: `docker`, `etc-control-tower`, `var-lib-control-tower`."""
+        """Its disk as this machine sees it.
+
+        `agent` and `agent-etc` are the host's /var/lib/control-tower and /etc/control-tower, `docker` and
+        `docker-etc` its /var/lib/docker and /etc/docker.
+        """
         return self._data
 
     @property
@@ -185,7 +196,7 @@ class Host:
         network_file = f"--net={self.endpoint.namespace_file}"
         run(["nsenter", network_file, "iptables-restore", "-w", "--noflush"], stdin=faults.render_chains())
         self.apply_cuts(state.cuts)
-        for directory in _PRIVATE_DIRECTORIES:
+        for directory in _DISK_DIRECTORIES:
             (self._data / directory).mkdir(parents=True, exist_ok=True)
         shutil.rmtree(self.run_directory, ignore_errors=True)
         self.run_directory.mkdir(parents=True)
@@ -201,13 +212,8 @@ class Host:
             "--propagation",
             "private",
         ]
-        init = [
-            "/bin/sh",
-            str(_HOST_INIT),
-            self.name,
-            str(self._state),
-            str(self._data),
-        ]
+        arguments = [self.name, self.machine_id, str(self._state), str(self._data)]
+        init = ["/bin/sh", str(_HOST_INIT), *arguments]
         log = self._state / "boot.log"
         self._detach(["nsenter", network_file, "--", "setsid", "--fork", *namespaces, "--", *init], log)
         if not wait_until(self._ready.exists, timeout_s=BOOT_TIMEOUT_S):

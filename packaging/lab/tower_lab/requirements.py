@@ -29,6 +29,12 @@ _PROGRAMS = (
     ("setsid", "util-linux"),
     ("mount", "mount"),
 )
+# What would start at the next boot because a package for the lab was installed.
+_UNITS = {
+    "docker.io": ("docker.service", "docker.socket", "containerd.service"),
+    "docker-registry": ("docker-registry.service",),
+    "haproxy": ("haproxy.service",),
+}
 _STATIC_LIBRARY = "libc.a"
 _POLICY = Path("/usr/sbin/policy-rc.d")
 _POLICY_TEXT = "#!/bin/sh\n# Made by the Control Tower lab for one apt-get run: no daemon starts.\nexit 101\n"
@@ -87,24 +93,18 @@ def install(builder: Builder, progress: Progress) -> None:
         raise LabError(f"installing {' '.join(packages)} needs root; run: sudo tower lab up --install")
     if shutil.which("apt-get") is None:
         raise LabError(f"there is no apt-get here; install what Debian calls {' '.join(packages)}")
+    apt_get = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300"]
     with progress.step(f"installed {' '.join(packages)}"), _no_daemon_starts():
         # Lists may be old or absent; what is installed next says whether that matters.
-        attempt(["apt-get", "-o", "DPkg::Lock::Timeout=300", "update", "-qq"], timeout_s=_INSTALL_TIMEOUT_S)
-        command = [
-            "apt-get",
-            "-o",
-            "DPkg::Lock::Timeout=300",
-            "install",
-            "-y",
-            "-qq",
-            "--no-install-recommends",
-            *packages,
-        ]
-        ended = attempt(["env", "DEBIAN_FRONTEND=noninteractive", *command], timeout_s=_INSTALL_TIMEOUT_S)
-    if ended.returncode != 0:
-        raise LabError(
-            f"apt-get could not install {' '.join(packages)}:\n{(ended.stderr or ended.stdout)[-2000:]}"
-        )
+        attempt([*apt_get, "update"], timeout_s=_INSTALL_TIMEOUT_S)
+        command = [*apt_get, "install", "-y", "--no-install-recommends", *packages]
+        ended = attempt(command, timeout_s=_INSTALL_TIMEOUT_S)
+        if ended.returncode != 0:
+            said = (ended.stderr or ended.stdout)[-2000:]
+            raise LabError(f"apt-get could not install {' '.join(packages)}:\n{said}")
+        if Path("/run/systemd/system").is_dir():
+            for unit in (unit for package in packages for unit in _UNITS.get(package, ())):
+                attempt(["systemctl", "disable", "--quiet", unit])
 
 
 @contextlib.contextmanager

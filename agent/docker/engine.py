@@ -283,7 +283,15 @@ class DockerEngine:
                 status=0,
                 reason=PullRefusedReason.STALLED,
             ) from error
-        return await self.image(ref)
+        image = await self.image(ref)
+        # Docker 20.10 takes an image without a choice of platforms whatever platform it is for.
+        if platform and image.platform and not image.platform.startswith(platform):
+            raise PullRefused(
+                f"cannot pull {reference}: it is for {image.platform}, not for {platform}",
+                status=0,
+                reason=PullRefusedReason.PLATFORM,
+            )
+        return image
 
     async def _pull(
         self,

@@ -67,7 +67,7 @@ _PULL_REASONS: tuple[tuple[PullRefusedReason, re.Pattern[str], str], ...] = tupl
 def refusal(status: int, message: str) -> EngineRefused:
     """Return the failure for a refused request on a container."""
     text = tidy(message)
-    if status == 404 and text.lower().startswith("no such container"):
+    if status == 404 and "no such container" in text.lower():
         return ContainerNotFound(text, status=status)
     if status == 404 and text.lower().startswith("no such image"):
         return ImageNotFound(text, status=status)

@@ -162,6 +162,9 @@ class ImageJson(TypedDict, total=False):
     Size: int
     Labels: Mapping[str, str] | None
     Config: ConfigJson | None
+    Os: str
+    Architecture: str
+    Variant: str
 
 
 class VolumeJson(TypedDict, total=False):
@@ -343,6 +346,7 @@ def parse_image(reply: object) -> Image:
         size_bytes=json.get("Size", 0),
         created_at_ms=created * 1000 if isinstance(created, int) else parse_time_ms(created) or 0,
         labels=_labels(labels),
+        platform="/".join(filter(None, (json.get("Os"), json.get("Architecture"), json.get("Variant")))),
     )
 
 

@@ -220,7 +220,10 @@ class ContainerDetail(Container):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """One local image. `digests` are `repository@sha256:...` for images that came from a registry."""
+    """One local image. `digests` are `repository@sha256:...` for images that came from a registry.
+
+    `platform` ("linux/amd64") is known of an image asked for by name, not of those in a list.
+    """
 
     id: str
     tags: tuple[str, ...]
@@ -228,6 +231,7 @@ class Image:
     size_bytes: int
     created_at_ms: int
     labels: Mapping[str, str]
+    platform: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,8 @@
 """Making the first node of a new cluster: CA, identity, first log entries. Nothing is sent anywhere.
 
 What has to go through the log (the cluster's identity, this node, the first administrator) is kept in the
-file `first-steps` until the node has become leader and committed it. It holds hashes and sealed keys, no secret
-in clear.
+file `first-steps` until the node has become leader and committed it. The file holds hashes and sealed keys,
+no secret in clear.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from agent.follow.local_host import LocalHost
 from agent.peers import protocol
-from agent.peers.local_host import LocalHost
 from agent.peers.protocol import (
     BEAT_ANSWERS,
     BEATS,

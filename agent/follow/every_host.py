@@ -9,8 +9,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from agent.clock import Clock
+from agent.follow.local_host import LocalHost
 from agent.peers.client import PeerClient
-from agent.peers.local_host import LocalHost
 from cluster.model.ids import NodeId
 from cluster.model.inventory import (
     Caller,

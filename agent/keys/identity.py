@@ -26,7 +26,7 @@ from agent.keys.private_files import (
     sync_directory,
     write_private_file,
 )
-from cluster.identity.certificates import issued_by, load_certificate, split_pems
+from cluster.identity.certificates import is_key_of, issued_by, load_certificate, split_pems
 from cluster.identity.errors import CertificateDamaged, KeyringDamaged
 from cluster.identity.keyring import Keyring, decode_keyring, encode_keyring
 from cluster.identity.private_keys import decode_private_key
@@ -250,7 +250,7 @@ def _check(identity: NodeIdentity, path: Path) -> None:
     node_pem = path / "node.pem"
     try:
         certificate = load_certificate(identity.certificate_pem)
-        if decode_private_key(identity.node_key_pem).public_key() != certificate.public_key():
+        if not is_key_of(decode_private_key(identity.node_key_pem), certificate):
             raise IdentityDamaged(f"{node_pem}: the key is not the certificate's; {_NEXT_STEP}")
     except CertificateDamaged as error:
         raise IdentityDamaged(f"{node_pem}: {error}; {_NEXT_STEP}") from error

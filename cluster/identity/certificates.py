@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -160,7 +160,7 @@ def open_ca(certificate_pem: str, sealed_key: bytes, keyring: Keyring) -> Certif
     context = _ca_key_context(certificate_pem)
     opened = open_sealed(sealed_key, keyring, purpose=Purpose.CA_KEY, context=context)
     key = decode_private_key(opened.decode())
-    if load_certificate(certificate_pem).public_key() != key.public_key():
+    if not is_key_of(key, load_certificate(certificate_pem)):
         raise CertificateDamaged("the sealed CA key is not the key of the CA certificate beside it")
     return CertificateAuthority(certificate_pem=certificate_pem, key=key)
 
@@ -173,7 +173,7 @@ def load_certificate(pem: str) -> x509.Certificate:
     """
     try:
         return x509.load_pem_x509_certificate(pem.encode())
-    except (ValueError, UnicodeEncodeError) as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise CertificateDamaged("this is not a PEM certificate") from error
 
 
@@ -214,11 +214,19 @@ def renewal_due(certificate: x509.Certificate, now_ms: int) -> bool:
     return now_ms >= renewal_due_ms(certificate)
 
 
+def is_key_of(key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> bool:
+    """Whether the certificate is for this private key."""
+    try:
+        return certificate.public_key() == key.public_key()
+    except (UnsupportedAlgorithm, ValueError):
+        return False
+
+
 def issued_by(certificate: x509.Certificate, ca: x509.Certificate) -> bool:
     """Whether `ca`'s key signed `certificate`; dates are not looked at."""
     try:
         certificate.verify_directly_issued_by(ca)
-    except (InvalidSignature, ValueError, TypeError):
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
         return False
     return True
 

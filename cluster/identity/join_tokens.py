@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import zlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from cluster.identity import base32
@@ -35,6 +35,7 @@ _PARTS = (
     ("secret", SECRET_BYTES),
     ("checksum", _CHECKSUM_BYTES),
 )
+_NEXT_STEP = "make another with `tower token create` on a host of the cluster"
 _PROOF_DOMAIN = b"control-tower/1/join-proof\0"
 
 
@@ -63,9 +64,13 @@ class PlainJoinToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JoinClaim:
-    """What a host shows for a token: the CA it checked, and the proof over its request's transcript."""
+    """What a host shows for a token: the CA it checked, and the proof over its request's transcript.
+
+    The caller has checked that the host holds the key `node_id` is made from.
+    """
 
     token_id: str
+    node_id: str
     ca_fingerprint: bytes
     transcript: bytes
     proof: bytes
@@ -157,13 +162,11 @@ def check_join_token(
     *,
     ca_fingerprint: bytes,
     now_ms: int,
-    is_repeat: bool = False,
 ) -> JoinToken | Refused[JoinRefusal]:
     """Return the record found under the token's id when it lets this host in. Total, deterministic.
 
     Without the secret every refusal is "unknown": only a holder learns that a token expired, was used up
-    or revoked. `is_repeat` says that this very transcript was let in before and only the answer was lost: it
-    needs no second use.
+    or revoked. A host that was let in before has lost the answer, and needs no second use.
     """
     if not hmac.compare_digest(claim.ca_fingerprint, ca_fingerprint):
         return _refused(
@@ -174,32 +177,14 @@ def check_join_token(
             JoinRefusal.UNKNOWN,
             f"join token {claim.token_id} is not known to this cluster; `tower token list` shows its tokens",
         )
-    if is_repeat:
-        return _find_ended(record, now_ms) or record
-    redeemed = redeem_join_token(record, now_ms=now_ms)
-    return redeemed if isinstance(redeemed, Refused) else record
-
-
-def redeem_join_token(record: JoinToken, *, now_ms: int) -> JoinToken | Refused[JoinRefusal]:
-    """Return the record with one use less, or why it has none. For the change that adds the node."""
-    ended = _find_ended(record, now_ms)
-    if ended is not None:
-        return ended
-    if record.uses_left <= 0:
-        return _refused(JoinRefusal.USED_UP, f"join token {record.id} has no uses left; {_NEXT_STEP}")
-    return replace(record, uses_left=record.uses_left - 1)
-
-
-_NEXT_STEP = "make another with `tower token create` on a host of the cluster"
-
-
-def _find_ended(record: JoinToken, now_ms: int) -> Refused[JoinRefusal] | None:
     if record.is_revoked:
         return _refused(JoinRefusal.REVOKED, f"join token {record.id} was revoked; {_NEXT_STEP}")
     if now_ms >= record.expires_at_ms:
         ago = in_words(now_ms - record.expires_at_ms)
         return _refused(JoinRefusal.EXPIRED, f"join token {record.id} expired {ago} ago; {_NEXT_STEP}")
-    return None
+    if record.uses_left <= 0 and claim.node_id not in record.redeemed_by:
+        return _refused(JoinRefusal.USED_UP, f"join token {record.id} has no uses left; {_NEXT_STEP}")
+    return record
 
 
 def _is_proven(record: JoinToken, claim: JoinClaim) -> bool:

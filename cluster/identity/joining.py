@@ -34,6 +34,7 @@ from cluster.identity.certificates import (
     CertificateAuthority,
     fingerprint,
     format_fingerprint,
+    is_key_of,
     issue_node_certificate,
     load_certificate,
     split_pems,
@@ -49,7 +50,7 @@ from cluster.identity.join_tokens import (
     prove,
 )
 from cluster.identity.keyring import Keyring, decode_keyring, encode_keyring
-from cluster.identity.private_keys import encode_private_key, private_key_from_seed
+from cluster.identity.private_keys import encode_private_key, node_id_of, private_key_from_seed
 from cluster.identity.refusal import Refused
 from cluster.identity.signing_requests import (
     SigningRequest,
@@ -172,7 +173,6 @@ def begin_join(
     *,
     token: PlainJoinToken,
     ca_pem: str,
-    node_id: str,
     node_name: str,
     addresses: tuple[str, ...],
     peer_address: str,
@@ -182,7 +182,8 @@ def begin_join(
 ) -> PendingJoin | Refused[JoinRefusal]:
     """Return the request to send, once the CA a host was given is the one its token names.
 
-    `node_key_seed` is 40 and `recipient_seed` 32 random bytes. Call this before sending anything else.
+    Call this before sending anything else. The node's id is made from its new key. `node_key_seed` is 40 and
+    `recipient_seed` 32 random bytes.
     """
     try:
         ca_fingerprint = fingerprint(ca_pem)
@@ -197,6 +198,7 @@ def begin_join(
             "address or the token is of another cluster, or somebody is in between; nothing was sent",
         )
     node_key = private_key_from_seed(node_key_seed)
+    node_id = node_id_of(node_key.public_key())
     recipient_key = X25519PrivateKey.from_private_bytes(recipient_seed)
     public_key = recipient_key.public_key()
     unsigned = JoinRequest(
@@ -223,12 +225,11 @@ def check_join_request(
     record: JoinToken | None,
     ca_pem: str,
     now_ms: int,
-    is_repeat: bool = False,
 ) -> JoinAccepted | Refused[JoinRefusal]:
     """Return whether a request may be granted, given the record under its token id. Total, deterministic.
 
-    Whether the node id or the address is another member's is for the caller to look up. `is_repeat` as in
-    `check_join_token`: a transcript that was let in before needs no second use.
+    Whether the node id or the address is another member's is for the caller to look up. A node that
+    asks again, because it lost the answer, is accepted while its token stands.
     """
     wrong = _find_wrong_field(request)
     if wrong is not None:
@@ -236,15 +237,16 @@ def check_join_request(
     signing_request = check_signing_request(request.signing_request, node_id=request.node_id)
     if isinstance(signing_request, Refused):
         return _bad_request("signing_request", signing_request.reason)
+    if request.node_id != node_id_of(signing_request.public_key):
+        return _bad_request("node_id", f"{request.node_id} is not made from the key in the signing request")
     claim = JoinClaim(
         token_id=request.token_id,
+        node_id=request.node_id,
         ca_fingerprint=request.ca_fingerprint,
         transcript=request.transcript(),
         proof=request.proof,
     )
-    accepted = check_join_token(
-        record, claim, ca_fingerprint=fingerprint(ca_pem), now_ms=now_ms, is_repeat=is_repeat
-    )
+    accepted = check_join_token(record, claim, ca_fingerprint=fingerprint(ca_pem), now_ms=now_ms)
     if isinstance(accepted, Refused):
         return accepted
     return JoinAccepted(request=request, record=accepted, signing_request=signing_request)
@@ -316,7 +318,7 @@ def finish_join(pending: PendingJoin, answer: JoinAnswer, *, now_ms: int) -> Joi
                 JoinRefusal.CLOCK_WRONG, f"{verified.reason}; then join again with the same token"
             )
         return _bad_answer(verified.reason)
-    if certificate.public_key() != pending.node_key.public_key():
+    if not is_key_of(pending.node_key, certificate):
         return _bad_answer("the certificate is for another key than this host's")
     keyring = _open_keys(pending, answer.sealed_keys)
     if isinstance(keyring, Refused):

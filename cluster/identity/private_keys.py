@@ -11,7 +11,9 @@ import hashlib
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from cluster.identity import base32
 from cluster.identity.errors import CertificateDamaged
+from cluster.model.ids import NodeId
 
 SEED_BYTES = 40
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -49,3 +51,12 @@ def public_key_fingerprint(key: ec.EllipticCurvePublicKey) -> bytes:
     """Return the 32 bytes of SHA-256 over the key's SubjectPublicKeyInfo."""
     spki = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return hashlib.sha256(spki).digest()
+
+
+def node_id_of(key: ec.EllipticCurvePublicKey) -> NodeId:
+    """Return the id of the node that starts with this key: `nd_` and 128 bits of its fingerprint.
+
+    Nobody else can claim an id made from a key. So a host that lost the answer to its join can ask again, and
+    that is no way in for those who have seen its id. The id stays when the key is renewed.
+    """
+    return NodeId(f"nd_{base32.encode(public_key_fingerprint(key)[:16])}")

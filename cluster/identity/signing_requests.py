@@ -93,7 +93,7 @@ def check_signing_request(pem: str, *, node_id: str) -> SigningRequest | Refused
         request = x509.load_pem_x509_csr(pem.encode())
         key = request.public_key()
         proven = request.is_signature_valid
-    except (ValueError, UnsupportedAlgorithm, UnicodeEncodeError):
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
         return _refused(SigningRefusal.MALFORMED, "the signing request is not a PEM certificate request")
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
         return _refused(SigningRefusal.WRONG_KEY_TYPE, "the signing request's key is not ECDSA P-256")

@@ -53,6 +53,7 @@ def read_node_certificate(certificate: x509.Certificate) -> NodeCertificate | Re
     """Return what the certificate claims, without deciding whether it is true."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        starts_ms, ends_ms = not_before_ms(certificate), not_after_ms(certificate)
     except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
         return _not_a_node()
     uris = names.get_values_for_type(x509.UniformResourceIdentifier)
@@ -67,8 +68,8 @@ def read_node_certificate(certificate: x509.Certificate) -> NodeCertificate | Re
         cluster_id=clusters[0],
         addresses=(*hosts, *addresses),
         serial=certificate.serial_number,
-        not_before_ms=not_before_ms(certificate),
-        not_after_ms=not_after_ms(certificate),
+        not_before_ms=starts_ms,
+        not_after_ms=ends_ms,
     )
 
 
@@ -80,7 +81,7 @@ def load_der_certificate(der: bytes) -> x509.Certificate:
     """
     try:
         return x509.load_der_x509_certificate(der)
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise CertificateDamaged("this is not a DER certificate") from error
 
 
@@ -146,7 +147,8 @@ def _check_chain(
     )
     try:
         verifier.verify(certificate, [])
-    except VerificationError:
+    except (VerificationError, ValueError):
+        # ValueError: the library reads some fields only now, and one of them is damaged.
         trusted = ", ".join(format_fingerprint(fingerprint(pem)) for pem in ca_pems)
         return _refused(
             CertificateRefusal.UNTRUSTED,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from agent.keys.identity import NodeIdentity
 from cluster.identity.addresses import parse_addresses
@@ -113,13 +113,12 @@ class Joining:
         return self.pending.request
 
 
-def a_joining(**token: object) -> Joining:
+def a_joining(*, is_learner: bool = False) -> Joining:
     ca = a_ca()
-    plain, record = a_join_token(ca)
+    plain, record = a_join_token(ca, is_learner=is_learner)
     pending = begin_join(
         token=plain,
         ca_pem=ca.certificate_pem,
-        node_id="nd_2",
         node_name="host-2",
         addresses=("host-2.example", "10.0.0.2"),
         peer_address="10.0.0.2:7444",
@@ -128,4 +127,4 @@ def a_joining(**token: object) -> Joining:
         recipient_seed=some_bytes("recipient", 32),
     )
     assert not isinstance(pending, Refused), pending
-    return Joining(pending=pending, record=replace(record, **token), ca=ca)
+    return Joining(pending=pending, record=record, ca=ca)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from agent.keys import private_files
 from agent.keys.errors import (
     IdentityDamaged,
     IdentityExists,
@@ -130,7 +129,7 @@ def test_a_crash_at_any_step_of_making_leaves_no_identity_or_a_whole_one(
 
         with monkeypatch.context() as patched:
             for name in ("open", "fsync", "rename"):
-                patched.setattr(private_files.os, name, crash_at_step(getattr(os, name)))
+                patched.setattr(os, name, crash_at_step(getattr(os, name)))
             try:
                 directory.create(a_node_identity())
             except Stop:
@@ -183,7 +182,7 @@ def test_a_file_of_another_user_is_refused(
         with pytest.raises(IdentityUnsafe, match=r"belongs to user 12345.*chown 0"):
             directory.load()
         return
-    monkeypatch.setattr(private_files.os, "geteuid", lambda: owner + 1)
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
     with pytest.raises(IdentityUnsafe, match=f"belongs to user {owner}.*chown"):
         directory.load()
 
@@ -302,7 +301,7 @@ def test_a_full_disk_leaves_the_old_file_and_says_so(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(private_files.os, "fsync", no_space)
+        patched.setattr(os, "fsync", no_space)
         with pytest.raises(IdentityUnwritable, match=r"cluster.key: cannot be written: No space left"):
             directory.replace_keyring(identity, a_keyring("next"))
     assert directory.load().keyring == identity.keyring

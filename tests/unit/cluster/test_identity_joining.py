@@ -19,7 +19,6 @@ from cluster.identity.join_tokens import (
     names_ca,
     parse_join_token,
     prove,
-    redeem_join_token,
 )
 from cluster.identity.joining import (
     JoinAccepted,
@@ -35,8 +34,10 @@ from cluster.identity.joining import (
     request_from_wire,
     request_to_wire,
 )
-from cluster.identity.private_keys import SEED_BYTES
+from cluster.identity.private_keys import SEED_BYTES, private_key_from_seed
 from cluster.identity.refusal import Refused
+from cluster.identity.signing_requests import make_signing_request
+from cluster.model.ids import NodeId
 from cluster.model.node import JoinToken
 from tests.support.identity_builders import (
     CLUSTER_ID,
@@ -62,6 +63,7 @@ def a_claim(token: PlainJoinToken, **changes: Any) -> JoinClaim:
     transcript = some_bytes("transcript", 32)
     claim = JoinClaim(
         token_id=token.token_id,
+        node_id="nd_2",
         ca_fingerprint=fingerprint(a_ca().certificate_pem),
         transcript=transcript,
         proof=prove(token, transcript),
@@ -70,14 +72,13 @@ def a_claim(token: PlainJoinToken, **changes: Any) -> JoinClaim:
 
 
 def check(
-    record: JoinToken | None, claim: JoinClaim, *, now_ms: int = NOW_MS, is_repeat: bool = False
+    record: JoinToken | None, claim: JoinClaim, *, now_ms: int = NOW_MS
 ) -> JoinToken | Refused[JoinRefusal]:
     return check_join_token(
         record,
         claim,
         ca_fingerprint=fingerprint(a_ca().certificate_pem),
         now_ms=now_ms,
-        is_repeat=is_repeat,
     )
 
 
@@ -129,10 +130,9 @@ def test_a_typing_error_is_named_and_the_token_is_not_quoted(
 # The token's rules.
 
 
-def test_a_good_token_lets_a_host_in_and_loses_one_use() -> None:
+def test_a_good_token_lets_a_host_in() -> None:
     token, record = a_join_token(uses=2)
     assert check(record, a_claim(token)) == record
-    assert redeem_join_token(record, now_ms=NOW_MS) == replace(record, uses_left=1)
 
 
 @pytest.mark.parametrize(
@@ -147,13 +147,10 @@ def test_a_token_that_has_ended_says_how_and_what_to_do(
     changes: dict[str, Any], now_ms: int, code: JoinRefusal
 ) -> None:
     token, record = a_join_token()
-    for answer in (
-        check(replace(record, **changes), a_claim(token), now_ms=now_ms),
-        redeem_join_token(replace(record, **changes), now_ms=now_ms),
-    ):
-        assert refusal(answer) is code
-        assert isinstance(answer, Refused)
-        assert "tower token create" in answer.reason
+    answer = check(replace(record, **changes), a_claim(token), now_ms=now_ms)
+    assert refusal(answer) is code
+    assert isinstance(answer, Refused)
+    assert "tower token create" in answer.reason
 
 
 def test_a_token_holds_until_the_last_millisecond() -> None:
@@ -162,12 +159,12 @@ def test_a_token_holds_until_the_last_millisecond() -> None:
     assert refusal(check(record, a_claim(token), now_ms=NOW_MS + HOUR_MS)) is JoinRefusal.EXPIRED
 
 
-def test_a_repeated_request_needs_no_second_use_but_a_token_that_still_stands() -> None:
+def test_a_host_that_lost_the_answer_needs_no_second_use_but_a_token_that_still_stands() -> None:
     token, record = a_join_token()
-    used = replace(record, uses_left=0)
-    assert check(used, a_claim(token), is_repeat=True) == used
-    answer = check(replace(used, is_revoked=True), a_claim(token), is_repeat=True)
-    assert refusal(answer) is JoinRefusal.REVOKED
+    used = replace(record, uses_left=0, redeemed_by=(NodeId("nd_2"),))
+    assert check(used, a_claim(token)) == used
+    assert refusal(check(used, a_claim(token, node_id="nd_3"))) is JoinRefusal.USED_UP
+    assert refusal(check(replace(used, is_revoked=True), a_claim(token))) is JoinRefusal.REVOKED
 
 
 def test_an_unknown_id_and_a_wrong_secret_are_answered_alike() -> None:
@@ -238,7 +235,11 @@ def test_a_host_with_a_good_token_gets_its_certificate_and_the_cluster_keys() ->
     joining = a_joining(is_learner=True)
     joined = finish_join(joining.pending, answer(joining), now_ms=NOW_MS)
     assert isinstance(joined, Joined)
-    assert (joined.node_id, joined.cluster_id, joined.cluster_name) == ("nd_2", CLUSTER_ID, "prod")
+    assert (joined.node_id, joined.cluster_id, joined.cluster_name) == (
+        joining.request.node_id,
+        CLUSTER_ID,
+        "prod",
+    )
     assert joined.keyring == a_keyring()
     assert joined.is_learner
     assert joined.members == MEMBERS
@@ -266,7 +267,6 @@ def test_nothing_is_sent_to_a_host_with_another_ca() -> None:
     refused = begin_join(
         token=token,
         ca_pem=a_ca("wrong").certificate_pem,
-        node_id="nd_2",
         node_name="host-2",
         addresses=("10.0.0.2",),
         peer_address="10.0.0.2:7444",
@@ -298,6 +298,24 @@ def test_a_request_altered_on_its_way_is_refused(changes: dict[str, Any]) -> Non
         altered, record=joining.record, ca_pem=joining.ca.certificate_pem, now_ms=NOW_MS
     )
     assert refusal(refused) is JoinRefusal.UNKNOWN
+
+
+def test_nobody_asks_again_in_the_name_of_another_host() -> None:
+    joining = a_joining()
+    token, _ = a_join_token(joining.ca)
+    key = private_key_from_seed(some_bytes("thief", SEED_BYTES))
+    theft = replace(
+        joining.request, signing_request=make_signing_request(node_id=joining.request.node_id, key=key)
+    )
+    refused = check_join_request(
+        replace(theft, proof=prove(token, theft.transcript())),
+        record=replace(joining.record, uses_left=0, redeemed_by=(NodeId(theft.node_id),)),
+        ca_pem=joining.ca.certificate_pem,
+        now_ms=NOW_MS,
+    )
+    assert refusal(refused) is JoinRefusal.BAD_REQUEST
+    assert isinstance(refused, Refused)
+    assert "not made from the key" in refused.reason
 
 
 def test_moving_a_byte_from_one_field_to_the_next_changes_the_transcript() -> None:
@@ -354,7 +372,7 @@ def test_an_answer_may_bring_further_cas_while_the_ca_is_rotated() -> None:
 def test_an_answer_with_the_certificate_of_another_key_or_node_is_refused() -> None:
     joining = a_joining()
     other_node = a_node_identity(node_id="nd_9", ca=joining.ca).certificate_pem
-    other_key = a_node_identity(node_id="nd_2", ca=joining.ca).certificate_pem
+    other_key = a_node_identity(node_id=joining.request.node_id, ca=joining.ca).certificate_pem
     for pem in (other_node, other_key, "nonsense"):
         refused = finish_join(joining.pending, answer(joining, certificate_pem=pem), now_ms=NOW_MS)
         assert refusal(refused) is JoinRefusal.BAD_ANSWER

@@ -34,8 +34,8 @@ from tower_lab.registry import RegistryClient, RegistryServer
 from tower_lab.state import Cut, Delay, Direction, HostState, LabState, Phase, load, locked, save
 
 _SILENT = Progress(None)
-# One for the machine, wherever labs keep their state.
-_SUBNETS_LOCK = Path("/run/tower-lab-subnets.lock")
+# For what labs share: subnets, and the directories that hold all of theirs.
+_SHARED_LOCK = Path("/run/tower-lab.lock")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,7 +210,9 @@ class Lab:
             if state is not None or force:
                 self._remove(state)
             self._lock_file.unlink(missing_ok=True)
-            _remove_if_empty(self.directories.data.parent, self.directories.state.parent)
+            with locked(_SHARED_LOCK):
+                _remove_if_empty(self.directories.data.parent, self.directories.state.parent)
+                _SHARED_LOCK.unlink()
 
     # Breaking and mending it.
 
@@ -392,16 +394,16 @@ class Lab:
                 "use another --prefix; if they are a lab's, remove them: tower lab down --force"
             )
         remove_tree(self.directories.data)
-        # Agents keep keys there.
-        self.directories.data.mkdir(parents=True, mode=0o700)
         # Labs that start at the same moment must not choose the same subnet; the bridge's route takes it.
-        with locked(_SUBNETS_LOCK):
+        with locked(_SHARED_LOCK):
+            # Agents keep keys there.
+            self.directories.data.mkdir(parents=True, mode=0o700)
             taken = network.networks_in_use()
             chosen = choose_subnet(taken) if subnet is None else parse_subnet(subnet, taken)
             state = LabState(prefix=self.prefix, subnet=chosen, live_restore=live_restore, owner=self._owner)
             save(self._state_file, state)
             network.make_bridge(self._plan(state))
-            _SUBNETS_LOCK.unlink()
+            _SHARED_LOCK.unlink()
         return state
 
     def _can_go_on(self, state: LabState) -> bool:

@@ -126,8 +126,12 @@ def locked(path: Path) -> Iterator[None]:
     The block may remove the file.
     """
     while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError:
+            # The last lab that went has just taken the directory along.
+            continue
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             # Whoever held it may have removed it, and somebody else may already hold a new one.

@@ -404,6 +404,7 @@ class RaftThread:
                 running.cancel()
         finally:
             self._is_fatal = True
+            self._transport.close()
             self._parts.close()
 
     def _addresses(self) -> Mapping[str, str]:

@@ -21,6 +21,7 @@ from enum import Enum, StrEnum, auto
 from typing import Any, Final, Protocol
 
 from cluster.encoding import EncodingError, pack, unpack
+from cluster.raft.connection import Connection
 from cluster.raft.tls import IdentityError, PeerIdentity, TlsContexts, peer_identity
 from cluster.raft.types import Message
 from cluster.raft.wire import MAX_FRAME_BYTES, MAX_NAME_CHARS, WireError, decode
@@ -115,7 +116,7 @@ class TlsChannel:
         self._object = context.wrap_bio(self._incoming, self._outgoing, server_side=server_side)
         self.is_open = False
 
-    def receive(self, data: bytes) -> bytes:
+    def receive(self, data: bytes | memoryview) -> bytes:
         """Return what `data` decrypts to; `output` may have an answer for the peer. Raises ssl.SSLError."""
         incoming = self._incoming
         if data:
@@ -190,7 +191,7 @@ class SessionOwner(Protocol):
         """The session is over; `session.end_reason` says why. Called once."""
 
 
-class Session(asyncio.Protocol):
+class Session:
     """One connection, dialed when `expected_peer` is given, accepted otherwise."""
 
     def __init__(
@@ -227,10 +228,9 @@ class Session(asyncio.Protocol):
             contexts.client if self.is_dialed else contexts.server, server_side=not self.is_dialed
         )
         self._reader = FrameReader(MAX_HELLO_BYTES)
-        self._transport: asyncio.Transport | None = None
+        self._connection: Connection | None = None
         self._queue: list[bytes] = []
         self._queued_bytes = 0
-        self._giving_up: asyncio.TimerHandle | None = None
         self._is_reported = False
 
     @property
@@ -242,33 +242,16 @@ class Session(asyncio.Protocol):
     @property
     def queued_bytes(self) -> int:
         """What waits to be sent."""
-        return self._queued_bytes + (self._transport.get_write_buffer_size() if self._transport else 0)
+        return self._queued_bytes + (self._connection.waiting_bytes if self._connection else 0)
 
-    # -- asyncio.Protocol
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        sock = transport.get_extra_info("socket")
-        if sock is not None:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def start(self, sock: socket.socket) -> None:
+        """Begin on a connected, non-blocking socket, which belongs to the session from now on."""
         if self.state is State.CLOSED:
-            transport.abort()
-        elif self.is_dialed:
+            sock.close()
+            return
+        self._connection = Connection(sock, self._loop, on_data=self._feed, on_lost=self._lost)
+        if self.is_dialed:
             self._feed(b"")
-
-    def data_received(self, data: bytes) -> None:
-        if self.state is not State.CLOSED:
-            self._feed(data)
-
-    def eof_received(self) -> bool:
-        return False
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._giving_up is not None:
-            self._giving_up.cancel()
-        self.end("the peer closed the connection" if exc is None else f"connection lost: {exc}")
-        self.report_end()
 
     # -- what the owner does with it
 
@@ -336,20 +319,20 @@ class Session(asyncio.Protocol):
         self._queued_bytes = 0
         if not self.settled.done():
             self.settled.set_result(False)
-        if self._transport is not None:
+        if self._connection is not None:
             if graceful:
-                self._transport.close()
+                self._connection.close()
                 # A peer that reads no more must not keep the connection open.
-                self._giving_up = self._loop.call_later(_GRACE_S, self._transport.abort)
+                self._loop.call_later(_GRACE_S, self._connection.abort)
             else:
-                self._transport.abort()
+                self._connection.abort()
         self._loop.call_soon(self.report_end)
 
     def abort(self) -> None:
         """Close the connection now, whatever still waits to go out."""
         self.end("given up")
-        if self._transport is not None:
-            self._transport.abort()
+        if self._connection is not None:
+            self._connection.abort()
 
     def report_end(self) -> None:
         """Tell the owner that the session is over, unless it knows. The owner calls this to be told early."""
@@ -360,7 +343,16 @@ class Session(asyncio.Protocol):
 
     # -- inside
 
-    def _feed(self, data: bytes) -> None:
+    def _is_closed(self) -> bool:
+        return self.state is State.CLOSED
+
+    def _lost(self, reason: str) -> None:
+        self.end(reason)
+        self.report_end()
+
+    def _feed(self, data: bytes | memoryview) -> None:
+        if self._is_closed():
+            return
         self.received_at = self._clock()
         self.received_bytes += len(data)
         channel = self._channel
@@ -376,7 +368,7 @@ class Session(asyncio.Protocol):
         try:
             if not was_open and channel.is_open:
                 self._authenticate()
-            if plain and self.state is not State.CLOSED:
+            if plain and not self._is_closed():
                 self._reader.feed(plain)
                 self._take_frames()
         except (FrameError, WireError, IdentityError) as error:
@@ -436,7 +428,7 @@ class Session(asyncio.Protocol):
             self._write(_LENGTH.pack(len(body)) + body)
 
     def _write(self, data: bytes) -> None:
-        assert self._transport is not None
+        assert self._connection is not None
         try:
             encrypted = self._channel.send(data)
         except ssl.SSLError as error:
@@ -444,12 +436,12 @@ class Session(asyncio.Protocol):
             return
         self.sent_at = self._clock()
         self.sent_bytes += len(encrypted)
-        self._transport.write(encrypted)
+        self._connection.write(encrypted)
 
     def _flush_channel(self) -> None:
         output = self._channel.output()
-        if output and self._transport is not None and not self._transport.is_closing():
-            self._transport.write(output)
+        if output and self._connection is not None:
+            self._connection.write(output)
 
 
 def _unpack_greeting(body: bytes) -> Hello | Refusal:

@@ -233,7 +233,8 @@ class Transport:
 
     def status(self) -> list[SessionStatus]:
         """The live sessions, by peer."""
-        assert self._loop is not None
+        if self._loop is None:
+            return []
         now = self._loop.time()
         return [
             SessionStatus(
@@ -271,7 +272,7 @@ class Transport:
         self._paused = None
 
     def close(self) -> None:
-        """Close the port of a transport that was bound and is not run."""
+        """Close the port, if `run` has not. Idempotent."""
         if self._listener is not None:
             self._listener.close()
 
@@ -286,7 +287,6 @@ class Transport:
     def _accept(self) -> None:
         assert self._loop is not None
         assert self._listener is not None
-        assert self._tasks is not None
         for _ in range(self._settings.unauthenticated_max):
             try:
                 connection, remote = self._listener.accept()
@@ -299,7 +299,7 @@ class Transport:
                 self._loop.remove_reader(self._listener.fileno())
                 self._loop.call_later(self._settings.accept_pause_s, self._resume_accepting)
                 return
-            connection.setblocking(False)
+            _prepare(connection)
             session = self._new_session(None, f"{remote[0]}:{remote[1]}")
             if session is None:
                 connection.close()
@@ -311,15 +311,7 @@ class Transport:
                 self._unauthenticated.pop(oldest)
                 oldest.end("too many connections that have not shown a certificate")
             self._unauthenticated[session] = None
-            self._tasks.create_task(self._start_accepted(connection, session), name="raft-accept")
-
-    async def _start_accepted(self, connection: socket.socket, session: Session) -> None:
-        assert self._loop is not None
-        try:
-            await self._loop.connect_accepted_socket(lambda: session, connection)
-        except OSError as error:
-            connection.close()
-            session.end(f"connection lost: {error}")
+            session.start(connection)
 
     # -- dialing
 
@@ -357,7 +349,7 @@ class Transport:
             return "" if link.session is not None else "this node's certificate cannot be used"
         link.dialing = session
         try:
-            await self._loop.create_connection(lambda: session, sock=connection)
+            session.start(connection)
             await session.settled
         finally:
             link.dialing = None
@@ -370,7 +362,7 @@ class Transport:
         family, target = await self._resolve(address)
         connection = socket.socket(family, socket.SOCK_STREAM)
         try:
-            connection.setblocking(False)
+            _prepare(connection)
             await self._loop.sock_connect(connection, target)
         except BaseException:
             connection.close()
@@ -646,6 +638,12 @@ class Transport:
         for session in sessions:
             session.abort()
         await asyncio.sleep(0)
+
+
+def _prepare(connection: socket.socket) -> None:
+    connection.setblocking(False)
+    # Everything written is meant to go out now: the turn has gathered it.
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _duplicate(node_id: str) -> Refusal:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from cluster.encoding import pack, unpack
-from cluster.raft.types import Message
+from cluster.raft.types import Message, Outcome
 
 Check = Callable[[Any], bool]
 
@@ -20,6 +20,7 @@ MAX_INTEGER: Final = 2**63 - 1
 MAX_NAME_CHARS: Final = 255
 MAX_HASH_BYTES: Final = 64
 
+_OUTCOMES: Final = frozenset(int(outcome) for outcome in Outcome)
 _CHANGES: Final = frozenset({"learner", "voter", "remove"})
 
 
@@ -53,6 +54,10 @@ def _address(value: Any) -> bool:
 
 def _change(value: Any) -> bool:
     return type(value) is str and value in _CHANGES
+
+
+def _outcome(value: Any) -> bool:
+    return type(value) is int and value in _OUTCOMES
 
 
 def _id(value: Any) -> bool:
@@ -109,6 +114,7 @@ _RULES: Final[dict[Check, str]] = {
     _name: f"text of 1 to {MAX_NAME_CHARS} characters",
     _address: f"text of at most {MAX_NAME_CHARS} characters",
     _change: "one of learner, voter, remove",
+    _outcome: f"one of {', '.join(str(int(outcome)) for outcome in Outcome)}",
     _id: "[incarnation, number]",
     _digest: "nothing or [index, hash]",
     _entries: "a list of [command, index, term], no command empty",
@@ -145,7 +151,7 @@ _SHAPES: Final[dict[int, tuple[str, tuple[tuple[str, Check], ...]]]] = {
     10: ("change", (("id", _id), ("op", _change), ("node", _name), ("address", _address))),
     11: (
         "proposed",
-        (("id", _id), ("outcome", _natural), ("index", _natural), ("term", _natural), ("result", _blob)),
+        (("id", _id), ("outcome", _outcome), ("index", _natural), ("term", _natural), ("result", _blob)),
     ),
     12: ("read_index", (("id", _id),)),
     13: ("read_index_reply", (("id", _id), ("index", _index_or_refused))),

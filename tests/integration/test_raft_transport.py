@@ -212,8 +212,8 @@ async def test_a_peer_that_does_not_read_is_dropped_when_the_queue_is_full(
     await run(second)
     await until(lambda: first.connected and second.connected)
     for session in second.transport._open:
-        assert session._transport is not None
-        session._transport.pause_reading()
+        assert session._connection is not None
+        session._connection.pause_reading()
     for n in range(200):
         first.tell("n2", propose(n, b"x" * 100_000))
     await until(lambda: ("disconnected", "n2") in first.events)
@@ -277,8 +277,8 @@ async def test_a_process_replaces_one_that_fell_silent(authority: Authority, run
     await run(second)
     await until(lambda: first.connected and second.connected)
     for session in second.transport._open:
-        assert session._transport is not None
-        session._transport.pause_reading()
+        assert session._connection is not None
+        session._connection.pause_reading()
         session.keep_alive = lambda: None  # type: ignore[method-assign]
     second.peers = {}
     successor = Node(authority, "n2", incarnation="2")

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster.encoding import pack
-from cluster.raft.types import Message
+from cluster.raft.types import Message, Outcome
 from cluster.raft.wire import MAX_INTEGER, MAX_NAME_CHARS, WireError, decode, encode
 
 naturals = st.integers(0, MAX_INTEGER)
@@ -57,7 +57,12 @@ messages = st.one_of(
         address=st.just("") | names,
     ),
     message(
-        "proposed", id=ids, outcome=naturals, index=naturals, term=naturals, result=st.binary(max_size=200)
+        "proposed",
+        id=ids,
+        outcome=st.sampled_from([int(outcome) for outcome in Outcome]),
+        index=naturals,
+        term=naturals,
+        result=st.binary(max_size=200),
     ),
     message("read_index", id=ids),
     message("read_index_reply", id=ids, index=st.integers(-1, MAX_INTEGER)),

@@ -165,3 +165,11 @@ def test_a_refusal_does_not_repeat_the_value_because_commands_carry_secrets() ->
     with pytest.raises(WireError) as refused:
         encode({"type": "propose", "id": ID, "command": "hunter2"})
     assert "hunter2" not in str(refused.value)
+
+
+def test_an_outcome_of_a_later_version_ends_the_session_instead_of_the_process() -> None:
+    answer = {"type": "proposed", "id": ID, "outcome": 99, "index": 12, "term": 3, "result": b"r"}
+    with pytest.raises(WireError, match=r"proposed\.outcome must be one of 0, 1"):
+        encode(answer)
+    with pytest.raises(WireError, match=r"proposed\.outcome"):
+        decode(pack([11, ID, 99, 12, 3, b"r"]))

@@ -18,7 +18,7 @@ import typing
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
-import msgpack  # type: ignore[import-untyped]
+import msgpack  # type: ignore[import-untyped]  # it ships no types
 
 MAX_BYTES = 16 * 1024 * 1024
 """Longest input `unpack` reads unless told otherwise: above every frame (8 MiB) and every stored record."""

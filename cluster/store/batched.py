@@ -37,7 +37,8 @@ Writes = dict[bytes, bytes | None]
 
 Rows = list[tuple[bytes, bytes]]
 
-_ABSENT = object()
+# Told apart by identity: a value of its own type keeps the lookups below typed.
+_ABSENT = bytes(bytearray(b"absent"))
 
 
 def encode_applied(applied: Applied) -> bytes:
@@ -88,7 +89,7 @@ class EntryTxn:
         value = self.writes.get(full, _ABSENT)
         if value is _ABSENT:
             return self._store.get_in_batch(full)
-        return value  # type: ignore[return-value]
+        return value
 
     def put(self, table: Table, key: bytes, value: bytes) -> None:
         assert type(value) is bytes
@@ -215,7 +216,7 @@ class BatchedStore(ABC):
         if table is not None:
             value = table.get(full_key, _ABSENT)
             if value is not _ABSENT:
-                return value  # type: ignore[return-value]
+                return value
         return self.stored(full_key)
 
     def batch_range(self, table_number: int, low: bytes, high: bytes) -> Writes:

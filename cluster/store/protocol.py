@@ -134,12 +134,9 @@ class Store(Protocol):
         """Start the changes of the next entry. Nothing is kept without `commit`."""
         ...
 
-    def commit(self, txn: WriteTxn, index: int, term: int, outcome: bytes, *, is_hashed: bool = True) -> None:
+    def commit(self, txn: WriteTxn, index: int, term: int, outcome: bytes) -> None:
         """Add the changes to the open batch, and roll the state hash over the entry, `outcome` and the
-        changes.
-
-        `is_hashed=False` leaves `outcome` and changes out of the hash (commands other nodes may skip).
-        """
+        changes."""
         ...
 
     def set_members(self, index: int, term: int, members: bytes) -> None: ...

@@ -1,0 +1,405 @@
+"""One command of every kind, in an order in which all of them apply: the log the golden files were made from.
+
+Only ever appended to. Changing a command here changes bytes that stand for what old logs hold.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cluster.commands import Envelope, access, audit, leadership, nodes, services, settings
+from cluster.model.access import Role
+from cluster.model.audit import AuditOutcome, AuditRecord, AuditStamp
+from cluster.model.ids import JoinTokenId, LoginId, NodeId, PrincipalId, RolloutId, ServiceId, TokenPrefix
+from cluster.model.node import NodeFacts, NodeRole, NodeStatus
+from cluster.model.rollout import ReplicaProgress, Rollout, RolloutPhase, StepPhase
+from cluster.model.service import (
+    DesiredState,
+    FailureAction,
+    HealthCheck,
+    Observation,
+    PortProtocol,
+    PublishedPort,
+    ReplicaPhase,
+    Resources,
+    RolloutPolicy,
+    Route,
+    ServiceSpec,
+    VolumeKind,
+    VolumeMount,
+)
+
+START_MS = 1_800_000_000_000
+HOUR_MS = 3_600_000
+TERM = 3
+WEB = ServiceId("shop.web")
+N1, N2 = NodeId("n_01"), NodeId("n_02")
+
+STAMP = AuditStamp(
+    principal="u_ann",
+    principal_name="ann",
+    action="service.deploy",
+    resource="service:shop.web",
+    is_allowed=True,
+    reason="role admin includes service.deploy",
+    ip="192.0.2.7",
+    user_agent="tower/0.1",
+    duration_ms=12,
+    request_id="rq_01",
+    node="n_01",
+)
+
+FULL_SPEC = ServiceSpec(
+    image="registry.example/shop/web:1.8.2",
+    digest="sha256:" + "ab" * 32,
+    command=("serve", "--port", "8080"),
+    environment=(("GREETING", "hello, wörld"), ("MODE", "production")),
+    ports=(PublishedPort(container_port=9090, protocol=PortProtocol.UDP, host_port=0, host_ip="127.0.0.1"),),
+    volumes=(
+        VolumeMount(kind=VolumeKind.VOLUME, target="/data", source="shop-data"),
+        VolumeMount(kind=VolumeKind.BIND, target="/etc/shop", source="/srv/shop", is_read_only=True),
+        VolumeMount(kind=VolumeKind.TMPFS, target="/tmp"),
+    ),
+    healthcheck=HealthCheck(
+        test=("CMD", "/app/health"),
+        interval_ms=2000,
+        timeout_ms=1000,
+        retries=5,
+        start_period_ms=20_000,
+        start_interval_ms=500,
+    ),
+    resources=Resources(
+        cpu_limit_millis=1000,
+        memory_limit_bytes=512 * 1024**2,
+        cpu_reservation_millis=250,
+        memory_reservation_bytes=256 * 1024**2,
+    ),
+    labels=(("team", "shop"),),
+    stop_grace_period_ms=40_000,
+    route=Route(host="shop.example", port=8080, health_path="/up"),
+)
+
+POLICY = RolloutPolicy(
+    max_surge=2,
+    max_unavailable=1,
+    start_deadline_ms=60_000,
+    pull_deadline_ms=300_000,
+    progress_deadline_ms=400_000,
+    monitor_ms=5000,
+    drain_timeout_ms=20_000,
+    retries=2,
+    failure_action=FailureAction.PAUSE,
+)
+
+
+def _rollout(phase: RolloutPhase, step: int, *replicas: ReplicaProgress) -> Rollout:
+    return Rollout(
+        id=RolloutId("ro_01"),
+        service_id=WEB,
+        from_revision=0,
+        to_revision=1,
+        phase=phase,
+        step=step,
+        started_at_ms=START_MS,
+        changed_at_ms=START_MS + step,
+        deadline_ms=START_MS + 600_000,
+        failures=0,
+        replicas=replicas,
+        reason="first deployment",
+    )
+
+
+COMMANDS: tuple[tuple[str, Any], ...] = (
+    ("take-leadership", leadership.TakeLeadership(term=TERM, node_id=N1)),
+    (
+        "initialize-cluster",
+        nodes.InitializeCluster(
+            cluster_id="cl_01",
+            name="prod",
+            ca_certificates_pem="-----BEGIN-----\n",
+            sealed_ca_key=b"\x00sealed",
+        ),
+    ),
+    (
+        "register-node",
+        nodes.RegisterNode(
+            node_id=N1,
+            name="alpha",
+            address="192.0.2.1:7444",
+            api_address="alpha.example:7443",
+            role=NodeRole.VOTER,
+        ),
+    ),
+    (
+        "register-node/learner",
+        nodes.RegisterNode(
+            node_id=N2,
+            name="beta",
+            address="[2001:db8::2]:7444",
+            api_address="[2001:db8::2]:7443",
+            role=NodeRole.LEARNER,
+        ),
+    ),
+    (
+        "update-node-facts",
+        nodes.UpdateNodeFacts(
+            node_id=N1,
+            facts=NodeFacts(
+                hostname="alpha",
+                os_name="Debian GNU/Linux",
+                os_version="13",
+                kernel="6.12.0",
+                arch="x86_64",
+                cpu_count=8,
+                memory_bytes=16 * 1024**3,
+                disk_bytes=500 * 10**9,
+                boot_id="b1",
+                machine_id="m1",
+                docker_version="28.0.1",
+                agent_version="0.1.0",
+                labels=(("zone", "a"),),
+            ),
+        ),
+    ),
+    (
+        "set-node-status",
+        nodes.SetNodeStatus(node_id=N2, status=NodeStatus.SUSPECT, reason="no beat for 1.5 s"),
+    ),
+    ("set-node-draining", nodes.SetNodeDraining(node_id=N2, is_draining=True)),
+    ("set-node-role", nodes.SetNodeRole(node_id=N2, role=NodeRole.VOTER)),
+    (
+        "put-setting",
+        settings.PutSetting(key="cluster.node_down_after_ms", value="4000", expected_version=0),
+    ),
+    ("put-setting/removed", settings.PutSetting(key="cluster.unused", value=None)),
+    (
+        "create-join-token",
+        nodes.CreateJoinToken(
+            token_id=JoinTokenId("jt_01"),
+            secret_hash=bytes(range(32)),
+            is_learner=True,
+            expires_at_ms=START_MS + HOUR_MS,
+            uses=2,
+            created_by="u_ann",
+        ),
+    ),
+    ("redeem-join-token", nodes.RedeemJoinToken(token_id=JoinTokenId("jt_01"), node_id=NodeId("n_03"))),
+    ("revoke-join-token", nodes.RevokeJoinToken(token_id=JoinTokenId("jt_01"))),
+    (
+        "record-certificate",
+        nodes.RecordCertificate(serial="0a1b2c", node_id=N1, not_after_ms=START_MS + 90 * 24 * HOUR_MS),
+    ),
+    (
+        "put-setup-token",
+        access.PutSetupToken(secret_hash=b"\x11" * 32, expires_at_ms=START_MS + HOUR_MS),
+    ),
+    (
+        "create-user",
+        access.CreateUser(
+            principal_id=PrincipalId("u_ann"),
+            name="Ann",
+            role=Role.ADMIN,
+            password_hash="$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA",
+            setup_secret_hash=b"\x11" * 32,
+        ),
+    ),
+    (
+        "create-user/no-password",
+        access.CreateUser(
+            principal_id=PrincipalId("u_bot"), name="bot", role=Role.OPERATOR, password_hash=None
+        ),
+    ),
+    (
+        "create-user/to-be-removed",
+        access.CreateUser(
+            principal_id=PrincipalId("u_eve"), name="eve", role=Role.VIEWER, password_hash=None
+        ),
+    ),
+    (
+        "set-password",
+        access.SetPassword(
+            principal_id=PrincipalId("u_bot"), password_hash="$argon2id$v=19$m=19456,t=2,p=1$c2FsdB$aGFzaB"
+        ),
+    ),
+    ("set-role", access.SetRole(principal_id=PrincipalId("u_bot"), role=Role.VIEWER)),
+    ("remove-user", access.RemoveUser(principal_id=PrincipalId("u_eve"))),
+    (
+        "create-api-token",
+        access.CreateApiToken(
+            prefix=TokenPrefix("abcd1234"),
+            name="ci",
+            secret_hash=b"\x22" * 32,
+            principal_id=PrincipalId("u_ann"),
+            role=Role.OPERATOR,
+            scopes=frozenset({"service.deploy", "service.read"}),
+            expires_at_ms=None,
+        ),
+    ),
+    ("revoke-api-token", access.RevokeApiToken(prefix=TokenPrefix("abcd1234"))),
+    (
+        "start-login",
+        access.StartLogin(
+            login_id=LoginId("lo_01"),
+            principal_id=PrincipalId("u_ann"),
+            secret_hash=b"\x33" * 32,
+            idle_expires_at_ms=START_MS + 7 * 24 * HOUR_MS,
+            expires_at_ms=START_MS + 30 * 24 * HOUR_MS,
+            ip="192.0.2.7",
+            user_agent="Firefox",
+        ),
+    ),
+    (
+        "rotate-login",
+        access.RotateLogin(
+            login_id=LoginId("lo_01"),
+            expected_generation=0,
+            secret_hash=b"\x44" * 32,
+            rotated_at_ms=START_MS + 60_000,
+            idle_expires_at_ms=START_MS + 8 * 24 * HOUR_MS,
+        ),
+    ),
+    ("end-login", access.EndLogin(login_id=LoginId("lo_01"))),
+    (
+        "put-service",
+        services.PutService(
+            service_id=WEB,
+            project="shop",
+            name="web",
+            spec=FULL_SPEC,
+            replicas=2,
+            policy=POLICY,
+            created_by="u_ann",
+            expected_version=0,
+        ),
+    ),
+    (
+        "put-service/minimal",
+        services.PutService(
+            service_id=ServiceId("tools.echo"),
+            project="tools",
+            name="echo",
+            spec=ServiceSpec(image="busybox"),
+            replicas=1,
+        ),
+    ),
+    ("remove-service", services.RemoveService(service_id=ServiceId("tools.echo"), expected_version=1)),
+    (
+        "commit-transition/start",
+        services.CommitTransition(
+            service_id=WEB,
+            expected_version=1,
+            rollout=_rollout(
+                RolloutPhase.RUNNING,
+                1,
+                ReplicaProgress(
+                    ordinal=0,
+                    phase=StepPhase.STARTING,
+                    node_id=N1,
+                    attempts=1,
+                    since_ms=START_MS,
+                    deadline_ms=START_MS + 60_000,
+                ),
+                ReplicaProgress(ordinal=1, phase=StepPhase.WAITING),
+            ),
+            orders=(
+                services.AssignmentOrder(revision=1, ordinal=0, node_id=N1, desired=DesiredState.STARTED),
+                services.AssignmentOrder(revision=1, ordinal=1, node_id=N2, desired=DesiredState.SERVING),
+            ),
+        ),
+    ),
+    (
+        "report-assignments",
+        services.ReportAssignments(
+            node_id=N1,
+            reports=(
+                services.AssignmentReport(
+                    service_id=WEB,
+                    revision=1,
+                    ordinal=0,
+                    token=30,
+                    observed=Observation(
+                        phase=ReplicaPhase.HEALTHY,
+                        container_id="ab" * 32,
+                        address="172.17.0.2",
+                        port=8080,
+                        restarts=1,
+                        reason="health check passed",
+                        observed_at_ms=START_MS + 5,
+                    ),
+                ),
+            ),
+            router=services.RouterReport(routed_index=30, drained_index=29),
+            reported_at_ms=START_MS + 6,
+        ),
+    ),
+    (
+        "commit-transition/remove",
+        services.CommitTransition(
+            service_id=WEB,
+            expected_version=2,
+            orders=(
+                services.AssignmentOrder(revision=1, ordinal=1, node_id=N2, desired=DesiredState.REMOVED),
+            ),
+        ),
+    ),
+    (
+        "commit-transition/finish",
+        services.CommitTransition(
+            service_id=WEB,
+            expected_version=3,
+            rollout=_rollout(RolloutPhase.SUCCEEDED, 2),
+            forget=(services.AssignmentRef(revision=1, ordinal=1, node_id=N2),),
+            stable_revision=1,
+        ),
+    ),
+    (
+        "commit-transition/forget-service",
+        services.CommitTransition(
+            service_id=ServiceId("tools.echo"), expected_version=2, is_service_forgotten=True
+        ),
+    ),
+    ("remove-node", nodes.RemoveNode(node_id=N2, reason="left on request")),
+    (
+        "record-audit",
+        audit.RecordAudit(
+            records=(
+                AuditRecord(
+                    stamp=AuditStamp(
+                        principal="",
+                        principal_name="",
+                        action="login",
+                        resource="cluster",
+                        is_allowed=False,
+                        reason="unknown user or wrong password",
+                        ip="198.51.100.9",
+                        user_agent="",
+                        duration_ms=40,
+                        request_id="",
+                    ),
+                    outcome=AuditOutcome.DENIED,
+                    happened_at_ms=START_MS + 7,
+                    count=12,
+                ),
+            )
+        ),
+    ),
+)
+"""(name, command); a name is the command's, with a variant after a slash."""
+
+
+def envelopes() -> list[tuple[str, Envelope]]:
+    """Return the history as it was sent: every third command stands for a person's request."""
+    return [
+        (
+            name,
+            Envelope(
+                client_id="n_01-1",
+                sequence=number,
+                time_ms=START_MS + number * 1000,
+                leader_term=TERM,
+                audit=STAMP if number % 3 == 0 else None,
+                command=command,
+            ),
+        )
+        for number, (name, command) in enumerate(COMMANDS, start=1)
+    ]

@@ -94,29 +94,35 @@ class Node:
         self.transport.flush()
 
 
-Run = Callable[[Node], Awaitable[asyncio.Task[None]]]
+class Running:
+    """A transport at work."""
+
+    def __init__(self, task: asyncio.Task[None]) -> None:
+        self._task = task
+
+    async def stop(self) -> None:
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+
+
+Run = Callable[[Node], Awaitable[Running]]
 
 
 @pytest.fixture
 async def run() -> AsyncIterator[Run]:
     """Starts transports and ends them when the test is over."""
-    tasks: list[asyncio.Task[None]] = []
+    started: list[Running] = []
 
-    async def start(node: Node) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(node.transport.run())
-        tasks.append(task)
+    async def start(node: Node) -> Running:
+        running = Running(asyncio.get_running_loop().create_task(node.transport.run()))
+        started.append(running)
         await asyncio.sleep(0)
-        return task
+        return running
 
     yield start
-    for task in tasks:
-        await stop(task)
-
-
-async def stop(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    for running in started:
+        await running.stop()
 
 
 async def until(condition: Callable[[], object], timeout_s: float = 10.0) -> None:
@@ -241,7 +247,7 @@ async def test_a_second_process_with_the_same_identity_is_refused_while_the_firs
     first, second = await connected_pair(authority, run)
     double = Node(authority, "n2", incarnation="2")
     double.peers = {"n1": first.address}
-    task = await run(double)
+    running = await run(double)
     await until(lambda: double.conflicts and first.conflicts)
     assert first.conflicts[0][0] == "n2"
     assert double.conflicts[0][0] == "n2"
@@ -250,7 +256,7 @@ async def test_a_second_process_with_the_same_identity_is_refused_while_the_firs
     assert not double.connected
     first.tell("n2", propose(1))
     await until(lambda: second.messages)
-    await stop(task)
+    await running.stop()
 
 
 async def test_a_restarted_process_takes_over_from_its_dead_predecessor(
@@ -259,9 +265,9 @@ async def test_a_restarted_process_takes_over_from_its_dead_predecessor(
     first, second = Node(authority, "n1"), Node(authority, "n2")
     second.peers = {"n1": first.address}
     await run(first)
-    task = await run(second)
+    running = await run(second)
     await until(lambda: first.connected)
-    await stop(task)
+    await running.stop()
     successor = Node(authority, "n2", incarnation="2")
     successor.peers = {"n1": first.address}
     await run(successor)

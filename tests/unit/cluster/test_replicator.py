@@ -100,6 +100,13 @@ class FakeThread:
         for listener in self.listeners:
             listener.after_turn(self.current, caught_up_at)
 
+    def answer_at_once(self, outcome_of: Callable[[bytes], ProposalOutcome]) -> None:
+        def answer(command: bytes, on_result: Callable[[ProposalOutcome], None]) -> None:
+            on_result(outcome_of(command))
+            self.turn()
+
+        self.on_propose = answer
+
     def answer(self, outcome: ProposalOutcome, count: int = 1) -> None:
         for _ in range(count):
             self.answers.pop(0)(outcome)
@@ -362,7 +369,7 @@ async def test_commands_are_numbered_for_their_process(
     thread: FakeThread, replicator: RaftReplicator
 ) -> None:
     proposer = a_proposer(replicator)
-    thread.on_propose = lambda command, answer: (answer(applied(command)), thread.turn())[0]
+    thread.answer_at_once(applied)
     assert await proposer.propose(build, timeout_s=1) == b"n1.1/1"
     assert await proposer.propose(build, timeout_s=1) == b"n1.1/2"
 
@@ -413,7 +420,7 @@ async def test_an_unknown_attempt_keeps_the_whole_unknown_whatever_comes_after_i
 async def test_without_a_leader_until_the_deadline_nothing_was_committed(
     thread: FakeThread, replicator: RaftReplicator
 ) -> None:
-    thread.on_propose = lambda command, answer: (answer(ProposalOutcome(Outcome.NO_LEADER)), thread.turn())[0]
+    thread.answer_at_once(lambda command: ProposalOutcome(Outcome.NO_LEADER))
     with pytest.raises(NotCommitted, match="no leader is known"):
         await a_proposer(replicator).propose(build, timeout_s=0.1)
     assert len(thread.commands) > 1

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 
+from agent.cli.failures import CommandFailed
+from agent.cli.output import print_json
 from agent.cli.parsing import Verbs
+from agent.cli.service import start_service
 from agent.cli.settings_flags import add_settings_flags, app_module, load
 
 
@@ -25,11 +28,25 @@ def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     loaded = load(args)
-    return int(
-        app_module().init(
-            loaded,
-            cluster_name=args.cluster_name,
-            start=not args.no_start,
-            as_json=getattr(args, "json", False),
+    app = app_module()
+    try:
+        founded = app.init(loaded, cluster_name=args.cluster_name)
+    except app.StartRefused as refused:
+        raise CommandFailed(str(refused)) from refused
+    identity = founded.identity
+    if getattr(args, "json", False):
+        print_json(
+            {
+                "cluster_id": identity.cluster_id,
+                "node_id": identity.node_id,
+                "node_name": identity.node_name,
+                "admin_name": founded.admin_name,
+                "admin_password": founded.admin_password,
+            }
         )
-    )
+    else:
+        print(f"{identity.node_name} is the first host of cluster {identity.cluster_name}")
+        if founded.admin_password is not None:
+            print(f"log in as {founded.admin_name!r} with this password, which is shown only now:")
+            print(f"  {founded.admin_password}")
+    return start_service(should_start=not args.no_start, is_quiet=getattr(args, "json", False))

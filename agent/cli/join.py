@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 
 from agent.cli.connection import given_token
-from agent.cli.failures import UsageWrong
+from agent.cli.failures import CommandFailed, UsageWrong
+from agent.cli.output import print_json
 from agent.cli.parsing import Verbs
+from agent.cli.service import start_service
 from agent.cli.settings_flags import add_settings_flags, app_module, load
 
 
@@ -40,12 +42,21 @@ def run(args: argparse.Namespace) -> int:
             "the join token is missing",
             hint="`tower token create` on a host of the cluster prints one; give it with --token",
         )
-    return int(
-        app_module().join(
-            loaded,
-            host=host if ":" in host else f"{host}:7443",
-            token=token,
-            start=not args.no_start,
-            as_json=getattr(args, "json", False),
+    app = app_module()
+    try:
+        membership = app.join(loaded, host=host if ":" in host else f"{host}:7443", token=token)
+    except app.StartRefused as refused:
+        raise CommandFailed(str(refused)) from refused
+    identity = membership.identity
+    if getattr(args, "json", False):
+        print_json(
+            {
+                "cluster_id": identity.cluster_id,
+                "node_id": identity.node_id,
+                "node_name": identity.node_name,
+                "learner": membership.is_learner,
+            }
         )
-    )
+    else:
+        print(f"{identity.node_name} has joined cluster {identity.cluster_name}")
+    return start_service(should_start=not args.no_start, is_quiet=getattr(args, "json", False))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from agent.cli.failures import UsageWrong
+from agent.cli.failures import DONE, CommandFailed, UsageWrong
+from agent.cli.output import print_json
 from agent.cli.parsing import Verbs
 from agent.cli.settings_flags import add_settings_flags, app_module, load
 
@@ -31,4 +32,15 @@ def run(args: argparse.Namespace) -> int:
             hint="check `tower status` on every host first, then add --yes-lose-unreplicated-writes",
         )
     loaded = load(args)
-    return int(app_module().recover(loaded, as_json=getattr(args, "json", False)))
+    app = app_module()
+    try:
+        recovered = app.recover(loaded)
+    except app.StartRefused as refused:
+        raise CommandFailed(str(refused)) from refused
+    if getattr(args, "json", False):
+        print_json({"removed": list(recovered.removed), "kept_entries": recovered.kept_entries})
+        return DONE
+    print(f"this host is the only voter now; removed: {', '.join(recovered.removed) or 'nobody'}")
+    print(f"{recovered.kept_entries} entries that nobody knew to be committed were kept")
+    print("start the agent, then let new hosts join; never start a lost host with its old data")
+    return DONE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from agent.cli.failures import CommandFailed
 from agent.cli.parsing import Verbs
 from agent.cli.settings_flags import add_settings_flags, app_module, load
 
@@ -19,4 +20,8 @@ def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     loaded = load(args)
-    return int(app_module().run(loaded))
+    app = app_module()
+    try:
+        return int(app.run(loaded))
+    except app.StartRefused as refused:
+        raise CommandFailed(str(refused)) from refused

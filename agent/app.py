@@ -1,0 +1,469 @@
+"""The composition root: every object of the agent is made here, and only here web is imported.
+
+`run` is the agent's life; `init`, `join` and `recover` work on this host's directory while no agent runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import ssl
+import sys
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from aiohttp import web
+from web.server import build_app
+
+from agent.clock import SystemClock
+from agent.collect.collector import Collector
+from agent.collect.container_files import ContainerFileOpener
+from agent.config import LoadedSettings, Settings, split_address
+from agent.docker.engine import DockerEngine
+from agent.docker.watcher import InventoryWatcher
+from agent.follow.certificate import CertificateRenewal
+from agent.follow.every_host import EveryHost
+from agent.follow.facts import FactsReporter
+from agent.follow.first_steps import take_first_steps
+from agent.follow.heartbeat import Heartbeat
+from agent.follow.local_host import LocalHost
+from agent.follow.peer_server import PeerDuties, build_peer_app
+from agent.host.addresses import choose_advertise_address
+from agent.host.probe import ProcHostProbe
+from agent.host.service_manager import ServiceManager
+from agent.ids import IdSource
+from agent.keys.errors import KeysError
+from agent.keys.identity import NodeIdentity
+from agent.keys.tls import TlsIdentity
+from agent.logs.setup import configure_logging
+from agent.node.admission import Admission
+from agent.node.cluster import NodeCluster
+from agent.node.directory import DirectoryUnusable, NodeDirectory
+from agent.node.founding import Founded, FoundingRefused, found
+from agent.node.issuing import Renewal, certificate_addresses
+from agent.node.joining import JoinFailed, Membership, seeds_of
+from agent.node.joining import join as join_cluster
+from agent.node.raft import RunningRaft, start_raft
+from agent.node.recovery import Recovered, RecoveryRefused
+from agent.node.recovery import recover as recover_cluster
+from agent.node.state import NodeState
+from agent.peers.addresses import peer_address
+from agent.peers.client import PeerClient
+from agent.peers.protocol import Beat, BeatAnswer
+from cluster.identity.keyring import Keyring
+from cluster.model.ids import NodeId
+from cluster.model.node import NodeFacts
+from cluster.raft.log_types import LogStorageFailed
+from cluster.raft.replicator import Proposer
+from cluster.raft.transport import ListenFailed
+from cluster.raft.types import RaftError
+from cluster.store import StoreError, records
+from web.ports import Surroundings
+
+log = logging.getLogger(__name__)
+
+SWITCH_INTERVAL_S = 0.0005
+"""With CPython's 5 ms, busy JSON work delays the Raft thread's wake-ups by 5 ms (p50)."""
+
+STOP_TIMEOUT_S = 10.0
+
+
+class StartRefused(Exception):
+    """The agent cannot start, or a command on this host cannot be done; the text says why and what to do."""
+
+
+def run(loaded: LoadedSettings) -> int:
+    """Run the agent until SIGTERM or SIGINT; returns the exit status.
+
+    Raises:
+        StartRefused: before anything is served.
+    """
+    settings = loaded.settings
+    configure_logging(settings.log.level, settings.log.format)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    directory = NodeDirectory(settings.node.data_dir)
+    if not directory.identity.exists() and settings.bootstrap.join_address:
+        token = settings.bootstrap.join_token
+        assert token is not None, "settings require both or neither"
+        join(loaded, host=settings.bootstrap.join_address, token=token.get_secret_value())
+    try:
+        identity = directory.identity.load()
+        return asyncio.run(_Agent(settings, directory, identity).live())
+    except (KeysError, LogStorageFailed, StoreError, ListenFailed, RaftError, DirectoryUnusable) as error:
+        raise StartRefused(str(error)) from error
+
+
+def init(loaded: LoadedSettings, *, cluster_name: str) -> Founded:
+    """Make this host the first of a new cluster. Raises StartRefused with nothing half done."""
+    settings = loaded.settings
+    clock = SystemClock()
+    password = settings.bootstrap.admin_password
+    raft_address, api_address = _addresses_of(settings)
+    try:
+        return found(
+            NodeDirectory(settings.node.data_dir),
+            cluster_name=cluster_name,
+            node_name=settings.node.name,
+            addresses=certificate_addresses(settings.node.name, raft_address, api_address),
+            raft_address=raft_address,
+            api_address=api_address,
+            admin_password=None if password is None else password.get_secret_value(),
+            clock=clock,
+            entropy=os.urandom,
+        )
+    except (FoundingRefused, KeysError, DirectoryUnusable, LogStorageFailed) as error:
+        raise StartRefused(str(error)) from error
+
+
+def join(loaded: LoadedSettings, *, host: str, token: str) -> Membership:
+    """Make this host a member of the cluster of `host`. Raises StartRefused with nothing kept."""
+    settings = loaded.settings
+    raft_address, api_address = _addresses_of(settings)
+    try:
+        return join_cluster(
+            NodeDirectory(settings.node.data_dir),
+            host=host,
+            token_text=token,
+            node_name=settings.node.name,
+            addresses=(),
+            raft_address=raft_address,
+            api_address=api_address,
+            clock=SystemClock(),
+            entropy=os.urandom,
+        )
+    except (JoinFailed, KeysError, DirectoryUnusable, LogStorageFailed) as error:
+        raise StartRefused(str(error)) from error
+
+
+def recover(loaded: LoadedSettings) -> Recovered:
+    """Go on with this host alone. Raises StartRefused while a majority answers or the agent runs."""
+    directory = NodeDirectory(loaded.settings.node.data_dir)
+    try:
+        identity = directory.identity.load()
+        context = TlsIdentity(directory.identity, identity).peer_client
+        return recover_cluster(directory, identity, context=context)
+    except (RecoveryRefused, KeysError, LogStorageFailed) as error:
+        raise StartRefused(str(error)) from error
+
+
+def _addresses_of(settings: Settings) -> tuple[str, str]:
+    """Where peers and people reach this host: its Raft and its api address, as "host:port"."""
+    _check_ports(settings)
+    advertise = settings.node.advertise_address
+    if not advertise:
+        chosen = choose_advertise_address(ProcHostProbe().facts().addresses)
+        if chosen is None:
+            raise StartRefused(
+                "this host has no single address to be known by: set node.advertise_address to the one other "
+                "hosts reach it at"
+            )
+        advertise = chosen
+    host = f"[{advertise}]" if ":" in advertise else advertise
+    raft, api = (split_address(address)[1] for address in (settings.listen.raft, settings.listen.api))
+    return f"{host}:{raft}", f"{host}:{api}"
+
+
+def _check_ports(settings: Settings) -> None:
+    raft, peers = (split_address(address)[1] for address in (settings.listen.raft, settings.listen.peers))
+    if peers != raft + 1:
+        raise StartRefused(
+            f"listen.peers has port {peers}: it must be {raft + 1}, the one after listen.raft's, where the "
+            "other hosts look for it"
+        )
+
+
+def _version() -> str:
+    try:
+        return version("control-tower")
+    except PackageNotFoundError:
+        return "0+unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class _Port:
+    """One TLS listener of the main loop."""
+
+    name: str
+    address: str
+    app: web.Application
+    context: ssl.SSLContext
+
+
+class _Agent:
+    """One run of the agent on this host."""
+
+    def __init__(self, settings: Settings, directory: NodeDirectory, identity: NodeIdentity) -> None:
+        _check_ports(settings)
+        self._settings = settings
+        self._directory = directory
+        self._identity = identity
+        self._node_id = NodeId(identity.node_id)
+        self._clock = SystemClock()
+        self._ids = IdSource(self._clock)
+        self._manager = ServiceManager()
+        self._stopping = asyncio.Event()
+        self._fatal: BaseException | None = None
+
+    async def live(self) -> int:
+        """Start everything, serve until told to stop, hand over, stop. Returns the exit status."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        tls = TlsIdentity(self._directory.identity, self._identity)
+        raft = await asyncio.to_thread(self._start_raft, tls, loop)
+        try:
+            async with AsyncExitStack() as stack:
+                await self._serve(stack, raft, tls)
+        finally:
+            self._manager.stopping()
+            await asyncio.to_thread(raft.thread.stop, STOP_TIMEOUT_S)
+        if self._fatal is not None:
+            log.critical("agent.failed", extra={"error": str(self._fatal)})
+            return 1
+        log.info("agent.stopped")
+        return 0
+
+    def _start_raft(self, tls: TlsIdentity, loop: asyncio.AbstractEventLoop) -> RunningRaft:
+        def fatal(error: BaseException) -> None:
+            self._fatal = error
+            loop.call_soon_threadsafe(self._stopping.set)
+
+        def conflict(node_id: str, reason: str) -> None:
+            log.critical("agent.identity_conflict", extra={"node_id": node_id, "reason": reason})
+            if node_id == self._node_id:
+                fatal(StartRefused(reason))
+
+        return start_raft(
+            settings=self._settings,
+            directory=self._directory,
+            identity=self._identity,
+            tls=tls,
+            seeds=seeds_of(self._directory),
+            incarnation=self._ids.new_id("in").removeprefix("in_"),
+            clock=self._clock,
+            rng=self._ids.new_random(),
+            on_fatal=fatal,
+            on_identity_conflict=conflict,
+        )
+
+    async def _serve(self, stack: AsyncExitStack, raft: RunningRaft, tls: TlsIdentity) -> None:
+        settings, clock = self._settings, self._clock
+        replicator = raft.replicator
+        proposer = Proposer(
+            replicator,
+            node_id=self._node_id,
+            incarnation=raft.thread.incarnation,
+            rng=self._ids.new_random(),
+        )
+        state = NodeState(raft.store, replicator, proposer, clock)
+        engine = DockerEngine(
+            str(settings.docker.socket),
+            request_timeout_s=settings.docker.request_timeout_s,
+            pull_timeout_s=settings.docker.pull_timeout_s,
+            pull_stall_timeout_s=settings.docker.pull_stall_timeout_s,
+        )
+        stack.push_async_callback(engine.close)
+        watcher = InventoryWatcher(
+            engine, clock, self._ids.new_random(), relist_interval_s=settings.docker.relist_interval_s
+        )
+        probe = ProcHostProbe(settings.metrics.proc_root, disk_paths=(self._directory.path,))
+        collector = Collector(
+            inventory=lambda: watcher.current,
+            engine=engine,
+            probe=probe,
+            opener=ContainerFileOpener(settings.metrics.proc_root, settings.metrics.cgroup_root),
+            clock=clock,
+            interval_s=settings.metrics.interval_s,
+            watched_interval_s=settings.metrics.watched_interval_s,
+        )
+        local = LocalHost(
+            node_id=self._node_id, engine=engine, watcher=watcher, window=collector.window, clock=clock
+        )
+        members = _Members(state)
+        client = await stack.enter_async_context(
+            PeerClient(
+                contexts=lambda: tls.peer_client,
+                address_of=members.peer_address_of,
+                cluster_id=self._identity.cluster_id,
+            )
+        )
+        hosts = EveryHost(local=local, client=client, node_ids=members.node_ids, clock=clock)
+        admission = Admission(
+            state=state, replicator=replicator, keyring=self._keyring, clock=clock, entropy=os.urandom
+        )
+        renewal = Renewal(state=state, keyring=self._keyring, clock=clock, entropy=os.urandom)
+        cluster = NodeCluster(
+            cluster_id=self._identity.cluster_id,
+            node_id=self._node_id,
+            version=_version(),
+            replicator=replicator,
+            state=state,
+            admission=admission,
+            keyring=self._keyring,
+            clock=clock,
+        )
+
+        def answer_beat(beat: Beat) -> BeatAnswer | None:
+            return None
+
+        heartbeat = Heartbeat(
+            node_id=self._node_id,
+            leader_id=lambda: replicator.leadership.leader_id,
+            make_beat=lambda: Beat(
+                node_id=self._node_id,
+                applied_index=raft.store.flushed_index,
+                is_engine_available=watcher.current.is_available,
+            ),
+            answer_own=answer_beat,
+            client=client,
+            clock=clock,
+        )
+        facts = FactsReporter(
+            node_id=self._node_id,
+            read=lambda: _facts(probe, watcher),
+            committed=lambda: members.facts_of(self._node_id),
+            state=state,
+            clock=clock,
+        )
+
+        async def renew(member: str, request: str) -> str:
+            if member == self._node_id:
+                return await renewal.renew(member, request)
+            return await client.renew(member, request)
+
+        certificate = CertificateRenewal(
+            directory=self._directory.identity,
+            identity=self._identity,
+            tls=tls,
+            members=lambda: [self._node_id, *(m for m in members.node_ids() if m != self._node_id)],
+            renew=renew,
+            clock=clock,
+            entropy=os.urandom,
+        )
+        duties = PeerDuties(on_beat=answer_beat, is_removed=members.is_removed, renew=renewal.renew)
+        surroundings = Surroundings(
+            clock=clock,
+            ids=_WebIds(self._ids),
+            state=state,
+            hosts=hosts,
+            cluster=cluster,
+            public_origins=tuple(filter(None, (settings.api.public_url,))),
+            request_body_bytes_max=settings.api.request_body_bytes_max,
+        )
+        await self._listen(
+            stack,
+            _Port(
+                "peers",
+                settings.listen.peers,
+                build_peer_app(local, self._identity.cluster_id, duties),
+                tls.peer_server,
+            ),
+        )
+        await self._listen(stack, _Port("api", settings.listen.api, build_app(surroundings), tls.web_server))
+        async with asyncio.TaskGroup() as tasks:
+            running = [
+                tasks.create_task(work, name=name)
+                for name, work in (
+                    ("watch-engine", watcher.run()),
+                    ("collect", collector.run()),
+                    ("heartbeat", heartbeat.run()),
+                    ("facts", facts.run()),
+                    ("certificate", certificate.run()),
+                    ("watchdog", self._keep_alive()),
+                )
+            ]
+            running.append(
+                tasks.create_task(take_first_steps(self._directory, state, clock), name="first-steps")
+            )
+            self._manager.ready(f"serving on {settings.listen.api}")
+            log.info(
+                "agent.started",
+                extra={"node_id": self._node_id, "api": settings.listen.api, "version": _version()},
+            )
+            await self._stopping.wait()
+            for task in running:
+                task.cancel()
+
+    async def _listen(self, stack: AsyncExitStack, port: _Port) -> None:
+        runner = web.AppRunner(port.app, access_log=None, handle_signals=False, shutdown_timeout=5.0)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        host, number = split_address(port.address)
+        try:
+            await web.TCPSite(runner, host, number, ssl_context=port.context, backlog=256).start()
+        except OSError as error:
+            raise StartRefused(
+                f"listen.{port.name} = {port.address} cannot be used: {error.strerror}: is another agent or "
+                "program using the port?"
+            ) from error
+
+    async def _keep_alive(self) -> None:
+        """Tell the service manager that the loop turns, as often as it wants to hear it."""
+        interval_s = self._manager.watchdog_interval_s
+        while interval_s is not None:
+            self._manager.alive()
+            await self._clock.sleep(interval_s)
+
+    def _keyring(self) -> Keyring:
+        return self._identity.keyring
+
+
+class _Members:
+    """Who is in the cluster, from the replicated state."""
+
+    def __init__(self, state: NodeState) -> None:
+        self._state = state
+
+    def node_ids(self) -> list[NodeId]:
+        with self._state.read() as txn:
+            return [node.id for node in records.NODES.scan(txn) if node.is_member]
+
+    def peer_address_of(self, node_id: str) -> str | None:
+        with self._state.read() as txn:
+            node = records.NODES.get(txn, node_id)
+        return None if node is None else peer_address(node.address)
+
+    def facts_of(self, node_id: str) -> NodeFacts | None:
+        with self._state.read() as txn:
+            node = records.NODES.get(txn, node_id)
+        return None if node is None else node.facts
+
+    def is_removed(self, node_id: str) -> bool:
+        with self._state.read() as txn:
+            node = records.NODES.get(txn, node_id)
+        return node is not None and not node.is_member
+
+
+class _WebIds:
+    """Ids and secrets for the surfaces."""
+
+    def __init__(self, ids: IdSource) -> None:
+        self._ids = ids
+
+    def new_id(self, prefix: str) -> str:
+        return self._ids.new_id(prefix)
+
+    def token_bytes(self, count: int) -> bytes:
+        return os.urandom(count)
+
+
+def _facts(probe: ProcHostProbe, watcher: InventoryWatcher) -> NodeFacts:
+    host = probe.facts()
+    engine = watcher.current.engine
+    return NodeFacts(
+        hostname=host.hostname,
+        os_name=host.os_name,
+        os_version=host.os_version,
+        kernel=host.kernel,
+        arch=host.arch,
+        cpu_count=host.cpu_count,
+        memory_bytes=host.memory_bytes,
+        disk_bytes=sum(disk.total_bytes for disk in host.disks),
+        boot_id=host.boot_id,
+        machine_id=host.machine_id,
+        docker_version="" if engine is None else engine.version,
+        agent_version=_version(),
+    )

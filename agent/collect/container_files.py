@@ -111,17 +111,22 @@ def _read(descriptor: int) -> str:
 
 
 class ContainerFileOpener:
-    """Finds and opens the files of containers below `proc` and `cgroup_root`."""
+    """Finds and opens the files of containers below `proc` and `cgroup_root`.
+
+    `mountinfo` is the agent's own view of what is mounted, also when `proc` is another host's.
+    """
 
     def __init__(
         self,
         proc: Path = Path("/proc"),
         cgroup_root: Path = Path("/sys/fs/cgroup"),
         sys_block: Path = Path("/sys/dev/block"),
+        mountinfo: Path = Path("/proc/self/mountinfo"),
     ) -> None:
         self._proc = proc
         self._cgroup_root = PurePosixPath(cgroup_root)
         self._sys_block = sys_block
+        self._mountinfo = mountinfo
         self._mounts: Sequence[MountPoint] | None = None
 
     def open(self, container_id: str, pid: int) -> ContainerFiles | None:
@@ -168,7 +173,7 @@ class ContainerFileOpener:
     def _mount_points(self) -> Collection[MountPoint]:
         if self._mounts is None:
             try:
-                text = (self._proc / "self/mountinfo").read_text(encoding="utf-8", errors="replace")
+                text = self._mountinfo.read_text(encoding="utf-8", errors="replace")
             except OSError:
                 text = ""
             self._mounts = [mount for mount in parse_mountinfo(text) if mount.kind in ("cgroup", "cgroup2")]

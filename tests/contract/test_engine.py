@@ -417,6 +417,7 @@ async def test_a_tag_the_registry_does_not_have_is_not_found(world: World) -> No
 
 async def test_the_digest_of_a_reference_is_asked_of_its_registry(world: World) -> None:
     assert await world.engine.resolve_digest(f"{world.registry}/{IMAGE}") == world.digest
+    assert await world.engine.resolve_digest(IMAGE) == world.digest
     repository = IMAGE.partition(":")[0]
     assert await world.engine.resolve_digest(f"{repository}@{world.digest}") == world.digest
 

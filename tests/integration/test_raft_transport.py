@@ -492,8 +492,8 @@ async def test_running_out_of_descriptors_pauses_accepting_and_does_not_end_it(
     authority: Authority, run: Run, caplog: pytest.LogCaptureFixture
 ) -> None:
     first, second = Node(authority, "n1"), Node(authority, "n2")
-    listener = first.transport._listener
-    assert listener is not None
+    assert first.transport._listener is not None
+    listener: socket.socket = first.transport._listener
 
     class Exhausted:
         failures = 3

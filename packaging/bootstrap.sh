@@ -181,11 +181,15 @@ lab_tier() {
     if has_apt && [ -n "$(offered_packages docker-cli)" ]; then cli=docker-cli; fi
     # shellcheck disable=SC2086  # none or one word
     need_packages "the lab of Docker hosts" docker.io $cli docker-registry haproxy iproute2 iptables \
-        busybox-static procps util-linux ca-certificates || say "tests that need the lab will be skipped"
+        busybox-static procps util-linux ca-certificates gcc libc6-dev || say "tests that need the lab will be skipped"
 }
 
 browser_tier() {
     [ "$(uname -s)" = Linux ] || return 0
+    if has_apt; then
+        need_packages "trusting a cluster's CA in the browser" libnss3-tools ||
+            say "the test of certificates in Chromium will be skipped"
+    fi
     if command -v chromium >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1; then
         return 0
     fi

@@ -53,7 +53,7 @@ class Outcome:
 
     @property
     def is_failure(self) -> bool:
-        return self.verdict in ("failed", "timed out")
+        return self.verdict in ("failed", "timed out", "empty")
 
 
 def tool(name: str, *arguments: str) -> tuple[str, ...]:

@@ -78,7 +78,8 @@ class Admission:
         if taken is not None:
             return taken
         try:
-            refusal = await self._commit(request)
+            is_repeat = record is not None and NodeId(request.node_id) in record.redeemed_by
+            refusal = await self._commit(request, is_known=is_repeat and _has(nodes, request.node_id))
             if refusal is not None:
                 return refusal
             await self._add_learner(request)
@@ -106,8 +107,11 @@ class Admission:
                 return f"the address {request.peer_address} is another host's ({node.name})"
         return None
 
-    async def _commit(self, request: JoinRequest) -> str | None:
+    async def _commit(self, request: JoinRequest, *, is_known: bool) -> str | None:
         node_id = NodeId(request.node_id)
+        if is_known:
+            # The answer was lost: the token's use and the node are committed already.
+            return None
         redeemed = await self._state.propose(RedeemJoinToken(token_id=request.token_id, node_id=node_id))
         if isinstance(redeemed, Rejected):
             return redeemed.reason
@@ -167,3 +171,7 @@ class Admission:
             for node_id, address, is_voter in sorted(voters + learners)
             if node_id != but
         )
+
+
+def _has(nodes: list[Node], node_id: str) -> bool:
+    return any(node.id == node_id for node in nodes)

@@ -54,7 +54,7 @@ def test_a_stage_that_hangs_is_ended_at_its_limit_and_fails(run_stages: ModuleTy
 
 def test_a_directory_that_does_not_exist_is_called_empty(run_stages: ModuleType) -> None:
     outcome = run_stages.run(stage(run_stages, "", needs=run_stages.ROOT / "tests" / "nothing"), 60.0)
-    assert (outcome.verdict, outcome.is_failure) == ("empty", False)
+    assert (outcome.verdict, outcome.is_failure) == ("empty", True)
 
 
 def test_the_report_ends_with_one_line_over_all_stages(run_stages: ModuleType) -> None:

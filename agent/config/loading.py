@@ -110,8 +110,7 @@ def _from_environment(environment: Mapping[str, str], problems: list[Problem]) -
         if find_setting(key) is None and not (
             name.endswith("_file") and find_setting(key.removesuffix("_file"))
         ):
-            close = difflib.get_close_matches(variable, [variable_of(known) for known in setting_keys()], 1)
-            problems.append(_unknown_key(variable, origin, close))
+            problems.append(_unknown_key(variable, origin))
             continue
         _accept(given, key, environment[variable], origin, problems)
     return given
@@ -154,8 +153,7 @@ def _accept(
     if key != target and find_setting(target) is not None and isinstance(value, str):
         _accept_from_file(given, target, Path(value), origin, problems)
         return
-    close = difflib.get_close_matches(key, setting_keys(), 1)
-    problems.append(_unknown_key(key, origin, close))
+    problems.append(_unknown_key(key, origin))
 
 
 def _accept_from_file(
@@ -232,15 +230,25 @@ def _unknown(section: str, origin: Origin, value: object) -> Problem:
     return Problem(key=f"[{section}]", rule="is not a section", origin=origin, hint=hint)
 
 
-def _unknown_key(key: str, origin: Origin, close: list[str]) -> Problem:
+def _unknown_key(key: str, origin: Origin) -> Problem:
+    return Problem(key=key, rule="is not a setting", origin=origin, hint=_suggestion(key))
+
+
+def _suggestion(key: str) -> str:
+    """Say which setting was probably meant: misspelt, or put into the wrong section."""
+    keys = setting_keys()
+    if key.startswith(ENV_PREFIX):
+        close = difflib.get_close_matches(key, [variable_of(known) for known in keys], 1, 0.75)
+        return f"did you mean {close[0]}?" if close else "see `tower config example`"
     section, _, name = key.partition(".")
-    if not close and section in Settings.model_fields:
-        section_keys = [known for known in setting_keys() if known.startswith(f"{section}.")]
-        names = difflib.get_close_matches(name, [known.partition(".")[2] for known in section_keys], 1, 0.5)
-        hint = f"did you mean {section}.{names[0]}?" if names else f"it has {', '.join(section_keys)}"
-    else:
-        hint = f"did you mean {close[0]}?" if close else "see `tower config example`"
-    return Problem(key=key, rule="is not a setting", origin=origin, hint=hint)
+    names = [known.partition(".")[2] for known in keys if known.startswith(f"{section}.")]
+    if close := difflib.get_close_matches(name, names, 1, 0.7):
+        return f"did you mean {section}.{close[0]}?"
+    if elsewhere := [known for known in keys if known.partition(".")[2] == name]:
+        return f"did you mean {elsewhere[0]}?"
+    if close := difflib.get_close_matches(key, keys, 1, 0.75):
+        return f"did you mean {close[0]}?"
+    return f"[{section}] has {', '.join(names)}" if names else "see `tower config example`"
 
 
 def _place(path: Path, lines: Mapping[tuple[str, ...], int], key: tuple[str, ...]) -> str:

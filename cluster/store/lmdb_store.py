@@ -213,7 +213,10 @@ class LmdbStore(BatchedStore):
             self._layout.adopt(directory, number)
         except OSError as error:
             raise _system_failure("installing a snapshot", error) from error
-        environment = open_environment(self._layout.generation(number), map_bytes=self._map_bytes)
+        # Its hash is the sender's: walking it would hold up the writing thread for nothing.
+        environment = open_environment(
+            self._layout.generation(number), map_bytes=self._map_bytes, is_trusted=True
+        )
         try:
             # Opening may have migrated it; only then is it named.
             environment.sync(True)
@@ -419,7 +422,7 @@ class _Snapshots:
         self._store.layout.prepare_empty(directory)
         with self._store.copied_environment() as environment:
             environment.copy(str(directory), compact=True)
-        applied = _read_applied(directory)
+        _, applied = _read_copy(directory)
         data = directory / "data.mdb"
         fd = os.open(data, os.O_RDONLY | os.O_CLOEXEC)
         # The open file is all that is needed, and nothing is left behind when the process dies.
@@ -499,7 +502,12 @@ class _Sink:
             raise _system_failure("receiving a snapshot", error) from error
         os.close(self._fd)
         self._fd = -1
-        applied = _read_applied(self._directory)
+        schema, applied = _read_copy(self._directory)
+        if schema > SCHEMA_VERSION:
+            raise SnapshotCorrupt(
+                f"the snapshot was made with schema {schema}, this version reads up to {SCHEMA_VERSION}:"
+                " upgrade this node"
+            )
         if (applied.index, applied.term) != (self._index, self._term):
             raise SnapshotCorrupt(
                 f"snapshot {self._index} of term {self._term} holds index {applied.index} of term"
@@ -513,8 +521,8 @@ class _Sink:
             self._fd = -1
 
 
-def _read_applied(directory: Path) -> Applied:
-    """Return how far the copy in `directory` has come. Raises SnapshotCorrupt when it is none of ours."""
+def _read_copy(directory: Path) -> tuple[int, Applied]:
+    """Return a copy's schema and how far it has come. Raises SnapshotCorrupt when it is none of ours."""
     try:
         with (
             lmdb.open(str(directory), readonly=True, lock=False, map_size=MAP_BYTES) as environment,
@@ -524,12 +532,9 @@ def _read_applied(directory: Path) -> Applied:
             applied = decode_applied(txn.get(APPLIED_KEY))
     except (lmdb.Error, EncodingError, TypeError) as error:
         raise SnapshotCorrupt(f"the snapshot is not a state of ours: {error}") from error
-    if type(schema) is not int or schema > SCHEMA_VERSION:
-        raise SnapshotCorrupt(
-            f"the snapshot was made with schema {schema}, this version reads up to {SCHEMA_VERSION}: upgrade"
-            " this node"
-        )
-    return applied
+    if type(schema) is not int:
+        raise SnapshotCorrupt("the snapshot is not a state of ours: its schema is unreadable")
+    return schema, applied
 
 
 def _system_failure(doing: str, error: OSError | lmdb.Error) -> StoreError:

@@ -26,13 +26,14 @@ _PIECES = re.compile(rb"[^\n]*\n|[^\n]+")
 
 
 class _Line:
-    """One line being put together."""
+    """One line being put together; `is_rest` once pieces of it were given."""
 
-    __slots__ = ("at_ns", "text")
+    __slots__ = ("at_ns", "is_rest", "text")
 
     def __init__(self) -> None:
         self.text = bytearray()
         self.at_ns: int | None = None
+        self.is_rest = False
 
 
 class LogDemultiplexer:
@@ -64,11 +65,15 @@ class LogDemultiplexer:
 
     def finish(self) -> list[LogLine]:
         """Return what is left when the stream ends: a last line without its end."""
-        return [
-            self._take(stream, is_partial=False)
-            for stream, line in self._lines.items()
-            if line.text or line.at_ns is not None
-        ]
+        lines: list[LogLine] = []
+        if self._tty and self._buffer:
+            rest = bytes(self._buffer)
+            self._buffer.clear()
+            lines.extend(self._message(LogStream.STDOUT, rest, stamped=self._at_message_start))
+        for stream, line in self._lines.items():
+            if line.text or (line.at_ns is not None and not line.is_rest):
+                lines.append(self._take(stream))
+        return lines
 
     def _feed_terminal(self, data: bytes) -> list[LogLine]:
         # A timestamp may be cut by the end of a read: hold back until the line's end is there.
@@ -94,22 +99,24 @@ class LogDemultiplexer:
                 if line.at_ns is None:
                     line.at_ns = parse_time_ns(stamp[1].decode("ascii"))
             line.text += piece
-            if piece.endswith(b"\n"):
-                lines.append(self._take(stream, is_partial=False))
-            elif len(line.text) >= LINE_BYTES_MAX:
-                lines.append(self._take(stream, is_partial=True))
+            while len(line.text) > LINE_BYTES_MAX:
+                lines.append(self._take_piece(stream))
+            if line.text.endswith(b"\n"):
+                lines.append(self._take(stream))
         return lines
 
-    def _take(self, stream: LogStream, *, is_partial: bool) -> LogLine:
+    def _take(self, stream: LogStream) -> LogLine:
         line = self._lines[stream]
+        self._lines[stream] = _Line()
         text = bytes(line.text)
         if text.endswith(b"\n"):
             text = text[:-1].removesuffix(b"\r")
-        taken = LogLine(
-            stream=stream, text=text.decode("utf-8", "replace"), at_ns=line.at_ns, is_partial=is_partial
-        )
-        # The rest of a line that was cut happened at the same moment.
-        self._lines[stream] = _Line()
-        if is_partial:
-            self._lines[stream].at_ns = line.at_ns
-        return taken
+        return LogLine(stream=stream, text=text.decode("utf-8", "replace"), at_ns=line.at_ns)
+
+    def _take_piece(self, stream: LogStream) -> LogLine:
+        line = self._lines[stream]
+        piece = bytes(line.text[:LINE_BYTES_MAX])
+        del line.text[:LINE_BYTES_MAX]
+        line.is_rest = True
+        text = piece.decode("utf-8", "replace")
+        return LogLine(stream=stream, text=text, at_ns=line.at_ns, is_partial=True)

@@ -35,6 +35,7 @@ VERBS = (
     "login",
     "config",
     "lab",
+    "demo",
     "completion",
     "version",
 )

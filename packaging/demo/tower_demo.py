@@ -1,0 +1,333 @@
+"""Three Docker hosts on this machine, an agent on each, a sample app behind HAProxy: the product in a minute.
+
+Everything is done as a person would: the commands of `tower` on each host, then the API. Runs until
+interrupted, and takes everything down then; what a killed run left is taken down at the next start. The hosts
+are the lab's (packaging/lab).
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import http.client
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+SOURCE = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(SOURCE / "packaging" / "lab"))
+sys.path.insert(0, str(SOURCE))
+
+from tower_lab.errors import LabError  # noqa: E402  # the lab is found by its path
+from tower_lab.host import Host  # noqa: E402  # the lab is found by its path
+from tower_lab.lab import Lab  # noqa: E402  # the lab is found by its path
+from tower_lab.progress import Progress  # noqa: E402  # the lab is found by its path
+
+from agent.cli.client import Client, Target  # noqa: E402  # the source tree is found by its path
+from agent.cli.failures import CommandFailed  # noqa: E402  # the source tree is found by its path
+
+PREFIX = "twdemo"
+STATE = Path("/run/tower-demo")
+API_PORT = 7443
+START_TIMEOUT_S = 60.0
+DEPLOY_TIMEOUT_S = 120.0
+
+
+class DemoFailed(Exception):
+    """The demo could not be brought up; the text says which step and why."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the demo; 0 when it was up and was stopped, 1 when it could not be brought up."""
+    args = _arguments(argv)
+    if args.single:
+        return _run_single()
+    if (problem := _missing()) is not None:
+        sys.stderr.write(f"demo: {problem}\n")
+        return 1
+    STATE.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (STATE / "lock").open("a+") as lock:
+        if not _lock(lock):
+            sys.stdout.write("the demo is running already:\n")
+            sys.stdout.write((STATE / "summary").read_text() if (STATE / "summary").exists() else "")
+            return 0
+        return _run(args)
+
+
+def _arguments(argv: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="tower demo", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--hosts", type=int, default=3, metavar="N", help="Docker hosts to make (default: 3)")
+    parser.add_argument("--once", action="store_true", help="bring it up, check it, take it down")
+    parser.add_argument("--keep", action="store_true", help="leave it running; `tower demo --down` ends it")
+    parser.add_argument("--down", action="store_true", help="take down what --keep left")
+    parser.add_argument("--single", action="store_true", help="one agent on this machine's own Docker")
+    return parser.parse_args(argv)
+
+
+def _run(args: argparse.Namespace) -> int:
+    progress = Progress(sys.stdout)
+    lab = Lab(PREFIX, progress=progress)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        lab.down(force=True)
+        if args.down:
+            progress.say("the demo is down")
+            return 0
+        demo = _Demo(lab, progress, stop)
+        demo.bring_up(args.hosts)
+        summary = demo.summary()
+        (STATE / "summary").write_text(summary)
+        sys.stdout.write(summary)
+        sys.stdout.flush()
+        if args.keep:
+            return 0
+        if not args.once:
+            stop.wait()
+    except (DemoFailed, LabError, CommandFailed) as error:
+        sys.stderr.write(f"demo: {error}\n")
+        _show_logs()
+        return 1
+    finally:
+        if not args.keep or args.down:
+            lab.down(force=True)
+            (STATE / "summary").unlink(missing_ok=True)
+    progress.say("the demo is down")
+    return 0
+
+
+class _Demo:
+    """The steps, in order."""
+
+    def __init__(self, lab: Lab, progress: Progress, stop: threading.Event) -> None:
+        self._lab = lab
+        self._progress = progress
+        self._stop = stop
+        self._password = ""
+        self._tokens: dict[str, str] = {}
+        self._ca = STATE / "ca.pem"
+
+    def bring_up(self, count: int) -> None:
+        step = self._progress.step
+        self._lab.up(count)
+        hosts = self._lab.hosts
+        with step(f"{hosts[0].name}: cluster made, agent started"):
+            founded = json.loads(self._tower(hosts[0], "init", "--json", "--no-start"))
+            self._password = founded["admin_password"]
+            self._start_agent(hosts[0])
+        with step("logged in as admin"):
+            client = self._log_in(hosts[0])
+        for host in hosts[1:]:
+            with step(f"{host.name}: joined, agent started"):
+                token = client.post("/join-tokens", {"ttl_s": 600, "uses": 1, "learner": False})["token"]
+                (STATE / "join-token").write_text(token)
+                address = f"{hosts[0].ip}:{API_PORT}"
+                self._tower(
+                    host, "join", address, "--token", f"@{STATE / 'join-token'}", "--json", "--no-start"
+                )
+                self._start_agent(host)
+        (STATE / "join-token").unlink(missing_ok=True)
+        with step(f"{count} hosts up, {min(count, 5)} of them voting"):
+            self._wait("every host votes", lambda: self._voters(client) == min(count, 5))
+        with step("a token for each role"):
+            for role in ("viewer", "operator", "admin"):
+                body = {"name": f"demo-{role}", "role": role, "ttl_s": 86_400}
+                self._tokens[role] = client.post("/tokens", body)["token"]
+                self._keep_secret(STATE / f"{role}.token", self._tokens[role])
+        with step("sample app deployed, 3 replicas healthy"):
+            compose = (Path(__file__).parent / "shop.compose.yaml").read_text()
+            client.post("/deployments", {"compose": compose}, timeout_s=60.0)
+            self._wait(
+                "the sample app serves on every host", lambda: self._is_served(hosts), DEPLOY_TIMEOUT_S
+            )
+
+    def summary(self) -> str:
+        """What a person needs to go on, secrets included: shown once, on their own terminal."""
+        hosts = self._lab.hosts
+        first = hosts[0]
+        urls = "\n".join(f"  https://{host.ip}:{API_PORT}/   ({host.name})" for host in hosts)
+        tower = shutil.which("tower") or f"{SOURCE}/.venv/bin/tower"
+        token = STATE / "operator.token"
+        cli = f"TOWER_SERVER=https://{first.ip}:{API_PORT} TOWER_CA={self._ca} {tower}"
+        return f"""
+Dashboard, the same on every host:
+{urls}
+  log in as admin with the password {self._password}
+  (the certificate is the cluster's own: trust {self._ca}, or accept it once)
+
+Sample app, through the HAProxy of any host:
+  curl -H 'Host: shop.localhost' http://{first.ip}/
+
+Command line:
+  {cli} --token @{token} status
+
+MCP (Streamable HTTP), with a token of the role an assistant should have:
+  https://{first.ip}:{API_PORT}/mcp   Authorization: Bearer <content of {token}>
+  NODE_EXTRA_CA_CERTS={self._ca} for clients that run on Node
+
+Break something (the rest goes on):
+  {tower} lab --prefix {PREFIX} kill {hosts[-1].name} --power
+  {tower} lab --prefix {PREFIX} start {hosts[-1].name}
+
+Ctrl-C takes everything down.
+"""
+
+    def _tower(self, host: Host, *arguments: str) -> str:
+        """Run a command of `tower` on the host and return what it printed."""
+        completed = host.exec([*_tower_command(), *arguments], env=_environment(host), timeout_s=60)
+        if completed.returncode != 0:
+            raise DemoFailed(f"{host.name}: tower {arguments[0]}: {completed.stderr.strip()}")
+        return completed.stdout
+
+    def _start_agent(self, host: Host) -> None:
+        log = STATE / f"{host.name}.log"
+        log.unlink(missing_ok=True)
+        process = host.spawn([*_tower_command(), "run"], env=_environment(host), log_path=log)
+
+        def is_ready() -> bool:
+            if not process.is_running:
+                raise DemoFailed(f"{host.name}: the agent ended:\n{_tail(log)}")
+            return _status_of(host.ip, "/readyz") == 200
+
+        self._wait(f"the agent of {host.name} is ready", is_ready)
+
+    def _log_in(self, host: Host) -> Client:
+        server = f"https://{host.ip}:{API_PORT}"
+        self._ca.write_text(self._tower_ca(host))
+        anonymous = Client(Target(servers=(server,), ca_pem=self._ca.read_text()))
+        session: dict[str, Any] = {}
+
+        def is_in() -> bool:
+            # The first administrator is committed a moment after the node leads.
+            body = {"name": "admin", "password": self._password, "mode": "token"}
+            try:
+                session.update(anonymous.post("/auth/login", body))
+            except CommandFailed:
+                return False
+            return True
+
+        self._wait("logging in", is_in)
+        return Client(
+            Target(
+                servers=(server,),
+                ca_pem=self._ca.read_text(),
+                access_token=session["access_token"],
+                refresh_token=session.get("refresh_token", ""),
+            )
+        )
+
+    def _tower_ca(self, host: Host) -> str:
+        completed = host.exec(["cat", "/var/lib/control-tower/identity/ca.pem"], timeout_s=10)
+        return completed.stdout
+
+    def _voters(self, client: Client) -> int:
+        try:
+            quorum = client.get("/cluster")["quorum"]
+        except CommandFailed:
+            return 0
+        return len(quorum["voters"]) if isinstance(quorum["voters"], list) else int(quorum["voters"])
+
+    def _is_served(self, hosts: Sequence[Host]) -> bool:
+        return all(_status_of(host.ip, "/", port=80, host="shop.localhost") == 200 for host in hosts)
+
+    def _wait(self, what: str, condition: Callable[[], bool], timeout_s: float = START_TIMEOUT_S) -> None:
+        deadline_s = time.monotonic() + timeout_s
+        while not condition():
+            if self._stop.is_set():
+                raise DemoFailed("interrupted")
+            if time.monotonic() > deadline_s:
+                raise DemoFailed(f"{what}: not within {timeout_s:g} s")
+            self._stop.wait(0.1)
+
+    @staticmethod
+    def _keep_secret(path: Path, secret: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secret)
+
+
+def _status_of(address: str, path: str, *, port: int = API_PORT, host: str = "") -> int:
+    """The status of a GET, 0 without an answer. Who answers does not matter here."""
+    import ssl
+
+    connection: http.client.HTTPConnection
+    if port == API_PORT:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        connection = http.client.HTTPSConnection(address, port, timeout=2, context=context)
+    else:
+        connection = http.client.HTTPConnection(address, port, timeout=2)
+    try:
+        connection.request("GET", path, headers={"Host": host} if host else {})
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return 0
+    finally:
+        connection.close()
+
+
+def _environment(host: Host) -> dict[str, str]:
+    return {
+        "TOWER_NODE_NAME": host.name,
+        "TOWER_NODE_ADVERTISE_ADDRESS": host.ip,
+        "TOWER_DOCKER_SOCKET": "/run/docker.sock",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _tower_command() -> list[str]:
+    return [sys.executable, "-m", "agent.cli"]
+
+
+def _missing() -> str | None:
+    if sys.platform != "linux":
+        return f"three hosts on one machine need Linux (this is {sys.platform}); try: tower demo --single"
+    if os.geteuid() != 0:
+        return "three hosts on one machine need root; run `sudo make demo`, or try: tower demo --single"
+    return None
+
+
+def _run_single() -> int:
+    """One agent on this machine's own Docker, in a directory of its own."""
+    data = Path(os.environ.get("XDG_STATE_HOME", str(Path.home() / ".local/state"))) / "tower-demo"
+    flags = ["--data-dir", str(data), "--set", "haproxy.enabled=false", "--advertise", "127.0.0.1"]
+    if not (data / "identity").is_dir():
+        made = subprocess.run([*_tower_command(), "init", "--no-start", *flags], check=False, timeout=60)
+        if made.returncode != 0:
+            return made.returncode
+    sys.stdout.write("dashboard: https://127.0.0.1:7443/   (Ctrl-C ends the agent)\n")
+    sys.stdout.flush()
+    os.execv(sys.executable, [*_tower_command(), "run", *flags])  # noqa: S606  # the agent takes this process over
+
+
+def _lock(file: TextIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _tail(path: Path, lines: int = 15) -> str:
+    return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) if path.exists() else ""
+
+
+def _show_logs() -> None:
+    for log in _logs():
+        sys.stderr.write(f"--- the end of {log}\n{_tail(log)}\n")
+
+
+def _logs() -> Iterator[Path]:
+    yield from sorted(STATE.glob("*.log"))

@@ -1,9 +1,10 @@
 """The Docker Engine behind `ContainerEngine`: requests with a time-out, failures in our words.
 
-aiodocker's typed calls are used where they give what we need. Streams, pulls and creation go
-through its `_query`, because the public calls merge standard output and error, queue events
-without bound, guess the registry wrongly for a login and cannot name a platform. The dependency
-is pinned to a minor version, and the contract suite runs against a real engine.
+aiodocker's typed calls do what a container is told to do. What is read goes through its
+`_do_query`, because the public calls merge standard output and error, queue events without bound,
+guess the registry wrongly for a login, cannot name a platform, and keep a connection whose answer
+they do not understand. The dependency is pinned to a minor version, and the contract suite runs
+against a real engine.
 """
 
 from __future__ import annotations
@@ -111,33 +112,33 @@ class DockerEngine:
 
     async def info(self) -> EngineInfo:
         async with self._request("info") as docker:
-            return inspect.parse_info(await docker.system.info(), api_version=self._api_version)
+            return inspect.parse_info(await _json(docker, "info"), api_version=self._api_version)
 
     async def containers(self) -> tuple[Container, ...]:
         async with self._request("the list of containers") as docker:
-            return inspect.parse_containers(await docker._query_json("containers/json", params={"all": True}))
+            return inspect.parse_containers(await _json(docker, "containers/json", params={"all": True}))
 
     async def images(self) -> tuple[Image, ...]:
         async with self._request("the list of images") as docker:
-            return inspect.parse_images(await docker.images.list())
+            return inspect.parse_images(await _json(docker, "images/json"))
 
     async def volumes(self) -> tuple[Volume, ...]:
         async with self._request("the list of volumes") as docker:
-            return inspect.parse_volumes(await docker._query_json("volumes"))
+            return inspect.parse_volumes(await _json(docker, "volumes"))
 
     async def networks(self) -> tuple[Network, ...]:
         async with self._request("the list of networks") as docker:
-            return inspect.parse_networks(await docker.networks.list())
+            return inspect.parse_networks(await _json(docker, "networks"))
 
     async def inspect(self, container: str) -> ContainerDetail:
         async with self._on(container, "to inspect") as handle:
-            return inspect.parse_container(await handle.show())
+            return inspect.parse_container(await _json(handle.docker, f"containers/{container}/json"))
 
     async def image(self, ref: str) -> Image:
         if not is_image_id(ref):
             ref = str(_reference(ref))
         async with self._request(f"image {ref}") as docker:
-            return inspect.parse_image(await docker.images.inspect(ref))
+            return inspect.parse_image(await _json(docker, f"images/{ref}/json"))
 
     # ---- the life of a container --------------------------------------------------------------
 
@@ -164,16 +165,17 @@ class DockerEngine:
         if spec.platform:
             params["platform"] = spec.platform
         async with self._request(f"to create {spec.name}") as docker:
-            reply = await docker._query_json(
-                "containers/create", "POST", params=params, data=render.render_container(spec)
+            reply = await _json(
+                docker, "containers/create", "POST", params=params, body=render.render_container(spec)
             )
             made = str(reply["Id"])
             try:
                 for network, aliases in list(spec.networks.items())[1:]:
-                    await docker._query_json(
+                    await _json(
+                        docker,
                         f"networks/{network}/connect",
                         "POST",
-                        data={"Container": made, "EndpointConfig": render.render_endpoint(aliases)},
+                        body={"Container": made, "EndpointConfig": render.render_endpoint(aliases)},
                     )
             except DockerError:
                 await docker.containers.container(made).delete(force=True)
@@ -248,10 +250,13 @@ class DockerEngine:
                 return network.id
         async with self._request(f"to create network {name}") as docker:
             try:
-                made = await docker.networks.create(
-                    {"Name": name, "Driver": "bridge", "CheckDuplicate": True, "Labels": dict(labels)}
+                made = await _json(
+                    docker,
+                    "networks/create",
+                    "POST",
+                    body={"Name": name, "Driver": "bridge", "CheckDuplicate": True, "Labels": dict(labels)},
                 )
-                return str(made.id)
+                return str(made["Id"])
             except DockerError as error:
                 if error.status != 409:
                     raise
@@ -334,8 +339,8 @@ class DockerEngine:
         if reference.digest:
             return reference.digest
         async with self._request(f"digest of {reference}", refuse=_pull_translator(str(reference))) as docker:
-            reply = await docker._query_json(
-                f"distribution/{reference}/json", headers=_auth_headers(auth, reference)
+            reply = await _json(
+                docker, f"distribution/{reference}/json", headers=_auth_headers(auth, reference)
             )
             return str(reply["Descriptor"]["digest"])
 
@@ -382,8 +387,10 @@ class DockerEngine:
     async def usage(self, container: str) -> ContainerUsage:
         async with self._on(container, "to measure") as handle:
             return inspect.parse_usage(
-                await handle.docker._query_json(
-                    f"containers/{handle.id}/stats", params={"stream": False, "one-shot": True}
+                await _json(
+                    handle.docker,
+                    f"containers/{handle.id}/stats",
+                    params={"stream": False, "one-shot": True},
                 )
             )
 
@@ -451,7 +458,9 @@ class DockerEngine:
 
     async def _negotiated(self) -> aiodocker.Docker:
         if self._client is None:
-            self._connector = aiohttp.UnixConnector(self._socket, limit=CONNECTIONS_MAX)
+            # A connection per request costs a tenth of a millisecond. A kept one may have died with a
+            # restart of the engine, which a request that changes something could not be repeated over.
+            self._connector = aiohttp.UnixConnector(self._socket, limit=CONNECTIONS_MAX, force_close=True)
             self._client = aiodocker.Docker(
                 # With a connector of ours the address is only the base of request URLs.
                 url="unix://localhost",
@@ -460,7 +469,7 @@ class DockerEngine:
             )
         if not self._api_version:
             async with asyncio.timeout(self._request_timeout_s):
-                reply = await self._client._query_json("version", versioned_api=False)
+                reply = await _json(self._client, "version", versioned_api=False)
             chosen = choose_api_version(
                 str(reply.get("ApiVersion", "")),
                 str(reply.get("MinAPIVersion", "")),
@@ -575,6 +584,32 @@ def _why_unreachable(socket: str, error: DockerError) -> str:
             return f"no permission to use {socket}: run the agent as root or in the group of the socket"
         case _:
             return f"cannot reach Docker at {socket}: {tidy(str(error.__context__ or error.message))}"
+
+
+async def _json(
+    docker: aiodocker.Docker,
+    path: str,
+    method: str = "GET",
+    *,
+    params: Mapping[str, Any] | None = None,
+    body: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+    versioned_api: bool = True,
+) -> Any:
+    """Return the JSON of an answer, None when it has no content."""
+    response = await docker._do_query(
+        path,
+        method,
+        params=dict(params) if params else None,
+        data=json.dumps(body) if body is not None else None,
+        headers=headers,
+        versioned_api=versioned_api,
+    )
+    try:
+        content = await response.read()
+    finally:
+        response.close()
+    return json.loads(content) if content.strip() else None
 
 
 async def _json_lines(response: aiohttp.ClientResponse) -> AsyncIterator[Mapping[str, Any]]:

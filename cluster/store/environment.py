@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 from pathlib import Path
 
 import lmdb
@@ -20,6 +21,9 @@ MAP_BYTES = 64 * 1024**3
 limit on what is stored is `LmdbStore`'s own."""
 
 READERS_MAX = 1024
+
+# 64 bytes for each reader and for each of two headers; LMDB takes a longer file as it is.
+_READER_TABLE_BYTES = 64 * (READERS_MAX + 2)
 
 VERIFIED_BYTES_MAX = 256 * 1024**2
 """Longest file whose structure is checked at opening."""
@@ -57,8 +61,11 @@ def open_environment(
 
 
 def _open(directory: Path, map_bytes: int) -> lmdb.Environment:
+    _allocate_reader_table(directory / "lock.mdb")
     environment = lmdb.open(
         str(directory),
+        # The format of LMDB 0.9, whichever engine the library would choose for a new file.
+        lib_version=0,
         map_size=map_bytes,
         subdir=True,
         mode=0o600,
@@ -72,6 +79,17 @@ def _open(directory: Path, map_bytes: int) -> lmdb.Environment:
     # Slots of processes that were killed would keep their pages from being used again.
     environment.reader_check()
     return environment
+
+
+def _allocate_reader_table(path: Path) -> None:
+    """Have the disk set LMDB's lock file aside: it is written through a map, where a full disk kills the
+    process."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        if os.fstat(fd).st_size < _READER_TABLE_BYTES:
+            os.posix_fallocate(fd, 0, _READER_TABLE_BYTES)
+    finally:
+        os.close(fd)
 
 
 def _verify(directory: Path) -> None:
@@ -193,20 +211,11 @@ _REJOIN = "move {} away and start again: the node takes the state from the other
 
 def _unusable(directory: Path, error: lmdb.Error) -> StoreUnusable:
     number = _number(error)
-    if number in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC):
-        return unusable(directory, OSError(number, _os_text(number)))
     if number == errno.ENOMEM:
         return StoreUnusable(
             f"{directory}: the system does not give {MAP_BYTES >> 30} GiB of address space: lift the limit"
             " (ulimit -v, or LimitAS= in the unit)"
         )
+    if number > 0:
+        return unusable(directory, OSError(number, str(error)))
     return StoreUnusable(f"{directory} is damaged ({error}): {_REJOIN.format(directory.parent)}")
-
-
-def _os_text(number: int) -> str:
-    return {
-        errno.EACCES: "permission denied",
-        errno.EPERM: "not permitted",
-        errno.EROFS: "read-only file system",
-        errno.ENOSPC: "no space left",
-    }[number]

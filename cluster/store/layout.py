@@ -12,6 +12,7 @@ the present one changes, and readers of the old generation finish in it.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -51,6 +52,16 @@ class Layout:
     def generation(self, number: int) -> Path:
         return self.path / f"{number:08d}"
 
+    @property
+    def is_named(self) -> bool:
+        """Whether CURRENT is there."""
+        return (self.path / "CURRENT").exists()
+
+    def has_data(self, number: int) -> bool:
+        """Whether generation `number` holds anything. One that is not named yet may be empty."""
+        data = self.generation(number) / "data.mdb"
+        return not self.is_named or (data.exists() and data.stat().st_size > 0)
+
     def prepare_empty(self, directory: Path) -> None:
         """Make `directory` an empty directory. Raises OSError."""
         shutil.rmtree(directory, ignore_errors=True)
@@ -83,10 +94,6 @@ class Layout:
             self._lock_fd = -1
 
     def _make_directory(self) -> None:
-        if self.path.exists() and not self.path.is_dir():
-            raise StoreUnusable(
-                f"{self.path} is a file: the state needs a directory there; move the file away"
-            )
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
@@ -111,6 +118,7 @@ class Layout:
     def _remove_leftovers(self) -> None:
         for directory in (self.incoming, self.outgoing):
             shutil.rmtree(directory, ignore_errors=True)
+        (self.path / "CURRENT.new").unlink(missing_ok=True)
 
     def _read_current(self) -> int:
         generations = sorted(
@@ -155,19 +163,22 @@ def fsync_directory(path: Path) -> None:
         os.close(fd)
 
 
+_NEXT_STEP = {
+    errno.EACCES: "let the user that runs the agent own it and its files, with mode 0700",
+    errno.EPERM: "let the user that runs the agent own it and its files, with mode 0700",
+    errno.EROFS: "its file system is mounted read-only; look for disk errors, then mount it read-write",
+    errno.ENOTDIR: "a file is in the way; move it away, or configure another data directory",
+    errno.EEXIST: "a file is in the way; move it away, or configure another data directory",
+    errno.ENOSPC: "the disk is full; free some room",
+    errno.EDQUOT: "the disk quota is used up; free some room",
+    errno.EIO: "the disk reports errors; look at the kernel's log, replace it and let the node rejoin",
+}
+
+
 def unusable(path: Path, error: OSError) -> StoreUnusable:
     """Return what to tell the administrator about an operating system error at opening."""
-    match error:
-        case PermissionError():
-            next_step = f"let user {os.geteuid()} own it: chown -R {os.geteuid()} {path}"
-        case FileExistsError() | NotADirectoryError():
-            next_step = "a file is where a directory is needed; move it away"
-        case OSError(errno=number) if number == 30:
-            next_step = (
-                "the file system is mounted read-only; mount it read-write, and look for disk errors first"
-            )
-        case OSError(errno=number) if number == 28:
-            next_step = "the disk is full; make room there"
-        case _:
-            next_step = "check the disk and the mount"
-    return StoreUnusable(f"{path} cannot be used: {error.strerror or error}: {next_step}")
+    number = error.errno or 0
+    reason = os.strerror(number) if number else str(error)
+    return StoreUnusable(
+        f"the state in {path} cannot be used: {reason}: {_NEXT_STEP.get(number, 'see the reason')}"
+    )

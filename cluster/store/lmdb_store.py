@@ -35,7 +35,7 @@ from cluster.store.errors import (
     StoreFull,
     StoreUnusable,
 )
-from cluster.store.layout import Layout
+from cluster.store.layout import Layout, unusable
 from cluster.store.protocol import Applied, ReadTxn, SnapshotSink, SnapshotSource
 from cluster.store.tables import SCHEMA_VERSION, Table
 
@@ -79,6 +79,7 @@ class LmdbStore(BatchedStore):
         self._monotonic = monotonic
         self._next_sweep_s = 0.0
         self._synced_index = 0
+        self._is_failed = False
         self._lock = threading.Lock()
         self._layout = Layout(path)
         try:
@@ -115,8 +116,10 @@ class LmdbStore(BatchedStore):
             raise failure("reading", error, is_disk_full=False) from error
 
     def write(self, rows: list[tuple[bytes, bytes | None]]) -> None:
+        if self._is_failed:
+            raise StoreFailed(f"{self.path}: a write failed before, and it is not written again")
         puts = [(key, value) for key, value in rows if value is not None]
-        self._check_room(sum(len(key) + len(value) for key, value in puts))
+        self._check_room(rows, sum(len(key) + len(value) for key, value in puts))
         environment = self._generation.environment
         # The reader is let go first: pages it holds could not be used again by this commit.
         self._txn.abort()
@@ -128,9 +131,11 @@ class LmdbStore(BatchedStore):
                 with txn.cursor() as cursor:
                     cursor.putmulti(puts)
         except lmdb.Error as error:
-            raise failure("writing the state", error, is_disk_full=self._is_disk_full()) from error
-        finally:
-            self._txn = environment.begin()
+            raise self._write_failure(error) from error
+        except BaseException:
+            self._is_failed = True
+            raise
+        self._txn = environment.begin()
         self._sweep_readers()
 
     def sync(self) -> int:
@@ -138,7 +143,10 @@ class LmdbStore(BatchedStore):
             try:
                 self._generation.environment.sync(True)
             except lmdb.Error as error:
-                raise StoreFailed(f"the disk failed while flushing the state: {error}") from error
+                self._is_failed = True
+                raise StoreFailed(
+                    f"{self.path}: the disk failed while flushing the state: {error}"
+                ) from error
             self._synced_index = self.flushed_index
         return self._synced_index
 
@@ -146,7 +154,10 @@ class LmdbStore(BatchedStore):
     def read(self) -> Iterator[ReadTxn]:
         with self._lock:
             generation = self._generation
-            reader = LmdbReadTxn(generation.environment.begin(), self._monotonic())
+            try:
+                reader = LmdbReadTxn(generation.environment.begin(), self._monotonic())
+            except lmdb.Error as error:
+                raise failure("beginning to read", error, is_disk_full=False) from error
             generation.readers.add(reader)
         try:
             yield reader
@@ -165,6 +176,7 @@ class LmdbStore(BatchedStore):
         return self._snapshots.take()
 
     def begin_install(self, index: int, term: int, size: int) -> SnapshotSink:
+        self.check_free(size)
         return _Sink(self, index, term, size)
 
     def close(self) -> None:
@@ -208,21 +220,23 @@ class LmdbStore(BatchedStore):
         """Make the verified environment in `directory` the state. Raises StoreError with the present state
         untouched."""
         number = self._layout.current + 1
+        environment: lmdb.Environment | None = None
         try:
             self._layout.remove_generation(number)
             self._layout.adopt(directory, number)
-        except OSError as error:
-            raise _system_failure("installing a snapshot", error) from error
-        # Its hash is the sender's: walking it would hold up the writing thread for nothing.
-        environment = open_environment(
-            self._layout.generation(number), map_bytes=self._map_bytes, is_trusted=True
-        )
-        try:
-            # Opening may have migrated it; only then is it named.
+            # Its hash is the sender's: walking it would hold up the writing thread for nothing.
+            environment = open_environment(
+                self._layout.generation(number), map_bytes=self._map_bytes, is_trusted=True
+            )
+            # Opening may have migrated it; only when that is durable is it named.
             environment.sync(True)
             self._layout.make_current(number)
-        except (OSError, lmdb.Error) as error:
-            environment.close()
+        except (OSError, lmdb.Error, StoreUnusable) as error:
+            if environment is not None:
+                environment.close()
+            if isinstance(error, StoreUnusable):
+                self.check_free(0)
+                raise SnapshotCorrupt(f"the snapshot cannot be opened: {error}") from error
             raise _system_failure("installing a snapshot", error) from error
         self._txn.abort()
         with self._lock:
@@ -230,6 +244,7 @@ class LmdbStore(BatchedStore):
             old.is_retired = True
             is_unused = not old.readers and not old.is_copied
         self._txn = environment.begin()
+        self._is_failed = False
         if is_unused:
             self._remove(old)
         self.load()
@@ -243,32 +258,40 @@ class LmdbStore(BatchedStore):
             if number == 0:
                 number = 1
                 layout.generation(number).mkdir(mode=0o700)
+            elif not layout.has_data(number):
+                raise StoreUnusable(
+                    f"{layout.generation(number)}/data.mdb is gone or empty although the state was in use:"
+                    f" move {layout.path} away and start again: the node takes the state from the others, or"
+                    " restore a backup"
+                )
             environment = open_environment(layout.generation(number), map_bytes=self._map_bytes)
-            layout.make_current(number)
+            if not layout.is_named:
+                layout.make_current(number)
         except OSError as error:
-            raise StoreUnusable(
-                f"{layout.path} cannot be used: {error}: check the disk and its permissions"
-            ) from error
+            raise unusable(layout.path, error) from error
         return _Generation(number, environment)
 
-    def _check_room(self, size_bytes: int) -> None:
+    def _check_room(self, rows: list[tuple[bytes, bytes | None]], put_bytes: int) -> None:
+        # A commit writes whole pages, those above the changed ones included.
+        self.check_free(2 * put_bytes)
+        if self._generation.environment.info()["last_pgno"] * self._page_bytes() < self._bytes_max:
+            return
+        # The file is as long as allowed; what counts is what it holds, and whether that grows.
+        held = self.size_bytes()
+        if held + put_bytes > self._bytes_max:
+            growth = put_bytes - sum(len(key) + len(self.stored(key) or b"") for key, _ in rows)
+            if growth > 0:
+                raise StoreFull(
+                    f"{self.path}: the state holds {held >> 20} MiB of the {self._bytes_max >> 20} MiB"
+                    " allowed: raise the limit or shorten what is kept"
+                )
+
+    def check_free(self, size_bytes: int) -> None:
         free = self._free_bytes()
-        if free < self._reserve_bytes + 2 * size_bytes:
+        if free < self._reserve_bytes + size_bytes:
             raise StoreFull(
                 f"{self.path}: {free >> 20} MiB of the disk are free, {self._reserve_bytes >> 20} MiB are"
-                " kept in"
-                " reserve: make room there"
-            )
-        info = self._generation.environment.info()
-        if info["last_pgno"] * self._page_bytes() < self._bytes_max:
-            return
-        # The file is as long as allowed; what counts is what it holds.
-        held = self.size_bytes()
-        if held + size_bytes > self._bytes_max:
-            raise StoreFull(
-                f"{self.path}: the state holds {held >> 20} MiB of the {self._bytes_max >> 20} MiB allowed:"
-                " raise the"
-                " limit or shorten what is kept"
+                f" kept in reserve, {size_bytes} bytes are needed: make room there"
             )
 
     def _page_bytes(self) -> int:
@@ -280,6 +303,17 @@ class LmdbStore(BatchedStore):
         except OSError as error:
             raise _system_failure("looking for free space", error) from error
         return stat.f_bavail * stat.f_frsize
+
+    def _write_failure(self, error: lmdb.Error) -> StoreError:
+        """Return what a failed commit means, and have a reader again if the state can still be used."""
+        found = failure("writing the state", error, is_disk_full=self._is_disk_full())
+        try:
+            # After a failed write of the root page LMDB refuses everything.
+            self._txn = self._generation.environment.begin()
+        except lmdb.Error:
+            found = StoreFailed(f"{self.path}: the disk failed while writing the state: {error}")
+        self._is_failed = isinstance(found, StoreFailed)
+        return found
 
     def _is_disk_full(self) -> bool:
         return self._free_bytes() < RESERVE_BYTES
@@ -393,12 +427,17 @@ class _Snapshots:
             ready, self._ready = self._ready, None
             return ready
 
-    def close(self) -> None:
+    def wait(self) -> None:
+        """Return when no snapshot is in the making."""
         with self._lock:
-            self._is_closed = True
             worker = self._worker
         if worker is not None:
             worker.join()
+
+    def close(self) -> None:
+        with self._lock:
+            self._is_closed = True
+        self.wait()
         ready = self.take()
         if ready is not None:
             ready.close()
@@ -421,6 +460,9 @@ class _Snapshots:
         directory = self._store.layout.outgoing
         self._store.layout.prepare_empty(directory)
         with self._store.copied_environment() as environment:
+            stat = environment.stat()
+            pages = stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"]
+            self._store.check_free(pages * stat["psize"])
             environment.copy(str(directory), compact=True)
         _, applied = _read_copy(directory)
         data = directory / "data.mdb"

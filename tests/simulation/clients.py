@@ -16,7 +16,7 @@ from tests.simulation.world import SimNode, World
 
 ATTEMPT_S = 2.0
 GIVE_UP_S = 6.0
-RETRY_S = 0.05
+RETRY_S = 0.15
 OPERATIONS_PER_KEY = 60
 
 
@@ -95,6 +95,7 @@ class Clients:
 
         def proposed(outcome: ProposalOutcome) -> None:
             self.unanswered.pop(attempt, None)
+            world.counts[f"proposals: {outcome.outcome.name.lower()}"] += 1
             if outcome.outcome is not Outcome.APPLIED:
                 retry_soon()
                 return
@@ -109,6 +110,7 @@ class Clients:
 
         def confirmed(outcome: ReadOutcome) -> None:
             self.unanswered.pop(attempt, None)
+            world.counts["reads confirmed" if outcome.is_confirmed else "reads refused"] += 1
             if not outcome.is_confirmed:
                 retry_soon()
             elif not operation.is_known:
@@ -134,6 +136,8 @@ class Clients:
             operation.version, operation.seen = setting.version, setting.value
 
     def _compare_with_first(self, operation: Operation, result: bytes) -> None:
+        if operation.command in self._outcomes:
+            self.world.counts["retries answered like the first time"] += 1
         known = self._outcomes.setdefault(operation.command, result)
         if known != result:
             raise Violation(f"exactly once: {operation} was answered {known!r} and {result!r}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 from cluster.raft.membership import MemberChange, MemberOp
+from cluster.raft.types import Outcome, ProposalOutcome
 from tests.simulation.network import Way
 from tests.simulation.world import SimNode, World
 
@@ -36,9 +37,10 @@ class Faults:
 
     def stop_for_a_core(self) -> list[str]:
         """Mend a bare majority and leave the rest dead. Returns the majority."""
-        voters = sorted(self.world.members().voters)
+        voters = sorted(self.world.members().voters) or sorted(self.world.founders)
         core = self.rng.sample(voters, len(voters) // 2 + 1)
         self.is_stopped = True
+        self.world.counts["healed as a bare majority"] += 1
         for node in list(self.world.nodes.values()):
             if node.node_id not in core:
                 node.is_retired = True
@@ -54,25 +56,26 @@ class Faults:
             return
         profile = self.world.profile
         for rate, fault in (
-            (profile.kills, self._kill),
+            (profile.kills, self._kill_one),
             (profile.power_cuts, self._cut_power),
             (profile.write_interrupts, self._interrupt_write),
             (profile.all_killed, self._kill_all),
-            (profile.cuts, self._cut),
+            (profile.cuts, self._cut_link),
             (profile.one_way_cuts, self._cut_one_way),
-            (profile.isolations, self._isolate),
-            (profile.bridges, self._bridge),
-            (profile.stalls, self._stall),
-            (profile.pauses, self._pause),
-            (profile.transfers, self._transfer),
+            (profile.isolations, self._isolate_one),
+            (profile.bridges, self._leave_a_bridge),
+            (profile.stalls, self._stall_one_way),
+            (profile.pauses, self._pause_one),
+            (profile.transfers, self._transfer_leadership),
             (profile.changes, self._change_members),
             (profile.disk_full, self._fill_disk),
         ):
             if self.rng.random() < rate * STEP_S:
+                self.world.counts[fault.__name__.removeprefix("_").replace("_", " ")] += 1
                 fault()
         self._schedule()
 
-    def _kill(self) -> None:
+    def _kill_one(self) -> None:
         self._any_node().crash(is_power_cut=False)
 
     def _cut_power(self) -> None:
@@ -98,7 +101,7 @@ class Faults:
 
         self.world.events.after(self.rng.uniform(0.05, 2 * self.world.profile.restart_after_s), restart)
 
-    def _cut(self) -> None:
+    def _cut_link(self) -> None:
         a, b = self._two_nodes()
         if self.rng.random() < 0.3:
             self.world.network.reset(a, b)
@@ -111,8 +114,10 @@ class Faults:
         self.world.network.set_way(a, b, Way.LOST)
         self.world.events.after(self.rng.uniform(0.5, 5), lambda: self.world.network.unblock(a, b))
 
-    def _isolate(self) -> None:
-        lonely = self._any_node().node_id
+    def _isolate_one(self) -> None:
+        leader = self.world.leader()
+        node = leader if leader is not None and self.rng.random() < 0.5 else self._any_node()
+        lonely = node.node_id
         others = [node_id for node_id in self.world.nodes if node_id != lonely]
         for other in others:
             self.world.network.block(lonely, other)
@@ -123,7 +128,7 @@ class Faults:
 
         self.world.events.after(self.rng.uniform(0.5, 6), rejoin)
 
-    def _bridge(self) -> None:
+    def _leave_a_bridge(self) -> None:
         """Two halves that only one node can talk to."""
         ids = sorted(self.world.nodes)
         bridge = self.rng.choice(ids)
@@ -140,17 +145,17 @@ class Faults:
 
         self.world.events.after(self.rng.uniform(1, 6), rejoin)
 
-    def _stall(self) -> None:
+    def _stall_one_way(self) -> None:
         a, b = self._two_nodes()
         self.world.network.set_way(a, b, Way.STALLED)
         self.world.events.after(
             self.rng.uniform(0.3, 2.8), lambda: self.world.network.set_way(a, b, Way.OPEN)
         )
 
-    def _pause(self) -> None:
+    def _pause_one(self) -> None:
         self._any_node().pause(self.rng.choice((0.3, 1.0, 2.5, 5.0)))
 
-    def _transfer(self) -> None:
+    def _transfer_leadership(self) -> None:
         leader = self.world.leader()
         if leader is not None:
             leader.do(lambda: _transfer(leader))
@@ -184,8 +189,15 @@ class Faults:
             change = MemberChange(MemberOp.REMOVE, self.rng.choice(sorted(members.voters)))
         else:
             return
+
+        def note(result: ProposalOutcome) -> None:
+            if result.outcome is Outcome.APPLIED:
+                world.counts[f"changes: {change.op}"] += 1
+            elif result.outcome is Outcome.REFUSED:
+                world.counts["changes refused"] += 1
+
         for node in self.rng.sample(nodes, min(2, len(nodes))):
-            node.do(lambda node=node: node.engine.change_members(change, lambda _: None))  # type: ignore[misc]
+            node.do(lambda node=node: node.engine.change_members(change, note))  # type: ignore[misc]
 
     def _any_node(self) -> SimNode:
         return self.rng.choice([node for node in self.world.nodes.values() if not node.is_retired])
@@ -197,4 +209,5 @@ class Faults:
 
 def _transfer(node: SimNode) -> None:
     assert node.engine is not None
-    node.engine.transfer_leadership(None)
+    if node.engine.transfer_leadership(None):
+        node.world.counts["transfers begun"] += 1

@@ -29,6 +29,10 @@ class _Direction:
     way: Way = Way.OPEN
     held: deque[bytes] = field(default_factory=deque)
     free_at: float = 0.0
+    """When the last frame sent arrives: none overtakes it."""
+    sending_until: float = 0.0
+    latency_s: tuple[float, float] | None = None
+    bytes_per_s: float | None = None
 
 
 @dataclass(slots=True)
@@ -71,8 +75,12 @@ class Network:
     def stop(self, node: str) -> None:
         """The process is gone: its sockets are reset."""
         self._alive.discard(node)
-        for other in sorted({peer for pair in self._pairs for peer in pair if node in pair} - {node}):
-            self._end(node, other)
+        self._end_all(node)
+
+    def leave(self, node: str) -> None:
+        """The process closes its sockets and has none until `start`; it is told, as its peers are."""
+        self._end_all(node)
+        self._alive.discard(node)
 
     def send(self, sender: str, receiver: str, frame: bytes) -> None:
         pair = self._pair(sender, receiver)
@@ -124,6 +132,18 @@ class Network:
             while direction.held:
                 self._dispatch(sender, receiver, direction.held.popleft(), pair.epoch)
 
+    def slow_down(
+        self,
+        sender: str,
+        receiver: str,
+        *,
+        latency_s: tuple[float, float] | None = None,
+        bytes_per_s: float | None = None,
+    ) -> None:
+        """Give one direction a latency or a rate of its own; None is what the others have."""
+        direction = self._direction(sender, receiver)
+        direction.latency_s, direction.bytes_per_s = latency_s, bytes_per_s
+
     def heal(self) -> None:
         for a, b in list(self._pairs):
             self.unblock(a, b)
@@ -132,7 +152,11 @@ class Network:
 
     def _dispatch(self, sender: str, receiver: str, frame: bytes, epoch: int) -> None:
         direction = self._direction(sender, receiver)
-        arrives = max(direction.free_at, self._events.now + self._rng.uniform(*self._latency_s))
+        left = self._events.now
+        if direction.bytes_per_s is not None:
+            left = max(left, direction.sending_until) + len(frame) / direction.bytes_per_s
+            direction.sending_until = left
+        arrives = max(direction.free_at, left + self._rng.uniform(*(direction.latency_s or self._latency_s)))
         direction.free_at = arrives
 
         def arrive() -> None:
@@ -156,12 +180,16 @@ class Network:
 
         self._events.after(DEAD_PEER_S, check)
 
+    def _end_all(self, node: str) -> None:
+        for other in sorted({peer for pair in self._pairs for peer in pair if node in pair} - {node}):
+            self._end(node, other)
+
     def _end(self, a: str, b: str) -> None:
         pair = self._pair(a, b)
         for sender, receiver in ((a, b), (b, a)):
             direction = self._direction(sender, receiver)
             direction.held.clear()
-            direction.free_at = 0.0
+            direction.free_at = direction.sending_until = 0.0
         if not pair.is_up:
             return
         pair.is_up = False

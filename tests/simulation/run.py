@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from cluster.commands import Applied, decode_outcome
 from cluster.raft.types import Outcome, RaftError, Rule
@@ -22,20 +25,16 @@ WGL_OPERATIONS_MAX = 40
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """How one seed went. `violation` is empty for a good run."""
+    """How one seed went. `violation` is empty for a good run; equal runs have equal fingerprints."""
 
     seed: int
     profile: str
+    digest: str = ""
+    """Of the whole profile: a seed means another run once its profile is drawn differently."""
     violation: str = ""
-    events: int = 0
-    applied: int = 0
-    acknowledged: int = 0
-    operations: int = 0
-    leaders: int = 0
-    snapshots_installed: int = 0
-    members_changed: int = 0
     leader_after_heal_s: float = 0.0
     fingerprint: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 def run_seed(
@@ -48,8 +47,12 @@ def run_seed(
     violation = ""
     try:
         run.go()
-    except (Violation, RaftError, AssertionError, KeyError) as error:
+    except (Violation, RaftError) as error:
         violation = f"{type(error).__name__}: {error}"
+    except Exception as error:
+        # A node that dies of an accident is a failure of the seed like any other, and says where.
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        violation = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
     return run.report(violation)
 
 
@@ -151,19 +154,23 @@ class _Run:
         world, checker = self.world, self.world.checker
         operations = self.clients.operations
         last_hash = checker.state_hashes.get(max(checker.state_hashes, default=0), b"")
+        counts = {
+            **world.counts,
+            "events": world.events.count,
+            "messages": world.network.sent,
+            "entries applied": checker.highest_applied,
+            "operations": len(operations),
+            "operations acknowledged": sum(operation.is_known for operation in operations),
+            "leaders": len(checker.leaders),
+        }
         return Report(
             seed=world.seed,
             profile=world.profile.name,
+            digest=world.profile.digest,
             violation=violation,
-            events=world.events.count,
-            applied=checker.highest_applied,
-            acknowledged=sum(operation.is_known for operation in operations),
-            operations=len(operations),
-            leaders=len(checker.leaders),
-            snapshots_installed=world.snapshots_installed,
-            members_changed=world.members_changed,
             leader_after_heal_s=round(self.leader_after_heal_s, 3),
             fingerprint=f"{world.events.count}-{world.network.sent}-{last_hash.hex()[:16]}",
+            counts=counts,
         )
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 
 from cluster.raft import wire
 from cluster.raft.engine import Engine, found_cluster
@@ -14,7 +16,7 @@ from cluster.raft.membership import Membership, decode_membership
 from cluster.raft.ports import SnapshotSink
 from cluster.raft.types import Message, Role, Rule
 from cluster.store import StoreFull
-from tests.simulation.checker import Checker
+from tests.simulation.checker import Checker, Violation
 from tests.simulation.crash_log import CrashLog, PowerLost
 from tests.simulation.events import Events
 from tests.simulation.memory_store import MemoryStore
@@ -22,6 +24,8 @@ from tests.simulation.network import Network
 from tests.simulation.profiles import Profile
 
 TURN_DELAY_S = 0.0002
+FULL_RETRY_S = 0.1
+NEVER = float("-inf")
 
 
 class RecordingState(ReplicatedState):
@@ -46,7 +50,7 @@ class RecordingState(ReplicatedState):
     def set_members(self, index: int, term: int, members: bytes) -> None:
         super().set_members(index, term, members)
         self._note(index, term, members, b"")
-        self._world.members_changed += 1
+        self._world.counts["membership entries applied"] += 1
 
     def begin_install(self, index: int, term: int, size: int) -> SnapshotSink:
         return _CountingSink(super().begin_install(index, term, size), self._world)
@@ -65,7 +69,27 @@ class _CountingSink:
 
     def finish(self, sha256: bytes) -> None:
         self._sink.finish(sha256)
-        self._world.snapshots_installed += 1
+        self._world.counts["snapshots installed"] += 1
+
+
+class CountingJournal(Journal):
+    """The real journal, counting what a seed may or may not exercise."""
+
+    def __init__(self, log: CrashLog, world: World) -> None:
+        super().__init__(log, tail_entries=32, tail_bytes=16 * 1024, block_bytes=4096)
+        self._world = world
+
+    def deleteEntriesFrom(self, entryFrom: int) -> None:
+        self._world.counts["entries truncated"] += len(self) - entryFrom
+        super().deleteEntriesFrom(entryFrom)
+
+    def compact(self, upto: int, base_members: bytes) -> None:
+        self._world.counts["logs compacted"] += 1
+        super().compact(upto, base_members)
+
+    def reset(self, index: int, term: int, base_members: bytes) -> None:
+        self._world.counts["logs begun anew"] += 1
+        super().reset(index, term, base_members)
 
 
 class SimNode:
@@ -81,11 +105,16 @@ class SimNode:
         self.incarnation = 0
         self.is_retired = False
         self.is_paused = False
+        self.is_full = False
+        self._is_offline = False
+        self._full_until = NEVER
         self._paused_work: list[Callable[[], None]] = []
         self._turn_at: float | None = None
         self._offset_s = world.rng.uniform(-1000, 1000)
         self._rate = 1 + world.rng.uniform(-1, 1) * world.profile.clock_drift
         self._seen = (0, 0, 0)
+        self.lease_end = NEVER
+        """When the lease this node believes in ends, in the world's time."""
 
     @property
     def is_up(self) -> bool:
@@ -103,7 +132,8 @@ class SimNode:
         self.incarnation += 1
         try:
             self._start_engine()
-        except PowerLost:
+        except (PowerLost, LogStorageFull):
+            # Starting over a snapshot that the log did not note yet writes the log.
             self.log.crash(world.rng)
             world.on_crash(self)
             return
@@ -115,12 +145,12 @@ class SimNode:
 
     def _start_engine(self) -> None:
         world = self.world
-        journal = Journal(self.log, tail_entries=32, tail_bytes=16 * 1024, block_bytes=4096)
+        journal = CountingJournal(self.log, world)
         self.engine = Engine(
             node_id=self.node_id,
             timing=world.profile.timing(),
             journal=journal,
-            machine=RecordingState(self.store, self.node_id, world),
+            machine=world.machine_class(self.store, self.node_id, world),
             send=self._send,
             clock=self.clock,
             rng=random.Random(f"{world.seed}-{self.node_id}-{self.incarnation}"),
@@ -135,7 +165,10 @@ class SimNode:
         """
         if self.engine is None:
             return
+        self.world.counts["power cuts" if is_power_cut else "kills"] += 1
         self.engine = self.journal = None
+        self.lease_end = NEVER
+        self.is_full = self._is_offline = False
         self._turn_at = None
         self._paused_work.clear()
         self.is_paused = False
@@ -151,6 +184,7 @@ class SimNode:
         """SIGSTOP: sockets fill, time goes on."""
         if self.engine is None or self.is_paused:
             return
+        self.world.counts["pauses"] += 1
         self.is_paused = True
         incarnation = self.incarnation
 
@@ -161,11 +195,13 @@ class SimNode:
         self.world.events.after(duration_s, resume)
 
     def resume(self) -> None:
-        """SIGCONT: first everything that waited in the sockets, then the turn."""
+        """SIGCONT: what waited in the sockets and the timer that ran out, either of them first."""
         if self.engine is None or not self.is_paused:
             return
         self.is_paused = False
         work, self._paused_work = self._paused_work, []
+        if self.world.rng.random() < 0.5:
+            self.turn()
         for item in work:
             if self.engine is not None:
                 self._guarded(item)
@@ -192,12 +228,22 @@ class SimNode:
         self._turn_at = None
         if self.engine is None or self.is_paused:
             return
+        if self.is_full and self.world.events.now < self._full_until:
+            self._schedule_turn(self._full_until)
+            return
+        self._full_until = NEVER
         self._guarded(self.engine.turn)
         engine = self._running_engine()
         if engine is None:
             return
+        if self.is_full and self._full_until == NEVER:
+            self._have_room()
+        status = engine.status()
         self._check()
-        if engine.status().is_removed:
+        # A node whose turns do not complete publishes no lease.
+        self._check_lease(None if self.is_full else status.lease_until)
+        if status.is_removed:
+            self.world.counts["removed nodes told"] += 1
             self.world.retire(self)
             return
         wakeup = self.world.events.now + max(0.0, engine.next_wakeup() - self.clock()) / self._rate
@@ -220,13 +266,35 @@ class SimNode:
         try:
             work()
         except PowerLost:
+            self.world.counts["writes interrupted"] += 1
             self.crash(is_power_cut=True)
-        except (LogStorageFull, StoreFull):
+        except (LogStorageFull, StoreFull) as error:
             assert self.engine is not None
-            self.world.full_disk_refusals += 1
-            self.engine.transfer_leadership(None)
-            self._turn_at = None
-            self._schedule_turn(self.world.events.now + 0.1)
+            self.world.counts["full logs" if isinstance(error, LogStorageFull) else "full states"] += 1
+            try:
+                self._stay_full(self.engine)
+            except PowerLost:
+                self.crash(is_power_cut=True)
+
+    def _stay_full(self, engine: Engine) -> None:
+        """Let another lead, take no part (or still some, for the engine may not rely on that), try again."""
+        if not self.is_full:
+            self.is_full = True
+            if engine.transfer_leadership(None):
+                with suppress(LogStorageFull, StoreFull):
+                    engine.turn()
+            if self.world.rng.random() < 0.5:
+                self.world.network.leave(self.node_id)
+                self._is_offline = True
+        self._full_until = self.world.events.now + FULL_RETRY_S
+        self._turn_at = None
+        self._schedule_turn(self._full_until)
+
+    def _have_room(self) -> None:
+        self.is_full = False
+        if self._is_offline:
+            self._is_offline = False
+            self.world.network.start(self.node_id)
 
     def _send(self, peer: str, message: Message) -> None:
         self.world.network.send(self.node_id, peer, wire.encode(message))
@@ -253,6 +321,20 @@ class SimNode:
                 self._check_durability(seen[1])
         self._seen = seen
 
+    def _check_lease(self, until: float | None) -> None:
+        """Each node reads its lease on its own clock; that clock's error is what the lease must allow for."""
+        now = self.world.events.now
+        self.lease_end = NEVER if until is None else now + (until - self.clock()) / self._rate
+        if self.lease_end > now:
+            self.world.counts["turns under a lease"] += 1
+            others = [
+                node.node_id
+                for node in self.world.nodes.values()
+                if node is not self and node.lease_end > now
+            ]
+            if others:
+                raise Violation(f"leases overlap: {self.node_id} holds one, and so does {', '.join(others)}")
+
     def _check_durability(self, index: int) -> None:
         assert self.engine is not None
         assert self.journal is not None
@@ -271,6 +353,9 @@ class _NeverLose(random.Random):
 class World:
     """Everything of one seed."""
 
+    machine_class: type[RecordingState] = RecordingState
+    network_class: type[Network] = Network
+
     def __init__(self, seed: int, profile: Profile, switched_off: frozenset[Rule] = frozenset()) -> None:
         self.seed = seed
         self.profile = profile
@@ -278,11 +363,10 @@ class World:
         self.rng = random.Random(f"world-{seed}")
         self.events = Events()
         self.checker = Checker()
-        self.full_disk_refusals = 0
-        self.snapshots_installed = 0
-        self.members_changed = 0
+        self.counts: Counter[str] = Counter()
+        """What happened how often; a batch of seeds in which something never happens proves nothing of it."""
         self.crash_listeners: list[Callable[[SimNode], None]] = []
-        self.network = Network(
+        self.network = self.network_class(
             self.events,
             random.Random(f"network-{seed}"),
             (profile.latency_min_s, profile.latency_max_s),
@@ -291,7 +375,7 @@ class World:
             self._disconnected,
         )
         self.nodes: dict[str, SimNode] = {}
-        founders = [f"n{number}" for number in range(1, profile.nodes + 1)]
+        self.founders = founders = [f"n{number}" for number in range(1, profile.nodes + 1)]
         self._next_id = profile.nodes + 1
         for node_id in founders:
             node = self.nodes[node_id] = SimNode(self, node_id)

@@ -1,0 +1,281 @@
+"""The grid, the baselines and the subscribers of the collector, over fakes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.collect.collector import Collector, SampleBatch
+from agent.collect.container_files import ContainerFileOpener, ContainerFiles, ContainerGone
+from agent.collect.live_window import HOST, Metric, SeriesKey
+from agent.docker.watcher import Inventory
+from agent.ports import ContainerSpec, ContainerUsage, HostFacts, HostReading
+from tests.support.fake_clock import FakeClock
+from tests.support.fake_engine import FakeEngine
+
+T0 = 1_700_000_000_000
+
+
+class FakeFiles(ContainerFiles):
+    """One container's figures, as the test sets them."""
+
+    def __init__(self, namespace: int) -> None:
+        super().__init__({}, None, namespace)
+        self.usage = ContainerUsage(cpu_ns=0, memory_bytes=100, memory_limit_bytes=None, rx_bytes=0)
+        self.gone = False
+        self.closed = False
+
+    def read(self, is_stacked: Callable[[str], bool], *, with_network: bool) -> ContainerUsage:
+        if self.gone:
+            raise ContainerGone("gone")
+        return self.usage if with_network else replace(self.usage, rx_bytes=None)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class FakeOpener(ContainerFileOpener):
+    """Opens FakeFiles; for ids in `unreachable` there are none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened: dict[str, FakeFiles] = {}
+        self.unreachable: set[str] = set()
+        self.namespaces: dict[str, int] = {}
+
+    def open(self, container_id: str, pid: int) -> ContainerFiles | None:
+        if container_id in self.unreachable:
+            return None
+        files = FakeFiles(self.namespaces.get(container_id, pid))
+        self.opened[container_id] = files
+        return files
+
+    def own_network_namespace(self) -> int | None:
+        return 1
+
+
+class FakeProbe:
+    """A host that is a quarter busy."""
+
+    def __init__(self) -> None:
+        self.reads = 0
+        self.closed = False
+
+    def facts(self) -> HostFacts:
+        raise NotImplementedError
+
+    def read(self) -> HostReading:
+        self.reads += 1
+        fields: dict[str, Any] = dict.fromkeys(HostReading.__dataclass_fields__)
+        ticks = {"cpu_busy_ticks": 25 * self.reads, "cpu_total_ticks": 100 * self.reads, "cpu_count": 1}
+        return HostReading(**{**fields, **ticks})
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class World:
+    """A collector and everything it asks."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock(now_ms=T0)
+        self.engine = FakeEngine(self.clock)
+        self.engine.add_image("demo/web:1")
+        self.opener = FakeOpener()
+        self.probe = FakeProbe()
+        self.inventory = Inventory(unavailable_reason="")
+        self.batches: list[SampleBatch] = []
+        self.collector = Collector(
+            inventory=lambda: self.inventory,
+            engine=self.engine,
+            probe=self.probe,
+            opener=self.opener,
+            clock=self.clock,
+        )
+        self.collector.subscribe(self.batches.append)
+
+    async def a_container(self, name: str = "web") -> str:
+        container = await self.engine.create(ContainerSpec(name=name, image="demo/web:1"))
+        await self.engine.start(container)
+        await self.relist()
+        return container
+
+    async def relist(self) -> None:
+        self.inventory = replace(self.inventory, containers=await self.engine.containers())
+
+    async def sample(self, seconds: float, **usage: int) -> SampleBatch:
+        """Take the base sample `seconds` after T0, with these figures for every container."""
+        for files in self.opener.opened.values():
+            files.usage = replace(files.usage, **usage)
+        await self.clock.advance(T0 / 1000 + seconds - self.clock.now_ms() / 1000)
+        await self.collector.sample(T0 + round(seconds * 1000))
+        return self.batches[-1]
+
+
+async def test_rates_are_over_the_time_between_readings() -> None:
+    world = World()
+    web = await world.a_container()
+    first = await world.sample(0)
+    assert first.containers[web].cpu_percent is None
+    assert first.containers[web].usage.memory_bytes == 100
+    second = await world.sample(10, cpu_ns=5_000_000_000, rx_bytes=1000)
+    assert second.containers[web].cpu_percent == pytest.approx(50.0)
+    assert second.containers[web].rx_bytes_per_s == pytest.approx(100.0)
+    assert second.host.cpu_percent == 25.0
+    assert second.is_base
+    assert world.collector.window.latest(SeriesKey(web, Metric.CPU_PERCENT)) == pytest.approx(50.0)
+    assert world.collector.window.latest(SeriesKey(HOST, Metric.CPU_PERCENT)) == 25.0
+
+
+async def test_a_counter_that_goes_back_is_a_new_baseline() -> None:
+    world = World()
+    web = await world.a_container()
+    await world.sample(0, cpu_ns=9_000_000_000)
+    await world.sample(10, cpu_ns=9_500_000_000)
+    reset = await world.sample(20, cpu_ns=1_000_000_000)
+    assert reset.containers[web].cpu_percent is None
+    after = await world.sample(30, cpu_ns=2_000_000_000)
+    assert after.containers[web].cpu_percent == pytest.approx(10.0)
+
+
+async def test_a_restarted_container_is_opened_again_without_a_false_rate() -> None:
+    world = World()
+    web = await world.a_container()
+    await world.sample(0)
+    await world.sample(10, cpu_ns=1_000_000_000)
+    old = world.opener.opened[web]
+    old.gone = True
+    assert web not in (await world.sample(20)).containers
+    assert old.closed
+    again = await world.sample(30)
+    assert again.containers[web].cpu_percent is None
+
+
+async def test_a_container_that_ended_is_closed_and_leaves_the_batch() -> None:
+    world = World()
+    web = await world.a_container()
+    await world.sample(0)
+    await world.engine.stop(web)
+    await world.relist()
+    assert (await world.sample(10)).containers == {}
+    assert world.opener.opened[web].closed
+
+
+async def test_files_stay_open_while_the_engine_is_away() -> None:
+    world = World()
+    web = await world.a_container()
+    await world.sample(0)
+    world.engine.go_away()
+    world.inventory = replace(world.inventory, unavailable_reason="away")
+    batch = await world.sample(10, cpu_ns=1_000_000_000)
+    assert batch.containers[web].cpu_percent == pytest.approx(10.0)
+
+
+async def test_where_files_are_out_of_reach_the_engine_is_asked_on_the_base_grid_only() -> None:
+    world = World()
+    web = await world.a_container()
+    world.opener.unreachable.add(web)
+    batch = await world.sample(0)
+    assert batch.containers[web].usage.cpu_ns == 1_000_000
+    with world.collector.watched():
+        await world.sample(1)
+    assert world.batches[-1].containers == {}
+    await world.engine.remove(web, force=True)
+    assert (await world.sample(10)).containers == {}
+
+
+async def test_network_bytes_count_once_per_namespace_and_never_the_hosts() -> None:
+    world = World()
+    ids = {name: await world.a_container(name) for name in ("own", "host", "one", "other")}
+    world.opener.namespaces = {ids["own"]: 50, ids["host"]: 1, ids["one"]: 60, ids["other"]: 60}
+    batch = await world.sample(0)
+    counted = {name: batch.containers[ids[name]].usage.rx_bytes is not None for name in ids}
+    assert counted["own"]
+    assert not counted["host"]
+    assert [counted["one"], counted["other"]].count(True) == 1
+
+
+async def test_whoever_watches_gets_every_second_and_the_record_stays_on_its_grid() -> None:
+    world = World()
+    web = await world.a_container()
+    await world.sample(0)
+    with world.collector.watched():
+        for second in range(1, 11):
+            await world.sample(second, cpu_ns=second * 100_000_000)
+    fine = [batch for batch in world.batches if not batch.is_base]
+    base = [batch for batch in world.batches if batch.is_base]
+    assert [batch.at_ms for batch in base] == [T0, T0 + 10_000]
+    assert [batch.at_ms for batch in fine] == [T0 + second * 1000 for second in range(1, 11)]
+    assert all(batch.containers[web].cpu_percent == pytest.approx(10.0) for batch in fine)
+    assert base[-1].containers[web].cpu_percent == pytest.approx(10.0)
+    assert (base[-1].interval_s, fine[-1].interval_s) == (10, 1)
+    watched = world.collector.watched_window
+    assert watched is not None
+    assert watched.latest(SeriesKey(web, Metric.CPU_PERCENT)) == pytest.approx(10.0)
+
+
+async def test_the_fine_window_is_dropped_ten_minutes_after_the_last_watcher() -> None:
+    world = World()
+    await world.sample(0)
+    with world.collector.watched():
+        await world.sample(1)
+    await world.sample(600)
+    assert world.collector.watched_window is not None
+    await world.sample(610)
+    assert world.collector.watched_window is None
+
+
+async def test_samples_fall_on_the_grid_and_a_watcher_does_not_wait_for_it() -> None:
+    world = World()
+    moments: list[int] = []
+    taken = asyncio.Event()
+
+    async def note(at_ms: int) -> None:
+        moments.append(at_ms - T0)
+        taken.set()
+
+    world.collector.sample = note  # type: ignore[method-assign]  # only the grid is looked at
+    await world.clock.advance(3.2)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(world.collector.run())
+        await world.clock.advance(6.7)
+        assert moments == []
+        await world.clock.advance(10.2)
+        assert moments == [10_000, 20_000]
+        with world.collector.watched():
+            await world.clock.advance(2.0)
+        assert moments == [10_000, 20_000, 21_000, 22_000]
+        await world.clock.advance(8.0)
+        # The wait that had begun on the fine grid ends there.
+        assert moments[-1] == 30_000
+        running.cancel()
+    assert world.probe.closed
+
+
+async def test_a_subscriber_that_left_hears_nothing_more() -> None:
+    world = World()
+    heard: list[int] = []
+    leave = world.collector.subscribe(lambda batch: heard.append(batch.at_ms))
+    await world.sample(0)
+    leave()
+    await world.sample(10)
+    assert heard == [T0]
+
+
+async def test_closing_closes_every_file() -> None:
+    world = World()
+    web = await world.a_container()
+    await world.sample(0)
+    world.collector.close()
+    assert world.opener.opened[web].closed
+    assert world.probe.closed
+
+
+def test_the_real_opener_is_what_the_fake_stands_for(tmp_path: Path) -> None:
+    with pytest.raises(ContainerGone):
+        ContainerFileOpener(proc=tmp_path).open("a", 1)

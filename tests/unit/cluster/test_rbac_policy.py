@@ -1,0 +1,56 @@
+"""What each role may do, spelled out where a mistake would hurt."""
+
+from __future__ import annotations
+
+import pytest
+
+from cluster.model.access import Role
+from cluster.rbac import ACTIONS, authorize
+
+VIEWER, OPERATOR, ADMIN = Role.VIEWER, Role.OPERATOR, Role.ADMIN
+
+
+@pytest.mark.parametrize(
+    ("action", "least"),
+    [
+        ("cluster.read", VIEWER),
+        ("container.logs", VIEWER),
+        ("container.inspect", OPERATOR),
+        ("container.restart", OPERATOR),
+        ("container.remove", ADMIN),
+        ("container.exec", ADMIN),
+        ("service.deploy", OPERATOR),
+        ("service.deploy-host-access", ADMIN),
+        ("service.remove", ADMIN),
+        ("rollout.rollback", OPERATOR),
+        ("node.drain", OPERATOR),
+        ("node.remove", ADMIN),
+        ("setting.write", ADMIN),
+        ("user.create", ADMIN),
+        ("join-token.create", ADMIN),
+        ("audit.read", ADMIN),
+        ("account.set-password", VIEWER),
+    ],
+)
+def test_the_least_role_of_an_action(action: str, least: Role) -> None:
+    resource = ACTIONS[action].resource
+    assert [authorize(role, action, resource).allowed for role in Role] == [
+        role.includes(least) for role in Role
+    ]
+
+
+def test_no_viewer_changes_anything_but_their_own_account() -> None:
+    changes = {
+        action.resource.value for action in ACTIONS.values() if action.changes_state and action.role is VIEWER
+    }
+    assert changes == {"account"}
+
+
+def test_a_denial_says_what_is_needed() -> None:
+    decision = authorize(VIEWER, "service.deploy", "service:shop.web")
+    assert decision.reason == "service.deploy needs role operator; this is a viewer"
+    assert "log in" in authorize(None, "service.deploy", "service:shop.web").reason
+
+
+def test_every_action_is_named_after_its_resource() -> None:
+    assert all(name == f"{action.resource}.{name.partition('.')[2]}" for name, action in ACTIONS.items())

@@ -142,6 +142,8 @@ class _Reader:
     def project(self, document: Value, given_name: str | None) -> ComposeProject | None:
         top = self._mapping(document)
         if top is None:
+            if not self.findings:
+                self.findings.append(document.finding("the file is empty", "it needs at least one service"))
             return None
         for key in list(top):
             if key.startswith("x-") or key in ("name", "services"):

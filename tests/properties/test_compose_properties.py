@@ -10,9 +10,32 @@ from hypothesis import strategies as st
 from cluster.compose import ComposeProject, parse
 
 KEYS = st.sampled_from(
-    ["image", "command", "environment", "ports", "volumes", "healthcheck", "deploy", "labels", "x-tower"]
-    + ["stop_grace_period", "replicas", "resources", "limits", "cpus", "memory", "test", "interval", "route"]
-    + ["host", "port", "update_config", "order", "privileged", "<<"]
+    [
+        "image",
+        "command",
+        "environment",
+        "ports",
+        "volumes",
+        "healthcheck",
+        "deploy",
+        "labels",
+        "x-tower",
+        "stop_grace_period",
+        "replicas",
+        "resources",
+        "limits",
+        "cpus",
+        "memory",
+        "test",
+        "interval",
+        "route",
+        "host",
+        "port",
+        "update_config",
+        "order",
+        "privileged",
+        "<<",
+    ]
 )
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.text(max_size=12), st.sampled_from(["8080", "1s", "$A"])

@@ -175,6 +175,10 @@ class LmdbStore(BatchedStore):
     def take_snapshot(self) -> SnapshotSource | None:
         return self._snapshots.take()
 
+    def wait_for_snapshot(self) -> None:
+        """Return when no snapshot is in the making."""
+        self._snapshots.wait()
+
     def begin_install(self, index: int, term: int, size: int) -> SnapshotSink:
         self.check_free(size)
         return _Sink(self, index, term, size)

@@ -182,7 +182,7 @@ def test_a_snapshot_without_room_leaves_everything_and_is_tried_again_later(smal
     store.flush()
     filler = fill(small_disk)
     store.prepare_snapshot()
-    store._snapshots.wait()
+    store.wait_for_snapshot()
     assert store.take_snapshot() is None
     filler.unlink()
     store.prepare_snapshot()

@@ -1,1 +1,1 @@
-"""REST resources under /api/v1, one module each."""
+"""REST under /api/v1, and the description of it (OpenAPI 3.1)."""

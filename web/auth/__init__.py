@@ -1,1 +1,1 @@
-"""Authentication: passwords, sessions, signed tokens, keys."""
+"""Who is asking, whether they may, and the record of it."""

@@ -1,1 +1,1 @@
-"""What every request passes through: request id, errors, authentication, authorization, audit."""
+"""What every request passes on its way in: its id, its limits, who asks, and whether they may."""

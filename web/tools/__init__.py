@@ -1,1 +1,1 @@
-"""The one registry of tools that MCP, the assistant and REST share."""
+"""What can be done here, once for every surface, and the registry of tools over it."""

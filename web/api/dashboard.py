@@ -1,0 +1,117 @@
+"""The built dashboard: its files, and its page for every address that is no file.
+
+Files under /assets have their content's hash in their name, so browsers keep them for good; the page that
+names them is asked for anew each time. Text is compressed once, at the start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import hashlib
+import mimetypes
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+
+from web.auth.problems import Problem
+from web.middleware.routes import Route, everybody
+
+INDEX = "index.html"
+_IMMUTABLE = "public, max-age=31536000, immutable"
+_COMPRESSED = ("text/", "application/javascript", "application/json", "image/svg", "application/manifest")
+_FILE_BYTES_MAX = 16 * 1024 * 1024
+_NOT_BUILT = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Control Tower</title></head><body>
+<h1>The dashboard is not built</h1>
+<p>This host serves the interface, but the files of the dashboard are missing from its installation.</p>
+<p>In a clone: <code>make ui</code>. Installed: install Control Tower again from its wheel.
+The command line and the <a href="/api/v1/openapi.json">interface</a> work without it.</p>
+</body></html>
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    content: bytes
+    compressed: bytes | None
+    content_type: str
+    etag: str
+
+
+class Dashboard:
+    """The files of one directory, held in memory: half a megabyte, and no disk is needed to show it."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._files: dict[str, _File] = {}
+
+    async def load(self, app: web.Application) -> None:
+        """Read the files. At start, and again for as long as there are none."""
+        self._files = await asyncio.to_thread(_read_files, self._directory)
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """Answer with a file, or with the page: the dashboard knows what the address means."""
+        path = request.match_info["path"]
+        if path == "api" or path.startswith(("api/", "mcp/")):
+            raise Problem(
+                "not-found",
+                "there is nothing at this address",
+                hint="GET /api/v1/openapi.json lists what there is",
+            )
+        if INDEX not in self._files:
+            await self.load(request.app)
+        file = self._files.get(path)
+        if file is not None and path != INDEX:
+            immutable = path.startswith("assets/")
+            return _respond(request, file, cache=_IMMUTABLE if immutable else "no-cache")
+        if path.startswith("assets/"):
+            raise Problem("not-found", "this file is of another version of the dashboard", hint="reload")
+        index = self._files.get(INDEX)
+        if index is None:
+            return web.Response(
+                status=503, text=_NOT_BUILT, content_type="text/html", headers={"Cache-Control": "no-store"}
+            )
+        return _respond(request, index, cache="no-cache")
+
+    def routes(self) -> tuple[Route, ...]:
+        """Return the routes for everything that nothing else answers."""
+        return tuple(
+            Route(method=method, path="/{path:.*}", handler=self.serve, access=everybody(), body_bytes_max=0)
+            for method in ("GET", "HEAD")
+        )
+
+
+def _respond(request: web.Request, file: _File, *, cache: str) -> web.Response:
+    headers = {"Cache-Control": cache, "ETag": f'"{file.etag}"', "Vary": "Accept-Encoding"}
+    if any(etag.value == file.etag for etag in request.if_none_match or ()):
+        return web.Response(status=304, headers=headers)
+    body = file.content
+    if file.compressed is not None and "gzip" in request.headers.get("Accept-Encoding", "").lower():
+        headers["Content-Encoding"] = "gzip"
+        body = file.compressed
+    charset = "utf-8" if file.content_type.startswith(_COMPRESSED) else None
+    return web.Response(body=body, headers=headers, content_type=file.content_type, charset=charset)
+
+
+def _read_files(directory: Path) -> dict[str, _File]:
+    files: dict[str, _File] = {}
+    if not directory.is_dir():
+        return files
+    for path in sorted(directory.rglob("*")):
+        if not path.is_file() or path.stat().st_size > _FILE_BYTES_MAX:
+            continue
+        content = path.read_bytes()
+        content_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+        if path.suffix == ".js":
+            # Some systems' tables say text/plain, which browsers refuse to run.
+            content_type = "application/javascript"
+        compressed = gzip.compress(content, 9, mtime=0) if content_type.startswith(_COMPRESSED) else None
+        files[path.relative_to(directory).as_posix()] = _File(
+            content=content,
+            compressed=compressed,
+            content_type=content_type,
+            etag=hashlib.sha256(content).hexdigest()[:32],
+        )
+    return files

@@ -1,0 +1,52 @@
+"""Whether a browser's request comes from our own page.
+
+A browser sends our cookies with requests that other sites cause, and says in `Origin` who caused them.
+Programs send tokens of their own accord and no Origin, so nothing is asked of them.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+
+def is_own_origin(origin: str, *, host: str, public_origins: tuple[str, ...]) -> bool:
+    """Whether `origin` is the page this server sent: the host that was asked, or a configured address.
+
+    That the host is the one asked suffices: cookies go only to the host they were set by, so a name that was
+    rebound to this address brings none.
+    """
+    normal = origin.rstrip("/").lower()
+    if any(normal == known.rstrip("/").lower() for known in public_origins):
+        return True
+    try:
+        parts = urlsplit(normal)
+        port = parts.port
+    except ValueError:
+        return False
+    if parts.scheme not in ("https", "http") or not parts.hostname or parts.path or parts.query:
+        return False
+    default = 443 if parts.scheme == "https" else 80
+    return _host_and_port(host, default) == (parts.hostname, port or default)
+
+
+def refuse_foreign(
+    *, origin: str | None, fetch_site: str | None, host: str, public_origins: tuple[str, ...]
+) -> str | None:
+    """Return why a request with cookies is not trusted to come from our page, or None."""
+    if origin is not None:
+        if is_own_origin(origin, host=host, public_origins=public_origins):
+            return None
+        return "the request comes from another site's page"
+    if fetch_site == "same-origin":
+        return None
+    return "the request does not say which page it comes from"
+
+
+def _host_and_port(host: str, default_port: int) -> tuple[str, int] | None:
+    try:
+        parts = urlsplit(f"//{host.lower()}")
+        if not parts.hostname:
+            return None
+        return parts.hostname, parts.port or default_port
+    except ValueError:
+        return None

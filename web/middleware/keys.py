@@ -1,0 +1,20 @@
+"""What the application and each request carry."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from web.auth.authority import Authority
+from web.auth.call import Call
+from web.auth.credentials import Authenticator
+from web.auth.sessions import Sessions
+from web.ports import Surroundings
+
+SURROUNDINGS = web.AppKey("surroundings", Surroundings)
+AUTHORITY = web.AppKey("authority", Authority)
+AUTHENTICATOR = web.AppKey("authenticator", Authenticator)
+SESSIONS = web.AppKey("sessions", Sessions)
+
+CALL = web.RequestKey("call", Call)
+"""Who asks, from where, since when. `identity` is there after authentication."""
+RATE_HEADERS = web.RequestKey("rate_headers", dict[str, str])

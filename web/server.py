@@ -1,0 +1,136 @@
+"""The application: every surface of one host, on one port."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.util
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from aiohttp import web
+
+from cluster.identity.throttle import LoginThrottle
+from cluster.raft.replicator import NotCommitted, OutcomeUnknown
+from web.api.dashboard import Dashboard
+from web.api.routes import ENDPOINTS
+from web.auth.authority import Authority
+from web.auth.catching_up import CatchingUp
+from web.auth.credentials import Authenticator
+from web.auth.password_work import PasswordWork
+from web.auth.sessions import Sessions
+from web.middleware.authentication import authenticate
+from web.middleware.authorization import authorize
+from web.middleware.bodies import limit_body
+from web.middleware.entrance import add_headers, enter
+from web.middleware.errors import tell_problems
+from web.middleware.keys import AUTHENTICATOR, AUTHORITY, SESSIONS, SURROUNDINGS
+from web.middleware.rate_limit import LIMITER, Limits, RateLimiter, limit_rate
+from web.middleware.routes import ROUTES, Route, everybody, refuse_undeclared, register
+from web.ports import Surroundings
+from web.tools.context import CONTEXT, Context
+from web.tools.live_numbers import LiveNumbers
+
+log = logging.getLogger(__name__)
+
+STATIC = Path(__file__).parent / "static"
+AUDIT_FLUSH_S = 60.0
+MCP_MOUNT = "web.mcp.mount"
+
+
+def build_app(
+    surroundings: Surroundings,
+    *,
+    limits: Limits | None = None,
+    static: Path = STATIC,
+    audit_flush_s: float = AUDIT_FLUSH_S,
+) -> web.Application:
+    """Return the application that serves everything of this host over `surroundings`.
+
+    Nothing is started before its runner is set up, and everything is stopped by its clean-up.
+    """
+    app = web.Application(
+        middlewares=[enter, tell_problems, limit_body, authenticate, limit_rate, authorize],
+        client_max_size=surroundings.request_body_bytes_max,
+    )
+    authority = Authority(surroundings)
+    catching_up = CatchingUp(surroundings.state)
+    authenticator = Authenticator(surroundings, catching_up)
+    passwords = PasswordWork()
+    sessions = Sessions(
+        surroundings,
+        authority=authority,
+        authenticator=authenticator,
+        catching_up=catching_up,
+        passwords=passwords,
+        throttle=LoginThrottle(),
+    )
+    app[SURROUNDINGS] = surroundings
+    app[AUTHORITY] = authority
+    app[AUTHENTICATOR] = authenticator
+    app[SESSIONS] = sessions
+    app[LIMITER] = RateLimiter(limits or Limits())
+    app[ROUTES] = {}
+    app[CONTEXT] = Context(
+        surroundings=surroundings, authority=authority, sessions=sessions, live=LiveNumbers(surroundings)
+    )
+    dashboard = Dashboard(static)
+
+    register(
+        app,
+        (
+            Route(method="GET", path="/healthz", handler=_healthz, access=everybody(), body_bytes_max=0),
+            Route(method="GET", path="/readyz", handler=_readyz, access=everybody(), body_bytes_max=0),
+        ),
+    )
+    register(app, (endpoint.route() for endpoint in ENDPOINTS))
+    _mount_mcp(app)
+    # Last: it answers for every address that is left.
+    register(app, dashboard.routes())
+
+    async def close_passwords(_: web.Application) -> None:
+        passwords.close()
+
+    async def write_audit(_: web.Application) -> AsyncIterator[None]:
+        async with asyncio.TaskGroup() as tasks:
+            writing = tasks.create_task(_write_audit(authority, audit_flush_s), name="audit-flush")
+            yield
+            writing.cancel()
+        await _flush(authority)
+
+    app.on_response_prepare.append(add_headers)
+    app.on_startup.append(refuse_undeclared)
+    app.on_startup.append(dashboard.load)
+    app.cleanup_ctx.append(write_audit)
+    app.on_cleanup.append(close_passwords)
+    return app
+
+
+def _mount_mcp(app: web.Application) -> None:
+    if importlib.util.find_spec(MCP_MOUNT) is not None:
+        importlib.import_module(MCP_MOUNT).mount(app)
+
+
+async def _healthz(request: web.Request) -> web.Response:
+    return web.Response(text="ok\n")
+
+
+async def _readyz(request: web.Request) -> web.Response:
+    reason = request.app[SURROUNDINGS].cluster.is_ready()
+    if reason is None:
+        return web.Response(text="ready\n")
+    return web.Response(status=503, text=f"{reason}\n")
+
+
+async def _write_audit(authority: Authority, interval_s: float) -> None:
+    while True:
+        await asyncio.sleep(interval_s)
+        await _flush(authority)
+
+
+async def _flush(authority: Authority) -> None:
+    try:
+        await authority.flush()
+    except (NotCommitted, OutcomeUnknown) as error:
+        log.warning("audit.flush_delayed", extra={"reason": str(error)})

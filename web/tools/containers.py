@@ -1,0 +1,236 @@
+"""Containers of every host, whoever made them: listing, finding, acting, reading what they wrote."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+
+from cluster.model.inventory import ContainerAction, ContainerSummary, HostView, LogLine, LogQuery
+from web.auth.authority import Permit
+from web.auth.call import Call
+from web.auth.problems import Problem
+from web.ports import Surroundings
+from web.tools.context import Context
+from web.tools.listing import Key, page_of
+from web.tools.nodes import find_node, node_names
+from web.tools.views import (
+    ContainerActed,
+    ContainerDetail,
+    ContainerPage,
+    ContainerView,
+    HostProblem,
+    PortView,
+)
+
+CANDIDATES_SHOWN = 10
+_PREFIX_CHARACTERS_MIN = 4
+
+ACTION_OF = {
+    ContainerAction.START: "container.start",
+    ContainerAction.STOP: "container.stop",
+    ContainerAction.RESTART: "container.restart",
+    # Who may stop a container may also freeze or kill it, and let it go on who may start one.
+    ContainerAction.PAUSE: "container.stop",
+    ContainerAction.UNPAUSE: "container.start",
+    ContainerAction.KILL: "container.stop",
+    ContainerAction.REMOVE: "container.remove",
+}
+"""What one has to be allowed for each thing that can be done to a container."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerFilter:
+    """Which containers. Empty text: any. `text` is looked for in name, image, id, project and service."""
+
+    node: str = ""
+    project: str = ""
+    service: str = ""
+    state: str = ""
+    text: str = ""
+
+
+async def list_containers(
+    context: Context, call: Call, wanted: ContainerFilter, *, cursor: str | None, limit: int
+) -> ContainerPage:
+    """Return containers by host and name. Raises Problem."""
+    await context.authority.require(call, "container.read", "container")
+    found, problems = await read_containers(context.surroundings, node=wanted.node)
+    page = page_of([view for view in found if _fits(view, wanted)], key=_order, cursor=cursor, limit=limit)
+    return ContainerPage(items=page.items, next_cursor=page.next_cursor, problems=problems)
+
+
+async def get_container(context: Context, call: Call, reference: str, *, node: str) -> ContainerDetail:
+    """Return one container, with what its engine says for those who may inspect. Raises Problem."""
+    await context.authority.require(call, "container.read", f"container:{reference}")
+    container = await find_container(context.surroundings, reference, node=node)
+    if not context.authority.decide(call, "container.inspect", f"container:{container.id}").allowed:
+        return ContainerDetail(container=container, detail=None)
+    detail = await context.surroundings.hosts.inspect(
+        container.node_id, container.id, caller=call.on_behalf()
+    )
+    return ContainerDetail(container=container, detail=dict(detail))
+
+
+async def act_on_container(
+    context: Context,
+    call: Call,
+    reference: str,
+    action: ContainerAction,
+    *,
+    node: str,
+    force: bool = False,
+) -> ContainerActed:
+    """Start, stop, ... or remove a container. Raises Problem, HostUnavailable or HostRefused."""
+    needed = ACTION_OF[action]
+    await context.authority.require(call, needed, f"container:{reference}")
+    container = await find_container(context.surroundings, reference, node=node)
+
+    async def change(permit: Permit) -> None:
+        async with permit.acting():
+            await context.surroundings.hosts.act(
+                container.node_id, container.id, action, caller=call.on_behalf(), force=force
+            )
+
+    await context.authority.perform(
+        call,
+        needed,
+        f"container:{container.node_name}/{container.name}",
+        change,
+        recorded_as=f"container.{action.value}",
+    )
+    note = ""
+    if container.is_managed and action not in (ContainerAction.START, ContainerAction.UNPAUSE):
+        note = f"it belongs to service {container.service}, which brings its replicas back by itself"
+    return ContainerActed(
+        id=container.id,
+        name=container.name,
+        node_id=container.node_id,
+        node_name=container.node_name,
+        action=action.value,
+        note=note,
+    )
+
+
+async def open_logs(
+    context: Context, call: Call, reference: str, query: LogQuery, *, node: str
+) -> tuple[ContainerView, AbstractAsyncContextManager[AsyncIterator[LogLine]]]:
+    """Return the container and its lines, to be entered. Raises Problem; entering raises HostUnavailable or
+    HostRefused."""
+    await context.authority.require(call, "container.logs", f"container:{reference}")
+    container = await find_container(context.surroundings, reference, node=node)
+    lines = context.surroundings.hosts.logs(container.node_id, container.id, query, caller=call.on_behalf())
+    return container, lines
+
+
+async def read_containers(
+    surroundings: Surroundings, *, node: str = ""
+) -> tuple[list[ContainerView], tuple[HostProblem, ...]]:
+    """Return every container known, and the hosts that cannot be asked, for callers who may see them.
+
+    Raises Problem when there is no host `node`.
+    """
+    only = find_node(surroundings, node).id if node else None
+    names = node_names(surroundings)
+    containers: list[ContainerView] = []
+    problems: list[HostProblem] = []
+    for host in await surroundings.hosts.views():
+        if only is not None and host.node_id != only:
+            continue
+        name = names.get(host.node_id, host.node_id)
+        if host.problem:
+            problems.append(HostProblem(node_id=host.node_id, node_name=name, reason=host.problem))
+        containers.extend(_view(container, host, name) for container in _containers_of(host))
+    return containers, tuple(problems)
+
+
+async def find_container(surroundings: Surroundings, reference: str, *, node: str = "") -> ContainerView:
+    """Return the one container of that id, beginning of an id, or name.
+
+    Raises Problem: 409 with the candidates when several fit, 404 when none does.
+    """
+    containers, problems = await read_containers(surroundings, node=node)
+    exact = [view for view in containers if reference in (view.id, view.name)]
+    found = exact or [
+        view
+        for view in containers
+        if len(reference) >= _PREFIX_CHARACTERS_MIN and view.id.startswith(reference.lower())
+    ]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise _ambiguous(reference, found)
+    hint = "`tower ps --all` lists the containers"
+    if problems:
+        hosts = ", ".join(problem.node_name for problem in problems)
+        hint = f"it may be on a host that cannot be asked now: {hosts}"
+    raise Problem("not-found", f"there is no container {reference[:80]!r}", hint=hint)
+
+
+def _ambiguous(reference: str, found: Sequence[ContainerView]) -> Problem:
+    ordered = sorted(found, key=_order)[:CANDIDATES_SHOWN]
+    listed = ", ".join(f"{view.name} ({view.id[:12]}) on {view.node_name}" for view in ordered)
+    return Problem(
+        "ambiguous",
+        f"{len(found)} containers fit {reference[:80]!r}: {listed}",
+        hint="give more of the id, or the host with ?node= (--node)",
+        extra={
+            "candidates": [
+                {"id": view.id, "name": view.name, "node_id": view.node_id, "node_name": view.node_name}
+                for view in ordered
+            ]
+        },
+    )
+
+
+def _containers_of(host: HostView) -> Sequence[ContainerSummary]:
+    return () if host.inventory is None else host.inventory.containers
+
+
+def _order(view: ContainerView) -> Key:
+    return (view.node_name, view.name, view.id)
+
+
+def _fits(view: ContainerView, wanted: ContainerFilter) -> bool:
+    if wanted.project and view.project != wanted.project:
+        return False
+    if wanted.service and wanted.service not in (view.service, f"{view.project}.{view.service}"):
+        return False
+    if wanted.state and view.state != wanted.state:
+        return False
+    text = wanted.text.lower()
+    return not text or any(
+        text in value.lower() for value in (view.name, view.image, view.id, view.project, view.service)
+    )
+
+
+def _view(container: ContainerSummary, host: HostView, node_name: str) -> ContainerView:
+    return ContainerView(
+        id=container.id,
+        name=container.name,
+        image=container.image,
+        state=container.state,
+        status=container.status,
+        health=container.health,
+        created_at_ms=container.created_at_ms,
+        project=container.project,
+        service=container.service,
+        revision=container.revision,
+        is_managed=container.is_managed,
+        ports=tuple(
+            PortView(
+                container_port=port.container_port,
+                protocol=port.protocol,
+                host_ip=port.host_ip,
+                host_port=port.host_port,
+            )
+            for port in container.ports
+        ),
+        labels=dict(container.labels),
+        cpu_percent=container.cpu_percent,
+        memory_bytes=container.memory_bytes,
+        memory_limit_bytes=container.memory_limit_bytes,
+        node_id=host.node_id,
+        node_name=node_name,
+        age_ms=host.age_ms,
+    )

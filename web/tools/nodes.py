@@ -1,0 +1,160 @@
+"""The hosts: listing them, draining them, letting them go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cluster.commands.nodes import SetNodeDraining
+from cluster.model.ids import NodeId
+from cluster.model.inventory import HostLive, HostView
+from cluster.model.node import Node, NodeFacts
+from cluster.raft.types import EngineStatus, Role
+from cluster.store import records
+from web.auth.authority import Permit, settled
+from web.auth.call import Call
+from web.auth.problems import Problem
+from web.ports import Surroundings
+from web.tools.context import Context
+from web.tools.live_numbers import newest
+from web.tools.views import ContainerCount, FactsView, NodeView
+
+
+async def list_nodes(context: Context, call: Call) -> list[NodeView]:
+    """Return the hosts of the cluster by name."""
+    await context.authority.require(call, "node.read", "node")
+    return await read_nodes(context)
+
+
+async def get_node(context: Context, call: Call, reference: str) -> NodeView:
+    """Return the host of that id or name. Raises Problem."""
+    await context.authority.require(call, "node.read", f"node:{reference}")
+    node = find_node(context.surroundings, reference)
+    return next(view for view in await read_nodes(context) if view.id == node.id)
+
+
+async def drain_node(context: Context, call: Call, reference: str, *, is_draining: bool) -> NodeView:
+    """Ask for a host to be emptied, or end that. Raises Problem."""
+    await context.authority.require(call, "node.drain", f"node:{reference}")
+    node = find_node(context.surroundings, reference)
+
+    async def change(permit: Permit) -> None:
+        await permit.propose(SetNodeDraining(node_id=node.id, is_draining=is_draining))
+
+    await context.authority.perform(call, "node.drain", f"node:{node.id}", change)
+    return next(view for view in await read_nodes(context) if view.id == node.id)
+
+
+async def remove_node(context: Context, call: Call, reference: str) -> None:
+    """Take a host out of the cluster for good. Raises Problem."""
+    await context.authority.require(call, "node.remove", f"node:{reference}")
+    node = find_node(context.surroundings, reference)
+
+    async def change(permit: Permit) -> None:
+        settled(await context.surroundings.cluster.remove_node(node.id, audit=permit.stamp()))
+
+    await context.authority.perform(call, "node.remove", f"node:{node.id}", change)
+
+
+async def read_nodes(context: Context) -> list[NodeView]:
+    """Return the hosts by name, for callers whose right to see them was decided."""
+    surroundings = context.surroundings
+    views = {view.node_id: view for view in await surroundings.hosts.views()}
+    live = {numbers.node_id: numbers for numbers in await context.live.read()}
+    engine = surroundings.cluster.status().engine
+    return [_view(surroundings, node, engine, views, live) for node in members(surroundings)]
+
+
+def members(surroundings: Surroundings) -> list[Node]:
+    """Return the hosts that belong to the cluster, by name."""
+    with surroundings.state.read() as txn:
+        nodes = [node for node in records.NODES.scan(txn) if node.is_member]
+    return sorted(nodes, key=lambda node: (node.name, node.id))
+
+
+def node_names(surroundings: Surroundings) -> dict[str, str]:
+    """Return the hosts' names by id, of those that left too."""
+    with surroundings.state.read() as txn:
+        return {node.id: node.name for node in records.NODES.scan(txn)}
+
+
+def find_node(surroundings: Surroundings, reference: str) -> Node:
+    """Return the member of that id or name. Raises Problem (404) naming those there are."""
+    nodes = members(surroundings)
+    for node in nodes:
+        if node.id == reference:
+            return node
+    named = [node for node in nodes if node.name == reference]
+    if len(named) == 1:
+        return named[0]
+    known = ", ".join(node.name for node in nodes) or "none yet"
+    raise Problem("not-found", f"there is no host {reference[:80]!r}", hint=f"the cluster has {known}")
+
+
+def _view(
+    surroundings: Surroundings,
+    node: Node,
+    engine: EngineStatus,
+    views: Mapping[NodeId, HostView],
+    live: Mapping[NodeId, HostLive],
+) -> NodeView:
+    host = views.get(node.id)
+    numbers = live.get(node.id)
+    memory = None if numbers is None else newest(numbers, "memory_bytes")
+    return NodeView(
+        id=node.id,
+        name=node.name,
+        role=node.role,
+        status=node.status,
+        status_reason=node.status_reason,
+        is_draining=node.is_draining,
+        is_leader=node.id == engine.leader_id,
+        is_self=node.id == surroundings.cluster.node_id,
+        address=node.address,
+        api_address=node.api_address,
+        joined_at_ms=node.joined_at_ms,
+        lag=_lag(engine, node.id),
+        facts=_facts(node.facts),
+        containers=_count(host),
+        cpu_percent=None if numbers is None else newest(numbers, "cpu_percent"),
+        memory_bytes=None if memory is None else int(memory),
+        last_seen_ms=_last_seen_ms(surroundings, host),
+        problem="" if host is None else host.problem,
+    )
+
+
+def _lag(engine: EngineStatus, node_id: str) -> int | None:
+    if node_id == engine.node_id:
+        return max(0, engine.commit_index - engine.applied_index)
+    if engine.role is not Role.LEADER or node_id not in engine.match_index:
+        return None
+    return max(0, engine.last_index - engine.match_index[node_id])
+
+
+def _count(host: HostView | None) -> ContainerCount | None:
+    if host is None or host.inventory is None:
+        return None
+    containers = host.inventory.containers
+    running = sum(container.state == "running" for container in containers)
+    return ContainerCount(running=running, total=len(containers))
+
+
+def _last_seen_ms(surroundings: Surroundings, host: HostView | None) -> int | None:
+    if host is None or host.age_ms is None:
+        return None
+    return surroundings.clock.now_ms() - host.age_ms
+
+
+def _facts(facts: NodeFacts) -> FactsView:
+    return FactsView(
+        hostname=facts.hostname,
+        os_name=facts.os_name,
+        os_version=facts.os_version,
+        kernel=facts.kernel,
+        arch=facts.arch,
+        cpu_count=facts.cpu_count,
+        memory_bytes=facts.memory_bytes,
+        disk_bytes=facts.disk_bytes,
+        docker_version=facts.docker_version,
+        agent_version=facts.agent_version,
+        labels=dict(facts.labels),
+    )

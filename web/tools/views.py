@@ -1,0 +1,225 @@
+"""What the surfaces show: plain values, in the words and units of the interface.
+
+Times are Unix epoch milliseconds. Empty text and null mean "not known" or "none".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cluster.model.access import Role
+from cluster.model.node import NodeRole, NodeStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactsView:
+    """What a host said of itself."""
+
+    hostname: str
+    os_name: str
+    os_version: str
+    kernel: str
+    arch: str
+    cpu_count: int
+    memory_bytes: int
+    disk_bytes: int
+    docker_version: str
+    agent_version: str
+    labels: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerCount:
+    """How many containers a host has."""
+
+    running: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeView:
+    """One host. `lag` counts the log entries it still has to receive or apply, null where that is not known
+    here.
+
+    `cpu_percent` is of all cores together, `memory_bytes` what is in use. `problem` says why its containers
+    cannot be listed now.
+    """
+
+    id: str
+    name: str
+    role: NodeRole
+    status: NodeStatus
+    status_reason: str
+    is_draining: bool
+    is_leader: bool
+    is_self: bool
+    address: str
+    api_address: str
+    joined_at_ms: int
+    lag: int | None
+    facts: FactsView
+    containers: ContainerCount | None
+    cpu_percent: float | None
+    memory_bytes: int | None
+    last_seen_ms: int | None
+    problem: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuorumView:
+    """How many voters there are, how many are well, and how many more may be lost."""
+
+    voters: int
+    healthy: int
+    can_lose: int
+    advice: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterView:
+    """The cluster as the answering node knows it.
+
+    `age_ms`: for how long it may have missed changes, null when it has never been up to date. `disk_full`
+    says why writes are refused here, null when they are not.
+    """
+
+    cluster_id: str
+    name: str
+    node_id: str
+    version: str
+    leader_id: str | None
+    term: int
+    commit_index: int
+    applied_index: int
+    age_ms: int | None
+    quorum: QuorumView
+    nodes: tuple[NodeView, ...]
+    disk_full: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthView:
+    """The answering node alone. `status` is "ready", or "not-ready" with the reason."""
+
+    status: str
+    reason: str | None
+    node_id: str
+    version: str
+    leader_id: str | None
+    applied_index: int
+    age_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortView:
+    """A container's port; `host_port` 0 when it is not published."""
+
+    container_port: int
+    protocol: str
+    host_ip: str
+    host_port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerView:
+    """One container of any host and origin. `age_ms` is how old this is; `cpu_percent` is of one core."""
+
+    id: str
+    name: str
+    image: str
+    state: str
+    status: str
+    health: str
+    created_at_ms: int
+    project: str
+    service: str
+    revision: int
+    is_managed: bool
+    ports: tuple[PortView, ...]
+    labels: dict[str, str]
+    cpu_percent: float | None
+    memory_bytes: int | None
+    memory_limit_bytes: int | None
+    node_id: str
+    node_name: str
+    age_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostProblem:
+    """A host whose containers are not, or not newly, in the list."""
+
+    node_id: str
+    node_name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerPage:
+    """Some containers, and the hosts that could not be asked."""
+
+    items: tuple[ContainerView, ...]
+    next_cursor: str | None
+    problems: tuple[HostProblem, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerDetail:
+    """One container. `detail` is what its engine says, null for those who may not inspect."""
+
+    container: ContainerView
+    detail: dict[str, object] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerActed:
+    """What was done. `note` says what is going to happen by itself."""
+
+    id: str
+    name: str
+    node_id: str
+    node_name: str
+    action: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeView:
+    """Who the caller is, and what they may do. `csrf_token` goes with a browser's changes, null for
+    others.
+    """
+
+    principal_id: str
+    name: str
+    role: Role
+    permissions: tuple[str, ...]
+    csrf_token: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginView:
+    """A login. Tokens are there in mode "token" alone; a browser has them as cookies."""
+
+    principal_id: str
+    name: str
+    role: Role
+    expires_in_s: int
+    csrf_token: str | None = None
+    access_token: str | None = field(default=None, repr=False)
+    refresh_token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetupView:
+    """Whether there is no account yet."""
+
+    is_needed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserRef:
+    """An account."""
+
+    id: str
+    name: str
+    role: Role

@@ -65,6 +65,7 @@ class Client:
         self._refresh_token = target.refresh_token
         self._on_refreshed = on_refreshed
         self._tls: ssl.SSLContext | None = None
+        self.connect_timeout_s = CONNECT_TIMEOUT_S
 
     def get(self, path: str, **query: object) -> Any:
         """Return the JSON at `path` below /api/v1. None among `query` is left out."""
@@ -153,8 +154,10 @@ class Client:
             headers["Content-Type"] = "application/json"
             content = json.dumps(body).encode()
         response = self._send_once(method, path, query, headers, content, timeout_s)
-        if response.status == 401 and self._refresh():
-            response.read()
+        if response.status == 401 and self._refresh_token:
+            refused = _refusal(response, self._read(response, method))
+            if not self._refresh():
+                raise refused
             response = self._send_once(method, path, query, headers, content, timeout_s)
         if response.status >= 300:
             raise _refusal(response, self._read(response, method))
@@ -205,7 +208,7 @@ class Client:
         if self._tls is None:
             self._tls = tls_context(self._target.ca_pem)
         connection = http.client.HTTPSConnection(
-            parts.hostname, parts.port or 7443, timeout=CONNECT_TIMEOUT_S, context=self._tls
+            parts.hostname, parts.port or 7443, timeout=self.connect_timeout_s, context=self._tls
         )
         connection.connect()
         return connection
@@ -218,14 +221,15 @@ class Client:
             if method == "GET":
                 raise CommandFailed(f"the answer broke off: {_reason(error)}") from error
             raise OutcomeUnknown(f"the answer broke off: {_reason(error)}") from error
+        finally:
+            # Reading to the end does not close an answer whose length was not told.
+            response.close()
         if len(content) > BODY_BYTES_MAX:
             raise CommandFailed("the answer is longer than 64 MiB")
         return content
 
     def _refresh(self) -> bool:
         """Renew an expired access token, once; false when the session is over."""
-        if not self._refresh_token:
-            return False
         refresh_token, self._refresh_token, self._access_token = self._refresh_token, "", ""
         with suppress(ApiRefused):
             answer = self.post("/auth/refresh", {"refresh_token": refresh_token})
@@ -275,7 +279,8 @@ def fetch_ca(server: str) -> str:
     try:
         connection.request("GET", f"{API}/ca")
         response = connection.getresponse()
-        content = response.read(LINE_BYTES_MAX)
+        with response:
+            content = response.read(LINE_BYTES_MAX)
     except (OSError, http.client.HTTPException) as error:
         raise CommandFailed(f"{server} does not answer: {_reason(error)}") from error
     finally:

@@ -70,16 +70,16 @@ def given_token(args: argparse.Namespace, environment: Mapping[str, str]) -> str
 
 def normalized(server: str) -> str:
     """Return "host", "host:port" or a URL as an https URL with its port."""
-    address = server.rstrip("/")
-    if "://" not in address:
-        address = f"https://{address}"
-    scheme, _, rest = address.partition("://")
+    scheme, separator, rest = server.partition("://")
+    if not separator:
+        scheme, rest = "https", server
+    rest = rest.rstrip("/")
     if scheme != "https" or not rest or "/" in rest:
         raise UsageWrong(
             f"{server!r} is not the address of a host", hint="such as 10.0.0.5 or https://h1:7443"
         )
     port = rest.rpartition("]")[2] if rest.startswith("[") else rest
-    return address if ":" in port else f"{address}:7443"
+    return f"https://{rest}" if ":" in port else f"https://{rest}:7443"
 
 
 def read_text(path: str, flag: str) -> str:

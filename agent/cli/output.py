@@ -24,10 +24,10 @@ _COLOURS = {
         "paused",
         "restarting",
         "pending",
-        "in progress",
+        "rolling-back",
         "learner",
     ),
-    "red": ("down", "unhealthy", "exited", "dead", "failed", "rolled back", "refused", "denied", "lost"),
+    "red": ("down", "unhealthy", "exited", "dead", "failed", "rolled-back", "refused", "denied", "lost"),
 }
 _COLOUR_OF = {word: colour for colour, words in _COLOURS.items() for word in words}
 
@@ -72,10 +72,10 @@ def _print_rich(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def print_error(message: str, hint: str = "") -> None:
     """Print what went wrong, and below it what to do."""
-    first, *more = printable(message.replace("\n", "\x00")).split("\N{REPLACEMENT CHARACTER}")
-    print(f"tower: {first}", file=sys.stderr)
+    first, *more = message.splitlines() or [""]
+    print(f"tower: {printable(first)}", file=sys.stderr)
     for line in more:
-        print(f"  {line}", file=sys.stderr)
+        print(f"  {printable(line)}", file=sys.stderr)
     if hint:
         print(f"  hint: {printable(hint)}", file=sys.stderr)
 

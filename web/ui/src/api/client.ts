@@ -1,0 +1,112 @@
+import { learnServerTime } from "@/lib/clock";
+import { problemOf, Unreachable } from "./problem";
+
+export const API = "/api/v1";
+
+type Query = Record<string, string | number | boolean | null | undefined>;
+
+export interface RequestOptions {
+  method?: "GET" | "POST" | "PUT" | "DELETE";
+  body?: unknown;
+  query?: Query;
+  signal?: AbortSignal;
+  accept?: string;
+  /** False for the calls that make and end sessions: a 401 is their answer, not a reason to refresh. */
+  refresh?: boolean;
+}
+
+let csrfToken: string | null = null;
+let refreshing: Promise<boolean> | null = null;
+let onSessionLost: () => void = () => {};
+
+/** Sent with every request that changes something. It comes with `/auth/me`. */
+export function setCsrfToken(token: string | null): void {
+  csrfToken = token;
+}
+
+/** Called when a request was refused with 401 and the session could not be renewed. */
+export function whenSessionLost(callback: () => void): void {
+  onSessionLost = callback;
+}
+
+export function urlOf(path: string, query: Query = {}): string {
+  const parameters = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    if (value != null && value !== "") parameters.set(name, String(value));
+  }
+  const text = parameters.toString();
+  return `${API}${path}${text === "" ? "" : `?${text}`}`;
+}
+
+/** One request; the answer when it is a success. Raises ApiError or Unreachable, and passes on an abort. */
+export async function send(path: string, options: RequestOptions = {}): Promise<Response> {
+  let response = await attempt(path, options);
+  if (response.status === 401 && options.refresh !== false) {
+    if (await renewSession()) response = await attempt(path, options);
+    if (response.status === 401) onSessionLost();
+  }
+  if (!response.ok) throw await problemOf(response);
+  return response;
+}
+
+/** One request whose answer is JSON, or nothing. */
+export async function request<Answer>(path: string, options: RequestOptions = {}): Promise<Answer> {
+  const response = await send(path, options);
+  const text = await response.text();
+  return (text === "" ? undefined : JSON.parse(text)) as Answer;
+}
+
+/** Renew the session. Requests that were refused at the same moment share one renewal. */
+export function renewSession(): Promise<boolean> {
+  refreshing ??= oneTabAtATime(renew)
+    .catch(() => false)
+    .finally(() => {
+      refreshing = null;
+    });
+  return refreshing;
+}
+
+async function renew(): Promise<boolean> {
+  const response = await attempt("/auth/refresh", { method: "POST", body: {} });
+  if (response.ok) await readCsrfToken(response);
+  return response.ok;
+}
+
+/** A refresh token is good for one use, and the tabs of a browser share it. */
+function oneTabAtATime(work: () => Promise<boolean>): Promise<boolean> {
+  return "locks" in navigator
+    ? navigator.locks.request("tower.session", work).then((isRenewed) => isRenewed)
+    : work();
+}
+
+async function attempt(path: string, options: RequestOptions): Promise<Response> {
+  const method = options.method ?? "GET";
+  const headers = new Headers({ Accept: options.accept ?? "application/json" });
+  if (options.body !== undefined) headers.set("Content-Type", "application/json");
+  if (method !== "GET" && csrfToken !== null) headers.set("X-CSRF-Token", csrfToken);
+  const init: RequestInit = { method, headers, credentials: "same-origin", cache: "no-store" };
+  if (options.body !== undefined) init.body = JSON.stringify(options.body);
+  if (options.signal !== undefined) init.signal = options.signal;
+  let response: Response;
+  try {
+    response = await fetch(urlOf(path, options.query), init);
+  } catch (error) {
+    if (options.signal?.aborted) throw error;
+    throw new Unreachable(error);
+  }
+  const date = Date.parse(response.headers.get("Date") ?? "");
+  if (!Number.isNaN(date)) learnServerTime(date);
+  return response;
+}
+
+/** A renewed session may come with a new CSRF token; without one the old stays valid. */
+async function readCsrfToken(response: Response): Promise<void> {
+  try {
+    const body: unknown = await response.json();
+    if (typeof body === "object" && body !== null && "csrf_token" in body) {
+      if (typeof body.csrf_token === "string") setCsrfToken(body.csrf_token);
+    }
+  } catch {
+    // An empty answer renews only the cookies.
+  }
+}

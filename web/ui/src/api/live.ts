@@ -1,0 +1,63 @@
+import { type QueryClient, useQueryClient } from "@tanstack/react-query";
+import { createContext, useContext, useEffect, useState, useSyncExternalStore } from "react";
+import { API, renewSession } from "./client";
+import { applyLive, refreshAll } from "./live-cache";
+import { LiveConnection, type LiveStatus } from "./live-connection";
+
+/** How often everything is asked again while there is no live connection. */
+const POLL_MS = 5_000;
+
+export const LiveContext = createContext<LiveConnection | null>(null);
+
+function makeConnection(client: QueryClient): LiveConnection {
+  let isFirst = true;
+  return new LiveConnection({
+    url: `${window.location.origin.replace(/^http/, "ws")}${API}/live`,
+    onMessage: (message) => applyLive(client, message),
+    onOpen: () => {
+      if (!isFirst) refreshAll(client);
+      isFirst = false;
+    },
+    renewSession,
+  });
+}
+
+/** The page's live connection, for as long as the caller is mounted. */
+export function useLiveConnection(): LiveConnection {
+  const client = useQueryClient();
+  const [connection] = useState(() => makeConnection(client));
+  useEffect(() => {
+    connection.connect();
+    const retry = () => {
+      if (document.visibilityState === "visible" && connection.getStatus().phase === "waiting")
+        connection.connect();
+    };
+    const polling = setInterval(() => {
+      if (connection.getStatus().phase !== "open") refreshAll(client);
+    }, POLL_MS);
+    window.addEventListener("online", retry);
+    document.addEventListener("visibilitychange", retry);
+    return () => {
+      clearInterval(polling);
+      window.removeEventListener("online", retry);
+      document.removeEventListener("visibilitychange", retry);
+      connection.close();
+    };
+  }, [connection, client]);
+  return connection;
+}
+
+const NEVER = { phase: "connecting" } as const;
+
+export function useLiveStatus(): LiveStatus {
+  const connection = useContext(LiveContext);
+  return useSyncExternalStore(
+    (listener) => connection?.subscribe(listener) ?? (() => {}),
+    () => connection?.getStatus() ?? NEVER,
+  );
+}
+
+export function useReconnect(): () => void {
+  const connection = useContext(LiveContext);
+  return () => connection?.connect();
+}

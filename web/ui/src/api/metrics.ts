@@ -1,0 +1,60 @@
+import type { HostLive, LiveSeries } from "./types";
+
+/** Ten minutes of ten-second slots, and room for a host whose clock runs ahead. */
+const SLOTS_MAX = 66;
+
+/**
+ * Bring newer slots into what is known. A host's update may be its whole window or only the newest slots; a slot
+ * that comes again replaces the one that was there. Hosts that the update does not name keep what they have.
+ */
+export function mergeLive(known: readonly HostLive[], update: readonly HostLive[]): HostLive[] {
+  const byNode = new Map(known.map((host) => [host.node_id, host]));
+  for (const host of update) {
+    const before = byNode.get(host.node_id);
+    byNode.set(host.node_id, before === undefined ? host : mergeHost(before, host));
+  }
+  return [...byNode.values()];
+}
+
+function mergeHost(before: HostLive, update: HostLive): HostLive {
+  const firstMs = update.times_ms[0];
+  if (firstMs === undefined) return before;
+  const kept = before.times_ms
+    .filter((time) => time < firstMs)
+    .slice(-Math.max(0, SLOTS_MAX - update.times_ms.length));
+  if (kept.length === 0) return update;
+  const from = before.times_ms.indexOf(kept[0] ?? firstMs);
+  const beforeByKey = new Map(before.series.map((series) => [keyOf(series), series]));
+  const missing = kept.map(() => null);
+  return {
+    node_id: update.node_id,
+    times_ms: [...kept, ...update.times_ms],
+    series: update.series.map((series) => ({
+      ...series,
+      values: [
+        ...(beforeByKey.get(keyOf(series))?.values.slice(from, from + kept.length) ?? missing),
+        ...series.values,
+      ],
+    })),
+  };
+}
+
+function keyOf(series: LiveSeries): string {
+  return `${series.subject} ${series.metric}`;
+}
+
+export const HOST_SUBJECT = "host";
+
+/** One series over the slots of its host; undefined when there is none. */
+export function seriesOf(
+  host: HostLive | undefined,
+  subject: string,
+  metric: string,
+): LiveSeries | undefined {
+  return host?.series.find((series) => series.subject === subject && series.metric === metric);
+}
+
+/** The newest value there is. */
+export function latest(series: LiveSeries | undefined): number | null {
+  return series?.values.findLast((value) => value !== null) ?? null;
+}

@@ -1,0 +1,60 @@
+import type { Problem } from "./types";
+
+/** The server answered, and refused: `problem` is its RFC 9457 document, written for people. */
+export class ApiError extends Error {
+  override readonly name = "ApiError";
+
+  constructor(readonly problem: Problem) {
+    super(problem.detail || problem.title);
+  }
+
+  get status(): number {
+    return this.problem.status;
+  }
+
+  /** The last part of the problem's type: `forbidden`, `not-committed`. */
+  get kind(): string {
+    return this.problem.type.split(/[/:]/).at(-1) ?? "";
+  }
+
+  /** What to do next, when the server says it. */
+  get hints(): string[] {
+    const each = (this.problem.errors ?? []).map((error) => error.hint);
+    return [this.problem.hint ?? "", ...each].filter((hint) => hint !== "");
+  }
+}
+
+/** No answer: the host is down, the network is, or the certificate was refused. */
+export class Unreachable extends Error {
+  override readonly name = "Unreachable";
+
+  constructor(cause: unknown) {
+    super("This host does not answer. Try again, or open the dashboard on another host of the cluster.", {
+      cause,
+    });
+  }
+}
+
+/** Make an error of an answer that is not a success, whatever its body is. */
+export async function problemOf(response: Response): Promise<ApiError> {
+  const fallback: Problem = {
+    type: "about:blank",
+    title: response.statusText || `Status ${response.status}`,
+    status: response.status,
+    detail: "",
+    instance: new URL(response.url, window.location.href).pathname,
+  };
+  try {
+    const body: unknown = await response.json();
+    if (typeof body === "object" && body !== null && "title" in body) {
+      return new ApiError({ ...fallback, ...(body as Partial<Problem>), status: response.status });
+    }
+  } catch {
+    // Not JSON: a proxy's page, or nothing at all.
+  }
+  return new ApiError(fallback);
+}
+
+export function isStatus(error: unknown, status: number): boolean {
+  return error instanceof ApiError && error.status === status;
+}

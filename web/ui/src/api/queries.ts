@@ -1,0 +1,81 @@
+import { queryOptions } from "@tanstack/react-query";
+import { request } from "./client";
+import type {
+  AuditEntryView,
+  ClusterView,
+  ContainerPage,
+  ContainerView,
+  HealthView,
+  HostLive,
+  HostProblem,
+  Page,
+  RolloutView,
+  ServiceView,
+} from "./types";
+
+const PAGE_LIMIT = 1_000;
+const PAGES_MAX = 20;
+
+/** The cluster and its hosts. */
+export const clusterQuery = queryOptions({
+  queryKey: ["cluster"],
+  queryFn: ({ signal }) => request<ClusterView>("/cluster", { signal }),
+});
+
+/** How far the host that serves this page is behind. */
+export const healthQuery = queryOptions({
+  queryKey: ["health"],
+  queryFn: ({ signal }) => request<HealthView>("/health", { signal }),
+  refetchInterval: 5_000,
+});
+
+export interface ContainerList {
+  containers: ContainerView[];
+  problems: HostProblem[];
+}
+
+/** Every container of every host. */
+export const containersQuery = queryOptions({
+  queryKey: ["containers"],
+  queryFn: async ({ signal }): Promise<ContainerList> => {
+    const containers: ContainerView[] = [];
+    let problems: HostProblem[] = [];
+    let cursor: string | null = null;
+    for (let page = 0; page < PAGES_MAX; page += 1) {
+      const answer: ContainerPage = await request("/containers", {
+        query: { limit: PAGE_LIMIT, cursor },
+        signal,
+      });
+      containers.push(...answer.items);
+      problems = answer.problems;
+      cursor = answer.next_cursor;
+      if (cursor === null) break;
+    }
+    return { containers, problems };
+  },
+});
+
+export const servicesQuery = queryOptions({
+  queryKey: ["services"],
+  queryFn: async ({ signal }) => (await request<Page<ServiceView>>("/services", { signal })).items,
+});
+
+/** Rollouts, newest first. */
+export const rolloutsQuery = queryOptions({
+  queryKey: ["rollouts"],
+  queryFn: async ({ signal }) => (await request<Page<RolloutView>>("/rollouts", { signal })).items,
+});
+
+/** The newest audit entries; administrators only. */
+export const auditQuery = queryOptions({
+  queryKey: ["audit"],
+  queryFn: async ({ signal }) =>
+    (await request<Page<AuditEntryView>>("/audit", { query: { limit: 20 }, signal })).items,
+  refetchInterval: 15_000,
+});
+
+/** The last ten minutes of every host and container. */
+export const metricsQuery = queryOptions({
+  queryKey: ["metrics"],
+  queryFn: ({ signal }) => request<HostLive[]>("/metrics/live", { signal }),
+});

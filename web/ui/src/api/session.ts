@@ -1,0 +1,40 @@
+import { type QueryClient, queryOptions } from "@tanstack/react-query";
+import { request, setCsrfToken } from "./client";
+import type { MeView, SetupView } from "./types";
+
+/** Who is logged in, and what they may do. Its CSRF token goes with every change from then on. */
+export const meQuery = queryOptions({
+  queryKey: ["me"],
+  queryFn: async ({ signal }) => {
+    const me = await request<MeView>("/auth/me", { signal });
+    setCsrfToken(me.csrf_token);
+    return me;
+  },
+  staleTime: Number.POSITIVE_INFINITY,
+  retry: false,
+});
+
+/** Whether the first administrator is still to be made. */
+export const setupQuery = queryOptions({
+  queryKey: ["setup"],
+  queryFn: ({ signal }) => request<SetupView>("/setup", { signal, refresh: false }),
+  retry: false,
+});
+
+export async function logIn(name: string, password: string): Promise<void> {
+  await request("/auth/login", { method: "POST", body: { name, password, mode: "cookie" }, refresh: false });
+}
+
+/** Make the first administrator with the one-time token that `tower init` printed. */
+export async function setUp(token: string, name: string, password: string): Promise<void> {
+  await request("/setup", { method: "POST", body: { token, name, password }, refresh: false });
+}
+
+export async function logOut(client: QueryClient): Promise<void> {
+  try {
+    await request("/auth/logout", { method: "POST", refresh: false });
+  } finally {
+    setCsrfToken(null);
+    client.clear();
+  }
+}

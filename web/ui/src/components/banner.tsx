@@ -1,0 +1,31 @@
+import { CircleAlert, TriangleAlert } from "lucide-react";
+import type { ReactNode } from "react";
+import { cn } from "@/lib/cn";
+
+/** Something that holds for the whole page, in words, with what to do about it. */
+export function Banner({
+  tone,
+  title,
+  children,
+}: {
+  tone: "bad" | "warn";
+  title: string;
+  children: ReactNode;
+}) {
+  const Icon = tone === "bad" ? CircleAlert : TriangleAlert;
+  return (
+    <div
+      role={tone === "bad" ? "alert" : "status"}
+      className={cn(
+        "flex items-start gap-3 rounded-lg border px-4 py-3",
+        tone === "bad" ? "border-bad-mark/40 bg-bad-soft" : "border-warn-mark/40 bg-warn-soft",
+      )}
+    >
+      <Icon aria-hidden className={cn("mt-0.5 size-4 shrink-0", tone === "bad" ? "text-bad" : "text-warn")} />
+      <div className="min-w-0 flex-1">
+        <p className={cn("text-base font-semibold", tone === "bad" ? "text-bad" : "text-warn")}>{title}</p>
+        <div className="text-sm">{children}</div>
+      </div>
+    </div>
+  );
+}

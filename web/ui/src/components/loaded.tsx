@@ -1,0 +1,38 @@
+import type { UseQueryResult } from "@tanstack/react-query";
+import { TriangleAlert } from "lucide-react";
+import type { ReactNode } from "react";
+import { useNow } from "@/lib/clock";
+import { formatAge } from "@/lib/format";
+import { Failed } from "./states";
+
+interface LoadedProps<Data> {
+  query: UseQueryResult<Data>;
+  loading: ReactNode;
+  children: (data: Data) => ReactNode;
+}
+
+/** What a query brings, in whichever state it is. Data that could not be renewed is shown, and said to be old. */
+export function Loaded<Data>({ query, loading, children }: LoadedProps<Data>) {
+  if (query.data !== undefined) {
+    return (
+      <>
+        {query.isError && <OldData since={query.dataUpdatedAt} error={query.error} />}
+        {children(query.data)}
+      </>
+    );
+  }
+  if (query.isError) return <Failed error={query.error} onRetry={() => void query.refetch()} />;
+  return loading;
+}
+
+function OldData({ since, error }: { since: number; error: Error }) {
+  const now = useNow();
+  return (
+    <p role="status" className="flex items-start gap-2 border-b border-line px-4 py-2 text-sm text-warn">
+      <TriangleAlert aria-hidden className="mt-0.5 size-3.5 shrink-0" />
+      <span>
+        Last known {formatAge(since, now)}. {error.message}
+      </span>
+    </p>
+  );
+}

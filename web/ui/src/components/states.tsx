@@ -1,0 +1,78 @@
+import { CircleAlert, Lock, RotateCw, WifiOff } from "lucide-react";
+import type { ReactNode } from "react";
+import { ApiError, Unreachable } from "@/api/problem";
+import { cn } from "@/lib/cn";
+import { Button } from "./ui/button";
+
+/** Grey bars where data will be, of about its size. */
+export function Loading({
+  label,
+  rows = 3,
+  className,
+}: {
+  label: string;
+  rows?: number;
+  className?: string;
+}) {
+  return (
+    <div role="status" aria-label={label} className={cn("flex flex-col gap-3 p-4", className)}>
+      {Array.from({ length: rows }, (_, row) => (
+        <div key={row} className="animate-breathe h-4 rounded bg-hover" />
+      ))}
+    </div>
+  );
+}
+
+interface NoticeProps {
+  icon: ReactNode;
+  title: string;
+  children?: ReactNode;
+}
+
+function Notice({ icon, title, children }: NoticeProps) {
+  return (
+    <div className="flex flex-col items-center gap-1.5 px-6 py-8 text-center">
+      <span aria-hidden className="mb-1 text-muted">
+        {icon}
+      </span>
+      <p className="text-base font-medium">{title}</p>
+      {children}
+    </div>
+  );
+}
+
+/** Nothing there, what that means, and what to do. */
+export function Empty({ icon, title, children }: NoticeProps) {
+  return (
+    <Notice icon={icon} title={title}>
+      <div className="max-w-md text-sm text-muted">{children}</div>
+    </Notice>
+  );
+}
+
+/** A read that failed: what happened, what to do, and a way to try again. Refused for lack of rights: only why. */
+export function Failed({ error, onRetry }: { error: unknown; onRetry: () => void }) {
+  if (error instanceof ApiError && error.status === 403) {
+    return (
+      <Notice icon={<Lock className="size-5" />} title="Not for your role">
+        <p className="max-w-md text-sm text-muted">{error.problem.detail}</p>
+      </Notice>
+    );
+  }
+  const isUnreachable = error instanceof Unreachable;
+  return (
+    <Notice
+      icon={isUnreachable ? <WifiOff className="size-5" /> : <CircleAlert className="size-5 text-bad" />}
+      title={error instanceof ApiError ? error.problem.title : isUnreachable ? "No answer" : "This failed"}
+    >
+      <div role="alert" className="max-w-md text-sm text-muted">
+        <p>{error instanceof Error ? error.message : String(error)}</p>
+        {error instanceof ApiError && error.hints.map((hint) => <p key={hint}>{hint}</p>)}
+      </div>
+      <Button className="mt-2" onClick={onRetry}>
+        <RotateCw aria-hidden className="size-3.5" />
+        Try again
+      </Button>
+    </Notice>
+  );
+}

@@ -1,0 +1,48 @@
+import { type ComponentProps, type ReactNode, useId } from "react";
+import { cn } from "@/lib/cn";
+
+const CONTROL =
+  "h-8 rounded-md border border-line-strong bg-surface px-2.5 text-sm text-text placeholder:text-muted hover:border-muted pointer-coarse:h-10";
+
+export function Input({ className, ...rest }: ComponentProps<"input">) {
+  return <input {...rest} className={cn(CONTROL, className)} />;
+}
+
+export function Select({ className, ...rest }: ComponentProps<"select">) {
+  return <select {...rest} className={cn(CONTROL, "pr-1", className)} />;
+}
+
+interface FieldProps {
+  label: string;
+  hint?: string;
+  error?: string | undefined;
+  children: (control: {
+    id: string;
+    "aria-describedby": string | undefined;
+    "aria-invalid": boolean;
+  }) => ReactNode;
+}
+
+/** A labelled control of a form, with what helps and what is wrong below it. */
+export function Field({ label, hint, error, children }: FieldProps) {
+  const id = useId();
+  const note = error ?? hint;
+  const noteId = `${id}-note`;
+  return (
+    <div className="flex flex-col gap-1.5">
+      <label htmlFor={id} className="text-sm font-medium">
+        {label}
+      </label>
+      {children({
+        id,
+        "aria-describedby": note === undefined ? undefined : noteId,
+        "aria-invalid": error !== undefined,
+      })}
+      {note !== undefined && (
+        <p id={noteId} className={cn("text-xs", error === undefined ? "text-muted" : "text-bad")}>
+          {note}
+        </p>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,52 @@
+import { lazy, type ReactNode, Suspense, useRef, useState } from "react";
+import { Button, type ButtonProps } from "./button";
+import type { MenuItem } from "./menu";
+
+const load = () => import("./menu");
+const Menu = lazy(load);
+
+interface MenuButtonProps extends Omit<ButtonProps, "onClick"> {
+  menuLabel: string;
+  groups: readonly (readonly MenuItem[])[];
+  header?: ReactNode;
+}
+
+/** A button with a menu. The menu's code is fetched when the button is about to be used. */
+export function MenuButton({ menuLabel, groups, header, ...button }: MenuButtonProps) {
+  const [isOpen, setIsOpen] = useState(false);
+  const slot = useRef<HTMLSpanElement>(null);
+  const trigger = <Button {...button} aria-haspopup="menu" />;
+  const closed = (
+    <Button
+      {...button}
+      aria-haspopup="menu"
+      aria-expanded={isOpen}
+      onPointerEnter={() => void load()}
+      onFocus={() => void load()}
+      onClick={() => setIsOpen(true)}
+    />
+  );
+  return (
+    <span ref={slot} className="inline-flex">
+      {isOpen ? (
+        <Suspense fallback={closed}>
+          <Menu
+            label={menuLabel}
+            groups={groups}
+            header={header}
+            trigger={trigger}
+            onClose={() => {
+              setIsOpen(false);
+              // The button is made anew without its menu: the focus follows it.
+              requestAnimationFrame(() => {
+                if (document.activeElement === document.body) slot.current?.querySelector("button")?.focus();
+              });
+            }}
+          />
+        </Suspense>
+      ) : (
+        closed
+      )}
+    </span>
+  );
+}

@@ -1,0 +1,34 @@
+import { type ReactNode, useId } from "react";
+import { cn } from "@/lib/cn";
+
+interface SectionProps {
+  title: string;
+  /** Beside the title: a count, a summary. */
+  note?: ReactNode;
+  actions?: ReactNode;
+  className?: string;
+  children: ReactNode;
+}
+
+/** A titled region of a page. */
+export function Section({ title, note, actions, className, children }: SectionProps) {
+  const id = useId();
+  return (
+    <section aria-labelledby={id} className={cn("min-w-0", className)}>
+      <header className="mb-2 flex min-h-8 flex-wrap items-center gap-x-3 gap-y-2">
+        <h2 id={id} className="text-base font-semibold">
+          {title}
+        </h2>
+        {note !== undefined && <span className="tabular text-sm text-muted">{note}</span>}
+        {actions !== undefined && <div className="ml-auto flex flex-wrap items-center gap-2">{actions}</div>}
+      </header>
+      {children}
+    </section>
+  );
+}
+
+export function Card({ className, children }: { className?: string; children: ReactNode }) {
+  return (
+    <div className={cn("rounded-lg border border-line bg-surface shadow-card", className)}>{children}</div>
+  );
+}

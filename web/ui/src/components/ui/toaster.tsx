@@ -1,0 +1,35 @@
+import { CircleCheck, TriangleAlert, X } from "lucide-react";
+import { Button } from "./button";
+import { dismiss, useToasts } from "./toast-store";
+
+/** Notices about what was done, in the corner; read out by screen readers. */
+export function Toaster() {
+  const toasts = useToasts();
+  return (
+    <section
+      aria-label="Notices"
+      aria-live="polite"
+      className="pointer-events-none fixed inset-x-0 bottom-0 z-50 flex flex-col items-end gap-2 p-4"
+    >
+      {toasts.map((toast) => (
+        <div
+          key={toast.id}
+          className="animate-appear pointer-events-auto flex w-full max-w-sm items-start gap-2.5 rounded-lg border border-line bg-raised p-3 shadow-float"
+        >
+          {toast.tone === "ok" ? (
+            <CircleCheck aria-hidden className="mt-0.5 size-4 shrink-0 text-ok" />
+          ) : (
+            <TriangleAlert aria-hidden className="mt-0.5 size-4 shrink-0 text-bad" />
+          )}
+          <div className="min-w-0 flex-1">
+            <p className="text-sm font-medium">{toast.title}</p>
+            {toast.detail !== "" && <p className="mt-0.5 text-sm break-words text-muted">{toast.detail}</p>}
+          </div>
+          <Button tone="ghost" isIcon aria-label="Dismiss" className="-m-1" onClick={() => dismiss(toast.id)}>
+            <X aria-hidden className="size-4" />
+          </Button>
+        </div>
+      ))}
+    </section>
+  );
+}

@@ -1,0 +1,61 @@
+import { useQuery } from "@tanstack/react-query";
+import { History } from "lucide-react";
+import { useCan } from "@/api/permissions";
+import { auditQuery, rolloutsQuery } from "@/api/queries";
+import { Loaded } from "@/components/loaded";
+import { Empty, Loading } from "@/components/states";
+import { StatusMark } from "@/components/ui/badge";
+import { Card, Section } from "@/components/ui/section";
+import { useNow } from "@/lib/clock";
+import { formatAge, formatMoment } from "@/lib/format";
+import { type Change, changesOf } from "./change";
+
+/** What changed lately: rollouts, and for administrators what people did. */
+export function ChangesSection() {
+  const maySeeAudit = useCan()("audit.read");
+  const rollouts = useQuery(rolloutsQuery);
+  const audit = useQuery({ ...auditQuery, enabled: maySeeAudit });
+  return (
+    <Section title="Recent changes">
+      <Card className="overflow-hidden">
+        <Loaded query={rollouts} loading={<Loading label="Loading recent changes" rows={4} />}>
+          {(known) => <Changes changes={changesOf(known, audit.data ?? [])} />}
+        </Loaded>
+      </Card>
+    </Section>
+  );
+}
+
+function Changes({ changes }: { changes: readonly Change[] }) {
+  const now = useNow();
+  if (changes.length === 0) {
+    return (
+      <Empty icon={<History className="size-5" />} title="Nothing has changed yet">
+        Deployments and what people do appear here.
+      </Empty>
+    );
+  }
+  return (
+    <ol className="divide-y divide-line">
+      {changes.map((change) => (
+        <li key={change.key} className="flex items-baseline gap-2.5 px-4 py-2 text-sm">
+          <StatusMark tone={change.tone} />
+          <div className="min-w-0 flex-1">
+            <p className="break-words">
+              {change.actor !== "" && <span className="font-medium">{change.actor} </span>}
+              {change.words}
+            </p>
+            {change.detail !== "" && <p className="text-xs break-words text-muted">{change.detail}</p>}
+          </div>
+          <time
+            dateTime={new Date(change.atMs).toISOString()}
+            title={formatMoment(change.atMs)}
+            className="tabular shrink-0 text-xs text-muted"
+          >
+            {formatAge(change.atMs, now)}
+          </time>
+        </li>
+      ))}
+    </ol>
+  );
+}

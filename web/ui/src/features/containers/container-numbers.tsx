@@ -1,0 +1,33 @@
+import { useQuery } from "@tanstack/react-query";
+import { latest, seriesOf } from "@/api/metrics";
+import { metricsQuery } from "@/api/queries";
+import type { ContainerView } from "@/api/types";
+import { Sparkline } from "@/components/sparkline";
+import { formatPercent } from "@/lib/format";
+
+/** CPU now, and its last ten minutes. A container that uses less than a tenth of a core draws a low line. */
+export function CpuCell({ container }: { container: ContainerView }) {
+  const { data: series } = useQuery({
+    ...metricsQuery,
+    select: (hosts) =>
+      seriesOf(
+        hosts.find((host) => host.node_id === container.node_id),
+        container.id,
+        "cpu_percent",
+      ),
+  });
+  const now = latest(series) ?? container.cpu_percent;
+  return (
+    <span className="tabular inline-flex items-center justify-end gap-2">
+      {series !== undefined && (
+        <Sparkline
+          values={series.values}
+          topMin={10}
+          label={`CPU over the last ten minutes, now ${formatPercent(now)}`}
+          className="h-4 w-14 text-series-1"
+        />
+      )}
+      <span className="min-w-[6ch]">{formatPercent(now)}</span>
+    </span>
+  );
+}

@@ -1,0 +1,94 @@
+import { useQuery } from "@tanstack/react-query";
+import { useLiveStatus, useReconnect } from "@/api/live";
+import { clusterQuery, healthQuery } from "@/api/queries";
+import type { ClusterView, HealthView } from "@/api/types";
+import { Banner } from "@/components/banner";
+import { Button } from "@/components/ui/button";
+import { useNow } from "@/lib/clock";
+import { formatDuration } from "@/lib/format";
+
+/** A host this far behind shows a past state: the leader speaks several times a second. */
+const BEHIND_MS = 5_000;
+/** A connection that comes back at once is not worth a word. */
+const LOST_MS = 3_000;
+
+/** What holds for all of the page: no quorum, a full disk, data that is old. */
+export function Banners() {
+  const cluster = useQuery(clusterQuery).data;
+  const health = useQuery(healthQuery);
+  return (
+    <div className="flex flex-col gap-3 empty:hidden">
+      <LostConnection />
+      {cluster !== undefined && <NoQuorum cluster={cluster} />}
+      {cluster?.disk_full != null && (
+        <Banner tone="bad" title="The disk is full">
+          {cluster.disk_full} Nothing can be changed from this host until there is room again; reading goes
+          on.
+        </Banner>
+      )}
+      {health.data !== undefined && cluster !== undefined && (
+        <Behind health={health.data} cluster={cluster} readAtMs={health.dataUpdatedAt} />
+      )}
+    </div>
+  );
+}
+
+function NoQuorum({ cluster }: { cluster: ClusterView }) {
+  const { quorum } = cluster;
+  const hasMajority = 2 * quorum.healthy > quorum.voters;
+  if (cluster.leader_id !== null && hasMajority) return null;
+  if (hasMajority) {
+    return (
+      <Banner tone="warn" title="No leader at the moment">
+        The voters are choosing one, which takes a second or two. Changes wait until then.
+      </Banner>
+    );
+  }
+  const needed = Math.floor(quorum.voters / 2) + 1;
+  return (
+    <Banner tone="bad" title="No quorum: nothing can be changed">
+      {quorum.healthy} of {quorum.voters} voters can be reached, and {needed} must agree. Containers keep
+      running and this page shows the last known state. Bring a lost host back; if none can come back, run{" "}
+      <code className="font-mono">tower recover</code> on the host with the newest state.
+    </Banner>
+  );
+}
+
+function Behind({
+  health,
+  cluster,
+  readAtMs,
+}: {
+  health: HealthView;
+  cluster: ClusterView;
+  readAtMs: number;
+}) {
+  const now = useNow();
+  if (health.age_ms === null || health.age_ms < BEHIND_MS || cluster.leader_id === null) return null;
+  const name = cluster.nodes.find((node) => node.id === health.node_id)?.name ?? "This host";
+  return (
+    <Banner
+      tone="warn"
+      title={`${name} is behind: what you see was true ${formatDuration(health.age_ms + Math.max(0, now - readAtMs))} ago`}
+    >
+      It is not the leader and has not heard from it since. Open the dashboard on another host for the present
+      state.
+    </Banner>
+  );
+}
+
+function LostConnection() {
+  const status = useLiveStatus();
+  const reconnect = useReconnect();
+  const now = useNow();
+  if (status.phase !== "waiting" || now - status.lostAtMs < LOST_MS) return null;
+  const next = Math.max(1, Math.ceil((status.retryAtMs - now) / 1_000));
+  return (
+    <Banner tone="warn" title={`No live connection for ${formatDuration(now - status.lostAtMs)}`}>
+      <div className="flex flex-wrap items-center justify-between gap-x-4 gap-y-2">
+        <span className="tabular">Numbers are the last known ones. Trying again in {next} s.</span>
+        <Button onClick={reconnect}>Reconnect now</Button>
+      </div>
+    </Banner>
+  );
+}

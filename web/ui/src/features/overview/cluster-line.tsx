@@ -1,0 +1,89 @@
+import { useQuery } from "@tanstack/react-query";
+import type { ReactNode } from "react";
+import { clusterQuery } from "@/api/queries";
+import type { ClusterView } from "@/api/types";
+import { Loaded } from "@/components/loaded";
+import { Status, type Tone } from "@/components/ui/badge";
+import { Card } from "@/components/ui/section";
+import { formatCount, plural, UNKNOWN } from "@/lib/format";
+
+/** The cluster in one line: who leads, and how much may fail. */
+export function ClusterLine() {
+  const query = useQuery(clusterQuery);
+  return (
+    <section aria-label="Cluster">
+      <Card>
+        <Loaded
+          query={query}
+          loading={<div role="status" aria-label="Loading the cluster" className="h-[62px]" />}
+        >
+          {(cluster) => <Facts cluster={cluster} />}
+        </Loaded>
+      </Card>
+    </section>
+  );
+}
+
+function Facts({ cluster }: { cluster: ClusterView }) {
+  const members = cluster.nodes.filter((node) => node.status !== "left");
+  const up = members.filter((node) => node.status === "up").length;
+  const leader = members.find((node) => node.id === cluster.leader_id);
+  const counts = members.map((node) => node.containers).filter((each) => each !== null);
+  const running = counts.reduce((sum, each) => sum + each.running, 0);
+  const total = counts.reduce((sum, each) => sum + each.total, 0);
+  const { quorum } = cluster;
+  return (
+    <dl className="grid grid-cols-2 gap-x-6 gap-y-3 px-4 py-3 sm:grid-cols-[repeat(4,auto)_1fr] sm:gap-x-8 lg:gap-x-10">
+      <Fact term="Leader">
+        {leader === undefined ? (
+          <Status tone="bad">none</Status>
+        ) : (
+          <span className="font-medium">{leader.name}</span>
+        )}
+        <span className="tabular ml-2 text-sm text-muted" title="Rises with every election">
+          term {formatCount(cluster.term)}
+        </span>
+      </Fact>
+      <Fact term="Hosts">
+        <Status tone={up === members.length ? "ok" : "bad"}>
+          <span className="tabular">
+            {formatCount(up)} of {formatCount(members.length)} up
+          </span>
+        </Status>
+      </Fact>
+      <Fact term="Containers">
+        <span className="tabular">
+          {total === 0 ? UNKNOWN : `${formatCount(running)} of ${formatCount(total)} running`}
+        </span>
+      </Fact>
+      <Fact term="Voters">
+        <Status tone={quorumTone(cluster)}>
+          <span className="tabular">
+            {formatCount(quorum.healthy)} of {formatCount(quorum.voters)} healthy
+          </span>
+        </Status>
+      </Fact>
+      <Fact term="Safety" className="col-span-2 sm:col-span-1">
+        <span className="text-pretty">{quorum.advice || adviceOf(cluster)}</span>
+      </Fact>
+    </dl>
+  );
+}
+
+function Fact({ term, className = "", children }: { term: string; className?: string; children: ReactNode }) {
+  return (
+    <div className={`min-w-0 ${className}`}>
+      <dt className="text-xs text-muted">{term}</dt>
+      <dd className="mt-0.5 min-w-0">{children}</dd>
+    </div>
+  );
+}
+
+function adviceOf({ quorum }: ClusterView): string {
+  return quorum.can_lose > 0 ? `You can lose ${plural(quorum.can_lose, "more host", "more hosts")}.` : "";
+}
+
+function quorumTone({ quorum }: ClusterView): Tone {
+  if (2 * quorum.healthy <= quorum.voters) return "bad";
+  return quorum.healthy < quorum.voters || quorum.can_lose === 0 ? "warn" : "ok";
+}

@@ -1,0 +1,62 @@
+import { useNavigate, useSearch } from "@tanstack/react-router";
+import { lazy, Suspense, useCallback } from "react";
+import type { ContainerView } from "@/api/types";
+import { ChangesSection } from "@/features/changes/changes-section";
+import type { ContainersView } from "@/features/containers/container-rows";
+import { ContainersSection } from "@/features/containers/containers-section";
+import { HostsSection } from "@/features/hosts/hosts-section";
+import { Banners } from "@/features/overview/banners";
+import { ClusterLine } from "@/features/overview/cluster-line";
+import { ServicesSection } from "@/features/services/services-section";
+import { type OverviewSearch, searchOf, viewOf } from "./overview-search";
+
+const LogsSheet = lazy(() => import("@/features/logs/logs-sheet"));
+const HostSheet = lazy(() => import("@/features/hosts/host-sheet"));
+
+/** Everything at a glance. What is searched, sorted and open is in the page's address. */
+export function OverviewPage() {
+  const search: OverviewSearch = useSearch({ strict: false });
+  const navigate = useNavigate();
+  const change = useCallback(
+    (next: Partial<OverviewSearch>, replace = false) =>
+      void navigate({
+        to: "/",
+        search: (before: OverviewSearch) => ({ ...before, ...next }),
+        replace,
+        resetScroll: false,
+      }),
+    [navigate],
+  );
+  const view = viewOf(search);
+  const onView = (next: Partial<ContainersView>) => change(searchOf({ ...view, ...next }), true);
+  const onLogs = useCallback(
+    (each: ContainerView) => change({ logs: each.id, node: each.node_id }),
+    [change],
+  );
+  return (
+    <>
+      <div className="flex flex-col gap-6">
+        <Banners />
+        <ClusterLine />
+        <HostsSection onOpen={(host) => change({ details: host })} />
+        <div className="grid gap-6 xl:grid-cols-[minmax(0,2fr)_minmax(0,1fr)]">
+          <ServicesSection />
+          <ChangesSection />
+        </div>
+        <ContainersSection view={view} onView={onView} onLogs={onLogs} />
+      </div>
+      <Suspense fallback={null}>
+        {search.logs !== undefined && (
+          <LogsSheet
+            containerId={search.logs}
+            nodeId={search.node ?? ""}
+            onClose={() => change({ logs: undefined, node: undefined })}
+          />
+        )}
+        {search.details !== undefined && (
+          <HostSheet nodeId={search.details} onClose={() => change({ details: undefined })} />
+        )}
+      </Suspense>
+    </>
+  );
+}

@@ -20,7 +20,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from cluster.raft.log_types import LogStorageFull
 from cluster.raft.membership import MemberChange, Membership
@@ -43,6 +43,9 @@ log = logging.getLogger(__name__)
 TURN_BOUNDS_S: Final = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 INBOX_ITEMS_MAX: Final = 8192
 INBOX_BYTES_MAX: Final = 64 * 1024 * 1024
+CONSENSUS: Final = frozenset(
+    {"append_entries", "next_node_idx", "request_vote", "response_vote", "timeout_now"}
+)
 RETRY_MIN_S: Final = 0.25
 RETRY_MAX_S: Final = 2.0
 SESSIONS_PUBLISHED_S: Final = 0.5
@@ -150,12 +153,16 @@ class TurnListener(Protocol):
         """No turn follows."""
 
 
+Work: TypeAlias = Callable[[EngineLike], None]
+Proposal: TypeAlias = tuple[bytes, OnProposal]
+
+
 class _Inbox:
-    """Work of other threads: bounded, taken in one go, with one wake-up per batch."""
+    """Proposals and other work of other threads: bounded, taken in one go, with one wake-up per batch."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._items: list[Callable[[EngineLike], None]] = []
+        self._items: list[Work | Proposal] = []
         self._bytes = 0
         self._wake: Callable[[], None] | None = None
         self._is_open = True
@@ -167,7 +174,7 @@ class _Inbox:
         if is_waiting:
             wake()
 
-    def put(self, item: Callable[[EngineLike], None], size_bytes: int = 0) -> str | None:
+    def put(self, item: Work | Proposal, size_bytes: int = 0) -> str | None:
         """Returns why the item is refused, if it is."""
         with self._lock:
             if not self._is_open:
@@ -182,13 +189,13 @@ class _Inbox:
             wake()
         return None
 
-    def take(self) -> list[Callable[[EngineLike], None]]:
+    def take(self) -> list[Work | Proposal]:
         with self._lock:
             items, self._items = self._items, []
             self._bytes = 0
         return items
 
-    def close(self) -> list[Callable[[EngineLike], None]]:
+    def close(self) -> list[Work | Proposal]:
         with self._lock:
             self._is_open = False
             self._wake = None
@@ -318,14 +325,7 @@ class RaftThread:
 
     def propose(self, command: bytes, on_result: OnProposal) -> str | None:
         """Propose; `on_result` is called in the Raft thread. Returns why nothing was proposed, if so."""
-
-        def work(engine: EngineLike) -> None:
-            if self._disk_full is not None:
-                on_result(ProposalOutcome(Outcome.REFUSED, result=self._disk_full.encode()))
-            else:
-                engine.propose(command, on_result)
-
-        return self._inbox.put(work, len(command))
+        return self._inbox.put((command, on_result), len(command))
 
     def engine_status(self) -> EngineStatus:
         """The engine as of its last turn."""
@@ -365,6 +365,7 @@ class RaftThread:
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self._loop.set_exception_handler(self._on_loop_error)
         self._stopping, self._not_leading = asyncio.Event(), asyncio.Event()
         port = self._port
         self._transport = Transport(
@@ -382,7 +383,7 @@ class RaftThread:
         )
         try:
             self._transport.bind()
-            self._parts = self._build(self._transport.send, self.clock)
+            self._parts = self._build(self._send, self.clock)
         except Exception as error:
             self._transport.close()
             self._failure = error
@@ -406,6 +407,22 @@ class RaftThread:
             self._is_fatal = True
             self._transport.close()
             self._parts.close()
+
+    def _on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """An error in a callback that nobody awaits is a mistake of ours: as loud as one in a turn."""
+        self._fail(context.get("exception") or RaftThreadError(context["message"]))
+
+    def _send(self, peer: str, message: Message) -> None:
+        """Queue `message`; what consensus waits for leaves at once.
+
+        Entries leave before this node flushes its own log, acknowledgements before it applies and flushes
+        its state, so that the nodes' disks work at the same time. Answers to clients wait for the end of
+        the turn.
+        """
+        assert self._transport is not None
+        self._transport.send(peer, message)
+        if message["type"] in CONSENSUS:
+            self._transport.flush()
 
     def _addresses(self) -> Mapping[str, str]:
         """Voters keep a session with everyone, learners with the voters: entries come from nobody else."""
@@ -438,8 +455,7 @@ class RaftThread:
         engine = self._parts.engine
         started = time.perf_counter()
         try:
-            for work in self._inbox.take():
-                work(engine)
+            self._take_in(engine, self._inbox.take())
             self._make_turn(engine)
             self._transport.flush()
             self._publish(engine.status())
@@ -447,6 +463,16 @@ class RaftThread:
         except Exception as error:
             self._fail(error)
         self._observe(time.perf_counter() - started)
+
+    def _take_in(self, engine: EngineLike, items: list[Work | Proposal]) -> None:
+        disk_full = self._disk_full
+        for item in items:
+            if not isinstance(item, tuple):
+                item(engine)
+            elif disk_full is None:
+                engine.propose(*item)
+            else:
+                item[1](ProposalOutcome(Outcome.REFUSED, result=disk_full.encode()))
 
     def _make_turn(self, engine: EngineLike) -> None:
         if self._disk_full is not None and self.clock() < self._retry_at:
@@ -543,8 +569,7 @@ class RaftThread:
     async def _hand_over(self, engine: EngineLike) -> None:
         """Make the last turns: take what was submitted, let another node lead, send what is pending."""
         assert self._not_leading is not None
-        for work in self._inbox.close():
-            work(engine)
+        self._take_in(engine, self._inbox.close())
         self._turn()
         if self.engine_status().role is Role.LEADER and engine.transfer_leadership(None):
             self._not_leading.clear()

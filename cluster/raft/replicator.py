@@ -10,6 +10,7 @@ An answer is definite where it can be. `NotCommitted`: the command was not and w
 
 import asyncio
 import logging
+import math
 import random
 import re
 import threading
@@ -17,6 +18,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Any, Final, Protocol
 
 from cluster.raft.leadership import Leadership, LeadershipView
@@ -35,6 +37,10 @@ client.
 """
 ATTEMPT_S: Final = 3.0
 """How long one attempt waits for an answer that may never come, before the command is proposed again."""
+
+
+RETRY_MIN_S: Final = 0.01
+RETRY_MAX_S: Final = 0.2
 
 
 class ReplicationError(Exception):
@@ -135,22 +141,32 @@ class Replicator(Protocol):
 
 
 class _Outbox:
-    """Answers on their way from the Raft thread to one event loop: one wake-up per turn."""
+    """Answers on their way from the Raft thread to one event loop: one wake-up per turn, one timer for
+    all.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self.pending: set[asyncio.Future[Any]] = set()
-        """Futures of this loop that wait for an answer. Touched by the loop only."""
         self._answers: list[tuple[asyncio.Future[Any], object]] = []
+        # Touched by the loop only.
+        self._deadlines: dict[asyncio.Future[Any], float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = math.inf
 
-    def future(self) -> asyncio.Future[Any]:
-        """A future that fails when the node stops; `done_with` it must follow."""
+    def future(self, timeout_s: float) -> asyncio.Future[Any]:
+        """A future for one answer. It raises OutcomeUnknown after `timeout_s`, or when the node stops.
+
+        `done_with` it must follow.
+        """
         future = self.loop.create_future()
-        self.pending.add(future)
+        deadline = self.loop.time() + timeout_s
+        self._deadlines[future] = deadline
+        if deadline < self._timer_at:
+            self._set_timer(deadline)
         return future
 
     def done_with(self, future: asyncio.Future[Any]) -> None:
-        self.pending.discard(future)
+        self._deadlines.pop(future, None)
 
     def put(self, future: asyncio.Future[Any], answer: object) -> None:
         """In the Raft thread."""
@@ -169,12 +185,25 @@ class _Outbox:
 
     def give_up(self) -> None:
         """In the Raft thread: no answer comes any more."""
-        self._call(self._fail_all)
+        self._call(self._fail, math.inf, "this node stopped before the answer came")
 
-    def _fail_all(self) -> None:
-        for future in list(self.pending):
-            if not future.done():
-                future.set_exception(OutcomeUnknown("this node stopped before the answer came"))
+    def _set_timer(self, at: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = at
+        self._timer = self.loop.call_at(at, self._expire)
+
+    def _expire(self) -> None:
+        self._timer, self._timer_at = None, math.inf
+        self._fail(self.loop.time(), "no answer came in time")
+        waiting = [deadline for future, deadline in self._deadlines.items() if not future.done()]
+        if waiting:
+            self._set_timer(min(waiting))
+
+    def _fail(self, until: float, reason: str) -> None:
+        for future, deadline in self._deadlines.items():
+            if deadline <= until and not future.done():
+                future.set_exception(OutcomeUnknown(reason))
 
     def _call(self, callback: Callable[..., None], *args: object) -> bool:
         try:
@@ -233,7 +262,8 @@ class RaftReplicator:
         self.leadership = Leadership()
         self._thread = thread
         self._lock = threading.Lock()
-        self._outboxes: dict[asyncio.AbstractEventLoop, _Outbox] = {}
+        self._outboxes: dict[int, _Outbox] = {}
+        """By thread: asking asyncio for the running loop costs a system call (getpid) in Python 3.11."""
         self._flush_order: list[_Outbox] = []
         self._subscriptions: list[_Subscription] = []
         self._reads: list[tuple[_Outbox, asyncio.Future[Any]]] = []
@@ -243,12 +273,12 @@ class RaftReplicator:
 
     async def propose(self, command: bytes, *, timeout_s: float) -> bytes:
         outbox = self._outbox()
-        future = outbox.future()
+        future = outbox.future(timeout_s)
         try:
-            refusal = self._thread.propose(command, lambda outcome: outbox.put(future, outcome))
+            refusal = self._thread.propose(command, partial(outbox.put, future))
             if refusal is not None:
                 raise NotCommitted(refusal, may_retry=not self._is_stopped)
-            return _result(await _answer(future, timeout_s, "the proposal"))
+            return _result(await future)
         finally:
             outbox.done_with(future)
 
@@ -276,14 +306,14 @@ class RaftReplicator:
 
     async def change_members(self, change: MemberChange, *, timeout_s: float) -> None:
         outbox = self._outbox()
-        future = outbox.future()
+        future = outbox.future(timeout_s)
 
         def work(engine: EngineLike) -> None:
-            engine.change_members(change, lambda outcome: outbox.put(future, outcome))
+            engine.change_members(change, partial(outbox.put, future))
 
         try:
             self._submit(work)
-            _result(await _answer(future, timeout_s, "the membership change"))
+            _result(await future)
         finally:
             outbox.done_with(future)
 
@@ -292,7 +322,7 @@ class RaftReplicator:
         if not view.is_leader or target == view.leader_id:
             return
         outbox = self._outbox()
-        future = outbox.future()
+        future = outbox.future(timeout_s)
 
         def work(engine: EngineLike) -> None:
             outbox.put(future, engine.transfer_leadership(target))
@@ -307,7 +337,7 @@ class RaftReplicator:
                         reason = f"{target} cannot lead now: it is not connected or has not caught up"
                     raise NotCommitted(reason, may_retry=True)
                 await self.leadership.wait_until_lost(view.term)
-        except TimeoutError as error:
+        except (TimeoutError, OutcomeUnknown) as error:
             raise NotCommitted(f"leadership was not handed over within {timeout_s:g} s") from error
         finally:
             outbox.done_with(future)
@@ -352,19 +382,20 @@ class RaftReplicator:
     # -- inside
 
     def _outbox(self) -> _Outbox:
-        loop = asyncio.get_running_loop()
-        outbox = self._outboxes.get(loop)
-        if outbox is None:
-            outbox = _Outbox(loop)
+        thread = threading.get_ident()
+        outbox = self._outboxes.get(thread)
+        if outbox is None or not outbox.loop.is_running():
+            outbox = _Outbox(asyncio.get_running_loop())
             with self._lock:
-                self._outboxes[loop] = outbox
-                self._flush_order = [*self._outboxes.values()]
+                self._outboxes[thread] = outbox
+                self._flush_order = [*self._flush_order, outbox]
         return outbox
 
     def _forget(self, outbox: _Outbox) -> None:
         with self._lock:
-            self._outboxes.pop(outbox.loop, None)
-            self._flush_order = [*self._outboxes.values()]
+            self._flush_order = [other for other in self._flush_order if other is not outbox]
+            for thread in [thread for thread, other in self._outboxes.items() if other is outbox]:
+                del self._outboxes[thread]
 
     def _submit(self, work: Callable[[EngineLike], None]) -> None:
         refusal = self._thread.submit(work)
@@ -381,7 +412,7 @@ class RaftReplicator:
     async def _read_index(self, timeout_s: float) -> int:
         """One attempt; negative when it was refused or not answered in time."""
         outbox = self._outbox()
-        future = outbox.future()
+        future = outbox.future(timeout_s)
         with self._lock:
             is_first = not self._reads
             self._reads.append((outbox, future))
@@ -392,15 +423,13 @@ class RaftReplicator:
                     waiting_outbox.put_now(waiting, ReadOutcome(-1))
                 raise ReadUnavailable(refusal)
         try:
-            async with asyncio.timeout(timeout_s):
-                outcome = await future
-        except TimeoutError:
-            return -1
+            outcome: ReadOutcome = await future
         except OutcomeUnknown as error:
-            raise ReadUnavailable(str(error)) from error
+            if self._is_stopped:
+                raise ReadUnavailable(str(error)) from error
+            return -1
         finally:
             outbox.done_with(future)
-        assert isinstance(outcome, ReadOutcome)
         return outcome.index
 
     def _start_reads(self, engine: EngineLike) -> None:
@@ -417,16 +446,6 @@ class RaftReplicator:
         with self._lock:
             reads, self._reads = self._reads, []
         return reads
-
-
-async def _answer(future: asyncio.Future[Any], timeout_s: float, what: str) -> ProposalOutcome:
-    try:
-        async with asyncio.timeout(timeout_s):
-            outcome = await future
-    except TimeoutError as error:
-        raise OutcomeUnknown(f"{what} was not answered within {timeout_s:g} s") from error
-    assert isinstance(outcome, ProposalOutcome)
-    return outcome
 
 
 def _result(outcome: ProposalOutcome) -> bytes:
@@ -470,6 +489,7 @@ class Proposer:
                 " printable ASCII characters without spaces"
             )
         self._rng = rng
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._sequence = 0
         self._unanswered: dict[int, None] = {}
         self._waiting: deque[asyncio.Future[int]] = deque()
@@ -480,45 +500,49 @@ class Proposer:
         `build` is called once, so that every attempt proposes the same bytes. Raises NotCommitted when
         the command was surely not applied, OutcomeUnknown when the time was up before that could be told.
         """
-        deadline = asyncio.get_running_loop().time() + timeout_s
-        sequence = await self._take_number(timeout_s)
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        deadline = self._loop.time() + timeout_s
+        if self._waiting or not self._has_room():
+            sequence = await self._take_number(timeout_s)
+        else:
+            sequence = self._number()
         try:
             command = build(CommandId(self._client_id, sequence))
-            return await self._propose_until(deadline, command, timeout_s)
+            try:
+                return await self._replicator.propose(command, timeout_s=min(ATTEMPT_S, timeout_s))
+            except ReplicationError as error:
+                return await self._propose_again(error, command, deadline)
         finally:
             self._release(sequence)
 
-    async def _propose_until(self, deadline: float, command: bytes, timeout_s: float) -> bytes:
+    async def _propose_again(self, failure: ReplicationError, command: bytes, deadline: float) -> bytes:
+        """Propose until the outcome is known or the time is up; `failure` is how the first attempt ended."""
         loop = asyncio.get_running_loop()
         unknown: OutcomeUnknown | None = None
         failures = 0
         while True:
-            remaining_s = deadline - loop.time()
-            failure: NotCommitted | OutcomeUnknown
-            try:
-                return await self._replicator.propose(
-                    command, timeout_s=min(ATTEMPT_S, max(remaining_s, 0.001))
-                )
-            except OutcomeUnknown as error:
-                failure = unknown = error
-            except NotCommitted as error:
-                if not error.may_retry and unknown is None:
-                    raise
-                failure = error
-                if not error.may_retry:
-                    # Only this attempt was refused; an earlier one may have been applied.
-                    raise OutcomeUnknown(f"{unknown}; then: {error}") from error
-            delay_s = self._rng.uniform(0.5, 1.0) * min(0.2, 0.01 * 2**failures)
+            if isinstance(failure, OutcomeUnknown):
+                unknown = failure
+            elif not (isinstance(failure, NotCommitted) and failure.may_retry):
+                if unknown is None:
+                    raise failure
+                # Only this attempt was refused; an earlier one may have been applied.
+                raise OutcomeUnknown(f"{unknown}; then: {failure}") from failure
+            delay_s = self._rng.uniform(0.5, 1.0) * min(RETRY_MAX_S, RETRY_MIN_S * 2**failures)
             failures = min(failures + 1, 10)
             if loop.time() + delay_s >= deadline:
                 if unknown is not None:
-                    raise OutcomeUnknown(f"unknown after {timeout_s:g} s: {unknown}") from failure
+                    raise OutcomeUnknown(f"the time is up: {unknown}") from failure
                 raise failure
             await asyncio.sleep(delay_s)
+            try:
+                attempt_s = min(ATTEMPT_S, deadline - loop.time())
+                return await self._replicator.propose(command, timeout_s=attempt_s)
+            except ReplicationError as error:
+                failure = error
 
     async def _take_number(self, timeout_s: float) -> int:
-        if not self._waiting and self._has_room():
-            return self._number()
         turn: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         try:

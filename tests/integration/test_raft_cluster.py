@@ -465,6 +465,21 @@ async def test_a_broken_disk_ends_the_node_loudly_and_the_others_go_on(form: For
     await successor.proposer.propose(command(0), timeout_s=5)
 
 
+async def test_a_mistake_in_a_callback_ends_the_node_as_loudly_as_one_in_a_turn(form: Form) -> None:
+    cluster = await form()
+    follower = cluster.others(await cluster.leader())[0]
+
+    def mistake() -> None:
+        raise LookupError("nobody awaits this")
+
+    def plant(engine: object) -> None:
+        asyncio.get_running_loop().call_soon(mistake)
+
+    follower.thread.submit(plant)
+    await until(lambda: follower.fatal)
+    assert isinstance(follower.fatal[0], LookupError)
+
+
 async def test_a_fourth_node_joins_as_a_learner_then_votes_and_leaves_again(form: Form) -> None:
     cluster = await form()
     leader = await cluster.leader()

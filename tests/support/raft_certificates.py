@@ -1,6 +1,7 @@
 """A cluster CA of a test's own, and node certificates signed by it."""
 
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
 from pathlib import Path
 
 from cryptography import x509
@@ -43,7 +44,10 @@ class Authority:
     ) -> tuple[Path, Path]:
         """Return the files of a certificate and its key; `name` is their base name."""
         key = ec.generate_private_key(ec.SECP256R1())
-        names: list[x509.GeneralName] = [x509.DNSName("tower.test")]
+        names: list[x509.GeneralName] = [
+            x509.DNSName("tower.test"),
+            x509.IPAddress(IPv4Address("127.0.0.1")),
+        ]
         if with_node_uri:
             names.append(x509.UniformResourceIdentifier(f"{NODE_URI}{node_id}"))
         if with_cluster_uri:

@@ -81,6 +81,7 @@ class LmdbStore(BatchedStore):
         self._synced_index = 0
         self._is_failed = False
         self._lock = threading.Lock()
+        self._retired: list[_Generation] = []
         self._layout = Layout(path)
         try:
             self._generation = self._open_current()
@@ -165,9 +166,8 @@ class LmdbStore(BatchedStore):
             reader.end()
             with self._lock:
                 generation.readers.discard(reader)
-                is_last = generation.is_retired and not generation.readers and not generation.is_copied
-            if is_last:
-                self._remove(generation)
+            if generation.is_retired:
+                self._remove_unused()
 
     def prepare_snapshot(self) -> None:
         self._snapshots.prepare()
@@ -190,7 +190,7 @@ class LmdbStore(BatchedStore):
         with self._lock:
             readers = list(self._generation.readers)
         for reader in readers:
-            reader.expire("the store was closed")
+            reader.end("the store was closed")
         self._txn.abort()
         self._generation.environment.close()
         self._layout.close()
@@ -216,14 +216,27 @@ class LmdbStore(BatchedStore):
         finally:
             with self._lock:
                 generation.is_copied = False
-                is_last = generation.is_retired and not generation.readers
-            if is_last:
-                self._remove(generation)
+            if generation.is_retired:
+                self._remove_unused()
 
     def install(self, directory: Path) -> None:
         """Make the verified environment in `directory` the state. Raises StoreError with the present state
         untouched."""
         number = self._layout.current + 1
+        environment = self._adopt(directory, number)
+        self._txn.abort()
+        with self._lock:
+            old, self._generation = self._generation, _Generation(number, environment)
+            old.is_retired = True
+            self._retired.append(old)
+        self._txn = environment.begin()
+        self._is_failed = False
+        self._remove_unused()
+        self.load()
+        self._synced_index = self.flushed_index
+        self.tell_everything_changed()
+
+    def _adopt(self, directory: Path, number: int) -> lmdb.Environment:
         environment: lmdb.Environment | None = None
         try:
             self._layout.remove_generation(number)
@@ -235,25 +248,16 @@ class LmdbStore(BatchedStore):
             # Opening may have migrated it; only when that is durable is it named.
             environment.sync(True)
             self._layout.make_current(number)
-        except (OSError, lmdb.Error, StoreUnusable) as error:
+        except BaseException as error:
             if environment is not None:
                 environment.close()
             if isinstance(error, StoreUnusable):
                 self.check_free(0)
                 raise SnapshotCorrupt(f"the snapshot cannot be opened: {error}") from error
-            raise _system_failure("installing a snapshot", error) from error
-        self._txn.abort()
-        with self._lock:
-            old, self._generation = self._generation, _Generation(number, environment)
-            old.is_retired = True
-            is_unused = not old.readers and not old.is_copied
-        self._txn = environment.begin()
-        self._is_failed = False
-        if is_unused:
-            self._remove(old)
-        self.load()
-        self._synced_index = self.flushed_index
-        self.tell_everything_changed()
+            if isinstance(error, OSError | lmdb.Error):
+                raise _system_failure("installing a snapshot", error) from error
+            raise
+        return environment
 
     def _open_current(self) -> _Generation:
         layout = self._layout
@@ -330,16 +334,22 @@ class LmdbStore(BatchedStore):
         with self._lock:
             old = [
                 reader
-                for reader in self._generation.readers
+                for generation in (self._generation, *self._retired)
+                for reader in generation.readers
                 if now - reader.began_at_s > self._reader_age_max_s
             ]
         for reader in old:
-            log.warning("store.reader_expired", extra={"age_s": round(now - reader.began_at_s, 1)})
-            reader.expire(f"a read transaction may last {self._reader_age_max_s:g} s")
+            if reader.expire(f"a read transaction may last {self._reader_age_max_s:g} s"):
+                log.warning("store.reader_expired", extra={"age_s": round(now - reader.began_at_s, 1)})
 
-    def _remove(self, generation: _Generation) -> None:
-        generation.environment.close()
-        self._layout.remove_generation(generation.number)
+    def _remove_unused(self) -> None:
+        """Delete old generations that nobody reads any more."""
+        with self._lock:
+            unused = [old for old in self._retired if not old.readers and not old.is_copied]
+            self._retired = [old for old in self._retired if old not in unused]
+        for generation in unused:
+            generation.environment.close()
+            self._layout.remove_generation(generation.number)
 
 
 class _Generation:
@@ -390,15 +400,25 @@ class LmdbReadTxn:
                 raise failure("reading", error, is_disk_full=False) from error
         return [(key[1:], value) for key, value in rows]
 
-    def end(self) -> None:
+    def end(self, reason: str = "") -> None:
         with self._lock:
             if self._txn is not None:
+                self._expired = reason
                 self._txn.abort()
                 self._txn = None
 
-    def expire(self, reason: str) -> None:
-        self._expired = reason
-        self.end()
+    def expire(self, reason: str) -> bool:
+        """End the transaction, unless it is reading at this moment. Never waits."""
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            if self._txn is not None:
+                self._expired = reason
+                self._txn.abort()
+                self._txn = None
+        finally:
+            self._lock.release()
+        return True
 
     def _live(self) -> lmdb.Transaction[bytes]:
         if self._txn is None:

@@ -584,6 +584,86 @@ def test_a_reader_that_is_held_too_long_is_ended(tmp_path: Path) -> None:
     store.close()
 
 
+def test_a_reader_of_an_old_generation_is_ended_too(tmp_path: Path) -> None:
+    a_store(tmp_path / "other", entries=50)
+    snapshot = a_snapshot(tmp_path / "other")
+    clock, path = Clock(), tmp_path / "state"
+    store = LmdbStore(path, reserve_bytes=0, reader_age_max_s=10, monotonic=clock)
+    put(store)
+    store.flush()
+    with store.read() as old:
+        install(store, 50, snapshot)
+        clock.now_s += 11
+        put(store)
+        store.flush()
+        with pytest.raises(ReaderExpired):
+            old.get(SETTINGS, b"k")
+    assert not (path / "00000001").exists()
+    store.close()
+
+
+def test_a_reader_after_the_stores_end_is_told_so(tmp_path: Path) -> None:
+    store = LmdbStore(tmp_path, reserve_bytes=0)
+    with store.read() as txn:
+        store.close()
+        with pytest.raises(ReaderExpired, match="the store was closed"):
+            txn.get(SETTINGS, b"k")
+
+
+class PowerCut(BaseException):
+    """The machine stops here."""
+
+
+def test_a_power_cut_at_any_step_of_an_installation_leaves_the_old_state_or_the_new_one(
+    tmp_path: Path,
+) -> None:
+    a_store(tmp_path / "other", entries=50)
+    snapshot = a_snapshot(tmp_path / "other")
+    found = []
+    for step in range(1, 40):
+        path = tmp_path / f"state-{step}"
+        a_store(path, entries=3)
+        store = LmdbStore(path, reserve_bytes=0)
+        with pytest.MonkeyPatch.context() as patch:
+            steps = cut_power_at(patch, step)
+            with contextlib.suppress(PowerCut):
+                install(store, 50, snapshot)
+        # What the process held goes with it.
+        store._txn.abort()
+        store._generation.environment.close()
+        store.layout.close()
+        reopened = LmdbStore(path, reserve_bytes=0)
+        found.append(reopened.applied.index)
+        with reopened.read() as txn:
+            assert len(txn.scan(SETTINGS)) == reopened.applied.index
+        assert len(list(path.glob("0*"))) == 1
+        reopened.close()
+        if steps() < step:
+            break
+    assert found == sorted(found)
+    assert set(found) == {3, 50}
+    assert len(found) > 8
+
+
+def cut_power_at(patch: pytest.MonkeyPatch, step: int) -> Callable[[], int]:
+    """Stop before the `step`-th change of the file system; returns how many there were."""
+    count = 0
+
+    def counted(real: Callable[..., object]) -> Callable[..., object]:
+        def wrapper(*arguments: object, **options: object) -> object:
+            nonlocal count
+            count += 1
+            if count == step:
+                raise PowerCut
+            return real(*arguments, **options)
+
+        return wrapper
+
+    for owner, name in ((os, "fsync"), (os, "write"), (os, "open"), (Path, "rename"), (Path, "replace")):
+        patch.setattr(owner, name, counted(getattr(owner, name)))
+    return lambda: count
+
+
 def test_readers_of_the_old_generation_finish_and_then_it_is_removed(tmp_path: Path) -> None:
     a_store(tmp_path / "other", entries=50)
     snapshot = a_snapshot(tmp_path / "other")

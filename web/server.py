@@ -31,11 +31,11 @@ from web.middleware.routes import ROUTES, Route, everybody, refuse_undeclared, r
 from web.ports import Surroundings
 from web.tools.context import CONTEXT, Context
 from web.tools.live_numbers import LiveNumbers
+from web.tools.pace import Pace
 
 log = logging.getLogger(__name__)
 
 STATIC = Path(__file__).parent / "static"
-AUDIT_FLUSH_S = 60.0
 MCP_MOUNT = "web.mcp.mount"
 
 
@@ -44,12 +44,13 @@ def build_app(
     *,
     limits: Limits | None = None,
     static: Path = STATIC,
-    audit_flush_s: float = AUDIT_FLUSH_S,
+    pace: Pace | None = None,
 ) -> web.Application:
     """Return the application that serves everything of this host over `surroundings`.
 
     Nothing is started before its runner is set up, and everything is stopped by its clean-up.
     """
+    pace = pace or Pace()
     app = web.Application(
         middlewares=[enter, tell_problems, limit_body, authenticate, limit_rate, authorize],
         client_max_size=surroundings.request_body_bytes_max,
@@ -73,7 +74,11 @@ def build_app(
     app[LIMITER] = RateLimiter(limits or Limits())
     app[ROUTES] = {}
     app[CONTEXT] = Context(
-        surroundings=surroundings, authority=authority, sessions=sessions, live=LiveNumbers(surroundings)
+        surroundings=surroundings,
+        authority=authority,
+        sessions=sessions,
+        live=LiveNumbers(surroundings),
+        pace=pace,
     )
     dashboard = Dashboard(static)
 
@@ -94,7 +99,7 @@ def build_app(
 
     async def write_audit(_: web.Application) -> AsyncIterator[None]:
         async with asyncio.TaskGroup() as tasks:
-            writing = tasks.create_task(_write_audit(authority, audit_flush_s), name="audit-flush")
+            writing = tasks.create_task(_write_audit(authority, pace.audit_flush_s), name="audit-flush")
             yield
             writing.cancel()
         await _flush(authority)

@@ -22,14 +22,10 @@ from web.middleware.bodies import read_body
 from web.middleware.keys import CALL
 from web.middleware.routes import BODY_BYTES_MAX, Access, Route
 from web.tools.context import CONTEXT, Context
+from web.tools.validation import problem_of_validation
 
 PREFIX = "/api/v1"
 COMPRESS_FROM_BYTES = 4096
-_VALUE_CHARACTERS_MAX = 100
-_ERRORS_MAX = 50
-_SECRET_FIELDS = frozenset(
-    {"password", "current_password", "token", "refresh_token", "compose", "variables", "value"}
-)
 
 _Body = TypeVar("_Body")
 _Query = TypeVar("_Query")
@@ -130,7 +126,7 @@ async def _read_json(request: web.Request, model: type[BaseModel]) -> BaseModel:
     try:
         return model.model_validate_json(content, strict=True)
     except ValidationError as error:
-        raise _problem_of(error) from error
+        raise problem_of_validation(error, known=tuple(model.model_fields)) from error
 
 
 def _read_query(request: web.Request, model: type[BaseModel]) -> BaseModel:
@@ -146,7 +142,7 @@ def _read_query(request: web.Request, model: type[BaseModel]) -> BaseModel:
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        raise _problem_of(error, known=tuple(model.model_fields)) from error
+        raise problem_of_validation(error, known=tuple(model.model_fields)) from error
 
 
 def _require_json(request: web.Request) -> None:
@@ -156,37 +152,3 @@ def _require_json(request: web.Request) -> None:
             f"the body is {request.content_type}, and application/json is needed",
             hint="send Content-Type: application/json",
         )
-
-
-def _problem_of(error: ValidationError, known: tuple[str, ...] = ()) -> Problem:
-    details = error.errors(include_url=False, include_context=False)
-    if details[0]["type"] == "json_invalid":
-        return Problem("bad-request", f"the body is not JSON: {details[0]['msg'].partition(': ')[2]}")
-    errors = [
-        FieldError(
-            field=".".join(str(part)[:80] for part in detail["loc"]) or "body",
-            rule=detail["msg"],
-            value=_shown(detail["loc"], detail["input"]),
-            hint=_hint(detail["type"], known),
-        )
-        for detail in details[:_ERRORS_MAX]
-    ]
-    first = errors[0]
-    more = f", and {len(details) - 1} more" if len(details) > 1 else ""
-    return Problem("invalid", f"{first.field}: {first.rule}{more}", errors=errors)
-
-
-def _hint(kind: str, known: tuple[str, ...]) -> str:
-    if kind != "extra_forbidden":
-        return ""
-    return f"known are {', '.join(known)}" if known else "GET /api/v1/openapi.json lists the fields"
-
-
-def _shown(place: tuple[int | str, ...], value: object) -> str | int | float | bool | None:
-    if any(part in _SECRET_FIELDS for part in place):
-        return None
-    if isinstance(value, str):
-        return value[:_VALUE_CHARACTERS_MAX]
-    if isinstance(value, bool | int | float) and abs(value) < 2**53:
-        return value
-    return None

@@ -63,6 +63,8 @@ def problem_of(error: Exception, *, request_id: str) -> Problem:
             )
         case ReadUnavailable():
             return Problem("unavailable", str(error), hint="try again in a moment", retry_after_s=2)
+        case TimeoutError():
+            return Problem("unavailable", "this took too long and was given up", retry_after_s=5)
         case HostUnavailable():
             return Problem("host-unavailable", str(error), retry_after_s=5)
         case HostRefused():

@@ -21,6 +21,7 @@ from web.tools.views import (
     ContainerView,
     HostProblem,
     PortView,
+    shallow,
 )
 
 CANDIDATES_SHOWN = 10
@@ -65,11 +66,11 @@ async def get_container(context: Context, call: Call, reference: str, *, node: s
     await context.authority.require(call, "container.read", f"container:{reference}")
     container = await find_container(context.surroundings, reference, node=node)
     if not context.authority.decide(call, "container.inspect", f"container:{container.id}").allowed:
-        return ContainerDetail(container=container, detail=None)
+        return ContainerDetail(**shallow(container), detail=None)
     detail = await context.surroundings.hosts.inspect(
         container.node_id, container.id, caller=call.on_behalf()
     )
-    return ContainerDetail(container=container, detail=dict(detail))
+    return ContainerDetail(**shallow(container), detail=dict(detail))
 
 
 async def act_on_container(

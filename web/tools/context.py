@@ -10,6 +10,7 @@ from web.auth.authority import Authority
 from web.auth.sessions import Sessions
 from web.ports import Surroundings
 from web.tools.live_numbers import LiveNumbers
+from web.tools.pace import Pace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +21,7 @@ class Context:
     authority: Authority
     sessions: Sessions
     live: LiveNumbers
+    pace: Pace
 
 
 CONTEXT = web.AppKey("context", Context)

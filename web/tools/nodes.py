@@ -9,7 +9,7 @@ from cluster.model.ids import NodeId
 from cluster.model.inventory import HostLive, HostView
 from cluster.model.node import Node, NodeFacts
 from cluster.raft.types import EngineStatus, Role
-from cluster.store import records
+from cluster.store import ReadTxn, records
 from web.auth.authority import Permit, settled
 from web.auth.call import Call
 from web.auth.problems import Problem
@@ -74,7 +74,12 @@ def members(surroundings: Surroundings) -> list[Node]:
 def node_names(surroundings: Surroundings) -> dict[str, str]:
     """Return the hosts' names by id, of those that left too."""
     with surroundings.state.read() as txn:
-        return {node.id: node.name for node in records.NODES.scan(txn)}
+        return names_in(txn)
+
+
+def names_in(txn: ReadTxn) -> dict[str, str]:
+    """Return the hosts' names by id, of those that left too."""
+    return {node.id: node.name for node in records.NODES.scan(txn)}
 
 
 def find_node(surroundings: Surroundings, reference: str) -> Node:

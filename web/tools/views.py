@@ -5,10 +5,30 @@ Times are Unix epoch milliseconds. Empty text and null mean "not known" or "none
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
 
 from cluster.model.access import Role
 from cluster.model.node import NodeRole, NodeStatus
+from cluster.model.rollout import RolloutPhase, StepPhase
+from cluster.model.service import (
+    DesiredState,
+    HealthCheck,
+    PublishedPort,
+    ReplicaPhase,
+    Resources,
+    RolloutPolicy,
+    Route,
+    VolumeMount,
+)
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+
+def shallow(view: DataclassInstance) -> dict[str, Any]:
+    """Return a view's fields by name, to build a view that says more."""
+    return {item.name: getattr(view, item.name) for item in fields(view)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,10 +184,9 @@ class ContainerPage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ContainerDetail:
+class ContainerDetail(ContainerView):
     """One container. `detail` is what its engine says, null for those who may not inspect."""
 
-    container: ContainerView
     detail: dict[str, object] | None
 
 
@@ -223,3 +242,148 @@ class UserRef:
     id: str
     name: str
     role: Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaStepView:
+    """Where the replacement of one replica stands."""
+
+    ordinal: int
+    phase: StepPhase
+    node_id: str | None
+    node_name: str
+    old_node_id: str | None
+    old_node_name: str
+    old_revision: int
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutView:
+    """One rollout. `progress` says in words how far it has come, `reason` why it is in its phase."""
+
+    id: str
+    service_id: str
+    from_revision: int
+    to_revision: int
+    phase: RolloutPhase
+    progress: str
+    reason: str
+    failures: int
+    started_at_ms: int
+    changed_at_ms: int
+    ended_at_ms: int | None
+    deadline_ms: int
+    replicas: tuple[ReplicaStepView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceView:
+    """One service. `status` is running, rolling-out, degraded, starting, stopped or removing.
+
+    `nodes` are the names of the hosts it runs on, `routes` the host names it answers to.
+    """
+
+    id: str
+    project: str
+    name: str
+    status: str
+    replicas_wanted: int
+    replicas_ready: int
+    revision: int
+    stable_revision: int
+    image: str
+    digest: str
+    nodes: tuple[str, ...]
+    routes: tuple[str, ...]
+    rollout_id: str | None
+    version: int
+    created_at_ms: int
+    changed_at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpecView:
+    """What a container is made from. Environment values are null for those who may not inspect."""
+
+    image: str
+    digest: str
+    command: tuple[str, ...] | None
+    environment: dict[str, str | None]
+    ports: tuple[PublishedPort, ...]
+    volumes: tuple[VolumeMount, ...]
+    healthcheck: HealthCheck | None
+    resources: Resources
+    labels: dict[str, str]
+    stop_grace_period_ms: int
+    route: Route | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevisionView:
+    """One specification of a service."""
+
+    number: int
+    created_at_ms: int
+    created_by: str
+    spec: SpecView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssignmentView:
+    """One replica on one host: what is wanted of it, and what the host last said."""
+
+    revision: int
+    ordinal: int
+    node_id: str
+    node_name: str
+    container_name: str
+    container_id: str
+    desired: DesiredState
+    phase: ReplicaPhase
+    reason: str
+    address: str
+    port: int
+    restarts: int
+    changed_at_ms: int
+    observed_at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceDetail(ServiceView):
+    """One service with its specifications (newest first), replicas, and the rollout under way or the last."""
+
+    policy: RolloutPolicy
+    revisions: tuple[RevisionView, ...]
+    assignments: tuple[AssignmentView, ...]
+    rollout: RolloutView | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployedService:
+    """One service of a deployment. `version` and `rollout_id` are there once it was changed."""
+
+    service_id: str
+    revision: int
+    version: int
+    rollout_id: str | None
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IgnoredKey:
+    """A key of a Compose file that has no effect, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentView:
+    """What a deployment changed, or with `dry_run` would change."""
+
+    project: str
+    dry_run: bool
+    services: tuple[DeployedService, ...]
+    ignored: tuple[IgnoredKey, ...]
+    warnings: tuple[str, ...]

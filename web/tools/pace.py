@@ -1,0 +1,22 @@
+"""How long things wait and how often they repeat: one value for a server, shorter in tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """Seconds. `rollout_wait_s`: how long a deployment waits to name its rollouts. `drain_wait_s`: how long a
+    leaving host waits for its replicas to run elsewhere. `coalesce_s`: changes of one topic are told together
+    at most this often.
+    """
+
+    audit_flush_s: float = 60.0
+    rollout_wait_s: float = 3.0
+    drain_wait_s: float = 45.0
+    stream_heartbeat_s: float = 15.0
+    coalesce_s: float = 0.5
+    containers_s: float = 2.0
+    metrics_s: float = 5.0
+    socket_heartbeat_s: float = 15.0

@@ -1,0 +1,134 @@
+"""The registry of tools: what a program may call by name, with typed input, under its caller's role.
+
+A tool is one use case with a name, a description and the annotations clients look at. Whoever calls it (MCP,
+the assistant, a test) goes through `ToolRegistry.call`, and so through the authority like every REST request.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from cluster.rbac import ACTIONS
+from web.auth.call import Call
+from web.auth.problems import Problem
+from web.middleware.errors import problem_of
+from web.tools.context import Context
+from web.tools.portable_schema import portable
+from web.tools.validation import problem_of_validation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tool:
+    """One tool. `output` is the dataclass that `run` returns; None: it returns text.
+
+    `action` is what the caller must be allowed, on `resource_of` the arguments. `is_destructive` and
+    `is_idempotent` say something only of tools that change things; `is_open_world` of those that show or
+    fetch what others wrote.
+    """
+
+    name: str
+    title: str
+    description: str
+    input_model: type[BaseModel]
+    output: type[Any] | None
+    action: str
+    run: Callable[[Context, Call, Any], Awaitable[object]]
+    resource_of: Callable[[Any], str] | None = None
+    is_read_only: bool = True
+    is_destructive: bool = False
+    is_idempotent: bool = True
+    is_open_world: bool = False
+
+    def __post_init__(self) -> None:
+        assert self.action in ACTIONS, self.action
+
+    @cached_property
+    def input_schema(self) -> dict[str, Any]:
+        """JSON Schema of the arguments, without references and null types: every client reads that."""
+        return portable(self.input_model.model_json_schema(mode="validation"))
+
+    @cached_property
+    def output_schema(self) -> dict[str, Any] | None:
+        """JSON Schema of the result, None for text. What is null in `output` is left out of results."""
+        if self.output is None:
+            return None
+        return portable(self._outputs.json_schema(mode="serialization"))
+
+    @cached_property
+    def _outputs(self) -> TypeAdapter[Any]:
+        output: Any = self.output
+        return TypeAdapter(output)
+
+    def to_result(self, returned: object) -> ToolResult:
+        """Return what `run` returned as a caller gets it."""
+        if isinstance(returned, str):
+            return ToolResult(text=returned, structured=None)
+        structured = self._outputs.dump_python(returned, mode="json", exclude_none=True)
+        text = json.dumps(structured, separators=(",", ":"), ensure_ascii=False)
+        return ToolResult(text=text, structured=structured)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolResult:
+    """What a tool gives: JSON values and the same as text, or text alone."""
+
+    text: str
+    structured: dict[str, Any] | None
+
+
+class ToolRegistry:
+    """The tools there are, by name."""
+
+    def __init__(self, tools: Iterable[Tool]) -> None:
+        self._tools = {tool.name: tool for tool in tools}
+
+    @property
+    def tools(self) -> tuple[Tool, ...]:
+        """Return every tool, by name."""
+        return tuple(self._tools[name] for name in sorted(self._tools))
+
+    def get(self, name: str) -> Tool | None:
+        """Return the tool of that name."""
+        return self._tools.get(name)
+
+    def visible_to(self, context: Context, call: Call) -> tuple[Tool, ...]:
+        """Return the tools the caller may use, by name."""
+        return tuple(
+            tool
+            for tool in self.tools
+            if context.authority.decide(call, tool.action, ACTIONS[tool.action].resource.value).allowed
+        )
+
+    async def call(
+        self, context: Context, call: Call, name: str, arguments: Mapping[str, object]
+    ) -> ToolResult:
+        """Run a tool and return its result.
+
+        Raises Problem and nothing else: what the caller may not do, what is wrong with the arguments, what
+        went wrong on the way. A refusal is recorded.
+        """
+        tool = self._tools.get(name)
+        if tool is None:
+            known = ", ".join(tool.name for tool in self.visible_to(context, call))
+            raise Problem("not-found", f"there is no tool {name[:80]!r}", hint=f"there are {known}")
+        try:
+            kind = ACTIONS[tool.action].resource.value
+            await context.authority.require(call, tool.action, kind)
+            try:
+                given = tool.input_model.model_validate(dict(arguments))
+            except ValidationError as error:
+                known_fields = tuple(tool.input_model.model_fields)
+                raise problem_of_validation(error, known=known_fields) from error
+            if tool.resource_of is not None:
+                await context.authority.require(call, tool.action, tool.resource_of(given))
+            return tool.to_result(await tool.run(context, call, given))
+        except Problem:
+            raise
+        except Exception as error:
+            raise problem_of(error, request_id=call.request_id) from error

@@ -1,0 +1,178 @@
+"""Services: what is deployed, whether it is as it should be, and taking it down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from cluster.commands.services import RemoveService
+from cluster.model.ids import ServiceId
+from cluster.model.rollout import Rollout
+from cluster.model.service import Assignment, Revision, Service, ServiceSpec
+from cluster.store import ReadTxn, records
+from cluster.store.records import rollouts_of_service
+from web.auth.authority import Permit
+from web.auth.call import Call
+from web.auth.problems import Problem
+from web.ports import Surroundings
+from web.tools.context import Context
+from web.tools.nodes import names_in
+from web.tools.rollouts import is_key, ready_replicas, rollout_view
+from web.tools.views import (
+    AssignmentView,
+    RevisionView,
+    ServiceDetail,
+    ServiceView,
+    SpecView,
+    shallow,
+)
+
+
+async def list_services(context: Context, call: Call) -> list[ServiceView]:
+    """Return the services by id."""
+    await context.authority.require(call, "service.read", "service")
+    return read_services(context.surroundings)
+
+
+async def get_service(context: Context, call: Call, service_id: str) -> ServiceDetail:
+    """Return one service with everything about it. Raises Problem (404)."""
+    resource = f"service:{service_id}"
+    await context.authority.require(call, "service.read", resource)
+    shows_values = context.authority.decide(call, "service.inspect", resource).allowed
+    with context.surroundings.state.read() as txn:
+        service = _find(txn, service_id)
+        names = names_in(txn)
+        assignments = records.ASSIGNMENTS.scan(txn, service.id)
+        newest = rollouts_of_service(txn, service.id, limit=1)
+        revisions = records.REVISIONS.scan(txn, service.id)
+        view = _view(txn, service, assignments, names)
+        return ServiceDetail(
+            **shallow(view),
+            policy=service.policy,
+            revisions=tuple(_revision(revision, shows_values) for revision in reversed(revisions)),
+            assignments=tuple(_assignment(assignment, names) for assignment in assignments),
+            rollout=rollout_view(txn, newest[0], names) if newest else None,
+        )
+
+
+async def remove_service(context: Context, call: Call, service_id: str) -> ServiceView:
+    """Have a service and its replicas taken down. Returns it as it is then: removing. Raises Problem."""
+    resource = f"service:{service_id}"
+    await context.authority.require(call, "service.remove", resource)
+    with context.surroundings.state.read() as txn:
+        service = _find(txn, service_id)
+
+    async def change(permit: Permit) -> None:
+        await permit.propose(RemoveService(service_id=ServiceId(service.id)))
+
+    await context.authority.perform(call, "service.remove", resource, change)
+    with context.surroundings.state.read() as txn:
+        names = names_in(txn)
+        removed = records.SERVICES.get(txn, service.id) or service
+        return _view(txn, removed, records.ASSIGNMENTS.scan(txn, service.id), names)
+
+
+def read_services(surroundings: Surroundings) -> list[ServiceView]:
+    """Return the services by id, for callers whose right to see them was decided."""
+    with surroundings.state.read() as txn:
+        names = names_in(txn)
+        return [
+            _view(txn, service, records.ASSIGNMENTS.scan(txn, service.id), names)
+            for service in records.SERVICES.scan(txn)
+        ]
+
+
+def status_of(service: Service, rollout: Rollout | None, ready: int) -> str:
+    """Return the one word for how a service is."""
+    if service.is_removed:
+        return "removing"
+    if rollout is not None and not rollout.phase.is_terminal:
+        return "rolling-out"
+    if service.replicas == 0:
+        return "stopped"
+    if ready >= service.replicas:
+        return "running"
+    return "degraded" if service.stable_revision else "starting"
+
+
+def _find(txn: ReadTxn, service_id: str) -> Service:
+    service = records.SERVICES.get(txn, service_id) if is_key(service_id) else None
+    if service is None:
+        raise Problem(
+            "not-found",
+            f"there is no service {service_id[:80]!r}",
+            hint="`tower services` lists them; an id is <project>.<service>",
+        )
+    return service
+
+
+def _view(
+    txn: ReadTxn, service: Service, assignments: Sequence[Assignment], names: Mapping[str, str]
+) -> ServiceView:
+    revision = records.REVISIONS.get(txn, service.id, service.revision)
+    rollout = None if service.rollout_id is None else records.ROLLOUTS.get(txn, service.rollout_id)
+    ready = ready_replicas(assignments)
+    on = {assignment.node_id for assignment in assignments if assignment.observed.phase.is_running}
+    route = None if revision is None else revision.spec.route
+    return ServiceView(
+        id=service.id,
+        project=service.project,
+        name=service.name,
+        status=status_of(service, rollout, ready),
+        replicas_wanted=0 if service.is_removed else service.replicas,
+        replicas_ready=ready,
+        revision=service.revision,
+        stable_revision=service.stable_revision,
+        image="" if revision is None else revision.spec.image,
+        digest="" if revision is None else revision.spec.digest,
+        nodes=tuple(sorted(names.get(node_id, node_id) for node_id in on)),
+        routes=() if route is None else (route.host,),
+        rollout_id=service.rollout_id,
+        version=service.version,
+        created_at_ms=service.created_at_ms,
+        changed_at_ms=service.changed_at_ms,
+    )
+
+
+def _revision(revision: Revision, shows_values: bool) -> RevisionView:
+    return RevisionView(
+        number=revision.number,
+        created_at_ms=revision.created_at_ms,
+        created_by=revision.created_by,
+        spec=_spec(revision.spec, shows_values),
+    )
+
+
+def _spec(spec: ServiceSpec, shows_values: bool) -> SpecView:
+    return SpecView(
+        image=spec.image,
+        digest=spec.digest,
+        command=spec.command,
+        environment={name: value if shows_values else None for name, value in spec.environment},
+        ports=spec.ports,
+        volumes=spec.volumes,
+        healthcheck=spec.healthcheck,
+        resources=spec.resources,
+        labels=dict(spec.labels),
+        stop_grace_period_ms=spec.stop_grace_period_ms,
+        route=spec.route,
+    )
+
+
+def _assignment(assignment: Assignment, names: Mapping[str, str]) -> AssignmentView:
+    observed = assignment.observed
+    return AssignmentView(
+        revision=assignment.revision,
+        ordinal=assignment.ordinal,
+        node_id=assignment.node_id,
+        node_name=names.get(assignment.node_id, assignment.node_id),
+        container_name=assignment.container_name,
+        container_id=observed.container_id,
+        desired=assignment.desired,
+        phase=observed.phase,
+        reason=observed.reason,
+        address=observed.address,
+        port=observed.port,
+        restarts=observed.restarts,
+        changed_at_ms=assignment.changed_at_ms,
+        observed_at_ms=observed.observed_at_ms,
+    )

@@ -1,0 +1,624 @@
+"""HAProxy behind `Router`: the flow of a replica into and out of traffic, reloads, restarts.
+
+The book of slots is the truth about what HAProxy was told. HAProxy starts from it (file of server states),
+and after every start and reload what HAProxy says is compared with it and mended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Coroutine, Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from agent.clock import Clock
+from agent.ports import Endpoint, ServerStatus, SwitchError
+from agent.router.haproxy.accounting import Traffic, TrafficLedger
+from agent.router.haproxy.process import HaproxyProcess, HaproxyUnusable, service_account
+from agent.router.haproxy.render import (
+    COLOURS,
+    GREEN,
+    ConfigOptions,
+    HaproxyFiles,
+    backend_name,
+    host_entries,
+    render_config,
+    render_map,
+    render_server_states,
+    slot_count,
+    slot_name,
+    split_backend_name,
+    wildcard_entries,
+)
+from agent.router.haproxy.runtime import RuntimeSocket
+from agent.router.haproxy.slots import BackendSlots, Slot, SlotState
+from agent.router.haproxy.stats import BackendCounters, ServerState, ServerStats, Workers
+from agent.router.protocol import RouterCondition, ServiceRoute, replica_name
+
+log = logging.getLogger(__name__)
+
+ADMIT_TIMEOUT_S = 10.0
+CONFIGURE_TIMEOUT_S = 15.0
+RELOAD_TIMEOUT_S = 10.0
+POLL_S = 0.05
+BACKOFF_MIN_S = 0.5
+BACKOFF_MAX_S = 30.0
+STEADY_S = 60.0
+LOG_BYTES_MAX = 1024 * 1024
+
+
+class HaproxyRouter:
+    """A `Router` that owns one HAProxy. `directory` holds its configuration, sockets and log.
+
+    Nothing starts before `configure` was called once, so that HAProxy never answers for services it does
+    not know yet. Cancelling `run` lets requests finish for at most `drain_on_stop_s` and ends HAProxy.
+    """
+
+    def __init__(
+        self,
+        *,
+        directory: Path,
+        program: str,
+        http_port: int,
+        clock: Clock,
+        rng: random.Random,
+        bind_address: str = "*",
+        reload_interval_s: float = 5.0,
+        drain_on_stop_s: float = 5.0,
+    ) -> None:
+        self._files = HaproxyFiles(directory)
+        self._options = ConfigOptions(
+            http_port=http_port,
+            bind_address=bind_address,
+            account=service_account(),
+        )
+        self._clock = clock
+        self._rng = rng
+        self._reload_interval_s = reload_interval_s
+        self._drain_on_stop_s = drain_on_stop_s
+        self._runtime = RuntimeSocket(self._files.socket, self._files.master_socket)
+        self._process = HaproxyProcess(
+            files=self._files, program=program, http_port=http_port, runtime=self._runtime, clock=clock
+        )
+        self._condition = RouterCondition(
+            is_serving=False, since_s=clock.monotonic_s(), problem="HAProxy was not started yet"
+        )
+        self._wanted: tuple[ServiceRoute, ...] | None = None
+        self._is_wanted_changed = asyncio.Event()
+        self._loaded: dict[str, str] = {}
+        """Sections of the configuration in force, by their first line."""
+        self._maps: tuple[list[tuple[str, str]], list[tuple[str, str]]] = ([], [])
+        self._is_loaded_changed = asyncio.Event()
+        self._slots: dict[str, BackendSlots] = {}
+        self._shares: dict[str, tuple[int, int]] = {}
+        """Revision and permille of green, by service."""
+        self._reloaded_at_s: float | None = None
+        self._may_have_old_workers = True
+        self._ledger = TrafficLedger()
+        # One at a time: a change made while a reload copies states would be lost with the old worker.
+        self._lock = asyncio.Lock()
+
+    # ---- what others ask ----------------------------------------------------------------------
+
+    @property
+    def condition(self) -> RouterCondition:
+        return self._condition
+
+    def configure(self, routes: Sequence[ServiceRoute]) -> None:
+        wanted = tuple(sorted(routes, key=lambda route: route.service))
+        if wanted != self._wanted:
+            self._wanted = wanted
+            self._is_wanted_changed.set()
+
+    def replicas(self) -> frozenset[tuple[str, str, str]]:
+        found = set()
+        for backend, slots in self._slots.items():
+            names = split_backend_name(backend)
+            assert names is not None
+            for slot in slots.occupied():
+                assert slot.endpoint is not None
+                found.add((*names, slot.endpoint.replica))
+        return frozenset(found)
+
+    async def admit(self, service: str, colour: str, endpoint: Endpoint) -> None:
+        backend = backend_name(service, colour)
+        slots = await self._slots_of(service, backend)
+        async with self._lock:
+            slot = slots.find(endpoint.replica)
+            if slot is not None and slot.endpoint != endpoint:
+                await self._take_out(backend, slots, slot)
+                slot = None
+            if slot is None:
+                slot = await self._place(backend, slots, endpoint)
+            elif slot.state is SlotState.READY:
+                return
+        deadline_s = self._clock.monotonic_s() + ADMIT_TIMEOUT_S
+        while True:
+            server = await self._server(backend, slot)
+            if server.is_settled_drain and server.address == _shown(endpoint):
+                return
+            if self._clock.monotonic_s() >= deadline_s:
+                raise SwitchError(
+                    f"{endpoint.replica} of {service} does not pass HAProxy's check from this host "
+                    f"({server.check_status or 'not checked yet'}): can this host reach it?"
+                )
+            await self._clock.sleep(POLL_S)
+
+    async def open(self, service: str, colour: str, replica: str) -> None:
+        backend = backend_name(service, colour)
+        async with self._lock:
+            slot = self._find(backend, replica)
+            if slot is None or slot.endpoint is None:
+                raise SwitchError(f"{replica} of {service} was not admitted: admit it first")
+            if slot.state is SlotState.READY:
+                return
+            server = f"{backend}/{slot_name(slot.number)}"
+            await self._runtime.set_state(server, "ready")
+            slot.state = SlotState.READY
+            # A worker that finishes old connections may get one more request on each of them.
+            for worker in await self._old_workers():
+                await self._place_in_old_worker(worker, server, slot.endpoint)
+
+    async def drain(self, service: str, colour: str, replica: str, *, timeout_s: float) -> bool:
+        backend = backend_name(service, colour)
+        deadline_s = self._clock.monotonic_s() + timeout_s
+        async with self._lock:
+            slot = self._find(backend, replica)
+            if slot is None:
+                return True
+            endpoint = slot.endpoint
+            slot.state = SlotState.DRAINING
+            await self._everywhere(f"{backend}/{slot_name(slot.number)}", "drain")
+        while True:
+            if (await self._in_flight(backend)).get(slot_name(slot.number), 0) == 0:
+                return True
+            if slot.endpoint is not endpoint or slot.state is not SlotState.DRAINING:
+                raise SwitchError(f"{replica} of {service} was given another part while it drained")
+            if self._clock.monotonic_s() >= deadline_s:
+                return False
+            await self._clock.sleep(POLL_S)
+
+    async def remove(self, service: str, colour: str, replica: str) -> None:
+        backend = backend_name(service, colour)
+        async with self._lock:
+            slots = self._slots.get(backend)
+            slot = None if slots is None else slots.find(replica)
+            if slots is not None and slot is not None:
+                await self._take_out(backend, slots, slot)
+
+    async def split(self, service: str, shares_permille: Mapping[str, int], *, revision: int) -> int:
+        if set(shares_permille) - set(COLOURS) or sum(shares_permille.values()) != 1000:
+            raise SwitchError(
+                f"the shares of {service} must be of {' and '.join(COLOURS)} and add up to 1000: "
+                f"{dict(shares_permille)}"
+            )
+        async with self._lock:
+            in_force, _ = self._shares.get(service, (-1, 0))
+            if revision < in_force:
+                return in_force
+            shares = {**self._shares, service: (revision, shares_permille.get(GREEN, 0))}
+            entries = _split_entries(shares)
+            # In the file first: a reload reads it again.
+            await self._write(self._files.split_map, render_map(entries))
+            await self._runtime.replace_map(self._files.split_map, entries)
+            if sorted(await self._runtime.map_entries(self._files.split_map)) != entries:
+                raise SwitchError(f"HAProxy did not take over the shares of {service}")
+            self._shares = shares
+            return revision
+
+    async def status(self, service: str) -> Mapping[str, ServerStatus]:
+        found = {}
+        for colour in COLOURS:
+            backend = backend_name(service, colour)
+            if backend not in self._slots or not any(True for _ in self._slots[backend].occupied()):
+                continue
+            servers = await self._runtime.servers(backend)
+            for slot in self._slots[backend].occupied():
+                assert slot.endpoint is not None
+                found[slot.endpoint.replica] = _status(slot, servers.get(slot_name(slot.number)))
+        return found
+
+    async def traffic(self) -> dict[tuple[str, str], Traffic]:
+        """What passed through each service and colour since this agent began to count."""
+        pid = await self._runtime.present_pid()
+        readings: dict[int, Mapping[str, BackendCounters]] = {pid: await self._runtime.backends()}
+        for worker in await self._old_workers():
+            readings[worker] = await self._runtime.backends(worker=worker)
+        totals = {}
+        for backend, traffic in self._ledger.record(readings).items():
+            names = split_backend_name(backend)
+            if names is not None:
+                totals[names] = traffic
+        return totals
+
+    # ---- the life of the process --------------------------------------------------------------
+
+    async def run(self) -> NoReturn:
+        """Keep HAProxy running with what was configured, until cancelled."""
+        failures = 0
+        is_first = True
+        try:
+            while True:
+                began_s = self._clock.monotonic_s()
+                try:
+                    if is_first:
+                        is_first = False
+                        await self._adopt()
+                    if not self._process.is_running:
+                        await self._start()
+                    await self._serve()
+                    problem = await self._process.why_it_ended()
+                except (HaproxyUnusable, SwitchError, OSError) as error:
+                    problem = str(error)
+                if self._clock.monotonic_s() - began_s > STEADY_S:
+                    failures = 0
+                self._note(problem)
+                # One that served before is started again at once; one that does not come up is waited for.
+                if failures:
+                    ceiling_s = min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2.0 ** min(failures, 16))
+                    await self._clock.sleep(ceiling_s * self._rng.uniform(0.5, 1.0))
+                failures += 1
+        finally:
+            await self._process.stop(drain_timeout_s=self._drain_on_stop_s)
+
+    async def _adopt(self) -> None:
+        """Take over a HAProxy that an earlier run of the agent left, and learn from it what it was told."""
+        if self._files.problem:
+            raise HaproxyUnusable(self._files.problem)
+        await asyncio.to_thread(_prepare, self._files.directory)
+        if not await self._process.find():
+            return
+        states, _ = await self._runtime.server_states()
+        self._loaded = sections(await asyncio.to_thread(_read, self._files.config))
+        self._slots = _slots_of(states)
+        declared = {head.split()[1] for head in self._loaded if head.startswith("backend ")}
+        if not self._slots.keys() <= declared or declared - self._slots.keys() != {"unknown"}:
+            # The earlier run ended between writing the file and loading it.
+            self._loaded = {}
+        for service, permille in await self._runtime.map_entries(self._files.split_map):
+            if permille.isdecimal():
+                self._shares[service] = (0, int(permille))
+        self._is_loaded_changed.set()
+        self._is_wanted_changed.set()
+
+    async def _start(self) -> None:
+        if self._files.problem:
+            raise HaproxyUnusable(self._files.problem)
+        await self._process.check_version()
+        while self._wanted is None:
+            await self._is_wanted_changed.wait()
+        self._is_wanted_changed.clear()
+        async with self._lock:
+            text = await self._write_files(self._wanted or ())
+            await self._process.validate(self._candidate)
+            await asyncio.to_thread(self._candidate.rename, self._files.config)
+            await self._write(self._files.server_states, render_server_states(self._by_backend()))
+            await self._process.start()
+            await self._loaded_now(text)
+
+    async def _serve(self) -> None:
+        self._note("")
+        async with asyncio.TaskGroup() as tasks:
+            keeping = tasks.create_task(self._keep_configured(), name="router-configuration")
+            await self._process.ended()
+            keeping.cancel()
+
+    async def _keep_configured(self) -> NoReturn:
+        failures = 0
+        while True:
+            if not failures:
+                await self._is_wanted_changed.wait()
+            self._is_wanted_changed.clear()
+            try:
+                if self._wanted is not None:
+                    await self._bring_in_force()
+                failures = 0
+            except (HaproxyUnusable, SwitchError, OSError) as error:
+                log.warning("router.configuration_refused", extra={"reason": str(error)})
+                failures += 1
+                pause_s = min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2.0 ** min(failures, 16))
+                await self._clock.wait(self._is_wanted_changed, pause_s)
+
+    async def _bring_in_force(self) -> None:
+        text = self._render(self._wanted or ())
+        wanted = sections(text)
+        if any(self._loaded.get(head) != body for head, body in wanted.items()):
+            await self._wait_for_reload_slot()
+            async with self._lock:
+                await self._reload()
+        else:
+            async with self._lock:
+                await self._bring_maps_in_force()
+
+    async def _wait_for_reload_slot(self) -> None:
+        """The first reload comes at once, the next ones together."""
+        now_s = self._clock.monotonic_s()
+        if self._reloaded_at_s is not None:
+            await self._clock.sleep(self._reloaded_at_s + self._reload_interval_s - now_s)
+        self._reloaded_at_s = self._clock.monotonic_s()
+
+    async def _reload(self) -> None:
+        """Replace the worker by one with the new configuration. With the lock held."""
+        self._is_wanted_changed.clear()
+        text = await self._write_files(self._wanted or ())
+        await self._process.validate(self._candidate)
+        before = await self._runtime.workers()
+        _, states = await self._runtime.server_states()
+        await self._write(self._files.server_states, states)
+        await asyncio.to_thread(self._candidate.rename, self._files.config)
+        self._may_have_old_workers = True
+        await self._runtime.reload()
+        await self._until_reloaded(before)
+        await self._loaded_now(text)
+        await self._process.trim_log(LOG_BYTES_MAX)
+        log.info("router.reloaded", extra={"services": len(self._wanted or ())})
+
+    async def _until_reloaded(self, before: Workers) -> None:
+        known = {*before.present, *before.old}
+        deadline_s = self._clock.monotonic_s() + RELOAD_TIMEOUT_S
+        while True:
+            problem = "no new worker has come up"
+            try:
+                now = await self._runtime.workers()
+                if now.failed_reloads > before.failed_reloads:
+                    raise HaproxyUnusable(await self._process.why_it_ended())
+                fresh = set(now.present) - known
+                if fresh and await self._runtime.present_pid() in fresh:
+                    return
+            except SwitchError as error:
+                # The master replaces itself, and its socket is away for a moment.
+                problem = str(error)
+            if self._clock.monotonic_s() >= deadline_s:
+                raise SwitchError(f"HAProxy did not reload within {RELOAD_TIMEOUT_S:g} s: {problem}")
+            await self._clock.sleep(POLL_S)
+
+    async def _loaded_now(self, text: str) -> None:
+        """The configuration is in force: have HAProxy agree with the book of slots, and let waiters go on."""
+        self._loaded = sections(text)
+        self._maps = (host_entries(self._wanted or ()), wildcard_entries(self._wanted or ()))
+        states, _ = await self._runtime.server_states()
+        present = {(state.backend, state.number): state for state in states}
+        for backend, slots in self._slots.items():
+            for slot in slots:
+                await self._mend(backend, slot, present.get((backend, slot.number)))
+        self._is_loaded_changed.set()
+        self._is_loaded_changed = asyncio.Event()
+
+    async def _bring_maps_in_force(self) -> None:
+        """Change which host names lead where, without a reload. With the lock held."""
+        hosts, wildcards = host_entries(self._wanted or ()), wildcard_entries(self._wanted or ())
+        if (hosts, wildcards) == self._maps:
+            return
+        for path, entries in ((self._files.host_map, hosts), (self._files.wildcard_map, wildcards)):
+            await self._write(path, render_map(entries))
+            await self._runtime.replace_map(path, entries)
+        self._maps = (hosts, wildcards)
+
+    def _render(self, routes: Sequence[ServiceRoute]) -> str:
+        counts = {}
+        for route in routes:
+            present = self._slots.get(backend_name(route.service, COLOURS[0]), ())
+            counts[route.service] = max(slot_count(route.replicas_max), len(present))
+        return render_config(self._files, self._options, routes, counts)
+
+    async def _write_files(self, routes: Sequence[ServiceRoute]) -> str:
+        """Write the candidate configuration and the maps; grow the book of slots to it."""
+        for route in routes:
+            for colour in COLOURS:
+                slots = self._slots.setdefault(backend_name(route.service, colour), BackendSlots(0))
+                slots.grow(slot_count(route.replicas_max))
+        declared = {backend_name(route.service, colour) for route in routes for colour in COLOURS}
+        for backend in self._slots.keys() - declared:
+            # Its backend goes with this load; old workers finish what is under way.
+            del self._slots[backend]
+        text = self._render(routes)
+        if not self._files.server_states.exists():
+            await self._write(self._files.server_states, render_server_states({}))
+        await self._write(self._files.host_map, render_map(host_entries(routes)))
+        await self._write(self._files.wildcard_map, render_map(wildcard_entries(routes)))
+        await self._write(self._files.split_map, render_map(_split_entries(self._shares)))
+        await self._write(self._candidate, text)
+        return text
+
+    @property
+    def _candidate(self) -> Path:
+        return self._files.config.with_suffix(".cfg.new")
+
+    async def _write(self, path: Path, text: str) -> None:
+        await asyncio.to_thread(_write_whole, path, text)
+
+    def _note(self, problem: str) -> None:
+        present = self._condition
+        if present.is_serving is not bool(problem) and present.problem == problem:
+            return
+        if problem:
+            log.error("router.not_serving", extra={"reason": problem})
+        else:
+            log.info("router.serving", extra={"http_port": self._options.http_port})
+        since_s = self._clock.monotonic_s() if present.is_serving == bool(problem) else present.since_s
+        self._condition = RouterCondition(is_serving=not problem, since_s=since_s, problem=problem)
+
+    # ---- one slot -----------------------------------------------------------------------------
+
+    async def _slots_of(self, service: str, backend: str) -> BackendSlots:
+        deadline_s = self._clock.monotonic_s() + CONFIGURE_TIMEOUT_S
+        while True:
+            self._check_serving()
+            if f"backend {backend}" in self._loaded:
+                return self._slots[backend]
+            changed = self._is_loaded_changed
+            if not await self._clock.wait(changed, deadline_s - self._clock.monotonic_s()):
+                raise SwitchError(f"{service} is not in HAProxy's configuration yet")
+
+    def _check_serving(self) -> None:
+        if not self._condition.is_serving:
+            raise SwitchError(f"HAProxy does not run: {self._condition.problem}")
+
+    def _find(self, backend: str, replica: str) -> Slot | None:
+        slots = self._slots.get(backend)
+        return None if slots is None else slots.find(replica)
+
+    async def _place(self, backend: str, slots: BackendSlots, endpoint: Endpoint) -> Slot:
+        """Put a replica into a free slot, checked but without traffic. With the lock held."""
+        in_flight = await self._in_flight(backend)
+        slot = next((s for s in slots.free() if not in_flight.get(slot_name(s.number))), None)
+        if slot is None:
+            raise SwitchError(f"all {len(slots)} slots of {backend} are in use or still serve requests")
+        await self._enter(f"{backend}/{slot_name(slot.number)}", endpoint)
+        slots.take(slot, endpoint, SlotState.ADMITTED)
+        return slot
+
+    async def _enter(self, server: str, endpoint: Endpoint) -> None:
+        # From maintenance straight to ready, requests would come before the first check.
+        await self._runtime.set_state(server, "maint")
+        await self._runtime.set_address(server, endpoint.address, endpoint.port)
+        await self._runtime.set_weight(server, endpoint.weight)
+        await self._runtime.set_state(server, "drain")
+
+    async def _take_out(self, backend: str, slots: BackendSlots, slot: Slot) -> None:
+        """Nothing reaches the slot any more, and what it still serves is cut off. With the lock held."""
+        server = f"{backend}/{slot_name(slot.number)}"
+        await self._everywhere(server, "maint")
+        await self._runtime.cut_sessions(server)
+        for worker in await self._old_workers():
+            await self._in_old_worker(self._runtime.cut_sessions(server, worker=worker))
+        slots.release(slot)
+
+    async def _mend(self, backend: str, slot: Slot, present: ServerState | None) -> None:
+        if present is None:
+            return
+        server = f"{backend}/{slot_name(slot.number)}"
+        endpoint = slot.endpoint
+        if endpoint is None:
+            if not present.is_maintenance:
+                await self._runtime.set_state(server, "maint")
+            return
+        if present.is_maintenance or (present.address, present.port) != (endpoint.address, endpoint.port):
+            log.warning("router.slot_mended", extra={"server": server, "replica": endpoint.replica})
+            await self._enter(server, endpoint)
+            if slot.state is SlotState.READY:
+                await self._runtime.set_state(server, "ready")
+        elif present.is_drained is (slot.state is SlotState.READY):
+            await self._runtime.set_state(server, "ready" if slot.state is SlotState.READY else "drain")
+
+    async def _server(self, backend: str, slot: Slot) -> ServerStats:
+        server = (await self._runtime.servers(backend)).get(slot_name(slot.number))
+        if server is None:
+            raise SwitchError(f"HAProxy has no slot {slot.number} in {backend}")
+        return server
+
+    async def _in_flight(self, backend: str) -> dict[str, int]:
+        """Requests under way by slot, in the present worker and in old ones."""
+        totals = {name: server.in_flight for name, server in (await self._runtime.servers(backend)).items()}
+        for worker in await self._old_workers():
+            try:
+                old = await self._runtime.servers(backend, worker=worker)
+            except SwitchError:
+                continue  # it has just ended
+            for name, server in old.items():
+                totals[name] = totals.get(name, 0) + server.in_flight
+        return totals
+
+    async def _everywhere(self, server: str, state: str) -> None:
+        await self._runtime.set_state(server, state)
+        for worker in await self._old_workers():
+            await self._in_old_worker(self._runtime.set_state(server, state, worker=worker))
+
+    async def _place_in_old_worker(self, worker: int, server: str, endpoint: Endpoint) -> None:
+        async def place() -> None:
+            await self._runtime.set_state(server, "maint", worker=worker)
+            await self._runtime.set_address(server, endpoint.address, endpoint.port, worker=worker)
+            await self._runtime.set_state(server, "ready", worker=worker)
+
+        await self._in_old_worker(place())
+
+    async def _in_old_worker(self, work: Coroutine[None, None, None]) -> None:
+        """An old worker may end at any moment, and need not know the backend."""
+        try:
+            await work
+        except SwitchError as error:
+            log.debug("router.old_worker_missed", extra={"reason": str(error)})
+
+    async def _old_workers(self) -> tuple[int, ...]:
+        if not self._may_have_old_workers:
+            return ()
+        old = (await self._runtime.workers()).old
+        self._may_have_old_workers = bool(old)
+        return old
+
+    def _by_backend(self) -> dict[str, list[Slot]]:
+        return {backend: list(slots) for backend, slots in self._slots.items()}
+
+
+def sections(config: str) -> dict[str, str]:
+    """The sections of a configuration of ours by their first line."""
+    found: dict[str, list[str]] = {}
+    body: list[str] = []
+    for line in config.splitlines():
+        if line and not line.startswith((" ", "#")):
+            body = found.setdefault(line, [])
+        elif line.startswith(" "):
+            body.append(line)
+    return {head: "\n".join(lines) for head, lines in found.items()}
+
+
+def _slots_of(states: Sequence[ServerState]) -> dict[str, BackendSlots]:
+    """The book of slots as a running HAProxy has it."""
+    found: dict[str, BackendSlots] = {}
+    for state in states:
+        if split_backend_name(state.backend) is None:
+            continue
+        slots = found.setdefault(state.backend, BackendSlots(0))
+        slots.grow(state.number)
+        if state.is_maintenance:
+            continue
+        endpoint = Endpoint(
+            replica=replica_name(state.address, state.port),
+            address=state.address,
+            port=state.port,
+            weight=state.weight,
+        )
+        slot = next(slot for slot in slots if slot.number == state.number)
+        slots.take(slot, endpoint, SlotState.DRAINING if state.is_drained else SlotState.READY)
+    return found
+
+
+def _status(slot: Slot, server: ServerStats | None) -> ServerStatus:
+    if server is None:
+        return ServerStatus.DOWN
+    match slot.state:
+        case SlotState.DRAINING:
+            return ServerStatus.DRAINING
+        case SlotState.READY:
+            return ServerStatus.READY if server.status.startswith("UP") else ServerStatus.DOWN
+        case SlotState.ADMITTED | SlotState.FREE:
+            return ServerStatus.STARTING
+
+
+def _split_entries(shares: Mapping[str, tuple[int, int]]) -> list[tuple[str, str]]:
+    return sorted((service, str(permille)) for service, (_, permille) in shares.items() if permille)
+
+
+def _shown(endpoint: Endpoint) -> str:
+    """An endpoint as HAProxy's statistics show it."""
+    host = f"[{endpoint.address}]" if ":" in endpoint.address else endpoint.address
+    return f"{host}:{endpoint.port}"
+
+
+def _prepare(directory: Path) -> None:
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
+def _write_whole(path: Path, text: str) -> None:
+    fresh = path.with_name(path.name + ".tmp")
+    fresh.write_text(text)
+    fresh.rename(path)

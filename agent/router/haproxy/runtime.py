@@ -1,0 +1,146 @@
+"""HAProxy's two sockets: one command, one answer, one connection (management guide, section 9.3)."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from agent.ports import SwitchError
+from agent.router.haproxy.stats import (
+    AnswerMalformed,
+    BackendCounters,
+    ServerState,
+    ServerStats,
+    Workers,
+    parse_backends,
+    parse_server_states,
+    parse_servers,
+    parse_workers,
+)
+
+TIMEOUT_S = 3.0
+ANSWER_BYTES_MAX = 64 * 1024 * 1024
+
+
+class RuntimeSocket:
+    """Commands to the present worker, or through the master to any. Every call may raise SwitchError."""
+
+    def __init__(self, path: Path, master_path: Path, *, timeout_s: float = TIMEOUT_S) -> None:
+        self._path = str(path)
+        self._master_path = str(master_path)
+        self._timeout_s = timeout_s
+
+    async def workers(self) -> Workers:
+        """The processes, as the master knows them."""
+        answer = await self._ask(self._master_path, "show proc")
+        try:
+            return parse_workers(answer)
+        except AnswerMalformed as error:
+            raise SwitchError(f"HAProxy's master did not answer as documented: {error}") from error
+
+    async def present_pid(self) -> int:
+        """The process that answers on the workers' socket."""
+        for line in (await self._ask(self._path, "show info")).splitlines():
+            name, _, value = line.partition(":")
+            if name == "Pid" and value.strip().isdecimal():
+                return int(value)
+        raise SwitchError("HAProxy did not tell its pid")
+
+    async def reload(self) -> None:
+        """Ask the master to start a worker with the configuration on disk. 2.6 answers nothing."""
+        await self._ask(self._master_path, "reload")
+
+    async def servers(self, backend: str, *, worker: int | None = None) -> dict[str, ServerStats]:
+        """The servers of `backend` by name; empty when the worker does not know the backend."""
+        # A filter by name of an unknown backend gives the header alone.
+        answer = await self._to(worker, f"show stat {backend} 4 -1")
+        if answer.strip().startswith("No such proxy"):
+            return {}
+        try:
+            return {server.server: server for server in parse_servers(answer)}
+        except AnswerMalformed as error:
+            raise SwitchError(f"HAProxy's statistics are not as documented: {error}") from error
+
+    async def backends(self, *, worker: int | None = None) -> dict[str, BackendCounters]:
+        """The counters of all backends."""
+        answer = await self._to(worker, "show stat -1 2 -1")
+        try:
+            return parse_backends(answer)
+        except AnswerMalformed as error:
+            raise SwitchError(f"HAProxy's statistics are not as documented: {error}") from error
+
+    async def server_states(self) -> tuple[list[ServerState], str]:
+        """The state of every server, and the same as text for the file HAProxy reads when it starts."""
+        answer = await self._ask(self._path, "show servers state")
+        text = "".join(f"{line}\n" for line in answer.splitlines() if line.strip())
+        try:
+            return parse_server_states(answer), text
+        except AnswerMalformed as error:
+            raise SwitchError(f"HAProxy's server states are not as documented: {error}") from error
+
+    async def set_state(self, server: str, state: str, *, worker: int | None = None) -> None:
+        """`state`: ready, drain or maint. `server` is backend/name."""
+        await self._quietly(worker, f"set server {server} state {state}")
+
+    async def set_address(self, server: str, address: str, port: int, *, worker: int | None = None) -> None:
+        """Only in maintenance and without requests in flight: readers see halves of it before 2.9."""
+        command = f"set server {server} addr {address} port {port}"
+        answer = (await self._to(worker, command)).strip()
+        if "changed from" not in answer and "no need to change" not in answer:
+            raise SwitchError(f"HAProxy refused {command!r}: {answer}")
+
+    async def set_weight(self, server: str, weight: int) -> None:
+        await self._quietly(None, f"set server {server} weight {weight}")
+
+    async def cut_sessions(self, server: str, *, worker: int | None = None) -> None:
+        await self._quietly(worker, f"shutdown sessions server {server}")
+
+    async def map_entries(self, path: Path) -> list[tuple[str, str]]:
+        entries = []
+        for line in (await self._ask(self._path, f"show map {path}")).splitlines():
+            words = line.split()
+            if len(words) == 3:
+                entries.append((words[1], words[2]))
+        return entries
+
+    async def replace_map(self, path: Path, entries: list[tuple[str, str]]) -> None:
+        """Put `entries` in the place of all of the map's, at once."""
+        answer = await self._ask(self._path, f"prepare map {path}")
+        version = answer.rpartition(":")[2].strip()
+        if not version.isdecimal():
+            raise SwitchError(f"HAProxy refused to prepare {path.name}: {answer.strip()}")
+        for key, value in entries:
+            await self._quietly(None, f"add map @{version} {path} {key} {value}")
+        await self._quietly(None, f"commit map @{version} {path}")
+
+    async def _quietly(self, worker: int | None, command: str) -> None:
+        """Run a command whose success has no words."""
+        answer = (await self._to(worker, command)).strip()
+        if answer:
+            raise SwitchError(f"HAProxy refused {command!r}: {answer}")
+
+    async def _to(self, worker: int | None, command: str) -> str:
+        if worker is None:
+            return await self._ask(self._path, command)
+        return await self._ask(self._master_path, f"@!{worker} {command}")
+
+    async def _ask(self, path: str, command: str) -> str:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                reader, writer = await asyncio.open_unix_connection(path)
+                try:
+                    writer.write(command.encode() + b"\n")
+                    # The master's socket stays open for more commands until it is told that none come.
+                    writer.write_eof()
+                    answer = bytearray()
+                    while data := await reader.read(64 * 1024):
+                        answer += data
+                        if len(answer) > ANSWER_BYTES_MAX:
+                            raise SwitchError(f"HAProxy's answer to {command!r} has no end")
+                finally:
+                    writer.close()
+        except TimeoutError as error:
+            raise SwitchError(f"HAProxy did not answer {command!r} within {self._timeout_s:g} s") from error
+        except OSError as error:
+            raise SwitchError(f"HAProxy cannot be reached on {path}: {error.strerror or error}") from error
+        return answer.decode("utf-8", "replace")

@@ -1,0 +1,180 @@
+"""What HAProxy answers on its sockets, as values. Pure; columns are found by name, for they move."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_CLASSES = ("hrsp_1xx", "hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "hrsp_other")
+_ADMIN_MAINTENANCE = 0x01 | 0x02 | 0x20
+_ADMIN_DRAIN = 0x08 | 0x10
+
+
+class AnswerMalformed(Exception):
+    """HAProxy's answer is not what its management guide describes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerStats:
+    """One server in one worker. `in_flight` counts requests, not idle connections."""
+
+    backend: str
+    server: str
+    status: str
+    check_status: str
+    in_flight: int
+    address: str
+
+    @property
+    def is_check_passed(self) -> bool:
+        """Whether the newest check passed; a check under way is shown as "* L7OK"."""
+        return self.check_status.removeprefix("* ") in ("L4OK", "L6OK", "L7OK", "L7OKC")
+
+    @property
+    def is_settled_drain(self) -> bool:
+        """Healthy and drained. "DRAIN 1/2" has not passed its checks yet, whatever the last one says."""
+        return self.status == "DRAIN" and self.is_check_passed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendCounters:
+    """What one backend of one worker counted since the worker began."""
+
+    requests: int
+    responses: int
+    server_errors: int
+    in_flight: int
+    client_aborts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workers:
+    """The processes of one HAProxy: present ones, those that only finish old connections, failed reloads."""
+
+    master: int
+    present: tuple[int, ...]
+    old: tuple[int, ...]
+    failed_reloads: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerState:
+    """One line of `show servers state`."""
+
+    backend: str
+    number: int
+    address: str
+    port: int
+    weight: int
+    is_maintenance: bool
+    is_drained: bool
+
+
+def parse_servers(answer: str) -> list[ServerStats]:
+    """Parse `show stat <backend> 4 -1`."""
+    return [
+        ServerStats(
+            backend=row["pxname"],
+            server=row["svname"],
+            status=row.get("status", ""),
+            check_status=row.get("check_status", ""),
+            in_flight=_count(row, "scur") + _count(row, "qcur"),
+            address=row.get("addr", ""),
+        )
+        for row in _rows(answer)
+        if row["svname"] not in ("BACKEND", "FRONTEND")
+    ]
+
+
+def parse_backends(answer: str) -> dict[str, BackendCounters]:
+    """Parse the backends of `show stat -1 2 -1`."""
+    return {
+        row["pxname"]: BackendCounters(
+            requests=_count(row, "stot"),
+            responses=sum(_count(row, name) for name in _CLASSES),
+            server_errors=_count(row, "hrsp_5xx"),
+            in_flight=_count(row, "scur"),
+            client_aborts=_count(row, "cli_abrt"),
+        )
+        for row in _rows(answer)
+        if row["svname"] == "BACKEND"
+    }
+
+
+def _rows(answer: str) -> Iterator[dict[str, str]]:
+    lines = answer.splitlines()
+    while lines and not lines[0].strip():
+        lines.pop(0)
+    if not lines or not lines[0].startswith("# pxname"):
+        raise AnswerMalformed(f"no table of statistics: {answer[:200]!r}")
+    names = lines[0].removeprefix("# ").split(",")
+    for line in lines[1:]:
+        if line.strip():
+            row = dict(zip(names, line.split(","), strict=False))
+            if "svname" not in row:
+                raise AnswerMalformed(f"a short line of statistics: {line[:200]!r}")
+            yield row
+
+
+def _count(row: dict[str, str], name: str) -> int:
+    text = row.get(name, "")
+    return int(text) if text.isdecimal() else 0
+
+
+def parse_workers(answer: str) -> Workers:
+    """Parse `show proc` of the master's socket."""
+    master = failed = 0
+    present: list[int] = []
+    old: list[int] = []
+    section: list[int] | None = present
+    for line in answer.splitlines():
+        words = line.split()
+        if line.startswith("# old workers"):
+            section = old
+        elif line.startswith("# workers"):
+            section = present
+        elif line.startswith("# programs"):
+            section = None
+        elif len(words) >= 2 and words[0].isdecimal():
+            if words[1] == "master":
+                master = int(words[0])
+                failed = _failed_reloads(line)
+            elif words[1] == "worker" and section is not None:
+                section.append(int(words[0]))
+    if not master:
+        raise AnswerMalformed(f"no master among the processes: {answer[:200]!r}")
+    return Workers(master=master, present=tuple(present), old=tuple(old), failed_reloads=failed)
+
+
+def _failed_reloads(line: str) -> int:
+    _, found, rest = line.partition("[failed: ")
+    number = rest.partition("]")[0].strip()
+    return int(number) if found and number.isdecimal() else 0
+
+
+def parse_server_states(answer: str) -> list[ServerState]:
+    """Parse `show servers state`."""
+    lines = [line for line in answer.splitlines() if line.strip()]
+    header = next((line for line in lines if line.startswith("# be_id")), None)
+    if header is None:
+        raise AnswerMalformed(f"no table of server states: {answer[:200]!r}")
+    names = header.removeprefix("# ").split()
+    states = []
+    for line in lines[lines.index(header) + 1 :]:
+        row = dict(zip(names, line.split(), strict=False))
+        try:
+            admin = int(row["srv_admin_state"])
+            states.append(
+                ServerState(
+                    backend=row["be_name"],
+                    number=int(row["srv_id"]),
+                    address=row["srv_addr"],
+                    port=int(row["srv_port"]),
+                    weight=int(row["srv_uweight"]),
+                    is_maintenance=bool(admin & _ADMIN_MAINTENANCE),
+                    is_drained=bool(admin & _ADMIN_DRAIN),
+                )
+            )
+        except (KeyError, ValueError) as error:
+            raise AnswerMalformed(f"a line of server states: {line[:200]!r}") from error
+    return states

@@ -1,0 +1,337 @@
+"""What every `Router` promises: the same tests against the fake and a real HAProxy on loopback ports."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Protocol
+
+import pytest
+
+from agent.clock import SystemClock
+from agent.ports import Endpoint, ServerStatus, SwitchError
+from agent.router.protocol import Router, ServiceRoute, replica_name
+from tests.support.fake_router import FakeRouter, HeldRequest
+from tests.support.haproxy import (
+    LOOPBACK,
+    PATIENCE_S,
+    RunningRouter,
+    Upstream,
+    running_router,
+    short_directory,
+)
+
+SHOP = ServiceRoute(service="shop.web", hosts=("shop.example",), health_path="/up")
+BLOG = ServiceRoute(service="blog.web", hosts=("blog.example", "*.blog.example"), health_path="/up")
+
+
+class Held(Protocol):
+    """A request under way."""
+
+    async def finish(self) -> int:
+        """Have the replica answer; returns the status the client got (0: cut off)."""
+        ...
+
+
+class World(Protocol):
+    """A router, web servers behind it and clients before it."""
+
+    router: Router
+
+    async def replica(self, name: str, *, is_healthy: bool = True) -> Endpoint: ...
+    def mend(self, replica: str) -> None: ...
+    async def answer(self, host: str) -> tuple[int, str]:
+        """Status, and the name of the replica that answered."""
+        ...
+
+    async def hold(self, host: str) -> Held: ...
+
+
+class FakeHeld:
+    def __init__(self, request: HeldRequest) -> None:
+        self._request = request
+
+    async def finish(self) -> int:
+        self._request.finish()
+        return 0 if self._request.is_cut else 200
+
+
+class FakeWorld:
+    def __init__(self) -> None:
+        self.fake = FakeRouter(SystemClock())
+        self.router: Router = self.fake
+        self._names: dict[str, str] = {}
+
+    async def replica(self, name: str, *, is_healthy: bool = True) -> Endpoint:
+        port = 20_000 + len(self._names)
+        replica = replica_name(LOOPBACK, port)
+        self._names[replica] = name
+        if not is_healthy:
+            self.fake.sick.add(replica)
+        return Endpoint(replica=replica, address=LOOPBACK, port=port)
+
+    def mend(self, replica: str) -> None:
+        self.fake.sick.discard(replica)
+
+    async def answer(self, host: str) -> tuple[int, str]:
+        status, replica = self.fake.request(host)
+        return status, self._names.get(replica, "")
+
+    async def hold(self, host: str) -> Held:
+        held = self.fake.hold(host)
+        assert isinstance(held, HeldRequest)
+        return FakeHeld(held)
+
+
+class HaproxyHeld:
+    def __init__(self, task: asyncio.Task[int], upstreams: list[Upstream]) -> None:
+        self._task = task
+        self._upstreams = upstreams
+
+    async def finish(self) -> int:
+        for upstream in self._upstreams:
+            upstream.release()
+        return await self._task
+
+
+class HaproxyWorld:
+    def __init__(self, running: RunningRouter, tasks: asyncio.TaskGroup) -> None:
+        self.router: Router = running.router
+        self._running = running
+        self._tasks = tasks
+        self._upstreams: list[Upstream] = []
+
+    async def replica(self, name: str, *, is_healthy: bool = True) -> Endpoint:
+        upstream = Upstream(name)
+        upstream.is_healthy = is_healthy
+        await upstream.start()
+        self._upstreams.append(upstream)
+        return upstream.endpoint
+
+    def mend(self, replica: str) -> None:
+        for upstream in self._upstreams:
+            if upstream.endpoint.replica == replica:
+                upstream.is_healthy = True
+
+    async def answer(self, host: str) -> tuple[int, str]:
+        status, text = await self._running.get(host)
+        return status, text if status == 200 else ""
+
+    async def hold(self, host: str) -> Held:
+        async def request() -> int:
+            try:
+                status, _ = await self._running.get(host, "/hold")
+            except (TimeoutError, OSError):
+                return 0
+            return 0 if status in (502, 503) else status
+
+        task = self._tasks.create_task(request())
+        async with asyncio.timeout(PATIENCE_S):
+            while not any(upstream.held for upstream in self._upstreams):
+                await SystemClock().sleep(0.01)
+        return HaproxyHeld(task, self._upstreams)
+
+    async def close(self) -> None:
+        for upstream in self._upstreams:
+            upstream.release()
+            await upstream.stop()
+
+
+@pytest.fixture(params=["fake", "haproxy"])
+async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    if request.param == "fake":
+        made = FakeWorld()
+        made.router.configure([SHOP, BLOG])
+        yield made
+        return
+    async with AsyncExitStack() as stack:
+        directory = await stack.enter_async_context(short_directory())
+        running = await stack.enter_async_context(running_router(directory))
+        running.router.configure([SHOP, BLOG])
+        await running.until_serving()
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        real = HaproxyWorld(running, tasks)
+        stack.push_async_callback(real.close)
+        yield real
+
+
+async def serve(world: World, name: str, colour: str = "blue") -> Endpoint:
+    """A replica of the shop that gets requests."""
+    endpoint = await world.replica(name)
+    await world.router.admit("shop.web", colour, endpoint)
+    await world.router.open("shop.web", colour, endpoint.replica)
+    return endpoint
+
+
+async def eventually(check: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not await check():
+            await SystemClock().sleep(0.02)
+
+
+async def test_a_host_name_of_no_service_is_not_found(world: World) -> None:
+    assert await world.answer("nobody.example") == (404, "")
+
+
+async def test_a_service_without_a_replica_is_unavailable(world: World) -> None:
+    assert await world.answer("shop.example") == (503, "")
+
+
+async def test_an_admitted_replica_gets_no_request_before_it_is_opened(world: World) -> None:
+    endpoint = await world.replica("one")
+    await world.router.admit("shop.web", "blue", endpoint)
+    assert await world.answer("shop.example") == (503, "")
+    await world.router.open("shop.web", "blue", endpoint.replica)
+    assert await world.answer("shop.example") == (200, "one")
+
+
+async def test_names_with_a_port_other_case_or_below_a_wildcard_lead_to_the_service(world: World) -> None:
+    endpoint = await world.replica("blog")
+    await world.router.admit("blog.web", "blue", endpoint)
+    await world.router.open("blog.web", "blue", endpoint.replica)
+    for host in ("blog.example:8080", "BLOG.example", "ann.blog.example"):
+        assert await world.answer(host) == (200, "blog"), host
+    assert await world.answer("notblog.example") == (404, "")
+
+
+async def test_requests_are_shared_by_the_opened_replicas(world: World) -> None:
+    for name in ("one", "two", "three"):
+        await serve(world, name)
+    answers = [await world.answer("shop.example") for _ in range(12)]
+    assert {name for _, name in answers} == {"one", "two", "three"}
+
+
+async def test_admitting_waits_until_the_router_finds_the_replica_healthy(world: World) -> None:
+    endpoint = await world.replica("late", is_healthy=False)
+    async with asyncio.TaskGroup() as tasks:
+        admitting = tasks.create_task(world.router.admit("shop.web", "blue", endpoint))
+
+        async def is_known() -> bool:
+            return (await world.router.status("shop.web")).get(endpoint.replica) is ServerStatus.STARTING
+
+        await eventually(is_known)
+        assert not admitting.done()
+        world.mend(endpoint.replica)
+    await world.router.open("shop.web", "blue", endpoint.replica)
+    assert await world.answer("shop.example") == (200, "late")
+
+
+async def test_a_drained_replica_gets_no_new_request(world: World) -> None:
+    old, _ = await serve(world, "old"), await serve(world, "new")
+    assert await world.router.drain("shop.web", "blue", old.replica, timeout_s=5.0)
+    assert {await world.answer("shop.example") for _ in range(6)} == {(200, "new")}
+
+
+async def test_draining_waits_for_what_is_under_way(world: World) -> None:
+    endpoint = await serve(world, "one")
+    held = await world.hold("shop.example")
+    assert not await world.router.drain("shop.web", "blue", endpoint.replica, timeout_s=0.0)
+    assert await held.finish() == 200
+    assert await world.router.drain("shop.web", "blue", endpoint.replica, timeout_s=5.0)
+
+
+async def test_removing_a_replica_cuts_off_what_it_still_serves(world: World) -> None:
+    endpoint = await serve(world, "one")
+    held = await world.hold("shop.example")
+    await world.router.remove("shop.web", "blue", endpoint.replica)
+    assert await held.finish() == 0
+    assert await world.answer("shop.example") == (503, "")
+
+
+async def test_a_drained_replica_can_be_opened_again(world: World) -> None:
+    endpoint = await serve(world, "one")
+    await world.router.drain("shop.web", "blue", endpoint.replica, timeout_s=1.0)
+    assert (await world.router.status("shop.web"))[endpoint.replica] is ServerStatus.DRAINING
+    await world.router.admit("shop.web", "blue", endpoint)
+    await world.router.open("shop.web", "blue", endpoint.replica)
+    assert await world.answer("shop.example") == (200, "one")
+
+
+async def test_every_call_may_be_repeated(world: World) -> None:
+    endpoint = await serve(world, "one")
+    for _ in range(2):
+        await world.router.admit("shop.web", "blue", endpoint)
+        await world.router.open("shop.web", "blue", endpoint.replica)
+    assert await world.answer("shop.example") == (200, "one")
+    for _ in range(2):
+        assert await world.router.drain("shop.web", "blue", endpoint.replica, timeout_s=1.0)
+    for _ in range(2):
+        await world.router.remove("shop.web", "blue", endpoint.replica)
+    assert await world.router.drain("shop.web", "blue", endpoint.replica, timeout_s=1.0)
+    assert await world.router.status("shop.web") == {}
+    assert world.router.replicas() == frozenset()
+
+
+async def test_a_replica_that_was_never_admitted_cannot_be_opened(world: World) -> None:
+    with pytest.raises(SwitchError, match="admit"):
+        await world.router.open("shop.web", "blue", "127.0.0.1:4")
+
+
+async def test_a_place_in_the_router_is_used_again(world: World) -> None:
+    for number in range(20):
+        endpoint = await world.replica(f"r{number}")
+        await world.router.admit("shop.web", "blue", endpoint)
+        await world.router.open("shop.web", "blue", endpoint.replica)
+        assert await world.answer("shop.example") == (200, f"r{number}")
+        await world.router.remove("shop.web", "blue", endpoint.replica)
+
+
+async def test_the_whole_share_goes_to_one_colour_or_the_other(world: World) -> None:
+    await serve(world, "stable", "blue")
+    await serve(world, "canary", "green")
+    assert await world.answer("shop.example") == (200, "stable")
+    assert await world.router.split("shop.web", {"blue": 0, "green": 1000}, revision=2) == 2
+    assert await world.answer("shop.example") == (200, "canary")
+
+
+async def test_an_older_split_changes_nothing(world: World) -> None:
+    await serve(world, "stable", "blue")
+    await serve(world, "canary", "green")
+    await world.router.split("shop.web", {"blue": 0, "green": 1000}, revision=7)
+    assert await world.router.split("shop.web", {"blue": 1000, "green": 0}, revision=6) == 7
+    assert await world.answer("shop.example") == (200, "canary")
+
+
+async def test_shares_that_do_not_add_up_are_refused(world: World) -> None:
+    with pytest.raises(SwitchError, match="1000"):
+        await world.router.split("shop.web", {"blue": 900, "green": 50}, revision=1)
+
+
+async def test_a_replica_that_falls_ill_gets_no_requests(world: World) -> None:
+    endpoint, _ = await serve(world, "ill"), await serve(world, "well")
+    if isinstance(world, FakeWorld):
+        world.fake.sick.add(endpoint.replica)
+    else:
+        assert isinstance(world, HaproxyWorld)
+        world._upstreams[0].is_healthy = False
+
+    async def is_down() -> bool:
+        return (await world.router.status("shop.web"))[endpoint.replica] is ServerStatus.DOWN
+
+    await eventually(is_down)
+    assert {await world.answer("shop.example") for _ in range(6)} == {(200, "well")}
+
+
+async def test_a_service_is_declared_and_taken_back(world: World) -> None:
+    news = ServiceRoute(service="news.web", hosts=("news.example",), health_path="/up")
+    world.router.configure([SHOP, BLOG, news])
+    endpoint = await world.replica("news")
+    await world.router.admit("news.web", "blue", endpoint)
+    await world.router.open("news.web", "blue", endpoint.replica)
+    assert await world.answer("news.example") == (200, "news")
+    world.router.configure([SHOP, BLOG])
+
+    async def is_gone() -> bool:
+        return await world.answer("news.example") == (404, "")
+
+    await eventually(is_gone)
+
+
+async def test_what_is_in_the_router_can_be_listed(world: World) -> None:
+    stable, canary = await serve(world, "stable"), await serve(world, "canary", "green")
+    assert world.router.replicas() == {
+        ("shop.web", "blue", stable.replica),
+        ("shop.web", "green", canary.replica),
+    }
+    assert world.router.condition.is_serving

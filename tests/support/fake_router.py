@@ -1,0 +1,192 @@
+"""A router in memory. It passes the contract suite of the real one (tests/contract/test_router.py)."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from agent.clock import Clock
+from agent.ports import Endpoint, ServerStatus, SwitchError
+from agent.router.protocol import RouterCondition, ServiceRoute
+from tests.support.fake_clock import FakeClock
+
+ADMIT_TIMEOUT_S = 10.0
+POLL_S = 0.05
+
+
+@dataclass(slots=True)
+class _Server:
+    endpoint: Endpoint
+    status: ServerStatus = ServerStatus.STARTING
+    in_flight: int = 0
+
+
+@dataclass(slots=True)
+class HeldRequest:
+    """A request that a replica has not answered yet."""
+
+    replica: str
+    is_cut: bool = False
+    _server: _Server = field(repr=False, kw_only=True)
+
+    def finish(self) -> None:
+        if not self.is_cut:
+            self._server.in_flight -= 1
+
+
+class FakeRouter:
+    """An `agent.router.protocol.Router`; what tests do to it is below the protocol's methods."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock if clock is not None else FakeClock()
+        self.condition = RouterCondition(is_serving=True, since_s=self._clock.monotonic_s())
+        self.routes: dict[str, ServiceRoute] = {}
+        self.sick: set[str] = set()
+        """Replicas that do not pass the router's check."""
+        self.calls: list[str] = []
+        self._servers: dict[tuple[str, str], dict[str, _Server]] = {}
+        self._shares: dict[str, tuple[int, int]] = {}
+        self._held: list[HeldRequest] = []
+        self._turn = itertools.count()
+
+    # ---- the protocol -------------------------------------------------------------------------
+
+    def configure(self, routes: Sequence[ServiceRoute]) -> None:
+        self.routes = {route.service: route for route in routes}
+
+    def replicas(self) -> frozenset[tuple[str, str, str]]:
+        return frozenset((*key, replica) for key, servers in self._servers.items() for replica in servers)
+
+    async def run(self) -> NoReturn:
+        while True:
+            await self._clock.sleep(3600.0)
+
+    async def admit(self, service: str, colour: str, endpoint: Endpoint) -> None:
+        self._check(f"admit {endpoint.replica}")
+        if service not in self.routes:
+            raise SwitchError(f"{service} is not configured")
+        servers = self._servers.setdefault((service, colour), {})
+        server = servers.get(endpoint.replica)
+        if server is None or server.endpoint != endpoint:
+            server = servers[endpoint.replica] = _Server(endpoint)
+        if server.status is ServerStatus.READY:
+            return
+        deadline_s = self._clock.monotonic_s() + ADMIT_TIMEOUT_S
+        while endpoint.replica in self.sick:
+            if self._clock.monotonic_s() >= deadline_s:
+                raise SwitchError(f"{endpoint.replica} does not pass the router's check")
+            await self._clock.sleep(POLL_S)
+
+    async def open(self, service: str, colour: str, replica: str) -> None:
+        self._check(f"open {replica}")
+        self._known(service, colour, replica).status = ServerStatus.READY
+
+    async def drain(self, service: str, colour: str, replica: str, *, timeout_s: float) -> bool:
+        self._check(f"drain {replica}")
+        server = self._servers.get((service, colour), {}).get(replica)
+        if server is None:
+            return True
+        server.status = ServerStatus.DRAINING
+        deadline_s = self._clock.monotonic_s() + timeout_s
+        while server.in_flight:
+            if self._clock.monotonic_s() >= deadline_s:
+                return False
+            await self._clock.sleep(POLL_S)
+        return True
+
+    async def remove(self, service: str, colour: str, replica: str) -> None:
+        self._check(f"remove {replica}")
+        self._servers.get((service, colour), {}).pop(replica, None)
+        for held in self._held:
+            held.is_cut = held.is_cut or held.replica == replica
+
+    async def split(self, service: str, shares_permille: Mapping[str, int], *, revision: int) -> int:
+        self._check(f"split {service}")
+        if set(shares_permille) - {"blue", "green"} or sum(shares_permille.values()) != 1000:
+            raise SwitchError(f"the shares of {service} must add up to 1000: {dict(shares_permille)}")
+        in_force, _ = self._shares.get(service, (-1, 0))
+        if revision < in_force:
+            return in_force
+        self._shares[service] = (revision, shares_permille.get("green", 0))
+        return revision
+
+    async def status(self, service: str) -> Mapping[str, ServerStatus]:
+        self._check(f"status {service}")
+        return {
+            replica: self._status(server)
+            for (of_service, _), servers in self._servers.items()
+            for replica, server in servers.items()
+            if of_service == service
+        }
+
+    # ---- what tests do to it ------------------------------------------------------------------
+
+    def fail(self, problem: str) -> None:
+        """Stop serving."""
+        self.condition = RouterCondition(is_serving=False, since_s=self._clock.monotonic_s(), problem=problem)
+
+    def recover(self) -> None:
+        """Serve again."""
+        self.condition = RouterCondition(is_serving=True, since_s=self._clock.monotonic_s())
+
+    def request(self, host: str) -> tuple[int, str]:
+        """Status of the answer, and the replica that gave it."""
+        held = self.hold(host)
+        if isinstance(held, int):
+            return held, ""
+        held.finish()
+        return 200, held.replica
+
+    def hold(self, host: str) -> HeldRequest | int:
+        """A request under way, or the status of the router's own answer."""
+        name = host.lower().partition(":")[0]
+        service = next((s for s, route in self.routes.items() if _matches(route.hosts, name)), None)
+        if service is None:
+            return 404
+        _, green = self._shares.get(service, (0, 0))
+        colour = "green" if next(self._turn) % 1000 < green else "blue"
+        ready = [
+            server
+            for server in self._servers.get((service, colour), {}).values()
+            if self._status(server) is ServerStatus.READY
+        ]
+        if not ready:
+            return 503
+        server = ready[next(self._turn) % len(ready)]
+        server.in_flight += 1
+        held = HeldRequest(server.endpoint.replica, _server=server)
+        self._held.append(held)
+        return held
+
+    def serving(self, service: str) -> set[str]:
+        """The replicas that get requests."""
+        return {
+            replica
+            for (of_service, _), servers in self._servers.items()
+            for replica, server in servers.items()
+            if of_service == service and server.status is ServerStatus.READY
+        }
+
+    # ---- inside -------------------------------------------------------------------------------
+
+    def _check(self, call: str) -> None:
+        if not self.condition.is_serving:
+            raise SwitchError(f"the router does not run: {self.condition.problem}")
+        self.calls.append(call)
+
+    def _known(self, service: str, colour: str, replica: str) -> _Server:
+        try:
+            return self._servers[service, colour][replica]
+        except KeyError as error:
+            raise SwitchError(f"{replica} of {service} was not admitted") from error
+
+    def _status(self, server: _Server) -> ServerStatus:
+        if server.status is ServerStatus.READY and server.endpoint.replica in self.sick:
+            return ServerStatus.DOWN
+        return server.status
+
+
+def _matches(hosts: Sequence[str], name: str) -> bool:
+    return any(name.endswith(host[1:]) if host.startswith("*.") else name == host for host in hosts)

@@ -1,1 +1,25 @@
-"""Pure: decide who is gone, what moves and when it may start elsewhere."""
+"""Pure: decide from heartbeats which hosts are up, suspect or down."""
+
+from cluster.failover.detector import (
+    BEATS_TO_BE_UP,
+    STALL_MS,
+    LifeSigns,
+    Listening,
+    StatusChange,
+    Verdict,
+    heard,
+    listen,
+    observe,
+)
+
+__all__ = [
+    "BEATS_TO_BE_UP",
+    "STALL_MS",
+    "LifeSigns",
+    "Listening",
+    "StatusChange",
+    "Verdict",
+    "heard",
+    "listen",
+    "observe",
+]

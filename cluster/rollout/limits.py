@@ -1,0 +1,55 @@
+"""How many replicas may be started beside the old ones, or be away, at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cluster.model.service import ServiceSpec, VolumeKind
+from cluster.rollout.view import ServiceView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Start-first uses `surge` alone, stop-first `unavailable` alone. `reason`: why it is not as the policy
+    says.
+    """
+
+    surge: int
+    unavailable: int
+    reason: str = ""
+
+    @property
+    def is_start_first(self) -> bool:
+        return self.surge > 0
+
+
+def limits(view: ServiceView, target: int, *, is_update: bool) -> Limits:
+    """Return the limits for bringing replicas to revision `target`.
+
+    When replicas of another revision are replaced (`is_update`), what two revisions cannot hold at the same
+    time makes it stop-first.
+    """
+    policy = view.service.policy
+    spec = view.spec(target)
+    reason = ""
+    if is_update and spec is not None:
+        reason = _reason_for_stop_first(spec, view.service.replicas)
+    if reason:
+        return Limits(surge=0, unavailable=max(1, policy.max_unavailable), reason=reason)
+    if policy.max_surge > policy.max_unavailable:
+        return Limits(surge=policy.max_surge, unavailable=0)
+    return Limits(surge=0, unavailable=policy.max_unavailable)
+
+
+def _reason_for_stop_first(spec: ServiceSpec, replicas: int) -> str:
+    for port in spec.ports:
+        if port.host_port:
+            return f"each replica is stopped before its successor starts: host port {port.host_port} is fixed"
+    if replicas == 1:
+        for mount in spec.volumes:
+            if mount.kind in (VolumeKind.VOLUME, VolumeKind.BIND) and mount.source and not mount.is_read_only:
+                return (
+                    "the replica is stopped before its successor starts: it is the only one and writes to"
+                    f" {mount.source}"
+                )
+    return ""

@@ -1,0 +1,94 @@
+"""The orders of one decision as they come together, and what would make the next one."""
+
+from __future__ import annotations
+
+from cluster.model.service import Assignment, AssignmentKey, DesiredState
+from cluster.rollout.decision import Order
+from cluster.rollout.slots import gives_room_at_ms, takes_room
+from cluster.rollout.view import ServiceView, is_removal_confirmed
+
+DRAIN_MARGIN_MS = 1_000
+"""How much longer than the drain time a router has to say that it is over."""
+
+
+class Plan:
+    """Orders and removals of records, gathered during one decision. Nothing in the view changes."""
+
+    def __init__(self, view: ServiceView, now_ms: int) -> None:
+        self.view = view
+        self.now_ms = now_ms
+        self.forget: list[AssignmentKey] = []
+        self.blocked: list[str] = []
+        self.wake_at_ms: int | None = None
+        self.awaits_routers = False
+        self._orders: dict[AssignmentKey, DesiredState] = {}
+
+    @property
+    def orders(self) -> tuple[Order, ...]:
+        return tuple(
+            Order(key=key, desired=desired)
+            for key, desired in sorted(
+                self._orders.items(), key=lambda item: (item[0].ordinal, item[0].revision, item[0].node_id)
+            )
+        )
+
+    def order(self, copy: Assignment, desired: DesiredState) -> None:
+        if copy.desired is not desired:
+            self._orders[copy.key] = desired
+
+    def start(self, key: AssignmentKey) -> None:
+        self._orders[key] = DesiredState.STARTED
+
+    def is_ordered(self, copy: Assignment) -> bool:
+        return copy.key in self._orders
+
+    def wake_at(self, at_ms: int) -> None:
+        """Decide again at `at_ms`, which is in the future."""
+        self.wake_at_ms = at_ms if self.wake_at_ms is None else min(self.wake_at_ms, at_ms)
+
+    def is_due(self, at_ms: int) -> bool:
+        """Whether `at_ms` has come; if not, the next decision is no later."""
+        if self.now_ms >= at_ms:
+            return True
+        self.wake_at(at_ms)
+        return False
+
+    def is_routed(self, copy: Assignment) -> bool:
+        if self.view.is_routed_everywhere(copy):
+            return True
+        self.awaits_routers = True
+        return False
+
+    def takes_room(self, copy: Assignment) -> bool:
+        if not takes_room(self.view, copy, self.now_ms):
+            return False
+        if copy.desired is DesiredState.REMOVED:
+            self.wake_at(gives_room_at_ms(self.view, copy))
+        return True
+
+    def retire(self, copy: Assignment) -> None:
+        """Take one step towards this copy's end: out of the router, drained, removed."""
+        view = self.view
+        if view.is_gone(copy.node_id):
+            self.order(copy, DesiredState.REMOVED)
+            self.forget.append(copy.key)
+        elif not view.is_alive(copy.node_id) or not view.is_routed(copy.revision):
+            self.order(copy, DesiredState.REMOVED)
+        elif copy.desired is DesiredState.SERVING and copy.observed.phase.is_running:
+            self.order(copy, DesiredState.DRAINING)
+            self.awaits_routers = True
+        elif copy.desired is DesiredState.DRAINING and copy.observed.phase.is_running:
+            if view.is_drained_everywhere(copy) or self.is_due(self.drained_at_ms(copy)):
+                self.order(copy, DesiredState.REMOVED)
+            else:
+                self.awaits_routers = True
+        else:
+            self.order(copy, DesiredState.REMOVED)
+
+    def drained_at_ms(self, copy: Assignment) -> int:
+        """When requests in flight have had their time."""
+        return copy.changed_at_ms + self.view.service.policy.drain_timeout_ms + DRAIN_MARGIN_MS
+
+    def can_forget(self, copy: Assignment) -> bool:
+        """Whether nothing of a copy that is ordered removed is left, or ever will be seen of it."""
+        return is_removal_confirmed(copy) or self.view.is_gone(copy.node_id)

@@ -52,6 +52,20 @@ def encode_outcome(outcome: Outcome) -> bytes:
             return pack([1, reason, code.value])
 
 
+def hashed_outcome(outcome: bytes) -> bytes:
+    """Return the part of an encoded outcome that is equal on nodes of all versions: of a rejection, its code.
+
+    Reasons are for people, and get better with every version.
+    """
+    if outcome.startswith(_APPLIED):
+        return outcome
+    _, _, code = unpack(outcome)
+    return pack([1, code])
+
+
+_APPLIED = pack([0, None])[:2]
+
+
 def decode_outcome(data: bytes) -> Outcome:
     """Return what `encode_outcome` wrote. Raises EncodingError for other bytes."""
     match unpack(data):

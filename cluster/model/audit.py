@@ -73,8 +73,9 @@ class AuditRecord:
 class AuditEntry:
     """One leaf of the audit tree, number `sequence` (from 0). `time_ms` is log time, `log_index` the entry's.
 
-    `command` is the name of the command behind it, empty for what changed nothing. `outcome_reason` is the
-    state machine's, when it rejected.
+    `command` is the name of the command behind it, empty for what changed nothing. `outcome_code` says why
+    the state machine rejected it: a code, since entries are equal on nodes of all versions and wording is
+    not.
     """
 
     sequence: int
@@ -83,7 +84,7 @@ class AuditEntry:
     stamp: AuditStamp
     command: str
     outcome: AuditOutcome
-    outcome_reason: str = ""
+    outcome_code: str = ""
     happened_at_ms: int = 0
     count: int = 1
 

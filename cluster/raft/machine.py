@@ -3,6 +3,7 @@ it."""
 
 from __future__ import annotations
 
+from cluster.commands.outcome import hashed_outcome
 from cluster.raft.ports import SnapshotSink, SnapshotSource
 from cluster.state_machine import apply_encoded
 from cluster.store import Store
@@ -29,7 +30,7 @@ class ReplicatedState:
         """
         txn = self.store.begin()
         outcome = apply_encoded(txn, index, term, command)
-        self.store.commit(txn, index, term, outcome)
+        self.store.commit(txn, index, term, hashed_outcome(outcome))
         return outcome
 
     def advance(self, index: int, term: int) -> None:

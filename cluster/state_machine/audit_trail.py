@@ -25,7 +25,7 @@ def record_request(entry: Entry, stamp: AuditStamp, command: str, outcome: Outco
             stamp=stamp,
             command=command,
             outcome=AuditOutcome.APPLIED if rejected is None else AuditOutcome.REJECTED,
-            outcome_reason="" if rejected is None else rejected.reason,
+            outcome_code="" if rejected is None else rejected.code.value,
         ),
     )
 

@@ -72,13 +72,14 @@ def scan_range(table: Table, prefix: bytes, after: bytes | None, reverse: bool) 
 class EntryTxn:
     """The changes of one entry over the open batch. See `WriteTxn`."""
 
-    __slots__ = ("_store", "is_hashed", "log_time_ms", "writes")
+    __slots__ = ("_store", "is_hashed", "log_time_ms", "unhashed", "writes")
 
     def __init__(self, store: BatchedStore) -> None:
         self._store = store
         self.log_time_ms = store.applied.log_time_ms
         self.is_hashed = True
         self.writes: Writes = {}
+        self.unhashed: Writes = {}
 
     @property
     def applied_index(self) -> int:
@@ -86,7 +87,7 @@ class EntryTxn:
 
     def get(self, table: Table, key: bytes) -> bytes | None:
         full = table.prefix + key
-        value = self.writes.get(full, _ABSENT)
+        value = (self.writes if table.is_hashed else self.unhashed).get(full, _ABSENT)
         if value is _ABSENT:
             return self._store.get_in_batch(full)
         return value
@@ -95,13 +96,14 @@ class EntryTxn:
         assert type(value) is bytes
         if len(key) > KEY_BYTES_MAX:
             raise ValueError(f"{table.name}: a key of {len(key)} bytes is over the {KEY_BYTES_MAX} allowed")
-        self.writes[table.prefix + key] = value
+        (self.writes if table.is_hashed else self.unhashed)[table.prefix + key] = value
 
     def delete(self, table: Table, key: bytes) -> None:
-        self.writes[table.prefix + key] = None
+        (self.writes if table.is_hashed else self.unhashed)[table.prefix + key] = None
 
     def discard_writes(self) -> None:
         self.writes.clear()
+        self.unhashed.clear()
 
     def scan(
         self,
@@ -114,7 +116,8 @@ class EntryTxn:
     ) -> Rows:
         low, high = scan_range(table, prefix, after, reverse)
         changes = self._store.batch_range(table.number, low, high)
-        changes.update((key, value) for key, value in self.writes.items() if low <= key < high)
+        writes = self.writes if table.is_hashed else self.unhashed
+        changes.update((key, value) for key, value in writes.items() if low <= key < high)
         # Every change may hide one stored row, so that many more are read.
         rows = dict(
             self._store.stored_range(low, high, None if limit is None else limit + len(changes), reverse)
@@ -193,11 +196,12 @@ class BatchedStore(ABC):
             hashed = [previous.state_hash, index, term]
         state_hash = hashlib.blake2b(pack(hashed), digest_size=32).digest()
         batch = self._batch
-        for key, value in writes.items():
-            table = batch.get(key[0])
-            if table is None:
-                table = batch[key[0]] = {}
-            table[key] = value
+        for part in (writes, txn.unhashed):
+            for key, value in part.items():
+                table = batch.get(key[0])
+                if table is None:
+                    table = batch[key[0]] = {}
+                table[key] = value
         self.applied = Applied(index, term, txn.log_time_ms, state_hash)
         if index % CHECKPOINT_EVERY == 0:
             self._batch.setdefault(CHECKPOINTS.number, {})[_checkpoint_key(index)] = pack([index, state_hash])

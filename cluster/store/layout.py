@@ -68,7 +68,10 @@ class Layout:
         directory.mkdir(mode=0o700)
 
     def make_current(self, number: int) -> None:
-        """Name generation `number`, which is complete and flushed, as the current one. Raises OSError."""
+        """Name generation `number`, whose files are complete and flushed, as the current one. Raises
+        OSError."""
+        fsync_directory(self.generation(number))
+        fsync_directory(self.path)
         target = self.path / "CURRENT"
         temporary = self.path / "CURRENT.new"
         with temporary.open("w", encoding="ascii") as file:
@@ -81,9 +84,7 @@ class Layout:
 
     def adopt(self, directory: Path, number: int) -> None:
         """Make `directory` generation `number`, not yet current. Raises OSError."""
-        fsync_directory(directory)
         directory.rename(self.generation(number))
-        fsync_directory(self.path)
 
     def remove_generation(self, number: int) -> None:
         shutil.rmtree(self.generation(number), ignore_errors=True)
@@ -95,7 +96,9 @@ class Layout:
 
     def _make_directory(self) -> None:
         try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not self.path.is_dir():
+                self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+                fsync_directory(self.path.parent)
         except OSError as error:
             raise unusable(self.path, error) from error
 

@@ -591,7 +591,9 @@ def _read_copy(directory: Path) -> tuple[int, Applied]:
     """Return a copy's schema and how far it has come. Raises SnapshotCorrupt when it is none of ours."""
     try:
         with (
-            lmdb.open(str(directory), readonly=True, lock=False, map_size=MAP_BYTES) as environment,
+            lmdb.open(
+                str(directory), readonly=True, lock=False, map_size=MAP_BYTES, lib_version=0
+            ) as environment,
             environment.begin() as txn,
         ):
             schema = unpack(txn.get(SCHEMA_KEY, b""))

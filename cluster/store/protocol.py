@@ -136,7 +136,8 @@ class Store(Protocol):
 
     def commit(self, txn: WriteTxn, index: int, term: int, outcome: bytes) -> None:
         """Add the changes to the open batch, and roll the state hash over the entry, `outcome` and the
-        changes."""
+        changes. `outcome` is what must be equal on all nodes: no wording.
+        """
         ...
 
     def set_members(self, index: int, term: int, members: bytes) -> None: ...

@@ -17,11 +17,16 @@ KEY_BYTES_MAX = 480
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """One table. Watched tables appear in the feed of committed changes."""
+    """One table. Watched ones appear in the feed of committed changes.
+
+    What is written to a table that is not hashed is left out of the state hash: nodes of two versions may
+    word it differently.
+    """
 
     number: int
     name: str
     is_watched: bool = True
+    is_hashed: bool = True
     prefix: bytes = field(init=False)
 
     def __post_init__(self) -> None:
@@ -39,7 +44,7 @@ CHECKPOINTS = Table(2, "checkpoints", is_watched=False)
 # The state machine's book-keeping.
 CONTROL = Table(3, "control")
 CLIENTS = Table(4, "clients", is_watched=False)
-CLIENT_OUTCOMES = Table(5, "client_outcomes", is_watched=False)
+CLIENT_OUTCOMES = Table(5, "client_outcomes", is_watched=False, is_hashed=False)
 CLIENT_TIMES = Table(6, "client_times", is_watched=False)
 
 SETTINGS = Table(10, "settings")

@@ -95,7 +95,7 @@ def test_audit_entries_come_back(stamp: AuditStamp, outcome: AuditOutcome, reaso
         stamp=stamp,
         command="c",
         outcome=outcome,
-        outcome_reason=reason,
+        outcome_code=reason,
         count=count,
     )
     assert codec(AuditEntry).decode(codec(AuditEntry).encode(entry)) == entry

@@ -36,11 +36,11 @@ def test_an_applied_request_is_recorded_with_who_what_and_when() -> None:
     ]
 
 
-def test_a_rejected_request_is_recorded_with_the_reason() -> None:
+def test_a_rejected_request_is_recorded_with_the_code() -> None:
     replica = Replica()
     refused = replica.refusal(PutSetting(key="k", value="v", expected_version=3), audit=a_stamp())
     [entry] = entries(replica)
-    assert (entry.outcome, entry.outcome_reason) == (AuditOutcome.REJECTED, refused.reason)
+    assert (entry.outcome, entry.outcome_code) == (AuditOutcome.REJECTED, refused.code)
 
 
 def test_a_fenced_request_is_recorded() -> None:

@@ -172,3 +172,30 @@ def test_appended_fields_are_written_as_the_old_version_until_they_are_used() ->
     assert kind.version == 2
     assert kind.version_of(len(kind.codec.to_array(PUT))) == 1
     assert kind.version_of(len(kind.codec.to_array(PutSetting(key="k", value="v", expected_version=1)))) == 2
+
+
+def test_nodes_that_word_a_rejection_differently_keep_equal_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def reworded(entry: Entry, command: PutSetting) -> Rejected:
+        return Rejected("said better", Code.VERSION_CONFLICT)
+
+    old, new = Replica(), Replica()
+    conflict = PutSetting(key="k", value="v", expected_version=7)
+    data = old.envelope(conflict, audit=a_stamp())
+    first = old.apply_bytes(data)
+    with monkeypatch.context() as patch:
+        patch.setitem(HANDLERS, PutSetting, reworded)
+        assert new.apply_bytes(data) == Rejected("said better", Code.VERSION_CONFLICT)
+    assert old.store.applied == new.store.applied
+    assert (old.apply_bytes(data), new.apply_bytes(data)) == (
+        first,
+        Rejected("said better", Code.VERSION_CONFLICT),
+    )
+    malformed = replica_bytes_of_two_libraries()
+    for replica, one in zip((old, new), malformed, strict=True):
+        assert isinstance(replica.apply_bytes(one), Rejected)
+    assert old.store.applied.state_hash == new.store.applied.state_hash
+
+
+def replica_bytes_of_two_libraries() -> tuple[bytes, bytes]:
+    """Two malformed commands, for which the codec gives two reasons."""
+    return b"\xc1", b""

@@ -33,6 +33,7 @@ VERBS = (
     "logs",
     "container",
     "login",
+    "mcp",
     "config",
     "lab",
     "demo",

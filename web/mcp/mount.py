@@ -1,7 +1,7 @@
 """The MCP endpoints: /mcp (Streamable HTTP) and /sse with /messages (HTTP+SSE, deprecated by the protocol).
 
-Mounting costs nothing: the SDK (26 MB of memory, a second to import) is loaded by the first request that needs
-it, in a worker thread, so that no other request waits for it.
+Mounting costs nothing: the SDK (26 MB of memory, a second to import) is loaded by the first request that
+needs it, in a worker thread, so that no other request waits for it.
 """
 
 from __future__ import annotations

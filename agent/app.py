@@ -38,6 +38,7 @@ from agent.ids import IdSource
 from agent.keys.errors import KeysError
 from agent.keys.identity import NodeIdentity
 from agent.keys.tls import TlsIdentity
+from agent.leader.duties import LeaderDuties, run_duties_while_leader
 from agent.logs.setup import configure_logging
 from agent.node.admission import Admission
 from agent.node.cluster import NodeCluster
@@ -52,7 +53,7 @@ from agent.node.recovery import recover as recover_cluster
 from agent.node.state import NodeState
 from agent.peers.addresses import peer_address
 from agent.peers.client import PeerClient
-from agent.peers.protocol import Beat, BeatAnswer
+from agent.peers.protocol import Beat
 from cluster.identity.keyring import Keyring
 from cluster.model.ids import NodeId
 from cluster.model.node import NodeFacts
@@ -306,9 +307,9 @@ class _Agent:
             clock=clock,
         )
 
-        def answer_beat(beat: Beat) -> BeatAnswer | None:
-            return None
-
+        leading = LeaderDuties(
+            node_id=self._node_id, state=state, raft=replicator, clock=clock, ids=self._ids
+        )
         heartbeat = Heartbeat(
             node_id=self._node_id,
             leader_id=lambda: replicator.leadership.leader_id,
@@ -317,7 +318,7 @@ class _Agent:
                 applied_index=raft.store.flushed_index,
                 is_engine_available=watcher.current.is_available,
             ),
-            answer_own=answer_beat,
+            answer_own=leading.on_beat,
             client=client,
             clock=clock,
         )
@@ -343,7 +344,7 @@ class _Agent:
             clock=clock,
             entropy=os.urandom,
         )
-        duties = PeerDuties(on_beat=answer_beat, is_removed=members.is_removed, renew=renewal.renew)
+        duties = PeerDuties(on_beat=leading.on_beat, is_removed=members.is_removed, renew=renewal.renew)
         surroundings = Surroundings(
             clock=clock,
             ids=_WebIds(self._ids),
@@ -369,6 +370,7 @@ class _Agent:
                 for name, work in (
                     ("watch-engine", watcher.run()),
                     ("collect", collector.run()),
+                    ("leader-duties", run_duties_while_leader(replicator.leadership, leading)),
                     ("heartbeat", heartbeat.run()),
                     ("facts", facts.run()),
                     ("certificate", certificate.run()),

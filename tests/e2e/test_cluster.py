@@ -61,7 +61,7 @@ class Cluster:
 
 @dataclass
 class Writers:
-    """Threads that write one setting after another, to whichever agent answers, and note what was acknowledged."""
+    """Threads that write one setting after another, to whichever answers, noting what is acknowledged."""
 
     cluster: Cluster
     acknowledged: dict[str, str] = field(default_factory=dict)

@@ -76,6 +76,7 @@ def _open(directory: Path, map_bytes: int) -> lmdb.Environment:
         max_dbs=0,
         max_spare_txns=16,
     )
+    _keep_from_programs(directory / "data.mdb")
     # Slots of processes that were killed would keep their pages from being used again.
     environment.reader_check()
     return environment
@@ -90,6 +91,19 @@ def _allocate_reader_table(path: Path) -> None:
             os.posix_fallocate(fd, 0, _READER_TABLE_BYTES)
     finally:
         os.close(fd)
+
+
+def _keep_from_programs(data: Path) -> None:
+    """Close the file in programs we start. LMDB 0.9 leaves one descriptor of it open to them."""
+    file = data.stat()
+    for name in os.listdir("/proc/self/fd"):
+        fd = int(name)
+        try:
+            status = os.fstat(fd)
+        except OSError:
+            continue  # the descriptor of this listing
+        if (status.st_dev, status.st_ino) == (file.st_dev, file.st_ino):
+            os.set_inheritable(fd, False)
 
 
 def _verify(directory: Path) -> None:

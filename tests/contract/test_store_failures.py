@@ -429,6 +429,21 @@ def test_the_state_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
     assert {oct(file.stat().st_mode & 0o077) for file in path.rglob("*.mdb")} == {"0o0"}
 
 
+def test_no_started_program_inherits_the_state(tmp_path: Path) -> None:
+    store = LmdbStore(tmp_path, reserve_bytes=0)
+    listing = "import os; print(*map(os.path.realpath, os.scandir('/proc/self/fd')))"
+    inherited = subprocess.run(
+        [sys.executable, "-c", listing],
+        close_fds=False,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=20,
+    )
+    store.close()
+    assert str(tmp_path) not in inherited.stdout
+
+
 @pytest.mark.parametrize("below", ["", "state"])
 def test_a_file_in_the_way_is_named(tmp_path: Path, below: str) -> None:
     (tmp_path / "file").write_text("not a directory")

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from aiohttp import web
-from web.server import build_app
 
 from agent.clock import SystemClock
 from agent.collect.collector import Collector
@@ -63,6 +62,7 @@ from cluster.raft.transport import ListenFailed
 from cluster.raft.types import RaftError
 from cluster.store import StoreError, records
 from web.ports import Surroundings
+from web.server import build_app
 
 log = logging.getLogger(__name__)
 

@@ -2,9 +2,8 @@
 
 A client is one running process; its commands are numbered. The state keeps the outcome of its last 1,024
 sequence numbers, and a repeated command is answered with the first outcome. Clients not heard of for an hour
-of log time are forgotten, the longest silent one as soon as there are too many. So that a forgotten client's
-late retry is not taken
-for new, nothing older than the newest forgotten command is accepted from a client that is not known.
+of log time are forgotten, the longest silent one as soon as there are too many. So that a late retry of a
+forgotten client is not taken for new, nothing is new that is not younger than the newest forgotten command.
 """
 
 from __future__ import annotations
@@ -47,24 +46,25 @@ class Client:
     def earlier_outcome(self, sequence: int, time_ms: int) -> bytes | Rejected | None:
         """Return the first outcome of a repeated command, a refusal of one too old to tell, or None for a
         new one."""
-        if not self._is_known:
-            _, forgotten_ms = _summary(self._txn)
-            if time_ms <= forgotten_ms:
-                return Rejected(
-                    f"command {sequence} of client {self._client_id} is as old as forgotten commands:"
-                    " whether it took effect before is not known, or its sender's clock is behind",
-                    Code.TOO_OLD,
-                )
-            return None
         if sequence <= self._highest - WINDOW:
             return Rejected(
                 f"command {sequence} of client {self._client_id} is more than {WINDOW} behind its newest,"
                 f" {self._highest}: whether it took effect before is not known",
                 Code.TOO_OLD,
             )
-        if sequence > self._highest:
-            return None
-        return self._txn.get(CLIENT_OUTCOMES, _outcome_key(self._key, sequence))
+        if sequence <= self._highest:
+            outcome = self._txn.get(CLIENT_OUTCOMES, _outcome_key(self._key, sequence))
+            if outcome is not None:
+                return outcome
+        _, forgotten_ms = _summary(self._txn)
+        # Also of a client that is known: it may have been forgotten in between.
+        if time_ms <= forgotten_ms:
+            return Rejected(
+                f"command {sequence} of client {self._client_id} is as old as forgotten commands:"
+                " whether it took effect before is not known, or its sender's clock is behind",
+                Code.TOO_OLD,
+            )
+        return None
 
     def record(self, sequence: int, outcome: bytes, now_ms: int) -> None:
         """Remember the outcome, and forget what left the window and clients that were silent too long."""

@@ -114,6 +114,19 @@ def test_a_late_retry_of_a_forgotten_client_is_not_taken_for_new() -> None:
     assert version(replica) == 2
 
 
+def test_a_late_retry_is_not_taken_for_new_when_its_forgotten_client_has_come_back() -> None:
+    replica = Replica()
+    data = replica.envelope(put("once"), client="silent")
+    replica.apply_bytes(data)
+    replica.now_ms = START_MS + 2 * HOUR_MS
+    replica.must(put("other"), client="other")
+    replica.must(put("back"), client="silent")
+    refused = replica.apply_bytes(data)
+    assert isinstance(refused, Rejected)
+    assert refused.code is Code.TOO_OLD
+    assert version(replica) == 3
+
+
 def test_a_new_client_is_welcome_after_others_were_forgotten() -> None:
     replica = Replica()
     replica.must(put(), client="silent")

@@ -13,7 +13,9 @@ from aiohttp import web
 
 from cluster.identity.throttle import LoginThrottle
 from cluster.raft.replicator import NotCommitted, OutcomeUnknown
+from web.api import openapi
 from web.api.dashboard import Dashboard
+from web.api.logs import STREAMS, STREAMS_MAX
 from web.api.routes import ENDPOINTS
 from web.auth.authority import Authority
 from web.auth.catching_up import CatchingUp
@@ -25,7 +27,7 @@ from web.middleware.authorization import authorize
 from web.middleware.bodies import limit_body
 from web.middleware.entrance import add_headers, enter
 from web.middleware.errors import tell_problems
-from web.middleware.keys import AUTHENTICATOR, AUTHORITY, SESSIONS, SURROUNDINGS
+from web.middleware.keys import AUTHENTICATOR, AUTHORITY, SESSIONS, STOPPING, SURROUNDINGS
 from web.middleware.rate_limit import LIMITER, Limits, RateLimiter, limit_rate
 from web.middleware.routes import ROUTES, Route, everybody, refuse_undeclared, register
 from web.ports import Surroundings
@@ -73,6 +75,8 @@ def build_app(
     app[SESSIONS] = sessions
     app[LIMITER] = RateLimiter(limits or Limits())
     app[ROUTES] = {}
+    app[STOPPING] = asyncio.Event()
+    app[STREAMS] = asyncio.Semaphore(STREAMS_MAX)
     app[CONTEXT] = Context(
         surroundings=surroundings,
         authority=authority,
@@ -90,9 +94,13 @@ def build_app(
         ),
     )
     register(app, (endpoint.route() for endpoint in ENDPOINTS))
+    register(app, (openapi.route(ENDPOINTS),))
     _mount_mcp(app)
     # Last: it answers for every address that is left.
     register(app, dashboard.routes())
+
+    async def end_streams(_: web.Application) -> None:
+        app[STOPPING].set()
 
     async def close_passwords(_: web.Application) -> None:
         passwords.close()
@@ -107,6 +115,7 @@ def build_app(
     app.on_response_prepare.append(add_headers)
     app.on_startup.append(refuse_undeclared)
     app.on_startup.append(dashboard.load)
+    app.on_shutdown.append(end_streams)
     app.cleanup_ctx.append(write_audit)
     app.on_cleanup.append(close_passwords)
     return app

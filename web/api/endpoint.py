@@ -67,7 +67,6 @@ class Endpoint:
     status: HTTPStatus = HTTPStatus.OK
     body_bytes_max: int = BODY_BYTES_MAX
     media_types: tuple[str, ...] = ()
-    raw_body: bool = False
     problems: tuple[str, ...] = field(default=())
 
     @cached_property

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from web.api import accounts, cluster, containers
+from web.api import administration, cluster, containers, deployments, logins, logs, membership
 from web.api.endpoint import Endpoint
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *cluster.ENDPOINTS,
-    *accounts.LOGIN_ENDPOINTS,
+    *membership.ENDPOINTS,
     *containers.ENDPOINTS,
+    *logs.ENDPOINTS,
+    *deployments.ENDPOINTS,
+    *administration.ENDPOINTS,
+    *logins.ENDPOINTS,
 )

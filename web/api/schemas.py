@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from cluster.model.access import Role
 from web.tools.listing import LIMIT_DEFAULT, LIMIT_MAX
 
 _NO_CONTROL = r"^[^\x00-\x1f\x7f]*$"
@@ -84,3 +85,81 @@ class RemoveContainerQuery(ContainerQuery):
     """`force` removes one that runs."""
 
     force: bool = False
+
+
+class JoinTokenBody(Schema):
+    """How long the token works, for how many hosts, and whether they join without a vote."""
+
+    ttl_s: int = Field(default=3600, ge=60, le=30 * 86_400)
+    uses: int = Field(default=1, ge=1, le=100)
+    learner: bool = False
+
+
+class LogsQuery(ContainerQuery):
+    """Which lines, and whether to go on with those to come."""
+
+    tail: int | Literal["all"] = Field(default=100, description="the last so many lines, or all")
+    since: FilterText = Field(default="", description="10m, 2h, 1d, epoch milliseconds or ISO 8601")
+    follow: bool = False
+    timestamps: bool = Field(default=False, description="of text/plain: begin each line with its moment")
+
+
+class DeploymentBody(Schema):
+    """A Compose file. `variables` are for `${NAME}` in it."""
+
+    compose: Annotated[str, StringConstraints(min_length=1, max_length=1024 * 1024)]
+    project: Annotated[str, StringConstraints(max_length=64)] | None = None
+    variables: dict[
+        Annotated[str, StringConstraints(min_length=1, max_length=256)],
+        Annotated[str, StringConstraints(max_length=64 * 1024)],
+    ] = Field(default_factory=dict, max_length=1000)
+    dry_run: bool = False
+
+
+class RolloutsQuery(PageQuery):
+    """Of which service."""
+
+    service: FilterText = ""
+
+
+class UserBody(Schema):
+    """A new account."""
+
+    name: Name
+    password: Password
+    role: Role
+
+
+class PasswordBody(Schema):
+    """A new password; for one's own, the present one too."""
+
+    password: Password
+    current_password: Password | None = None
+
+
+class RoleBody(Schema):
+    """A new role."""
+
+    role: Role
+
+
+class ApiTokenBody(Schema):
+    """A token for programs: at most the caller's role. Without `ttl_s` it works until it is revoked."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=128)]
+    role: Role
+    ttl_s: int | None = Field(default=None, ge=60, le=10 * 365 * 86_400)
+
+
+class AuditQuery(PageQuery):
+    """By whom, and what."""
+
+    actor: FilterText = Field(default="", description="name or id of an account")
+    action: FilterText = Field(default="", description="such as service.deploy, or its beginning with a dot")
+
+
+class SettingBody(Schema):
+    """The new value, null for the default. With `expected_version` only if nobody was quicker."""
+
+    value: Annotated[str, StringConstraints(max_length=64 * 1024)] | None
+    expected_version: int | None = Field(default=None, ge=0, le=2**53)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import web
 
 from web.auth.authority import Authority
@@ -14,6 +16,8 @@ SURROUNDINGS = web.AppKey("surroundings", Surroundings)
 AUTHORITY = web.AppKey("authority", Authority)
 AUTHENTICATOR = web.AppKey("authenticator", Authenticator)
 SESSIONS = web.AppKey("sessions", Sessions)
+STOPPING = web.AppKey("stopping", asyncio.Event)
+"""Set when the server begins to stop: what would go on for ever ends then."""
 
 CALL = web.RequestKey("call", Call)
 """Who asks, from where, since when. `identity` is there after authentication."""

@@ -30,7 +30,7 @@ LOG_TIMEOUT_S = 30.0
 MARK_BYTES = 6
 _MIB = 1024 * 1024
 
-Short = Annotated[str, StringConstraints(max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Short = Annotated[str, StringConstraints(max_length=256)]
 
 
 class Arguments(BaseModel):

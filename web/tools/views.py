@@ -387,3 +387,124 @@ class DeploymentView:
     services: tuple[DeployedService, ...]
     ignored: tuple[IgnoredKey, ...]
     warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinTokenView:
+    """A token with which hosts join. `state` is active, expired, used-up or revoked."""
+
+    id: str
+    state: str
+    learner: bool
+    uses_left: int
+    expires_at_ms: int
+    created_at_ms: int
+    created_by: str
+    redeemed_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinTokenMade:
+    """A new join token. `token` is shown this once."""
+
+    id: str
+    token: str = field(repr=False)
+    expires_at_ms: int
+    uses: int
+    learner: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserView:
+    """An account. `api_tokens` counts its live ones."""
+
+    id: str
+    name: str
+    role: Role
+    has_password: bool
+    created_at_ms: int
+    changed_at_ms: int
+    logins: int
+    api_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiTokenView:
+    """A token for programs. `state` is active, expired or revoked; `expires_at_ms` null: no end."""
+
+    prefix: str
+    name: str
+    role: Role
+    state: str
+    owner_id: str
+    owner_name: str
+    created_at_ms: int
+    expires_at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiTokenMade:
+    """A new API token. `token` is shown this once."""
+
+    prefix: str
+    token: str = field(repr=False)
+    name: str
+    role: Role
+    expires_at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditView:
+    """One entry of the audit. `decision` is allowed or denied, `outcome` what became of it.
+
+    `actor` is empty for strangers, of whose refusals `count` were alike within a minute.
+    """
+
+    sequence: int
+    at_ms: int
+    actor: str
+    actor_id: str
+    action: str
+    resource: str
+    decision: str
+    outcome: str
+    reason: str
+    command: str
+    ip: str
+    user_agent: str
+    duration_ms: int
+    request_id: str
+    node: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingView:
+    """A setting of the cluster. `value` null: not set, and `default` holds where there is one.
+
+    `version` goes with a change that must not overwrite somebody else's; 0: it was never set.
+    """
+
+    key: str
+    value: str | None
+    default: str | None
+    version: int
+    changed_at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesView:
+    """One series: a value per moment of its host's `times_ms`, null = no sample."""
+
+    subject: str
+    metric: str
+    values: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostLiveView:
+    """The last ten minutes of one host. A series' subject is "host" or a container's id."""
+
+    node_id: str
+    times_ms: tuple[int, ...]
+    series: tuple[SeriesView, ...]

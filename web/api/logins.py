@@ -1,4 +1,4 @@
-"""Logins, accounts and their tokens."""
+"""Logins: getting one, keeping it, ending it."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def _csrf_token(context: Context, request: web.Request, session_id: str) -> str:
     return make_csrf_token(keyring, session_id=session_id, nonce=nonce)
 
 
-LOGIN_ENDPOINTS = (
+ENDPOINTS = (
     Endpoint(
         method="GET",
         path="/setup",

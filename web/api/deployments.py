@@ -1,0 +1,131 @@
+"""Services, deployments and rollouts."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from aiohttp import web
+from pydantic import TypeAdapter
+
+from web.api.endpoint import Ask, Endpoint, Nothing, json_response
+from web.api.schemas import DeploymentBody, PageQuery, RolloutsQuery
+from web.middleware.routes import needs
+from web.tools import deployments, rollouts, services
+from web.tools.deployments import DeployRequest
+from web.tools.listing import Page, page_of
+from web.tools.views import DeploymentView, RolloutView, ServiceDetail, ServiceView
+
+COMPOSE_BODY_BYTES_MAX = 4 * 1024 * 1024
+_DEPLOYMENT: TypeAdapter[DeploymentView] = TypeAdapter(DeploymentView)
+
+
+async def list_services(ask: Ask[None, PageQuery]) -> Page[ServiceView]:
+    found = await services.list_services(ask.context, ask.call)
+    return page_of(found, key=lambda view: (view.id,), cursor=ask.query.cursor, limit=ask.query.limit)
+
+
+async def get_service(ask: Ask[None, Nothing]) -> ServiceDetail:
+    return await services.get_service(ask.context, ask.call, ask.path["service"])
+
+
+async def remove_service(ask: Ask[None, Nothing]) -> ServiceView:
+    return await services.remove_service(ask.context, ask.call, ask.path["service"])
+
+
+async def deploy(ask: Ask[DeploymentBody, Nothing]) -> web.Response:
+    body = ask.body
+    view = await deployments.deploy(
+        ask.context,
+        ask.call,
+        DeployRequest(
+            compose=body.compose,
+            project=body.project or None,
+            variables=body.variables,
+            is_dry_run=body.dry_run,
+        ),
+    )
+    status = HTTPStatus.OK if body.dry_run else HTTPStatus.ACCEPTED
+    return json_response(_DEPLOYMENT.dump_json(view), status=status)
+
+
+async def list_rollouts(ask: Ask[None, RolloutsQuery]) -> Page[RolloutView]:
+    found = await rollouts.list_rollouts(ask.context, ask.call, service=ask.query.service)
+    return page_of(
+        found,
+        key=lambda view: (view.started_at_ms, view.id),
+        cursor=ask.query.cursor,
+        limit=ask.query.limit,
+        reverse=True,
+    )
+
+
+async def get_rollout(ask: Ask[None, Nothing]) -> RolloutView:
+    return await rollouts.get_rollout(ask.context, ask.call, ask.path["rollout"])
+
+
+ENDPOINTS = (
+    Endpoint(
+        method="GET",
+        path="/services",
+        run=list_services,
+        access=needs("service.read"),
+        summary="The services, by id",
+        tag="services",
+        query=PageQuery,
+        answer=Page[ServiceView],
+    ),
+    Endpoint(
+        method="GET",
+        path="/services/{service}",
+        run=get_service,
+        access=needs("service.read"),
+        summary="One service: revisions, replicas, newest rollout",
+        tag="services",
+        answer=ServiceDetail,
+        problems=("not-found",),
+    ),
+    Endpoint(
+        method="DELETE",
+        path="/services/{service}",
+        run=remove_service,
+        access=needs("service.remove"),
+        summary="Take a service down",
+        tag="services",
+        answer=ServiceView,
+        status=HTTPStatus.ACCEPTED,
+        problems=("not-found", "conflict"),
+    ),
+    Endpoint(
+        method="POST",
+        path="/deployments",
+        run=deploy,
+        access=needs("service.deploy"),
+        summary="Deploy a Compose file (200 with dry_run)",
+        tag="services",
+        body=DeploymentBody,
+        answer=DeploymentView,
+        status=HTTPStatus.ACCEPTED,
+        body_bytes_max=COMPOSE_BODY_BYTES_MAX,
+        problems=("conflict", "host-unavailable"),
+    ),
+    Endpoint(
+        method="GET",
+        path="/rollouts",
+        run=list_rollouts,
+        access=needs("rollout.read"),
+        summary="The rollouts, newest first",
+        tag="services",
+        query=RolloutsQuery,
+        answer=Page[RolloutView],
+    ),
+    Endpoint(
+        method="GET",
+        path="/rollouts/{rollout}",
+        run=get_rollout,
+        access=needs("rollout.read"),
+        summary="One rollout",
+        tag="services",
+        answer=RolloutView,
+        problems=("not-found",),
+    ),
+)

@@ -1,0 +1,72 @@
+"""The cluster's settings."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from cluster.commands.settings import PutSetting
+from cluster.model.settings import ClusterSettings, Setting, cluster_settings
+from cluster.store import records
+from web.auth.call import Call
+from web.auth.problems import FieldError, Problem
+from web.tools.context import Context
+from web.tools.rollouts import is_key
+from web.tools.views import SettingView
+
+_PREFIX = "cluster."
+_DEFAULTS = {f"{_PREFIX}{item.name}": str(item.default) for item in fields(ClusterSettings)}
+
+
+async def list_settings(context: Context, call: Call) -> list[SettingView]:
+    """Return the settings by key: those that are set, and those that have a default."""
+    await context.authority.require(call, "setting.read", "setting")
+    with context.surroundings.state.read() as txn:
+        stored = {setting.key: setting for setting in records.SETTINGS.scan(txn)}
+    keys = sorted(_DEFAULTS.keys() | {key for key, setting in stored.items() if setting.value is not None})
+    return [_view(key, stored.get(key)) for key in keys]
+
+
+async def put_setting(
+    context: Context, call: Call, key: str, *, value: str | None, expected_version: int | None
+) -> SettingView:
+    """Set a setting, or with null give it its default again. Raises Problem."""
+    resource = f"setting:{key}"
+    await context.authority.require(call, "setting.write", resource)
+    _check(context, key, value)
+    try:
+        command = PutSetting(key=key, value=value, expected_version=expected_version)
+    except ValueError as error:
+        raise Problem(
+            "invalid", str(error), errors=(FieldError(field="key", rule=str(error), value=key[:80]),)
+        ) from error
+    await context.authority.perform(call, "setting.write", resource, lambda permit: permit.propose(command))
+    with context.surroundings.state.read() as txn:
+        return _view(key, records.SETTINGS.get(txn, key))
+
+
+def _check(context: Context, key: str, value: str | None) -> None:
+    if not key.startswith(_PREFIX):
+        return
+    if key not in _DEFAULTS or not is_key(key):
+        known = ", ".join(sorted(_DEFAULTS))
+        rule = f"there is no such setting; the cluster's are {known}"
+        raise Problem("invalid", f"{key[:80]}: {rule}", errors=(FieldError(field="key", rule=rule),))
+    with context.surroundings.state.read() as txn:
+        values = records.setting_values(txn, _PREFIX)
+    values.pop(key, None)
+    if value is not None:
+        values[key] = value
+    try:
+        cluster_settings(values)
+    except ValueError as error:
+        raise Problem("invalid", str(error), errors=(FieldError(field="value", rule=str(error)),)) from error
+
+
+def _view(key: str, setting: Setting | None) -> SettingView:
+    return SettingView(
+        key=key,
+        value=None if setting is None else setting.value,
+        default=_DEFAULTS.get(key),
+        version=0 if setting is None else setting.version,
+        changed_at_ms=None if setting is None else setting.changed_at_ms,
+    )

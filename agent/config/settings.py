@@ -121,7 +121,7 @@ class ListenSettings(Section):
     )
     peers: Address = Field(
         default="0.0.0.0:7445",
-        description="Heartbeats and requests passed on between hosts, mutual TLS.",
+        description="Heartbeats and requests passed on between hosts, mutual TLS. The port after raft's.",
     )
 
     @model_validator(mode="after")
@@ -132,6 +132,11 @@ class ListenSettings(Section):
             if port in seen:
                 raise ValueError(f"{seen[port]} and {key} must not share port {port}")
             seen[port] = key
+        ports = {key: port for port, key in seen.items()}
+        if ports["peers"] != ports["raft"] + 1:
+            raise ValueError(
+                f"peers must have port {ports['raft'] + 1}, the one after raft's, where others look for it"
+            )
         return self
 
 

@@ -211,6 +211,7 @@ def test_a_secret_file_that_is_missing_is_named(tmp_path: Path) -> None:
         ('[node]\ndata_dir = "relative"', "must be an absolute path"),
         ('[listen]\napi = "0.0.0.0:0"', "must have a port between 1 and 65535"),
         ('[listen]\nraft = "0.0.0.0:7443"', "api and raft must not share port 7443"),
+        ('[listen]\nraft = "0.0.0.0:9000"', "peers must have port 9001, the one after raft's"),
         ("[haproxy]\nhttp_port = 443", "http_port and https_port must not share port 443"),
         ("[haproxy]\nhttp_port = 7443", "haproxy.http_port and listen.api must not share port 7443"),
         ("[raft]\nelection_min_ms = 500", "quorum_check_ms (700) must be below election_min_ms (500)"),

@@ -71,7 +71,12 @@ def start_raft(
     def build(send: Callable[[str, Message], None], now: Callable[[], float]) -> RaftParts:
         storage = LmdbLog(directory.log)
         try:
-            store = LmdbStore(directory.state)
+            store = LmdbStore(
+                directory.state,
+                bytes_max=settings.limits.state_bytes_max,
+                # A turn at once, so that a waiting member gets the snapshot's first chunk.
+                on_snapshot_ready=lambda: thread.submit(lambda _engine: None),
+            )
         except BaseException:
             storage.close()
             raise

@@ -45,7 +45,8 @@ class NodeState:
         timeout_s: float = PROPOSE_TIMEOUT_S,
     ) -> Outcome:
         """Have a command applied. Raises NotCommitted or OutcomeUnknown."""
-        now_ms = self._clock.now_ms()
+        # A host whose clock is behind must not have its commands taken for old ones.
+        now_ms = max(self._clock.now_ms(), self._store.applied.log_time_ms)
 
         def build(command_id: CommandId) -> bytes:
             return encode(

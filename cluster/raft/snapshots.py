@@ -13,7 +13,9 @@ from enum import StrEnum
 
 from cluster.raft.ports import Machine, SnapshotSink, SnapshotSource
 from cluster.raft.types import Timing
-from cluster.store.errors import SnapshotCorrupt
+from cluster.store.errors import SnapshotCorrupt, StoreFull
+
+RESTART_PAUSE_S = 1.0
 
 Chunk = list[object]
 """[index, term, offset, size, data, sha256]; sha256 is empty but in the last chunk."""
@@ -25,6 +27,7 @@ class _Transfer:
     progressed_at: float
     source: SnapshotSource | None = None
     offset: int = 0
+    resumes_at: float = float("-inf")
     unacked: deque[int] = field(default_factory=deque)
 
 
@@ -51,6 +54,8 @@ class SnapshotSender:
         transfer = self._transfers[peer]
         if now - transfer.progressed_at > self._timing.snapshot_stall_s:
             self._restart(transfer, now)
+        if now < transfer.resumes_at:
+            return None
         if transfer.source is None:
             self._machine.prepare_snapshot()
             transfer.source = self._machine.take_snapshot()
@@ -85,10 +90,14 @@ class SnapshotSender:
             transfer.progressed_at = now
 
     def restart(self, peer: str, now: float) -> None:
-        """The peer could not use what it got: from the start, with the same snapshot."""
+        """The peer could not use what it got: from the start, with the same snapshot, after a moment.
+
+        It may have no room for it; sending it again at once would fill its disk as fast as the network allows.
+        """
         transfer = self._transfers.get(peer)
         if transfer is not None:
             self._restart(transfer, now)
+            transfer.resumes_at = now + RESTART_PAUSE_S
 
     def end(self, peer: str) -> None:
         transfer = self._transfers.pop(peer, None)
@@ -145,7 +154,10 @@ class SnapshotReceiver:
         transfer = (peer, index, term, size)
         if offset == 0:
             self.abort()
-            self._sink = self._machine.begin_install(index, term, size)
+            try:
+                self._sink = self._machine.begin_install(index, term, size)
+            except StoreFull as error:
+                return self._give_up(str(error))
             self._of, self._offset = transfer, 0
         if self._sink is None or self._of != transfer or offset != self._offset or offset + len(data) > size:
             return self._give_up(f"chunk at {offset} of snapshot {index} does not continue at {self._offset}")
@@ -157,7 +169,7 @@ class SnapshotReceiver:
             if self._offset != size:
                 return self._give_up(f"snapshot {index} ended at {self._offset} of {size} bytes")
             self._sink.finish(sha256)
-        except SnapshotCorrupt as error:
+        except (SnapshotCorrupt, StoreFull) as error:
             return self._give_up(str(error))
         self._sink = self._of = None
         return Received.COMPLETE

@@ -19,8 +19,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TextIO
 
 SOURCE = Path(__file__).resolve().parents[2]
@@ -130,13 +131,11 @@ class _Demo:
         for host in hosts[1:]:
             with step(f"{host.name}: joined, agent started"):
                 token = client.post("/join-tokens", {"ttl_s": 600, "uses": 1, "learner": False})["token"]
-                (STATE / "join-token").write_text(token)
                 address = f"{hosts[0].ip}:{API_PORT}"
-                self._tower(
-                    host, "join", address, "--token", f"@{STATE / 'join-token'}", "--json", "--no-start"
-                )
+                # Not an argument: whoever may list processes would see it.
+                secret = {"TOWER_BOOTSTRAP_JOIN_ADDRESS": address, "TOWER_BOOTSTRAP_JOIN_TOKEN": token}
+                self._tower(host, "join", "--json", "--no-start", secret=secret)
                 self._start_agent(host)
-        (STATE / "join-token").unlink(missing_ok=True)
         with step(f"{count} hosts up, {min(count, 5)} of them voting"):
             self._wait("every host votes", lambda: self._voters(client) == min(count, 5))
         with step("a token for each role"):
@@ -182,9 +181,10 @@ Break something (the rest goes on):
 Ctrl-C takes everything down.
 """
 
-    def _tower(self, host: Host, *arguments: str) -> str:
+    def _tower(self, host: Host, *arguments: str, secret: Mapping[str, str] = MappingProxyType({})) -> str:
         """Run a command of `tower` on the host and return what it printed."""
-        completed = host.exec([*_tower_command(), *arguments], env=_environment(host), timeout_s=60)
+        environment = {**_environment(host), **secret}
+        completed = host.exec([*_tower_command(), *arguments], env=environment, timeout_s=60)
         if completed.returncode != 0:
             raise DemoFailed(f"{host.name}: tower {arguments[0]}: {completed.stderr.strip()}")
         return completed.stdout

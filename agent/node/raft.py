@@ -68,6 +68,9 @@ def start_raft(
     timing = timing_of(settings)
     opened: list[LmdbStore] = []
 
+    def wake() -> None:
+        thread.submit(lambda _engine: None)
+
     def build(send: Callable[[str, Message], None], now: Callable[[], float]) -> RaftParts:
         storage = LmdbLog(directory.log)
         try:
@@ -75,7 +78,7 @@ def start_raft(
                 directory.state,
                 bytes_max=settings.limits.state_bytes_max,
                 # A turn at once, so that a waiting member gets the snapshot's first chunk.
-                on_snapshot_ready=lambda: thread.submit(lambda _engine: None),
+                on_snapshot_ready=wake,
             )
         except BaseException:
             storage.close()

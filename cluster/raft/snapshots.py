@@ -92,7 +92,7 @@ class SnapshotSender:
     def restart(self, peer: str, now: float) -> None:
         """The peer could not use what it got: from the start, with the same snapshot, after a moment.
 
-        It may have no room for it; sending it again at once would fill its disk as fast as the network allows.
+        It may have no room; sending all again at once would fill its disk as fast as the network allows.
         """
         transfer = self._transfers.get(peer)
         if transfer is not None:

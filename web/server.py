@@ -22,6 +22,8 @@ from web.auth.catching_up import CatchingUp
 from web.auth.credentials import Authenticator
 from web.auth.password_work import PasswordWork
 from web.auth.sessions import Sessions
+from web.live import socket
+from web.live.hub import HUB, LiveHub
 from web.middleware.authentication import authenticate
 from web.middleware.authorization import authorize
 from web.middleware.bodies import limit_body
@@ -84,6 +86,7 @@ def build_app(
         live=LiveNumbers(surroundings),
         pace=pace,
     )
+    app[HUB] = LiveHub(app[CONTEXT], authenticator)
     dashboard = Dashboard(static)
 
     register(
@@ -95,12 +98,19 @@ def build_app(
     )
     register(app, (endpoint.route() for endpoint in ENDPOINTS))
     register(app, (openapi.route(ENDPOINTS),))
+    register(app, socket.routes())
     _mount_mcp(app)
     # Last: it answers for every address that is left.
     register(app, dashboard.routes())
 
     async def end_streams(_: web.Application) -> None:
         app[STOPPING].set()
+
+    async def watch_live(_: web.Application) -> AsyncIterator[None]:
+        async with asyncio.TaskGroup() as tasks:
+            watching = tasks.create_task(app[HUB].run(), name="live")
+            yield
+            watching.cancel()
 
     async def close_passwords(_: web.Application) -> None:
         passwords.close()
@@ -117,6 +127,7 @@ def build_app(
     app.on_startup.append(dashboard.load)
     app.on_shutdown.append(end_streams)
     app.cleanup_ctx.append(write_audit)
+    app.cleanup_ctx.append(watch_live)
     app.on_cleanup.append(close_passwords)
     return app
 

@@ -20,11 +20,10 @@ from web.auth.call import Call
 from web.auth.problems import FieldError, Problem
 from web.middleware.bodies import read_body
 from web.middleware.keys import CALL
-from web.middleware.routes import BODY_BYTES_MAX, Access, Route
+from web.middleware.routes import API, BODY_BYTES_MAX, Access, Route
 from web.tools.context import CONTEXT, Context
 from web.tools.validation import problem_of_validation
 
-PREFIX = "/api/v1"
 COMPRESS_FROM_BYTES = 4096
 
 _Body = TypeVar("_Body")
@@ -78,7 +77,7 @@ class Endpoint:
         """Return the route to register."""
         return Route(
             method=self.method,
-            path=f"{PREFIX}{self.path}",
+            path=f"{API}{self.path}",
             handler=self._handle,
             access=self.access,
             body_bytes_max=self.body_bytes_max,

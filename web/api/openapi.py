@@ -16,10 +16,10 @@ from aiohttp import web
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
-from web.api.endpoint import PREFIX, Endpoint
+from web.api.endpoint import Endpoint
 from web.auth import cookies
 from web.auth.problems import KINDS, TYPE_PREFIX
-from web.middleware.routes import Audience, Route, everybody
+from web.middleware.routes import API, Audience, Route, everybody
 
 _REF = "#/components/schemas/{model}"
 _PARAMETER = re.compile(r"\{(\w+)\}")
@@ -48,7 +48,7 @@ def describe(endpoints: tuple[Endpoint, ...], *, version: str = "1") -> dict[str
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
         operation = _operation(endpoint, schemas)
-        paths.setdefault(f"{PREFIX}{endpoint.path}", {})[endpoint.method.lower()] = operation
+        paths.setdefault(f"{API}{endpoint.path}", {})[endpoint.method.lower()] = operation
     for model in dict.fromkeys(queries):
         # Queries are told parameter by parameter.
         schemas.pop(model.__name__, None)
@@ -95,7 +95,7 @@ def route(endpoints: tuple[Endpoint, ...]) -> Route:
         return response
 
     return Route(
-        method="GET", path=f"{PREFIX}/openapi.json", handler=serve, access=everybody(), body_bytes_max=0
+        method="GET", path=f"{API}/openapi.json", handler=serve, access=everybody(), body_bytes_max=0
     )
 
 

@@ -1,1 +1,1 @@
-"""Live fan-out of committed changes and current numbers over WebSocket."""
+"""The WebSocket that tells what changed."""

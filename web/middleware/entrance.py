@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from web.auth.call import USER_AGENT_CHARACTERS_MAX, Call, printable
-from web.middleware.keys import CALL, RATE_HEADERS, SURROUNDINGS
+from web.middleware.keys import CALL, RATE_HEADERS, STARTED, SURROUNDINGS
 from web.middleware.routes import route_of
 
 log = logging.getLogger(__name__)
@@ -86,6 +86,7 @@ async def enter(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Complete the headers of any answer just before it is sent, streams and sockets included."""
+    request[STARTED] = response
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
     # On "localhost" it would bind every other program of this machine too.

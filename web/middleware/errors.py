@@ -13,7 +13,7 @@ from cluster.model.inventory import HostRefused, HostUnavailable
 from cluster.raft.replicator import NotCommitted, OutcomeUnknown, ReadUnavailable
 from cluster.store import StoreError
 from web.auth.problems import Problem
-from web.middleware.keys import CALL
+from web.middleware.keys import CALL, STARTED
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,10 @@ async def tell_problems(request: web.Request, handler: Handler) -> web.StreamRes
             raise
         return problem_response(request, _of_http(request, error), error)
     except Exception as error:
-        return problem_response(request, problem_of(error, request_id=request[CALL].request_id))
+        problem = problem_of(error, request_id=request[CALL].request_id)
+        if STARTED in request:
+            return _cut(request)
+        return problem_response(request, problem)
 
 
 def problem_of(error: Exception, *, request_id: str) -> Problem:
@@ -47,6 +50,10 @@ def problem_of(error: Exception, *, request_id: str) -> Problem:
     match error:
         case Problem():
             return error
+        case ExceptionGroup(exceptions=(only,)):
+            return problem_of(only, request_id=request_id)
+        case ConnectionError():
+            return Problem("bad-request", "the connection broke off")
         case NotCommitted():
             return Problem(
                 "not-committed",
@@ -102,6 +109,13 @@ def problem_response(
     if isinstance(http, web.HTTPMethodNotAllowed):
         response.headers["Allow"] = ", ".join(sorted(http.allowed_methods))
     return response
+
+
+def _cut(request: web.Request) -> web.StreamResponse:
+    """End a stream that broke, so that its reader does not take it for whole."""
+    if request.transport is not None:
+        request.transport.abort()
+    return request[STARTED]
 
 
 def _of_http(request: web.Request, error: web.HTTPException) -> Problem:

@@ -21,4 +21,6 @@ STOPPING = web.AppKey("stopping", asyncio.Event)
 
 CALL = web.RequestKey("call", Call)
 """Who asks, from where, since when. `identity` is there after authentication."""
+STARTED = web.RequestKey("started", web.StreamResponse)
+"""The response whose head is sent: from then on there is no other."""
 RATE_HEADERS = web.RequestKey("rate_headers", dict[str, str])

@@ -12,6 +12,8 @@ from cluster.rbac import ACTIONS
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+API = "/api/v1"
+"""Where the interface begins."""
 KIB = 1024
 BODY_BYTES_MAX = 64 * KIB
 """Of a route that does not say otherwise."""

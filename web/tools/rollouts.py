@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from cluster.model.rollout import Rollout, RolloutPhase
 from cluster.model.service import Assignment, DesiredState, ReplicaPhase, Service
 from cluster.store import ReadTxn, records
+from cluster.store.records import rollouts_of_service
 from web.auth.call import Call
 from web.auth.problems import Problem
+from web.ports import Surroundings
 from web.tools.context import Context
 from web.tools.nodes import names_in
 from web.tools.views import ReplicaStepView, RolloutView
@@ -40,10 +42,24 @@ async def get_rollout(context: Context, call: Call, rollout_id: str) -> RolloutV
         return rollout_view(txn, rollout, names_in(txn))
 
 
+def read_newest(surroundings: Surroundings) -> list[RolloutView]:
+    """Return each service's newest rollout, for callers whose right to see them was decided."""
+    with surroundings.state.read() as txn:
+        names = names_in(txn)
+        return [
+            rollout_view(txn, rollout, names)
+            for service in records.SERVICES.scan(txn)
+            for rollout in rollouts_of_service(txn, service.id, limit=1)
+        ]
+
+
 def rollout_view(txn: ReadTxn, rollout: Rollout, names: Mapping[str, str]) -> RolloutView:
     """Return a rollout as it is shown; `names` are the hosts' by id."""
-    service = records.SERVICES.get(txn, rollout.service_id)
-    assignments = [] if service is None else records.ASSIGNMENTS.scan(txn, service.id)
+    service: Service | None = None
+    assignments: Sequence[Assignment] = ()
+    if not rollout.phase.is_terminal:
+        service = records.SERVICES.get(txn, rollout.service_id)
+        assignments = records.ASSIGNMENTS.scan(txn, rollout.service_id)
     return RolloutView(
         id=rollout.id,
         service_id=rollout.service_id,

@@ -1,8 +1,8 @@
 import type { QueryClient } from "@tanstack/react-query";
 import type { LiveMessage, Topic } from "./live-connection";
 import { mergeLive } from "./metrics";
+import type { ClusterView, HostLiveView } from "./openapi";
 import { clusterQuery, containersQuery, metricsQuery, rolloutsQuery, servicesQuery } from "./queries";
-import type { ClusterView, HostLive } from "./types";
 
 const QUERIES: Record<Topic, readonly (readonly unknown[])[]> = {
   cluster: [clusterQuery.queryKey],
@@ -18,7 +18,9 @@ export function applyLive(client: QueryClient, message: LiveMessage): void {
     return;
   }
   if (message.data !== undefined && message.topic === "metrics") {
-    client.setQueryData(metricsQuery.queryKey, (known) => mergeLive(known ?? [], message.data as HostLive[]));
+    client.setQueryData(metricsQuery.queryKey, (known) =>
+      mergeLive(known ?? [], message.data as HostLiveView[]),
+    );
     return;
   }
   for (const queryKey of QUERIES[message.topic]) void client.invalidateQueries({ queryKey });

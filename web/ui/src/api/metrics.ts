@@ -1,4 +1,4 @@
-import type { HostLive, LiveSeries } from "./types";
+import type { HostLiveView, SeriesView } from "./openapi";
 
 /** Ten minutes of ten-second slots, and room for a host whose clock runs ahead. */
 const SLOTS_MAX = 66;
@@ -7,7 +7,7 @@ const SLOTS_MAX = 66;
  * Bring newer slots into what is known. A host's update may be its whole window or only the newest slots; a slot
  * that comes again replaces the one that was there. Hosts that the update does not name keep what they have.
  */
-export function mergeLive(known: readonly HostLive[], update: readonly HostLive[]): HostLive[] {
+export function mergeLive(known: readonly HostLiveView[], update: readonly HostLiveView[]): HostLiveView[] {
   const byNode = new Map(known.map((host) => [host.node_id, host]));
   for (const host of update) {
     const before = byNode.get(host.node_id);
@@ -16,7 +16,7 @@ export function mergeLive(known: readonly HostLive[], update: readonly HostLive[
   return [...byNode.values()];
 }
 
-function mergeHost(before: HostLive, update: HostLive): HostLive {
+function mergeHost(before: HostLiveView, update: HostLiveView): HostLiveView {
   const firstMs = update.times_ms[0];
   if (firstMs === undefined) return before;
   const kept = before.times_ms
@@ -39,7 +39,7 @@ function mergeHost(before: HostLive, update: HostLive): HostLive {
   };
 }
 
-function keyOf(series: LiveSeries): string {
+function keyOf(series: SeriesView): string {
   return `${series.subject} ${series.metric}`;
 }
 
@@ -47,14 +47,14 @@ export const HOST_SUBJECT = "host";
 
 /** One series over the slots of its host; undefined when there is none. */
 export function seriesOf(
-  host: HostLive | undefined,
+  host: HostLiveView | undefined,
   subject: string,
   metric: string,
-): LiveSeries | undefined {
+): SeriesView | undefined {
   return host?.series.find((series) => series.subject === subject && series.metric === metric);
 }
 
 /** The newest value there is. */
-export function latest(series: LiveSeries | undefined): number | null {
+export function latest(series: SeriesView | undefined): number | null {
   return series?.values.findLast((value) => value !== null) ?? null;
 }

@@ -1,4 +1,7 @@
-import type { Problem } from "./types";
+import type * as openapi from "./openapi";
+
+/** RFC 9457. A proxy in between may answer with a type of its own. */
+export type Problem = Omit<openapi.Problem, "type" | "request_id"> & { type: string; request_id?: string };
 
 /** The server answered, and refused: `problem` is its RFC 9457 document, written for people. */
 export class ApiError extends Error {

@@ -1,17 +1,16 @@
 import { queryOptions } from "@tanstack/react-query";
 import { request } from "./client";
 import type {
-  AuditEntryView,
+  AuditPage,
   ClusterView,
   ContainerPage,
   ContainerView,
   HealthView,
-  HostLive,
+  HostLiveView,
   HostProblem,
-  Page,
-  RolloutView,
-  ServiceView,
-} from "./types";
+  RolloutPage,
+  ServicePage,
+} from "./openapi";
 
 const PAGE_LIMIT = 1_000;
 const PAGES_MAX = 20;
@@ -57,25 +56,24 @@ export const containersQuery = queryOptions({
 
 export const servicesQuery = queryOptions({
   queryKey: ["services"],
-  queryFn: async ({ signal }) => (await request<Page<ServiceView>>("/services", { signal })).items,
+  queryFn: async ({ signal }) => (await request<ServicePage>("/services", { signal })).items,
 });
 
 /** Rollouts, newest first. */
 export const rolloutsQuery = queryOptions({
   queryKey: ["rollouts"],
-  queryFn: async ({ signal }) => (await request<Page<RolloutView>>("/rollouts", { signal })).items,
+  queryFn: async ({ signal }) => (await request<RolloutPage>("/rollouts", { signal })).items,
 });
 
 /** The newest audit entries; administrators only. */
 export const auditQuery = queryOptions({
   queryKey: ["audit"],
-  queryFn: async ({ signal }) =>
-    (await request<Page<AuditEntryView>>("/audit", { query: { limit: 20 }, signal })).items,
+  queryFn: async ({ signal }) => (await request<AuditPage>("/audit", { query: { limit: 20 }, signal })).items,
   refetchInterval: 15_000,
 });
 
 /** The last ten minutes of every host and container. */
 export const metricsQuery = queryOptions({
   queryKey: ["metrics"],
-  queryFn: ({ signal }) => request<HostLive[]>("/metrics/live", { signal }),
+  queryFn: ({ signal }) => request<HostLiveView[]>("/metrics/live", { signal }),
 });

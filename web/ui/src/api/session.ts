@@ -1,6 +1,6 @@
 import { type QueryClient, queryOptions } from "@tanstack/react-query";
 import { request, setCsrfToken } from "./client";
-import type { MeView, SetupView } from "./types";
+import type { MeView, SetupView } from "./openapi";
 
 /** Who is logged in, and what they may do. Its CSRF token goes with every change from then on. */
 export const meQuery = queryOptions({

@@ -34,6 +34,11 @@ export function formatBytes(bytes: number | null | undefined): string {
   return unit === 0 ? `${Math.round(value)} ${name}` : `${threeDigits(value)} ${name}`;
 }
 
+/** A size that stays as it is, such as a host's memory: "16 GiB", not "16.0 GiB". */
+export function formatSize(bytes: number): string {
+  return formatBytes(bytes).replace(/\.0+(?= )/, "");
+}
+
 /** `percent` is 0 to 100 per core or host; small values keep a digit, so that idle and dead differ. */
 export function formatPercent(percent: number | null | undefined): string {
   if (percent == null || !Number.isFinite(percent)) return UNKNOWN;

@@ -1,6 +1,6 @@
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { lazy, Suspense, useCallback } from "react";
-import type { ContainerView } from "@/api/types";
+import type { ContainerView } from "@/api/openapi";
 import { ChangesSection } from "@/features/changes/changes-section";
 import type { ContainersView } from "@/features/containers/container-rows";
 import { ContainersSection } from "@/features/containers/containers-section";

@@ -1,4 +1,4 @@
-import type { AuditEntryView, RolloutView } from "@/api/types";
+import type { AuditView, RolloutView } from "@/api/openapi";
 import type { Tone } from "@/components/ui/badge";
 
 /** One line of what happened. */
@@ -23,15 +23,35 @@ const PHASES: Record<RolloutView["phase"], { tone: Tone; words: string }> = {
   cancelled: { tone: "neutral", words: "had its rollout cancelled" },
 };
 
-const OUTCOMES: Record<AuditEntryView["outcome"], { tone: Tone; words: string }> = {
-  applied: { tone: "ok", words: "" },
-  rejected: { tone: "warn", words: "rejected" },
-  denied: { tone: "bad", words: "denied" },
-  failed: { tone: "bad", words: "failed" },
+const TONES: Record<string, Tone> = {
+  applied: "ok",
+  rejected: "warn",
+  denied: "bad",
+  failed: "bad",
+};
+
+const DONE: Record<string, string> = {
+  cancel: "cancelled",
+  create: "created",
+  deploy: "deployed",
+  drain: "set draining of",
+  join: "let in",
+  kill: "killed",
+  pause: "paused",
+  remove: "removed",
+  restart: "restarted",
+  resume: "resumed",
+  revoke: "revoked",
+  rollback: "rolled back",
+  scale: "scaled",
+  start: "started",
+  stop: "stopped",
+  unpause: "resumed",
+  write: "changed",
 };
 
 /** Rollouts and audit entries in one list, newest first. */
-export function changesOf(rollouts: readonly RolloutView[], audit: readonly AuditEntryView[]): Change[] {
+export function changesOf(rollouts: readonly RolloutView[], audit: readonly AuditView[]): Change[] {
   return [...rollouts.map(ofRollout), ...audit.map(ofEntry)]
     .sort((a, b) => b.atMs - a.atMs)
     .slice(0, SHOWN_MAX);
@@ -49,24 +69,29 @@ function ofRollout(rollout: RolloutView): Change {
   };
 }
 
-function ofEntry(entry: AuditEntryView): Change {
-  const { tone, words } = OUTCOMES[entry.outcome];
-  const times = entry.count > 1 ? ` (${entry.count} times)` : "";
+function ofEntry(entry: AuditView): Change {
+  const isDone = entry.outcome === "applied";
+  const [kind = "", verb = ""] = entry.action.split(".");
+  const words = (isDone && DONE[verb]) || verb.replaceAll("-", " ");
   return {
     key: `audit ${entry.sequence}`,
-    atMs: entry.time_ms,
-    tone,
-    actor: entry.principal_name || "A stranger",
-    words: `${sentenceOf(entry.action, entry.resource)}${times}${words === "" ? "" : `: ${words}`}`,
-    detail: entry.outcome === "applied" ? "" : entry.reason,
+    atMs: entry.at_ms,
+    tone: TONES[entry.outcome] ?? "neutral",
+    actor: entry.actor || "A stranger",
+    words: [
+      isDone ? "" : "tried to",
+      words,
+      objectOf(kind, entry.resource),
+      entry.count > 1 ? `(${entry.count} times)` : "",
+    ]
+      .filter(Boolean)
+      .join(" "),
+    detail: isDone ? "" : `${entry.outcome}: ${entry.reason}`,
   };
 }
 
-/** `container.restart` on `container:h1/web` reads as "restart container h1/web". */
-function sentenceOf(action: string, resource: string): string {
-  const [kind = "", verb = action] = action.split(".");
+/** `container:h1/web` reads as "container h1/web". */
+function objectOf(kind: string, resource: string): string {
   const [resourceKind = kind, ...name] = resource.split(":");
-  return [verb.replaceAll("-", " "), resourceKind.replaceAll("-", " "), name.join(":")]
-    .filter(Boolean)
-    .join(" ");
+  return [resourceKind.replaceAll("-", " "), name.join(":")].filter(Boolean).join(" ");
 }

@@ -1,11 +1,11 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { request } from "@/api/client";
+import type { ContainerActed, ContainerView } from "@/api/openapi";
 import { containersQuery } from "@/api/queries";
-import type { ContainerActed, ContainerVerb, ContainerView } from "@/api/types";
 import { showDone } from "@/components/ui/toast-store";
 import { isRunning } from "./container-state";
 
-export type Verb = Extract<ContainerVerb, "start" | "stop" | "restart" | "unpause"> | "remove";
+export type Verb = "start" | "stop" | "restart" | "unpause" | "remove";
 
 interface VerbWords {
   /** The action the server decides on. */

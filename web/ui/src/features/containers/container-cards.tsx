@@ -26,7 +26,7 @@ export function ContainerCards({ rows, can, staleHosts, onLogs, onVerb }: Contai
             className={cn(
               "flex h-[92px] items-center gap-1 py-2 pr-1 pl-4",
               first + index > 0 && "border-t border-line",
-              staleHosts.has(container.node_id) && "opacity-65",
+              staleHosts.has(container.node_id) && "text-muted",
             )}
           >
             <div className="min-w-0 flex-1">

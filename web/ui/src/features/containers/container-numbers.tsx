@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { latest, seriesOf } from "@/api/metrics";
+import type { ContainerView } from "@/api/openapi";
 import { metricsQuery } from "@/api/queries";
-import type { ContainerView } from "@/api/types";
 import { Sparkline } from "@/components/sparkline";
 import { formatPercent } from "@/lib/format";
 
@@ -18,7 +18,7 @@ export function CpuCell({ container }: { container: ContainerView }) {
   });
   const now = latest(series) ?? container.cpu_percent;
   return (
-    <span className="tabular inline-flex items-center justify-end gap-2">
+    <span className="tabular inline-flex items-center justify-end gap-2 align-middle">
       {series !== undefined && (
         <Sparkline
           values={series.values}

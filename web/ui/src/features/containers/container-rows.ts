@@ -1,4 +1,4 @@
-import type { ContainerView } from "@/api/types";
+import type { ContainerView } from "@/api/openapi";
 import { fitsState, type StateFilter, stateOf } from "./container-state";
 
 export const SORT_KEYS = ["name", "state", "image", "cpu", "memory", "host", "project"] as const;

@@ -1,10 +1,10 @@
-import type { ContainerView } from "@/api/types";
+import type { ContainerView } from "@/api/openapi";
 import type { Tone } from "@/components/ui/badge";
 
 export interface ContainerState {
   tone: Tone;
   word: string;
-  /** What Docker adds, such as "Up 3 hours". */
+  /** Since when, and why. */
   detail: string;
 }
 
@@ -12,20 +12,22 @@ export const STATE_FILTERS = ["running", "unhealthy", "stopped"] as const;
 export type StateFilter = (typeof STATE_FILTERS)[number];
 
 export function stateOf(container: ContainerView): ContainerState {
-  const detail = container.status.replace(/\s*\((healthy|unhealthy|health: starting)\)$/i, "");
+  const { code, time } = parseStatus(container.status);
   switch (container.state) {
     case "running":
-      return { ...runningState(container.health), detail };
+      return { ...runningState(container.health), detail: time };
     case "restarting":
-      return { tone: "warn", word: "restarting", detail };
+      return { tone: "warn", word: "restarting", detail: code === 0 ? time : `after code ${code}` };
     case "paused":
-      return { tone: "warn", word: "paused", detail };
+      return { tone: "warn", word: "paused", detail: time };
     case "dead":
-      return { tone: "bad", word: "dead", detail };
+      return { tone: "bad", word: "dead", detail: time };
     case "exited":
-      return { tone: exitCode(container.status) === 0 ? "neutral" : "warn", word: "exited", detail };
+      return code === 0
+        ? { tone: "neutral", word: "exited", detail: time }
+        : { tone: "warn", word: "exited", detail: `code ${code}, ${time}` };
     default:
-      return { tone: "neutral", word: container.state, detail };
+      return { tone: "neutral", word: container.state, detail: "" };
   }
 }
 
@@ -35,9 +37,11 @@ function runningState(health: string): { tone: Tone; word: string } {
   return { tone: "ok", word: health === "healthy" ? "healthy" : "running" };
 }
 
-/** From Docker's own words: "Exited (137) 2 hours ago". 0 when it does not say. */
-function exitCode(status: string): number {
-  return Number(/\((\d+)\)/.exec(status)?.[1] ?? 0);
+/** Docker's own words, such as "Up 3 hours (healthy)" or "Exited (137) 2 hours ago", taken apart. */
+function parseStatus(status: string): { code: number; time: string } {
+  const [, code = "0", time = ""] =
+    /^(?:Up|Exited|Restarting|Dead)?\s*(?:\((\d+)\))?\s*([^(]*)/.exec(status) ?? [];
+  return { code: Number(code), time: time.trim() };
 }
 
 export function isRunning(container: ContainerView): boolean {

@@ -1,6 +1,6 @@
 import { ArrowDown, ArrowUp } from "lucide-react";
 import { memo, useRef } from "react";
-import type { ContainerView } from "@/api/types";
+import type { ContainerView } from "@/api/openapi";
 import { Status } from "@/components/ui/badge";
 import { cn } from "@/lib/cn";
 import { formatBytes, parseImage, shortId, UNKNOWN } from "@/lib/format";
@@ -21,13 +21,13 @@ interface Column {
 }
 
 const COLUMNS: readonly Column[] = [
-  { key: "name", title: "Name", className: "w-[26%] pl-4" },
-  { key: "state", title: "State", className: "w-[15%]" },
-  { key: "image", title: "Image", className: "w-[19%] max-lg:hidden" },
+  { key: "name", title: "Name", className: "w-[22%] pl-4" },
+  { key: "state", title: "State", className: "w-[20%] lg:w-[17%]" },
+  { key: "image", title: "Image", className: "w-[17%] max-lg:hidden" },
   { key: "cpu", title: "CPU", className: "w-36 text-right" },
-  { key: "memory", title: "Memory", className: "w-28 text-right" },
-  { key: "host", title: "Host", className: "w-[9%] pl-6" },
-  { key: "project", title: "Project", className: "w-[11%] max-xl:hidden" },
+  { key: "memory", title: "Memory", className: "w-26 text-right" },
+  { key: "host", title: "Host", className: "w-[8%] min-w-20 pl-6" },
+  { key: "project", title: "Project", className: "max-xl:hidden" },
 ];
 
 export interface ContainerRowsProps {
@@ -105,7 +105,11 @@ function Heading({
     >
       <button
         type="button"
-        className={cn("inline-flex items-center gap-1 hover:text-text", isSorted && "text-text")}
+        className={cn(
+          "inline-flex items-center gap-1 align-middle hover:text-text",
+          isSorted && "text-text",
+          isNumber && "flex-row-reverse",
+        )}
         onClick={() => onView({ sort: column.key, isDescending: next })}
       >
         {column.title}
@@ -126,7 +130,7 @@ const Row = memo(function Row({ container, position, can, staleHosts, onLogs, on
   const isStale = staleHosts.has(container.node_id);
   const cell = cn("h-10 truncate px-2", position > 0 && "border-t border-line");
   return (
-    <tr aria-rowindex={position + 2} className={cn("group hover:bg-hover", isStale && "opacity-65")}>
+    <tr aria-rowindex={position + 2} className={cn("group hover:bg-hover", isStale && "text-muted")}>
       <th
         scope="row"
         className={cn(cell, "pl-4 text-left font-medium")}

@@ -1,6 +1,6 @@
 import { Search } from "lucide-react";
 import { useEffect, useRef } from "react";
-import type { ContainerView } from "@/api/types";
+import type { ContainerView } from "@/api/openapi";
 import { Input, Select } from "@/components/ui/field";
 import { type ContainersView, choicesOf } from "./container-rows";
 import { STATE_FILTERS, type StateFilter } from "./container-state";
@@ -42,12 +42,20 @@ export function ContainersFilter({ containers, view, onView }: ContainersFilterP
           type="search"
           aria-label="Search containers"
           aria-keyshortcuts="Control+K Meta+K"
-          placeholder="Search, Ctrl K"
-          className="w-full pl-8"
+          placeholder="Search"
+          className="w-full pl-8 sm:pr-14"
           value={view.text}
           onInput={(event) => onView({ text: event.currentTarget.value })}
           onKeyDown={(event) => event.key === "Escape" && onView({ text: "" })}
         />
+        {view.text === "" && (
+          <kbd
+            aria-hidden
+            className="pointer-events-none absolute top-1/2 right-2 -translate-y-1/2 rounded border border-line px-1 font-sans text-2xs text-muted max-sm:hidden"
+          >
+            Ctrl K
+          </kbd>
+        )}
       </div>
       <Choice
         label="Host"

@@ -1,9 +1,9 @@
 import { useQuery } from "@tanstack/react-query";
 import { Container, TriangleAlert } from "lucide-react";
 import { lazy, Suspense, useCallback, useMemo, useState } from "react";
+import type { ContainerView } from "@/api/openapi";
 import { useCan } from "@/api/permissions";
 import { type ContainerList, containersQuery } from "@/api/queries";
-import type { ContainerView } from "@/api/types";
 import { Loaded } from "@/components/loaded";
 import { Empty, Loading } from "@/components/states";
 import { Button } from "@/components/ui/button";
@@ -40,7 +40,10 @@ export function ContainersSection({ view, onView, onLogs }: ContainersSectionPro
             : `${formatCount(rows.length)} of ${formatCount(list.containers.length)}`
       }
       actions={
-        list !== undefined && <ContainersFilter containers={list.containers} view={view} onView={onView} />
+        list !== undefined &&
+        list.containers.length > 0 && (
+          <ContainersFilter containers={list.containers} view={view} onView={onView} />
+        )
       }
     >
       <Card>

@@ -1,6 +1,6 @@
 import { EllipsisVertical, Play, RotateCw, ScrollText, Square, Trash2 } from "lucide-react";
 import type { ReactNode } from "react";
-import type { ContainerView } from "@/api/types";
+import type { ContainerView } from "@/api/openapi";
 import { Button } from "@/components/ui/button";
 import { MenuButton } from "@/components/ui/menu-button";
 import { VERBS, type Verb, verbsOf } from "./container-actions";

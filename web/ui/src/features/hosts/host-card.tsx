@@ -1,12 +1,20 @@
 import { Crown } from "lucide-react";
 import { HOST_SUBJECT, latest, seriesOf } from "@/api/metrics";
-import type { HostLive, NodeView } from "@/api/types";
+import type { HostLiveView, NodeView } from "@/api/openapi";
 import { Sparkline } from "@/components/sparkline";
 import { Badge } from "@/components/ui/badge";
 import { Card } from "@/components/ui/section";
 import { useNow } from "@/lib/clock";
 import { cn } from "@/lib/cn";
-import { formatAge, formatBytes, formatCount, formatMoment, formatPercent, UNKNOWN } from "@/lib/format";
+import {
+  formatAge,
+  formatBytes,
+  formatCount,
+  formatMoment,
+  formatPercent,
+  formatSize,
+  UNKNOWN,
+} from "@/lib/format";
 import { statusOf } from "./host-status";
 
 /** Beyond this, a host that should beat twice a second is late enough to show in colour. */
@@ -14,7 +22,7 @@ const LATE_MS = 5_000;
 
 interface HostCardProps {
   node: NodeView;
-  live: HostLive | undefined;
+  live: HostLiveView | undefined;
   onOpen: () => void;
 }
 
@@ -69,29 +77,31 @@ export function HostCard({ node, live, onOpen }: HostCardProps) {
         <Course
           term="Memory"
           value={formatBytes(memoryNow)}
-          detail={memoryTotal ? `of ${formatBytes(memoryTotal)}` : ""}
+          detail={memoryTotal ? `of ${formatSize(memoryTotal)}` : ""}
           values={isGone ? [] : (memory?.values ?? [])}
           top={memoryTotal}
           className="text-series-2"
         />
       </div>
-      <dl className="tabular mt-auto flex flex-wrap gap-x-4 gap-y-1 border-t border-line px-4 py-2 text-xs text-muted">
-        <div className="flex gap-1">
-          <dt>Containers</dt>
+      <dl className="tabular mt-auto flex gap-x-3 border-t border-line px-4 py-2 text-xs whitespace-nowrap text-muted">
+        <div className="flex flex-row-reverse gap-1">
+          <dt>containers</dt>
           <dd className="text-text">
             {node.containers === null
               ? UNKNOWN
               : `${formatCount(node.containers.running)}/${formatCount(node.containers.total)}`}
           </dd>
         </div>
-        <div className="flex gap-1">
+        <div className="flex min-w-0 gap-1">
           <dt>Docker</dt>
-          <dd className="text-text">{node.facts.docker_version || UNKNOWN}</dd>
+          <dd className="truncate text-text">{node.facts.docker_version || UNKNOWN}</dd>
         </div>
-        <div className="ml-auto flex gap-1">
-          <dt>Seen</dt>
+        <div className="ml-auto">
+          <dt className="sr-only">Last seen</dt>
           <dd
-            title={node.last_seen_ms === null ? undefined : formatMoment(node.last_seen_ms)}
+            title={
+              node.last_seen_ms === null ? "Last seen: never" : `Last seen ${formatMoment(node.last_seen_ms)}`
+            }
             className={cn(isLate ? "font-medium text-bad" : "text-text")}
           >
             {formatAge(node.last_seen_ms, now)}
@@ -116,8 +126,8 @@ function Course({ term, value, detail, values, top, className }: CourseProps) {
     <div className="min-w-0">
       <p className="text-xs text-muted">{term}</p>
       <p className="tabular truncate">
-        <span className="text-lg font-semibold">{value}</span>{" "}
-        <span className="text-xs text-muted">{detail}</span>
+        <span className="text-lg/6 font-semibold">{value}</span>{" "}
+        <span className="text-2xs text-muted">{detail}</span>
       </p>
       <div className={cn("mt-1.5 mb-3 h-9 border-b border-line", className)}>
         {values.length > 0 && (

@@ -1,14 +1,14 @@
 import { useQuery } from "@tanstack/react-query";
 import { lazy, type ReactNode, Suspense } from "react";
 import { HOST_SUBJECT, latest, seriesOf } from "@/api/metrics";
+import type { NodeView } from "@/api/openapi";
 import { clusterQuery, metricsQuery } from "@/api/queries";
-import type { NodeView } from "@/api/types";
 import { Loaded } from "@/components/loaded";
 import { Empty, Loading } from "@/components/states";
 import { Badge } from "@/components/ui/badge";
 import { Sheet } from "@/components/ui/sheet";
 import { useNow } from "@/lib/clock";
-import { formatAge, formatBytes, formatCount, formatPercent, UNKNOWN } from "@/lib/format";
+import { formatAge, formatBytes, formatCount, formatPercent, formatSize, UNKNOWN } from "@/lib/format";
 import { statusOf } from "./host-status";
 
 const Chart = lazy(() => import("@/components/chart"));
@@ -95,8 +95,8 @@ function Facts({ node }: { node: NodeView }) {
     ["System", [facts.os_name, facts.os_version].filter(Boolean).join(" ") || UNKNOWN],
     ["Kernel", [facts.kernel, facts.arch].filter(Boolean).join(" · ") || UNKNOWN],
     ["Processors", facts.cpu_count > 0 ? formatCount(facts.cpu_count) : UNKNOWN],
-    ["Memory", facts.memory_bytes > 0 ? formatBytes(facts.memory_bytes) : UNKNOWN],
-    ["Disk", facts.disk_bytes > 0 ? formatBytes(facts.disk_bytes) : UNKNOWN],
+    ["Memory", facts.memory_bytes > 0 ? formatSize(facts.memory_bytes) : UNKNOWN],
+    ["Disk", facts.disk_bytes > 0 ? formatSize(facts.disk_bytes) : UNKNOWN],
     ["Docker", facts.docker_version || UNKNOWN],
     ["Agent", facts.agent_version || UNKNOWN],
     [

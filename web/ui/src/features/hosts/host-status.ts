@@ -1,4 +1,4 @@
-import type { NodeView } from "@/api/types";
+import type { NodeView } from "@/api/openapi";
 import type { Tone } from "@/components/ui/badge";
 
 const WORDS: Record<NodeView["status"], { tone: Tone; word: string }> = {

@@ -1,5 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { Server } from "lucide-react";
+import { useCan } from "@/api/permissions";
 import { clusterQuery, metricsQuery } from "@/api/queries";
 import { Loaded } from "@/components/loaded";
 import { Empty } from "@/components/states";
@@ -11,6 +12,7 @@ import { HostCard } from "./host-card";
 export function HostsSection({ onOpen }: { onOpen: (nodeId: string) => void }) {
   const cluster = useQuery(clusterQuery);
   const metrics = useQuery(metricsQuery);
+  const mayJoin = useCan()("node.join");
   const nodes = cluster.data?.nodes.filter((node) => node.status !== "left") ?? [];
   return (
     <Section title="Hosts" note={cluster.data === undefined ? undefined : plural(nodes.length, "host")}>
@@ -19,7 +21,7 @@ export function HostsSection({ onOpen }: { onOpen: (nodeId: string) => void }) {
         loading={
           <div role="status" aria-label="Loading hosts" className="grid gap-3 sm:grid-cols-2 xl:grid-cols-3">
             {["a", "b", "c"].map((key) => (
-              <Card key={key} className="animate-breathe h-[204px]">
+              <Card key={key} className="animate-breathe h-[192px]">
                 {null}
               </Card>
             ))}
@@ -35,7 +37,7 @@ export function HostsSection({ onOpen }: { onOpen: (nodeId: string) => void }) {
               </Empty>
             </Card>
           ) : (
-            <ul className="grid grid-cols-[repeat(auto-fill,minmax(min(19rem,100%),1fr))] gap-3">
+            <ul className="grid grid-cols-[repeat(auto-fit,minmax(min(21rem,100%),1fr))] gap-3">
               {nodes.map((node) => (
                 <li key={node.id}>
                   <HostCard
@@ -45,10 +47,31 @@ export function HostsSection({ onOpen }: { onOpen: (nodeId: string) => void }) {
                   />
                 </li>
               ))}
+              {nodes.length === 1 && mayJoin && (
+                <li>
+                  <JoinHint />
+                </li>
+              )}
             </ul>
           )
         }
       </Loaded>
     </Section>
+  );
+}
+
+/** Beside a host that is alone: how a second and a third come in. */
+function JoinHint() {
+  return (
+    <div className="flex h-full flex-col justify-center gap-2 rounded-lg border border-dashed border-line-strong px-5 py-4">
+      <p className="font-medium">Add a second and a third host</p>
+      <p className="text-sm text-muted">
+        Then the loss of one stops nothing. Here,{" "}
+        <code className="font-mono text-text">tower token create</code> prints a token; on the new host, run
+      </p>
+      <code className="rounded-md bg-hover px-3 py-2 font-mono text-sm break-all">
+        tower join {window.location.host} --token …
+      </code>
+    </div>
   );
 }

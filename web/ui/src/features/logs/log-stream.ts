@@ -1,7 +1,13 @@
 import { send } from "@/api/client";
 import { ApiError } from "@/api/problem";
-import type { LogLine } from "@/api/types";
 import { Ndjson } from "@/lib/ndjson";
+
+/** One line of a container's output. */
+export interface LogLine {
+  stream: string;
+  at_ms: number;
+  text: string;
+}
 
 export type LogPhase = "connecting" | "following" | "ended" | "reconnecting";
 
@@ -18,6 +24,19 @@ export interface LogListener {
 }
 
 const RETRY_MS = 2_000;
+
+/** What the server says in a stream that it has to end: its host went away, or the session did. */
+interface LastWords {
+  error: string;
+}
+
+class StreamBroke extends Error {
+  override readonly name = "StreamBroke";
+}
+
+function isLast(record: LogLine | LastWords): record is LastWords {
+  return "error" in record;
+}
 
 /**
  * Follow a container's output until `signal` aborts. A stream that breaks is taken up where it was, with no line
@@ -61,15 +80,18 @@ async function readOnce(
   });
   listener.onPhase("following");
   place.resume();
-  const parser = new Ndjson<LogLine>();
+  const parser = new Ndjson<LogLine | LastWords>();
   const decoder = new TextDecoder();
   const reader = response.body?.getReader();
   if (reader === undefined) return;
   for (;;) {
     const { done, value } = await reader.read();
     if (done) return;
-    const lines = parser.push(decoder.decode(value, { stream: true })).filter((line) => place.isNew(line));
+    const records = parser.push(decoder.decode(value, { stream: true }));
+    const lines = records.filter((record): record is LogLine => !isLast(record) && place.isNew(record));
     if (lines.length > 0) listener.onLines(lines);
+    const last = records.find(isLast);
+    if (last !== undefined) throw new StreamBroke(last.error);
   }
 }
 

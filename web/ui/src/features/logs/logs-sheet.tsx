@@ -1,7 +1,6 @@
-import { useQuery } from "@tanstack/react-query";
+import { useMutation, useQuery } from "@tanstack/react-query";
 import { ArrowDown, Download, ScrollText } from "lucide-react";
-import { type ReactNode, useLayoutEffect, useMemo, useRef, useState } from "react";
-import { urlOf } from "@/api/client";
+import { memo, type ReactNode, useCallback, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { containersQuery } from "@/api/queries";
 import { Empty, Failed, Loading } from "@/components/states";
 import { Badge, type Tone } from "@/components/ui/badge";
@@ -11,6 +10,7 @@ import { Sheet } from "@/components/ui/sheet";
 import { cn } from "@/lib/cn";
 import { formatClock, formatCount, formatMoment, plural, shortId } from "@/lib/format";
 import { plainText, spansOf } from "./ansi";
+import { downloadLogs } from "./download-logs";
 import type { LogPhase } from "./log-stream";
 import { type LogState, type NumberedLine, useLogLines } from "./use-log-lines";
 
@@ -56,7 +56,7 @@ export default function LogsSheet({ containerId, nodeId, onClose }: LogsSheetPro
           type="search"
           aria-label="Show only lines with"
           placeholder="Only lines with…"
-          className="min-w-0 flex-1 sm:max-w-72"
+          className="min-w-0 max-sm:w-full sm:max-w-72 sm:flex-1"
           value={text}
           onInput={(event) => setText(event.currentTarget.value)}
         />
@@ -66,24 +66,16 @@ export default function LogsSheet({ containerId, nodeId, onClose }: LogsSheetPro
         <Toggle isOn={isWrapped} onChange={setIsWrapped}>
           Wrap
         </Toggle>
-        <span className="tabular ml-auto text-sm text-muted">
+        <span className="tabular ml-auto text-sm text-muted max-sm:hidden">
           {text === ""
             ? plural(shown.length, "line")
             : `${formatCount(shown.length)} of ${plural(state.lines.length, "line")}`}
         </span>
-        <a
-          href={urlOf(`/logs/${encodeURIComponent(containerId)}`, {
-            node: nodeId,
-            tail: "all",
-            timestamps: true,
-            format: "text",
-          })}
-          download={`${container?.name ?? shortId(containerId)}.log`}
-          className="inline-flex items-center gap-1.5 text-sm font-medium text-accent hover:underline"
-        >
-          <Download aria-hidden className="size-3.5" />
-          Download all
-        </a>
+        <DownloadButton
+          containerId={containerId}
+          nodeId={nodeId}
+          name={container?.name ?? shortId(containerId)}
+        />
       </div>
       <Lines state={state} lines={shown} isFiltered={text !== ""} hasTimes={hasTimes} isWrapped={isWrapped} />
     </Sheet>
@@ -112,6 +104,27 @@ function Toggle({
   );
 }
 
+/** All there is, as text, into a file. */
+function DownloadButton({
+  containerId,
+  nodeId,
+  name,
+}: {
+  containerId: string;
+  nodeId: string;
+  name: string;
+}) {
+  const download = useMutation({
+    mutationFn: () => downloadLogs({ containerId, nodeId, fileName: `${name}.log` }),
+  });
+  return (
+    <Button disabled={download.isPending} onClick={() => download.mutate()} className="max-sm:ml-auto">
+      <Download aria-hidden className="size-3.5" />
+      {download.isPending ? "Fetching…" : "Download"}
+    </Button>
+  );
+}
+
 interface LinesProps {
   state: LogState;
   lines: readonly NumberedLine[];
@@ -122,21 +135,39 @@ interface LinesProps {
 
 function Lines({ state, lines, isFiltered, hasTimes, isWrapped }: LinesProps) {
   const scroller = useRef<HTMLDivElement>(null);
+  const content = useRef<HTMLDivElement>(null);
+  const place = useRef({ isAtEnd: true, top: 0 });
   const [isAtEnd, setIsAtEnd] = useState(true);
   const [seen, setSeen] = useState(0);
   const newest = lines.at(-1)?.number ?? 0;
+  const hasLines = lines.length > 0;
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: new lines are what moves the end
+  const toEnd = useCallback(() => {
+    if (scroller.current !== null) scroller.current.scrollTop = scroller.current.scrollHeight;
+  }, []);
+
+  // Lines get their real height only when they come into sight, so the end moves without a new line.
   useLayoutEffect(() => {
-    if (isAtEnd && scroller.current !== null) scroller.current.scrollTop = scroller.current.scrollHeight;
-  }, [lines, isAtEnd, isWrapped, hasTimes]);
+    if (!hasLines || content.current === null) return;
+    const observer = new ResizeObserver(() => place.current.isAtEnd && toEnd());
+    observer.observe(content.current);
+    return () => observer.disconnect();
+  }, [hasLines, toEnd]);
 
+  const setPlace = (reached: boolean) => {
+    if (place.current.isAtEnd && !reached) setSeen(newest);
+    place.current.isAtEnd = reached;
+    setIsAtEnd(reached);
+  };
+
+  // Only scrolling back leaves the end: growth does not.
   const onScroll = () => {
     const element = scroller.current;
     if (element === null) return;
+    const isBack = element.scrollTop < place.current.top;
+    place.current.top = element.scrollTop;
     const reached = element.scrollHeight - element.scrollTop - element.clientHeight < END_PX;
-    if (isAtEnd && !reached) setSeen(newest);
-    setIsAtEnd(reached);
+    if (reached || isBack) setPlace(reached);
   };
 
   if (state.error !== null) return <Failed error={state.error} onRetry={() => window.location.reload()} />;
@@ -164,22 +195,27 @@ function Lines({ state, lines, isFiltered, hasTimes, isWrapped }: LinesProps) {
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable with the keyboard
         tabIndex={0}
         onScroll={onScroll}
-        className="absolute inset-0 overflow-auto py-2 font-mono text-xs leading-5 -outline-offset-2"
+        className="absolute inset-0 overflow-auto font-mono text-xs leading-5 -outline-offset-2"
       >
-        {state.dropped > 0 && (
-          <p className="px-4 pb-1 text-muted">
-            {plural(state.dropped, "older line")} not shown; the download has them.
-          </p>
-        )}
-        {lines.map((line) => (
-          <Line key={line.number} line={line} hasTimes={hasTimes} isWrapped={isWrapped} />
-        ))}
+        <div ref={content} className="py-2">
+          {state.dropped > 0 && (
+            <p className="px-4 pb-1 text-muted">
+              {plural(state.dropped, "older line")} not shown; the download has them.
+            </p>
+          )}
+          {lines.map((line) => (
+            <Line key={line.number} line={line} hasTimes={hasTimes} isWrapped={isWrapped} />
+          ))}
+        </div>
       </div>
       {!isAtEnd && (
         <Button
           tone="primary"
           className="absolute bottom-4 left-1/2 -translate-x-1/2 shadow-float"
-          onClick={() => setIsAtEnd(true)}
+          onClick={() => {
+            setPlace(true);
+            toEnd();
+          }}
         >
           <ArrowDown aria-hidden className="size-3.5" />
           {unseen > 0 ? plural(unseen, "new line") : "To the end"}
@@ -189,7 +225,15 @@ function Lines({ state, lines, isFiltered, hasTimes, isWrapped }: LinesProps) {
   );
 }
 
-function Line({ line, hasTimes, isWrapped }: { line: NumberedLine; hasTimes: boolean; isWrapped: boolean }) {
+const Line = memo(function Line({
+  line,
+  hasTimes,
+  isWrapped,
+}: {
+  line: NumberedLine;
+  hasTimes: boolean;
+  isWrapped: boolean;
+}) {
   const isError = line.stream === "stderr";
   return (
     <div
@@ -218,7 +262,7 @@ function Line({ line, hasTimes, isWrapped }: { line: NumberedLine; hasTimes: boo
       </span>
     </div>
   );
-}
+});
 
 function linesWith(lines: readonly NumberedLine[], text: string): readonly NumberedLine[] {
   if (text === "") return lines;

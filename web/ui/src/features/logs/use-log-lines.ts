@@ -1,6 +1,5 @@
 import { useEffect, useState } from "react";
-import type { LogLine } from "@/api/types";
-import { followLogs, type LogPhase, type LogSource } from "./log-stream";
+import { followLogs, type LogLine, type LogPhase, type LogSource } from "./log-stream";
 
 /** More would only make the page slow: what is older is in the download. */
 export const LINES_MAX = 5_000;

@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useLiveStatus, useReconnect } from "@/api/live";
+import type { ClusterView, HealthView } from "@/api/openapi";
 import { clusterQuery, healthQuery } from "@/api/queries";
-import type { ClusterView, HealthView } from "@/api/types";
 import { Banner } from "@/components/banner";
 import { Button } from "@/components/ui/button";
 import { useNow } from "@/lib/clock";

@@ -1,11 +1,11 @@
 import { useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
+import type { ClusterView } from "@/api/openapi";
 import { clusterQuery } from "@/api/queries";
-import type { ClusterView } from "@/api/types";
 import { Loaded } from "@/components/loaded";
 import { Status, type Tone } from "@/components/ui/badge";
 import { Card } from "@/components/ui/section";
-import { formatCount, plural, UNKNOWN } from "@/lib/format";
+import { formatCount, shortId, UNKNOWN } from "@/lib/format";
 
 /** The cluster in one line: who leads, and how much may fail. */
 export function ClusterLine() {
@@ -32,8 +32,9 @@ function Facts({ cluster }: { cluster: ClusterView }) {
   const running = counts.reduce((sum, each) => sum + each.running, 0);
   const total = counts.reduce((sum, each) => sum + each.total, 0);
   const { quorum } = cluster;
+  const self = members.find((node) => node.is_self);
   return (
-    <dl className="grid grid-cols-2 gap-x-6 gap-y-3 px-4 py-3 sm:grid-cols-[repeat(4,auto)_1fr] sm:gap-x-8 lg:gap-x-10">
+    <dl className="grid grid-cols-2 gap-x-6 gap-y-3 px-4 py-3 sm:flex sm:flex-wrap sm:gap-x-8 lg:gap-x-10">
       <Fact term="Leader">
         {leader === undefined ? (
           <Status tone="bad">none</Status>
@@ -63,8 +64,12 @@ function Facts({ cluster }: { cluster: ClusterView }) {
           </span>
         </Status>
       </Fact>
-      <Fact term="Safety" className="col-span-2 sm:col-span-1">
-        <span className="text-pretty">{quorum.advice || adviceOf(cluster)}</span>
+      <Fact term="Resilience" className="col-span-2 sm:max-w-[60ch]">
+        <span className="inline-block text-pretty first-letter:uppercase">{quorum.advice}</span>
+      </Fact>
+      <Fact term="Shown by" className="col-span-2 sm:ml-auto">
+        {self?.name ?? shortId(cluster.node_id)}
+        <span className="tabular ml-2 text-sm text-muted">version {cluster.version}</span>
       </Fact>
     </dl>
   );
@@ -77,10 +82,6 @@ function Fact({ term, className = "", children }: { term: string; className?: st
       <dd className="mt-0.5 min-w-0">{children}</dd>
     </div>
   );
-}
-
-function adviceOf({ quorum }: ClusterView): string {
-  return quorum.can_lose > 0 ? `You can lose ${plural(quorum.can_lose, "more host", "more hosts")}.` : "";
 }
 
 function quorumTone({ quorum }: ClusterView): Tone {

@@ -1,0 +1,432 @@
+"""A stand-in for a host's web server: a scene over HTTP and WebSocket, and the built dashboard.
+
+Tests start one beside the browser. For working on the dashboard, with `npm run dev` or on its own:
+
+    python -m tests.e2e.stub_server --scene three --port 8900
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import random
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+from aiohttp import WSMsgType, web
+
+from agent.clock import SystemClock
+from cluster.model.access import Role
+from tests.e2e.scenes import SCENES, SLOT_MS, Json, Scene, me
+
+STATIC = Path(__file__).resolve().parent.parent.parent / "web" / "static"
+PASSWORD = "correct horse battery"
+SETUP_TOKEN = "setup-token-of-the-stub"
+CSRF = "csrf-of-the-stub"
+_SESSION = "stub_session"
+_ROLES = {"ada": Role.ADMIN, "otto": Role.OPERATOR, "vera": Role.VIEWER}
+
+# What the page must live with: nothing inline, nothing from elsewhere.
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class StubServer:
+    """Serves `scene`. Only its own thread touches the scene: tests go through `change`."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.requests: Counter[str] = Counter()
+        self.acts: list[tuple[str, str]] = []
+        self.is_session_expired = False
+        self.is_refusing_sockets = False
+        self._sockets: set[web.WebSocketResponse] = set()
+        self._log_queues: set[asyncio.Queue[Json]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    # ---- what tests do, from their thread
+
+    def change(self, change: Callable[[Scene], None], *topics: str) -> None:
+        """Change the scene, and tell the pages that `topics` did."""
+
+        async def apply() -> None:
+            change(self.scene)
+            for topic in topics:
+                await self._push(topic)
+
+        self._run(apply())
+
+    def write_log(self, text: str, *, stream: str = "stdout") -> None:
+        """Have every container that is being followed write a line."""
+
+        async def write() -> None:
+            line = {"stream": stream, "at_ms": self.scene.now_ms + len(self.scene.log_lines), "text": text}
+            self.scene.log_lines.append(line)
+            for queue in self._log_queues:
+                queue.put_nowait(line)
+
+        self._run(write())
+
+    def cut_sockets(self, *, refuse: bool) -> None:
+        """End every live connection, and take no new one while `refuse`."""
+
+        async def cut() -> None:
+            self.is_refusing_sockets = refuse
+            for socket in list(self._sockets):
+                await socket.close()
+
+        self._run(cut())
+
+    def _run(self, work: Awaitable[None]) -> None:
+        assert self._loop is not None, "the server runs"
+
+        async def run() -> None:
+            await work
+
+        asyncio.run_coroutine_threadsafe(run(), self._loop).result(timeout=10)
+
+    # ---- serving
+
+    def app(self) -> web.Application:
+        app = web.Application(middlewares=[self._guard])
+        api = "/api/v1"
+        app.router.add_get(f"{api}/setup", self._setup_needed)
+        app.router.add_post(f"{api}/setup", self._set_up)
+        app.router.add_post(f"{api}/auth/login", self._log_in)
+        app.router.add_post(f"{api}/auth/refresh", self._refresh)
+        app.router.add_post(f"{api}/auth/logout", self._log_out)
+        app.router.add_get(f"{api}/auth/me", self._me)
+        app.router.add_get(f"{api}/health", self._health)
+        app.router.add_get(f"{api}/cluster", lambda _: self._json(self.scene.cluster))
+        app.router.add_get(f"{api}/containers", self._containers)
+        app.router.add_post(f"{api}/containers/{{ref}}/{{verb}}", self._act)
+        app.router.add_delete(f"{api}/containers/{{ref}}", self._act)
+        app.router.add_get(f"{api}/logs/{{ref}}", self._logs)
+        app.router.add_get(f"{api}/services", lambda _: self._json(_page(self.scene.services)))
+        app.router.add_get(f"{api}/rollouts", lambda _: self._json(_page(self.scene.rollouts)))
+        app.router.add_get(f"{api}/audit", self._audit)
+        app.router.add_get(f"{api}/metrics/live", lambda _: self._json(self.scene.metrics))
+        app.router.add_get(f"{api}/live", self._live)
+        app.router.add_get("/{path:.*}", self._static)
+        return app
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        self.requests[f"{request.method} {request.path}"] += 1
+        path = request.path.removeprefix("/api/v1")
+        is_open = (
+            not request.path.startswith("/api/")
+            or path in ("/setup", "/health")
+            or path.startswith("/auth/login")
+        )
+        if not is_open and path != "/auth/refresh":
+            if self._role(request) is None or self.is_session_expired:
+                return problem(request, 401, "not-authenticated", "Not logged in", "this needs a login")
+            if request.method not in ("GET", "HEAD") and request.headers.get("X-CSRF-Token") != CSRF:
+                return problem(request, 403, "forbidden", "Not allowed", "the CSRF token is missing")
+        response = await handler(request)
+        if not response.prepared:
+            response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+            response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+    def _role(self, request: web.Request) -> Role | None:
+        return _ROLES.get(request.cookies.get(_SESSION, ""))
+
+    async def _json(self, value: object) -> web.Response:
+        return web.json_response(value)
+
+    async def _setup_needed(self, request: web.Request) -> web.Response:
+        return web.json_response({"is_needed": not self.scene.is_set_up})
+
+    async def _set_up(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        if body["token"] != SETUP_TOKEN:
+            return problem(
+                request,
+                403,
+                "forbidden",
+                "Not allowed",
+                "the setup token is wrong",
+                hint="`tower setup-token` makes a new one",
+            )
+        if len(body["password"]) < 12:
+            error = {
+                "field": "password",
+                "value": None,
+                "rule": "has fewer than 12 characters",
+                "hint": "use four unrelated words",
+            }
+            return problem(
+                request,
+                422,
+                "invalid",
+                "Something in the request is not right",
+                "password: too short",
+                errors=[error],
+            )
+        self.scene.is_set_up = True
+        _ROLES[body["name"]] = Role.ADMIN
+        return web.json_response({"id": "us-1", "name": body["name"], "role": "admin"}, status=201)
+
+    async def _log_in(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        role = _ROLES.get(body["name"])
+        if role is None or body["password"] != PASSWORD:
+            return problem(
+                request,
+                401,
+                "not-authenticated",
+                "Not logged in",
+                "the name or the password is wrong",
+                hint="check both, and whether Caps Lock is on",
+            )
+        account = me(role)
+        response = web.json_response(
+            {key: account[key] for key in ("principal_id", "name", "role", "csrf_token")}
+        )
+        response.set_cookie(_SESSION, body["name"], httponly=True, samesite="Strict")
+        self.is_session_expired = False
+        return response
+
+    async def _refresh(self, request: web.Request) -> web.Response:
+        if self._role(request) is None:
+            return problem(
+                request, 401, "not-authenticated", "Not logged in", "there is no refresh token", hint="log in"
+            )
+        self.is_session_expired = False
+        return web.json_response({"csrf_token": CSRF})
+
+    async def _log_out(self, request: web.Request) -> web.Response:
+        response = web.Response(status=204)
+        response.del_cookie(_SESSION)
+        return response
+
+    async def _me(self, request: web.Request) -> web.Response:
+        role = self._role(request)
+        assert role is not None
+        return web.json_response({**me(role), "name": request.cookies[_SESSION]})
+
+    async def _health(self, request: web.Request) -> web.Response:
+        cluster = self.scene.cluster
+        return web.json_response(
+            {
+                "status": "ready",
+                "node_id": cluster["node_id"],
+                "version": cluster["version"],
+                "leader_id": cluster["leader_id"],
+                "applied_index": cluster["applied_index"],
+                "age_ms": self.scene.health_age_ms,
+            }
+        )
+
+    async def _containers(self, request: web.Request) -> web.Response:
+        limit = int(request.query.get("limit", "200"))
+        start = int(request.query.get("cursor", "0"))
+        items = self.scene.containers[start : start + limit]
+        more = start + limit < len(self.scene.containers)
+        return web.json_response(
+            {
+                "items": items,
+                "next_cursor": str(start + limit) if more else None,
+                "problems": self.scene.problems,
+            }
+        )
+
+    async def _act(self, request: web.Request) -> web.Response:
+        verb = request.match_info.get("verb", "remove")
+        role = self._role(request)
+        assert role is not None
+        if f"container.{verb}" not in me(role)["permissions"]:
+            return problem(
+                request,
+                403,
+                "forbidden",
+                "Not allowed",
+                f"container.{verb} needs role operator; this is a {role}",
+            )
+        container = next(each for each in self.scene.containers if each["id"] == request.match_info["ref"])
+        self.acts.append((verb, container["name"]))
+        changes = {
+            "stop": {"state": "exited", "health": "", "status": "Exited (0) 1 second ago"},
+            "start": {"state": "running", "health": "", "status": "Up 1 second"},
+            "restart": {"state": "running", "status": "Up 1 second"},
+            "unpause": {"state": "running", "status": "Up 2 hours"},
+        }
+        if verb == "remove":
+            self.scene.containers.remove(container)
+        container.update(changes.get(verb, {}))
+        await self._push("containers")
+        note = ""
+        if container["is_managed"]:
+            note = f"it belongs to service {container['service']}, which brings its replicas back by itself"
+        acted = {key: container[key] for key in ("id", "name", "node_id", "node_name")}
+        return web.json_response({**acted, "action": verb, "note": note})
+
+    async def _audit(self, request: web.Request) -> web.Response:
+        if self._role(request) is not Role.ADMIN:
+            return problem(
+                request, 403, "forbidden", "Not allowed", "audit.read needs role admin; this is a viewer"
+            )
+        return web.json_response(_page(self.scene.audit))
+
+    async def _logs(self, request: web.Request) -> web.StreamResponse:
+        lines = [
+            line for line in self.scene.log_lines if line["at_ms"] >= int(request.query.get("since", "0"))
+        ]
+        response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+        await response.prepare(request)
+        queue: asyncio.Queue[Json] = asyncio.Queue()
+        self._log_queues.add(queue)
+        try:
+            tail = int(request.query.get("tail", "100"))
+            for line in lines[-tail:]:
+                await response.write(json.dumps(line).encode() + b"\n")
+            while request.query.get("follow") == "true":
+                await response.write(json.dumps(await queue.get()).encode() + b"\n")
+        finally:
+            self._log_queues.discard(queue)
+        return response
+
+    async def _live(self, request: web.Request) -> web.StreamResponse:
+        if self.is_refusing_sockets:
+            return web.Response(status=503)
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        self._sockets.add(socket)
+        try:
+            async for message in socket:
+                if message.type is WSMsgType.ERROR:
+                    break
+        finally:
+            self._sockets.discard(socket)
+        return socket
+
+    async def _push(self, topic: str) -> None:
+        message: Json = {"topic": topic}
+        if topic == "metrics":
+            message["data"] = self.scene.metrics
+        elif topic == "cluster":
+            message["data"] = self.scene.cluster
+        else:
+            message["changed"] = True
+        for socket in list(self._sockets):
+            with contextlib.suppress(ConnectionError):
+                await socket.send_json(message)
+
+    async def _static(self, request: web.Request) -> web.StreamResponse:
+        file = (STATIC / request.match_info["path"]).resolve()
+        if not file.is_relative_to(STATIC) or not file.is_file():
+            file = STATIC / "index.html"
+        return web.FileResponse(file)
+
+    @contextlib.contextmanager
+    def running(self, port: int = 0) -> Iterator[str]:
+        """Serve in a thread of its own; gives the address."""
+        started = threading.Event()
+        stop: asyncio.Event | None = None
+        address = ""
+
+        async def serve() -> None:
+            nonlocal stop, address
+            self._loop = asyncio.get_running_loop()
+            stop = asyncio.Event()
+            runner = web.AppRunner(self.app(), shutdown_timeout=0.5, handler_cancellation=True)
+            await runner.setup()
+            site = web.TCPSite(runner, "127.0.0.1", port)
+            await site.start()
+            address = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            started.set()
+            await stop.wait()
+            for socket in list(self._sockets):
+                await socket.close()
+            await runner.cleanup()
+
+        thread = threading.Thread(target=lambda: asyncio.run(serve()), name="stub-server", daemon=True)
+        thread.start()
+        assert started.wait(timeout=10), "the stub server did not start"
+        try:
+            yield address
+        finally:
+            assert self._loop is not None
+            assert stop is not None
+            self._loop.call_soon_threadsafe(stop.set)
+            thread.join(timeout=10)
+
+
+def problem(
+    request: web.Request,
+    status: int,
+    kind: str,
+    title: str,
+    detail: str,
+    *,
+    hint: str = "",
+    errors: list[Json] | None = None,
+) -> web.Response:
+    """Return a refusal as the product writes it."""
+    body = {
+        "type": f"urn:tower:problem:{kind}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "instance": request.path,
+        "request_id": "rq-stub",
+        **({"hint": hint} if hint else {}),
+        **({"errors": errors} if errors else {}),
+    }
+    return web.json_response(body, status=status, content_type="application/problem+json")
+
+
+def _page(items: list[Json]) -> Json:
+    return {"items": items, "next_cursor": None}
+
+
+def _go_on(scene: Scene, rng: random.Random) -> None:
+    """One second of a living cluster."""
+    scene.now_ms += 1_000
+    for node in scene.nodes:
+        if node["status"] == "up":
+            node["last_seen_ms"] = scene.now_ms - rng.randrange(400)
+    for host in scene.metrics:
+        is_new = scene.now_ms - host["times_ms"][-1] >= SLOT_MS
+        if is_new:
+            host["times_ms"] = [*host["times_ms"][1:], host["times_ms"][-1] + SLOT_MS]
+        for series in host["series"]:
+            last = series["values"][-1]
+            value = (
+                last
+                if last is None or series["metric"].endswith("limit_bytes")
+                else last * rng.uniform(0.93, 1.07)
+            )
+            if is_new:
+                series["values"] = [*series["values"][1:], value]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="serve a scene to the dashboard")
+    parser.add_argument("--scene", choices=sorted(SCENES), default="three")
+    parser.add_argument("--port", type=int, default=8900)
+    arguments = parser.parse_args()
+    scene = SCENES[arguments.scene](SystemClock().now_ms())
+    server = StubServer(scene)
+    rng = random.Random(1)
+    with server.running(arguments.port) as address, contextlib.suppress(KeyboardInterrupt):
+        sys.stdout.write(f"{address}: ada (admin), otto (operator), vera (viewer); password: {PASSWORD}\n")
+        while True:
+            time.sleep(1)
+            server.change(lambda scene: _go_on(scene, rng), "cluster", "metrics")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,7 +1,8 @@
 """The `tower` command: finds the verb, runs it, turns its failure into a line and a status.
 
-Each verb is a module of this package with `add_parser(verbs)` and `run(args) -> int`. Verbs import
-what is dear inside `run`: a command should start faster than a person notices.
+Each verb is a module of this package with `add_parser(verbs)` and `run(args) -> int`. Only the verb
+that is called is imported, and imports what is dear inside `run`: a command should start faster
+than a person notices.
 """
 
 from __future__ import annotations
@@ -51,20 +52,35 @@ start here:
 exit status: 0 done, 1 refused or failed, 2 called wrongly, 3 outcome unknown"""
 
 
-def build_parser() -> Parser:
-    """Return the parser with every verb."""
+# Global flags that are followed by a value, which may be any word.
+_WITH_VALUE = frozenset({"--context", "--server", "--token", "--ca"})
+
+
+def build_parser(verb: str | None = None) -> Parser:
+    """Return the parser with every verb, or, where it is known already, with that one alone."""
     parser = Parser(prog="tower", description=_DESCRIPTION, epilog=_EPILOG)
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND", dest="verb", required=True)
-    for name in VERBS:
+    for name in VERBS if verb is None else (verb,):
         module = importlib.import_module(f"agent.cli.{name}")
         module.add_parser(verbs)
         verbs.choices[name].set_defaults(run=module.run)
     return parser
 
 
+def find_verb(words: Sequence[str]) -> str | None:
+    """Return the verb among the arguments; None when there is none that exists."""
+    expects_value = False
+    for word in words:
+        if not expects_value and not word.startswith("-"):
+            return word if word in VERBS else None
+        expects_value = word in _WITH_VALUE
+    return None
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    args = build_parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    args = build_parser(find_verb(words)).parse_args(words)
     try:
         status = args.run(args)
         # Here, where a closed pipe can still be answered for.

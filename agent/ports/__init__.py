@@ -44,10 +44,9 @@ from agent.ports.host import (
     HostReading,
     InterfaceAddress,
 )
-from agent.ports.traffic import Backend, Endpoint, ServerStatus, SwitchError, TrafficSwitch
+from agent.ports.traffic import Endpoint, ServerStatus, SwitchError, TrafficSwitch
 
 __all__ = [
-    "Backend",
     "ComposeRef",
     "ConnectedNetwork",
     "Container",

@@ -31,16 +31,6 @@ class Endpoint:
     weight: int = 100
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backend:
-    """All of one service's replicas of one colour, and the share (0 to 1000 permille) it gets."""
-
-    service: str
-    colour: str
-    endpoints: tuple[Endpoint, ...]
-    share_permille: int
-
-
 class TrafficSwitch(Protocol):
     """Directs requests at replicas. Every method may raise SwitchError and may be repeated."""
 

@@ -126,13 +126,17 @@ class HaproxyProcess:
             await self._runtime.present_pid()
         except SwitchError as error:
             log.warning("router.stale_process_ended", extra={"reason": str(error)})
-            await self.stop(drain_timeout_s=0.0)
+            await self._stop((signal.SIGKILL, STOP_TIMEOUT_S))
             return False
         log.info("router.process_adopted")
         return True
 
     async def start(self) -> None:
         """Start it with the configuration in place; returns when it answers. Raises HaproxyUnusable."""
+        # Workers outlive a master that was killed for a moment, and hold the port with SO_REUSEPORT: what
+        # they accept would be lost.
+        for pid in await asyncio.to_thread(_end_others, self._files):
+            log.warning("router.stale_process_ended", extra={"pid": pid})
         output = await asyncio.to_thread(_open_log, self._files.log)
         try:
             child = await asyncio.create_subprocess_exec(
@@ -196,11 +200,15 @@ class HaproxyProcess:
 
     async def stop(self, *, drain_timeout_s: float) -> None:
         """Let it finish what is under way for at most `drain_timeout_s`, then end it."""
-        if self._pidfd is None:
-            return
         steps = [(signal.SIGTERM, STOP_TIMEOUT_S), (signal.SIGKILL, STOP_TIMEOUT_S)]
         if drain_timeout_s > 0:
             steps.insert(0, (signal.SIGUSR1, drain_timeout_s))
+        await self._stop(*steps)
+
+    async def _stop(self, *steps: tuple[signal.Signals, float]) -> None:
+        """Signal one after the other until it has ended, giving each its time in seconds."""
+        if self._pidfd is None:
+            return
         for number, patience_s in steps:
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._pidfd, number)
@@ -304,6 +312,35 @@ def _recorded_process(files: HaproxyFiles) -> int | None:
         return pidfd
     os.close(pidfd)
     return None
+
+
+def _end_others(files: HaproxyFiles) -> list[int]:
+    """End what still runs with our configuration in this process's namespaces; the pids of those."""
+    ended = []
+    own = _namespaces("self")
+    for entry in os.scandir("/proc"):
+        if not entry.name.isdecimal():
+            continue
+        try:
+            pidfd = os.pidfd_open(int(entry.name))
+        except OSError:
+            continue
+        try:
+            argv = Path(entry.path, "cmdline").read_bytes().split(b"\0")
+            # A container or a lab's host may have a HAProxy of the same path that is none of ours.
+            is_ours = {b"-S", str(files.config).encode()} <= set(argv)
+            if is_ours and _namespaces(entry.name) == own:
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+                ended.append(int(entry.name))
+        except OSError:
+            continue
+        finally:
+            os.close(pidfd)
+    return ended
+
+
+def _namespaces(process: str) -> tuple[str, ...]:
+    return tuple(os.readlink(f"/proc/{process}/ns/{kind}") for kind in ("mnt", "pid"))
 
 
 def _started_ticks(pid: int) -> int:

@@ -166,7 +166,8 @@ def render_config(
         "  timeout http-request 10s",
         "  timeout tunnel 1h",
         "  load-server-state-from-file global",
-        "  default-server inter 1s fastinter 250ms downinter 1s fall 2 rise 1",
+        # inter is also the longest wait for the first check of a server that leaves maintenance.
+        "  default-server inter 500ms fastinter 250ms downinter 500ms fall 2 rise 1",
         *_text_answer("http-error", 503, "no replica of this service can answer on this host at the moment"),
         "",
         "frontend http",

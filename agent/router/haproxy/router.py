@@ -43,6 +43,7 @@ ADMIT_TIMEOUT_S = 10.0
 CONFIGURE_TIMEOUT_S = 15.0
 RELOAD_TIMEOUT_S = 10.0
 POLL_S = 0.05
+IDLE_READINGS = 2
 BACKOFF_MIN_S = 0.5
 BACKOFF_MAX_S = 30.0
 STEADY_S = 60.0
@@ -106,6 +107,16 @@ class HaproxyRouter:
     def condition(self) -> RouterCondition:
         return self._condition
 
+    @property
+    def services(self) -> frozenset[str]:
+        """The services of the configuration in force."""
+        heads = (head.removeprefix("backend ") for head in self._loaded if head.startswith("backend "))
+        return frozenset(names[0] for head in heads if (names := split_backend_name(head)) is not None)
+
+    async def workers(self) -> Workers:
+        """The processes of this HAProxy. Raises SwitchError while it does not run."""
+        return await self._runtime.workers()
+
     def configure(self, routes: Sequence[ServiceRoute]) -> None:
         wanted = tuple(sorted(routes, key=lambda route: route.service))
         if wanted != self._wanted:
@@ -156,7 +167,7 @@ class HaproxyRouter:
                 return
             server = f"{backend}/{slot_name(slot.number)}"
             await self._runtime.set_state(server, "ready")
-            slot.state = SlotState.READY
+            slot.state, slot.is_idle = SlotState.READY, False
             # A worker that finishes old connections may get one more request on each of them.
             for worker in await self._old_workers():
                 await self._place_in_old_worker(worker, server, slot.endpoint)
@@ -169,14 +180,19 @@ class HaproxyRouter:
             if slot is None:
                 return True
             endpoint = slot.endpoint
-            slot.state = SlotState.DRAINING
+            slot.state, slot.is_idle = SlotState.DRAINING, False
             await self._everywhere(f"{backend}/{slot_name(slot.number)}", "drain")
+        idle_readings = 0
         while True:
-            if (await self._in_flight(backend)).get(slot_name(slot.number), 0) == 0:
+            in_flight = (await self._in_flight(backend)).get(slot_name(slot.number), 0)
+            idle_readings = 0 if in_flight else idle_readings + 1
+            # A thread of HAProxy may have chosen the server just before, and not counted its request yet.
+            if idle_readings == IDLE_READINGS:
+                slot.is_idle = True
                 return True
             if slot.endpoint is not endpoint or slot.state is not SlotState.DRAINING:
                 raise SwitchError(f"{replica} of {service} was given another part while it drained")
-            if self._clock.monotonic_s() >= deadline_s:
+            if in_flight and self._clock.monotonic_s() >= deadline_s:
                 return False
             await self._clock.sleep(POLL_S)
 
@@ -481,9 +497,10 @@ class HaproxyRouter:
         """Nothing reaches the slot any more, and what it still serves is cut off. With the lock held."""
         server = f"{backend}/{slot_name(slot.number)}"
         await self._everywhere(server, "maint")
-        await self._runtime.cut_sessions(server)
-        for worker in await self._old_workers():
-            await self._in_old_worker(self._runtime.cut_sessions(server, worker=worker))
+        if not slot.is_idle:
+            await self._runtime.cut_sessions(server)
+            for worker in await self._old_workers():
+                await self._in_old_worker(self._runtime.cut_sessions(server, worker=worker))
         slots.release(slot)
 
     async def _mend(self, backend: str, slot: Slot, present: ServerState | None) -> None:

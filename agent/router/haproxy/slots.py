@@ -20,11 +20,12 @@ class SlotState(StrEnum):
 
 @dataclass(slots=True)
 class Slot:
-    """One server of a backend. `endpoint` is None while it is free."""
+    """One server of a backend. `endpoint` is None while it is free; `is_idle` once it was drained empty."""
 
     number: int
     endpoint: Endpoint | None = None
     state: SlotState = SlotState.FREE
+    is_idle: bool = False
 
 
 class BackendSlots:
@@ -63,3 +64,4 @@ class BackendSlots:
     def release(self, slot: Slot) -> None:
         slot.endpoint = None
         slot.state = SlotState.FREE
+        slot.is_idle = False

@@ -1,0 +1,678 @@
+"""A cluster of pretended hosts over the real state machine: what the leader decides is carried out here.
+
+Time, failures, lost, late and repeated reports come from a seeded generator; nothing here knows how decisions
+are made. After every committed change the promises of a rollout are checked.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from agent.leader.views import chooser, command_of, occupants_of, read_nodes, read_routers, read_view
+from cluster.commands import Applied, Outcome
+from cluster.commands.nodes import SetNodeDraining, SetNodeStatus
+from cluster.commands.services import (
+    AssignmentReport,
+    CommitTransition,
+    PutService,
+    RemoveService,
+    ReportAssignments,
+    RouterReport,
+)
+from cluster.model.ids import NodeId, RolloutId, ServiceId
+from cluster.model.node import NodeStatus
+from cluster.model.rollout import Rollout, RolloutPhase
+from cluster.model.service import (
+    Assignment,
+    AssignmentKey,
+    DesiredState,
+    Observation,
+    ReplicaPhase,
+    RolloutPolicy,
+    RouterState,
+    ServiceSpec,
+    container_name,
+)
+from cluster.placement import Landscape, direct_groups
+from cluster.rollout import Decision, ServiceView, decide, resume
+from cluster.rollout.limits import limits
+from cluster.rollout.view import is_healthy
+from cluster.store import Store
+from cluster.store.records import ASSIGNMENTS, SERVICES, assignments_of_node, rollouts_of_service
+from tests.support.state_builders import Replica, a_node
+
+DOWN_AFTER_MS = 3_000
+POLL_MS = 40
+CHAIN_MAX = 200
+"""Most transitions one service may need without anything happening in between."""
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """How containers of an image behave. `phase`: what becomes of one that does not become healthy."""
+
+    start_ms: int = 300
+    is_good: bool = True
+    phase: ReplicaPhase = ReplicaPhase.EXITED
+    lasts_ms: int | None = None
+
+
+@dataclass(slots=True)
+class Container:
+    """A pretended container."""
+
+    id: str
+    key: AssignmentKey
+    phase: ReplicaPhase
+    due_ms: int
+    behaviour: Behaviour
+    dies_at_ms: int | None = None
+
+
+@dataclass(slots=True)
+class Host:
+    """One host: its containers, what it is about to send, and whether the cluster hears it."""
+
+    node_id: NodeId
+    is_cut: bool = False
+    is_hanging: bool = False
+    is_busy: bool = True
+    seen_index: int = 0
+    containers: dict[str, Container] = field(default_factory=dict)
+    removing: dict[str, int] = field(default_factory=dict)
+    pulls: dict[AssignmentKey, int] = field(default_factory=dict)
+    routed_index: int = 0
+    drained_index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """What goes wrong on the way, as chances."""
+
+    lost: float = 0.0
+    repeated: float = 0.0
+    late: float = 0.0
+
+
+class BrokenPromise(AssertionError):
+    """Something a rollout promises did not hold."""
+
+
+class World:
+    """Hosts, their engines and routers, and the replicated state; `lead` is what a leader does."""
+
+    def __init__(
+        self,
+        hosts: tuple[str, ...] = ("h1", "h2", "h3"),
+        *,
+        rng: random.Random | None = None,
+        faults: Faults | None = None,
+        is_led: bool = True,
+        has_routers: bool = True,
+    ) -> None:
+        self.rng = rng or random.Random(0)
+        self.faults = faults or Faults()
+        self.replica = Replica()
+        self.store: Store = self.replica.store
+        self.behaviours: dict[str, Behaviour] = {}
+        self.on_commit: list[Callable[[Outcome], None]] = []
+        self.is_led = is_led
+        self.transitions = 0
+        self._resumed: set[ServiceId] = set()
+        self._events: list[tuple[int, int, Callable[[], None]]] = []
+        self._order = itertools.count()
+        self._ids = itertools.count(1)
+        self._has_routers = has_routers
+        self._wake_at_ms: int | None = None
+        self._led_index = 0
+        self.hosts: dict[NodeId, Host] = {}
+        self.replica.lead(hosts[0])
+        for host in hosts:
+            self.add_host(host)
+
+    # ---- time ----
+
+    @property
+    def now_ms(self) -> int:
+        return self.replica.now_ms
+
+    def at(self, at_ms: int, event: Callable[[], None]) -> None:
+        heapq.heappush(self._events, (at_ms, next(self._order), event))
+
+    def after(self, delay_ms: int, event: Callable[[], None]) -> None:
+        self.at(self.now_ms + delay_ms, event)
+
+    def run_until(self, until_ms: int) -> None:
+        """Let time pass; the leader decides whenever something happened or its own time has come."""
+        while True:
+            due_ms = self._events[0][0] if self._events else until_ms + 1
+            if self.is_led and self._wake_at_ms is not None:
+                due_ms = min(due_ms, max(self._wake_at_ms, self.now_ms))
+            if due_ms > until_ms:
+                break
+            self.replica.now_ms = max(self.now_ms, due_ms)
+            while self._events and self._events[0][0] <= self.now_ms:
+                heapq.heappop(self._events)[2]()
+            is_due = self._wake_at_ms is not None and self._wake_at_ms <= self.now_ms
+            if self.is_led and (is_due or self._led_index != self.replica.index):
+                self.lead()
+        self.replica.now_ms = max(self.now_ms, until_ms)
+
+    def run(self, duration_ms: int) -> None:
+        self.run_until(self.now_ms + duration_ms)
+
+    def next_event_ms(self) -> int | None:
+        return self._events[0][0] if self._events else None
+
+    # ---- the state ----
+
+    def apply(self, command: object, **fields: Any) -> Outcome:
+        outcome = self.replica.apply(command, **fields)
+        self.store.flush()
+        for told in self.on_commit:
+            told(outcome)
+        return outcome
+
+    def must(self, command: object, **fields: Any) -> Any:
+        outcome = self.apply(command, **fields)
+        assert isinstance(outcome, Applied), outcome
+        return outcome.result
+
+    def view(self, service_id: ServiceId) -> ServiceView | None:
+        with self.store.read() as txn:
+            return read_view(txn, service_id, read_nodes(txn), read_routers(txn))
+
+    def views(self) -> list[ServiceView]:
+        with self.store.read() as txn:
+            ids = [service.id for service in SERVICES.scan(txn)]
+        return [view for view in map(self.view, ids) if view is not None]
+
+    def rollouts(self, service_id: ServiceId) -> list[Rollout]:
+        """Newest first."""
+        with self.store.read() as txn:
+            return rollouts_of_service(txn, service_id)
+
+    def assignments(self) -> list[Assignment]:
+        with self.store.read() as txn:
+            return ASSIGNMENTS.scan(txn)
+
+    # ---- what people do ----
+
+    def deploy(
+        self,
+        spec: ServiceSpec,
+        *,
+        service: str = "shop.web",
+        replicas: int = 3,
+        policy: RolloutPolicy | None = None,
+    ) -> ServiceId:
+        project, _, name = service.partition(".")
+        self.must(
+            PutService(
+                service_id=ServiceId(service),
+                project=project,
+                name=name,
+                spec=spec,
+                replicas=replicas,
+                policy=policy or RolloutPolicy(),
+                created_by="u1",
+            ),
+            client="person",
+            leader_term=0,
+        )
+        self._touch()
+        return ServiceId(service)
+
+    def remove(self, service_id: ServiceId) -> None:
+        self.must(RemoveService(service_id=service_id), client="person", leader_term=0)
+        self._touch()
+
+    def drain(self, host: str, is_draining: bool = True) -> None:
+        self.must(
+            SetNodeDraining(node_id=NodeId(host), is_draining=is_draining), client="person", leader_term=0
+        )
+        self._touch()
+
+    def _touch(self) -> None:
+        self._wake_at_ms = self.now_ms
+
+    # ---- hosts ----
+
+    def add_host(self, name: str) -> None:
+        node_id = NodeId(name)
+        self.must(a_node(name), client="join")
+        self.hosts[node_id] = Host(node_id)
+        self.after(self.rng.randrange(POLL_MS), lambda: self._poll(node_id))
+
+    def cut(self, host: str) -> None:
+        """The host works on, but nobody hears it and it hears nobody."""
+        node_id = NodeId(host)
+        if self.hosts[node_id].is_cut:
+            return
+        self.hosts[node_id].is_cut = True
+        self.after(DOWN_AFTER_MS, lambda: self._declare(node_id))
+
+    def heal(self, host: str) -> None:
+        node_id = NodeId(host)
+        self.hosts[node_id].is_cut = False
+        self.after(1_500, lambda: self._declare(node_id))
+
+    def reboot(self, host: str) -> None:
+        """Every container of the host is gone."""
+        self.hosts[NodeId(host)].containers.clear()
+
+    def _declare(self, node_id: NodeId) -> None:
+        status = NodeStatus.DOWN if self.hosts[node_id].is_cut else NodeStatus.UP
+        self.set_status(node_id, status)
+
+    def set_status(self, node_id: NodeId, status: NodeStatus) -> None:
+        self.must(SetNodeStatus(node_id=node_id, status=status, reason="test"), client="leader")
+
+    def _poll(self, node_id: NodeId) -> None:
+        host = self.hosts[node_id]
+        self._live(host)
+        if (
+            not host.is_cut
+            and not host.is_hanging
+            and (host.is_busy or host.seen_index != self.replica.index)
+        ):
+            self._converge(host)
+        self._route(host)
+        self.after(POLL_MS + self.rng.randrange(POLL_MS), lambda: self._poll(node_id))
+
+    def _live(self, host: Host) -> None:
+        """Containers go their way whether or not anybody listens."""
+        for container in host.containers.values():
+            if container.phase is ReplicaPhase.STARTING and container.due_ms <= self.now_ms:
+                good = container.behaviour.is_good
+                container.phase = ReplicaPhase.HEALTHY if good else container.behaviour.phase
+                if good and container.behaviour.lasts_ms is not None:
+                    container.dies_at_ms = self.now_ms + container.behaviour.lasts_ms
+            if container.dies_at_ms is not None and container.dies_at_ms <= self.now_ms:
+                container.phase = container.behaviour.phase
+
+    def _converge(self, host: Host) -> None:
+        """One turn of a host's runner: what is wanted against what is there."""
+        with self.store.read() as txn:
+            wanted = assignments_of_node(txn, host.node_id)
+        names = {assignment.container_name for assignment in wanted}
+        for name in [name for name in host.containers if name not in names]:
+            del host.containers[name]
+        host.removing = {name: at_ms for name, at_ms in host.removing.items() if name in names}
+        host.pulls = {key: at_ms for key, at_ms in host.pulls.items() if key in {each.key for each in wanted}}
+        reports = []
+        for assignment in wanted:
+            observed = self._act(host, assignment)
+            if observed != assignment.observed:
+                reports.append((assignment, observed))
+        host.seen_index = self.replica.index
+        if reports:
+            self._send(host, reports)
+        host.is_busy = bool(reports or host.removing or host.pulls) or any(
+            container.phase is ReplicaPhase.STARTING or container.dies_at_ms is not None
+            for container in host.containers.values()
+        )
+
+    def _act(self, host: Host, assignment: Assignment) -> Observation:
+        name, now_ms = assignment.container_name, self.now_ms
+        container = host.containers.get(name)
+        if assignment.desired is DesiredState.REMOVED:
+            due_ms = host.removing.setdefault(name, now_ms + self.rng.randrange(20, 200))
+            if container is not None and now_ms < due_ms:
+                return assignment.observed
+            host.containers.pop(name, None)
+            host.pulls.pop(assignment.key, None)
+            host.removing.pop(name, None)
+            return Observation(phase=ReplicaPhase.REMOVED)
+        host.removing.pop(name, None)
+        if container is None:
+            due_ms = host.pulls.setdefault(assignment.key, now_ms + self.rng.randrange(10, 300))
+            if now_ms < due_ms:
+                return Observation(phase=ReplicaPhase.PULLING)
+            del host.pulls[assignment.key]
+            container = self._create(host, assignment)
+            if container is None:
+                return Observation(phase=ReplicaPhase.FAILED, reason="no such image")
+        has_ended = container.phase is ReplicaPhase.EXITED
+        return Observation(
+            phase=container.phase,
+            container_id=container.id,
+            address=str(host.node_id),
+            port=0 if container.phase is ReplicaPhase.STARTING else 32768,
+            reason="exit code 1: cannot open the database" if has_ended else "",
+        )
+
+    def _create(self, host: Host, assignment: Assignment) -> Container | None:
+        view = self.view(assignment.service_id)
+        assert view is not None
+        spec = view.spec(assignment.revision)
+        assert spec is not None
+        behaviour = self.behaviours.get(spec.image, Behaviour())
+        if not behaviour.is_good and behaviour.phase is ReplicaPhase.FAILED:
+            return None
+        self._check_ports(host, spec)
+        container = Container(
+            id=f"c{next(self._ids)}",
+            key=assignment.key,
+            phase=ReplicaPhase.STARTING,
+            due_ms=self.now_ms + behaviour.start_ms,
+            behaviour=behaviour,
+        )
+        host.containers[assignment.container_name] = container
+        return container
+
+    def _check_ports(self, host: Host, spec: ServiceSpec) -> None:
+        taken = {port.host_port for port in spec.ports if port.host_port}
+        for container in host.containers.values():
+            view = self.view(container.key.service_id)
+            other = None if view is None else view.spec(container.key.revision)
+            if other is not None and taken & {port.host_port for port in other.ports if port.host_port}:
+                raise BrokenPromise(f"two containers on {host.node_id} want one port: {sorted(taken)}")
+
+    def _send(self, host: Host, reports: list[tuple[Assignment, Observation]]) -> None:
+        command = ReportAssignments(
+            node_id=host.node_id,
+            reports=tuple(
+                AssignmentReport(
+                    service_id=assignment.service_id,
+                    revision=assignment.revision,
+                    ordinal=assignment.ordinal,
+                    token=assignment.token,
+                    observed=observed,
+                )
+                for assignment, observed in reports
+            ),
+        )
+        if self.rng.random() < self.faults.lost:
+            return
+        if self.rng.random() < self.faults.late:
+            self.after(self.rng.randrange(1, 3_000), lambda: self._deliver(command))
+            return
+        self._deliver(command)
+        if self.rng.random() < self.faults.repeated:
+            self.after(self.rng.randrange(1, 2_000), lambda: self._deliver(command))
+
+    def _deliver(self, command: ReportAssignments) -> None:
+        self.apply(command, client=f"host-{command.node_id}", leader_term=0)
+
+    def _route(self, host: Host) -> None:
+        if not self._has_routers or host.is_cut:
+            return
+        index = self.replica.index
+        if index == host.drained_index:
+            return
+        routed, drained = host.routed_index, host.drained_index
+        if self.rng.random() < 0.7:
+            host.routed_index = index
+        if self.rng.random() < 0.5:
+            host.drained_index = host.routed_index
+        if self._is_waited_for(routed, drained) or routed == 0:
+            report = RouterReport(routed_index=host.routed_index, drained_index=host.drained_index)
+            self._deliver(ReportAssignments(node_id=host.node_id, reports=(), router=report))
+
+    def _is_waited_for(self, routed: int, drained: int) -> bool:
+        """A router tells of an index only when a change of wishes came after the last it told of."""
+        return any(copy.token > min(routed, drained) for copy in self.assignments())
+
+    # ---- the leader ----
+
+    def elect(self, host: str) -> None:
+        """A new leader, which knows only what is committed."""
+        self.replica.lead(host)
+        self.store.flush()
+        self._resumed.clear()
+        self._touch()
+
+    def decide(self, view: ServiceView) -> Decision:
+        """Decide as the driver does, and check that it is decided the same twice."""
+        views = {each.service.id: each for each in self.views()}
+        occupants = {service_id: occupants_of(each) for service_id, each in views.items()}
+        specs = [
+            (each.service.id, each.service.project, spec)
+            for each in views.values()
+            if (spec := each.spec(each.service.revision)) is not None
+        ]
+        landscape = Landscape(view.nodes, occupants, direct_groups(specs))
+        service = view.service
+        view = replace(view, home=landscape.home(service.id, service.project, occupants[service.id]))
+        rollout_id = RolloutId(f"ro_{self.replica.index:08d}")
+        made = [
+            decide(view, self.now_ms, rollout_id=rollout_id, choose=chooser(service, landscape))
+            for _ in range(2)
+        ]
+        if made[0] != made[1]:
+            raise BrokenPromise("two decisions on one view differ")
+        return made[0]
+
+    def lead(self) -> None:
+        """Decide and commit until there is nothing to decide."""
+        wake: list[int] = []
+        for service_id in [view.service.id for view in self.views()]:
+            for _ in range(CHAIN_MAX):
+                view = self.view(service_id)
+                if view is None:
+                    break
+                if service_id not in self._resumed:
+                    self._resumed.add(service_id)
+                    resumed = resume(view, self.now_ms)
+                    if resumed is not None:
+                        self.must(command_of(resumed), client="leader")
+                        continue
+                decision = self.decide(view)
+                if decision.transition is None:
+                    if decision.wake_at_ms is not None:
+                        if decision.wake_at_ms <= self.now_ms:
+                            raise BrokenPromise("a decision wakes in the past: it would be made for ever")
+                        wake.append(decision.wake_at_ms)
+                    check_quiet(view)
+                    break
+                self.commit(view, command_of(decision.transition))
+            else:
+                raise BrokenPromise(f"no end of transitions: {decision}")
+        self._wake_at_ms = min(wake, default=None)
+        self._led_index = self.replica.index
+
+    def commit(self, before: ServiceView, command: CommitTransition) -> None:
+        self.must(command, client="leader")
+        self.transitions += 1
+        after = self.view(before.service.id)
+        if after is not None:
+            check_promises(before, after, self.now_ms)
+            self._check_room(before, after)
+            self._check_end(after)
+
+    def _check_room(self, before: ServiceView, after: ServiceView) -> None:
+        """Nothing is started while the hosts that are up run all that may run."""
+        started = {copy.key for copy in after.assignments} - {copy.key for copy in before.assignments}
+        if not started:
+            return
+        room = [
+            copy
+            for copy in after.assignments
+            if after.is_alive(copy.node_id)
+            and (
+                copy.container_name in self.hosts[copy.node_id].containers
+                or copy.desired is not DesiredState.REMOVED
+            )
+        ]
+        service = after.service
+        if len(room) > service.replicas + service.policy.max_surge:
+            raise BrokenPromise(f"{len(room)} replicas of {service.replicas} are there: {describe(after)}")
+
+    def _check_end(self, after: ServiceView) -> None:
+        """A rollout that says it succeeded has left nothing of the old replicas."""
+        rollout = after.last_rollout
+        if rollout is None or rollout.changed_at_ms != self.now_ms or "not removed yet" in rollout.reason:
+            return
+        if rollout.phase not in (RolloutPhase.SUCCEEDED, RolloutPhase.ROLLED_BACK):
+            return
+        kept = {
+            copy.ordinal
+            for copy in after.assignments
+            if copy.container_name in self.hosts[copy.node_id].containers and after.is_alive(copy.node_id)
+        }
+        there = sum(
+            copy.container_name in self.hosts[copy.node_id].containers
+            for copy in after.assignments
+            if after.is_alive(copy.node_id)
+        )
+        if there > len(kept) or any(ordinal >= after.service.replicas for ordinal in kept):
+            raise BrokenPromise(f"something is left: {describe(after)}")
+
+    # ---- how it ends ----
+
+    def settle(self, limit_ms: int = 3 * 3_600_000) -> None:
+        """Let time pass until nothing is left to do."""
+        until_ms = self.now_ms + limit_ms
+        while self.now_ms < until_ms:
+            self.run(5_000)
+            if self.is_at_rest():
+                return
+        raise BrokenPromise("it does not come to rest: " + "; ".join(self.describe()))
+
+    def settle_rollouts(self, limit_ms: int = 3 * 3_600_000) -> None:
+        """Let time pass until no rollout is under way, and then as long again as a repair takes."""
+        until_ms = self.now_ms + limit_ms
+        while any(view.rollout is not None and view.rollout.phase != "paused" for view in self.views()):
+            if self.now_ms >= until_ms:
+                raise BrokenPromise("a rollout does not end: " + "; ".join(self.describe()))
+            self.run(5_000)
+        self.run(30_000)
+
+    def is_at_rest(self) -> bool:
+        if any(view.rollout is not None and view.rollout.phase != "paused" for view in self.views()):
+            return False
+        return all(
+            copy.desired is DesiredState.SERVING and is_healthy(copy) for copy in self.assignments()
+        ) and all(self._is_whole(view) for view in self.views())
+
+    def _is_whole(self, view: ServiceView) -> bool:
+        if view.service.is_removed:
+            return False
+        if view.service.stable_revision == 0:
+            return True
+        return sorted(copy.ordinal for copy in view.assignments) == list(range(view.service.replicas))
+
+    def check_final(self) -> None:
+        """Exactly the wanted replicas serve, each in a container of its own, and nothing else is left."""
+        for view in self.views():
+            stable = view.service.stable_revision
+            for copy in view.assignments:
+                assert copy.revision == stable or stable == 0 or view.rollout is not None, copy
+        there = {
+            (host.node_id, name)
+            for host in self.hosts.values()
+            if not host.is_cut
+            for name in host.containers
+        }
+        wanted = {
+            (copy.node_id, container_name(copy.service_id, copy.revision, copy.ordinal))
+            for copy in self.assignments()
+        }
+        if there != wanted:
+            raise BrokenPromise(f"containers {sorted(there ^ wanted)} are there or wanted, not both")
+        ids = [container.id for host in self.hosts.values() for container in host.containers.values()]
+        assert len(ids) == len(set(ids))
+
+    def describe(self) -> list[str]:
+        return [describe(view) for view in self.views()]
+
+
+def describe(view: ServiceView) -> str:
+    """One line on a service, for failures."""
+    copies = ", ".join(
+        f"{copy.revision}/{copy.ordinal}@{copy.node_id} {copy.desired} {copy.observed.phase}"
+        for copy in view.assignments
+    )
+    service = view.service
+    rollout = view.rollout or view.last_rollout
+    phase = "no rollout" if rollout is None else f"rollout {rollout.phase}: {rollout.reason}"
+    return (
+        f"{service.id} x{service.replicas} rev {service.revision} stable {service.stable_revision}: {phase};"
+        f" {copies}"
+    )
+
+
+def check_promises(before: ServiceView, after: ServiceView, now_ms: int) -> None:
+    """What may not get worse through a change that the leader commits."""
+    _check_drain(before, after, now_ms)
+    service = after.service
+    policy = service.policy
+    if service.is_removed:
+        return
+    answering = answering_ordinals(before)
+    left = answering_ordinals(after) | {
+        # The wish was changed just now: routers cannot have it yet, and until they do, requests go there.
+        copy.ordinal
+        for copy in after.assignments
+        if after.is_available(copy) and copy.ordinal in answering
+    }
+    target = service.revision
+    bounds = limits(after, target, is_update=True)
+    unavailable = max(policy.max_unavailable, bounds.unavailable)
+    if after.rollout is None or policy.max_unavailable:
+        unavailable = max(unavailable, policy.max_unavailable)
+    least = min(len(answering), service.replicas - unavailable)
+    if len(left) < least:
+        raise BrokenPromise(
+            f"{len(left)} of {service.replicas} answer, {len(answering)} did:"
+            f" {describe(before)} -> {describe(after)}"
+        )
+
+
+def _check_drain(before: ServiceView, after: ServiceView, now_ms: int) -> None:
+    """No replica that gets requests is removed before they had their time."""
+    wishes = {copy.key: copy.desired for copy in after.assignments}
+    for copy in before.assignments:
+        if (
+            wishes.get(copy.key) is not DesiredState.REMOVED
+            or not before.is_alive(copy.node_id)
+            or not before.is_routed(copy.revision)
+            or not copy.observed.phase.is_running
+        ):
+            continue
+        is_over = now_ms >= copy.changed_at_ms + before.service.policy.drain_timeout_ms
+        is_lapsed = copy.desired is DesiredState.SERVING and not is_healthy(copy)
+        is_drained = copy.desired is DesiredState.DRAINING and all(
+            router.drained_index >= copy.token for router in _live_routers(before)
+        )
+        is_out = copy.desired in (DesiredState.STARTED, DesiredState.REMOVED)
+        if not (is_out or is_drained or is_lapsed or (is_over and copy.desired is DesiredState.DRAINING)):
+            raise BrokenPromise(f"{copy.key} is removed with requests in flight")
+
+
+def answering_ordinals(view: ServiceView) -> set[int]:
+    """The wanted replicas that get requests through every live router and answer them."""
+    return {
+        copy.ordinal
+        for copy in view.assignments
+        if copy.ordinal < view.service.replicas
+        and copy.desired is DesiredState.SERVING
+        and copy.observed.phase is ReplicaPhase.HEALTHY
+        and view.nodes[copy.node_id].status is not NodeStatus.DOWN
+        and (
+            not view.is_routed(copy.revision)
+            or all(router.routed_index >= copy.token for router in _live_routers(view))
+        )
+    }
+
+
+def _live_routers(view: ServiceView) -> list[RouterState]:
+    return [
+        router
+        for node_id, router in view.routers.items()
+        if view.nodes[node_id].status in (NodeStatus.UP, NodeStatus.SUSPECT)
+    ]
+
+
+def check_quiet(view: ServiceView) -> None:
+    """What holds whenever the leader has nothing more to decide: nobody is sent to a host that is down."""
+    for copy in view.assignments:
+        is_down = view.nodes[copy.node_id].status is NodeStatus.DOWN
+        if is_down and copy.desired is not DesiredState.REMOVED and not view.is_pinned(copy.revision):
+            raise BrokenPromise(f"{copy.key} is wanted {copy.desired} on a host that is down")

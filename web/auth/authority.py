@@ -233,6 +233,7 @@ def stamp_of(
 ) -> AuditStamp:
     """Return the stamp of a request: who, what, on what, decided how, from where, after how long."""
     identity = call.identity
+    via = "" if call.via == "rest" else f"; through {call.via}"
     elapsed_s = surroundings.clock.monotonic_s() - call.started_s
     return AuditStamp(
         principal="" if identity is None else identity.principal_id,
@@ -240,7 +241,7 @@ def stamp_of(
         action=action,
         resource=printable(resource, _RESOURCE_CHARACTERS_MAX),
         is_allowed=decision.allowed,
-        reason=printable(decision.reason, _REASON_CHARACTERS_MAX),
+        reason=printable(f"{decision.reason}{via}", _REASON_CHARACTERS_MAX),
         ip=call.ip,
         user_agent=call.user_agent,
         duration_ms=max(0, round(elapsed_s * 1000)),

@@ -59,6 +59,9 @@ async def _identify(request: web.Request, access: Access) -> Identity | None:
         if scheme.lower() != "bearer" or not token.strip():
             malformed = NotAccepted("malformed", "the Authorization header is not 'Bearer <token>'")
             _refuse(request, malformed, access)
+        if not access.takes_cookies and "Origin" in request.headers:
+            # The MCP specification asks for it: a page of another site has no business here.
+            require_own_page(request)
         identity = await authenticator.bearer(token.strip())
         if isinstance(identity, NotAccepted):
             _refuse(request, identity, access)

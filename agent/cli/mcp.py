@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 from typing import Any
 
@@ -32,6 +31,8 @@ def run(args: argparse.Namespace) -> int:
         raise CommandFailed(
             "there is no token to act with", hint="give --token @FILE, or log in: tower login"
         )
+    import asyncio
+
     # Any host answers; the first that can be reached is as good as another.
     failures = []
     for server in target.servers:

@@ -49,6 +49,8 @@ class Machine:
     def has(self, name: str, answer: str) -> None:
         """Put a program on PATH that notes its arguments and then runs the shell text `answer`."""
         program = self.programs / name
+        # It may be a link to the machine's own program, which must not be written through.
+        program.unlink(missing_ok=True)
         program.write_text(f'#!/bin/sh\necho "{name} $*" >>"{self.calls}"\n{answer}\n')
         program.chmod(0o755)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import socket
 import ssl
@@ -198,17 +199,24 @@ def wait_until(
 
 
 def _free_ports() -> tuple[int, int]:
-    """A free port for the api, and the first of two free neighbours for Raft and peers."""
+    """A free port for the api, and the first of two free neighbours for Raft and peers.
+
+    Below the range the kernel takes ports of outgoing connections from, so that none comes in between.
+    """
+    choose = random.Random(os.urandom(8))
     while True:
-        with socket.socket() as api, socket.socket() as raft, socket.socket() as peers:
-            api.bind(("127.0.0.1", 0))
-            raft.bind(("127.0.0.1", 0))
-            port = raft.getsockname()[1]
-            try:
-                peers.bind(("127.0.0.1", port + 1))
-            except (OSError, OverflowError):
-                continue
-            return api.getsockname()[1], port
+        api, raft = choose.randrange(20_000, 32_000), choose.randrange(20_000, 32_000)
+        if len({api, raft, raft + 1}) == 3 and all(map(_is_free, (api, raft, raft + 1))):
+            return api, raft
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def _json(content: bytes) -> Any:

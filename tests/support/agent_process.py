@@ -125,7 +125,7 @@ class AgentProcess:
             request.add_header("Authorization", f"Bearer {token}")
         context = ssl.create_default_context(cafile=str(self.ca))
         try:
-            with urllib.request.urlopen(request, context=context, timeout=timeout_s) as response:  # noqa: S310
+            with urllib.request.urlopen(request, context=context, timeout=timeout_s) as response:  # noqa: S310  # as above
                 return response.status, _json(response.read())
         except urllib.error.HTTPError as error:
             return error.code, _json(error.read())

@@ -25,7 +25,7 @@ def api(tmp_path: Path) -> Iterator[StubApi]:
         yield made
 
 
-def a_client(api: StubApi, *servers: str, token: str = "t0", refresh_token: str = "") -> Client:
+def a_client(api: StubApi, *servers: str, token: str = "access-zero", refresh_token: str = "") -> Client:
     return Client(
         Target(
             servers=servers or (api.url,),
@@ -247,23 +247,23 @@ def test_an_expired_session_is_renewed_once_and_remembered(api: StubApi) -> None
         return Answer(body={"ok": True}) if fresh else Answer(401, {"title": "expired"})
 
     api.answers["GET /cluster"] = cluster
-    api.answers["POST /auth/refresh"] = Answer(body={"access_token": "t1", "refresh_token": "r1"})
-    target = Target(servers=(api.url,), ca_pem=api.ca_file.read_text(), access_token="t0", refresh_token="r0")
+    api.answers["POST /auth/refresh"] = Answer(body={"access_token": "access-one", "refresh_token": "refresh-one"})
+    target = Target(servers=(api.url,), ca_pem=api.ca_file.read_text(), access_token="access-zero", refresh_token="refresh-zero")
     client = Client(target, on_refreshed=renewed.append)
     assert client.get("/cluster") == {"ok": True}
     assert api.asked() == ["GET /cluster", "POST /auth/refresh", "GET /cluster"]
-    assert api.requests[1].body == {"refresh_token": "r0"}
+    assert api.requests[1].body == {"refresh_token": "refresh-zero"}
     assert "Authorization" not in api.requests[1].headers
-    assert renewed == [Session(access_token="t1", refresh_token="r1")]
-    assert "t1" not in repr(renewed)
-    assert "t0" not in repr(target)
+    assert renewed == [Session(access_token="access-one", refresh_token="refresh-one")]
+    assert "access-one" not in repr(renewed)
+    assert "access-zero" not in repr(target)
 
 
 def test_a_session_that_cannot_be_renewed_is_over(api: StubApi) -> None:
     api.answers["GET /cluster"] = Answer(401, {"title": "expired"})
     api.answers["POST /auth/refresh"] = Answer(401, {"title": "reused"})
     with pytest.raises(ApiRefused, match="expired"):
-        a_client(api, refresh_token="r0").get("/cluster")
+        a_client(api, refresh_token="refresh-zero").get("/cluster")
     assert api.asked() == ["GET /cluster", "POST /auth/refresh"]
 
 

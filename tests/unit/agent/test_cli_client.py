@@ -47,7 +47,7 @@ def test_a_request_carries_the_token_and_only_the_given_query(api: StubApi) -> N
     assert a_client(api).get("/nodes", q="a b&c", all=True, node=None) == {"items": []}
     [request] = api.requests
     assert request.query == {"q": "a b&c", "all": "true"}
-    assert request.headers["Authorization"] == "Bearer t0"
+    assert request.headers["Authorization"] == "Bearer access-zero"
     assert "Idempotency-Key" not in request.headers
 
 
@@ -243,12 +243,19 @@ def test_an_expired_session_is_renewed_once_and_remembered(api: StubApi) -> None
     renewed: list[Session] = []
 
     def cluster(request: Request) -> Answer:
-        fresh = request.headers["Authorization"] == "Bearer t1"
+        fresh = request.headers["Authorization"] == "Bearer access-one"
         return Answer(body={"ok": True}) if fresh else Answer(401, {"title": "expired"})
 
     api.answers["GET /cluster"] = cluster
-    api.answers["POST /auth/refresh"] = Answer(body={"access_token": "access-one", "refresh_token": "refresh-one"})
-    target = Target(servers=(api.url,), ca_pem=api.ca_file.read_text(), access_token="access-zero", refresh_token="refresh-zero")
+    api.answers["POST /auth/refresh"] = Answer(
+        body={"access_token": "access-one", "refresh_token": "refresh-one"}
+    )
+    target = Target(
+        servers=(api.url,),
+        ca_pem=api.ca_file.read_text(),
+        access_token="access-zero",
+        refresh_token="refresh-zero",
+    )
     client = Client(target, on_refreshed=renewed.append)
     assert client.get("/cluster") == {"ok": True}
     assert api.asked() == ["GET /cluster", "POST /auth/refresh", "GET /cluster"]

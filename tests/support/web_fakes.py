@@ -83,6 +83,7 @@ class FakeState:
         self.leader_term = 0
         self._clock = clock
         self._sequence = 0
+        self._applied = asyncio.Event()
 
     def read(self) -> AbstractContextManager[ReadTxn]:
         return self.store.read()
@@ -112,6 +113,12 @@ class FakeState:
             raise self.audit_failures.pop(0)
         await self.propose(RecordAudit(records=(record,)))
 
+    async def until_proposed(self, kind: type[Any]) -> None:
+        """Return once a command of that kind was applied."""
+        while not any(isinstance(command, kind) for command in self.proposed):
+            self._applied.clear()
+            await self._applied.wait()
+
     def apply(self, command: object, *, audit: AuditStamp | None = None) -> Outcome:
         """Apply a command now, as if it were committed."""
         self._sequence += 1
@@ -128,6 +135,7 @@ class FakeState:
         outcome = decode_outcome(self.machine.apply_command(self.machine.applied_index + 1, 1, data))
         self.machine.flush()
         self.proposed.append(command)
+        self._applied.set()
         return outcome
 
     def must(self, command: object) -> Any:

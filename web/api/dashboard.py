@@ -19,6 +19,8 @@ from web.auth.problems import Problem
 from web.middleware.routes import Route, everybody
 
 INDEX = "index.html"
+# Addresses of programs are never answered with a page.
+_PAGES = r"/{path:(?!(?:api|mcp|sse|messages|healthz|readyz)(?:/|$)).*}"
 _IMMUTABLE = "public, max-age=31536000, immutable"
 _COMPRESSED = ("text/", "application/javascript", "application/json", "image/svg", "application/manifest")
 _FILE_BYTES_MAX = 16 * 1024 * 1024
@@ -54,12 +56,6 @@ class Dashboard:
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Answer with a file, or with the page: the dashboard knows what the address means."""
         path = request.match_info["path"]
-        if path == "api" or path.startswith(("api/", "mcp/")):
-            raise Problem(
-                "not-found",
-                "there is nothing at this address",
-                hint="GET /api/v1/openapi.json lists what there is",
-            )
         if INDEX not in self._files:
             await self.load(request.app)
         file = self._files.get(path)
@@ -78,7 +74,7 @@ class Dashboard:
     def routes(self) -> tuple[Route, ...]:
         """Return the routes for everything that nothing else answers."""
         return tuple(
-            Route(method=method, path="/{path:.*}", handler=self.serve, access=everybody(), body_bytes_max=0)
+            Route(method=method, path=_PAGES, handler=self.serve, access=everybody(), body_bytes_max=0)
             for method in ("GET", "HEAD")
         )
 

@@ -43,9 +43,7 @@ log = logging.getLogger(__name__)
 TURN_BOUNDS_S: Final = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 INBOX_ITEMS_MAX: Final = 8192
 INBOX_BYTES_MAX: Final = 64 * 1024 * 1024
-CONSENSUS: Final = frozenset(
-    {"append_entries", "next_node_idx", "request_vote", "response_vote", "timeout_now"}
-)
+URGENT: Final = frozenset({"next_node_idx", "request_vote", "response_vote", "timeout_now"})
 RETRY_MIN_S: Final = 0.25
 RETRY_MAX_S: Final = 2.0
 SESSIONS_PUBLISHED_S: Final = 0.5
@@ -413,15 +411,18 @@ class RaftThread:
         self._fail(context.get("exception") or RaftThreadError(context["message"]))
 
     def _send(self, peer: str, message: Message) -> None:
-        """Queue `message`; what consensus waits for leaves at once.
+        """Queue `message`; what another node's disk waits for leaves at once.
 
         Entries leave before this node flushes its own log, acknowledgements before it applies and flushes
-        its state, so that the nodes' disks work at the same time. Answers to clients wait for the end of
-        the turn.
+        its state, so that the nodes' disks work at the same time. The rest leaves at the end of the turn: it
+        tells of what is committed already, and callers here are answered first.
         """
         assert self._transport is not None
         self._transport.send(peer, message)
-        if message["type"] in CONSENSUS:
+        if message["type"] == "append_entries":
+            if message.get("entries"):
+                self._transport.flush()
+        elif message["type"] in URGENT:
             self._transport.flush()
 
     def _addresses(self) -> Mapping[str, str]:
@@ -457,8 +458,8 @@ class RaftThread:
         try:
             self._take_in(engine, self._inbox.take())
             self._make_turn(engine)
-            self._transport.flush()
             self._publish(engine.status())
+            self._transport.flush()
             self._arm_timer(engine)
         except Exception as error:
             self._fail(error)

@@ -10,15 +10,17 @@ import contextlib
 import http.client
 import json
 import os
+import platform
 import shutil
 import socket
 import ssl
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.support.raft_certificates import Authority
@@ -92,9 +94,17 @@ def load(
     return Result(system, depth, nodes_cpu_us=nodes_cpu_us, **measured)
 
 
-def measure_tower(
-    path: Path, authority: Authority, depths: list[int], seconds: float, state: str
-) -> list[Result]:
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A cluster that is up, and its leader's port for clients."""
+
+    system: str
+    nodes: list[subprocess.Popen[str]]
+    port: int
+
+
+@contextlib.contextmanager
+def a_tower_cluster(path: Path, authority: Authority, state: str) -> Iterator[Running]:
     ports = free_ports(2 * len(NODES))
     peers = {node: f"127.0.0.1:{ports[position]}" for position, node in enumerate(NODES)}
     endpoints = dict(zip(NODES, ports[len(NODES) :], strict=True))
@@ -120,14 +130,11 @@ def measure_tower(
             assert process.stdout is not None
             leaders.add(json.loads(process.stdout.readline())["leader"])
         (leader,) = leaders
-        return [
-            load("tower", processes, endpoints[leader], authority.ca_file, depth, seconds) for depth in depths
-        ]
+        yield Running("tower", processes, endpoints[leader])
 
 
-def measure_etcd(
-    program: str, path: Path, authority: Authority, depths: list[int], seconds: float
-) -> list[Result]:
+@contextlib.contextmanager
+def an_etcd_cluster(program: str, path: Path, authority: Authority) -> Iterator[Running]:
     ports = free_ports(2 * len(NODES))
     peers = {node: f"https://127.0.0.1:{ports[position]}" for position, node in enumerate(NODES)}
     endpoints = dict(zip(NODES, ports[len(NODES) :], strict=True))
@@ -149,9 +156,30 @@ def measure_etcd(
                     subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, text=True)
                 )
         leader = etcd_leader(endpoints, authority.ca_file)
-        return [
-            load("etcd", processes, endpoints[leader], authority.ca_file, depth, seconds) for depth in depths
-        ]
+        yield Running("etcd", processes, endpoints[leader])
+
+
+def measure(
+    clusters: list[Running], ca: Path, depths: list[int], rounds: int, seconds: float
+) -> list[Result]:
+    """Measure the clusters in turn, round after round, so that other work on the machine meets them all."""
+    results = []
+    for depth in depths:
+        by_system: dict[str, list[Result]] = {cluster.system: [] for cluster in clusters}
+        for _ in range(rounds):
+            for cluster in clusters:
+                by_system[cluster.system].append(
+                    load(cluster.system, cluster.nodes, cluster.port, ca, depth, seconds)
+                )
+        results += [median(measured) for measured in by_system.values()]
+    return results
+
+
+def median(results: list[Result]) -> Result:
+    """Each figure's median over the rounds."""
+    figures = ("rate", "p50_ms", "p99_ms", "client_cpu", "nodes_cpu_us")
+    medians = {name: statistics.median(getattr(result, name) for result in results) for name in figures}
+    return replace(results[0], **medians)
 
 
 def etcd_leader(endpoints: dict[str, int], ca: Path) -> str:
@@ -180,8 +208,9 @@ def table(results: list[Result]) -> str:
         "unknown processor",
     )
     lines = [
-        f"{os.cpu_count()} x {model}, {os.uname().sysname} {os.uname().release};"
-        " 3 nodes, client and disk on this machine",
+        f"{os.cpu_count()} x {model}, {os.uname().sysname} {os.uname().release}, Python"
+        f" {platform.python_version()}; 3 nodes each, client and disk on this machine; 1-minute load"
+        f" {os.getloadavg()[0]:.1f}",
         "",
         "| system | in flight | proposals/s | p50 | p99 | nodes' processor time | client's share of a core |",
         "|---|---|---|---|---|---|---|",
@@ -204,23 +233,24 @@ def main() -> None:
     parser.add_argument("--etcd", default=shutil.which("etcd"), help="the anchor's program")
     parser.add_argument("--only", choices=["tower", "etcd"])
     parser.add_argument("--depth", type=int, action="append", help="requests in flight; default 1, 64, 500")
-    parser.add_argument("--seconds", type=float, default=5.0, help="how long each measurement lasts")
+    parser.add_argument("--rounds", type=int, default=5, help="measurements of each; the median counts")
+    parser.add_argument("--seconds", type=float, default=2.0, help="how long each measurement lasts")
     parser.add_argument("--state", choices=["full", "bare"], default="full", help="bare: replication alone")
     parser.add_argument("--data", type=Path, help="a directory on the disk to measure")
     arguments = parser.parse_args()
-    depths = arguments.depth or list(DEPTHS)
-    results: list[Result] = []
+    if arguments.etcd is None and arguments.only != "tower":
+        sys.exit("etcd is not installed: apt-get install etcd-server, or --etcd PATH, or --only tower")
     with tempfile.TemporaryDirectory(prefix="tower-bench-", dir=arguments.data) as directory:
         path = Path(directory)
         authority = Authority(path / "certificates")
-        if arguments.only != "etcd":
-            results += measure_tower(path, authority, depths, arguments.seconds, arguments.state)
-        if arguments.only != "tower":
-            if arguments.etcd is None:
-                sys.exit(
-                    "etcd is not installed: apt-get install etcd-server, or --etcd PATH, or --only tower"
-                )
-            results += measure_etcd(arguments.etcd, path, authority, depths, arguments.seconds)
+        with contextlib.ExitStack() as stack:
+            clusters = []
+            if arguments.only != "etcd":
+                clusters.append(stack.enter_context(a_tower_cluster(path, authority, arguments.state)))
+            if arguments.only != "tower":
+                clusters.append(stack.enter_context(an_etcd_cluster(arguments.etcd, path, authority)))
+            depths = arguments.depth or list(DEPTHS)
+            results = measure(clusters, authority.ca_file, depths, arguments.rounds, arguments.seconds)
     say(table(results))
 
 

@@ -143,11 +143,11 @@ async def test_an_empty_node_joins_from_a_snapshot_while_writes_go_on(nodes: lis
     for start in range(0, 1000, 100):
         await asyncio.gather(*(leader.put(n) for n in range(start, start + 100)))
     assert leader.thread.engine_status().first_index > 4, "the log no longer begins at its beginning"
-    writing = asyncio.Event()
+    is_joined = asyncio.Event()
 
     async def write_on() -> int:
         n = 1000
-        while not writing.is_set():
+        while not is_joined.is_set():
             await asyncio.gather(*(leader.put(n + offset) for offset in range(20)))
             n += 20
         return n
@@ -156,9 +156,10 @@ async def test_an_empty_node_joins_from_a_snapshot_while_writes_go_on(nodes: lis
     change = MemberChange(MemberOp.LEARNER, empty.node_id, empty.address)
     await leader.replicator.change_members(change, timeout_s=10)
     await until(lambda: empty.thread.is_running and empty.thread.engine_status().applied_index > 1000)
-    await leader.replicator.change_members(MemberChange(MemberOp.VOTER, "n4"), timeout_s=10)
-    writing.set()
+    is_joined.set()
     written = await writer
+    await until(lambda: empty.thread.engine_status().applied_index > written)
+    await leader.replicator.change_members(MemberChange(MemberOp.VOTER, "n4"), timeout_s=10)
     await until(lambda: len({node.thread.engine_status().applied_index for node in nodes}) == 1)
     with empty.store.read() as txn:
         newest = SETTINGS.get(txn, f"test.key-{(written - 1) % 500}")

@@ -51,6 +51,7 @@ class FakeThread:
         self.commands: list[bytes] = []
         self.answers: list[Callable[[ProposalOutcome], None]] = []
         self.reads: list[Callable[[ReadOutcome], None]] = []
+        self.read_asked: asyncio.Event | None = None
         self.changes: list[MemberChange] = []
         self.transfers: list[str | None] = []
         self.can_transfer = True
@@ -85,6 +86,8 @@ class FakeThread:
 
     def read_index(self, on_result: Callable[[ReadOutcome], None]) -> None:
         self.reads.append(on_result)
+        if self.read_asked is not None:
+            self.read_asked.set()
 
     def change_members(self, change: MemberChange, on_result: Callable[[ProposalOutcome], None]) -> None:
         self.changes.append(change)
@@ -255,10 +258,10 @@ async def test_a_refused_read_is_tried_with_a_new_index_until_the_time_is_up(
 ) -> None:
     reading = start(replicator.read(ReadLevel.LINEARIZABLE, timeout_s=5))
     await settle()
+    asked_again = thread.read_asked = asyncio.Event()
     thread.reads.pop()(ReadOutcome(-1))
     thread.turn()
-    while not thread.reads:  # noqa: ASYNC110  a back-off of milliseconds passes
-        await asyncio.sleep(0.001)
+    await asked_again.wait()
     thread.reads.pop()(ReadOutcome(7))
     thread.turn()
     assert (await reading).applied_index == 7

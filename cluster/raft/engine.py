@@ -550,6 +550,8 @@ class Engine:
         """Put the membership of the log in force, as soon as it is in the log."""
         core = self._core
         members = self._members_in_log()
+        # A change that this node appended itself, as leader, is missed too once another leader replaces it.
+        self._following.note_compaction()
         if members != core.members:
             core.members = members
             self._refresh_peers()

@@ -311,6 +311,8 @@ class SimNode:
             ("term", "commit index", "applied index"), self._seen, seen, strict=True
         ):
             checker.moves(self.node_id, what, before, after)
+        if self.engine.members != self.engine._members_in_log():
+            raise Violation(f"membership: {self.node_id} counts with another than that of its log")
         is_leader = self.engine._core.is_leader
         if is_leader:
             checker.leads(self.node_id, seen[0])

@@ -46,12 +46,24 @@ class LowRandom(random.Random):
         return 0.5
 
 
+class Worst(random.Random):
+    """Whatever may go wrong does."""
+
+    def random(self) -> float:
+        return 0.0
+
+
 def an_entry(index: int, term: int, text: str = "") -> Entry:
     return b"\0" + (text or f"{index}.{term}").encode(), index, term
 
 
 def entries(indexes: Iterable[int], term: int) -> list[Entry]:
     return [an_entry(index, term) for index in indexes]
+
+
+def no_ops(indexes: Iterable[int], term: int) -> list[Entry]:
+    """Entries that an unmodified node can apply too."""
+    return [(NO_OP, index, term) for index in indexes]
 
 
 def append_entries(
@@ -162,9 +174,9 @@ class EngineNode:
         )
 
     def crash(self) -> None:
-        """Cut the power and start again."""
+        """Cut the power, which takes all it can, the state's last flush included, and start again."""
         self.log.crash()
-        self.store.crash(random.Random(0))
+        self.store.crash(Worst())
         self.sent.clear()
         self.start()
 
@@ -273,7 +285,7 @@ class EngineNode:
 
     def durable(self, start: int = 1) -> list[tuple[int, int]]:
         """The same of what a power cut leaves."""
-        found = self.log.read(start, 1 << 40, 1 << 40)
+        found = self.log.read(max(start, self.log.first_index), 1 << 40, 1 << 40)
         return [(index, term) for _, index, term in found]
 
     def _other_voters(self) -> list[str]:
@@ -416,6 +428,8 @@ class StockNode:
             "raftMinTimeout": 0.8,
             "raftMaxTimeout": 1.4,
             "appendEntriesPeriod": 0.15,
+            "logCompactionMinEntries": 1_000_000,
+            "logCompactionMinTime": 1_000_000,
             "journalFile": self.journal,
             **conf,
         }
@@ -483,6 +497,10 @@ class StockNode:
         with inside(self._around):
             self.node.append(value, callback=lambda result, reason: outcomes.append((result, reason)))
         return outcomes
+
+    def propose_bytes(self, command: bytes) -> None:
+        with inside(self._around):
+            self.node._applyCommand(command, None, 0)
 
     def change_members(self, operation: str, node_id: str) -> list[tuple[object, int]]:
         outcomes: list[tuple[object, int]] = []

@@ -447,8 +447,8 @@ class Engine:
                 raise AssertionError(f"{other} is no message of this protocol; the wire decoder refuses it")
 
     def _on_removed(self, peer: str, message: Message) -> None:
-        """A member says that this node's removal is committed."""
-        if message["term"] >= self._core.term and not self._core.is_leader:
+        """A member says that this node's removal is committed, which is so for ever, whatever the term."""
+        if not self._core.is_leader:
             log.warning("raft.removed", extra={"node_id": self.node_id, "said_by": peer})
             self._is_removed = True
 

@@ -192,3 +192,19 @@ def test_a_node_removed_while_it_was_away_learns_it_when_it_returns() -> None:
     scenario.rejoin(away)
     scenario.until(lambda: away.is_retired, within_s=3, what="the removed node knows")
     assert scenario.leaders == 1
+
+
+def test_a_removed_node_is_told_by_members_of_a_lower_term_too() -> None:
+    """H24: its last candidacy, which nobody heard, may have taken it ahead; a removal is for ever."""
+    scenario = Scenario()
+    leader = scenario.elect()
+    away = scenario.others(leader)[0]
+    scenario.isolate(away)
+    assert away.engine is not None
+    away.engine._core.node.set_term(away.engine.status().term + 1, away.node_id)
+    scenario.run(1)
+    removed = scenario.change(leader, MemberOp.REMOVE, away.node_id)
+    scenario.until(lambda: removed.is_applied, within_s=3, what="the removal is committed")
+    scenario.rejoin(away)
+    scenario.until(lambda: away.is_retired, within_s=3, what="the removed node knows")
+    assert scenario.leaders == 1

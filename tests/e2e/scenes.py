@@ -44,7 +44,6 @@ class Scene:
     now_ms: int = NOW_MS
     is_set_up: bool = True
     cluster: Json = field(default_factory=dict)
-    health_age_ms: int = 120
     containers: list[Json] = field(default_factory=list)
     problems: list[Json] = field(default_factory=list)
     services: list[Json] = field(default_factory=list)
@@ -279,7 +278,7 @@ def no_quorum(now_ms: int = NOW_MS) -> Scene:
         can_lose=0,
         advice="the quorum is lost: 1 more of the voters must come back before anything can be changed",
     )
-    scene.health_age_ms = 15_000
+    scene.cluster["age_ms"] = 15_000
     return scene
 
 

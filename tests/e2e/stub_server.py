@@ -107,15 +107,15 @@ class StubServer:
         app.router.add_post(f"{api}/auth/logout", self._log_out)
         app.router.add_get(f"{api}/auth/me", self._me)
         app.router.add_get(f"{api}/health", self._health)
-        app.router.add_get(f"{api}/cluster", lambda _: self._json(self.scene.cluster))
+        app.router.add_get(f"{api}/cluster", self._cluster)
         app.router.add_get(f"{api}/containers", self._containers)
         app.router.add_post(f"{api}/containers/{{ref}}/{{verb}}", self._act)
         app.router.add_delete(f"{api}/containers/{{ref}}", self._act)
         app.router.add_get(f"{api}/logs/{{ref}}", self._logs)
-        app.router.add_get(f"{api}/services", lambda _: self._json(_page(self.scene.services)))
-        app.router.add_get(f"{api}/rollouts", lambda _: self._json(_page(self.scene.rollouts)))
+        app.router.add_get(f"{api}/services", self._services)
+        app.router.add_get(f"{api}/rollouts", self._rollouts)
         app.router.add_get(f"{api}/audit", self._audit)
-        app.router.add_get(f"{api}/metrics/live", lambda _: self._json(self.scene.metrics))
+        app.router.add_get(f"{api}/metrics/live", self._metrics)
         app.router.add_get(f"{api}/live", self._live)
         app.router.add_get("/{path:.*}", self._static)
         return app
@@ -143,8 +143,17 @@ class StubServer:
     def _role(self, request: web.Request) -> Role | None:
         return _ROLES.get(request.cookies.get(_SESSION, ""))
 
-    async def _json(self, value: object) -> web.Response:
-        return web.json_response(value)
+    async def _cluster(self, request: web.Request) -> web.Response:
+        return web.json_response(self.scene.cluster)
+
+    async def _services(self, request: web.Request) -> web.Response:
+        return web.json_response(_page(self.scene.services))
+
+    async def _rollouts(self, request: web.Request) -> web.Response:
+        return web.json_response(_page(self.scene.rollouts))
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        return web.json_response(self.scene.metrics)
 
     async def _setup_needed(self, request: web.Request) -> web.Response:
         return web.json_response({"is_needed": not self.scene.is_set_up})
@@ -226,7 +235,7 @@ class StubServer:
                 "version": cluster["version"],
                 "leader_id": cluster["leader_id"],
                 "applied_index": cluster["applied_index"],
-                "age_ms": self.scene.health_age_ms,
+                "age_ms": cluster["age_ms"],
             }
         )
 
@@ -306,23 +315,28 @@ class StubServer:
         self._sockets.add(socket)
         try:
             async for message in socket:
-                if message.type is WSMsgType.ERROR:
+                if message.type is not WSMsgType.TEXT:
                     break
+                for topic in message.json()["subscribe"]:
+                    await socket.send_json(self._snapshot(topic))
         finally:
             self._sockets.discard(socket)
         return socket
 
+    def _snapshot(self, topic: str) -> Json:
+        scene = self.scene
+        data: dict[str, object] = {
+            "cluster": scene.cluster,
+            "metrics": scene.metrics,
+            "services": {"items": scene.services, "rollouts": scene.rollouts},
+            "containers": {"items": scene.containers, "problems": scene.problems},
+        }
+        return {"topic": topic, "data": data[topic]}
+
     async def _push(self, topic: str) -> None:
-        message: Json = {"topic": topic}
-        if topic == "metrics":
-            message["data"] = self.scene.metrics
-        elif topic == "cluster":
-            message["data"] = self.scene.cluster
-        else:
-            message["changed"] = True
         for socket in list(self._sockets):
             with contextlib.suppress(ConnectionError):
-                await socket.send_json(message)
+                await socket.send_json(self._snapshot(topic))
 
     async def _static(self, request: web.Request) -> web.StreamResponse:
         file = (STATIC / request.match_info["path"]).resolve()

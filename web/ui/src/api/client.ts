@@ -56,20 +56,28 @@ export async function request<Answer>(path: string, options: RequestOptions = {}
   return (text === "" ? undefined : JSON.parse(text)) as Answer;
 }
 
-/** Renew the session. Requests that were refused at the same moment share one renewal. */
+/**
+ * Renew the session; false when it is over. Requests that were refused at the same moment share one renewal.
+ *
+ * Raises ApiError or Unreachable when it cannot be told now: without a leader nobody is logged out.
+ */
 export function renewSession(): Promise<boolean> {
-  refreshing ??= oneTabAtATime(renew)
-    .catch(() => false)
-    .finally(() => {
-      refreshing = null;
-    });
+  refreshing ??= oneTabAtATime(renew).finally(() => {
+    refreshing = null;
+  });
   return refreshing;
 }
 
 async function renew(): Promise<boolean> {
   const response = await attempt("/auth/refresh", { method: "POST", body: {} });
-  if (response.ok) await readCsrfToken(response);
-  return response.ok;
+  if (response.ok) {
+    await readCsrfToken(response);
+    return true;
+  }
+  // Another window exchanged the token at this very moment, and this one has its cookies now.
+  if (response.status === 409) return true;
+  if (response.status === 401) return false;
+  throw await problemOf(response);
 }
 
 /** A refresh token is good for one use, and the tabs of a browser share it. */

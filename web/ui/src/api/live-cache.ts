@@ -1,34 +1,103 @@
 import type { QueryClient } from "@tanstack/react-query";
-import type { LiveMessage, Topic } from "./live-connection";
-import { mergeLive } from "./metrics";
-import type { ClusterView, HostLiveView } from "./openapi";
+import type { LiveMessage } from "./live-messages";
+import { mergeLive, newestOf } from "./metrics";
+import type { ContainerView, HostLiveView, RolloutView, ServiceView } from "./openapi";
 import { clusterQuery, containersQuery, metricsQuery, rolloutsQuery, servicesQuery } from "./queries";
 
-const QUERIES: Record<Topic, readonly (readonly unknown[])[]> = {
-  cluster: [clusterQuery.queryKey],
-  containers: [containersQuery.queryKey],
-  services: [servicesQuery.queryKey, rolloutsQuery.queryKey],
-  metrics: [metricsQuery.queryKey],
-};
+const LIVE_QUERIES = [clusterQuery, containersQuery, servicesQuery, rolloutsQuery, metricsQuery] as const;
 
-/** Put what a live message brings into the cache, or have the queries it touches asked again. */
+/** Put what a live message brings into the cache, the one place where the server's state is kept. */
 export function applyLive(client: QueryClient, message: LiveMessage): void {
-  if (message.data !== undefined && message.topic === "cluster") {
-    client.setQueryData(clusterQuery.queryKey, message.data as ClusterView);
-    return;
+  switch (message.topic) {
+    case "cluster":
+      replace(client, clusterQuery.queryKey, message.data);
+      return;
+    case "metrics":
+      client.setQueryData(metricsQuery.queryKey, (known) => mergeLive(known ?? [], message.data));
+      applyNumbers(client, message.data);
+      return;
+    case "services":
+      if ("data" in message) {
+        replace(client, servicesQuery.queryKey, message.data.items);
+        mergeRollouts(client, message.data.rollouts);
+      } else {
+        client.setQueryData(servicesQuery.queryKey, (known) => known && mergeServices(known, message));
+        mergeRollouts(client, message.rollouts);
+      }
+      return;
+    case "containers":
+      if ("data" in message) {
+        const { items, problems } = message.data;
+        replace(client, containersQuery.queryKey, { containers: items, problems });
+      } else {
+        client.setQueryData(
+          containersQuery.queryKey,
+          (known) =>
+            known && { containers: mergeContainers(known.containers, message), problems: message.problems },
+        );
+      }
   }
-  if (message.data !== undefined && message.topic === "metrics") {
-    client.setQueryData(metricsQuery.queryKey, (known) =>
-      mergeLive(known ?? [], message.data as HostLiveView[]),
-    );
-    return;
-  }
-  for (const queryKey of QUERIES[message.topic]) void client.invalidateQueries({ queryKey });
 }
 
-/** After the connection was away: everything it could have told about is asked again. */
+/** Ask again for everything a live connection would tell. */
 export function refreshAll(client: QueryClient): void {
-  for (const keys of Object.values(QUERIES)) {
-    for (const queryKey of keys) void client.invalidateQueries({ queryKey });
-  }
+  for (const { queryKey } of LIVE_QUERIES) void client.invalidateQueries({ queryKey });
+}
+
+/** An answer that is still under way would be older than this. */
+function replace(client: QueryClient, queryKey: readonly unknown[], data: unknown): void {
+  void client.cancelQueries({ queryKey });
+  client.setQueryData(queryKey, data);
+}
+
+function mergeServices(
+  known: readonly ServiceView[],
+  news: { changed: readonly ServiceView[]; removed: readonly string[] },
+): ServiceView[] {
+  const byId = new Map(known.map((service) => [service.id, service]));
+  for (const service of news.changed) byId.set(service.id, service);
+  for (const id of news.removed) byId.delete(id);
+  return [...byId.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+function mergeRollouts(client: QueryClient, news: readonly RolloutView[]): void {
+  client.setQueryData(rolloutsQuery.queryKey, (known) => {
+    const byId = new Map((known ?? []).map((rollout) => [rollout.id, rollout]));
+    for (const rollout of news) byId.set(rollout.id, rollout);
+    return [...byId.values()].sort((a, b) => b.started_at_ms - a.started_at_ms);
+  });
+}
+
+function mergeContainers(
+  known: readonly ContainerView[],
+  news: { changed: readonly ContainerView[]; removed: readonly { node_id: string; id: string }[] },
+): ContainerView[] {
+  const byKey = new Map(known.map((container) => [keyOf(container), container]));
+  for (const container of news.changed) byKey.set(keyOf(container), container);
+  for (const gone of news.removed) byKey.delete(keyOf(gone));
+  return [...byKey.values()];
+}
+
+/** The numbers of containers come with the metrics alone; those that did not move keep their object. */
+function applyNumbers(client: QueryClient, hosts: readonly HostLiveView[]): void {
+  const numbers = newestOf(hosts);
+  client.setQueryData(
+    containersQuery.queryKey,
+    (known) =>
+      known && {
+        ...known,
+        containers: known.containers.map((container) => {
+          const now = numbers.get(container.id);
+          if (now === undefined) return container;
+          const cpu_percent = now.cpu_percent ?? container.cpu_percent;
+          const memory_bytes = now.memory_bytes ?? container.memory_bytes;
+          const isSame = cpu_percent === container.cpu_percent && memory_bytes === container.memory_bytes;
+          return isSame ? container : { ...container, cpu_percent, memory_bytes };
+        }),
+      },
+  );
+}
+
+function keyOf({ node_id, id }: { node_id: string; id: string }): string {
+  return `${node_id} ${id}`;
 }

@@ -1,13 +1,6 @@
+import { type LiveMessage, parseLive, TOPICS } from "./live-messages";
+
 /** The WebSocket that tells what changed, and gets itself back when it is lost. */
-
-export const TOPICS = ["cluster", "containers", "services", "metrics"] as const;
-export type Topic = (typeof TOPICS)[number];
-
-/** `data` is the new state of the topic; without it, ask again. */
-export interface LiveMessage {
-  topic: Topic;
-  data?: unknown;
-}
 
 export type LiveStatus =
   | { phase: "connecting" }
@@ -17,17 +10,17 @@ export type LiveStatus =
 export interface LiveOptions {
   url: string;
   onMessage: (message: LiveMessage) => void;
-  /** Called whenever the connection is there (again): what happened meanwhile was not told. */
-  onOpen: () => void;
-  /** Called before a retry after the server refused the session. */
-  renewSession: () => Promise<unknown>;
+  /** The server's time, every now and then. */
+  onHeartbeat: (serverMs: number) => void;
+  /** Asks the server whether the session holds, and renews it if not; never fails. */
+  checkSession: () => Promise<void>;
   random?: () => number;
 }
 
 const FIRST_DELAY_MS = 500;
 const DELAY_MAX_MS = 15_000;
-/** The server speaks at least every 10 s; a connection silent for longer than this is dead. */
-const SILENCE_MAX_MS = 25_000;
+/** The server's heartbeat comes every 15 s; a connection silent for longer than this is dead. */
+const SILENCE_MAX_MS = 40_000;
 const SESSION_ENDED = 4401;
 
 export class LiveConnection {
@@ -60,12 +53,13 @@ export class LiveConnection {
       this.lostAtMs = null;
       this.setStatus({ phase: "open" });
       this.watchSilence();
-      this.options.onOpen();
     };
     socket.onmessage = (event: MessageEvent<unknown>) => {
       this.watchSilence();
-      const message = parse(event.data);
-      if (message !== null) this.options.onMessage(message);
+      const heard = parseLive(event.data);
+      if (heard === null) return;
+      if ("message" in heard) this.options.onMessage(heard.message);
+      else this.options.onHeartbeat(heard.heartbeatMs);
     };
     socket.onclose = (event) => {
       if (this.socket === socket) this.lost(event.code === SESSION_ENDED);
@@ -95,11 +89,15 @@ export class LiveConnection {
     this.attempts += 1;
     this.setStatus({ phase: "waiting", retryAtMs: Date.now() + delay, lostAtMs: this.lostAtMs });
     this.retryTimer = setTimeout(() => {
-      // The browser does not tell why a handshake was refused, so the session is renewed now and then.
-      if (sessionEnded || this.attempts % 3 === 0)
-        void this.options.renewSession().finally(() => this.connect());
+      // The browser does not tell why a handshake was refused, so the session is looked at now and then.
+      const isDoubtful = sessionEnded || this.attempts % 3 === 0;
+      if (isDoubtful) void this.options.checkSession().finally(() => this.connectIfWaiting());
       else this.connect();
     }, delay);
+  }
+
+  private connectIfWaiting(): void {
+    if (this.status.phase === "waiting" && this.retryTimer !== null) this.connect();
   }
 
   private watchSilence(): void {
@@ -110,17 +108,5 @@ export class LiveConnection {
   private setStatus(status: LiveStatus): void {
     this.status = status;
     for (const each of this.listeners) each();
-  }
-}
-
-/** The message, or null for heartbeats and topics this page does not know. */
-function parse(data: unknown): LiveMessage | null {
-  if (typeof data !== "string") return null;
-  try {
-    const message: unknown = JSON.parse(data);
-    if (typeof message !== "object" || message === null || !("topic" in message)) return null;
-    return TOPICS.includes(message.topic as Topic) ? (message as LiveMessage) : null;
-  } catch {
-    return null;
   }
 }

@@ -1,6 +1,7 @@
 import { type QueryClient, useQueryClient } from "@tanstack/react-query";
 import { createContext, useContext, useEffect, useState, useSyncExternalStore } from "react";
-import { API, renewSession } from "./client";
+import { learnServerTime } from "@/lib/clock";
+import { API, send } from "./client";
 import { applyLive, refreshAll } from "./live-cache";
 import { LiveConnection, type LiveStatus } from "./live-connection";
 
@@ -9,16 +10,15 @@ const POLL_MS = 5_000;
 
 export const LiveContext = createContext<LiveConnection | null>(null);
 
+function ignore(): void {}
+
 function makeConnection(client: QueryClient): LiveConnection {
-  let isFirst = true;
   return new LiveConnection({
     url: `${window.location.origin.replace(/^http/, "ws")}${API}/live`,
     onMessage: (message) => applyLive(client, message),
-    onOpen: () => {
-      if (!isFirst) refreshAll(client);
-      isFirst = false;
-    },
-    renewSession,
+    onHeartbeat: learnServerTime,
+    // Whatever the answer is: a session that is over leads to the login by itself.
+    checkSession: () => send("/auth/me").then(ignore, ignore),
   });
 }
 

@@ -58,3 +58,19 @@ export function seriesOf(
 export function latest(series: SeriesView | undefined): number | null {
   return series?.values.findLast((value) => value !== null) ?? null;
 }
+
+/** The newest CPU and memory of each container that the update has samples of. */
+export function newestOf(
+  hosts: readonly HostLiveView[],
+): Map<string, { cpu_percent: number | null; memory_bytes: number | null }> {
+  const numbers = new Map<string, { cpu_percent: number | null; memory_bytes: number | null }>();
+  for (const host of hosts) {
+    for (const series of host.series) {
+      if (series.subject === HOST_SUBJECT) continue;
+      if (series.metric !== "cpu_percent" && series.metric !== "memory_bytes") continue;
+      const known = numbers.get(series.subject) ?? { cpu_percent: null, memory_bytes: null };
+      numbers.set(series.subject, { ...known, [series.metric]: latest(series) });
+    }
+  }
+  return numbers;
+}

@@ -5,7 +5,6 @@ import type {
   ClusterView,
   ContainerPage,
   ContainerView,
-  HealthView,
   HostLiveView,
   HostProblem,
   RolloutPage,
@@ -19,13 +18,6 @@ const PAGES_MAX = 20;
 export const clusterQuery = queryOptions({
   queryKey: ["cluster"],
   queryFn: ({ signal }) => request<ClusterView>("/cluster", { signal }),
-});
-
-/** How far the host that serves this page is behind. */
-export const healthQuery = queryOptions({
-  queryKey: ["health"],
-  queryFn: ({ signal }) => request<HealthView>("/health", { signal }),
-  refetchInterval: 5_000,
 });
 
 export interface ContainerList {

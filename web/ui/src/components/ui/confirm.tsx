@@ -1,6 +1,7 @@
 import * as Dialog from "@radix-ui/react-dialog";
 import { type ReactNode, useRef } from "react";
 import { Button } from "./button";
+import { leaveFocus, useInertPage } from "./modal";
 
 interface ConfirmProps {
   title: string;
@@ -23,6 +24,7 @@ export function Confirm({
   onConfirm,
   onCancel,
 }: ConfirmProps) {
+  useInertPage();
   const cancel = useRef<HTMLButtonElement>(null);
   return (
     <Dialog.Root open onOpenChange={(open) => !open && onCancel()}>
@@ -30,6 +32,7 @@ export function Confirm({
         <div aria-hidden data-modal className="animate-appear fixed inset-0 z-40 bg-black/40" />
         <Dialog.Content
           role="alertdialog"
+          onCloseAutoFocus={leaveFocus}
           onOpenAutoFocus={(event) => {
             event.preventDefault();
             cancel.current?.focus();

@@ -13,7 +13,8 @@ interface MenuButtonProps extends Omit<ButtonProps, "onClick"> {
 
 /** A button with a menu. The menu's code is fetched when the button is about to be used. */
 export function MenuButton({ menuLabel, groups, header, ...button }: MenuButtonProps) {
-  const [isOpen, setIsOpen] = useState(false);
+  const [opened, setOpened] = useState<"no" | "pointer" | "keyboard">("no");
+  const isOpen = opened !== "no";
   const slot = useRef<HTMLSpanElement>(null);
   const trigger = <Button {...button} aria-haspopup="menu" />;
   const closed = (
@@ -23,7 +24,7 @@ export function MenuButton({ menuLabel, groups, header, ...button }: MenuButtonP
       aria-expanded={isOpen}
       onPointerEnter={() => void load()}
       onFocus={() => void load()}
-      onClick={() => setIsOpen(true)}
+      onClick={(event) => setOpened(event.detail === 0 ? "keyboard" : "pointer")}
     />
   );
   return (
@@ -35,8 +36,9 @@ export function MenuButton({ menuLabel, groups, header, ...button }: MenuButtonP
             groups={groups}
             header={header}
             trigger={trigger}
+            isByKeyboard={opened === "keyboard"}
             onClose={() => {
-              setIsOpen(false);
+              setOpened("no");
               // The button is made anew without its menu: the focus follows it.
               requestAnimationFrame(() => {
                 if (document.activeElement === document.body) slot.current?.querySelector("button")?.focus();

@@ -1,5 +1,5 @@
 import * as Dropdown from "@radix-ui/react-dropdown-menu";
-import type { ReactNode } from "react";
+import { type ReactNode, useEffect, useRef } from "react";
 import { cn } from "@/lib/cn";
 
 export interface MenuItem {
@@ -16,6 +16,8 @@ export interface MenuProps {
   groups: readonly (readonly MenuItem[])[];
   header?: ReactNode;
   trigger: ReactNode;
+  /** Opened with the keyboard: the first item takes the focus. */
+  isByKeyboard: boolean;
   onClose: () => void;
 }
 
@@ -23,12 +25,22 @@ export interface MenuProps {
  * A menu that opens as soon as it is there: it is loaded when its button is pressed for the first time
  * (`menu-button.tsx`). Not modal, so that it needs no style element.
  */
-export default function Menu({ label, groups, header, trigger, onClose }: MenuProps) {
+export default function Menu({ label, groups, header, trigger, isByKeyboard, onClose }: MenuProps) {
+  const content = useRef<HTMLDivElement>(null);
+  // Radix would do it, had it been there when the key went down.
+  useEffect(() => {
+    if (!isByKeyboard) return;
+    const frame = requestAnimationFrame(() =>
+      content.current?.querySelector<HTMLElement>("[role^=menuitem]")?.focus(),
+    );
+    return () => cancelAnimationFrame(frame);
+  }, [isByKeyboard]);
   return (
     <Dropdown.Root defaultOpen modal={false} onOpenChange={(open) => !open && onClose()}>
       <Dropdown.Trigger asChild>{trigger}</Dropdown.Trigger>
       <Dropdown.Portal>
         <Dropdown.Content
+          ref={content}
           aria-label={label}
           align="end"
           sideOffset={4}

@@ -3,6 +3,7 @@ import { X } from "lucide-react";
 import type { ReactNode } from "react";
 import { cn } from "@/lib/cn";
 import { Button } from "./button";
+import { leaveFocus, useInertPage } from "./modal";
 
 interface SheetProps {
   title: ReactNode;
@@ -21,11 +22,13 @@ interface SheetProps {
  * Content-Security-Policy forbids (styles/app.css does it instead).
  */
 export function Sheet({ title, description, actions, onClose, isWide = false, children }: SheetProps) {
+  useInertPage();
   return (
     <Dialog.Root open onOpenChange={(open) => !open && onClose()}>
       <Dialog.Portal>
         <div aria-hidden data-modal className="animate-appear fixed inset-0 z-40 bg-black/40" />
         <Dialog.Content
+          onCloseAutoFocus={leaveFocus}
           className={cn(
             "animate-slide-in fixed inset-y-0 right-0 z-40 flex w-full flex-col border-l border-line bg-surface shadow-float outline-none",
             isWide ? "max-w-[60rem]" : "max-w-[36rem]",

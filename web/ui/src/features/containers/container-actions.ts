@@ -1,7 +1,7 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { request } from "@/api/client";
 import type { ContainerActed, ContainerView } from "@/api/openapi";
-import { containersQuery } from "@/api/queries";
+import { auditQuery, containersQuery } from "@/api/queries";
 import { showDone } from "@/components/ui/toast-store";
 import { isRunning } from "./container-state";
 
@@ -57,6 +57,9 @@ export function useContainerAction() {
     onSuccess: (acted, { container, verb }) => {
       showDone(`${VERBS[verb].done} ${container.name} on ${container.node_name}`, acted?.note);
     },
-    onSettled: () => client.invalidateQueries({ queryKey: containersQuery.queryKey }),
+    onSettled: () => {
+      void client.invalidateQueries({ queryKey: auditQuery.queryKey });
+      return client.invalidateQueries({ queryKey: containersQuery.queryKey });
+    },
   });
 }

@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { latest, seriesOf } from "@/api/metrics";
+import { seriesOf } from "@/api/metrics";
 import type { ContainerView } from "@/api/openapi";
 import { metricsQuery } from "@/api/queries";
 import { Sparkline } from "@/components/sparkline";
@@ -16,7 +16,7 @@ export function CpuCell({ container }: { container: ContainerView }) {
         "cpu_percent",
       ),
   });
-  const now = latest(series) ?? container.cpu_percent;
+  const now = container.cpu_percent;
   return (
     <span className="tabular inline-flex items-center justify-end gap-2 align-middle">
       {series !== undefined && (

@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useLiveStatus, useReconnect } from "@/api/live";
-import type { ClusterView, HealthView } from "@/api/openapi";
-import { clusterQuery, healthQuery } from "@/api/queries";
+import type { ClusterView } from "@/api/openapi";
+import { clusterQuery } from "@/api/queries";
 import { Banner } from "@/components/banner";
 import { Button } from "@/components/ui/button";
 import { useNow } from "@/lib/clock";
@@ -14,8 +14,7 @@ const LOST_MS = 3_000;
 
 /** What holds for all of the page: no quorum, a full disk, data that is old. */
 export function Banners() {
-  const cluster = useQuery(clusterQuery).data;
-  const health = useQuery(healthQuery);
+  const { data: cluster, dataUpdatedAt } = useQuery(clusterQuery);
   return (
     <div className="flex flex-col gap-3 empty:hidden">
       <LostConnection />
@@ -26,9 +25,7 @@ export function Banners() {
           on.
         </Banner>
       )}
-      {health.data !== undefined && cluster !== undefined && (
-        <Behind health={health.data} cluster={cluster} readAtMs={health.dataUpdatedAt} />
-      )}
+      {cluster !== undefined && <Behind cluster={cluster} readAtMs={dataUpdatedAt} />}
     </div>
   );
 }
@@ -54,23 +51,14 @@ function NoQuorum({ cluster }: { cluster: ClusterView }) {
   );
 }
 
-function Behind({
-  health,
-  cluster,
-  readAtMs,
-}: {
-  health: HealthView;
-  cluster: ClusterView;
-  readAtMs: number;
-}) {
+function Behind({ cluster, readAtMs }: { cluster: ClusterView; readAtMs: number }) {
   const now = useNow();
-  if (health.age_ms === null || health.age_ms < BEHIND_MS || cluster.leader_id === null) return null;
-  const name = cluster.nodes.find((node) => node.id === health.node_id)?.name ?? "This host";
+  const { age_ms: ageMs } = cluster;
+  if (ageMs === null || ageMs < BEHIND_MS || cluster.leader_id === null) return null;
+  const name = cluster.nodes.find((node) => node.is_self)?.name ?? "This host";
+  const behindMs = ageMs + Math.max(0, now - readAtMs);
   return (
-    <Banner
-      tone="warn"
-      title={`${name} is behind: what you see was true ${formatDuration(health.age_ms + Math.max(0, now - readAtMs))} ago`}
-    >
+    <Banner tone="warn" title={`${name} is behind: what you see was true ${formatDuration(behindMs)} ago`}>
       It is not the leader and has not heard from it since. Open the dashboard on another host for the present
       state.
     </Banner>

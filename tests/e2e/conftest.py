@@ -1,0 +1,42 @@
+"""A browser, shared by the tests that drive the dashboard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.support.requirements import require_chromium, unmet
+
+STATIC = Path(__file__).resolve().parent.parent.parent / "web" / "static"
+
+# No sandbox: tests run as root. The rest keeps Chromium from talking to anybody but us.
+_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """A running Chromium; each test makes a context of its own in it."""
+    path = require_chromium()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(_FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def built_dashboard() -> Path:
+    """Where the built dashboard is."""
+    if not (STATIC / "index.html").is_file():
+        unmet("the dashboard is not built; run: make ui")
+    return STATIC

@@ -1,0 +1,513 @@
+"""What somebody sees and does in the dashboard, in a real browser."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.e2e.dashboard import NARROW, WIDE, Dashboard, opened
+from tests.e2e.scenes import Scene
+from tests.e2e.stub_server import SETUP_TOKEN
+
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("built_dashboard")]
+
+FIRST_LOAD_BYTES_MAX = 100_000
+FIRST_LOAD_REQUESTS_MAX = 12
+
+
+@pytest.fixture
+def dashboard(chromium: Browser) -> Iterator[Dashboard]:
+    with opened(chromium) as dashboard:
+        yield dashboard
+
+
+# ---- logging in
+
+
+def test_a_wrong_password_is_said_in_place_and_the_right_one_opens_the_overview(dashboard: Dashboard) -> None:
+    dashboard.open()
+    dashboard.log_in(password="wrong")
+
+    alert = dashboard.page.get_by_role("alert")
+    expect(alert).to_contain_text("the name or the password is wrong")
+    expect(alert).to_contain_text("Caps Lock")
+
+    dashboard.log_in()
+    expect(dashboard.page.get_by_role("heading", name="Containers")).to_be_visible()
+
+
+def test_the_address_that_was_asked_for_opens_after_the_login(dashboard: Dashboard) -> None:
+    dashboard.open("/?q=grafana")
+    dashboard.log_in()
+
+    expect(dashboard.row("observability-grafana-1")).to_be_visible()
+    expect(dashboard.page.get_by_label("Search containers")).to_have_value("grafana")
+
+
+def test_a_new_cluster_asks_for_its_first_administrator(dashboard: Dashboard) -> None:
+    dashboard.server.change(lambda scene: setattr(scene, "is_set_up", False))
+    dashboard.open(f"/setup#token={SETUP_TOKEN}")
+    page = dashboard.page
+    expect(page.get_by_label("Setup token")).to_have_value(SETUP_TOKEN)
+    page.get_by_label("Name").fill("ada")
+    page.get_by_label("Password", exact=True).fill("correct horse battery")
+    page.get_by_label("Password again").fill("correct horse batterie")
+    page.get_by_role("button", name="Set up").click()
+    expect(page.get_by_text("The two passwords differ.")).to_be_visible()
+
+    page.get_by_label("Password again").fill("correct horse battery")
+    page.get_by_role("button", name="Set up").click()
+
+    expect(page.get_by_role("heading", name="Containers")).to_be_visible()
+
+
+def test_the_login_leads_to_the_setup_when_there_is_no_account_yet(dashboard: Dashboard) -> None:
+    dashboard.server.change(lambda scene: setattr(scene, "is_set_up", False))
+    dashboard.open()
+
+    expect(dashboard.page.get_by_role("heading", name="Make the first administrator")).to_be_visible()
+
+
+def test_logging_out_leads_to_the_login(dashboard: Dashboard) -> None:
+    dashboard.enter()
+    dashboard.page.get_by_role("button", name="Account of ada").click()
+    dashboard.page.get_by_role("menuitem", name="Log out").click()
+
+    expect(dashboard.page.get_by_role("heading", name="Log in")).to_be_visible()
+    dashboard.open()
+    expect(dashboard.page.get_by_role("heading", name="Log in")).to_be_visible()
+
+
+def test_a_session_that_ran_out_is_renewed_without_a_word(dashboard: Dashboard) -> None:
+    dashboard.enter()
+    dashboard.server.change(lambda _: setattr(dashboard.server, "is_session_expired", True))
+
+    dashboard.act("blog-db-1", "Restart")
+    dashboard.page.get_by_role("button", name="Restart", exact=True).click()
+
+    expect(dashboard.page.get_by_text("Restarted blog-db-1 on h1")).to_be_visible()
+    assert dashboard.server.requests["POST /api/v1/auth/refresh"] == 2, "once at the start, once for the act"
+
+
+# ---- the overview
+
+
+def test_the_overview_shows_hosts_services_containers_and_changes(dashboard: Dashboard) -> None:
+    dashboard.enter()
+
+    cluster = dashboard.section("Cluster")
+    expect(cluster).to_contain_text("h1term 7")
+    expect(cluster).to_contain_text("You can lose 1 more host", ignore_case=True)
+    expect(dashboard.host("h1")).to_contain_text("leader")
+    expect(dashboard.host("h2")).to_contain_text("12/13")
+    web = dashboard.section("Services").get_by_role("listitem").filter(has_text="shop/web")
+    expect(web).to_contain_text("5 of 6 serving")
+    expect(web).to_contain_text("Rolling out: 4 of 6 replicas on revision 5")
+    expect(web.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "67")
+    expect(web.get_by_role("link", name="shop.example.net")).to_have_attribute(
+        "href", "http://shop.example.net/"
+    )
+    expect(dashboard.row("media-worker-2")).to_contain_text("unhealthy")
+    expect(dashboard.page.get_by_role("table", name="Containers of every host")).to_have_attribute(
+        "aria-rowcount", "41"
+    )
+    expect(dashboard.section("Recent changes")).to_contain_text("otto restarted container h2/blog-site-2")
+
+
+def test_live_values_change_in_place(dashboard: Dashboard) -> None:
+    dashboard.enter()
+    page = dashboard.page
+    host = dashboard.host("h2")
+    expect(host).to_contain_text("21 %")
+    row = dashboard.row("blog-db-1")
+    before = [host.bounding_box(), row.bounding_box()]
+
+    def change(scene: Scene) -> None:
+        scene.set_latest(scene.node("h2")["id"], "host", "cpu_percent", 97.4)
+        container = scene.container("blog-db-1")
+        scene.set_latest(container["node_id"], container["id"], "cpu_percent", 183.2)
+
+    loads = dashboard.server.requests["GET /"]
+    dashboard.server.change(change, "metrics")
+
+    expect(host).to_contain_text("97 %")
+    expect(row).to_contain_text("183 %")
+    expect(
+        host.get_by_role("img", name=re.compile("CPU over the last ten minutes, now 97 %"))
+    ).to_be_visible()
+    assert [host.bounding_box(), row.bounding_box()] == before, "nothing moves when a number changes"
+    assert dashboard.server.requests["GET /"] == loads
+    assert page.url == f"{dashboard.address}/"
+
+
+def test_a_new_container_appears_and_a_removed_one_goes(dashboard: Dashboard) -> None:
+    dashboard.enter()
+
+    def change(scene: Scene) -> None:
+        gone = scene.container("blog-db-1")
+        scene.containers.remove(gone)
+        scene.containers.append({**gone, "id": "f" * 64, "name": "brand-new"})
+
+    dashboard.server.change(change, "containers")
+
+    expect(dashboard.row("brand-new")).to_be_visible()
+    expect(dashboard.row("blog-db-1")).to_have_count(0)
+
+
+def test_a_lost_host_is_named_and_its_containers_are_told_to_be_old(chromium: Browser) -> None:
+    with opened(chromium, "lost") as dashboard:
+        dashboard.enter()
+
+        expect(dashboard.host("h3")).to_contain_text("down")
+        expect(dashboard.host("h3")).to_contain_text("no heartbeat for 3 s")
+        expect(dashboard.host("h3")).to_contain_text(re.compile(r"4\d s ago"))
+        expect(dashboard.section("Containers")).to_contain_text("h3: it has not answered for 42 s")
+        expect(dashboard.section("Cluster")).to_contain_text("2 of 3 healthy")
+
+
+def test_a_lost_quorum_is_said_with_what_to_do(chromium: Browser) -> None:
+    with opened(chromium, "no-quorum") as dashboard:
+        dashboard.enter()
+
+        alert = dashboard.page.get_by_role("alert")
+        expect(alert).to_contain_text("No quorum: nothing can be changed")
+        expect(alert).to_contain_text("1 of 3 voters can be reached, and 2 must agree")
+        expect(alert).to_contain_text("tower recover")
+        expect(dashboard.section("Cluster")).to_contain_text("none")
+
+
+def test_a_full_disk_and_a_host_that_is_behind_are_said(dashboard: Dashboard) -> None:
+    dashboard.enter()
+
+    def change(scene: Scene) -> None:
+        scene.cluster["disk_full"] = "/var/lib/control-tower has 12 MiB left."
+        scene.cluster["age_ms"] = 9_000
+
+    dashboard.server.change(change, "cluster")
+
+    expect(dashboard.page.get_by_role("alert")).to_contain_text("/var/lib/control-tower has 12 MiB left.")
+    expect(
+        dashboard.page.get_by_text(re.compile(r"h1 is behind: what you see was true \d+ s ago"))
+    ).to_be_visible()
+
+
+def test_an_empty_cluster_says_what_to_do_first(chromium: Browser) -> None:
+    with opened(chromium, "empty") as dashboard:
+        dashboard.enter()
+
+        expect(dashboard.section("Services")).to_contain_text("tower deploy compose.yaml")
+        expect(dashboard.section("Hosts")).to_contain_text("tower join")
+        expect(dashboard.section("Containers")).to_contain_text("No containers yet")
+
+
+def test_a_lost_connection_is_said_and_comes_back_by_itself(dashboard: Dashboard) -> None:
+    dashboard.enter()
+    page = dashboard.page
+    dashboard.server.cut_sockets(refuse=True)
+    expect(page.get_by_text(re.compile("No live connection for"))).to_be_visible(timeout=10_000)
+    asked = dashboard.server.requests["GET /api/v1/cluster"]
+
+    expect(page.get_by_role("status").filter(has_text="reconnecting").first).to_be_visible()
+    dashboard.server.cut_sockets(refuse=False)
+    page.get_by_role("button", name="Reconnect now").click()
+
+    expect(page.get_by_role("status").filter(has_text="live").first).to_be_visible()
+    expect(page.get_by_text(re.compile("No live connection for"))).to_have_count(0)
+    assert dashboard.server.requests["GET /api/v1/cluster"] >= asked
+
+
+def test_a_read_that_fails_says_why_and_can_be_tried_again(dashboard: Dashboard) -> None:
+    answers = iter([503, 503, 503])
+
+    def fail(route, request) -> None:  # type: ignore[no-untyped-def]
+        if next(answers, None) is None:
+            route.continue_()
+            return
+        route.fulfill(
+            status=503,
+            content_type="application/problem+json",
+            body='{"type":"urn:tower:problem:unavailable","title":"Not available at the moment","status":503,'
+            '"detail":"no leader is known","hint":"try another host of the cluster","instance":"/"}',
+        )
+
+    dashboard.server.cut_sockets(refuse=True)
+    dashboard.page.route("**/api/v1/services", fail)
+    dashboard.open()
+    dashboard.log_in()
+
+    services = dashboard.section("Services")
+    expect(services.get_by_role("alert")).to_contain_text("no leader is known")
+    expect(services.get_by_role("alert")).to_contain_text("try another host of the cluster")
+    services.get_by_role("button", name="Try again").click()
+    expect(services).to_contain_text("shop/web")
+
+
+# ---- containers
+
+
+def test_search_filter_and_order_live_in_the_address(dashboard: Dashboard) -> None:
+    dashboard.enter()
+    page = dashboard.page
+    page.keyboard.press("Control+k")
+    page.keyboard.type("shop web")
+    page.get_by_label("Host", exact=True).select_option("h2")
+    page.get_by_role("button", name="Memory").click()
+
+    expect(page).to_have_url(re.compile("sort=memory"))
+    names = page.get_by_role("rowheader").all_inner_texts()
+    assert names
+    assert all("shop.web" in name for name in names)
+    expect(page.get_by_role("columnheader", name="Memory")).to_have_attribute("aria-sort", "descending")
+
+    page.reload()
+    expect(page.get_by_label("Search containers")).to_have_value("shop web")
+    expect(page.get_by_role("rowheader")).to_have_text(names)
+
+    page.get_by_label("Search containers").fill("no such thing")
+    page.get_by_role("button", name="Show all containers").click()
+    expect(page.get_by_role("rowheader")).to_have_count(40)
+
+
+def test_thousands_of_containers_are_shown_as_few_rows(chromium: Browser) -> None:
+    with opened(chromium, "many") as dashboard:
+        dashboard.enter()
+        page = dashboard.page
+        table = page.get_by_role("table", name="Containers of every host")
+        expect(table).to_have_attribute("aria-rowcount", "1921")
+        assert page.get_by_role("rowheader").count() < 100
+
+        page.keyboard.press("End")
+        expect(page.get_by_role("rowheader", name="tower-shop.web-4-5-47")).to_be_visible()
+        assert page.get_by_role("rowheader").count() < 100
+
+
+def test_a_restart_asks_first_and_says_when_it_is_done(dashboard: Dashboard) -> None:
+    dashboard.enter()
+    page = dashboard.page
+    dashboard.act("tower-shop.web-4-0", "Restart")
+    dialog = page.get_by_role("alertdialog", name="Restart tower-shop.web-4-0?")
+    expect(dialog).to_contain_text("It runs on h1 and belongs to shop")
+    expect(dialog).to_contain_text("it will bring a replica back by itself")
+    expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
+
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    assert dashboard.server.acts == []
+
+    dashboard.act("tower-shop.web-4-0", "Restart")
+    dialog.get_by_role("button", name="Restart").click()
+    notices = page.get_by_role("region", name="Notices")
+    expect(notices).to_contain_text("Restarted tower-shop.web-4-0 on h1")
+    expect(notices).to_contain_text("which brings its replicas back by itself")
+    expect(dialog).to_have_count(0)
+    assert dashboard.server.acts == [("restart", "tower-shop.web-4-0")]
+    expect(dashboard.row("tower-shop.web-4-0")).to_contain_text("1 second")
+
+
+def test_a_stopped_container_is_started_without_asking(dashboard: Dashboard) -> None:
+    dashboard.enter()
+    expect(dashboard.row("batch-0-7")).to_contain_text("code 137")
+    dashboard.act("batch-0-7", "Start")
+
+    expect(dashboard.row("batch-0-7")).to_contain_text("running")
+    assert dashboard.server.acts == [("start", "batch-0-7")]
+
+
+def test_a_change_that_is_refused_says_why(dashboard: Dashboard) -> None:
+    dashboard.enter()
+    dashboard.page.route(
+        "**/api/v1/containers/*/stop*",
+        lambda route: route.fulfill(
+            status=503,
+            content_type="application/problem+json",
+            body='{"type":"urn:tower:problem:host-unavailable","title":"The host cannot be asked",'
+            '"status":503,'
+            '"detail":"h1 does not answer","hint":"try again in a moment","instance":"/"}',
+        ),
+    )
+    dashboard.act("blog-db-1", "Stop")
+    dashboard.page.get_by_role("alertdialog").get_by_role("button", name="Stop").click()
+
+    notices = dashboard.page.get_by_role("region", name="Notices")
+    expect(notices).to_contain_text("The host cannot be asked")
+    expect(notices).to_contain_text("h1 does not answer try again in a moment")
+
+
+def test_a_viewer_sees_no_actions(dashboard: Dashboard) -> None:
+    dashboard.enter("vera")
+
+    expect(dashboard.page.get_by_role("button", name="Logs of blog-db-1")).to_be_visible()
+    expect(dashboard.page.get_by_role("button", name=re.compile("Actions for"))).to_have_count(0)
+    assert dashboard.server.requests["GET /api/v1/audit"] == 0, "what is not allowed is not asked for"
+
+
+def test_an_operator_may_restart_but_not_remove(dashboard: Dashboard) -> None:
+    dashboard.enter("otto")
+    dashboard.page.get_by_role("button", name="Actions for blog-db-1", exact=True).click()
+
+    expect(dashboard.page.get_by_role("menuitem")).to_have_text(["Restart", "Stop"])
+
+
+def test_a_menu_is_worked_with_the_keyboard(dashboard: Dashboard) -> None:
+    dashboard.enter()
+    page = dashboard.page
+    button = page.get_by_role("button", name="Actions for blog-db-1", exact=True)
+    button.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("menuitem", name="Restart")).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_role("menuitem", name="Stop")).to_be_focused()
+    page.keyboard.press("Escape")
+
+    expect(page.get_by_role("menu")).to_have_count(0)
+    expect(button).to_be_focused()
+
+
+# ---- logs and hosts
+
+
+def test_logs_follow_what_the_container_writes(dashboard: Dashboard) -> None:
+    dashboard.enter()
+    page = dashboard.page
+    page.get_by_role("button", name="Logs of blog-db-1").click()
+    log = page.get_by_role("log")
+    expect(log).to_contain_text("GET /products/")
+    expect(page.get_by_role("dialog", name="Logs of blog-db-1")).to_contain_text("following")
+
+    dashboard.server.write_log("\x1b[31mERROR\x1b[0m the disk is on fire", stream="stderr")
+    last = log.get_by_text("the disk is on fire")
+    expect(last).to_be_in_viewport()
+    expect(log.get_by_text("ERROR", exact=True).last).to_have_class(re.compile("text-bad"))
+
+    page.get_by_label("Show only lines with").fill("on fire")
+    expect(log.locator("time")).to_have_count(1)
+
+    page.get_by_role("button", name="Close").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.get_by_role("button", name="Logs of blog-db-1")).to_be_focused()
+
+
+def test_reading_back_in_the_logs_is_not_disturbed_by_new_lines(dashboard: Dashboard) -> None:
+    dashboard.enter()
+    page = dashboard.page
+    container = dashboard.server.scene.container("blog-db-1")
+    dashboard.open(f"/?logs={container['id']}&node={container['node_id']}")
+    log = page.get_by_role("log")
+    expect(log).to_contain_text("GET /products/")
+    log.evaluate("(element) => element.scrollTo(0, 0)")
+    expect(page.get_by_role("button", name="To the end")).to_be_visible()
+
+    for number in range(3):
+        dashboard.server.write_log(f"line of later {number}")
+    expect(page.get_by_role("button", name="3 new lines")).to_be_visible()
+    assert log.evaluate("(element) => element.scrollTop") == 0
+
+    page.get_by_role("button", name="3 new lines").click()
+    expect(log.get_by_text("line of later 2")).to_be_in_viewport()
+
+
+def test_a_host_opens_with_its_courses_and_facts(dashboard: Dashboard) -> None:
+    dashboard.enter()
+    before = dashboard.fetched_bytes()
+    dashboard.host("h2").get_by_role("button", name="h2").click()
+
+    sheet = dashboard.page.get_by_role("dialog", name="h2")
+    expect(sheet.get_by_role("img", name=re.compile("CPU over the last ten minutes"))).to_be_visible()
+    expect(sheet.locator("canvas")).to_have_count(2)
+    expect(sheet).to_contain_text("6.1.0-26-amd64")
+    assert dashboard.fetched_bytes() > before, "the charts are fetched when they are wanted"
+
+
+# ---- the page as such
+
+
+def test_the_theme_follows_the_system_until_one_is_chosen(chromium: Browser) -> None:
+    with opened(chromium, theme="dark") as dashboard:
+        dashboard.enter()
+        page = dashboard.page
+        assert is_dark(dashboard), "as the system"
+
+        page.get_by_role("button", name="Account of ada").click()
+        page.get_by_role("menuitemcheckbox", name="Light").click()
+        assert not is_dark(dashboard)
+
+        page.reload()
+        expect(page.get_by_role("heading", name="Containers")).to_be_visible()
+        assert not is_dark(dashboard), "the choice is kept"
+
+
+def is_dark(dashboard: Dashboard) -> bool:
+    """Whether the page's background is, as it is painted."""
+    red = dashboard.page.evaluate(
+        """() => {
+            const pen = new OffscreenCanvas(1, 1).getContext("2d");
+            pen.fillStyle = getComputedStyle(document.body).backgroundColor;
+            pen.fillRect(0, 0, 1, 1);
+            return pen.getImageData(0, 0, 1, 1).data[0];
+        }"""
+    )
+    return bool(red < 128)
+
+
+@pytest.mark.parametrize(
+    ("theme", "size"), [("light", WIDE), ("dark", NARROW)], ids=["light-wide", "dark-narrow"]
+)
+def test_axe_finds_nothing_serious(
+    chromium: Browser, theme: Literal["light", "dark"], size: tuple[int, int]
+) -> None:
+    with opened(chromium, "lost", size=size, theme=theme) as dashboard:
+        dashboard.open()
+        expect(dashboard.page.get_by_label("Name")).to_be_visible()
+        assert dashboard.violations() == []
+
+        dashboard.enter()
+        assert dashboard.violations() == []
+
+        dashboard.page.get_by_role("button", name="Logs of batch-0-0").click()
+        expect(dashboard.page.get_by_role("log")).to_contain_text("GET")
+        assert dashboard.violations() == []
+        dashboard.page.keyboard.press("Escape")
+
+        dashboard.host("h1").get_by_role("button", name="h1").click()
+        expect(dashboard.page.get_by_role("dialog").locator("canvas")).to_have_count(2)
+        assert dashboard.violations() == []
+        dashboard.page.keyboard.press("Escape")
+
+        dashboard.act("batch-0-0", "Remove")
+        expect(dashboard.page.get_by_role("alertdialog")).to_be_visible()
+        assert dashboard.violations() == []
+
+
+@pytest.mark.parametrize("scene", ["no-quorum", "empty"])
+def test_axe_finds_nothing_serious_when_things_are_not_as_usual(chromium: Browser, scene: str) -> None:
+    with opened(chromium, scene) as dashboard:
+        dashboard.enter()
+
+        assert dashboard.violations() == []
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1024])
+def test_nothing_needs_sideways_scrolling(chromium: Browser, width: int) -> None:
+    with opened(chromium, "lost", size=(width, 800)) as dashboard:
+        dashboard.enter()
+
+        overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert dashboard.page.evaluate(overflow) == 0
+
+
+def test_the_first_load_is_small_and_asks_nobody_else(dashboard: Dashboard, built_dashboard: Path) -> None:
+    dashboard.enter()
+    dashboard.page.wait_for_load_state("networkidle")
+
+    strangers = [each.url for each in dashboard.responses if not each.url.startswith(dashboard.address)]
+    assert strangers == []
+    files = [each.url for each in dashboard.responses if "/api/" not in each.url]
+    assert len(files) <= FIRST_LOAD_REQUESTS_MAX, files
+    assert dashboard.fetched_bytes() <= FIRST_LOAD_BYTES_MAX
+    # The refusals of a session that is not there yet are the only complaints: no policy was offended.
+    assert [each for each in dashboard.complaints if "401" not in each] == []

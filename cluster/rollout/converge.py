@@ -85,19 +85,37 @@ class Convergence:
                 self.plan.retire(copy)
 
     def _release_olds(self, judged: Judged) -> None:
-        """Let go of what the candidate replaces, of what serves nobody, and of what is lost."""
+        """Let go of what the candidate replaces, of what serves nobody, and of what is lost.
+
+        One of the others stands in until the candidate is proven; the rest is superfluous.
+        """
         slot = judged.slot
+        present = [copy for copy in slot.olds if not self._is_lost(copy, slot)]
+        stand_in = min(present, key=self._standing, default=None)
+        is_served = stand_in is not None and self._is_standing_in(stand_in)
         for copy in slot.olds:
-            if (
-                judged.is_proven
-                or copy.desired is DesiredState.STARTED
-                or self._is_lost(copy, slot)
-                or (copy.desired is DesiredState.DRAINING and not self.limits.is_start_first)
-            ):
+            is_superfluous = copy is not stand_in and (is_served or not self.view.is_available(copy))
+            is_useless = copy not in present or copy.desired is DesiredState.STARTED
+            if judged.is_proven or is_useless or is_superfluous:
                 self.plan.retire(copy)
-            elif copy.desired is DesiredState.DRAINING and is_healthy(copy):
-                # Its successor did not last: it is needed again.
-                self.plan.order(copy, DesiredState.SERVING)
+            elif copy.desired is DesiredState.DRAINING:
+                if self.limits.is_start_first and is_healthy(copy):
+                    # Its successor did not last: it is needed again.
+                    self.plan.order(copy, DesiredState.SERVING)
+                else:
+                    self.plan.retire(copy)
+
+    def _standing(self, copy: Assignment) -> tuple[bool, bool, bool, int, NodeId]:
+        return (
+            not self._is_standing_in(copy),
+            not self.view.is_available(copy),
+            copy.revision != self.view.service.stable_revision,
+            copy.token,
+            copy.node_id,
+        )
+
+    def _is_standing_in(self, copy: Assignment) -> bool:
+        return self.view.is_available(copy) and self.plan.is_routed(copy)
 
     def _is_lost(self, copy: Assignment, slot: Slot) -> bool:
         """On a host that is down, unless only that host has its volume: then it is waited for."""
@@ -134,7 +152,7 @@ class Convergence:
             up -= is_served
 
     def _is_served_by_old(self, slot: Slot) -> bool:
-        return any(self.view.is_available(copy) and self._is_untouched(copy) for copy in slot.olds)
+        return any(self._is_standing_in(copy) and self._is_untouched(copy) for copy in slot.olds)
 
     def _is_untouched(self, copy: Assignment) -> bool:
         return copy.desired is DesiredState.SERVING and not self.plan.is_ordered(copy)

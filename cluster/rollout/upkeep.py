@@ -58,7 +58,7 @@ def judge(plan: Plan, slot: Slot) -> Judged:
             # Out of the router, with the time of this wish as the beginning of its time to recover.
             plan.order(copy, DesiredState.STARTED)
             return Judged(slot)
-        return Judged(slot, is_proven=not slot.olds or plan.is_routed(copy))
+        return Judged(slot, is_proven=plan.is_routed(copy))
     if is_healthy(copy):
         plan.order(copy, DesiredState.SERVING)
     elif plan.is_due(_given_up_at_ms(plan, copy)):

@@ -26,7 +26,7 @@ export default defineConfig({
     proxy: { "/api": { target: agent, changeOrigin: true, secure: false, ws: true } },
   },
   test: {
-    environment: "happy-dom",
+    environment: "node",
     include: ["src/**/*.test.{ts,tsx}"],
     restoreMocks: true,
   },

@@ -82,9 +82,9 @@ async function renew(): Promise<boolean> {
 
 /** A refresh token is good for one use, and the tabs of a browser share it. */
 function oneTabAtATime(work: () => Promise<boolean>): Promise<boolean> {
-  return "locks" in navigator
-    ? navigator.locks.request("tower.session", work).then((isRenewed) => isRenewed)
-    : work();
+  // Not there on a page that came without TLS.
+  const locks = navigator.locks as LockManager | null | undefined;
+  return locks == null ? work() : locks.request("tower.session", work).then((isRenewed) => isRenewed);
 }
 
 async function attempt(path: string, options: RequestOptions): Promise<Response> {

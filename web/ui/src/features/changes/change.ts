@@ -71,7 +71,7 @@ function ofRollout(rollout: RolloutView): Change {
 
 function ofEntry(entry: AuditView): Change {
   const isDone = entry.outcome === "applied";
-  const [kind = "", verb = ""] = entry.action.split(".");
+  const [kind = "", verb = kind] = entry.action.split(".");
   const words = (isDone && DONE[verb]) || verb.replaceAll("-", " ");
   return {
     key: `audit ${entry.sequence}`,

@@ -1,0 +1,124 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { LiveConnection, type LiveOptions } from "./live-connection";
+
+class FakeSocket {
+  static made: FakeSocket[] = [];
+  sent: string[] = [];
+  isClosed = false;
+  onopen: (() => void) | null = null;
+  onmessage: ((event: { data: string }) => void) | null = null;
+  onclose: ((event: { code: number }) => void) | null = null;
+
+  constructor(readonly url: string) {
+    FakeSocket.made.push(this);
+  }
+
+  send(text: string): void {
+    this.sent.push(text);
+  }
+
+  close(): void {
+    this.isClosed = true;
+  }
+}
+
+const newest = () => FakeSocket.made.at(-1) as FakeSocket;
+
+beforeEach(() => {
+  FakeSocket.made = [];
+  vi.useFakeTimers();
+  vi.stubGlobal("WebSocket", FakeSocket);
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+function connect(options: Partial<LiveOptions> = {}): LiveConnection {
+  const connection = new LiveConnection({
+    url: "wss://h1/api/v1/live",
+    onMessage: () => {},
+    onHeartbeat: () => {},
+    checkSession: async () => {},
+    random: () => 1,
+    ...options,
+  });
+  connection.connect();
+  return connection;
+}
+
+test("it asks for every topic as soon as it is open", () => {
+  const connection = connect();
+  newest().onopen?.();
+  expect(newest().sent).toEqual(['{"subscribe":["cluster","containers","services","metrics"]}']);
+  expect(connection.getStatus()).toEqual({ phase: "open" });
+});
+
+test("it comes back with growing pauses, and says since when it was away", () => {
+  const connection = connect();
+  newest().onopen?.();
+  const lostAtMs = Date.now();
+  const pauses: number[] = [];
+  for (let attempt = 0; attempt < 8; attempt += 1) {
+    newest().onclose?.({ code: 1006 });
+    const status = connection.getStatus();
+    if (status.phase !== "waiting") throw new Error("it waits");
+    expect(status.lostAtMs).toBe(lostAtMs);
+    pauses.push(status.retryAtMs - Date.now());
+    vi.advanceTimersByTime(status.retryAtMs - Date.now());
+    if (attempt % 3 === 2) break;
+  }
+  expect(pauses).toEqual([500, 1_000, 2_000]);
+});
+
+test("now and then it asks whether the session holds, since a refused handshake does not say why", async () => {
+  const checkSession = vi.fn(async () => {});
+  connect({ checkSession });
+  for (let attempt = 0; attempt < 3; attempt += 1) {
+    newest().onclose?.({ code: 1006 });
+    await vi.advanceTimersByTimeAsync(15_000);
+  }
+  expect(checkSession).toHaveBeenCalledTimes(1);
+  expect(FakeSocket.made).toHaveLength(4);
+});
+
+test("a session that the server ended is looked at before the next try", async () => {
+  const checkSession = vi.fn(async () => {});
+  connect({ checkSession });
+  newest().onopen?.();
+  newest().onclose?.({ code: 4401 });
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(checkSession).toHaveBeenCalledOnce();
+});
+
+test("a connection that fell silent is given up", () => {
+  const connection = connect();
+  const socket = newest();
+  socket.onopen?.();
+  vi.advanceTimersByTime(39_000);
+  socket.onmessage?.({ data: '{"heartbeat":1}' });
+  vi.advanceTimersByTime(39_000);
+  expect(connection.getStatus().phase).toBe("open");
+  vi.advanceTimersByTime(1_200);
+  expect(connection.getStatus().phase).toBe("waiting");
+  expect(socket.isClosed).toBe(true);
+});
+
+test("what an old connection still says is not heard", () => {
+  const onMessage = vi.fn();
+  const connection = connect({ onMessage });
+  const old = newest();
+  connection.connect();
+  old.onmessage?.({ data: '{"topic":"metrics","data":[]}' });
+  newest().onmessage?.({ data: '{"topic":"metrics","data":[]}' });
+  expect(onMessage).toHaveBeenCalledOnce();
+});
+
+test("closed, it stays closed", () => {
+  const connection = connect();
+  newest().onclose?.({ code: 1006 });
+  connection.close();
+  vi.advanceTimersByTime(60_000);
+  expect(FakeSocket.made).toHaveLength(1);
+});

@@ -292,13 +292,14 @@ class Engine:
         core, node, leading = self._core, self._core.node, self._leading
         now = core.clock()
         self._notice_gap(now)
-        core.machine.flush()
         commit_before = node.raftCommitIndex
         if core.is_leader:
             leading.index_reads()
             if core.is_broadcast_due:
                 node.append_entries_now()
         core.sync_and_release()
+        # Of an earlier turn that found no room. Not first: a full state shall keep no handover from leaving.
+        core.machine.flush()
         if not self._is_removed:
             self._voting.stand(now)
         self._end_failed_transfer(now)

@@ -26,7 +26,7 @@ from cluster.commands.services import (
 )
 from cluster.model.ids import NodeId, RolloutId, ServiceId
 from cluster.model.node import NodeStatus
-from cluster.model.rollout import Rollout, RolloutPhase
+from cluster.model.rollout import Rollout
 from cluster.model.service import (
     Assignment,
     AssignmentKey,
@@ -34,16 +34,22 @@ from cluster.model.service import (
     Observation,
     ReplicaPhase,
     RolloutPolicy,
-    RouterState,
     ServiceSpec,
     container_name,
 )
 from cluster.placement import Landscape, direct_groups
 from cluster.rollout import Decision, ServiceView, decide, resume
-from cluster.rollout.limits import limits
 from cluster.rollout.view import is_healthy
 from cluster.store import Store
 from cluster.store.records import ASSIGNMENTS, SERVICES, assignments_of_node, rollouts_of_service
+from tests.simulation.orchestration_promises import (
+    BrokenPromise,
+    check_end,
+    check_promises,
+    check_quiet,
+    check_room,
+    describe,
+)
 from tests.support.state_builders import Replica, a_node
 
 DOWN_AFTER_MS = 3_000
@@ -99,12 +105,11 @@ class Faults:
     late: float = 0.0
 
 
-class BrokenPromise(AssertionError):
-    """Something a rollout promises did not hold."""
-
-
 class World:
-    """Hosts, their engines and routers, and the replicated state; `lead` is what a leader does."""
+    """Hosts, their engines and routers, and the replicated state.
+
+    While `is_led`, a leader without a process of its own decides (`lead`) and declares hosts down and up.
+    """
 
     def __init__(
         self,
@@ -255,12 +260,14 @@ class World:
         if self.hosts[node_id].is_cut:
             return
         self.hosts[node_id].is_cut = True
-        self.after(DOWN_AFTER_MS, lambda: self._declare(node_id))
+        if self.is_led:
+            self.after(DOWN_AFTER_MS, lambda: self._declare(node_id))
 
     def heal(self, host: str) -> None:
         node_id = NodeId(host)
         self.hosts[node_id].is_cut = False
-        self.after(1_500, lambda: self._declare(node_id))
+        if self.is_led:
+            self.after(1_500, lambda: self._declare(node_id))
 
     def reboot(self, host: str) -> None:
         """Every container of the host is gone."""
@@ -483,46 +490,12 @@ class World:
         after = self.view(before.service.id)
         if after is not None:
             check_promises(before, after, self.now_ms)
-            self._check_room(before, after)
-            self._check_end(after)
+            check_room(before, after, self.is_there)
+            check_end(after, self.now_ms, self.is_there)
 
-    def _check_room(self, before: ServiceView, after: ServiceView) -> None:
-        """Nothing is started while the hosts that are up run all that may run."""
-        started = {copy.key for copy in after.assignments} - {copy.key for copy in before.assignments}
-        if not started:
-            return
-        room = [
-            copy
-            for copy in after.assignments
-            if after.is_alive(copy.node_id)
-            and (
-                copy.container_name in self.hosts[copy.node_id].containers
-                or copy.desired is not DesiredState.REMOVED
-            )
-        ]
-        service = after.service
-        if len(room) > service.replicas + service.policy.max_surge:
-            raise BrokenPromise(f"{len(room)} replicas of {service.replicas} are there: {describe(after)}")
-
-    def _check_end(self, after: ServiceView) -> None:
-        """A rollout that says it succeeded has left nothing of the old replicas."""
-        rollout = after.last_rollout
-        if rollout is None or rollout.changed_at_ms != self.now_ms or "not removed yet" in rollout.reason:
-            return
-        if rollout.phase not in (RolloutPhase.SUCCEEDED, RolloutPhase.ROLLED_BACK):
-            return
-        kept = {
-            copy.ordinal
-            for copy in after.assignments
-            if copy.container_name in self.hosts[copy.node_id].containers and after.is_alive(copy.node_id)
-        }
-        there = sum(
-            copy.container_name in self.hosts[copy.node_id].containers
-            for copy in after.assignments
-            if after.is_alive(copy.node_id)
-        )
-        if there > len(kept) or any(ordinal >= after.service.replicas for ordinal in kept):
-            raise BrokenPromise(f"something is left: {describe(after)}")
+    def is_there(self, copy: Assignment) -> bool:
+        """Whether there is a container for it, whatever anybody says of it."""
+        return copy.container_name in self.hosts[copy.node_id].containers
 
     # ---- how it ends ----
 
@@ -581,98 +554,3 @@ class World:
 
     def describe(self) -> list[str]:
         return [describe(view) for view in self.views()]
-
-
-def describe(view: ServiceView) -> str:
-    """One line on a service, for failures."""
-    copies = ", ".join(
-        f"{copy.revision}/{copy.ordinal}@{copy.node_id} {copy.desired} {copy.observed.phase}"
-        for copy in view.assignments
-    )
-    service = view.service
-    rollout = view.rollout or view.last_rollout
-    phase = "no rollout" if rollout is None else f"rollout {rollout.phase}: {rollout.reason}"
-    return (
-        f"{service.id} x{service.replicas} rev {service.revision} stable {service.stable_revision}: {phase};"
-        f" {copies}"
-    )
-
-
-def check_promises(before: ServiceView, after: ServiceView, now_ms: int) -> None:
-    """What may not get worse through a change that the leader commits."""
-    _check_drain(before, after, now_ms)
-    service = after.service
-    policy = service.policy
-    if service.is_removed:
-        return
-    answering = answering_ordinals(before)
-    left = answering_ordinals(after) | {
-        # The wish was changed just now: routers cannot have it yet, and until they do, requests go there.
-        copy.ordinal
-        for copy in after.assignments
-        if after.is_available(copy) and copy.ordinal in answering
-    }
-    target = service.revision
-    bounds = limits(after, target, is_update=True)
-    unavailable = max(policy.max_unavailable, bounds.unavailable)
-    if after.rollout is None or policy.max_unavailable:
-        unavailable = max(unavailable, policy.max_unavailable)
-    least = min(len(answering), service.replicas - unavailable)
-    if len(left) < least:
-        raise BrokenPromise(
-            f"{len(left)} of {service.replicas} answer, {len(answering)} did:"
-            f" {describe(before)} -> {describe(after)}"
-        )
-
-
-def _check_drain(before: ServiceView, after: ServiceView, now_ms: int) -> None:
-    """No replica that gets requests is removed before they had their time."""
-    wishes = {copy.key: copy.desired for copy in after.assignments}
-    for copy in before.assignments:
-        if (
-            wishes.get(copy.key) is not DesiredState.REMOVED
-            or not before.is_alive(copy.node_id)
-            or not before.is_routed(copy.revision)
-            or not copy.observed.phase.is_running
-        ):
-            continue
-        is_over = now_ms >= copy.changed_at_ms + before.service.policy.drain_timeout_ms
-        is_lapsed = copy.desired is DesiredState.SERVING and not is_healthy(copy)
-        is_drained = copy.desired is DesiredState.DRAINING and all(
-            router.drained_index >= copy.token for router in _live_routers(before)
-        )
-        is_out = copy.desired in (DesiredState.STARTED, DesiredState.REMOVED)
-        if not (is_out or is_drained or is_lapsed or (is_over and copy.desired is DesiredState.DRAINING)):
-            raise BrokenPromise(f"{copy.key} is removed with requests in flight")
-
-
-def answering_ordinals(view: ServiceView) -> set[int]:
-    """The wanted replicas that get requests through every live router and answer them."""
-    return {
-        copy.ordinal
-        for copy in view.assignments
-        if copy.ordinal < view.service.replicas
-        and copy.desired is DesiredState.SERVING
-        and copy.observed.phase is ReplicaPhase.HEALTHY
-        and view.nodes[copy.node_id].status is not NodeStatus.DOWN
-        and (
-            not view.is_routed(copy.revision)
-            or all(router.routed_index >= copy.token for router in _live_routers(view))
-        )
-    }
-
-
-def _live_routers(view: ServiceView) -> list[RouterState]:
-    return [
-        router
-        for node_id, router in view.routers.items()
-        if view.nodes[node_id].status in (NodeStatus.UP, NodeStatus.SUSPECT)
-    ]
-
-
-def check_quiet(view: ServiceView) -> None:
-    """What holds whenever the leader has nothing more to decide: nobody is sent to a host that is down."""
-    for copy in view.assignments:
-        is_down = view.nodes[copy.node_id].status is NodeStatus.DOWN
-        if is_down and copy.desired is not DesiredState.REMOVED and not view.is_pinned(copy.revision):
-            raise BrokenPromise(f"{copy.key} is wanted {copy.desired} on a host that is down")

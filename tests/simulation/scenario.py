@@ -160,11 +160,21 @@ class Scenario:
         return asked
 
     def commit(self, value: str = "x", within_s: float = 5.0) -> Asked:
-        """Propose at the leader and run until it is applied there."""
-        asked = self.propose(self.leader(), value)
-        self.until(lambda: asked.outcome is not None, within_s=within_s, what=f"an answer for {value}")
-        assert asked.is_applied, asked
-        return asked
+        """Propose at whoever leads, again and again, until it is applied there."""
+        until = self.now + within_s
+        while self.now < until:
+            leader = self.world.leader()
+            if leader is not None:
+                asked = self.propose(leader, value)
+                self.until(
+                    lambda asked=asked: asked.outcome is not None,
+                    within_s=until - self.now,
+                    what=f"an answer for {value}",
+                )
+                if asked.is_applied:
+                    return asked
+            self.run(0.05)
+        raise AssertionError(f"not within {within_s} s: {value} is committed")
 
     def load(self, rate: float, seconds: float, *, value_bytes: int = 20) -> list[Asked]:
         """Propose at whoever leads, `rate` times a second, for as long, without waiting."""

@@ -284,11 +284,16 @@ class SimNode:
                 with suppress(LogStorageFull, StoreFull):
                     engine.turn()
             if self.world.rng.random() < 0.5:
-                self.world.network.leave(self.node_id)
-                self._is_offline = True
+                # Closing a session lets what was sent before arrive.
+                self.world.events.after(2 * self.world.profile.latency_max_s, self._go_offline)
         self._full_until = self.world.events.now + FULL_RETRY_S
         self._turn_at = None
         self._schedule_turn(self._full_until)
+
+    def _go_offline(self) -> None:
+        if self.is_full and not self._is_offline:
+            self._is_offline = True
+            self.world.network.leave(self.node_id)
 
     def _have_room(self) -> None:
         self.is_full = False

@@ -190,7 +190,10 @@ class Leading:
             next_index[raft_node] = max(next_before, next_index[raft_node])
         if self.sender.is_sending_to(peer):
             self.sender.acked(peer, message["seq"], now)
-            if message["success"] and message["next_node_idx"] > core.journal.first_index:
+            if message["success"] and (
+                message["next_node_idx"] > core.journal.first_index
+                or self.sender.is_outdated(peer, core.journal.first_index)
+            ):
                 self.sender.end(peer)
                 next_index[raft_node] = message["next_node_idx"]
             else:

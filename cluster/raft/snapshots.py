@@ -25,6 +25,8 @@ Chunk = list[object]
 class _Transfer:
     started_at: float
     progressed_at: float
+    floor: int = 0
+    """Where a snapshot made from now on continues from at the earliest."""
     source: SnapshotSource | None = None
     offset: int = 0
     resumes_at: float = float("-inf")
@@ -46,7 +48,9 @@ class SnapshotSender:
         return list(self._transfers)
 
     def begin(self, peer: str, now: float) -> None:
-        self._transfers[peer] = _Transfer(started_at=now, progressed_at=now)
+        self._transfers[peer] = _Transfer(
+            started_at=now, progressed_at=now, floor=self._machine.applied_index
+        )
         self._machine.prepare_snapshot()
 
     def next_chunk(self, peer: str, now: float) -> Chunk | None:
@@ -77,6 +81,11 @@ class SnapshotSender:
         ]
         transfer.offset += len(data)
         return chunk
+
+    def is_outdated(self, peer: str, first_index: int) -> bool:
+        """Whether the log no longer continues from the snapshot being sent: another one is needed."""
+        source = self._transfers[peer].source
+        return source is not None and source.index < first_index
 
     def sent(self, peer: str, seq: int) -> None:
         self._transfers[peer].unacked.append(seq)
@@ -111,7 +120,8 @@ class SnapshotSender:
     def floor(self) -> int | None:
         """The lowest index a transfer under way will continue from; the log must keep what follows it."""
         indexes = [
-            transfer.source.index for transfer in self._transfers.values() if transfer.source is not None
+            transfer.floor if transfer.source is None else transfer.source.index
+            for transfer in self._transfers.values()
         ]
         return min(indexes, default=None)
 

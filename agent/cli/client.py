@@ -277,7 +277,8 @@ def fetch_ca(server: str) -> str:
         parts.hostname or "", parts.port or 7443, timeout=CONNECT_TIMEOUT_S, context=context
     )
     try:
-        connection.request("GET", f"{API}/ca")
+        # Without it the answer is the PEM text itself, for `curl` and for hosts that join.
+        connection.request("GET", f"{API}/ca", headers={"Accept": "application/json"})
         response = connection.getresponse()
         with response:
             content = response.read(LINE_BYTES_MAX)

@@ -8,6 +8,7 @@ import pytest
 
 from cluster.raft.membership import MemberOp
 from cluster.raft.types import Outcome, ProposalOutcome, ReadOutcome, Timing
+from tests.simulation.rule_scenarios import write_settings
 from tests.simulation.scenario import Asked, Scenario
 from tests.simulation.world import SimNode
 
@@ -297,3 +298,24 @@ def test_an_empty_node_joins_under_a_thousand_writes_a_second() -> None:
     scenario.converge(3)
     assert scenario.world.counts["snapshots installed"] == 1
     assert all(each.is_applied for each in asked)
+
+
+@pytest.mark.parametrize("megabits_per_s", [2, 10])
+def test_a_snapshot_over_a_slow_link_arrives_though_the_quorum_depends_on_its_receiver(
+    megabits_per_s: int,
+) -> None:
+    """With the product's own sizes; with parts of 1 MiB it never arrived, for the leader stepped down."""
+    scenario = Scenario(log_entries_max=60, log_trailing=15)
+    scenario.elect()
+    behind, other = scenario.others(scenario.leader())
+    behind.crash(is_power_cut=False)
+    write_settings(scenario, 100, 50_000)
+    leader = scenario.leader()
+    bytes_per_s = megabits_per_s * 125_000
+    scenario.world.network.slow_down(leader.node_id, behind.node_id, bytes_per_s=bytes_per_s)
+    behind.start()
+    scenario.run(0.6)
+    other.crash(is_power_cut=False)
+    taken = scenario.until(lambda: scenario.has_all(behind), within_s=60, what="the snapshot arrives")
+    assert taken < 1.2 * 100 * 50_000 / bytes_per_s
+    assert scenario.leaders == 1

@@ -42,8 +42,9 @@ def sleeping_calls(path: Path, text: str) -> Iterator[str]:
 def assertionless_tests(path: Path, text: str) -> Iterator[str]:
     """Test functions in which nothing can fail but an accident.
 
-    What can: an assertion, pytest's own checks, a wait for a condition, a call of something named
-    assert_... or check_..., and a call of a function of the same file in which something can.
+    What can: an assertion, pytest's own checks, a wait for a condition, playwright's expect(...).to_..., a
+    call of something named assert_... or check_..., and a call of a function of the same file in which
+    something can.
     """
     functions = [
         node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
@@ -104,7 +105,16 @@ def _asserts(node: ast.AST, asserting: Set[str]) -> bool:
         return True
     if not isinstance(node, ast.Call):
         return False
+    if _is_browser_check(node.func):
+        return True
     name = _dotted(node.func)
     if _ASSERTING_NAME.match(name[-1]) or name[-1] in asserting:
         return True
     return name[0] == "pytest" and name[-1] in _PYTEST_CHECKS
+
+
+def _is_browser_check(function: ast.expr) -> bool:
+    """`expect(...).to_be_visible`: what playwright waits for and fails without."""
+    if not (isinstance(function, ast.Attribute) and isinstance(function.value, ast.Call)):
+        return False
+    return _dotted(function.value.func)[-1] == "expect"

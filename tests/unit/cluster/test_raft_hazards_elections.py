@@ -14,12 +14,14 @@ from cluster.raft.types import Rule, Timing
 from tests.simulation.rule_scenarios import (
     FIVE,
     ack_snapshot_chunks,
-    fresh_deadline,
     leader_stickiness,
     one_vote_per_voter,
     pre_vote,
     tell_stale_leader,
     tick_gap,
+)
+from tests.simulation.rule_scenarios import (
+    fresh_deadline as check_fresh_deadline,
 )
 from tests.support import raft_kit
 from tests.support.raft_kit import (
@@ -207,7 +209,7 @@ def test_stock_stands_again_in_the_tick_after_it_stepped_down() -> None:
 
 def test_a_leader_that_stepped_down_waits_a_whole_timeout() -> None:
     """H25."""
-    fresh_deadline(ALL_RULES_ON)
+    check_fresh_deadline(ALL_RULES_ON)
 
 
 def test_stock_replays_its_whole_log_in_one_tick() -> None:

@@ -214,7 +214,7 @@ class Leading:
         message["next_node_idx"] = min(max(asked, matched + 1), self._core.journal.last_index + 1)
         self._flow(peer).clear()
         if self.sender.is_sending_to(peer):
-            self.sender.restart(peer, now)
+            self.sender.restart(peer, message["seq"], now)
             message["reset"] = False
 
     def _needs_snapshot(self, peer: RaftNode) -> bool:

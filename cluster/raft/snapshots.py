@@ -98,13 +98,15 @@ class SnapshotSender:
             transfer.unacked.popleft()
             transfer.progressed_at = now
 
-    def restart(self, peer: str, now: float) -> None:
+    def restart(self, peer: str, seq: int, now: float) -> None:
         """The peer could not use what it got: from the start, with the same snapshot, after a moment.
 
         It may have no room; sending all again at once would fill its disk as fast as the network allows.
+        Nothing happens when it answers what was sent before the present attempt: of several parts under way
+        each is refused after the first that was.
         """
         transfer = self._transfers.get(peer)
-        if transfer is not None:
+        if transfer is not None and transfer.unacked and seq >= transfer.unacked[0]:
             self._restart(transfer, now)
             transfer.resumes_at = now + RESTART_PAUSE_S
 

@@ -319,3 +319,17 @@ def test_a_snapshot_over_a_slow_link_arrives_though_the_quorum_depends_on_its_re
     taken = scenario.until(lambda: scenario.has_all(behind), within_s=60, what="the snapshot arrives")
     assert taken < 1.2 * 100 * 50_000 / bytes_per_s
     assert scenario.leaders == 1
+
+
+def test_no_part_of_a_snapshot_is_sent_twice_without_a_reason() -> None:
+    scenario = Scenario(log_entries_max=30, log_trailing=5, snapshot_chunk_bytes=1024)
+    scenario.elect()
+    write_settings(scenario, 60, 200)
+    scenario.listen()
+    node = scenario.join(as_voter=False)
+    scenario.until(lambda: scenario.has_all(node), within_s=3, what="the snapshot arrives")
+    offsets = [
+        message["serialized"][2] for *_, message in scenario.sent if message.get("serialized") is not None
+    ]
+    assert len(offsets) > 10
+    assert len(offsets) == len(set(offsets))

@@ -15,7 +15,7 @@ from cluster.identity.throttle import LoginThrottle
 from cluster.raft.replicator import NotCommitted, OutcomeUnknown
 from web.api import openapi
 from web.api.dashboard import Dashboard
-from web.api.logs import STREAMS, STREAMS_MAX
+from web.api.logs import STREAMS
 from web.api.routes import ENDPOINTS
 from web.auth.authority import Authority
 from web.auth.catching_up import CatchingUp
@@ -55,6 +55,7 @@ def build_app(
     Nothing is started before its runner is set up, and everything is stopped by its clean-up.
     """
     pace = pace or Pace()
+    limits = limits or Limits()
     app = web.Application(
         middlewares=[enter, tell_problems, limit_body, authenticate, limit_rate, authorize],
         client_max_size=surroundings.request_body_bytes_max,
@@ -75,10 +76,10 @@ def build_app(
     app[AUTHORITY] = authority
     app[AUTHENTICATOR] = authenticator
     app[SESSIONS] = sessions
-    app[LIMITER] = RateLimiter(limits or Limits())
+    app[LIMITER] = RateLimiter(limits)
     app[ROUTES] = {}
     app[STOPPING] = asyncio.Event()
-    app[STREAMS] = asyncio.Semaphore(STREAMS_MAX)
+    app[STREAMS] = asyncio.Semaphore(limits.log_streams)
     app[CONTEXT] = Context(
         surroundings=surroundings,
         authority=authority,
@@ -86,7 +87,7 @@ def build_app(
         live=LiveNumbers(surroundings),
         pace=pace,
     )
-    app[HUB] = LiveHub(app[CONTEXT], authenticator)
+    app[HUB] = LiveHub(app[CONTEXT], authenticator, clients_max=limits.live_clients)
     dashboard = Dashboard(static)
 
     register(

@@ -19,7 +19,6 @@ from web.tools.containers import open_logs
 from web.tools.times import moment, parse_since
 
 TAIL_MAX = 1_000_000
-STREAMS_MAX = 256
 NDJSON = "application/x-ndjson"
 
 STREAMS = web.AppKey("streams", asyncio.Semaphore)
@@ -37,7 +36,12 @@ async def get_logs(ask: Ask[None, LogsQuery]) -> web.StreamResponse:
     )
     streams = ask.request.app[STREAMS]
     if streams.locked():
-        raise Problem("unavailable", f"{STREAMS_MAX} streams are open here", retry_after_s=10)
+        raise Problem(
+            "unavailable",
+            "as many logs are followed here as this host allows",
+            hint="ask another host, or raise api.log_followers_max",
+            retry_after_s=10,
+        )
     async with streams:
         _, opening = await open_logs(ask.context, ask.call, ask.path["container"], wanted, node=query.node)
         async with opening as lines:

@@ -20,7 +20,6 @@ from web.tools.context import Context
 
 log = logging.getLogger(__name__)
 
-CLIENTS_MAX = 256
 CLIENTS_OF_ACCOUNT_MAX = 32
 QUEUE_MAX = 64
 RELOOK_S = 10.0
@@ -81,11 +80,12 @@ class _Watched:
 class LiveHub:
     """All clients of one node."""
 
-    def __init__(self, context: Context, authenticator: Authenticator) -> None:
+    def __init__(self, context: Context, authenticator: Authenticator, *, clients_max: int) -> None:
         pace = context.pace
         intervals = {Topic.CONTAINERS: pace.containers_s, Topic.METRICS: pace.metrics_s}
         self._context = context
         self._authenticator = authenticator
+        self._clients_max = clients_max
         self._watched = {
             topic: _Watched(feed, intervals.get(topic, min(RELOOK_S, pace.metrics_s)))
             for topic, feed in feeds_of(context).items()
@@ -102,9 +102,12 @@ class LiveHub:
         """Keep a client for as long as its connection lives. Raises Problem when there are too many."""
         principal_id = call.known().principal_id
         of_account = sum(client.call.known().principal_id == principal_id for client in self._clients)
-        if len(self._clients) >= CLIENTS_MAX or of_account >= CLIENTS_OF_ACCOUNT_MAX:
+        if len(self._clients) >= self._clients_max or of_account >= CLIENTS_OF_ACCOUNT_MAX:
             raise Problem(
-                "unavailable", f"{len(self._clients)} live connections are open here", retry_after_s=30
+                "unavailable",
+                f"{len(self._clients)} live connections are open here, {of_account} of them of this account",
+                hint="ask another host, or raise api.live_clients_max",
+                retry_after_s=30,
             )
         client = Client(call)
         self._clients.add(client)

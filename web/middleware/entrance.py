@@ -89,6 +89,8 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     request[STARTED] = response
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
+    # Instead of the versions of what it is made of.
+    response.headers["Server"] = "control-tower"
     # On "localhost" it would bind every other program of this machine too.
     if not (request.host or "").startswith("localhost"):
         response.headers.setdefault("Strict-Transport-Security", _STRICT_TRANSPORT)

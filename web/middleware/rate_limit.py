@@ -29,10 +29,12 @@ class Quota:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Quotas of one node."""
+    """Bounds of one node: quotas, and how many connections that stay open there may be."""
 
     account: Quota = Quota(burst=600, per_minute=6000)
     stranger: Quota = Quota(burst=120, per_minute=600)
+    live_clients: int = 256
+    log_streams: int = 256
 
 
 @dataclass(slots=True)

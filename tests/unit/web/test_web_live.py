@@ -30,6 +30,7 @@ from tests.support.web_fakes import (
 )
 from web.auth.call import Call, Credential, Identity
 from web.live.hub import QUEUE_MAX, Client
+from web.middleware.rate_limit import Limits
 from web.tools.pace import Pace
 
 QUICK = Pace(coalesce_s=0.01, containers_s=0.02, metrics_s=0.02, socket_heartbeat_s=0.05)
@@ -247,6 +248,16 @@ async def test_who_talks_too_much_is_cut_off() -> None:
         for _ in range(130):
             await watcher.socket.send_json({"unsubscribe": ["cluster"]})
         assert await watcher.closed() == 1008
+
+
+async def test_more_connections_than_a_host_allows_are_refused() -> None:
+    world = a_world()
+    async with serving(world, limits=Limits(live_clients=1)) as client:
+        headers = await log_in(client, "vera")
+        async with client.ws_connect("/api/v1/live", headers=headers):
+            with pytest.raises(WSServerHandshakeError) as refused:
+                await client.ws_connect("/api/v1/live", headers=headers)
+        assert refused.value.status == 503
 
 
 async def test_a_stranger_gets_no_connection() -> None:

@@ -51,6 +51,7 @@ async def test_every_answer_has_the_headers_that_keep_browsers_in_bounds() -> No
             assert response.headers["Referrer-Policy"] == "same-origin", path
             assert response.headers["X-Frame-Options"] == "DENY", path
             assert response.headers["X-Request-ID"], path
+            assert response.headers["Server"] == "control-tower", path
 
 
 def test_scripts_come_from_our_own_files_alone() -> None:

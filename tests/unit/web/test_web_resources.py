@@ -41,6 +41,7 @@ from tests.support.web_fakes import (
     put_containers,
     serving,
 )
+from web.middleware.rate_limit import Limits
 from web.tools.pace import Pace
 
 QUICK = Pace(rollout_wait_s=0.05, drain_wait_s=0.05, stream_heartbeat_s=0.05)
@@ -378,6 +379,22 @@ async def test_a_quiet_stream_shows_that_it_lives_until_its_reader_logs_out() ->
             lines = [line for line in (await response.text()).splitlines() if line]
     assert "session has ended" in json.loads(lines[-1])["error"]
     assert world.hosts.log_queries[0].tail is None
+
+
+async def test_more_streams_than_a_host_allows_are_refused() -> None:
+    world = a_web_world()
+    put_containers(world, "nd_2", a_container("web"))
+    world.add_user("ann", Role.VIEWER)
+    world.hosts.lines = [A_LINE]
+    async with serving(world, limits=Limits(log_streams=1)) as client:
+        headers = await log_in(client, "ann")
+        first = await client.get("/api/v1/logs/web", headers=headers, params={"follow": "true"})
+        await first.content.readline()
+        second = await client.get("/api/v1/logs/web", headers=headers)
+        world.hosts.more_lines.set()
+        await first.read()
+        third = await client.get("/api/v1/logs/web", headers=headers)
+    assert (second.status, third.status) == (503, 200)
 
 
 async def test_a_stopping_server_ends_its_streams_at_once() -> None:

@@ -36,14 +36,8 @@ class Dashboard:
     complaints: list[str] = field(default_factory=list)
 
     def open(self, path: str = "/") -> None:
-        """Go there; again when the machine's network changed meanwhile, as it does when a lab comes up."""
-        for attempt in range(NAVIGATIONS_MAX):
-            try:
-                self.page.goto(self.address + path)
-                return
-            except Error as error:
-                if "ERR_NETWORK_CHANGED" not in error.message or attempt == NAVIGATIONS_MAX - 1:
-                    raise
+        """Go to a path of the dashboard."""
+        goto(self.page, self.address + path)
 
     def log_in(self, name: str = "ada", *, password: str = PASSWORD) -> None:
         """Fill in and send the login page."""
@@ -97,6 +91,17 @@ class Dashboard:
             for response in self.responses
             if response.ok and "/api/" not in response.url
         )
+
+
+def goto(page: Page, address: str) -> None:
+    """Go there; again when the machine's network changed meanwhile, as it does when a lab comes up."""
+    for attempt in range(NAVIGATIONS_MAX):
+        try:
+            page.goto(address)
+            return
+        except Error as error:
+            if "ERR_NETWORK_CHANGED" not in error.message or attempt == NAVIGATIONS_MAX - 1:
+                raise
 
 
 @contextmanager

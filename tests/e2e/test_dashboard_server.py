@@ -1,0 +1,205 @@
+"""The dashboard on the product's own web server: its login, cookies and policies, its live connection."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from playwright.sync_api import Browser, Page, expect
+
+from cluster.commands.access import RemoveUser
+from cluster.commands.nodes import SetNodeDraining
+from cluster.model.access import Role
+from cluster.model.ids import NodeId, PrincipalId
+from cluster.model.inventory import ContainerAction, HostLive, LiveSeries, LogLine
+from tests.e2e.dashboard import goto
+from tests.support.raft_certificates import Authority
+from tests.support.state_builders import a_service
+from tests.support.web_fakes import PASSWORD, WebWorld, a_container, a_web_world, put_containers
+from web.server import build_app
+from web.tools.pace import Pace
+
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("built_dashboard")]
+
+QUICK = Pace(coalesce_s=0.05, containers_s=0.2, metrics_s=0.2)
+SLOT_MS = 10_000
+
+
+@dataclass(slots=True, kw_only=True)
+class Serving:
+    """A running server; its world is touched through `change` alone, in the server's own thread."""
+
+    world: WebWorld
+    address: str
+    loop: asyncio.AbstractEventLoop
+    complaints: list[str] = field(default_factory=list)
+
+    def change(self, change: Callable[[WebWorld], object]) -> None:
+        async def apply() -> None:
+            change(self.world)
+
+        asyncio.run_coroutine_threadsafe(apply(), self.loop).result(timeout=10)
+
+
+def a_populated_world() -> WebWorld:
+    world = a_web_world()
+    now_ms = world.clock.now_ms()
+    for name, role in (("ada", Role.ADMIN), ("vera", Role.VIEWER)):
+        world.add_user(name, role)
+    world.state.must(a_service("shop.web", replicas=2))
+    for number in (1, 2, 3):
+        web_container = a_container(
+            f"shop-web-{number}", project="shop", service="web", cpu_percent=3.0, memory_bytes=64 * 1024**2
+        )
+        put_containers(world, f"nd_{number}", web_container)
+        put_cpu(world, f"nd_{number}", 10.0 * number, now_ms)
+    world.hosts.lines = [LogLine(stream="stdout", at_ms=now_ms - 1000, text="listening on 8080")]
+    return world
+
+
+def put_cpu(world: WebWorld, node_id: str, percent: float, now_ms: int) -> None:
+    """Have a host's last two samples say `percent`."""
+    world.hosts.numbers[node_id] = HostLive(
+        node_id=NodeId(node_id),
+        times_ms=(now_ms - SLOT_MS, now_ms),
+        series=(LiveSeries(subject="host", metric="cpu_percent", values=(percent, percent)),),
+    )
+
+
+@contextmanager
+def running(world: WebWorld, directory: Path) -> Iterator[Serving]:
+    certificate, key = Authority(directory).issue("nd_1")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    started = threading.Event()
+    made: list[Serving] = []
+    stop: list[asyncio.Event] = []
+
+    async def serve() -> None:
+        runner = web.AppRunner(build_app(world.surroundings, pace=QUICK), shutdown_timeout=1.0)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+        stop.append(asyncio.Event())
+        address = f"https://127.0.0.1:{runner.addresses[0][1]}"
+        made.append(Serving(world=world, address=address, loop=asyncio.get_running_loop()))
+        started.set()
+        await stop[0].wait()
+        # The browser keeps its connections; a polite end of each would outlast this loop.
+        for connection in runner.server.connections if runner.server is not None else ():
+            if connection.transport is not None:
+                connection.transport.abort()
+        await runner.cleanup()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), name="web-server", daemon=True)
+    thread.start()
+    assert started.wait(timeout=20), "the server did not start"
+    try:
+        yield made[0]
+    finally:
+        made[0].loop.call_soon_threadsafe(stop[0].set)
+        thread.join(timeout=20)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Serving]:
+    with running(a_populated_world(), tmp_path) as serving:
+        yield serving
+
+
+@pytest.fixture
+def page(chromium: Browser, server: Serving) -> Iterator[Page]:
+    # Nobody has told this browser of the cluster's CA.
+    context = chromium.new_context(ignore_https_errors=True, reduced_motion="reduce")
+    page = context.new_page()
+    page.on("pageerror", lambda error: server.complaints.append(str(error)))
+    page.on(
+        "console",
+        lambda message: server.complaints.append(message.text) if message.type == "error" else None,
+    )
+    yield page
+    context.close()
+
+
+def enter(page: Page, server: Serving, name: str = "ada") -> None:
+    goto(page, server.address)
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("rowheader", name="shop-web-1")).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text="live")).to_be_visible()
+
+
+def test_the_overview_is_live(page: Page, server: Serving) -> None:
+    enter(page, server)
+    hosts = page.get_by_role("region", name="Hosts")
+    card = hosts.get_by_role("listitem").filter(has=page.get_by_role("heading", name="h2", exact=True))
+    expect(card).to_contain_text("20 %")
+    expect(page.get_by_role("region", name="Services")).to_contain_text("shop/web")
+
+    server.change(lambda world: put_cpu(world, "nd_2", 77.0, world.clock.now_ms() + SLOT_MS))
+    # What is asked of hosts is kept for two seconds of the clock.
+    asyncio.run_coroutine_threadsafe(server.world.clock.advance(3), server.loop).result(timeout=10)
+    expect(card).to_contain_text("77 %")
+
+    server.change(lambda world: world.state.must(SetNodeDraining(node_id=NodeId("nd_2"), is_draining=True)))
+    expect(card).to_contain_text("draining")
+
+    server.change(lambda world: put_containers(world, "nd_2", a_container("newcomer")))
+    expect(page.get_by_role("rowheader", name="newcomer")).to_be_visible()
+    expect(page.get_by_role("rowheader", name="shop-web-2")).to_have_count(0)
+    assert [each for each in server.complaints if "401" not in each] == []
+
+
+def test_a_restart_reaches_the_host_with_the_person_behind_it(page: Page, server: Serving) -> None:
+    enter(page, server)
+    page.get_by_role("button", name="Actions for shop-web-3").click()
+    page.get_by_role("menuitem", name="Restart").click()
+    page.get_by_role("alertdialog").get_by_role("button", name="Restart").click()
+
+    expect(page.get_by_role("region", name="Notices")).to_contain_text("Restarted shop-web-3 on h3")
+    [(node_id, _, action, _, caller)] = server.world.hosts.acted
+    assert (node_id, action, caller.name) == ("nd_3", ContainerAction.RESTART, "ada")
+    expect(page.get_by_role("region", name="Recent changes")).to_contain_text(
+        "ada restarted container h3/shop-web-3"
+    )
+
+
+def test_logs_are_followed(page: Page, server: Serving) -> None:
+    enter(page, server, "vera")
+    page.get_by_role("button", name="Logs of shop-web-1").click()
+
+    expect(page.get_by_role("log")).to_contain_text("listening on 8080")
+    expect(page.get_by_role("dialog")).to_contain_text("following")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download").click()
+    assert "listening on 8080" in download.value.path().read_text()
+
+
+def test_a_session_outlives_its_access_token_and_ends_at_the_logout(page: Page, server: Serving) -> None:
+    enter(page, server)
+    cookies = page.context.cookies()
+    page.context.clear_cookies(name="__Host-tower_access")
+    page.reload()
+    expect(page.get_by_role("rowheader", name="shop-web-1")).to_be_visible()
+
+    page.get_by_role("button", name="Account of ada").click()
+    page.get_by_role("menuitem", name="Log out").click()
+    expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+    # What was copied before the logout is worth nothing after it.
+    page.context.add_cookies(cookies)  # type: ignore[arg-type]
+    page.reload()
+    expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+
+
+def test_somebody_whose_account_goes_is_led_to_the_login(page: Page, server: Serving) -> None:
+    enter(page, server, "vera")
+    server.change(lambda world: world.state.must(RemoveUser(principal_id=PrincipalId("us_vera"))))
+
+    expect(page.get_by_role("heading", name="Log in")).to_be_visible(timeout=15_000)

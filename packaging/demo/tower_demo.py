@@ -147,7 +147,7 @@ class _Demo:
         self._deploy(client, hosts)
 
     def _deploy(self, client: Client, hosts: Sequence[Host]) -> None:
-        """The sample app. Without it the rest is still worth showing, so this says what failed and goes on."""
+        """The sample app. Without it the rest is worth showing all the same: say what failed and go on."""
         compose = (Path(__file__).parent / "shop.compose.yaml").read_text()
         try:
             with self._progress.step("sample app deployed, 3 replicas healthy"):

@@ -34,8 +34,8 @@ from web.middleware.rate_limit import LIMITER, Limits, RateLimiter, limit_rate
 from web.middleware.routes import ROUTES, Route, everybody, refuse_undeclared, register
 from web.ports import Surroundings
 from web.tools.context import CONTEXT, Context
-from web.tools.live_numbers import LiveNumbers
 from web.tools.pace import Pace
+from web.tools.shared_reading import SharedReading
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +84,8 @@ def build_app(
         surroundings=surroundings,
         authority=authority,
         sessions=sessions,
-        live=LiveNumbers(surroundings),
+        views=SharedReading(surroundings.hosts.views, clock=surroundings.clock),
+        live=SharedReading(surroundings.hosts.live, clock=surroundings.clock, fresh_s=pace.numbers_fresh_s),
         pace=pace,
     )
     app[HUB] = LiveHub(app[CONTEXT], authenticator, clients_max=limits.live_clients)
@@ -107,11 +108,19 @@ def build_app(
     async def end_streams(_: web.Application) -> None:
         app[STOPPING].set()
 
-    async def watch_live(_: web.Application) -> AsyncIterator[None]:
+    async def watch_hosts(_: web.Application) -> AsyncIterator[None]:
         async with asyncio.TaskGroup() as tasks:
-            watching = tasks.create_task(app[HUB].run(), name="live")
+            running = [
+                tasks.create_task(work, name=name)
+                for name, work in (
+                    ("live", app[HUB].run()),
+                    ("host-views", app[CONTEXT].views.run()),
+                    ("host-numbers", app[CONTEXT].live.run()),
+                )
+            ]
             yield
-            watching.cancel()
+            for task in running:
+                task.cancel()
 
     async def close_passwords(_: web.Application) -> None:
         passwords.close()
@@ -128,7 +137,7 @@ def build_app(
     app.on_startup.append(dashboard.load)
     app.on_shutdown.append(end_streams)
     app.cleanup_ctx.append(write_audit)
-    app.cleanup_ctx.append(watch_live)
+    app.cleanup_ctx.append(watch_hosts)
     app.on_cleanup.append(close_passwords)
     return app
 

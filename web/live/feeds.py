@@ -138,7 +138,7 @@ class ContainersFeed:
         self._problems: tuple[HostProblem, ...] = ()
 
     async def update(self) -> str | None:
-        found, problems = await read_containers(self._context.surroundings)
+        found, problems = await read_containers(self._context)
         containers = {(view.node_id, view.id): view for view in found}
         changed = _Containers(
             changed=_changed(self._containers, containers, _without_usage),
@@ -168,7 +168,10 @@ class MetricsFeed:
         self._hosts: dict[str, HostLiveView] = {}
 
     async def update(self) -> str | None:
-        hosts = {str(host.node_id): live_view(host) for host in await self._context.live.read()}
+        hosts = {
+            str(host.node_id): live_view(host)
+            for host in await self._context.live.read(patience_s=self._context.pace.list_patience_s)
+        }
         news = tuple(
             tail
             for node_id, host in sorted(hosts.items())

@@ -10,7 +10,6 @@ from cluster.model.inventory import ContainerAction, ContainerSummary, HostView,
 from web.auth.authority import Permit
 from web.auth.call import Call
 from web.auth.problems import Problem
-from web.ports import Surroundings
 from web.tools.context import Context
 from web.tools.listing import Key, page_of
 from web.tools.nodes import find_node, node_names
@@ -56,7 +55,7 @@ async def list_containers(
 ) -> ContainerPage:
     """Return containers by host and name. Raises Problem."""
     await context.authority.require(call, "container.read", "container")
-    found, problems = await read_containers(context.surroundings, node=wanted.node)
+    found, problems = await read_containers(context, node=wanted.node)
     page = page_of([view for view in found if _fits(view, wanted)], key=_order, cursor=cursor, limit=limit)
     return ContainerPage(items=page.items, next_cursor=page.next_cursor, problems=problems)
 
@@ -64,7 +63,7 @@ async def list_containers(
 async def get_container(context: Context, call: Call, reference: str, *, node: str) -> ContainerDetail:
     """Return one container, with what its engine says for those who may inspect. Raises Problem."""
     await context.authority.require(call, "container.read", f"container:{reference}")
-    container = await find_container(context.surroundings, reference, node=node)
+    container = await find_container(context, reference, node=node)
     if not context.authority.decide(call, "container.inspect", f"container:{container.id}").allowed:
         return ContainerDetail(**shallow(container), detail=None)
     detail = await context.surroundings.hosts.inspect(
@@ -85,7 +84,7 @@ async def act_on_container(
     """Start, stop, ... or remove a container. Raises Problem, HostUnavailable or HostRefused."""
     needed = ACTION_OF[action]
     await context.authority.require(call, needed, f"container:{reference}")
-    container = await find_container(context.surroundings, reference, node=node)
+    container = await find_container(context, reference, node=node)
 
     async def change(permit: Permit) -> None:
         async with permit.acting():
@@ -119,23 +118,23 @@ async def open_logs(
     """Return the container and its lines, to be entered. Raises Problem; entering raises HostUnavailable or
     HostRefused."""
     await context.authority.require(call, "container.logs", f"container:{reference}")
-    container = await find_container(context.surroundings, reference, node=node)
+    container = await find_container(context, reference, node=node)
     lines = context.surroundings.hosts.logs(container.node_id, container.id, query, caller=call.on_behalf())
     return container, lines
 
 
 async def read_containers(
-    surroundings: Surroundings, *, node: str = ""
+    context: Context, *, node: str = ""
 ) -> tuple[list[ContainerView], tuple[HostProblem, ...]]:
     """Return every container known, and the hosts that cannot be asked, for callers who may see them.
 
     Raises Problem when there is no host `node`.
     """
-    only = find_node(surroundings, node).id if node else None
-    names = node_names(surroundings)
+    only = find_node(context.surroundings, node).id if node else None
+    names = node_names(context.surroundings)
     containers: list[ContainerView] = []
     problems: list[HostProblem] = []
-    for host in await surroundings.hosts.views():
+    for host in await context.views.read(patience_s=context.pace.list_patience_s):
         if only is not None and host.node_id != only:
             continue
         name = names.get(host.node_id, host.node_id)
@@ -145,12 +144,12 @@ async def read_containers(
     return containers, tuple(problems)
 
 
-async def find_container(surroundings: Surroundings, reference: str, *, node: str = "") -> ContainerView:
+async def find_container(context: Context, reference: str, *, node: str = "") -> ContainerView:
     """Return the one container of that id, beginning of an id, or name.
 
     Raises Problem: 409 with the candidates when several fit, 404 when none does.
     """
-    containers, problems = await read_containers(surroundings, node=node)
+    containers, problems = await read_containers(context, node=node)
     exact = [view for view in containers if reference in (view.id, view.name)]
     found = exact or [
         view

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
 
+from cluster.model.inventory import HostLive, HostView
 from web.auth.authority import Authority
 from web.auth.sessions import Sessions
 from web.ports import Surroundings
-from web.tools.live_numbers import LiveNumbers
 from web.tools.pace import Pace
+from web.tools.shared_reading import SharedReading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +22,8 @@ class Context:
     surroundings: Surroundings
     authority: Authority
     sessions: Sessions
-    live: LiveNumbers
+    views: SharedReading[Sequence[HostView]]
+    live: SharedReading[Sequence[HostLive]]
     pace: Pace
 
 

@@ -11,7 +11,7 @@ from web.tools.views import HostLiveView, SeriesView
 async def get_live(context: Context, call: Call) -> list[HostLiveView]:
     """Return the last ten minutes of every host that answers."""
     await context.authority.require(call, "metrics.read", "metrics")
-    return [live_view(host) for host in await context.live.read()]
+    return [live_view(host) for host in await context.live.read(patience_s=context.pace.list_patience_s)]
 
 
 def live_view(host: HostLive) -> HostLiveView:

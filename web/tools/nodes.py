@@ -58,8 +58,9 @@ async def remove_node(context: Context, call: Call, reference: str) -> None:
 async def read_nodes(context: Context) -> list[NodeView]:
     """Return the hosts by name, for callers whose right to see them was decided."""
     surroundings = context.surroundings
-    views = {view.node_id: view for view in await surroundings.hosts.views()}
-    live = {numbers.node_id: numbers for numbers in await context.live.read()}
+    patience_s = context.pace.overview_patience_s
+    views = {view.node_id: view for view in await context.views.read(patience_s=patience_s)}
+    live = {numbers.node_id: numbers for numbers in await context.live.read(patience_s=patience_s)}
     engine = surroundings.cluster.status().engine
     return [_view(surroundings, node, engine, views, live) for node in members(surroundings)]
 

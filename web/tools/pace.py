@@ -7,12 +7,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """Seconds. `rollout_wait_s`: how long a deployment waits to name its rollouts. `drain_wait_s`: how long a
-    leaving host waits for its replicas to run elsewhere. `coalesce_s`: changes of one topic are told together
-    at most this often.
+    """Seconds.
+
+    `overview_patience_s` and `list_patience_s`: how long a list of hosts, and one of containers, waits for
+    hosts that do not answer. `rollout_wait_s`: how long a deployment waits to name its rollouts.
+    `drain_wait_s`: how long a leaving host waits for its replicas to run elsewhere. `coalesce_s`: changes of
+    one topic are told together at most this often.
     """
 
     audit_flush_s: float = 60.0
+    overview_patience_s: float = 0.3
+    list_patience_s: float = 2.5
+    numbers_fresh_s: float = 2.0
     rollout_wait_s: float = 3.0
     drain_wait_s: float = 45.0
     stream_heartbeat_s: float = 15.0

@@ -93,7 +93,7 @@ def stages(target: str) -> list[Stage]:
         pytest_stage("simulation", "simulation", limit_s=240 * longer, PYTHONHASHSEED="0"),
         pytest_stage("contract", "contract", limit_s=180 * longer),
         pytest_stage("integration", "integration", limit_s=540 * longer),
-        pytest_stage("e2e", "e2e", limit_s=360 * longer),
+        pytest_stage("e2e", "e2e", limit_s=480 * longer),
     ]
 
 

@@ -2,6 +2,7 @@ import type { QueryClient } from "@tanstack/react-query";
 import type { LiveMessage } from "./live-messages";
 import { mergeLive, newestOf } from "./metrics";
 import type { ContainerView, HostLiveView, RolloutView, ServiceView } from "./openapi";
+import { isStatus } from "./problem";
 import { clusterQuery, containersQuery, metricsQuery, rolloutsQuery, servicesQuery } from "./queries";
 
 const LIVE_QUERIES = [clusterQuery, containersQuery, servicesQuery, rolloutsQuery, metricsQuery] as const;
@@ -39,9 +40,11 @@ export function applyLive(client: QueryClient, message: LiveMessage): void {
   }
 }
 
-/** Ask again for everything a live connection would tell. */
+/** Ask again for everything a live connection would tell, but for what this person may not see. */
 export function refreshAll(client: QueryClient): void {
-  for (const { queryKey } of LIVE_QUERIES) void client.invalidateQueries({ queryKey });
+  for (const { queryKey } of LIVE_QUERIES) {
+    void client.invalidateQueries({ queryKey, predicate: ({ state }) => !isStatus(state.error, 403) });
+  }
 }
 
 /** An answer that is still under way would be older than this. */

@@ -1,6 +1,18 @@
 import { Link } from "@tanstack/react-router";
 import { MapPinOff } from "lucide-react";
+import { Logo } from "@/components/logo";
 import { Empty, Failed } from "@/components/states";
+
+/** Shown when a host takes a second or more to say who is logged in. */
+export function Beginning() {
+  return (
+    <main className="flex min-h-dvh items-center justify-center">
+      <div role="status" aria-label="Loading" className="animate-breathe">
+        <Logo className="size-8" />
+      </div>
+    </main>
+  );
+}
 
 export function NoSuchPage() {
   return (

@@ -13,7 +13,7 @@ import { Toaster } from "@/components/ui/toaster";
 import { LoginRoute } from "@/routes/login";
 import { OverviewPage } from "@/routes/overview";
 import { parseSearch } from "@/routes/overview-search";
-import { Broken, NoSuchPage } from "./fallbacks";
+import { Beginning, Broken, NoSuchPage } from "./fallbacks";
 import { queryClient } from "./query-client";
 import { Shell } from "./shell";
 
@@ -73,6 +73,7 @@ const setupRoute = createRoute({
 export const router = createRouter({
   routeTree: rootRoute.addChildren([shellRoute.addChildren([overviewRoute]), loginRoute, setupRoute]),
   defaultPreload: false,
+  defaultPendingComponent: Beginning,
   scrollRestoration: false,
 });
 

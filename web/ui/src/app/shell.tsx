@@ -1,5 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, Outlet } from "@tanstack/react-router";
+import { useEffect } from "react";
 import { LiveContext, useLiveConnection } from "@/api/live";
 import { clusterQuery } from "@/api/queries";
 import { Logo } from "@/components/logo";
@@ -10,6 +11,10 @@ import { LiveIndicator } from "@/features/overview/live-indicator";
 export function Shell() {
   const connection = useLiveConnection();
   const { data: cluster } = useQuery(clusterQuery);
+  const name = cluster?.name ?? "";
+  useEffect(() => {
+    document.title = name === "" ? "Control Tower" : `${name} · Control Tower`;
+  }, [name]);
   return (
     <LiveContext.Provider value={connection}>
       <a
@@ -24,10 +29,8 @@ export function Shell() {
             <Logo className="size-6" />
             Control Tower
           </Link>
-          {cluster !== undefined && cluster.name !== "" && (
-            <span className="min-w-0 truncate border-l border-line pl-3 text-sm text-muted">
-              {cluster.name}
-            </span>
+          {name !== "" && (
+            <span className="min-w-0 truncate border-l border-line pl-3 text-sm text-muted">{name}</span>
           )}
           <div className="ml-auto flex items-center gap-3">
             <LiveIndicator />

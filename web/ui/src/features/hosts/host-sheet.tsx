@@ -91,7 +91,20 @@ function Facts({ node }: { node: NodeView }) {
     ["Placement", node.is_draining ? "draining: no new replicas come here" : "takes new replicas"],
     ["Seen", formatAge(node.last_seen_ms, now)],
     ["Behind by", node.lag === null ? UNKNOWN : `${formatCount(node.lag)} entries`],
-    ["Dashboard", node.api_address || UNKNOWN],
+    [
+      "Dashboard",
+      node.api_address === "" || node.is_self ? (
+        node.api_address || UNKNOWN
+      ) : (
+        <a
+          key="link"
+          href={`https://${node.api_address}/`}
+          className="font-medium text-accent hover:underline"
+        >
+          {node.api_address}
+        </a>
+      ),
+    ],
     ["System", [facts.os_name, facts.os_version].filter(Boolean).join(" ") || UNKNOWN],
     ["Kernel", [facts.kernel, facts.arch].filter(Boolean).join(" · ") || UNKNOWN],
     ["Processors", facts.cpu_count > 0 ? formatCount(facts.cpu_count) : UNKNOWN],

@@ -87,6 +87,7 @@ def build_app(
         views=SharedReading(surroundings.hosts.views, clock=surroundings.clock),
         live=SharedReading(surroundings.hosts.live, clock=surroundings.clock, fresh_s=pace.numbers_fresh_s),
         pace=pace,
+        parsing=asyncio.Semaphore(1),
     )
     app[HUB] = LiveHub(app[CONTEXT], authenticator, clients_max=limits.live_clients)
     dashboard = Dashboard(static)

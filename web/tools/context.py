@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,6 +26,7 @@ class Context:
     views: SharedReading[Sequence[HostView]]
     live: SharedReading[Sequence[HostLive]]
     pace: Pace
+    parsing: asyncio.Semaphore
 
 
 CONTEXT = web.AppKey("context", Context)

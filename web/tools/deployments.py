@@ -72,10 +72,11 @@ async def deploy(context: Context, call: Call, request: DeployRequest) -> Deploy
     Problem: 422 with everything that is wrong with the file.
     """
     await context.authority.require(call, DEPLOY, "service")
-    # A file of a megabyte takes the parser seconds.
-    parsed = await asyncio.to_thread(
-        parse, request.compose, project=request.project, variables=dict(request.variables)
-    )
+    # A file of a megabyte takes the parser seconds of a core: beside the loop, and one at a time.
+    async with context.parsing:
+        parsed = await asyncio.to_thread(
+            parse, request.compose, project=request.project, variables=dict(request.variables)
+        )
     if not isinstance(parsed, ComposeProject):
         raise _unreadable(parsed)
     present = _read_present(context.surroundings, parsed)

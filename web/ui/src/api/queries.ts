@@ -60,7 +60,7 @@ export const rolloutsQuery = queryOptions({
 /** The newest audit entries; administrators only. */
 export const auditQuery = queryOptions({
   queryKey: ["audit"],
-  queryFn: async ({ signal }) => (await request<AuditPage>("/audit", { query: { limit: 20 }, signal })).items,
+  queryFn: async ({ signal }) => (await request<AuditPage>("/audit", { query: { limit: 50 }, signal })).items,
   refetchInterval: 15_000,
 });
 

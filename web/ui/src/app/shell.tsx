@@ -25,14 +25,14 @@ export function Shell() {
       </a>
       <header className="sticky top-0 z-30 border-b border-line bg-surface">
         <div className="mx-auto flex h-12 max-w-[1560px] items-center gap-3 px-4 sm:px-6">
-          <Link to="/" className="flex items-center gap-2.5 font-semibold">
+          <Link to="/" className="flex shrink-0 items-center gap-2.5 font-semibold whitespace-nowrap">
             <Logo className="size-6" />
             Control Tower
           </Link>
           {name !== "" && (
             <span className="min-w-0 truncate border-l border-line pl-3 text-sm text-muted">{name}</span>
           )}
-          <div className="ml-auto flex items-center gap-3">
+          <div className="ml-auto flex shrink-0 items-center gap-3">
             <LiveIndicator />
             <AccountMenu />
           </div>

@@ -20,12 +20,22 @@ const sentence = (more: Partial<AuditView>) => {
   return `${change?.actor} ${change?.words}`;
 };
 
-test("entries read as sentences", () => {
-  expect(sentence({})).toBe("ada restarted container h1/web");
-  expect(sentence({ action: "account.set-password", resource: "account" })).toBe("ada set password account");
-  expect(sentence({ actor: "", outcome: "denied", count: 12, action: "request", resource: "account" })).toBe(
-    "A stranger tried to request account (12 times)",
-  );
+test.each([
+  [{}, "ada restarted container h1/web"],
+  [{ action: "account.set-password", resource: "account:ada" }, "ada set the password of account ada"],
+  [{ action: "api-token.create", resource: "api-token:tolsnzah" }, "ada created API token tolsnzah"],
+  [{ action: "node.join", resource: "node:h3", actor: "" }, " Host h3 joined"],
+  [{ action: "node.remove", resource: "node:h3", outcome: "denied" }, "ada tried to remove host h3"],
+  [
+    { action: "account.start-login", resource: "account", outcome: "denied", actor: "", count: 12 },
+    "A stranger tried to log in (12 times)",
+  ],
+])("%o reads as %s", (more, words) => expect(sentence(more)).toBe(words));
+
+test("who came and went is no change, who was kept out is one", () => {
+  const action = "account.start-login";
+  expect(changesOf([], [entry({ action })])).toEqual([]);
+  expect(changesOf([], [entry({ action, outcome: "denied" })])).toHaveLength(1);
 });
 
 test("a refusal says why", () => {

@@ -30,29 +30,37 @@ const TONES: Record<string, Tone> = {
   failed: "bad",
 };
 
+/** What was done, for verbs whose past tense is not the verb itself. */
 const DONE: Record<string, string> = {
   cancel: "cancelled",
   create: "created",
+  "create-token": "created",
   deploy: "deployed",
-  drain: "set draining of",
-  join: "let in",
+  drain: "changed the draining of",
   kill: "killed",
   pause: "paused",
   remove: "removed",
   restart: "restarted",
   resume: "resumed",
   revoke: "revoked",
+  "revoke-token": "revoked",
   rollback: "rolled back",
   scale: "scaled",
+  "set-password": "set the password of",
+  "set-role": "changed the role of",
   start: "started",
   stop: "stopped",
+  "transfer-leadership": "handed over the leadership of",
   unpause: "resumed",
   write: "changed",
 };
 
-/** Rollouts and audit entries in one list, newest first. */
+const KINDS: Record<string, string> = { "api-token": "API token", "join-token": "join token", node: "host" };
+
+/** Rollouts and audit entries in one list, newest first. Who came and went is no change. */
 export function changesOf(rollouts: readonly RolloutView[], audit: readonly AuditView[]): Change[] {
-  return [...rollouts.map(ofRollout), ...audit.map(ofEntry)]
+  const changes = audit.filter((entry) => !(entry.outcome === "applied" && entry.action.endsWith("-login")));
+  return [...rollouts.map(ofRollout), ...changes.map(ofEntry)]
     .sort((a, b) => b.atMs - a.atMs)
     .slice(0, SHOWN_MAX);
 }
@@ -71,27 +79,35 @@ function ofRollout(rollout: RolloutView): Change {
 
 function ofEntry(entry: AuditView): Change {
   const isDone = entry.outcome === "applied";
-  const [kind = "", verb = kind] = entry.action.split(".");
-  const words = (isDone && DONE[verb]) || verb.replaceAll("-", " ");
   return {
     key: `audit ${entry.sequence}`,
     atMs: entry.at_ms,
     tone: TONES[entry.outcome] ?? "neutral",
-    actor: entry.actor || "A stranger",
-    words: [
-      isDone ? "" : "tried to",
-      words,
-      objectOf(kind, entry.resource),
-      entry.count > 1 ? `(${entry.count} times)` : "",
-    ]
-      .filter(Boolean)
-      .join(" "),
+    ...sentenceOf(entry, isDone),
     detail: isDone ? "" : `${entry.outcome}: ${entry.reason}`,
   };
+}
+
+function sentenceOf(entry: AuditView, isDone: boolean): { actor: string; words: string } {
+  const [kind = "", verb = kind] = entry.action.split(".");
+  const object = objectOf(kind, entry.resource);
+  const times = entry.count > 1 ? ` (${entry.count} times)` : "";
+  // A host comes with a token, and nobody is behind it any more.
+  if (entry.action === "node.join" && isDone)
+    return { actor: "", words: `${capital(object)} joined${times}` };
+  const actor = entry.actor || "A stranger";
+  if (entry.action === "account.start-login") return { actor, words: `tried to log in${times}` };
+  const plain = verb.replaceAll("-", " ");
+  return { actor, words: `${isDone ? (DONE[verb] ?? plain) : `tried to ${plain}`} ${object}${times}` };
 }
 
 /** `container:h1/web` reads as "container h1/web". */
 function objectOf(kind: string, resource: string): string {
   const [resourceKind = kind, ...name] = resource.split(":");
-  return [resourceKind.replaceAll("-", " "), name.join(":")].filter(Boolean).join(" ");
+  const word = KINDS[resourceKind] ?? resourceKind.replaceAll("-", " ");
+  return [word, name.join(":")].filter(Boolean).join(" ");
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }

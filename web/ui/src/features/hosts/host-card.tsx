@@ -17,9 +17,6 @@ import {
 } from "@/lib/format";
 import { statusOf } from "./host-status";
 
-/** Beyond this, a host that should beat twice a second is late enough to show in colour. */
-const LATE_MS = 5_000;
-
 interface HostCardProps {
   node: NodeView;
   live: HostLiveView | undefined;
@@ -35,7 +32,6 @@ export function HostCard({ node, live, onOpen }: HostCardProps) {
   const memoryTotal = node.facts.memory_bytes || latest(seriesOf(live, HOST_SUBJECT, "memory_limit_bytes"));
   const cpuNow = isGone ? null : (latest(cpu) ?? node.cpu_percent);
   const memoryNow = isGone ? null : (latest(memory) ?? node.memory_bytes);
-  const isLate = node.last_seen_ms !== null && now - node.last_seen_ms > LATE_MS;
   return (
     <Card
       className={cn("relative flex h-full flex-col hover:border-line-strong", isGone && "border-bad-mark/50")}
@@ -60,7 +56,7 @@ export function HostCard({ node, live, onOpen }: HostCardProps) {
           </Badge>
         </span>
       </div>
-      <p className="truncate px-4 text-xs text-muted" title={node.status_reason || undefined}>
+      <p className="truncate px-4 text-xs text-muted">
         {isGone && node.status_reason !== ""
           ? node.status_reason
           : `${node.role} · ${node.api_address || node.address}`}
@@ -102,7 +98,7 @@ export function HostCard({ node, live, onOpen }: HostCardProps) {
             title={
               node.last_seen_ms === null ? "Last seen: never" : `Last seen ${formatMoment(node.last_seen_ms)}`
             }
-            className={cn(isLate ? "font-medium text-bad" : "text-text")}
+            className={cn(node.status === "up" ? "text-text" : "font-medium text-bad")}
           >
             {formatAge(node.last_seen_ms, now)}
           </dd>

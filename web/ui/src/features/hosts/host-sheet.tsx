@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { lazy, type ReactNode, Suspense } from "react";
 import { HOST_SUBJECT, latest, seriesOf } from "@/api/metrics";
-import type { NodeView } from "@/api/openapi";
+import type { FactsView, NodeView } from "@/api/openapi";
 import { clusterQuery, metricsQuery } from "@/api/queries";
 import { Loaded } from "@/components/loaded";
 import { Empty, Loading } from "@/components/states";
@@ -47,7 +47,7 @@ function Details({ node }: { node: NodeView }) {
   const memoryLimit = latest(seriesOf(live, HOST_SUBJECT, "memory_limit_bytes")) ?? node.facts.memory_bytes;
   return (
     <div className="flex flex-col gap-6 p-4">
-      {node.status_reason !== "" && (
+      {node.status !== "up" && node.status_reason !== "" && (
         <p className="rounded-md bg-hover px-3 py-2 text-sm">{node.status_reason}</p>
       )}
       <Loaded query={metrics} loading={<Loading label="Loading the last ten minutes" rows={8} />}>
@@ -83,6 +83,12 @@ function Details({ node }: { node: NodeView }) {
   );
 }
 
+/** The version usually names the system too: "Debian GNU/Linux 12 (bookworm)". */
+function systemOf({ os_name, os_version }: FactsView): string {
+  if (os_version.toLowerCase().includes(os_name.toLowerCase())) return os_version || UNKNOWN;
+  return [os_name, os_version].filter(Boolean).join(" ");
+}
+
 function Facts({ node }: { node: NodeView }) {
   const now = useNow();
   const { facts } = node;
@@ -105,7 +111,7 @@ function Facts({ node }: { node: NodeView }) {
         </a>
       ),
     ],
-    ["System", [facts.os_name, facts.os_version].filter(Boolean).join(" ") || UNKNOWN],
+    ["System", systemOf(facts)],
     ["Kernel", [facts.kernel, facts.arch].filter(Boolean).join(" · ") || UNKNOWN],
     ["Processors", facts.cpu_count > 0 ? formatCount(facts.cpu_count) : UNKNOWN],
     ["Memory", facts.memory_bytes > 0 ? formatSize(facts.memory_bytes) : UNKNOWN],

@@ -74,7 +74,7 @@ function LostConnection() {
   return (
     <Banner tone="warn" title={`No live connection for ${formatDuration(now - status.lostAtMs)}`}>
       <div className="flex flex-wrap items-center justify-between gap-x-4 gap-y-2">
-        <span className="tabular">Numbers are the last known ones. Trying again in {next} s.</span>
+        <span className="tabular">Numbers may be old. Next try in {next} s.</span>
         <Button onClick={reconnect}>Reconnect now</Button>
       </div>
     </Banner>

@@ -54,7 +54,11 @@ function Facts({ cluster }: { cluster: ClusterView }) {
       </Fact>
       <Fact term="Containers">
         <span className="tabular">
-          {total === 0 ? UNKNOWN : `${formatCount(running)} of ${formatCount(total)} running`}
+          {counts.length === 0
+            ? UNKNOWN
+            : total === 0
+              ? "none"
+              : `${formatCount(running)} of ${formatCount(total)} running`}
         </span>
       </Fact>
       <Fact term="Voters">

@@ -144,7 +144,7 @@ class Convergence:
             making_room = frozenset(copy.key for copy in (*slot.olds, *slot.removed))
             choice = self.choose(self._wanted(slot, without=making_room))
             if isinstance(choice, NoHost):
-                self._note(slot, choice.reason)
+                self.plan.block(slot.ordinal, choice.reason)
                 continue
             for copy in slot.olds:
                 if self._is_untouched(copy):
@@ -195,7 +195,7 @@ class Convergence:
             # The record of the first try goes before there can be another; the next decision makes it.
             self.plan.forget += [copy.key for copy in slot.tombs if copy.node_id == again]
         elif refused is not None:
-            self._note(slot, refused.reason)
+            self.plan.block(slot.ordinal, refused.reason)
         return False
 
     def _start_on(self, judged: Judged, node_id: NodeId) -> None:
@@ -251,9 +251,6 @@ class Convergence:
     def _occupying(self, without: frozenset[AssignmentKey]) -> list[Occupying]:
         return occupying(self.view, [copy for copy in self.view.assignments if copy.key not in without])
 
-    def _note(self, slot: Slot, reason: str) -> None:
-        self.plan.blocked.append(f"replica {slot.ordinal}: {reason}")
-
     # ---- forgetting ----
 
     def _forget(self) -> None:
@@ -284,11 +281,13 @@ class Convergence:
 
 
 def occupying(view: ServiceView, copies: Sequence[Assignment]) -> list[Occupying]:
-    """Return what takes up room on hosts, for placement."""
+    """Return what takes up room on hosts, for placement; on hosts that are down, what cannot leave."""
     found = []
     for copy in copies:
         spec = view.spec(copy.revision)
-        if spec is None or not view.is_alive(copy.node_id):
+        if spec is None or view.is_gone(copy.node_id):
+            continue
+        if not view.is_alive(copy.node_id) and not view.is_pinned(copy.revision):
             continue
         if copy.desired is DesiredState.REMOVED and is_removal_confirmed(copy):
             continue

@@ -394,5 +394,5 @@ def _decision(plan: Plan, transition: Transition | None) -> Decision:
         transition=transition,
         wake_at_ms=plan.wake_at_ms,
         awaits_routers=plan.awaits_routers,
-        blocked=tuple(plan.blocked),
+        blocked=plan.blocked,
     )

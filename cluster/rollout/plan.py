@@ -18,7 +18,7 @@ class Plan:
         self.view = view
         self.now_ms = now_ms
         self.forget: list[AssignmentKey] = []
-        self.blocked: list[str] = []
+        self._blocked: dict[str, list[int]] = {}
         self.wake_at_ms: int | None = None
         self.awaits_routers = False
         self._orders: dict[AssignmentKey, DesiredState] = {}
@@ -31,6 +31,17 @@ class Plan:
                 self._orders.items(), key=lambda item: (item[0].ordinal, item[0].revision, item[0].node_id)
             )
         )
+
+    @property
+    def blocked(self) -> tuple[str, ...]:
+        """What cannot be done at the moment, for people; replicas with one reason together."""
+        return tuple(
+            f"{'replica' if len(ordinals) == 1 else 'replicas'} {', '.join(map(str, ordinals))}: {reason}"
+            for reason, ordinals in self._blocked.items()
+        )
+
+    def block(self, ordinal: int, reason: str) -> None:
+        self._blocked.setdefault(reason, []).append(ordinal)
 
     def order(self, copy: Assignment, desired: DesiredState) -> None:
         if copy.desired is not desired:

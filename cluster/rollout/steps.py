@@ -112,9 +112,7 @@ class Stepper:
     def _stranded(self, slot: Slot, copy: Assignment, before: ReplicaProgress | None) -> Advanced:
         """Only the host with its volume will do, and that is down."""
         host = self._plan.view.name_of(copy.node_id)
-        self._plan.blocked.append(
-            f"replica {slot.ordinal} waits for {host}, which is down: its volume is there"
-        )
+        self._plan.block(slot.ordinal, f"waits for {host}, which is down: its volume is there")
         was_done = before is not None and before.phase is StepPhase.DONE and before.node_id == copy.node_id
         # A roll-back has done all it can for it: when the host is back, it is what it was.
         is_done = was_done or self._is_rolling_back

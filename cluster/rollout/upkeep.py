@@ -42,17 +42,12 @@ def judge(plan: Plan, slot: Slot) -> Judged:
     copy = slot.candidate
     if copy is None:
         return Judged(slot)
+    host = plan.view.name_of(copy.node_id)
     if not plan.view.is_alive(copy.node_id):
-        plan.blocked.append(
-            f"replica {slot.ordinal} waits for {plan.view.name_of(copy.node_id)}, which is down: its volume"
-            " is there"
-        )
+        plan.block(slot.ordinal, f"waits for {host}, which is down: its volume is there")
         return Judged(slot)
     if plan.view.is_draining(copy.node_id):
-        plan.blocked.append(
-            f"replica {slot.ordinal} stays on {plan.view.name_of(copy.node_id)}, which is being drained: its"
-            " volume is there"
-        )
+        plan.block(slot.ordinal, f"stays on {host}, which is being drained: its volume is there")
     if copy.desired is DesiredState.SERVING:
         if not is_healthy(copy):
             # Out of the router, with the time of this wish as the beginning of its time to recover.

@@ -119,6 +119,7 @@ class World:
         faults: Faults | None = None,
         is_led: bool = True,
         has_routers: bool = True,
+        founder: str = "",
     ) -> None:
         self.rng = rng or random.Random(0)
         self.faults = faults or Faults()
@@ -136,7 +137,7 @@ class World:
         self._wake_at_ms: int | None = None
         self._led_index = 0
         self.hosts: dict[NodeId, Host] = {}
-        self.replica.lead(hosts[0])
+        self.replica.lead(founder or hosts[0])
         for host in hosts:
             self.add_host(host)
 
@@ -248,11 +249,13 @@ class World:
 
     # ---- hosts ----
 
-    def add_host(self, name: str) -> None:
+    def add_host(self, name: str, *, is_polling: bool = True) -> None:
+        """A host joins; without `is_polling`, the test says what it does."""
         node_id = NodeId(name)
         self.must(a_node(name), client="join")
         self.hosts[node_id] = Host(node_id)
-        self.after(self.rng.randrange(POLL_MS), lambda: self._poll(node_id))
+        if is_polling:
+            self.after(self.rng.randrange(POLL_MS), lambda: self._poll(node_id))
 
     def cut(self, host: str) -> None:
         """The host works on, but nobody hears it and it hears nobody."""

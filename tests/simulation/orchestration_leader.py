@@ -172,8 +172,11 @@ class LedWorld:
                 return
             self.has_died.clear()
             self.die_at = 0
-            hosts = [host.node_id for host in self.world.hosts.values() if not host.is_cut]
-            self._leader = hosts[(hosts.index(self._leader) + 1) % len(hosts)]
+            self._leader = next(
+                host.node_id
+                for host in self.world.hosts.values()
+                if not host.is_cut and host.node_id != self._leader
+            )
             await self._pass(ELECTION_MS)
 
     def _new_duties(self) -> Coroutine[Any, Any, None]:

@@ -108,7 +108,7 @@ def answering_ordinals(view: ServiceView) -> set[int]:
         if copy.ordinal < view.service.replicas
         and copy.desired is DesiredState.SERVING
         and copy.observed.phase is ReplicaPhase.HEALTHY
-        and view.nodes[copy.node_id].status is not NodeStatus.DOWN
+        and view.nodes[copy.node_id].status in (NodeStatus.UP, NodeStatus.SUSPECT)
         and (
             not view.is_routed(copy.revision)
             or all(router.routed_index >= copy.token for router in _live_routers(view))

@@ -1,0 +1,365 @@
+"""What holds for rollouts while hosts die and return, reports get lost and leaders change."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.leader.views import chooser, command_of
+from cluster.model.ids import NodeId, RolloutId, ServiceId
+from cluster.model.node import Node, NodeFacts, NodeRole, NodeStatus
+from cluster.model.rollout import ReplicaProgress, Rollout, RolloutPhase, StepPhase
+from cluster.model.service import (
+    Assignment,
+    DesiredState,
+    FailureAction,
+    Observation,
+    PublishedPort,
+    ReplicaPhase,
+    Revision,
+    RolloutPolicy,
+    RouterState,
+    Service,
+    VolumeKind,
+    VolumeMount,
+)
+from cluster.placement import Landscape
+from cluster.rollout import Decision, ServiceView, decide, resume
+from tests.simulation.orchestration import Behaviour, Faults, World
+from tests.simulation.orchestration_promises import BrokenPromise, check_promises
+from tests.support.state_builders import START_MS, a_spec
+
+WEB = ServiceId("shop.web")
+HOSTS = ("h0", "h1", "h2", "h3", "h4")
+GOOD = ("good-1", "good-2", "good-3", "slow")
+BAD = ("bad-exited", "bad-unhealthy", "bad-failed", "brief")
+SHAPES: dict[str, dict[str, object]] = {
+    "plain": {},
+    "unrouted": {"route": None},
+    "port": {"ports": (PublishedPort(container_port=80, host_port=8080),)},
+    "volume": {"volumes": (VolumeMount(kind=VolumeKind.VOLUME, target="/data", source="data"),)},
+}
+
+policies = st.builds(
+    lambda limits, **fields: RolloutPolicy(max_surge=limits[0], max_unavailable=limits[1], **fields),
+    st.sampled_from([(1, 0), (2, 0), (0, 1), (1, 1), (0, 2)]),
+    monitor_ms=st.sampled_from([0, 500, 3_000]),
+    drain_timeout_ms=st.sampled_from([0, 1_000, 5_000]),
+    start_deadline_ms=st.sampled_from([2_000, 10_000]),
+    pull_deadline_ms=st.just(10_000),
+    progress_deadline_ms=st.sampled_from([30_000, 120_000]),
+    retries=st.integers(0, 2),
+    failure_action=st.sampled_from(FailureAction),
+)
+images = st.sampled_from([*GOOD, *BAD])
+hosts = st.sampled_from(HOSTS)
+actions = st.one_of(
+    st.tuples(st.just("deploy"), images, st.integers(0, 5)),
+    st.tuples(st.just("policy"), policies),
+    st.tuples(st.just("cut"), hosts),
+    st.tuples(st.just("heal"), hosts),
+    st.tuples(st.just("reboot"), hosts),
+    st.tuples(st.just("drain"), hosts),
+    st.tuples(st.just("undrain"), hosts),
+    st.tuples(st.just("elect"), hosts),
+    st.tuples(st.just("remove")),
+)
+scripts = st.lists(st.tuples(st.sampled_from([50, 300, 1_000, 4_000, 15_000]), actions), max_size=12)
+faults = st.builds(
+    Faults,
+    lost=st.sampled_from([0.0, 0.1, 0.3]),
+    repeated=st.sampled_from([0.0, 0.3]),
+    late=st.sampled_from([0.0, 0.3]),
+)
+
+
+@dataclass
+class Play:
+    """A script as it is carried out."""
+
+    world: World
+    shape: dict[str, object]
+    policy: RolloutPolicy
+    service_id: ServiceId = WEB
+    replicas: int = 3
+
+    def deploy(self, image: str) -> None:
+        view = self.world.view(self.service_id)
+        if view is None or not view.service.is_removed:
+            spec = a_spec(image, **self.shape)
+            self.world.deploy(spec, replicas=self.replicas, policy=self.policy)
+
+    def carry_out(self, action: tuple[object, ...]) -> None:
+        world = self.world
+        match action:
+            case ("deploy", str(image), int(replicas)):
+                self.replicas = replicas
+                self.deploy(image)
+            case ("policy", RolloutPolicy() as policy):
+                self.policy = policy
+            case ("remove",):
+                if world.view(self.service_id) is not None:
+                    world.remove(self.service_id)
+            case (str(verb), str(host)) if NodeId(host) in world.hosts:
+                verbs: dict[str, Callable[[str], None]] = {
+                    "cut": world.cut,
+                    "heal": world.heal,
+                    "reboot": world.reboot,
+                    "drain": world.drain,
+                    "undrain": lambda host: world.drain(host, False),
+                    "elect": world.elect,
+                }
+                verbs[verb](host)
+            case _:
+                pass  # of a host this cluster does not have
+
+    def calm_down(self) -> None:
+        """From here on nothing goes wrong any more."""
+        self.world.faults = Faults()
+        for host in self.world.hosts.values():
+            self.world.heal(host.node_id)
+            self.world.drain(host.node_id, False)
+        self.world.run(5_000)
+
+
+@given(
+    seed=st.integers(0, 2**32),
+    host_count=st.integers(1, 5),
+    shape=st.sampled_from(sorted(SHAPES)),
+    policy=policies,
+    fault=faults,
+    has_routers=st.booleans(),
+    script=scripts,
+)
+def test_a_rollout_keeps_its_promises_and_ends_whatever_happens(
+    seed: int,
+    host_count: int,
+    shape: str,
+    policy: RolloutPolicy,
+    fault: Faults,
+    has_routers: bool,
+    script: list[tuple[int, tuple[object, ...]]],
+) -> None:
+    """The world checks availability, room, drains and repeated decisions after every change."""
+    world = World(HOSTS[:host_count], rng=random.Random(seed), faults=fault, has_routers=has_routers)
+    world.behaviours |= {f"bad-{phase}": Behaviour(is_good=False, phase=phase) for phase in ReplicaPhase}
+    world.behaviours |= {"brief": Behaviour(lasts_ms=800), "slow": Behaviour(start_ms=1_500)}
+    play = Play(world, SHAPES[shape], policy)
+    play.deploy("good-1")
+    for pause_ms, action in script:
+        world.run(pause_ms)
+        play.carry_out(action)
+    play.calm_down()
+    world.settle_rollouts()
+    view = world.view(play.service_id)
+    if view is None or view.service.is_removed:
+        world.run(60_000)
+        assert world.view(play.service_id) is None
+        assert not any(host.containers for host in world.hosts.values())
+        return
+    rollout = view.rollout or view.last_rollout
+    assert rollout is not None
+    assert rollout.phase.is_terminal or rollout.phase is RolloutPhase.PAUSED
+    stable = view.spec(view.service.stable_revision)
+    # Ports and volumes may leave no host for a replica, and a bad image never comes to rest.
+    if stable is not None and stable.image in GOOD and shape in ("plain", "unrouted") and not view.rollout:
+        world.settle(600_000)
+        world.check_final()
+
+
+# ---- any state at all ------------------------------------------------------------------------------------
+
+revision_numbers = st.integers(1, 3)
+times = st.integers(START_MS - 700_000, START_MS)
+
+
+def node_of(name: str, status: NodeStatus, is_draining: bool) -> Node:
+    return Node(
+        id=NodeId(name),
+        name=f"host-{name}",
+        address=f"{name}.example:7444",
+        api_address=f"{name}.example:7443",
+        role=NodeRole.VOTER,
+        status=status,
+        status_at_ms=START_MS,
+        joined_at_ms=START_MS,
+        is_draining=is_draining,
+        facts=NodeFacts(),
+    )
+
+
+@st.composite
+def views(draw: st.DrawFn) -> ServiceView:
+    names = HOSTS[: draw(st.integers(1, 4))]
+    nodes = {
+        NodeId(name): node_of(name, draw(st.sampled_from(NodeStatus)), draw(st.booleans())) for name in names
+    }
+    service_id = ServiceId("shop.web")
+    keys = st.tuples(revision_numbers, st.integers(0, 3), st.sampled_from([*names, "gone"]))
+    assignments = tuple(
+        Assignment(
+            service_id=service_id,
+            revision=revision,
+            ordinal=ordinal,
+            node_id=NodeId(name),
+            desired=draw(st.sampled_from(DesiredState)),
+            token=draw(st.integers(1, 100)),
+            leader_term=1,
+            changed_at_ms=draw(times),
+            observed=Observation(phase=draw(st.sampled_from(ReplicaPhase)), restarts=draw(st.integers(0, 4))),
+        )
+        for revision, ordinal, name in sorted(draw(st.sets(keys, max_size=8)))
+    )
+    stable = draw(st.integers(0, 3))
+    newest = draw(st.integers(max(1, stable), 3))
+    under_way = draw(st.none() | rollouts(service_id, newest, stable, names, is_terminal=False))
+    ended = draw(st.none() | rollouts(service_id, newest, stable, names, is_terminal=True))
+    return ServiceView(
+        service=Service(
+            id=service_id,
+            project="shop",
+            name="web",
+            replicas=draw(st.integers(0, 4)),
+            policy=draw(policies),
+            revision=newest,
+            stable_revision=stable,
+            rollout_id=None if under_way is None else under_way.id,
+            version=7,
+            created_at_ms=START_MS,
+            changed_at_ms=START_MS,
+            is_removed=draw(st.sampled_from([False, False, False, True])),
+        ),
+        revisions={
+            number: Revision(
+                service_id=service_id,
+                number=number,
+                spec=a_spec(f"v{number}", **SHAPES[draw(st.sampled_from(sorted(SHAPES)))]),
+                created_at_ms=START_MS,
+                created_by="u1",
+            )
+            for number in sorted(draw(st.sets(revision_numbers)) | {newest})
+        },
+        assignments=assignments,
+        nodes=nodes,
+        routers={
+            NodeId(name): RouterState(
+                node_id=NodeId(name),
+                routed_index=draw(st.integers(0, 100)),
+                drained_index=draw(st.integers(0, 100)),
+                reported_at_ms=START_MS,
+            )
+            for name in names
+        },
+        rollout=under_way,
+        last_rollout=ended,
+        home=draw(st.none() | st.sampled_from([NodeId(name) for name in names])),
+    )
+
+
+@st.composite
+def rollouts(
+    draw: st.DrawFn,
+    service_id: ServiceId,
+    newest: int,
+    stable: int,
+    names: tuple[str, ...],
+    *,
+    is_terminal: bool,
+) -> Rollout:
+    ordinals = draw(st.sets(st.integers(0, 4)))
+    return Rollout(
+        id=RolloutId("ro_ended" if is_terminal else "ro_open"),
+        service_id=service_id,
+        from_revision=draw(st.sampled_from([0, stable])),
+        to_revision=draw(st.integers(1, newest)),
+        phase=draw(st.sampled_from([phase for phase in RolloutPhase if phase.is_terminal is is_terminal])),
+        step=draw(st.integers(0, 9)),
+        started_at_ms=draw(times),
+        changed_at_ms=draw(times),
+        deadline_ms=START_MS + draw(st.integers(-100_000, 100_000)),
+        failures=draw(st.integers(0, 2)),
+        replicas=tuple(
+            ReplicaProgress(
+                ordinal=ordinal,
+                phase=draw(st.sampled_from(StepPhase)),
+                node_id=draw(st.none() | st.sampled_from([NodeId(name) for name in names])),
+                attempts=draw(st.integers(0, 2)),
+                since_ms=draw(times),
+                deadline_ms=START_MS + draw(st.integers(-100_000, 100_000)),
+            )
+            for ordinal in sorted(ordinals)
+        ),
+        reason=draw(st.sampled_from(["", "replica 0 failed"])),
+    )
+
+
+def decision_on(view: ServiceView) -> Decision:
+    landscape = Landscape(view.nodes, {})
+    return decide(view, START_MS, rollout_id=RolloutId("ro_new"), choose=chooser(view.service, landscape))
+
+
+@given(view=views())
+def test_any_state_has_one_decision_that_the_state_machine_can_take(view: ServiceView) -> None:
+    decision = decision_on(view)
+    assert decision == decision_on(view)
+    assert decision.wake_at_ms is None or decision.wake_at_ms > START_MS
+    if decision.transition is None:
+        return
+    command = command_of(decision.transition)  # its own rules hold, or this raises
+    present = {copy.key: copy for copy in view.assignments}
+    ordered = {order.key: order.desired for order in decision.transition.orders}
+    assert len(ordered) == len(command.orders)
+    for key, desired in ordered.items():
+        if key in present:
+            assert present[key].desired not in (DesiredState.REMOVED, desired)
+        else:
+            assert desired is DesiredState.STARTED
+            assert view.is_schedulable(key.node_id) or view.is_pinned(key.revision)
+            assert key.revision in view.revisions
+    for key in decision.transition.forget:
+        assert ordered.get(key, present[key].desired) is DesiredState.REMOVED
+    if decision.transition.is_service_forgotten:
+        assert view.service.is_removed
+        assert set(decision.transition.forget) == set(present)
+
+
+@given(view=views())
+def test_resuming_moves_deadlines_out_and_never_in(view: ServiceView) -> None:
+    transition = resume(view, START_MS)
+    if transition is None:
+        return
+    before, after = view.rollout, transition.rollout
+    assert before is not None
+    assert after is not None
+    assert after.deadline_ms >= max(before.deadline_ms, START_MS + 60_000)
+    for old, new in zip(before.replicas, after.replicas, strict=True):
+        assert new.deadline_ms >= old.deadline_ms
+    assert transition.orders == transition.forget == ()
+
+
+@given(view=views())
+def test_a_host_that_left_or_is_down_is_given_nothing_new(view: ServiceView) -> None:
+    transition = decision_on(view).transition
+    present = {copy.key for copy in view.assignments}
+    for order in () if transition is None else transition.orders:
+        if view.is_gone(order.key.node_id):
+            assert order.desired is DesiredState.REMOVED
+        if not view.is_alive(order.key.node_id):
+            assert order.key in present
+
+
+def test_a_promise_that_is_broken_is_noticed() -> None:
+    """The checks themselves: a drain cut short is reported."""
+    world = World()
+    service_id = world.deploy(a_spec("good-1"), replicas=1)
+    world.settle()
+    before = world.view(service_id)
+    assert before is not None
+    removed = tuple(replace(copy, desired=DesiredState.REMOVED) for copy in before.assignments)
+    with pytest.raises(BrokenPromise, match="in flight"):
+        check_promises(before, replace(before, assignments=removed), world.now_ms)

@@ -1,0 +1,268 @@
+"""Plays a transcript: lines of what happens, `----`, and what the leader then committed.
+
+What happens:
+
+    hosts h1 h2 h3                       the cluster
+    deploy image=v1 replicas=2 ...       surge= unavailable= monitor= drain= start= progress= retries= action=
+                                         port= volume= cpu= route=no service=
+    report 1/0@h1 healthy why it is so   revision/ordinal@host, and the phase its host saw
+    routed [h1 ...], drained [h1 ...]    these routers (all that are up) have everything in force, or drained
+    tick 10s                             time passes
+    down h1, suspect h1, up h1, leave h1, drain h1, undrain h1
+    leader                               another leader takes over
+    remove                               of the service
+
+What is committed: the rollout's phase and reason when they change, each replica's wish, records that go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from agent.leader.views import command_of
+from cluster.commands.nodes import RemoveNode
+from cluster.commands.services import AssignmentReport, ReportAssignments, RouterReport
+from cluster.model.ids import NodeId, ServiceId
+from cluster.model.node import NodeStatus
+from cluster.model.service import (
+    FailureAction,
+    Observation,
+    PublishedPort,
+    ReplicaPhase,
+    Resources,
+    RolloutPolicy,
+    Route,
+    ServiceSpec,
+    VolumeKind,
+    VolumeMount,
+)
+from cluster.rollout import Decision, ServiceView, resume
+from tests.simulation.orchestration import World
+
+RULE = "----"
+CHAIN_MAX = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """What happens, and what was committed then. `comment` is the lines above it."""
+
+    comment: tuple[str, ...]
+    happens: tuple[str, ...]
+    committed: tuple[str, ...]
+
+
+def parse(text: str) -> Iterator[Block]:
+    """The blocks of a transcript, which blank lines part."""
+    for part in text.strip().split("\n\n"):
+        lines = part.splitlines()
+        comment = tuple(line for line in lines if line.startswith("#"))
+        lines = lines[len(comment) :]
+        rule = lines.index(RULE) if RULE in lines else len(lines)
+        yield Block(comment, tuple(lines[:rule]), tuple(lines[rule + 1 :]))
+
+
+def render(blocks: list[Block]) -> str:
+    return "\n".join(
+        "\n".join([*block.comment, *block.happens, RULE, *block.committed]) + "\n" for block in blocks
+    )
+
+
+def play(text: str) -> str:
+    """The transcript as it is played now."""
+    stage = Stage()
+    played = []
+    for block in parse(text):
+        for line in block.happens:
+            stage.perform(line)
+        played.append(replace(block, committed=tuple(stage.take())))
+    return render(played)
+
+
+class Stage:
+    """A world in which only that happens that a line says."""
+
+    def __init__(self) -> None:
+        self._world = World((), is_led=False, founder="h1")
+        self._service = ServiceId("shop.web")
+        self._specs: dict[ServiceId, tuple[ServiceSpec, int, RolloutPolicy]] = {}
+        self._shown: dict[ServiceId, str] = {}
+        self._lines: list[str] = []
+        self._leads = 0
+
+    def perform(self, line: str) -> None:
+        verb, *words = line.split()
+        verbs: dict[str, Callable[..., None]] = {
+            "hosts": self._hosts,
+            "deploy": self._deploy,
+            "report": self._report,
+            "routed": lambda *names: self._route(names, is_drained=False),
+            "drained": lambda *names: self._route(names, is_drained=True),
+            "tick": self._tick,
+            "down": lambda name: self._world.set_status(NodeId(name), NodeStatus.DOWN),
+            "suspect": lambda name: self._world.set_status(NodeId(name), NodeStatus.SUSPECT),
+            "up": lambda name: self._world.set_status(NodeId(name), NodeStatus.UP),
+            "leave": self._leave,
+            "drain": lambda name: self._world.drain(name),
+            "undrain": lambda name: self._world.drain(name, False),
+            "leader": self._elect,
+            "remove": lambda: self._world.remove(self._service),
+        }
+        verbs[verb](*words)
+        self._decide()
+
+    def take(self) -> list[str]:
+        lines, self._lines = self._lines, []
+        return lines or ["nothing"]
+
+    def _hosts(self, *names: str) -> None:
+        for name in names:
+            self._world.add_host(name, is_polling=False)
+
+    def _deploy(self, *words: str) -> None:
+        given = dict(word.split("=", 1) for word in words)
+        self._service = ServiceId(given.pop("service", self._service))
+        spec, replicas, policy = self._specs.get(
+            self._service,
+            (ServiceSpec(image="v1", route=Route(host="shop.example", port=80)), 1, RolloutPolicy()),
+        )
+        for name, value in given.items():
+            match name:
+                case "image":
+                    spec = replace(spec, image=value)
+                case "replicas":
+                    replicas = int(value)
+                case "route":
+                    spec = replace(spec, route=None)
+                case "port":
+                    spec = replace(spec, ports=(PublishedPort(container_port=80, host_port=int(value)),))
+                case "volume":
+                    mount = VolumeMount(kind=VolumeKind.VOLUME, target="/data", source=value)
+                    spec = replace(spec, volumes=(mount,))
+                case "cpu":
+                    spec = replace(spec, resources=Resources(cpu_reservation_millis=int(value)))
+                case "surge":
+                    policy = replace(policy, max_surge=int(value))
+                case "unavailable":
+                    policy = replace(policy, max_unavailable=int(value))
+                case "retries":
+                    policy = replace(policy, retries=int(value))
+                case "action":
+                    policy = replace(policy, failure_action=FailureAction(value))
+                case "monitor":
+                    policy = replace(policy, monitor_ms=_ms(value))
+                case "drain":
+                    policy = replace(policy, drain_timeout_ms=_ms(value))
+                case "start":
+                    policy = replace(policy, start_deadline_ms=_ms(value))
+                case "progress":
+                    policy = replace(policy, progress_deadline_ms=_ms(value))
+                case _:
+                    raise ValueError(f"deploy {name}: not known")
+        self._specs[self._service] = (spec, replicas, policy)
+        self._world.deploy(spec, service=self._service, replicas=replicas, policy=policy)
+
+    def _report(self, replica: str, phase: str, *why: str) -> None:
+        place, _, host = replica.partition("@")
+        revision, _, ordinal = place.partition("/")
+        [copy] = [
+            copy
+            for copy in self._world.assignments()
+            if (copy.service_id, copy.revision, copy.ordinal, copy.node_id)
+            == (self._service, int(revision), int(ordinal), host)
+        ]
+        report = AssignmentReport(
+            service_id=self._service,
+            revision=copy.revision,
+            ordinal=copy.ordinal,
+            token=copy.token,
+            observed=Observation(phase=ReplicaPhase(phase), reason=" ".join(why)),
+        )
+        self._world.must(
+            ReportAssignments(node_id=NodeId(host), reports=(report,)), client=host, leader_term=0
+        )
+
+    def _route(self, names: tuple[str, ...], *, is_drained: bool) -> None:
+        for name in names or self._live():
+            host = self._world.hosts[NodeId(name)]
+            host.routed_index = self._world.replica.index
+            host.drained_index = host.routed_index if is_drained else host.drained_index
+            router = RouterReport(routed_index=host.routed_index, drained_index=host.drained_index)
+            self._world.must(
+                ReportAssignments(node_id=NodeId(name), reports=(), router=router),
+                client=name,
+                leader_term=0,
+            )
+
+    def _live(self) -> list[str]:
+        view = self._world.view(self._service)
+        assert view is not None
+        return [node_id for node_id in sorted(view.nodes) if view.is_alive(node_id)]
+
+    def _tick(self, duration: str) -> None:
+        self._world.replica.now_ms += _ms(duration)
+
+    def _leave(self, name: str) -> None:
+        self._world.must(RemoveNode(node_id=NodeId(name), reason="test"), client="person", leader_term=0)
+
+    def _elect(self) -> None:
+        self._world.elect("h2")
+        for view in self._world.views():
+            resumed = resume(view, self._world.now_ms)
+            if resumed is not None:
+                self._world.must(command_of(resumed), client="leader")
+                self._lines.append(f"resumed {view.service.id}")
+
+    def _decide(self) -> None:
+        for service_id in [view.service.id for view in self._world.views()]:
+            for _ in range(CHAIN_MAX):
+                view = self._world.view(service_id)
+                if view is None:
+                    break
+                decision = self._world.decide(view)
+                if decision.transition is None:
+                    self._note_blocked(view, decision)
+                    break
+                self._show(view, decision)
+                self._world.commit(view, command_of(decision.transition))
+            else:
+                raise AssertionError("no end of transitions")
+
+    def _show(self, view: ServiceView, decision: Decision) -> None:
+        transition = decision.transition
+        assert transition is not None
+        rollout = transition.rollout
+        if rollout is not None:
+            text = f"rollout {rollout.from_revision}->{rollout.to_revision} {rollout.phase}"
+            text += f": {rollout.reason}" if rollout.reason else ""
+            if self._shown.get(view.service.id) != text:
+                self._shown[view.service.id] = text
+                self._say(view, text)
+        for order in transition.orders:
+            key = order.key
+            self._say(view, f"  {key.revision}/{key.ordinal}@{key.node_id} {order.desired}")
+        for key in transition.forget:
+            self._say(view, f"  {key.revision}/{key.ordinal}@{key.node_id} forgotten")
+        if transition.stable_revision is not None:
+            self._say(view, f"stable revision {transition.stable_revision}")
+        if transition.is_service_forgotten:
+            self._say(view, "service forgotten")
+
+    def _note_blocked(self, view: ServiceView, decision: Decision) -> None:
+        if view.rollout is None:
+            text = "; ".join(decision.blocked)
+            if self._shown.get(f"blocked {view.service.id}", "") != text:
+                self._shown[ServiceId(f"blocked {view.service.id}")] = text
+                self._say(view, f"blocked: {text}" if text else "not blocked any more")
+
+    def _say(self, view: ServiceView, text: str) -> None:
+        prefix = "" if len(self._specs) < 2 else f"{view.service.id}: "
+        self._lines.append(prefix + text)
+
+
+def _ms(text: str) -> int:
+    for unit, factor in (("ms", 1), ("s", 1_000), ("m", 60_000)):
+        if text.endswith(unit) and text.removesuffix(unit).isdigit():
+            return int(text.removesuffix(unit)) * factor
+    raise ValueError(f"{text!r}: 500ms, 10s or 2m")

@@ -18,6 +18,7 @@ from tests.simulation.crash_log import PowerLost
 from tests.simulation.network import Way
 from tests.simulation.scenario import Scenario
 from tests.support.raft_kit import (
+    FIVE,
     EngineNode,
     ack,
     append_entries,
@@ -27,7 +28,6 @@ from tests.support.raft_kit import (
 )
 
 Off = frozenset[Rule]
-FIVE = ("n1", "n2", "n3", "n4", "n5")
 
 
 def a_setting(number: int, value: str, client: str = "writer") -> bytes:

@@ -106,7 +106,7 @@ def test_a_leader_that_cannot_send_is_replaced() -> None:
 
 @pytest.mark.parametrize("nodes", [3, 5])
 def test_a_leader_that_only_a_bridge_hears_does_not_block_the_others(nodes: int) -> None:
-    """openraft issue 2080: voters that hear a leader without a quorum must not refuse all others for ever."""
+    """H23: voters that hear a leader without a quorum must not refuse all others (openraft issue 2080)."""
     taken = []
     for seed in range(10):
         scenario = Scenario(nodes, seed=seed)

@@ -26,6 +26,7 @@ from tests.simulation.crash_log import CrashLog
 from tests.simulation.memory_store import MemoryStore
 
 VOTERS = ("n1", "n2", "n3")
+FIVE = ("n1", "n2", "n3", "n4", "n5")
 STARTED_AT = 1000.0
 
 

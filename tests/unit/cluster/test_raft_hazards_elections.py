@@ -12,7 +12,6 @@ import pytest
 
 from cluster.raft.types import Rule, Timing
 from tests.simulation.rule_scenarios import (
-    FIVE,
     ack_snapshot_chunks,
     leader_stickiness,
     one_vote_per_voter,
@@ -25,6 +24,7 @@ from tests.simulation.rule_scenarios import (
 )
 from tests.support import raft_kit
 from tests.support.raft_kit import (
+    FIVE,
     EngineNode,
     StockNode,
     ack,

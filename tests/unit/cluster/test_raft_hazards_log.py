@@ -17,7 +17,6 @@ from cluster.raft.binding import RaftNode
 from cluster.raft.types import COMMAND_BYTES_MAX, Outcome, RaftError, Rule, Timing
 from tests.simulation.crash_log import PowerLost
 from tests.simulation.rule_scenarios import (
-    FIVE,
     commit_only_verified,
     fast_backup,
     keep_matching_entries,
@@ -28,6 +27,7 @@ from tests.simulation.rule_scenarios import (
     term_on_acks,
 )
 from tests.support.raft_kit import (
+    FIVE,
     EngineNode,
     PerfectJournal,
     StockNode,

@@ -143,6 +143,11 @@ class FakeState:
         assert isinstance(outcome, Applied), outcome
         return outcome.result
 
+    def knows(self, name: str) -> bool:
+        """Whether there is an account of that name."""
+        with self.read() as txn:
+            return records.principal_by_name(txn, name) is not None
+
     def audit(self) -> list[AuditEntry]:
         with self.read() as txn:
             return records.AUDIT.scan(txn)

@@ -89,6 +89,15 @@ class Sessions:
         failures.
         """
         self._admit(call, name)
+        # For every name, known or not: how long it takes must not tell them apart.
+        await self._catching_up.catch_up()
+        if self.needs_setup():
+            raise Problem(
+                "unavailable",
+                "there is no account yet: the cluster is still being made, or is to be set up",
+                hint="try again in a moment; with a setup token, make the first administrator",
+                retry_after_s=2,
+            )
         principal = self._find(name)
         check = await self._passwords.verify(password, None if principal is None else principal.password_hash)
         if principal is None or not check.matches:

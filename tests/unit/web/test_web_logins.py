@@ -133,6 +133,27 @@ async def test_a_login_needs_a_quorum_and_says_so() -> None:
     assert response.headers["Retry-After"] == "2"
 
 
+async def test_before_there_is_any_account_nobody_is_told_that_their_password_is_wrong() -> None:
+    async with serving(a_web_world()) as client:
+        response = await try_login(client, name="admin")
+        answer = await response.json()
+    assert response.status == 503
+    assert "no account yet" in answer["detail"]
+
+
+async def test_an_account_this_node_has_not_applied_yet_can_log_in() -> None:
+    world = a_web_world()
+    world.state.before_linearizable = lambda: (
+        None if world.state.knows("vera") else void(world.add_user("vera", Role.VIEWER))
+    )
+    async with serving(world) as client:
+        assert (await try_login(client)).status == 200
+
+
+def void(_: object) -> None:
+    """For its effect."""
+
+
 async def test_a_login_is_recorded_with_who_and_from_where() -> None:
     world = a_world()
     async with serving(world) as client:

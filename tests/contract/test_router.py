@@ -11,6 +11,7 @@ import pytest
 
 from agent.clock import SystemClock
 from agent.ports import Endpoint, ServerStatus, SwitchError
+from agent.router.haproxy.render import SLOTS_MIN
 from agent.router.protocol import Router, ServiceRoute, replica_name
 from tests.support.fake_router import FakeRouter, HeldRequest
 from tests.support.haproxy import (
@@ -269,7 +270,7 @@ async def test_a_replica_that_was_never_admitted_cannot_be_opened(world: World) 
 
 
 async def test_a_place_in_the_router_is_used_again(world: World) -> None:
-    for number in range(20):
+    for number in range(SLOTS_MIN + 2):
         endpoint = await world.replica(f"r{number}")
         await world.router.admit("shop.web", "blue", endpoint)
         await world.router.open("shop.web", "blue", endpoint.replica)

@@ -280,7 +280,7 @@ async def abandoned_haproxy(directory: Path, http_port: int, replica: Upstream) 
     async with asyncio.timeout(PATIENCE_S):
         assert await agent.stdout.readline() == b"open\n"
     agent.kill()
-    await agent.wait()
+    await agent.communicate()
 
 
 async def test_the_haproxy_of_a_killed_agent_serves_on_and_is_taken_over(directory: Path) -> None:

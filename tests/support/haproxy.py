@@ -148,4 +148,5 @@ async def running_router(
         try:
             yield RunningRouter(router, directory, port, client, running.cancel)
         finally:
-            running.cancel()
+            if not running.cancelling():
+                running.cancel()

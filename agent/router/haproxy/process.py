@@ -160,7 +160,14 @@ class HaproxyProcess:
             os.close(output)
         self._child = child
         try:
-            self._watch(os.pidfd_open(child.pid))
+            pidfd = os.pidfd_open(child.pid)
+        except ProcessLookupError as error:
+            # It ended at once, and was waited for by the event loop.
+            await child.wait()
+            self._child = None
+            raise HaproxyUnusable(await self.why_it_ended()) from error
+        try:
+            self._watch(pidfd)
             await asyncio.to_thread(_record, self._files, child.pid)
             await self._until_it_answers()
         except BaseException:
@@ -288,7 +295,10 @@ def _unlink(path: Path) -> None:
 
 
 def _record(files: HaproxyFiles, pid: int) -> None:
-    record = {"pid": pid, "started_ticks": _started_ticks(pid)}
+    try:
+        record = {"pid": pid, "started_ticks": _started_ticks(pid)}
+    except (OSError, IndexError):
+        return  # it has ended already
     fresh = files.process.with_suffix(".new")
     fresh.write_text(json.dumps(record))
     fresh.rename(files.process)

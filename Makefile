@@ -37,7 +37,7 @@ verify:
 	@$(MAKE) --no-print-directory simulate SEEDS=20000
 
 bench:
-	@$(BOOTSTRAP) python lab ui
+	@$(BOOTSTRAP) python lab ui bench
 	@$(PYTHON) -m tests.benchmarks
 
 # The order of sets of strings is part of what a seed reproduces.

@@ -6,9 +6,10 @@
 #   packaging/bootstrap.sh lab        what makes Docker hosts on this machine (root, Debian or Ubuntu)
 #   packaging/bootstrap.sh browser    Chromium for the browser smoke test
 #   packaging/bootstrap.sh ui         the dashboard, built into web/static when web/ui exists
+#   packaging/bootstrap.sh bench      what the benchmarks measure beside us, where the lab has it not
 #
-# `python` and `ui` end with status 1 when they cannot be had. `lab` and `browser` always end with 0: without
-# them less runs, and they say what is missing and how to get it.
+# `python` and `ui` end with status 1 when they cannot be had. `lab`, `browser` and `bench` always end with 0:
+# without them less runs, and they say what is missing and how to get it.
 set -eu
 
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
@@ -59,9 +60,11 @@ apt_install() {
         return 1
     fi
     if [ -d /run/systemd/system ]; then
-        for unit in docker.service docker.socket containerd.service haproxy.service docker-registry.service; do
+        for unit in docker.service docker.socket containerd.service haproxy.service docker-registry.service \
+            etcd.service; do
             package=${unit%.*}
             [ "$package" = docker ] && package=docker.io
+            [ "$package" = etcd ] && package=etcd-server
             case " $* " in *" $package "*) systemctl disable --quiet "$unit" 2>/dev/null || true ;; esac
         done
     fi
@@ -203,20 +206,25 @@ browser_tier() {
     fi
 }
 
+bench_tier() {
+    [ "$(uname -s)" = Linux ] || return 0
+    need_packages "the benchmark of proposals" etcd-server || say "proposals will be measured without etcd beside them"
+}
+
 ui_tier() {
     "$venv/bin/python" packaging/build_hook.py || fail "the dashboard could not be built; see npm's message above"
 }
 
 # ---- main ---------------------------------------------------------------------------------------------------
 
-[ $# -gt 0 ] || fail "name what to prepare: python, lab, browser, ui"
+[ $# -gt 0 ] || fail "name what to prepare: python, lab, browser, ui, bench"
 # One bootstrap at a time in this tree: a second one waits and then finds nothing to do.
 if [ -z "${TOWER_BOOTSTRAP_LOCKED:-}" ] && command -v flock >/dev/null 2>&1; then
     TOWER_BOOTSTRAP_LOCKED=1 exec flock "$root/packaging" "$0" "$@"
 fi
 for tier in "$@"; do
     case "$tier" in
-        python | lab | browser | ui) "${tier}_tier" ;;
-        *) fail "unknown tier '$tier'; there are python, lab, browser, ui" ;;
+        python | lab | browser | ui | bench) "${tier}_tier" ;;
+        *) fail "unknown tier '$tier'; there are python, lab, browser, ui, bench" ;;
     esac
 done

@@ -28,11 +28,11 @@ check:
 	@$(PYTHON) packaging/run_stages.py check
 
 test:
-	@$(BOOTSTRAP) python lab browser ui
+	@$(BOOTSTRAP) python lab browser ui inspector
 	@$(PYTHON) packaging/run_stages.py test
 
 verify:
-	@$(BOOTSTRAP) python lab browser ui
+	@$(BOOTSTRAP) python lab browser ui inspector
 	@HYPOTHESIS_PROFILE=ci $(PYTHON) packaging/run_stages.py verify
 	@$(MAKE) --no-print-directory simulate SEEDS=20000
 
@@ -60,7 +60,7 @@ lab:
 	@.venv/bin/tower lab up --hosts $(HOSTS)
 
 dev:
-	@$(BOOTSTRAP) python lab browser ui
+	@$(BOOTSTRAP) python lab browser ui inspector
 	@echo "ready: . .venv/bin/activate"
 
 ui:
@@ -75,5 +75,5 @@ lock:
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist web/static \
-		web/ui/node_modules
+		web/ui/node_modules tests/support/inspector/node_modules
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

@@ -7,9 +7,10 @@
 #   packaging/bootstrap.sh browser    Chromium for the browser smoke test
 #   packaging/bootstrap.sh ui         the dashboard, built into web/static when web/ui exists
 #   packaging/bootstrap.sh bench      what the benchmarks measure beside us, where the lab has it not
+#   packaging/bootstrap.sh inspector  the MCP Inspector, the other client the MCP endpoint is tested with
 #
-# `python` and `ui` end with status 1 when they cannot be had. `lab`, `browser` and `bench` always end with 0:
-# without them less runs, and they say what is missing and how to get it.
+# `python` and `ui` end with status 1 when they cannot be had. The others always end with 0: without them less
+# runs, and they say what is missing and how to get it.
 set -eu
 
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
@@ -215,16 +216,29 @@ ui_tier() {
     "$venv/bin/python" packaging/build_hook.py || fail "the dashboard could not be built; see npm's message above"
 }
 
+inspector_tier() {
+    inspector=tests/support/inspector
+    locked="$(cat "$inspector/package.json" "$inspector/package-lock.json" | hash_of)"
+    [ "$(cat "$inspector/node_modules/.locked" 2>/dev/null || true)" != "$locked" ] || return 0
+    # The Node of the lock, because the Inspector wants 22 or newer. Its packages' scripts are not run.
+    say "installing the MCP Inspector into $inspector (half a minute)"
+    if (cd "$inspector" && PATH="$venv/bin:$PATH" npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2); then
+        printf '%s' "$locked" >"$inspector/node_modules/.locked"
+    else
+        say "npm could not install the MCP Inspector, see its message above; the tests with it will be skipped"
+    fi
+}
+
 # ---- main ---------------------------------------------------------------------------------------------------
 
-[ $# -gt 0 ] || fail "name what to prepare: python, lab, browser, ui, bench"
+[ $# -gt 0 ] || fail "name what to prepare: python, lab, browser, ui, bench, inspector"
 # One bootstrap at a time in this tree: a second one waits and then finds nothing to do.
 if [ -z "${TOWER_BOOTSTRAP_LOCKED:-}" ] && command -v flock >/dev/null 2>&1; then
     TOWER_BOOTSTRAP_LOCKED=1 exec flock "$root/packaging" "$0" "$@"
 fi
 for tier in "$@"; do
     case "$tier" in
-        python | lab | browser | ui | bench) "${tier}_tier" ;;
-        *) fail "unknown tier '$tier'; there are python, lab, browser, ui, bench" ;;
+        python | lab | browser | ui | bench | inspector) "${tier}_tier" ;;
+        *) fail "unknown tier '$tier'; there are python, lab, browser, ui, bench, inspector" ;;
     esac
 done

@@ -85,7 +85,7 @@ def debian(machine: Machine, *, uid: int, installed: bool) -> None:
 def test_an_unknown_tier_is_refused_with_the_known_ones(machine: Machine) -> None:
     run = machine.bootstrap("docker")
     assert run.returncode == 1
-    assert "unknown tier 'docker'; there are python, lab, browser, ui, bench" in run.stderr
+    assert "unknown tier 'docker'; there are python, lab, browser, ui, bench, inspector" in run.stderr
 
 
 def test_missing_packages_are_installed_by_root_after_saying_so(machine: Machine) -> None:
@@ -138,6 +138,36 @@ def test_an_old_python_on_a_machine_without_packages_is_a_clear_end(machine: Mac
     assert run.returncode == 1
     assert "needs Python 3.11 or newer" in run.stderr
     assert "TOWER_PYTHON=" in run.stderr
+
+
+def with_inspector(machine: Machine, npm: str) -> Path:
+    """Put the Inspector's lock into the tree, and an npm that answers as `npm` does."""
+    inspector = machine.tree / "tests" / "support" / "inspector"
+    inspector.mkdir(parents=True)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(ROOT / "tests" / "support" / "inspector" / name, inspector)
+    machine.has("npm", npm)
+    return inspector
+
+
+def test_the_inspector_is_installed_as_locked_without_scripts_and_once(machine: Machine) -> None:
+    inspector = with_inspector(machine, "mkdir -p node_modules")
+    (machine.programs / "mkdir").symlink_to(str(shutil.which("mkdir")))
+    runs = [machine.bootstrap("inspector") for _ in range(2)]
+    assert [run.returncode for run in runs] == [0, 0]
+    calls = machine.calls.read_text().splitlines()
+    assert [call.split()[:3] for call in calls] == [["npm", "ci", "--ignore-scripts"]]
+    (inspector / "package-lock.json").write_text("{}")
+    machine.bootstrap("inspector")
+    assert len(machine.calls.read_text().splitlines()) == 2
+
+
+def test_an_inspector_that_cannot_be_had_is_said_and_the_rest_goes_on(machine: Machine) -> None:
+    with_inspector(machine, "echo 'E404' >&2; exit 1")
+    run = machine.bootstrap("inspector")
+    assert run.returncode == 0
+    assert "E404" in run.stderr
+    assert "could not install the MCP Inspector" in run.stderr
 
 
 def test_the_policy_that_keeps_daemons_from_starting_is_ours_only_while_installing(tmp_path: Path) -> None:

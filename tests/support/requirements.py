@@ -58,3 +58,15 @@ def require_chromium() -> str:
     if not downloaded:
         unmet("no Chromium; try: apt-get install chromium, or packaging/bootstrap.sh browser")
     return str(downloaded[-1])
+
+
+def require_inspector() -> tuple[str, str]:
+    """Return Node and the MCP Inspector's script to run with it, or skip (in CI: fail)."""
+    script = (
+        Path(__file__).parent
+        / "inspector/node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js"
+    )
+    node = shutil.which("node", path=str(Path(sys.executable).parent))
+    if node is None or not script.is_file():
+        unmet("the MCP Inspector is not installed; run: packaging/bootstrap.sh python inspector")
+    return node, str(script)

@@ -1,4 +1,4 @@
-"""MCP as the Inspector's command line sees it, against a running agent: a client that is not written in Python."""
+"""MCP as the Inspector's command line sees it: a client not written in Python, against a running agent."""
 
 from __future__ import annotations
 

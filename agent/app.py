@@ -11,6 +11,7 @@ import os
 import signal
 import ssl
 import sys
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -23,6 +24,12 @@ from agent.collect.container_files import ContainerFileOpener
 from agent.config import LoadedSettings, Settings, split_address
 from agent.docker.engine import DockerEngine
 from agent.docker.watcher import InventoryWatcher
+from agent.execute.fence import Fence
+from agent.execute.probing import NetworkProber
+from agent.follow.assignments import Assignments
+from agent.follow.assignments_replica import Host
+from agent.follow.assignments_reports import HostReports
+from agent.follow.caught_up import CaughtUp
 from agent.follow.certificate import CertificateRenewal
 from agent.follow.every_host import EveryHost
 from agent.follow.facts import FactsReporter
@@ -30,6 +37,7 @@ from agent.follow.first_steps import take_first_steps
 from agent.follow.heartbeat import Heartbeat
 from agent.follow.local_host import LocalHost
 from agent.follow.peer_server import PeerDuties, build_peer_app
+from agent.follow.routing import Routing
 from agent.host.addresses import choose_advertise_address
 from agent.host.probe import ProcHostProbe
 from agent.host.service_manager import ServiceManager
@@ -53,6 +61,7 @@ from agent.node.state import NodeState
 from agent.peers.addresses import peer_address
 from agent.peers.client import PeerClient
 from agent.peers.protocol import Beat
+from agent.router.haproxy.router import HaproxyRouter
 from cluster.identity.keyring import Keyring
 from cluster.model.ids import NodeId
 from cluster.model.node import NodeFacts
@@ -345,6 +354,48 @@ class _Agent:
             entropy=os.urandom,
         )
         duties = PeerDuties(on_beat=leading.on_beat, is_removed=members.is_removed, renew=renewal.renew)
+        reports = HostReports(node_id=self._node_id, state=state, clock=clock)
+        caught_up = CaughtUp(state, clock)
+        assignments = Assignments(
+            node_id=self._node_id,
+            state=state,
+            host=Host(
+                cluster_id=self._identity.cluster_id,
+                engine=engine,
+                prober=NetworkProber(),
+                reports=reports,
+                clock=clock,
+                fence=Fence(),
+                address=lambda: members.address_of(self._node_id),
+                until_engine=watcher.until_available,
+                until_caught_up=caught_up.wait,
+                until_led=replicator.leadership.wait_for_leader,
+            ),
+            watcher=watcher,
+        )
+        work: list[tuple[str, Coroutine[None, None, None]]] = [
+            ("watch-engine", watcher.run()),
+            ("collect", collector.run()),
+            ("leader-duties", run_duties_while_leader(replicator.leadership, leading)),
+            ("heartbeat", heartbeat.run()),
+            ("facts", facts.run()),
+            ("certificate", certificate.run()),
+            ("watchdog", self._keep_alive()),
+            ("first-steps", take_first_steps(self._directory, state, clock)),
+            ("caught-up", caught_up.run()),
+            ("reports", reports.run()),
+            ("assignments", assignments.run()),
+        ]
+        if settings.haproxy.enabled:
+            router = HaproxyRouter(
+                directory=self._directory.path / "haproxy",
+                program=settings.haproxy.bin,
+                http_port=settings.haproxy.http_port,
+                clock=clock,
+                rng=self._ids.new_random(),
+            )
+            routing = Routing(state=state, router=router, reports=reports, clock=clock)
+            work += [("router", router.run()), ("routing", routing.run())]
         surroundings = Surroundings(
             clock=clock,
             ids=_WebIds(self._ids),
@@ -365,21 +416,7 @@ class _Agent:
         )
         await self._listen(stack, _Port("api", settings.listen.api, build_app(surroundings), tls.web_server))
         async with asyncio.TaskGroup() as tasks:
-            running = [
-                tasks.create_task(work, name=name)
-                for name, work in (
-                    ("watch-engine", watcher.run()),
-                    ("collect", collector.run()),
-                    ("leader-duties", run_duties_while_leader(replicator.leadership, leading)),
-                    ("heartbeat", heartbeat.run()),
-                    ("facts", facts.run()),
-                    ("certificate", certificate.run()),
-                    ("watchdog", self._keep_alive()),
-                )
-            ]
-            running.append(
-                tasks.create_task(take_first_steps(self._directory, state, clock), name="first-steps")
-            )
+            running = [tasks.create_task(each, name=name) for name, each in work]
             self._manager.ready(f"serving on {settings.listen.api}")
             log.info(
                 "agent.started",
@@ -422,6 +459,12 @@ class _Members:
     def node_ids(self) -> list[NodeId]:
         with self._state.read() as txn:
             return [node.id for node in records.NODES.scan(txn) if node.is_member]
+
+    def address_of(self, node_id: str) -> str:
+        """Where other hosts reach this one's containers: the host it advertises."""
+        with self._state.read() as txn:
+            node = records.NODES.get(txn, node_id)
+        return "" if node is None else split_address(node.address)[0]
 
     def peer_address_of(self, node_id: str) -> str | None:
         with self._state.read() as txn:

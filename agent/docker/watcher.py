@@ -137,6 +137,11 @@ class InventoryWatcher:
             await self._changed.wait()
         return self._current
 
+    async def until_available(self) -> None:
+        """Return once the engine answers."""
+        while not self._current.is_available:
+            await self._changed.wait()
+
     def refresh(self) -> None:
         """List everything soon, as after a change of our own that should be seen without delay."""
         self._mark_dirty(_KINDS)

@@ -1,0 +1,208 @@
+"""One replica as it is to run here, and its container: name, labels, specification. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, Literal
+
+from agent.docker.references import parse_reference
+from agent.ports import ContainerSpec, HealthCheck, Mount, PortMapping
+from cluster.model.ids import ServiceId
+from cluster.model.service import (
+    AssignmentKey,
+    Route,
+    ServiceSpec,
+    VolumeKind,
+    VolumeMount,
+    container_name,
+)
+
+LABEL_CLUSTER = "tower.cluster"
+LABEL_SERVICE = "tower.service"
+LABEL_PROJECT = "tower.project"
+LABEL_REVISION = "tower.revision"
+LABEL_ORDINAL = "tower.ordinal"
+LABEL_TOKEN = "tower.token"  # noqa: S105  the fencing token is a log index, no secret
+LABEL_ROLLOUT = "tower.rollout"
+LABEL_CONFIG = "tower.config"
+
+RESTART_POLICY: Literal["unless-stopped"] = "unless-stopped"
+"""The engine restarts what ends, also while no agent runs. A replica that must never run twice needs "no"."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replica:
+    """What one container of a service is made from."""
+
+    key: AssignmentKey
+    cluster_id: str
+    project: str
+    name: str
+    spec: ServiceSpec
+    rollout_id: str = ""
+    pull_timeout_s: float = 600.0
+
+    @property
+    def container_name(self) -> str:
+        return container_name(self.key.service_id, self.key.revision, self.key.ordinal)
+
+    @property
+    def network(self) -> str:
+        """The services of a project reach each other by name in one network of each host."""
+        return f"tower-{self.project}"
+
+    @property
+    def image(self) -> str:
+        """The image by its digest, so that every host runs the same; as written when there is none."""
+        reference = parse_reference(self.spec.image)
+        if reference is None or not self.spec.digest:
+            return self.spec.image
+        return f"{reference.repository}@{self.spec.digest}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaLabels:
+    """What a container of ours says of itself. `config` tells specifications apart."""
+
+    cluster_id: str
+    service_id: ServiceId
+    revision: int
+    ordinal: int
+    token: int
+    config: str
+
+    @property
+    def container_name(self) -> str:
+        return container_name(self.service_id, self.revision, self.ordinal)
+
+
+def parse_labels(labels: Mapping[str, str]) -> ReplicaLabels | None:
+    """Return what the labels say; None for a container that is not ours."""
+    numbers = [labels.get(key, "") for key in (LABEL_REVISION, LABEL_ORDINAL, LABEL_TOKEN)]
+    if not labels.get(LABEL_SERVICE) or not all(number.isdecimal() for number in numbers):
+        return None
+    revision, ordinal, token = map(int, numbers)
+    return ReplicaLabels(
+        cluster_id=labels.get(LABEL_CLUSTER, ""),
+        service_id=ServiceId(labels[LABEL_SERVICE]),
+        revision=revision,
+        ordinal=ordinal,
+        token=token,
+        config=labels.get(LABEL_CONFIG, ""),
+    )
+
+
+def config_hash(spec: ServiceSpec) -> str:
+    """Return a hash of everything a container is made from.
+
+    Fields at their default are left out, so that a version of the agent with more fields finds the same
+    hash for what runs already, and replaces nothing.
+    """
+    text = json.dumps(_set_fields(spec), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _set_fields(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_set_fields(item) for item in value]
+    if not hasattr(value, "__dataclass_fields__"):
+        return value
+    found = {}
+    for field in fields(value):
+        default = field.default if field.default_factory is MISSING else field.default_factory()
+        if (present := getattr(value, field.name)) != default:
+            found[field.name] = _set_fields(present)
+    return found
+
+
+def container_spec(replica: Replica, *, token: int, address: str) -> ContainerSpec:
+    """Return the container to create. `address` is where other hosts reach this one."""
+    spec = replica.spec
+    labels = {
+        **dict(spec.labels),
+        LABEL_CLUSTER: replica.cluster_id,
+        LABEL_SERVICE: replica.key.service_id,
+        LABEL_PROJECT: replica.project,
+        LABEL_REVISION: str(replica.key.revision),
+        LABEL_ORDINAL: str(replica.key.ordinal),
+        LABEL_TOKEN: str(token),
+        LABEL_CONFIG: config_hash(spec),
+    }
+    if replica.rollout_id:
+        labels[LABEL_ROLLOUT] = replica.rollout_id
+    resources = spec.resources
+    return ContainerSpec(
+        name=replica.container_name,
+        image=replica.image,
+        command=spec.command,
+        environment=dict(spec.environment),
+        labels=labels,
+        ports=_ports(spec, address),
+        mounts=tuple(_mount(replica.project, mount) for mount in spec.volumes),
+        networks={replica.network: (replica.name,)},
+        health_check=_health_check(spec),
+        stop_grace_s=math.ceil(spec.stop_grace_period_ms / 1000),
+        restart_policy=RESTART_POLICY,
+        memory_limit_bytes=resources.memory_limit_bytes,
+        memory_reservation_bytes=resources.memory_reservation_bytes,
+        cpu_limit=None if resources.cpu_limit_millis is None else resources.cpu_limit_millis / 1000,
+    )
+
+
+def _ports(spec: ServiceSpec, address: str) -> tuple[PortMapping, ...]:
+    ports = [
+        PortMapping(
+            container_port=port.container_port,
+            protocol=port.protocol.value,
+            host_ip=port.host_ip,
+            host_port=port.host_port,
+        )
+        for port in spec.ports
+    ]
+    if spec.route is not None and not any(
+        _reaches(port, spec.route, address) for port in ports if port.host_port is not None
+    ):
+        everywhere = "::" if ":" in address else "0.0.0.0"  # noqa: S104  the routers of all hosts come here
+        ports.append(PortMapping(container_port=spec.route.port, host_ip=everywhere, host_port=0))
+    return tuple(ports)
+
+
+def _reaches(port: PortMapping, route: Route, address: str) -> bool:
+    return (
+        port.container_port == route.port
+        and port.protocol == "tcp"
+        and port.host_ip in ("", "0.0.0.0", "::", address)  # noqa: S104  compared, not bound
+    )
+
+
+def route_port(ports: tuple[PortMapping, ...], route: Route, address: str) -> int:
+    """Return the host's port at which the route's replica answers; 0 while it has none."""
+    for port in ports:
+        if port.host_port and _reaches(port, route, address):
+            return port.host_port
+    return 0
+
+
+def _mount(project: str, mount: VolumeMount) -> Mount:
+    source = mount.source
+    if mount.kind is VolumeKind.VOLUME and source:
+        # As Compose names them, so that a project that was deployed with Compose finds its data.
+        source = f"{project}_{source}"
+    return Mount(kind=mount.kind.value, target=mount.target, source=source, read_only=mount.is_read_only)
+
+
+def _health_check(spec: ServiceSpec) -> HealthCheck | None:
+    check = spec.healthcheck
+    if check is None:
+        return None
+    return HealthCheck(
+        test=check.test,
+        interval_s=check.interval_ms / 1000,
+        timeout_s=check.timeout_ms / 1000,
+        start_period_s=check.start_period_ms / 1000,
+        retries=check.retries,
+    )

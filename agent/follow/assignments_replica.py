@@ -1,0 +1,327 @@
+"""One replica of this host: from an order to a container, and from the container to what is reported.
+
+A worker has one aim at a time, to keep the replica running or to take it down. A newer order of the same aim
+only renews the permit; another aim ends what is under way (a pull of ten minutes, say) and begins anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+
+from agent.clock import Clock
+from agent.execute.creating import ensure_created, find_container
+from agent.execute.fence import Fence, Permit, Superseded
+from agent.execute.health import HealthJudge, Sample, Verdict, printable
+from agent.execute.observing import why_it_ended
+from agent.execute.probing import Prober
+from agent.execute.pulling import ensure_image, may_pass
+from agent.execute.removing import remove_container
+from agent.execute.replica import Replica, route_port
+from agent.execute.starting import ensure_started
+from agent.follow.assignments_reports import HostReports
+from agent.ports import (
+    ContainerDetail,
+    ContainerEngine,
+    ContainerNotFound,
+    ContainerState,
+    EngineRefused,
+    EngineUnavailable,
+    ImageNotFound,
+    PullRefused,
+)
+from cluster.model.service import AssignmentKey, Observation, ReplicaPhase
+
+log = logging.getLogger(__name__)
+
+PROBE_S = 0.25
+STEADY_PROBE_S = 2.0
+STEADY_AFTER_S = 30.0
+INSPECT_S = 5.0
+EXIT_GRACE_S = 0.5
+PROGRESS_S = 2.0
+BACKOFF_MIN_S = 1.0
+BACKOFF_MAX_S = 30.0
+REASON_CHARS_MAX = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """What the workers of one host share. `address` tells where other hosts reach it."""
+
+    cluster_id: str
+    engine: ContainerEngine
+    prober: Prober
+    reports: HostReports
+    clock: Clock
+    fence: Fence
+    address: Callable[[], str]
+    until_engine: Callable[[], Awaitable[None]]
+    """Returns once the engine answers."""
+    until_caught_up: Callable[[], Awaitable[None]]
+    """Returns once the state here is no older than the start of this agent."""
+    until_led: Callable[[], Awaitable[object]]
+    """Returns once a leader is known: without one nothing new is started."""
+    bring_up_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
+
+
+class ReplicaWorker:
+    """Keeps one replica as it was ordered. Run `keep_running` or `take_down`, one at a time."""
+
+    def __init__(self, host: Host, replica: Replica, permit: Permit) -> None:
+        self._host = host
+        self._replica = replica
+        self._permit = permit
+        self._woken = asyncio.Event()
+        self._observation = Observation()
+        self._starts = 0
+        self._progress_at_s: float | None = None
+
+    @property
+    def replica(self) -> Replica:
+        return self._replica
+
+    def renew(self, replica: Replica, permit: Permit) -> None:
+        """Go on for a newer order of the same aim."""
+        self._replica = replica
+        if permit.token != self._permit.token:
+            self._permit.token = permit.token
+            if self._observation.phase is not ReplicaPhase.PENDING:
+                self._host.reports.note(self._key, permit.token, self._observation)
+
+    def wake(self) -> None:
+        """Something happened to the container: look at once."""
+        self._woken.set()
+
+    @property
+    def _key(self) -> AssignmentKey:
+        return self._replica.key
+
+    # ---- to have it run -----------------------------------------------------------------------
+
+    async def keep_running(self) -> None:
+        """Bring the replica up, watch it, bring it up again, until cancelled."""
+        failures = 0
+        while True:
+            try:
+                container = await self._bring_up()
+                await self._watch(container)
+                failures = 0
+            except EngineUnavailable as error:
+                # A state of the host, not of the replica: nothing is reported, and nothing forgotten.
+                log.info("replica.waits_for_engine", extra={**self._names, "reason": str(error)})
+                await self._pause(BACKOFF_MIN_S)
+                await self._host.until_engine()
+            except Superseded as error:
+                log.info("replica.superseded", extra={**self._names, "reason": str(error)})
+                await self._wait(BACKOFF_MAX_S)
+            except EngineRefused as error:
+                self._note_failure(error)
+                pause_s = min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2.0 ** min(failures, 16))
+                failures += 1
+                await self._pause(pause_s)
+
+    def _note_failure(self, error: EngineRefused) -> None:
+        log.warning("replica.failed", extra={**self._names, "reason": str(error)})
+        if isinstance(error, PullRefused) and may_pass(error):
+            self._note(ReplicaPhase.PULLING, f"{error}; trying again")
+        else:
+            self._note(ReplicaPhase.FAILED, str(error))
+
+    async def _bring_up(self) -> str:
+        """Return the id of the replica's container, which runs. What runs already needs no leave."""
+        host = self._host
+        await host.until_engine()
+        found = await find_container(host.engine, self._replica, self._permit)
+        if found is not None and found.state in (ContainerState.RUNNING, ContainerState.PAUSED):
+            return found.id
+        if found is not None and found.state is ContainerState.RESTARTING:
+            return found.id
+        await host.until_caught_up()
+        await host.until_led()
+        if self._observation.phase is ReplicaPhase.PENDING:
+            self._note(ReplicaPhase.PENDING, "waits for its turn to pull and start")
+        async with host.bring_up_slots:
+            if found is None:
+                self._progress_at_s = None
+                await ensure_image(host.engine, self._replica, self._permit, on_progress=self._note_progress)
+            if self._observation.phase not in (ReplicaPhase.EXITED, ReplicaPhase.FAILED):
+                self._note(ReplicaPhase.STARTING, "creating the container")
+            try:
+                container = await ensure_created(
+                    host.engine, self._replica, self._permit, address=host.address()
+                )
+            except ImageNotFound as error:
+                # It was removed between the pull and here.
+                raise EngineUnavailable(str(error)) from error
+            await ensure_started(host.engine, container, self._permit)
+        log.info("replica.started", extra={**self._names, "container_id": container})
+        return container
+
+    def _note_progress(self, words: str) -> None:
+        now_s = self._host.clock.monotonic_s()
+        if self._progress_at_s is None or now_s - self._progress_at_s >= PROGRESS_S:
+            self._progress_at_s = now_s
+            self._note(ReplicaPhase.PULLING, words)
+
+    # ---- to see how it is ---------------------------------------------------------------------
+
+    async def _watch(self, container: str) -> None:
+        """Report how the container is, until it has to be brought up again."""
+        clock = self._host.clock
+        # A worker that begins with a container that was healthy gives it time before it says otherwise.
+        judge = HealthJudge(self._replica.spec, was_healthy=self._observation.phase is ReplicaPhase.HEALTHY)
+        detail: ContainerDetail | None = None
+        inspected_at_s = healthy_since_s = 0.0
+        while True:
+            self._woken.clear()
+            before = detail
+            if detail is None or clock.monotonic_s() - inspected_at_s >= INSPECT_S:
+                detail = await self._inspect(container)
+                inspected_at_s = clock.monotonic_s()
+            if detail is None:
+                log.warning("replica.container_gone", extra=self._names)
+                return
+            if before is not None and before.started_at_ms != detail.started_at_ms:
+                judge = HealthJudge(self._replica.spec)
+                healthy_since_s = 0.0
+            if not detail.state.has_processes:
+                if await self._has_ended(container):
+                    return
+                detail = None
+                continue
+            verdict = judge.judge(await self._sample(detail))
+            self._note_verdict(verdict, detail)
+            if verdict.phase is not ReplicaPhase.HEALTHY:
+                healthy_since_s = 0.0
+            elif not healthy_since_s:
+                healthy_since_s = clock.monotonic_s()
+            is_steady = healthy_since_s and clock.monotonic_s() - healthy_since_s >= STEADY_AFTER_S
+            if await self._wait(STEADY_PROBE_S if is_steady else PROBE_S):
+                inspected_at_s = float("-inf")
+
+    async def _inspect(self, container: str) -> ContainerDetail | None:
+        try:
+            return await self._host.engine.inspect(container)
+        except ContainerNotFound:
+            return None
+
+    async def _sample(self, detail: ContainerDetail) -> Sample:
+        route = self._replica.spec.route
+        probe: str | None = None
+        if route is not None and detail.state is not ContainerState.PAUSED:
+            port = route_port(detail.ports, route, self._host.address())
+            probe = f"port {route.port} is not published yet"
+            if port:
+                host = route.host.removeprefix("*.")
+                probe = await self._host.prober.probe(
+                    self._host.address(), port, path=route.health_path, host=host
+                )
+        running_for_ms = self._host.clock.now_ms() - (detail.started_at_ms or 0)
+        return Sample(
+            health=detail.health,
+            is_paused=detail.state is ContainerState.PAUSED,
+            running_for_s=max(0, running_for_ms) / 1000,
+            probe=probe,
+        )
+
+    def _note_verdict(self, verdict: Verdict, detail: ContainerDetail) -> None:
+        is_after_exit = self._observation.phase is ReplicaPhase.EXITED
+        if verdict.phase is ReplicaPhase.STARTING and is_after_exit:
+            # One that keeps ending would otherwise be "starting" half of the time.
+            self._note(ReplicaPhase.EXITED, self._observation.reason, detail)
+        else:
+            self._note(verdict.phase, verdict.reason, detail)
+
+    async def _has_ended(self, container: str) -> bool:
+        """Report the end of a container; whether the engine leaves restarting it to us."""
+        # An engine that is stopping ends its containers first: then it is the engine that goes.
+        await self._pause(EXIT_GRACE_S)
+        detail = await self._inspect(container)
+        if detail is None:
+            return True
+        if detail.state.has_processes:
+            self._note(ReplicaPhase.EXITED, "it ended, and was started again", detail)
+            return False
+        words = await why_it_ended(self._host.engine, detail)
+        self._note(ReplicaPhase.EXITED, words, detail)
+        if detail.state is ContainerState.RESTARTING:
+            await self._wait(INSPECT_S)
+            return False
+        # Stopped by hand, or the engine gave up: it is wanted, so it is started again, less and less often.
+        await self._pause(min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2.0 ** min(self._starts, 16)))
+        self._starts += 1
+        return True
+
+    # ---- to have it gone ----------------------------------------------------------------------
+
+    async def take_down(self) -> None:
+        """Stop and remove the container, report that, and do so again should it return."""
+        failures = 0
+        while True:
+            self._woken.clear()
+            try:
+                # An older state might want gone what a newer one wants back.
+                await self._host.until_caught_up()
+                await self._host.until_engine()
+                await remove_container(
+                    self._host.engine,
+                    self._replica.container_name,
+                    self._permit,
+                    cluster_id=self._host.cluster_id,
+                )
+                self._observation = Observation()
+                self._note(ReplicaPhase.REMOVED, "")
+                log.info("replica.removed", extra=self._names)
+                failures = 0
+                await self._woken.wait()
+            except EngineUnavailable as error:
+                log.info("replica.waits_for_engine", extra={**self._names, "reason": str(error)})
+                await self._pause(BACKOFF_MIN_S)
+            except Superseded as error:
+                log.info("replica.superseded", extra={**self._names, "reason": str(error)})
+                await self._woken.wait()
+            except EngineRefused as error:
+                log.warning("replica.not_removed", extra={**self._names, "reason": str(error)})
+                pause_s = min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2.0 ** min(failures, 16))
+                failures += 1
+                await self._pause(pause_s)
+
+    # ---- inside -------------------------------------------------------------------------------
+
+    @property
+    def _names(self) -> dict[str, str]:
+        return {"container": self._replica.container_name, "service_id": self._key.service_id}
+
+    def _note(self, phase: ReplicaPhase, reason: str, detail: ContainerDetail | None = None) -> None:
+        """Remember and report a phase; `detail` tells where the replica answers while it runs."""
+        port = restarts = 0
+        if detail is not None:
+            restarts = detail.restart_count + self._starts
+            route = self._replica.spec.route
+            if route is not None and detail.state is ContainerState.RUNNING:
+                port = route_port(detail.ports, route, self._host.address())
+        present = self._observation
+        observation = Observation(
+            phase=phase,
+            container_id=present.container_id if detail is None else detail.id,
+            address=self._host.address() if port else "",
+            port=port,
+            restarts=present.restarts if detail is None else restarts,
+            reason=printable(reason)[:REASON_CHARS_MAX],
+            observed_at_ms=present.observed_at_ms,
+        )
+        if observation != present:
+            observation = replace(observation, observed_at_ms=self._host.clock.now_ms())
+            if observation.phase is not present.phase:
+                log.info("replica.phase", extra={**self._names, "phase": phase.value, "reason": reason[:200]})
+            self._observation = observation
+        self._host.reports.note(self._key, self._permit.token, observation)
+
+    async def _pause(self, seconds: float) -> None:
+        await self._host.clock.sleep(seconds)
+
+    async def _wait(self, seconds: float) -> bool:
+        return await self._host.clock.wait(self._woken, seconds)

@@ -1,0 +1,146 @@
+"""What this host tells the cluster of its replicas and its router, in few commands and never twice."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import NoReturn, Protocol
+
+from agent.clock import Clock
+from cluster.commands import Outcome, Rejected
+from cluster.commands.services import REPORTS_MAX, AssignmentReport, ReportAssignments, RouterReport
+from cluster.model.ids import NodeId
+from cluster.model.service import AssignmentKey, Observation
+from cluster.raft.replicator import NotCommitted, OutcomeUnknown, ReadLevel, ReadPoint
+from cluster.store import Committed, ReadTxn, records
+
+log = logging.getLogger(__name__)
+
+INTERVAL_S = 0.2
+GATHER_S = 0.01
+RETRY_MAX_S = 2.0
+
+
+class SharedState(Protocol):
+    """What the loops of a host need of the replicated state (`agent.node.state.NodeState`)."""
+
+    def read(self) -> AbstractContextManager[ReadTxn]: ...
+    async def point(self, level: ReadLevel, *, timeout_s: float = 5.0) -> ReadPoint: ...
+    def subscribe(self, callback: Callable[[Committed], None]) -> Callable[[], None]: ...
+    async def propose(self, command: object) -> Outcome: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouterProgress:
+    """How far the router is, and the newest changes of wishes that this covers."""
+
+    routed_index: int
+    drained_index: int
+    routed_token: int
+    drained_token: int
+
+
+class HostReports:
+    """Proposes the newest observation of each replica that differs from what is committed.
+
+    A report that fails is proposed again with whatever is newest by then; nothing is queued.
+    """
+
+    def __init__(self, *, node_id: NodeId, state: SharedState, clock: Clock) -> None:
+        self._node_id = node_id
+        self._state = state
+        self._clock = clock
+        self._observed: dict[AssignmentKey, tuple[int, Observation]] = {}
+        self._router: RouterProgress | None = None
+        self._has_news = asyncio.Event()
+
+    def note(self, key: AssignmentKey, token: int, observation: Observation) -> None:
+        """Remember what was seen of a replica while acting on the order with `token`."""
+        self._observed[key] = (token, observation)
+        self._has_news.set()
+
+    def forget(self, key: AssignmentKey) -> None:
+        """The replica is no longer this host's."""
+        self._observed.pop(key, None)
+
+    def note_router(self, progress: RouterProgress) -> None:
+        """Remember how far the router has come."""
+        if progress != self._router:
+            self._router = progress
+            self._has_news.set()
+
+    async def run(self) -> NoReturn:
+        """Report for ever."""
+        pause_s = INTERVAL_S
+        while True:
+            await self._has_news.wait()
+            # What comes at the same moment goes with it.
+            await self._clock.sleep(GATHER_S)
+            self._has_news.clear()
+            if await self._report():
+                pause_s = INTERVAL_S
+            else:
+                self._has_news.set()
+                pause_s = min(RETRY_MAX_S, 2 * pause_s)
+            await self._clock.sleep(pause_s)
+
+    async def _report(self) -> bool:
+        """Propose what is not committed yet; whether that is nothing any more."""
+        reports, router = self._news()
+        if not reports and router is None:
+            return True
+        command = ReportAssignments(
+            node_id=self._node_id,
+            reports=tuple(reports[:REPORTS_MAX]),
+            router=router,
+            reported_at_ms=self._clock.now_ms(),
+        )
+        try:
+            outcome = await self._state.propose(command)
+        except (NotCommitted, OutcomeUnknown) as error:
+            log.debug("reports.not_committed", extra={"reason": str(error)})
+            return False
+        if isinstance(outcome, Rejected):
+            log.warning("reports.rejected", extra={"reason": outcome.reason})
+            return False
+        return len(reports) <= REPORTS_MAX
+
+    def _news(self) -> tuple[list[AssignmentReport], RouterReport | None]:
+        reports = []
+        with self._state.read() as txn:
+            for key, (token, observation) in self._observed.items():
+                assignment = records.ASSIGNMENTS.get(
+                    txn, key.service_id, key.revision, key.ordinal, self._node_id
+                )
+                if assignment is None or assignment.token != token:
+                    continue  # an older order's, or a newer one's that is not known here yet
+                if not _is_same(assignment.observed, observation):
+                    reports.append(
+                        AssignmentReport(
+                            service_id=key.service_id,
+                            revision=key.revision,
+                            ordinal=key.ordinal,
+                            token=token,
+                            observed=observation,
+                        )
+                    )
+            committed = records.ROUTERS.get(txn, self._node_id)
+        progress = self._router
+        if progress is None:
+            return reports, None
+        # Every report is an entry of the log: told is only what somebody waits for, not each index passed.
+        is_news = (
+            committed is None
+            or committed.routed_index < progress.routed_token
+            or committed.drained_index < progress.drained_token
+        )
+        if not is_news:
+            return reports, None
+        return reports, RouterReport(routed_index=progress.routed_index, drained_index=progress.drained_index)
+
+
+def _is_same(one: Observation, other: Observation) -> bool:
+    return replace(one, observed_at_ms=0) == replace(other, observed_at_ms=0)

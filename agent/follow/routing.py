@@ -1,0 +1,129 @@
+"""This host's router as the state wants it: which replicas get requests, which finish theirs, which are gone.
+
+The loop: read what is wanted, hand each replica's wish to its lane, and report up to which change the router
+is there. The leader stops an old replica only when every live router has said so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import NoReturn
+
+from agent.clock import Clock
+from agent.follow.assignments_reports import HostReports, RouterProgress, SharedState
+from agent.follow.routing_lane import COLOUR, Lane
+from agent.follow.routing_wishes import Place, Wishes, WishKind, read_wishes
+from agent.router.protocol import Router
+from cluster.store import Committed, tables
+
+log = logging.getLogger(__name__)
+
+GATHER_S = 0.005
+CHECK_S = 1.0
+SILENT_ROUTER_S = 10.0
+"""A router that has been down for so long is not waited for: no request passes through it."""
+
+_TABLES = frozenset({tables.ASSIGNMENTS.name, tables.SERVICES.name})
+
+
+class Routing:
+    """Directs this host's router, for one event loop."""
+
+    def __init__(self, *, state: SharedState, router: Router, reports: HostReports, clock: Clock) -> None:
+        self._state = state
+        self._router = router
+        self._reports = reports
+        self._clock = clock
+        self._lanes: dict[Place, Lane] = {}
+        self._has_news = asyncio.Event()
+        self._has_progress = asyncio.Event()
+        self._wishes: Wishes | None = None
+        self._has_served = False
+
+    async def run(self) -> NoReturn:
+        """Direct it for ever; the router itself is run by someone else."""
+        end = self._state.subscribe(self._on_committed)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._report(), name="router-progress")
+                self._has_news.set()
+                while True:
+                    await self._has_news.wait()
+                    # One transition changes several replicas, and one flush holds several transitions.
+                    await self._clock.sleep(GATHER_S)
+                    self._has_news.clear()
+                    self._follow(group)
+        finally:
+            end()
+        raise AssertionError("unreachable")
+
+    def _on_committed(self, committed: Committed) -> None:
+        if committed.is_everything or any(table in _TABLES for table, _ in committed.changed):
+            self._has_news.set()
+
+    def _follow(self, group: asyncio.TaskGroup) -> None:
+        with self._state.read() as txn:
+            wishes = read_wishes(txn)
+        self._wishes = wishes
+        self._router.configure(wishes.routes)
+        inside = {
+            Place(service, replica)
+            for service, colour, replica in self._router.replicas()
+            if colour == COLOUR
+        }
+        for place in self._lanes.keys() | inside | wishes.places.keys():
+            wish = wishes.places.get(place)
+            lane = self._lanes.get(place)
+            if lane is None:
+                if place not in inside and (wish is None or wish.kind is not WishKind.OPEN):
+                    continue  # the router never knew it: what is wanted is so already
+                lane = self._lanes[place] = Lane(place, self._router, self._clock, self._has_progress)
+                lane.want(wish)
+                group.create_task(self._drive(place, lane), name=f"route-{place.replica}")
+            else:
+                lane.want(wish)
+        self._has_progress.set()
+
+    async def _drive(self, place: Place, lane: Lane) -> None:
+        await lane.run()
+        if self._lanes.get(place) is lane:
+            del self._lanes[place]
+
+    # ---- what the leader waits for ------------------------------------------------------------
+
+    async def _report(self) -> NoReturn:
+        while True:
+            await self._clock.wait(self._has_progress, CHECK_S)
+            self._has_progress.clear()
+            progress = self._progress()
+            if progress is not None:
+                self._reports.note_router(progress)
+
+    def _progress(self) -> RouterProgress | None:
+        condition = self._router.condition
+        self._has_served = self._has_served or condition.is_serving
+        wishes = self._wishes
+        if wishes is None or not self._has_served:
+            return None  # nothing was ever routed by this run of it
+        routed_index = drained_index = wishes.index
+        is_silent = (
+            not condition.is_serving and self._clock.monotonic_s() - condition.since_s >= SILENT_ROUTER_S
+        )
+        if not is_silent:
+            for lane in self._lanes.values():
+                wish = lane.wish
+                if wish is None:
+                    continue
+                if lane.routed != wish:
+                    routed_index = min(routed_index, wish.token - 1)
+                if wish.kind is WishKind.DRAIN and lane.drained != wish:
+                    drained_index = min(drained_index, wish.token - 1)
+        return RouterProgress(
+            routed_index=routed_index,
+            drained_index=drained_index,
+            routed_token=max((token for token in wishes.routed_tokens if token <= routed_index), default=0),
+            drained_token=max(
+                (token for token in wishes.drained_tokens if token <= drained_index), default=0
+            ),
+        )

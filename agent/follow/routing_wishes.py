@@ -1,0 +1,140 @@
+"""From the replicated state to what this host's router should do. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from agent.router.protocol import ServiceRoute, replica_name
+from cluster.model.service import Assignment, DesiredState, Route, Service
+from cluster.store import ReadTxn
+from cluster.store.records import ASSIGNMENTS, REVISIONS, SERVICES
+
+
+class WishKind(StrEnum):
+    """OPEN gets requests, DRAIN gets no new ones and is waited for, CLOSE gets none."""
+
+    OPEN = "open"
+    DRAIN = "drain"
+    CLOSE = "close"
+
+
+_KINDS = {
+    DesiredState.SERVING: WishKind.OPEN,
+    DesiredState.DRAINING: WishKind.DRAIN,
+    DesiredState.STARTED: WishKind.CLOSE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One replica's place in the router."""
+
+    service: str
+    replica: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What is wanted of one replica since the log index `token`."""
+
+    kind: WishKind
+    token: int
+    address: str
+    port: int
+    drain_timeout_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """Everything wanted of a router at log index `index`.
+
+    `routed_tokens` are all changes a leader may wait for to be in force, `drained_tokens` those whose
+    requests it may wait for, whether or not the router knows the replica.
+    """
+
+    index: int
+    routes: tuple[ServiceRoute, ...]
+    places: Mapping[Place, Wish]
+    routed_tokens: frozenset[int]
+    drained_tokens: frozenset[int]
+
+
+def read_wishes(txn: ReadTxn) -> Wishes:
+    """Return what every router of the cluster should do."""
+    routes: list[ServiceRoute] = []
+    places: dict[Place, Wish] = {}
+    routed: set[int] = set()
+    drained: set[int] = set()
+    for service in SERVICES.scan(txn):
+        found = ASSIGNMENTS.scan(txn, service.id)
+        numbers = sorted({service.revision, service.stable_revision, *(copy.revision for copy in found)})
+        revisions = {number: REVISIONS.get(txn, service.id, number) for number in numbers if number}
+        specs = {number: each.spec.route for number, each in revisions.items() if each is not None}
+        copies = [copy for copy in found if specs.get(copy.revision) is not None]
+        route = route_of(service, specs, copies)
+        if route is not None:
+            routes.append(route)
+        for copy in copies:
+            routed.add(copy.token)
+            if copy.desired is DesiredState.DRAINING:
+                drained.add(copy.token)
+            _add(places, service, copy)
+    return Wishes(
+        index=txn.applied_index,
+        routes=tuple(routes),
+        places=places,
+        routed_tokens=frozenset(routed),
+        drained_tokens=frozenset(drained),
+    )
+
+
+def route_of(
+    service: Service, routes: Mapping[int, Route | None], copies: Sequence[Assignment]
+) -> ServiceRoute | None:
+    """Return how requests find the service; None when nothing of it is or will be routed.
+
+    While two revisions that are reached differently run side by side, each of their host names leads to
+    both, and the router checks by connecting where their checks differ: the hosts' own probes know which is
+    which.
+    """
+    serving = [copy.revision for copy in copies if copy.desired is DesiredState.SERVING]
+    present = [copy.revision for copy in copies if copy.desired is not DesiredState.REMOVED]
+    if service.is_removed and not present:
+        return None
+    names = [routes.get(number) for number in dict.fromkeys((*serving, service.stable_revision))]
+    hosts = tuple(dict.fromkeys(route.host for route in names if route is not None))
+    newest = routes.get(service.revision)
+    if not hosts and newest is not None:
+        hosts = (newest.host,)
+    if not hosts:
+        return None
+    checks = {route.health_path for number in present if (route := routes.get(number)) is not None}
+    if not checks and newest is not None:
+        checks = {newest.health_path}
+    return ServiceRoute(
+        service=service.id,
+        hosts=hosts,
+        health_path=checks.pop() if len(checks) == 1 else "",
+        replicas_max=max(1, len(present), service.replicas + service.policy.max_surge),
+    )
+
+
+def _add(places: dict[Place, Wish], service: Service, copy: Assignment) -> None:
+    observed = copy.observed
+    kind = _KINDS.get(copy.desired)
+    if kind is None or not observed.port:
+        return
+    place = Place(service.id, replica_name(observed.address, observed.port))
+    wish = Wish(
+        kind=kind,
+        token=copy.token,
+        address=observed.address,
+        port=observed.port,
+        drain_timeout_s=service.policy.drain_timeout_ms / 1000,
+    )
+    present = places.get(place)
+    # The engine gave a lost replica's port to a newer one before its host said that it was lost.
+    if present is None or present.token < wish.token:
+        places[place] = wish

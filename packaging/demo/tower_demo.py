@@ -204,14 +204,12 @@ Ctrl-C takes everything down.
     def _start_agent(self, host: Host) -> None:
         log = STATE / f"{host.name}.log"
         log.unlink(missing_ok=True)
-        process = host.spawn([*_tower_command(), "run"], env=_environment(host), log_path=log)
-
-        def is_ready() -> bool:
-            if not process.is_running:
-                raise DemoFailed(f"{host.name}: the agent ended:\n{_tail(log)}")
-            return _status_of(host.ip, "/readyz") == 200
-
-        self._wait(f"the agent of {host.name} is ready", is_ready)
+        # As systemd would: it is started again when it ends, and when the host was without power.
+        host.services.enable(
+            "tower", [*_tower_command(), "run"], env=_environment(host), directory=SOURCE, log=log
+        )
+        ready = f"the agent of {host.name} is ready"
+        self._wait(ready, lambda: _status_of(host.ip, "/readyz") == 200, tell=lambda: _tail(log))
 
     def _log_in(self, host: Host) -> Client:
         server = f"https://{host.ip}:{API_PORT}"
@@ -252,13 +250,19 @@ Ctrl-C takes everything down.
     def _is_served(self, hosts: Sequence[Host]) -> bool:
         return all(_status_of(host.ip, "/", port=80, host="shop.localhost") == 200 for host in hosts)
 
-    def _wait(self, what: str, condition: Callable[[], bool], timeout_s: float = START_TIMEOUT_S) -> None:
+    def _wait(
+        self,
+        what: str,
+        condition: Callable[[], bool],
+        timeout_s: float = START_TIMEOUT_S,
+        tell: Callable[[], str] = str,
+    ) -> None:
         deadline_s = time.monotonic() + timeout_s
         while not condition():
             if self._stop.is_set():
                 raise DemoFailed("interrupted")
             if time.monotonic() > deadline_s:
-                raise DemoFailed(f"{what}: not within {timeout_s:g} s")
+                raise DemoFailed(f"{what}: not within {timeout_s:g} s\n{tell()}".rstrip())
             self._stop.wait(0.1)
 
     @staticmethod

@@ -151,6 +151,7 @@ def mend(lab: Lab) -> None:
             lab.heal(host.name)
         for delay in state[host.name].delays:
             lab.unlink(host.name, delay.peer)
+        host.services.disable()
         host.end_programs()
         host.clear_agent_directories()
         if not host.is_healthy():

@@ -32,6 +32,7 @@ from tower_lab.processes import (
     wait_until,
 )
 from tower_lab.programs import run, tail, tool_environment
+from tower_lab.services import Services
 from tower_lab.spawned import HostProcess
 from tower_lab.state import Cut, Delay, HostState
 
@@ -80,6 +81,11 @@ class Host:
         self._state = plan.host_state(name)
         self._data = plan.host_data(name)
         self._spawned: list[HostProcess] = []
+        self.services = Services(
+            self._state / "services",
+            launch=lambda argv, log: self._detach([*self._entrance(), "setsid", "--fork", *argv], log),
+            init_pid=lambda: None if (init := self.init) is None else init.pid,
+        )
 
     # What others need to know of it.
 

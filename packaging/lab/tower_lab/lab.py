@@ -431,6 +431,7 @@ class Lab:
                 host.boot(state.hosts[name])
         with self._progress.step(f"{name} {host.ip}: Docker answers on {host.docker_socket}"):
             host.start_daemon(live_restore=state.live_restore)
+        host.services.start()
 
     def _reapply_delays(self, state: LabState, only: str | None = None) -> None:
         for name, host in state.hosts.items():

@@ -37,7 +37,7 @@ class Services:
     def enable(
         self, name: str, argv: Sequence[str], *, env: Mapping[str, str], directory: Path, log: Path
     ) -> None:
-        """Have the host run `argv` in `directory` from now on and at every boot; nothing changes when it does.
+        """Have the host run `argv` in `directory` from now on and at boot; nothing changes when it does.
 
         `env` is no place for secrets: it is kept in a file, and whoever may list processes sees it.
         """

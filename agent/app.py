@@ -37,6 +37,7 @@ from agent.follow.first_steps import take_first_steps
 from agent.follow.heartbeat import Heartbeat
 from agent.follow.local_host import LocalHost
 from agent.follow.peer_server import PeerDuties, build_peer_app
+from agent.follow.removal import take_down_replicas, wait_until_removed
 from agent.follow.routing import Routing
 from agent.host.addresses import choose_advertise_address
 from agent.host.probe import ProcHostProbe
@@ -66,7 +67,7 @@ from cluster.identity.keyring import Keyring
 from cluster.model.ids import NodeId
 from cluster.model.node import NodeFacts
 from cluster.raft.log_types import LogStorageFailed
-from cluster.raft.replicator import Proposer
+from cluster.raft.replicator import Proposer, Replicator
 from cluster.raft.transport import ListenFailed
 from cluster.raft.types import RaftError
 from cluster.store import StoreError, records
@@ -79,6 +80,7 @@ SWITCH_INTERVAL_S = 0.0005
 """With CPython's 5 ms, busy JSON work delays the Raft thread's wake-ups by 5 ms (p50)."""
 
 STOP_TIMEOUT_S = 10.0
+TAKE_DOWN_TIMEOUT_S = 30.0
 
 
 class StartRefused(Exception):
@@ -216,6 +218,7 @@ class _Agent:
         self._manager = ServiceManager()
         self._stopping = asyncio.Event()
         self._fatal: BaseException | None = None
+        self._is_removed = False
 
     async def live(self) -> int:
         """Start everything, serve until told to stop, hand over, stop. Returns the exit status."""
@@ -233,6 +236,17 @@ class _Agent:
         if self._fatal is not None:
             log.critical("agent.failed", extra={"error": str(self._fatal)})
             return 1
+        if self._is_removed:
+            await asyncio.to_thread(self._directory.wipe)
+            log.warning(
+                "agent.left_cluster",
+                extra={
+                    "node_id": self._node_id,
+                    "cluster_id": self._identity.cluster_id,
+                    "next_step": "keys and state are erased; `tower join` makes this host a member again",
+                },
+            )
+            return 0
         log.info("agent.stopped")
         return 0
 
@@ -385,6 +399,7 @@ class _Agent:
             ("caught-up", caught_up.run()),
             ("reports", reports.run()),
             ("assignments", assignments.run()),
+            ("removal", self._stop_when_removed(replicator)),
         ]
         if settings.haproxy.enabled:
             router = HaproxyRouter(
@@ -425,6 +440,20 @@ class _Agent:
             await self._stopping.wait()
             for task in running:
                 task.cancel()
+        if self._is_removed:
+            await self._take_down(engine)
+
+    async def _stop_when_removed(self, replicator: Replicator) -> None:
+        await wait_until_removed(lambda: replicator.status().engine.is_removed, self._clock)
+        self._is_removed = True
+        self._stopping.set()
+
+    async def _take_down(self, engine: DockerEngine) -> None:
+        try:
+            async with asyncio.timeout(TAKE_DOWN_TIMEOUT_S):
+                await take_down_replicas(engine, cluster_id=self._identity.cluster_id)
+        except TimeoutError:
+            log.warning("removal.replicas_left", extra={"reason": f"not done in {TAKE_DOWN_TIMEOUT_S:g} s"})
 
     async def _listen(self, stack: AsyncExitStack, port: _Port) -> None:
         runner = web.AppRunner(port.app, access_log=None, handle_signals=False, shutdown_timeout=5.0)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from agent.cli.connection import connect
+from agent.cli.context import DEFAULT_SERVER
 from agent.cli.failures import DONE, UsageWrong
-from agent.cli.node import node_path, node_with_id
+from agent.cli.node import node_with_id
 from agent.cli.output import print_json
 from agent.cli.parsing import Verbs
+
+LEAVE_TIMEOUT_S = 90.0
 
 
 def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
@@ -24,6 +28,9 @@ def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    if not getattr(args, "server", None) and not os.environ.get("TOWER_SERVER"):
+        # Never just any host of the cluster that is remembered.
+        args.server = DEFAULT_SERVER
     client = connect(args)
     node = node_with_id(client, client.get("/health")["node_id"])
     if not args.yes:
@@ -32,9 +39,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"{node['name']} will leave its cluster and erase what it keeps of it.", file=sys.stderr)
         if input("Go on? [yes/no] ").strip().lower() != "yes":
             raise UsageWrong("nothing was done")
-    # Drained first, so that replicas start elsewhere before these end.
-    client.post(f"{node_path(node)}/drain", {"draining": True})
-    client.delete(node_path(node))
+    # The host answers once its replicas run elsewhere, or that took too long.
+    client.post("/node/leave", timeout_s=LEAVE_TIMEOUT_S)
     if getattr(args, "json", False):
         print_json({"left": node["id"], "name": node["name"]})
     else:

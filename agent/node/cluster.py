@@ -7,19 +7,19 @@ from collections.abc import Callable
 from agent.clock import Clock
 from agent.node.admission import Admission
 from agent.node.state import NodeState
-from cluster.commands import Outcome
+from cluster.commands import Applied, Outcome
 from cluster.commands.nodes import RemoveNode
 from cluster.identity.joining import JoinAnswer, JoinRequest
 from cluster.identity.keyring import Keyring
 from cluster.model.audit import AuditStamp
 from cluster.model.ids import NodeId
-from cluster.raft.membership import MemberChange, MemberOp
 from cluster.raft.raft_thread import NodeStatus
-from cluster.raft.replicator import NotCommitted, OutcomeUnknown, Replicator
+from cluster.raft.replicator import NotCommitted, Replicator
+from cluster.raft.types import EngineStatus
 
 CHANGE_TIMEOUT_S = 10.0
 TRANSFER_TIMEOUT_S = 5.0
-REMOVAL_ATTEMPTS = 20
+REMOVAL_LOOK_S = 0.1
 
 
 class NodeCluster:
@@ -67,35 +67,48 @@ class NodeCluster:
         return await self._admission.admit(request, ip=ip)
 
     async def remove_node(self, node_id: str, *, audit: AuditStamp) -> Outcome:
-        """Take a node out: first from the Raft membership, then from the state. A leader hands over first.
+        """Take a node out: from the state, then, by whoever leads, from the Raft membership.
 
-        Raises NotCommitted with the reason when Raft refuses, or OutcomeUnknown.
+        In this order a node may ask for its own removal, and any node for the leader's: once the state says
+        so, the leader's stewardship goes on whatever happens to the asker. Returns when Raft has let the node
+        go too, or after a while without that. Raises NotCommitted with the reason, or OutcomeUnknown.
         """
-        if self._replicator.leadership.leader_id == node_id:
-            await self.transfer_leadership(None, away_from=node_id)
-        change = MemberChange(MemberOp.REMOVE, node_id)
-        for attempt in range(1, REMOVAL_ATTEMPTS + 1):
-            engine = self._replicator.status().engine
-            if node_id not in engine.voters and node_id not in engine.learners:
-                break
-            try:
-                await self._replicator.change_members(change, timeout_s=CHANGE_TIMEOUT_S)
-                break
-            except (NotCommitted, OutcomeUnknown) as error:
-                if attempt == REMOVAL_ATTEMPTS or "only voter" in str(error):
-                    raise
-                await self._clock.sleep(0.25)
+        engine = self._replicator.status().engine
+        if (reason := _reason_to_keep(engine, node_id)) is not None:
+            raise NotCommitted(reason)
         command = RemoveNode(node_id=NodeId(node_id), reason=f"removed by {audit.principal_name}")
-        return await self._state.propose(command, audit=audit)
+        outcome = await self._state.propose(command, audit=audit)
+        if isinstance(outcome, Applied):
+            await self._wait_until_let_go(node_id)
+        return outcome
 
-    async def transfer_leadership(self, target: str | None, *, away_from: str | None = None) -> None:
+    async def _wait_until_let_go(self, node_id: str) -> None:
+        deadline_s = self._clock.monotonic_s() + CHANGE_TIMEOUT_S
+        while self._clock.monotonic_s() < deadline_s:
+            engine = self._replicator.status().engine
+            if engine.is_removed or not (node_id in engine.voters or node_id in engine.learners):
+                return
+            await self._clock.sleep(REMOVAL_LOOK_S)
+
+    async def transfer_leadership(self, target: str | None) -> None:
         """Have another node lead. Raises NotCommitted when nobody can, or when this node does not lead."""
         leader = self._replicator.leadership.leader_id
         if leader != self.node_id:
-            if away_from is not None:
-                raise NotCommitted(
-                    f"{away_from} leads: ask it to leave itself (`tower leave` there), or stop "
-                    "its agent first"
-                )
             raise NotCommitted(f"this node does not lead; ask {leader or 'the leader once there is one'}")
         await self._replicator.transfer_leadership(target, timeout_s=TRANSFER_TIMEOUT_S)
+
+
+def _reason_to_keep(engine: EngineStatus, node_id: str) -> str | None:
+    """Why the cluster cannot let the node go now, in words for a person; None when it can."""
+    if node_id not in engine.voters:
+        return None
+    others = [voter for voter in engine.voters if voter != node_id]
+    if not others:
+        return f"{node_id} is the only voter: a cluster keeps at least one"
+    well = [voter for voter in others if voter == engine.node_id or voter in engine.connected]
+    if len(well) <= len(others) // 2:
+        return (
+            f"without it {len(others)} voters remain, of which only {len(well)} can be reached: too few to "
+            "decide anything; bring one back first"
+        )
+    return None

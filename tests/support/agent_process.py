@@ -13,9 +13,10 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 START_TIMEOUT_S = 30.0
@@ -72,6 +73,11 @@ class AgentProcess:
         self._process.send_signal(signal.SIGTERM)
         return self._process.wait(20)
 
+    def wait(self, timeout_s: float = START_TIMEOUT_S) -> int:
+        """Wait until it ends by itself. Returns the exit status."""
+        assert self._process is not None
+        return self._process.wait(timeout_s)
+
     def pause(self) -> None:
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
@@ -85,11 +91,13 @@ class AgentProcess:
         assert self._process is not None
         return self._process.pid
 
-    def tower(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run a command of `tower` as on this host."""
+    def tower(
+        self, *arguments: str, check: bool = True, secret: Mapping[str, str] = MappingProxyType({})
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command of `tower` as on this host. `secret` goes into its environment."""
         completed = subprocess.run(
             [sys.executable, "-m", "agent.cli", *arguments],
-            env=self._environment(),
+            env={**self._environment(), **secret},
             capture_output=True,
             text=True,
             timeout=90,

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from agent.cli.context import load_contexts
+from agent.cli.context import Context, load_contexts, save_contexts
 from agent.cli.login import ca_fingerprint
 from agent.cli.main import main
 from tests.support.stub_api import Answer, Request, StubApi, stub_api
@@ -362,17 +362,28 @@ def test_services_and_the_audit_are_listed(api: StubApi, tower: Tower) -> None:
     assert api.requests[-1].query == {"limit": "5", "actor": "ann"}
 
 
-def test_leaving_drains_first_and_asks_before(api: StubApi, tower: Tower) -> None:
+def test_leaving_asks_before_and_waits_until_the_host_is_empty(api: StubApi, tower: Tower) -> None:
     api.answers["GET /health"] = Answer(body={"node_id": "n_2"})
     api.answers["GET /nodes/n_2"] = Answer(body=NODES[1])
-    api.answers["POST /nodes/n_2/drain"] = Answer(204)
-    api.answers["DELETE /nodes/n_2"] = Answer(204)
+    api.answers["POST /node/leave"] = Answer(204)
     status, _, err = tower("leave")
     assert (status, "confirm with --yes" in err) == (2, True)
-    assert "DELETE /nodes/n_2" not in api.asked()
+    assert "POST /node/leave" not in api.asked()
     status, out, _ = tower("leave", "--yes")
     assert (status, out) == (0, "h2 has left the cluster\n")
-    assert api.asked()[-2:] == ["POST /nodes/n_2/drain", "DELETE /nodes/n_2"]
+    assert api.asked()[-1] == "POST /node/leave"
+
+
+def test_leaving_asks_this_host_and_not_another_that_is_remembered(
+    api: StubApi, tower: Tower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TOWER_SERVER")
+    monkeypatch.setattr("agent.cli.leave.DEFAULT_SERVER", "https://127.0.0.1:9")
+    remembered = Context(name="default", servers=(api.url,), ca_pem=api.ca_file.read_text())
+    save_contexts(load_contexts().with_context(remembered, make_current=True))
+    status, _, err = tower("leave", "--yes")
+    assert (status, api.asked()) == (1, [])
+    assert "https://127.0.0.1:9" in err
 
 
 # ---- logging in ---------------------------------------------------------------------------------

@@ -13,7 +13,14 @@ from cluster.compose.interpolation import InterpolationRefused, interpolate
 
 TEXT_BYTES_MAX = 1024 * 1024
 NODES_MAX = 20_000
-_MERGE = "tag:yaml.org,2002:merge"
+_YAML = "tag:yaml.org,2002:"
+_MERGE = f"{_YAML}merge"
+_TEXT = f"{_YAML}str"
+# What plain YAML is made of; `timestamp` and `value` are text here.
+_TAGS = frozenset(
+    _YAML + name
+    for name in ("null", "bool", "int", "float", "str", "timestamp", "value", "seq", "map", "merge")
+)
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+)")
 _BOOLEANS = {"true": True, "false": False, "yes": True, "no": False, "on": True, "off": False}
@@ -31,32 +38,38 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A value, its path from the top, and where it stands in the text."""
+    """A value, its path from the top, and where it stands in the text.
+
+    `is_replaced`: variables are in it, so it may be a secret, and is not repeated in findings.
+    """
 
     content: Scalar | list[Value] | dict[str, Value]
     path: str
     line: int
     column: int
+    is_replaced: bool = False
 
     def finding(self, rule: str, hint: str = "") -> Finding:
         return Finding(path=self.path, rule=rule, line=self.line, column=self.column, hint=hint)
 
-    @property
-    def kind(self) -> str:
-        """What it is, for a person."""
+    def is_not(self, expected: str) -> Finding:
+        """What it is instead of `expected`."""
         match self.content:
+            case int() | float() | str() if self.is_replaced:
+                found = "with its variables replaced this is something else"
             case None:
-                return "nothing"
-            case bool():
-                return "true or false"
+                found = "there is nothing"
+            case bool(flag):
+                found = f"this is {str(flag).lower()}"
             case int() | float():
-                return "a number"
+                found = f"this is the number {self.content}"
             case str():
-                return "text"
+                found = f"this is the text {self.content[:40]!r}"
             case list():
-                return "a list"
+                found = "this is a list"
             case _:
-                return "a mapping"
+                found = "this is a mapping"
+        return self.finding(f"{found}; {expected} is expected")
 
 
 def read(text: str, variables: Mapping[str, str]) -> Value:
@@ -68,12 +81,25 @@ def read(text: str, variables: Mapping[str, str]) -> Value:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         line, column = (0, 0) if mark is None else (mark.line + 1, mark.column + 1)
+        hint = "indent with spaces, not with tabs" if "'\\t'" in str(error.problem) else ""
+        rule = f"not YAML: {error.problem}" + (f", {error.context}" if error.context else "")
+        raise Unreadable(Finding(path="", rule=rule, line=line, column=column, hint=hint)) from error
+    except yaml.reader.ReaderError as error:
+        before = text[: error.position]
         raise Unreadable(
-            Finding(path="", rule=f"not YAML: {error.problem}", line=line, column=column)
+            Finding(
+                path="",
+                rule=f"not YAML: character U+{ord(text[error.position]):04X} is not allowed",
+                line=before.count("\n") + 1,
+                column=error.position - before.rfind("\n"),
+                hint="is it the Compose file you meant?",
+            )
         ) from error
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise Unreadable(
-            Finding(path="", rule="not YAML: characters or nesting that cannot be read")
+            Finding(
+                path="", rule="not YAML: it is nested deeper than can be read", hint="50 levels are enough"
+            )
         ) from error
     if node is None:
         raise Unreadable(Finding(path="", rule="the file is empty", hint="it needs at least one service"))
@@ -88,11 +114,15 @@ class _Walk:
     def value(self, node: yaml.Node, path: str, depth: int = 0) -> Value:
         self._count += 1
         line, column = node.start_mark.line + 1, node.start_mark.column + 1
+        if node.tag not in _TAGS:
+            tag = str(node.tag).replace(_YAML, "!!")
+            raise Unreadable(_at(node, path, f"the tag {tag} has no meaning here", "leave it out"))
         if self._count > NODES_MAX or depth > 50:
             rule = f"aliases and nesting make more than {NODES_MAX} values"
-            raise Unreadable(Finding(path=path, rule=rule, line=line, column=column))
+            raise Unreadable(_at(node, path, rule, "split the file"))
         if isinstance(node, yaml.ScalarNode):
-            return Value(self._scalar(node, path), path, line, column)
+            is_replaced = "$" in str(node.value)
+            return Value(self._scalar(node, path), path, line, column, is_replaced)
         if isinstance(node, yaml.SequenceNode):
             items = [self.value(item, f"{path}[{index}]", depth + 1) for index, item in enumerate(node.value)]
             return Value(items, path, line, column)
@@ -120,7 +150,10 @@ class _Walk:
                 continue
             key = str(key_node.value)
             if key in own:
-                raise Unreadable(_at(key_node, path, f"{key!r} is given twice"))
+                first = own[key].start_mark.line + 1
+                raise Unreadable(
+                    _at(key_node, path, f"{key!r} is given twice", f"line {first} has it: keep one of them")
+                )
             own[key] = inner
         yield from {**merged, **own}.items()
 
@@ -129,7 +162,7 @@ class _Walk:
             text = interpolate(str(node.value), self._variables)
         except InterpolationRefused as error:
             raise Unreadable(_at(node, path, str(error))) from error
-        if node.style is not None:
+        if node.style is not None or (node.tag == _TEXT and text == node.value):
             return text
         lowered = text.lower()
         if lowered in ("", "~", "null"):
@@ -143,6 +176,6 @@ class _Walk:
         return text
 
 
-def _at(node: yaml.Node, path: str, rule: str) -> Finding:
+def _at(node: yaml.Node, path: str, rule: str, hint: str = "") -> Finding:
     mark = node.start_mark
-    return Finding(path=path, rule=rule, line=mark.line + 1, column=mark.column + 1)
+    return Finding(path=path, rule=rule, line=mark.line + 1, column=mark.column + 1, hint=hint)

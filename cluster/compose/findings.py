@@ -28,4 +28,5 @@ class Finding:
     def __str__(self) -> str:
         where = f"line {self.line}, column {self.column}: " if self.line else ""
         hint = f" ({self.hint})" if self.hint else ""
-        return f"{where}{self.path}: {self.rule}{hint}"
+        path = f"{self.path}: " if self.path else ""
+        return f"{where}{path}{self.rule}{hint}"

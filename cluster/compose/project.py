@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -148,7 +149,7 @@ class _Reader:
         for key in list(top):
             if key.startswith("x-") or key in ("name", "services"):
                 continue
-            self._sort_out(top[key], key, _IGNORED_TOP, _REFUSED_TOP)
+            self._sort_out(top[key], key, _IGNORED_TOP, _REFUSED_TOP, {"name", "services"})
         name = given_name or (self._text(top["name"]) if "name" in top else "")
         if not name:
             rule = "the project has no name"
@@ -160,7 +161,10 @@ class _Reader:
             self.findings.append(where.finding(f"{name!r}: 1 to 31 of a-z 0-9 _ -, a letter or digit first"))
         services = self._mapping(top["services"]) if "services" in top else None
         if not services:
-            self.findings.append(Finding(path="services", rule="the file has no services"))
+            if not self.findings:
+                rule = "the file has no services"
+                where = top.get("services", document)
+                self.findings.append(where.finding(rule, "it needs at least one, with an image"))
             return None
         if len(services) > SERVICES_MAX:
             self.findings.append(top["services"].finding(f"{len(services)} services; at most {SERVICES_MAX}"))
@@ -189,9 +193,10 @@ class _Reader:
         }  # fmt: skip
         for key in keys:
             if key not in known and not key.startswith("x-"):
-                self._sort_out(keys[key], key, _IGNORED, _REFUSED)
-        image = self._text(keys["image"]) if "image" in keys else ""
-        if not image:
+                self._sort_out(keys[key], key, _IGNORED, _REFUSED, known)
+        is_named = "image" in keys and keys["image"].content not in (None, "")
+        image = self._text(keys["image"]) if is_named else ""
+        if not is_named:
             self.findings.append(
                 value.finding("image is missing", "name the image to run, such as nginx:1.27")
             )
@@ -259,9 +264,7 @@ class _Reader:
                     self.findings.append(item.finding(rule, f"write {key}=value"))
                 pairs[key] = text
         else:
-            self.findings.append(
-                value.finding(f"{value.kind}: a mapping or a list of NAME=value is expected")
-            )
+            self.findings.append(value.is_not("a mapping or a list of NAME=value"))
         return tuple(sorted(pairs.items()))
 
     def _ports(self, value: Value) -> tuple[PublishedPort, ...]:
@@ -415,27 +418,34 @@ class _Reader:
             if key in later:
                 self.ignored.append(Ignored(path=deploy[key].path, reason="not supported yet"))
             elif key not in supported and not key.startswith("x-"):
-                self.findings.append(deploy[key].finding(f"{key!r} is not known under deploy"))
+                rule = f"{key!r} is not known under deploy: {', '.join(sorted(supported))}"
+                self.findings.append(deploy[key].finding(rule))
 
     # Small parts
 
     def _sort_out(
-        self, value: Value, key: str, ignored: Mapping[str, str], refused: Mapping[str, str]
+        self,
+        value: Value,
+        key: str,
+        ignored: Mapping[str, str],
+        refused: Mapping[str, str],
+        known: Iterable[str],
     ) -> None:
         if key in ignored:
             self.ignored.append(Ignored(path=value.path, reason=ignored[key]))
         elif key in refused:
             self.findings.append(value.finding(f"{key!r} is refused: {refused[key]}"))
         else:
-            self.findings.append(
-                value.finding(f"{key!r} is not known", "check the spelling; x-... keys are free")
-            )
+            close = difflib.get_close_matches(key, [*known, *ignored, *refused], 1, 0.7)
+            hint = f"did you mean {close[0]}?" if close else "check the spelling; x-... keys are free"
+            self.findings.append(value.finding(f"{key!r} is not known", hint))
 
     def _only(self, keys: Mapping[str, Value], allowed: Iterable[str], where: str) -> None:
         for key in keys:
             if key not in allowed:
                 rule = f"{key!r} is not known under {where}: {', '.join(sorted(allowed))}"
-                self.findings.append(keys[key].finding(rule))
+                close = difflib.get_close_matches(key, list(allowed), 1, 0.7)
+                self.findings.append(keys[key].finding(rule, f"did you mean {close[0]}?" if close else ""))
 
     def _get(self, keys: Mapping[str, Value], key: str, read_part: Callable[[Value], _T], default: _T) -> _T:
         if key not in keys or keys[key].content is None:
@@ -444,7 +454,7 @@ class _Reader:
 
     def _each(self, value: Value, read_part: Callable[[Value], _T | None]) -> list[_T]:
         if not isinstance(value.content, list):
-            self.findings.append(value.finding(f"{value.kind}: a list is expected"))
+            self.findings.append(value.is_not("a list"))
             return []
         return [item for item in map(read_part, value.content) if item is not None]
 
@@ -452,7 +462,7 @@ class _Reader:
         if isinstance(value.content, dict):
             return value.content
         if value.content is not None:
-            self.findings.append(value.finding(f"{value.kind}: a mapping is expected"))
+            self.findings.append(value.is_not("a mapping"))
         return None
 
     def _text(self, value: Value) -> str:
@@ -464,7 +474,7 @@ class _Reader:
             case int() | float():
                 return str(value.content)
             case _:
-                self.findings.append(value.finding(f"{value.kind}: text is expected"))
+                self.findings.append(value.is_not("text"))
                 return ""
 
     def _count(self, value: Value) -> int:
@@ -475,13 +485,13 @@ class _Reader:
                 return number
             case str(text) if text.isascii() and text.isdigit() and len(text) < 10:
                 return int(text)
-        self.findings.append(value.finding(f"{value.kind}: a whole number is expected"))
+        self.findings.append(value.is_not("a whole number"))
         return 0
 
     def _flag(self, value: Value) -> bool:
         if isinstance(value.content, bool):
             return value.content
-        self.findings.append(value.finding(f"{value.kind}: true or false is expected"))
+        self.findings.append(value.is_not("true or false"))
         return False
 
     def _duration(self, value: Value) -> int:
@@ -496,5 +506,8 @@ class _Reader:
         try:
             return build()
         except ValueError as error:
-            self.findings.append(value.finding(str(error)))
+            rule = str(error)
+            if value.is_replaced:
+                rule = rule.replace(repr(value.content), "the variable's value")
+            self.findings.append(value.finding(rule))
             return None

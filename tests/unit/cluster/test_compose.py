@@ -100,7 +100,14 @@ def test_keys_without_a_meaning_here_are_listed_with_a_reason() -> None:
     [
         ("privileged: true", "services.web.privileged", "refused"),
         ("network_mode: host", "services.web.network_mode", "refused"),
-        ("heathcheck: {}", "services.web.heathcheck", "not known"),
+        ("heathcheck: {}", "services.web.heathcheck", "not known (did you mean healthcheck?)"),
+        ("frobnicate: {}", "services.web.frobnicate", "not known (check the spelling"),
+        ("ports: 7", "services.web.ports", "this is the number 7; a list is expected"),
+        ("ports: true", "services.web.ports", "this is true; a list is expected"),
+        ("command: {a: b}", "services.web.command", "this is a mapping; text is expected"),
+        ("labels: !reset []", "services.web.labels", "the tag !reset has no meaning here (leave it out)"),
+        ("labels: [!!python/name:os.system '']", "services.web.labels[0]", "!!python/name:os.system has no"),
+        ("labels: 'one'", "services.web.labels", "this is the text 'one'; a mapping or a list"),
         ('ports: ["80-90:80"]', "services.web.ports[0]", "name each port"),
         ("ports: [70000]", "services.web.ports[0]", "1 to 65535"),
         ('volumes: ["./data:/data"]', "services.web.volumes[0]", "relative"),
@@ -121,8 +128,36 @@ def test_keys_without_a_meaning_here_are_listed_with_a_reason() -> None:
 def test_what_is_wrong_is_named_with_line_path_and_rule(keys: str, path: str, rule: str) -> None:
     (finding, *_) = refused(a_file(keys))
     assert finding.path == path
-    assert rule in finding.rule
+    assert rule in str(finding)
     assert finding.line == 5
+
+
+def test_an_image_of_a_wrong_kind_is_one_thing_wrong_and_not_two() -> None:
+    (finding,) = refused("name: shop\nservices: {web: {image: [nginx]}}")
+    assert "this is a list; text is expected" in finding.rule
+
+
+def test_a_tag_of_yaml_s_own_says_what_a_value_is() -> None:
+    service = the_service(a_file("environment: {A: !!str 5, B: !!int 6}"))
+    assert service.spec.environment == (("A", "5"), ("B", "6"))
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "words"),
+    [
+        ("name: shop\nservices:\n\tweb: {}\n", 3, 1, "indent with spaces"),
+        ("name: shop\n  # \x07\n", 2, 5, "U+0007"),
+        ("name: shop\nservices: [1, 2\n", 3, 1, "while parsing a flow sequence"),
+        ("name: shop\nservices: {web: {image: a}}\nservices: {}", 3, 1, "line 2 has it"),
+        ("name: shop\nservices: {}", 2, 11, "it needs at least one"),
+    ],
+)
+def test_what_cannot_be_read_is_placed_by_line_and_column(
+    text: str, line: int, column: int, words: str
+) -> None:
+    (finding,) = refused(text)
+    assert (finding.line, finding.column) == (line, column)
+    assert words in str(finding)
 
 
 def test_all_findings_of_a_file_are_told_at_once_in_its_order() -> None:
@@ -164,8 +199,17 @@ def test_a_variable_that_is_not_set_or_malformed_is_refused(text: str) -> None:
 
 
 def test_a_finding_never_repeats_a_variable_s_value() -> None:
-    findings = refused(a_file('environment: {A: "${SECRET}${MISSING}"}'), SECRET="hunter2-hunter2")
-    assert not any("hunter2" in str(finding) for finding in findings)
+    for keys in (
+        'environment: {A: "${SECRET}${MISSING}"}',
+        "stop_grace_period: ${SECRET}",
+        "ports: ${SECRET}",
+        'ports: ["${SECRET}"]',
+        'volumes: ["${SECRET}:${SECRET}:${SECRET}"]',
+        "deploy: {replicas: ${SECRET}, resources: {limits: {memory: '${SECRET}', cpus: '${SECRET}'}}}",
+        "healthcheck: {test: a, retries: ${SECRET}, interval: ${SECRET}}",
+    ):
+        findings = refused(a_file(keys), SECRET="hunter2-hunter2")
+        assert not any("hunter2" in str(finding) for finding in findings), findings
 
 
 @pytest.mark.parametrize(
@@ -177,7 +221,7 @@ def test_a_finding_never_repeats_a_variable_s_value() -> None:
         ("services: []", "mapping"),
         ("name: shop\nservices: {}", "no services"),
         ("? [a]\n: b", "a key must be text"),
-        ("!!python/object/apply:os.system [id]", "mapping"),
+        ("!!python/object/apply:os.system [id]", "has no meaning here"),
         ("\x00", "not YAML"),
     ],
 )

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from agent.cli.failures import CommandFailed, OutcomeUnknown
+from agent.cli.failures import CommandFailed, OutcomeUnknown, UsageWrong
 
 API = "/api/v1"
 CONNECT_TIMEOUT_S = 5.0
@@ -57,13 +57,18 @@ class Session:
 
 
 class Client:
-    """Requests to one cluster. `on_refreshed` is told of renewed tokens, to be remembered."""
+    """Requests to one cluster. `on_refreshed` is told of renewed tokens, to be remembered.
+
+    `server` is the host that answered last.
+    """
 
     def __init__(self, target: Target, *, on_refreshed: Callable[[Session], None] | None = None) -> None:
         self._target = target
         self._access_token = target.access_token
         self._refresh_token = target.refresh_token
         self._on_refreshed = on_refreshed
+        self.ca_pem = target.ca_pem
+        self.server = target.servers[0] if target.servers else ""
         self._tls: ssl.SSLContext | None = None
         self.connect_timeout_s = CONNECT_TIMEOUT_S
 
@@ -116,6 +121,11 @@ class Client:
             ) from error
         finally:
             response.close()
+
+    @property
+    def access_token(self) -> str:
+        """The token in use: another one after a renewal."""
+        return self._access_token
 
     # ---- one request --------------------------------------------------------------------------
 
@@ -186,7 +196,9 @@ class Client:
                 assert connection.sock is not None
                 connection.sock.settimeout(timeout_s)
                 connection.request(method, url, body=content, headers=dict(headers))
-                return connection.getresponse()
+                response = connection.getresponse()
+                self.server = server
+                return response
             except (OSError, http.client.HTTPException) as error:
                 connection.close()
                 if method == "GET":
@@ -293,7 +305,9 @@ def fetch_ca(server: str) -> str:
 
 
 def segment(text: str) -> str:
-    """Return `text` as one segment of a path."""
+    """Return `text` as one segment of a path. Raises UsageWrong for what cannot be one."""
+    if text.strip(". ") == "":
+        raise UsageWrong(f"{text!r} is no name or id", hint="give it as the list shows it")
     return quote(text, safe="")
 
 
@@ -323,10 +337,13 @@ def _refusal(response: http.client.HTTPResponse, content: bytes) -> ApiRefused:
         problem = {}
     title = str(problem.get("title") or f"status {response.status} {response.reason}")
     detail = str(problem.get("detail") or "")
+    findings = [wrong for wrong in problem.get("errors") or () if isinstance(wrong, dict)]
+    if findings and detail.startswith(f"{findings[0].get('field')}: {findings[0].get('rule')}"):
+        # Below, each is told with its value.
+        detail = ""
     message = f"{title}: {detail}" if detail and detail != title else title
-    for wrong in problem.get("errors") or ():
-        if isinstance(wrong, dict):
-            message += f"\n{_finding(wrong)}"
+    for wrong in findings:
+        message += f"\n{_finding(wrong)}"
     hint = str(problem.get("hint") or "")
     if not hint and response.status == 401:
         hint = "log in with `tower login`, or set TOWER_TOKEN"
@@ -335,8 +352,11 @@ def _refusal(response: http.client.HTTPResponse, content: bytes) -> ApiRefused:
 
 
 def _finding(wrong: Mapping[str, Any]) -> str:
-    """One of several things wrong with what was sent: `line 4: services.web.ports = "x": the rule; hint`."""
-    place = f"line {wrong['line']}: " if wrong.get("line") else ""
+    """One thing wrong with what was sent: `line 4, column 7: services.web.ports = "x": the rule; hint`."""
+    place = f"line {wrong['line']}" if wrong.get("line") else ""
+    if place and wrong.get("column"):
+        place += f", column {wrong['column']}"
+    place += ": " if place else ""
     field = str(wrong.get("field") or wrong.get("path") or "")
     value = f" = {json.dumps(wrong['value'], ensure_ascii=False)}" if wrong.get("value") is not None else ""
     rule = str(wrong.get("rule") or wrong.get("detail") or "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,11 @@ from pathlib import Path
 from agent.cli.client import Client, Session, Target
 from agent.cli.context import DEFAULT_SERVER, Context, ContextFile, load_contexts, save_contexts
 from agent.cli.failures import CommandFailed, UsageWrong
+
+DEFAULT_PORT = 7443
+_SERVER = re.compile(
+    r"(?:https://)?(?P<host>\[[0-9A-Fa-f:.%a-z]+\]|[A-Za-z0-9._-]{1,253})(?::(?P<port>[0-9]{1,5}))?/?"
+)
 
 
 def connect(args: argparse.Namespace, environment: Mapping[str, str] = os.environ) -> Client:
@@ -65,21 +71,27 @@ def resolve_target(args: argparse.Namespace, context: Context, environment: Mapp
 def given_token(args: argparse.Namespace, environment: Mapping[str, str]) -> str:
     """Return the token of --token or TOWER_TOKEN; `@FILE` is read, so that it need not be in argv."""
     token = getattr(args, "token", None) or environment.get("TOWER_TOKEN", "")
-    return read_text(token[1:], "--token").strip() if token.startswith("@") else token
+    if token.startswith("@"):
+        token = read_text(token[1:], "--token").strip()
+    if not re.fullmatch(r"[!-~]*", token):
+        # The characters are not shown: they may be a password that was given by mistake.
+        raise UsageWrong(
+            "the token has characters that no token has, such as spaces or line ends",
+            hint="copy the whole token again, on one line; --token @FILE reads it from a file",
+        )
+    return token
 
 
 def normalized(server: str) -> str:
     """Return "host", "host:port" or a URL as an https URL with its port."""
-    scheme, separator, rest = server.partition("://")
-    if not separator:
-        scheme, rest = "https", server
-    rest = rest.rstrip("/")
-    if scheme != "https" or not rest or "/" in rest:
+    match = _SERVER.fullmatch(server.strip())
+    if match is None or not 0 < int(match["port"] or DEFAULT_PORT) < 65536:
         raise UsageWrong(
-            f"{server!r} is not the address of a host", hint="such as 10.0.0.5 or https://h1:7443"
+            f"{server!r} is not the address of a host",
+            hint="a name or address, with a port between 1 and 65535 where it is not 7443: 10.0.0.5, h1:8443,"
+            " https://[2001:db8::1]:7443",
         )
-    port = rest.rpartition("]")[2] if rest.startswith("[") else rest
-    return f"https://{rest}" if ":" in port else f"https://{rest}:7443"
+    return f"https://{match['host']}:{match['port'] or DEFAULT_PORT}"
 
 
 def read_text(path: str, flag: str) -> str:

@@ -89,6 +89,11 @@ def _variables(assignments: list[str]) -> dict[str, str]:
         name, equals, value = assignment.partition("=")
         if not equals:
             raise UsageWrong(f"--variable {assignment}: there is no '='", hint="such as --variable TAG=1.2")
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            raise UsageWrong(
+                f"--variable {assignment}: {name!r} is no name of a variable",
+                hint="letters, digits and _, no digit first, such as --variable TAG=1.2",
+            )
         variables[name] = value
     return variables
 
@@ -97,9 +102,16 @@ def _read(file: str) -> str:
     try:
         content = sys.stdin.buffer.read(_FILE_BYTES_MAX + 1) if file == "-" else Path(file).read_bytes()
         if len(content) > _FILE_BYTES_MAX:
-            raise CommandFailed(f"{file} is larger than 1 MiB: that is not a Compose file")
+            raise CommandFailed(
+                f"{file} is larger than 1 MiB, the most a Compose file may be",
+                hint="is it the file you meant? large data belongs into an image or a volume",
+            )
         return content.decode("utf-8")
     except OSError as error:
-        raise CommandFailed(f"cannot read {file}: {error.strerror}") from error
+        raise CommandFailed(
+            f"cannot read {file}: {error.strerror}", hint='name the Compose file, or "-" for standard input'
+        ) from error
     except UnicodeDecodeError as error:
-        raise CommandFailed(f"{file} is not UTF-8 text") from error
+        raise CommandFailed(
+            f"{file} is not UTF-8 text (byte {error.start + 1})", hint="is it the Compose file you meant?"
+        ) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from agent.cli.failures import CommandFailed
+from agent.cli.login import ca_fingerprint
 from agent.cli.output import print_json
 from agent.cli.parsing import Verbs
 from agent.cli.service import start_service
@@ -34,6 +35,7 @@ def run(args: argparse.Namespace) -> int:
     except app.StartRefused as refused:
         raise CommandFailed(str(refused)) from refused
     identity = founded.identity
+    fingerprint = ca_fingerprint(identity.ca_pem)
     if getattr(args, "json", False):
         print_json(
             {
@@ -42,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
                 "node_name": identity.node_name,
                 "admin_name": founded.admin_name,
                 "admin_password": founded.admin_password,
+                "ca_fingerprint": fingerprint,
             }
         )
     else:
@@ -49,4 +52,6 @@ def run(args: argparse.Namespace) -> int:
         if founded.admin_password is not None:
             print(f"log in as {founded.admin_name!r} with this password, which is shown only now:")
             print(f"  {founded.admin_password}")
+        print("the SHA-256 fingerprint of its CA, which `tower login` on other machines asks about:")
+        print(f"  {fingerprint}")
     return start_service(should_start=not args.no_start, is_quiet=getattr(args, "json", False))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from agent.cli.connection import given_token
+from agent.cli.connection import given_token, normalized
 from agent.cli.failures import CommandFailed, UsageWrong
 from agent.cli.output import print_json
 from agent.cli.parsing import Verbs
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         )
     app = app_module()
     try:
-        membership = app.join(loaded, host=host if ":" in host else f"{host}:7443", token=token)
+        membership = app.join(loaded, host=normalized(host).removeprefix("https://"), token=token)
     except app.StartRefused as refused:
         raise CommandFailed(str(refused)) from refused
     identity = membership.identity

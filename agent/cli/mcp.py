@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
+from collections.abc import AsyncGenerator
 from typing import Any
 
-from agent.cli.client import tls_context
-from agent.cli.connection import chosen_context, resolve_target
-from agent.cli.context import load_contexts
+from agent.cli.client import Client, tls_context
+from agent.cli.connection import connect
 from agent.cli.failures import DONE, CommandFailed
 from agent.cli.parsing import Verbs
 
@@ -26,40 +25,61 @@ def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    target = resolve_target(args, chosen_context(args, load_contexts(), os.environ), os.environ)
-    if not target.access_token:
+    client = connect(args)
+    if not client.access_token:
         raise CommandFailed(
             "there is no token to act with", hint="give --token @FILE, or log in: tower login"
         )
+    # In the words of every other command: whether a host is there, is trusted, and takes the token.
+    client.get("/auth/me")
     import asyncio
 
-    # Any host answers; the first that can be reached is as good as another.
-    failures = []
-    for server in target.servers:
-        try:
-            asyncio.run(_serve(server, target.ca_pem, target.access_token))
-        except* (OSError, TimeoutError) as errors:
-            failures.append(f"{server}: {_first(errors)}")
-        else:
-            return DONE
-    raise CommandFailed("no host of the cluster can be reached: " + "; ".join(failures))
+    import httpx2
+    from mcp import MCPError
+
+    try:
+        asyncio.run(_serve(client))
+    except* (OSError, TimeoutError, httpx2.TransportError, MCPError) as errors:
+        error = _first(errors)
+        raise CommandFailed(
+            f"{client.server} does not answer any more: {str(error) or type(error).__name__}",
+            hint="let the assistant start this program again: it takes the next host that answers",
+        ) from errors
+    return DONE
 
 
-async def _serve(server_url: str, ca_pem: str, token: str) -> None:
+async def _serve(client: Client) -> None:
+    import asyncio
+
     import httpx2
     from mcp import ClientSession
     from mcp.client.streamable_http import streamable_http_client
     from mcp.server.lowlevel import Server
     from mcp.server.stdio import stdio_server
 
+    class Bearer(httpx2.Auth):
+        """The token of the moment: a login's lives ten minutes, an assistant's session longer."""
+
+        async def async_auth_flow(
+            self, request: httpx2.Request
+        ) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
+            used = client.access_token
+            request.headers["Authorization"] = f"Bearer {used}"
+            response = yield request
+            if response.status_code == httpx2.codes.UNAUTHORIZED:
+                await asyncio.to_thread(_renew, client)
+                if client.access_token != used:
+                    request.headers["Authorization"] = f"Bearer {client.access_token}"
+                    yield request
+
     http = httpx2.AsyncClient(
-        verify=tls_context(ca_pem),
-        headers={"Authorization": f"Bearer {token}"},
+        verify=tls_context(client.ca_pem),
+        auth=Bearer(),
         timeout=httpx2.Timeout(_ANSWER_TIMEOUT_S, connect=5.0),
     )
     async with (
         http,
-        streamable_http_client(f"{server_url}/mcp", http_client=http) as streams,
+        streamable_http_client(f"{client.server}/mcp", http_client=http) as streams,
         ClientSession(streams[0], streams[1]) as session,
     ):
         greeting = await session.initialize()
@@ -79,6 +99,15 @@ async def _serve(server_url: str, ca_pem: str, token: str) -> None:
         )
         async with stdio_server() as (incoming, outgoing):
             await server.run(incoming, outgoing, server.create_initialization_options())
+
+
+def _renew(client: Client) -> None:
+    """Let the client renew its login, as it does for every request that is refused for its age."""
+    try:
+        client.get("/auth/me")
+    except CommandFailed:
+        # The refusal that is being answered already says it.
+        return
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -195,10 +195,20 @@ def _as_node_name(host_name: str) -> str:
     return name or "localhost"
 
 
+# What pydantic says, in the words of our own rules.
+_WORDS = (
+    (r"^(Input|String) should ", "must "),
+    (r"greater than or equal to", "at least"),
+    (r"less than or equal to", "at most"),
+)
+
+
 def _problem(
     location: tuple[int | str, ...], message: str, value: Any, given: Mapping[str, _Given]
 ) -> Problem:
-    rule = re.sub(r"^(Value error, |Input )", "", message)
+    rule = re.sub(r"^Value error, ", "", message)
+    for pattern, words in _WORDS:
+        rule = re.sub(pattern, words, rule)
     key = ".".join(str(part) for part in location[:2])
     field = find_setting(key)
     if field is None:

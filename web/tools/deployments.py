@@ -310,7 +310,7 @@ def _answer(
 def _unreadable(findings: Sequence[Finding]) -> Problem:
     errors = [
         FieldError(
-            field=finding.path,
+            field=finding.path or "compose",
             rule=finding.rule,
             hint=finding.hint,
             line=finding.line or None,

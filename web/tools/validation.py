@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from pydantic import ValidationError
 
 from web.auth.problems import FieldError, Problem
@@ -21,7 +23,7 @@ def problem_of_validation(error: ValidationError, *, known: tuple[str, ...] = ()
     errors = [
         FieldError(
             field=".".join(str(part)[:80] for part in detail["loc"]) or "body",
-            rule=detail["msg"],
+            rule=_rule(detail["msg"]),
             value=_shown(detail["loc"], detail["input"]),
             hint=_hint(detail["type"], known),
         )
@@ -29,6 +31,25 @@ def problem_of_validation(error: ValidationError, *, known: tuple[str, ...] = ()
     ]
     more = f", and {len(details) - 1} more" if len(details) > 1 else ""
     return Problem("invalid", f"{errors[0].field}: {errors[0].rule}{more}", errors=errors)
+
+
+# What pydantic says, in the words of the rest of the product.
+_WORDS = (
+    (r"^Value error, ", ""),
+    (r"^Field required$", "is missing"),
+    (r"^Extra inputs are not permitted$", "is not known"),
+    (r"^String should have at least 1 character$", "must not be empty"),
+    (r"^(String|List|Dictionary) should have", "must have"),
+    (r"^Input should be", "must be"),
+    (r"greater than or equal to", "at least"),
+    (r"less than or equal to", "at most"),
+)
+
+
+def _rule(message: str) -> str:
+    for pattern, words in _WORDS:
+        message = re.sub(pattern, words, message)
+    return message
 
 
 def _hint(kind: str, known: tuple[str, ...]) -> str:

@@ -99,6 +99,17 @@ def test_a_refusal_is_told_in_the_clusters_words(api: StubApi) -> None:
     ]
 
 
+def test_a_wrong_field_is_told_once_with_its_place_and_value(api: StubApi) -> None:
+    wrong = {"field": "uses", "value": 0, "rule": "must be at least 1", "line": 3, "column": 7}
+    detail = "uses: must be at least 1, and 1 more"
+    api.answers["POST /join-tokens"] = Answer(
+        422, {"title": "not right", "detail": detail, "errors": [wrong]}
+    )
+    with pytest.raises(ApiRefused) as refused:
+        a_client(api).post("/join-tokens", {})
+    assert str(refused.value).splitlines() == ["not right", "line 3, column 7: uses = 0: must be at least 1"]
+
+
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
@@ -293,6 +304,9 @@ def test_an_error_in_a_stream_ends_it(api: StubApi) -> None:
 
 def test_a_name_is_one_segment_of_a_path() -> None:
     assert segment("a/../b?c#d e") == "a%2F..%2Fb%3Fc%23d%20e"
+    for none in ("", " ", ".", ".."):
+        with pytest.raises(UsageWrong, match="is no name or id"):
+            segment(none)
 
 
 # ---- where to --------------------------------------------------------------------------------
@@ -313,7 +327,22 @@ def test_an_address_may_be_short(given: str, url: str) -> None:
     assert normalized(given) == url
 
 
-@pytest.mark.parametrize("given", ["http://h1", "https://h1/path", "https://", "ftp://x"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        "http://h1",
+        "https://h1/path",
+        "https://",
+        "ftp://x",
+        "a b",
+        "h1:0",
+        "h1:99999",
+        "h1:abc",
+        "h1:",
+        "\n",
+        "h\u00e4",
+    ],
+)
 def test_an_address_that_is_none_is_a_wrong_call(given: str) -> None:
     with pytest.raises(UsageWrong):
         normalized(given)
@@ -357,6 +386,13 @@ def test_a_token_comes_from_the_flag_a_file_or_the_environment(tmp_path: Path) -
     assert resolved("--token", "x").refresh_token == ""
     with pytest.raises(CommandFailed, match="cannot read /nowhere"):
         resolved("--token", "@/nowhere")
+
+
+@pytest.mark.parametrize("token", ["two words", "two\nlines", "h\u00e4\u00df", "\x00"])
+def test_a_token_that_cannot_be_one_is_refused_without_showing_it(token: str) -> None:
+    with pytest.raises(UsageWrong, match="characters that no token has") as wrong:
+        resolved("--token", token)
+    assert token not in str(wrong.value)
 
 
 # ---- what is remembered -------------------------------------------------------------------------

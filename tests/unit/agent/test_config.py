@@ -68,7 +68,7 @@ def test_settings_do_not_change(tmp_path: Path) -> None:
 
 def test_a_wrong_value_is_reported_with_key_value_place_rule_and_default(tmp_path: Path) -> None:
     assert problems("\n[haproxy]\nhttp_port = 70000\n", tmp_path=tmp_path) == [
-        "tower.toml:3: haproxy.http_port = 70000: should be less than or equal to 65535 (default: 80)"
+        "tower.toml:3: haproxy.http_port = 70000: must be at most 65535 (default: 80)"
     ]
 
 
@@ -97,7 +97,7 @@ def test_every_problem_is_reported_at_once(tmp_path: Path) -> None:
         ('name = "h1"', "tower.toml:1: name: is not a section; did you mean name in [node]?"),
         (
             "[node]\nname = 3",
-            "tower.toml:2: node.name = 3: should be a valid string (default: this host's name)",
+            "tower.toml:2: node.name = 3: must be a valid string (default: this host's name)",
         ),
         ("[node\n", "tower.toml:1: syntax: not TOML: Expected ']' at the end of a table declaration"),
     ],
@@ -219,7 +219,7 @@ def test_a_secret_file_that_is_missing_is_named(tmp_path: Path) -> None:
         ("[raft]\nlog_trailing = 30000", "log_trailing (30000) must be below log_entries_max (20000)"),
         ('[api]\npublic_url = "http://x"', "must be an https address"),
         ("[metrics]\ninterval_s = 7", "must be one of 5, 10, 15, 30, 60"),
-        ("[api]\nconnections_max = true", "should be greater than or equal to 10"),
+        ("[api]\nconnections_max = true", "must be at least 10"),
     ],
 )
 def test_a_setting_that_cannot_work_is_refused(tmp_path: Path, text: str, rule: str) -> None:

@@ -86,7 +86,8 @@ def print_nodes(nodes: list[dict[str, Any]]) -> None:
             in_bytes(node.get("memory_bytes")),
             node.get("lag"),
             moment(node.get("last_seen_ms")),
-            node.get("status_reason"),
+            # What is wrong with its Docker says more than why it counts as up.
+            node.get("problem") or node.get("status_reason"),
         )
         for node in nodes
     ]

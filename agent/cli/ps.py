@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     columns = ("node", "name", "image", "state", "status", "cpu", "memory", "ports")
     print_table(columns, rows, empty="no containers run" if not args.all else "no containers")
     for problem in answer.get("problems", ()):
-        print(f"note: {problem['node_id']}: {problem['reason']}", file=sys.stderr)
+        print(f"note: {problem['node_name']}: {problem['reason']}", file=sys.stderr)
     return DONE
 
 

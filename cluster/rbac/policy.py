@@ -31,7 +31,7 @@ def authorize(role: Role | None, action: str, resource: str) -> Decision:
     if kind != known.resource:
         return Decision(False, f"{action} is done to a {known.resource}, not to {resource!r}")
     if not role.includes(known.role):
-        return Decision(False, f"{action} needs role {known.role}; this is a {role}")
+        return Decision(False, f"{action} needs role {known.role}; yours is {role}")
     return Decision(True, f"role {role} includes {action}")
 
 
@@ -44,4 +44,4 @@ def may_grant(granter: Role, granted: Role) -> Decision:
     """Nobody grants what they do not hold."""
     if granter.includes(granted):
         return Decision(True, f"role {granter} includes {granted}")
-    return Decision(False, f"a {granter} cannot give the role {granted}: it is more than they hold")
+    return Decision(False, f"role {granter} cannot give the role {granted}: it is more than they hold")

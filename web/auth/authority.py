@@ -144,13 +144,14 @@ class Authority:
         """Return whether the caller may; records nothing. For what is shown or left out."""
         identity = call.identity
         decision = authorize(None if identity is None else identity.role, action, resource)
-        if identity is None or not decision.allowed:
+        if identity is None:
             return decision
-        if identity.scopes and action not in identity.scopes:
+        if decision.allowed and identity.scopes and action not in identity.scopes:
             scopes = ", ".join(sorted(identity.scopes))
             return Decision(False, f"API token {identity.token_prefix} is for {scopes}, not for {action}")
         if identity.token_prefix is not None:
-            return Decision(True, f"{decision.reason}; API token {identity.token_prefix}")
+            # A token may hold less than its owner, who is the one that is named.
+            return Decision(decision.allowed, f"{decision.reason}; API token {identity.token_prefix}")
         return decision
 
     async def require(self, call: Call, action: str, resource: str) -> Decision:

@@ -115,6 +115,10 @@ def test_hosts_are_listed_and_found_by_name(api: StubApi, tower: Tower) -> None:
     assert out.splitlines()[1].split() == (
         ["h1", "up", "leader", "10.0.0.1", "2", "of", "3", "12%", "1.0", "GiB", "0", "-", "-"]
     )
+    sick = {**NODES[0], "status_reason": "3 heartbeats in a row", "problem": "Docker is not running"}
+    api.answers["GET /nodes"] = Answer(body={"items": [sick, *NODES[1:]], "next_cursor": None})
+    _, out, _ = tower("node", "ls")
+    assert out.splitlines()[1].endswith("Docker is not running")
     api.answers["POST /nodes/n_2/drain"] = Answer(204)
     api.answers["DELETE /nodes/n_2"] = Answer(204)
     for words, said in (
@@ -160,7 +164,7 @@ def test_containers_are_listed_with_what_is_wrong_meanwhile(api: StubApi, tower:
         "memory_bytes": 5 << 20,
         "ports": [{"host_port": 8080, "container_port": 80}, {"host_port": 0, "container_port": 9}],
     }
-    problems = [{"node_id": "n_2", "reason": "Docker is not running"}]
+    problems = [{"node_id": "n_2", "node_name": "h2", "reason": "Docker is not running"}]
     api.answers["GET /containers"] = Answer(body={"items": [container], "problems": problems})
     status, out, err = tower("ps", "--node", "h1")
     assert status == 0
@@ -169,7 +173,7 @@ def test_containers_are_listed_with_what_is_wrong_meanwhile(api: StubApi, tower:
     assert re.split(r"\s{2,}", row) == (
         ["h1", "web-1", "shop:1", "healthy", "Up 3 seconds", "3.1%", "5.0 MiB", "8080->80"]
     )
-    assert err == "note: n_2: Docker is not running\n"
+    assert err == "note: h2: Docker is not running\n"
     assert api.requests[-1].query["node"] == "h1"
     assert api.requests[-1].query["state"] == "running"
     tower("ps", "--all")

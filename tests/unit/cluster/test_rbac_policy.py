@@ -48,7 +48,7 @@ def test_no_viewer_changes_anything_but_their_own_account() -> None:
 
 def test_a_denial_says_what_is_needed() -> None:
     decision = authorize(VIEWER, "service.deploy", "service:shop.web")
-    assert decision.reason == "service.deploy needs role operator; this is a viewer"
+    assert decision.reason == "service.deploy needs role operator; yours is viewer"
     assert "log in" in authorize(None, "service.deploy", "service:shop.web").reason
 
 

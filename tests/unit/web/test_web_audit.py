@@ -10,6 +10,7 @@ import pytest
 from cluster.commands.audit import RecordAudit
 from cluster.model.access import Role
 from cluster.model.audit import AuditOutcome
+from cluster.model.ids import TokenPrefix
 from cluster.raft.replicator import NotCommitted, OutcomeUnknown
 from cluster.rbac import ACTIONS
 from tests.support.web_fakes import PASSWORD, WebWorld, a_web_world, log_in, serving
@@ -238,3 +239,21 @@ def test_every_mutation_of_the_interface_has_an_action_of_its_own() -> None:
     for endpoint in ENDPOINTS:
         if endpoint.method != "GET" and endpoint.access.audience is Audience.ALLOWED:
             assert ACTIONS[endpoint.access.action].changes_state, endpoint.path
+
+
+async def test_a_refusal_names_the_token_that_holds_less_than_its_owner() -> None:
+    world = a_web_world()
+    authority = Authority(world.surroundings)
+    identity = Identity(
+        principal_id=world.add_user("ann", Role.ADMIN),
+        name="ann",
+        role=Role.VIEWER,
+        credential=Credential.API_TOKEN,
+        epoch=1,
+        token_prefix=TokenPrefix("abcd2345"),
+    )
+    with pytest.raises(Problem):
+        await authority.require(a_call(world, identity=identity), "node.drain", "node:nd_1")
+    (entry,) = world.state.audit()
+    reason = "node.drain needs role operator; yours is viewer; API token abcd2345"
+    assert (entry.stamp.principal_name, entry.stamp.reason) == ("ann", reason)

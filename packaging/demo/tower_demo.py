@@ -11,40 +11,33 @@ import argparse
 import contextlib
 import fcntl
 import http.client
-import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, TextIO
+from typing import TextIO
 
 SOURCE = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(SOURCE / "packaging" / "demo"))
 sys.path.insert(0, str(SOURCE / "packaging" / "lab"))
 sys.path.insert(0, str(SOURCE))
 
+from lab_agents import API_PORT, VOTERS_MAX, LabAgents, NotInTime, tower_command  # noqa: E402  # found by its path
 from tower_lab.errors import LabError  # noqa: E402  # the lab is found by its path
 from tower_lab.host import Host  # noqa: E402  # the lab is found by its path
 from tower_lab.lab import Lab  # noqa: E402  # the lab is found by its path
 from tower_lab.progress import Progress  # noqa: E402  # the lab is found by its path
 
-from agent.cli.client import Client, Target  # noqa: E402  # the source tree is found by its path
+from agent.cli.client import Client  # noqa: E402  # the source tree is found by its path
 from agent.cli.failures import CommandFailed  # noqa: E402  # the source tree is found by its path
 
 PREFIX = "twdemo"
 STATE = Path("/run/tower-demo")
-API_PORT = 7443
-START_TIMEOUT_S = 60.0
 DEPLOY_TIMEOUT_S = 60.0
-
-
-class DemoFailed(Exception):
-    """The demo could not be brought up; the text says which step and why."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -95,7 +88,7 @@ def _run(args: argparse.Namespace) -> int:
             stop.wait()
         if args.keep or args.once:
             return 0 if demo.is_app_served else 1
-    except (DemoFailed, LabError, CommandFailed) as error:
+    except (NotInTime, LabError, CommandFailed) as error:
         sys.stderr.write(f"demo: {error}\n")
         _show_logs()
         return 1
@@ -114,37 +107,29 @@ class _Demo:
         self._lab = lab
         self._progress = progress
         self._stop = stop
-        self._password = ""
-        self._tokens: dict[str, str] = {}
+        self._agents = LabAgents(lab, STATE, is_stopped=stop.is_set)
         self._ca = STATE / "ca.pem"
         self.is_app_served = False
 
     def bring_up(self, count: int) -> None:
         step = self._progress.step
+        agents = self._agents
         self._lab.up(count)
-        hosts = self._lab.hosts
-        with step(f"{hosts[0].name}: cluster made, agent started"):
-            founded = json.loads(self._tower(hosts[0], "init", "--json", "--no-start"))
-            self._password = founded["admin_password"]
-            self._start_agent(hosts[0])
+        first, *others = agents.hosts
+        with step(f"{first.name}: cluster made, agent started"):
+            agents.found(first)
+            self._ca.write_text(agents.ca_pem)
         with step("logged in as admin"):
-            client = self._log_in(hosts[0])
-        for host in hosts[1:]:
+            agents.log_in(first)
+        for host in others:
             with step(f"{host.name}: joined, agent started"):
-                token = client.post("/join-tokens", {"ttl_s": 600, "uses": 1, "learner": False})["token"]
-                address = f"{hosts[0].ip}:{API_PORT}"
-                # Not an argument: whoever may list processes would see it.
-                secret = {"TOWER_BOOTSTRAP_JOIN_ADDRESS": address, "TOWER_BOOTSTRAP_JOIN_TOKEN": token}
-                self._tower(host, "join", "--json", "--no-start", secret=secret)
-                self._start_agent(host)
-        with step(f"{count} hosts up, {min(count, 5)} of them voting"):
-            self._wait("every host votes", lambda: self._voters(client) == min(count, 5))
+                agents.add(host, through=first)
+        with step(f"{count} hosts up, {min(count, VOTERS_MAX)} of them voting"):
+            agents.wait_until_voting()
         with step("a token for each role"):
             for role in ("viewer", "operator", "admin"):
-                body = {"name": f"demo-{role}", "role": role, "ttl_s": 86_400}
-                self._tokens[role] = client.post("/tokens", body)["token"]
-                self._keep_secret(STATE / f"{role}.token", self._tokens[role])
-        self._deploy(client, hosts)
+                self._keep_secret(STATE / f"{role}.token", agents.make_token(f"demo-{role}", role))
+        self._deploy(agents.client(first), agents.hosts)
 
     def _deploy(self, client: Client, hosts: Sequence[Host]) -> None:
         """The sample app. Without it the rest is worth showing all the same: say what failed and go on."""
@@ -153,12 +138,12 @@ class _Demo:
             with self._progress.step("sample app deployed, 3 replicas healthy"):
                 client.post("/deployments", {"compose": compose}, timeout_s=60.0)
                 served = "the sample app answers on every host"
-                self._wait(served, lambda: self._is_served(hosts), DEPLOY_TIMEOUT_S)
+                self._agents.wait(served, lambda: self._is_served(hosts), timeout_s=DEPLOY_TIMEOUT_S)
             self.is_app_served = True
-        except (DemoFailed, CommandFailed) as error:
+        except (NotInTime, CommandFailed) as error:
             if self._stop.is_set():
                 raise
-            self._progress.say(f"FAILED: {error}; CHANGELOG.md says what is not there yet")
+            self._progress.say(f"FAILED: {error}")
 
     def summary(self) -> str:
         """What a person needs to go on, secrets included: shown once, on their own terminal."""
@@ -173,7 +158,7 @@ class _Demo:
         return f"""
 Dashboard, the same on every host:
 {urls}
-  log in as admin with the password {self._password}
+  log in as admin with the password {self._agents.password}
   (the certificate is the cluster's own: trust {self._ca}, or accept it once)
 
 Sample app, through the HAProxy of any host:
@@ -193,77 +178,8 @@ Break something (the rest goes on):
 Ctrl-C takes everything down.
 """
 
-    def _tower(self, host: Host, *arguments: str, secret: Mapping[str, str] = MappingProxyType({})) -> str:
-        """Run a command of `tower` on the host and return what it printed."""
-        environment = {**_environment(host), **secret}
-        completed = host.exec([*_tower_command(), *arguments], env=environment, timeout_s=60)
-        if completed.returncode != 0:
-            raise DemoFailed(f"{host.name}: tower {arguments[0]}: {completed.stderr.strip()}")
-        return completed.stdout
-
-    def _start_agent(self, host: Host) -> None:
-        log = STATE / f"{host.name}.log"
-        log.unlink(missing_ok=True)
-        # As systemd would: it is started again when it ends, and when the host was without power.
-        host.services.enable(
-            "tower", [*_tower_command(), "run"], env=_environment(host), directory=SOURCE, log=log
-        )
-        ready = f"the agent of {host.name} is ready"
-        self._wait(ready, lambda: _status_of(host.ip, "/readyz") == 200, tell=lambda: _tail(log))
-
-    def _log_in(self, host: Host) -> Client:
-        server = f"https://{host.ip}:{API_PORT}"
-        self._ca.write_text(self._tower_ca(host))
-        anonymous = Client(Target(servers=(server,), ca_pem=self._ca.read_text()))
-        session: dict[str, Any] = {}
-
-        def is_in() -> bool:
-            # The first administrator is committed a moment after the node leads.
-            body = {"name": "admin", "password": self._password, "mode": "token"}
-            try:
-                session.update(anonymous.post("/auth/login", body))
-            except CommandFailed:
-                return False
-            return True
-
-        self._wait("logging in", is_in)
-        return Client(
-            Target(
-                servers=(server,),
-                ca_pem=self._ca.read_text(),
-                access_token=session["access_token"],
-                refresh_token=session.get("refresh_token", ""),
-            )
-        )
-
-    def _tower_ca(self, host: Host) -> str:
-        completed = host.exec(["cat", "/var/lib/control-tower/identity/ca.pem"], timeout_s=10)
-        return completed.stdout
-
-    def _voters(self, client: Client) -> int:
-        try:
-            quorum = client.get("/cluster")["quorum"]
-        except CommandFailed:
-            return 0
-        return len(quorum["voters"]) if isinstance(quorum["voters"], list) else int(quorum["voters"])
-
     def _is_served(self, hosts: Sequence[Host]) -> bool:
-        return all(_status_of(host.ip, "/", port=80, host="shop.localhost") == 200 for host in hosts)
-
-    def _wait(
-        self,
-        what: str,
-        condition: Callable[[], bool],
-        timeout_s: float = START_TIMEOUT_S,
-        tell: Callable[[], str] = str,
-    ) -> None:
-        deadline_s = time.monotonic() + timeout_s
-        while not condition():
-            if self._stop.is_set():
-                raise DemoFailed("interrupted")
-            if time.monotonic() > deadline_s:
-                raise DemoFailed(f"{what}: not within {timeout_s:g} s\n{tell()}".rstrip())
-            self._stop.wait(0.1)
+        return all(_status_of(host.ip, "shop.localhost") == 200 for host in hosts)
 
     @staticmethod
     def _keep_secret(path: Path, secret: str) -> None:
@@ -273,38 +189,16 @@ Ctrl-C takes everything down.
             file.write(secret)
 
 
-def _status_of(address: str, path: str, *, port: int = API_PORT, host: str = "") -> int:
-    """The status of a GET, 0 without an answer. Who answers does not matter here."""
-    import ssl
-
-    connection: http.client.HTTPConnection
-    if port == API_PORT:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        connection = http.client.HTTPSConnection(address, port, timeout=2, context=context)
-    else:
-        connection = http.client.HTTPConnection(address, port, timeout=2)
+def _status_of(address: str, host: str) -> int:
+    """The status of a request for a service, 0 without an answer."""
+    connection = http.client.HTTPConnection(address, 80, timeout=2)
     try:
-        connection.request("GET", path, headers={"Host": host} if host else {})
+        connection.request("GET", "/", headers={"Host": host})
         return connection.getresponse().status
     except (OSError, http.client.HTTPException):
         return 0
     finally:
         connection.close()
-
-
-def _environment(host: Host) -> dict[str, str]:
-    return {
-        "TOWER_NODE_NAME": host.name,
-        "TOWER_NODE_ADVERTISE_ADDRESS": host.ip,
-        "TOWER_DOCKER_SOCKET": "/run/docker.sock",
-        "PYTHONUNBUFFERED": "1",
-    }
-
-
-def _tower_command() -> list[str]:
-    return [sys.executable, "-m", "agent.cli"]
 
 
 def _missing() -> str | None:
@@ -320,12 +214,12 @@ def _run_single() -> int:
     data = Path(os.environ.get("XDG_STATE_HOME", str(Path.home() / ".local/state"))) / "tower-demo"
     flags = ["--data-dir", str(data), "--set", "haproxy.enabled=false", "--advertise", "127.0.0.1"]
     if not (data / "identity").is_dir():
-        made = subprocess.run([*_tower_command(), "init", "--no-start", *flags], check=False, timeout=60)
+        made = subprocess.run([*tower_command(), "init", "--no-start", *flags], check=False, timeout=60)
         if made.returncode != 0:
             return made.returncode
     sys.stdout.write("dashboard: https://127.0.0.1:7443/   (Ctrl-C ends the agent)\n")
     sys.stdout.flush()
-    os.execv(sys.executable, [*_tower_command(), "run", *flags])  # noqa: S606  # the agent takes this process over
+    os.execv(sys.executable, [*tower_command(), "run", *flags])  # noqa: S606  # the agent takes this process over
 
 
 def _lock(file: TextIO) -> bool:

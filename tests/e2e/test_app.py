@@ -1,0 +1,234 @@
+"""An app on three real Docker hosts: deployed, changed under load, and served while hosts die."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from lab_agents import LabAgents
+
+from tests.support.http_load import HttpLoad
+from tests.support.lab import Host, Lab, a_lab, remove_abandoned, require_lab
+
+APP = "shop.localhost"
+REQUESTS = 10_000
+MOVE_TIMEOUT_S = 30.0
+
+COMPOSE = """
+name: shop
+services:
+  web:
+    image: registry:5000/demo/web:1
+    environment: {{VERSION: "{version}", LATENCY_MS: "{latency_ms}"}}
+    healthcheck: {{disable: true}}
+    stop_grace_period: 10s
+    deploy:
+      replicas: 3
+      update_config: {{monitor: 0s}}
+    x-tower:
+      route: {{host: shop.localhost, port: 8080, health: /up}}
+"""
+
+
+class Shop:
+    """The app, the cluster it runs on, and a person's command line."""
+
+    def __init__(self, lab: Lab, agents: LabAgents, directory: Path) -> None:
+        self.lab = lab
+        self.agents = agents
+        self._directory = directory
+        (directory / "ca.pem").write_text(agents.ca_pem)
+        # It remembers every host, so that the next command works when this one is down.
+        self.tower("login", lab.hosts[0].ip, "--ca", str(directory / "ca.pem"), password=agents.password)
+
+    @property
+    def addresses(self) -> list[str]:
+        return [host.ip for host in self.lab.hosts]
+
+    def tower(self, *arguments: str, at: Host | None = None, password: str = "") -> str:
+        """Run `tower` as on a person's own machine, asking any host or this one, and return what it says."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("TOWER_")}
+        environment = {**kept, "XDG_CONFIG_HOME": str(self._directory), "TOWER_PASSWORD": password}
+        server = [] if at is None else ["--server", at.ip]
+        done = subprocess.run(
+            [sys.executable, "-m", "agent.cli", *server, *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, f"tower {' '.join(arguments)}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def deploy(self, version: str, *, latency_ms: int = 0, at: Host | None = None) -> None:
+        """Commit the app in that version; the rollout goes on by itself."""
+        file = self._directory / "compose.yaml"
+        file.write_text(COMPOSE.format(version=version, latency_ms=latency_ms))
+        self.tower("deploy", str(file), at=at)
+
+    def roll_out(self, version: str, *, latency_ms: int = 0) -> None:
+        self.deploy(version, latency_ms=latency_ms)
+        self.tower("rollout", "status", "--wait", "shop.web")
+
+    def containers(self) -> dict[str, list[str]]:
+        """The app's running containers on each host that answers, as its engine says."""
+        found = {}
+        for host in self.lab.hosts:
+            if host.is_healthy():
+                listed = host.engine.get("/containers/json")
+                names = (container["Names"][0].removeprefix("/") for container in listed)
+                found[host.name] = sorted(name for name in names if name.startswith("tower-shop.web-"))
+        return found
+
+    def ordinals(self) -> Counter[str]:
+        """How many containers run of each replica, over all hosts that answer."""
+        return Counter(name.rpartition("-")[2] for names in self.containers().values() for name in names)
+
+    def is_whole(self) -> bool:
+        """Every replica runs, and no replica twice."""
+        return self.ordinals() == Counter({"0": 1, "1": 1, "2": 1})
+
+    def tell(self) -> str:
+        logs = "\n".join(f"--- {host.name}\n{self.agents.log_of(host)}" for host in self.lab.hosts)
+        return f"{self.containers()}\n{logs}"
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """The app in version 1 on every host, each with an agent."""
+    require_lab()
+    remove_abandoned()
+    lab = a_lab("a")
+    directory = tmp_path_factory.mktemp("shop")
+    try:
+        lab.up(3)
+        agents = LabAgents(lab, directory)
+        agents.form()
+        shop = Shop(lab, agents, directory)
+        shop.roll_out("1")
+        yield shop
+    finally:
+        lab.down()
+
+
+@pytest.fixture
+def whole(shop: Shop) -> Shop:
+    """The app with every host up and every replica running once."""
+    for host in shop.lab.hosts:
+        shop.lab.heal(host.name)
+        shop.lab.start(host.name)
+    shop.agents.wait_until_voting()
+    shop.agents.wait("every replica runs once", shop.is_whole, tell=shop.tell)
+    return shop
+
+
+def test_every_host_serves_the_app_and_every_surface_tells_of_it(whole: Shop) -> None:
+    with HttpLoad(whole.addresses, APP, clients=1).running() as load:
+        load.wait_for(30, timeout_s=20)
+    assert not load.answers.failures
+    assert all(names for names in whole.containers().values()), "the replicas are not spread"
+    services = json.loads(whole.tower("services", "--json"))
+    assert [(each["id"], each["status"], each["replicas_ready"]) for each in services["items"]] == [
+        ("shop.web", "running", 3)
+    ]
+    listed = whole.tower("ps")
+    assert all(f"-{ordinal}" in listed for ordinal in range(3))
+    assert "succeeded" in whole.tower("rollout", "status", "shop.web")
+    name = whole.containers()["h2"][0]
+    assert "listens on port 8080" in whole.tower("logs", name, "--tail", "5")
+
+
+def test_a_changed_file_is_rolled_out_without_one_lost_request(whole: Shop) -> None:
+    with HttpLoad(whole.addresses, APP, clients=4).running() as load:
+        load.wait_for(100, timeout_s=20)
+        # Requests that take a while: some are under way whenever a replica is taken out.
+        whole.roll_out("2", latency_ms=20)
+        load.wait_for(REQUESTS, timeout_s=120)
+    assert load.answers.failures == []
+    assert load.answers.count >= REQUESTS
+    assert set(load.answers.by_version) >= {"1", "2"}
+    assert whole.is_whole()
+
+
+def test_a_rollout_goes_on_when_its_leader_is_killed(whole: Shop) -> None:
+    leader = whole.agents.leader()
+    with HttpLoad(whole.addresses, APP, clients=2).running() as load:
+        load.wait_for(50, timeout_s=20)
+        whole.deploy("3")
+        whole.agents.process(leader).signal(9)
+        whole.tower("rollout", "status", "--wait", "shop.web")
+        load.wait_for(load.answers.count + 100, timeout_s=30)
+    assert load.answers.failures == []
+    assert {name.split("-")[2] for names in whole.containers().values() for name in names} == {"3"}
+    assert whole.is_whole()
+
+
+def test_no_acknowledged_change_is_lost_when_the_leader_is_killed_under_the_command_line(whole: Shop) -> None:
+    acknowledged: list[str] = []
+    is_over = threading.Event()
+
+    def write() -> None:
+        while not is_over.is_set():
+            made = json.loads(whole.tower("token", "create", "--json"))
+            acknowledged.append(made["id"])
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        whole.agents.wait("some are written", lambda: len(acknowledged) >= 3)
+        whole.agents.process(whole.agents.leader()).signal(9)
+        before = len(acknowledged)
+        whole.agents.wait("writes go on", lambda: len(acknowledged) >= before + 3, timeout_s=60)
+    finally:
+        is_over.set()
+        writer.join(60)
+    kept = {token["id"] for token in json.loads(whole.tower("token", "list", "--json"))["items"]}
+    assert set(acknowledged) <= kept
+
+
+def test_replicas_of_a_host_that_is_cut_off_run_elsewhere_and_its_own_go_when_it_is_back(
+    whole: Shop,
+) -> None:
+    leader = whole.agents.leader()
+    lost = next(
+        host for host in whole.lab.hosts if host.name != leader.name and whole.containers()[host.name]
+    )
+    others = [host for host in whole.lab.hosts if host.name != lost.name]
+    moved = set(whole.containers()[lost.name])
+
+    def runs_elsewhere() -> bool:
+        found = whole.containers()
+        return moved <= {name for host in others for name in found[host.name]}
+
+    with HttpLoad([host.ip for host in others], APP, clients=2).running() as load:
+        load.wait_for(20, timeout_s=20)
+        whole.lab.cut(lost.name)
+        whole.agents.wait("its replicas run elsewhere", runs_elsewhere, timeout_s=MOVE_TIMEOUT_S)
+        load.wait_for(load.answers.count + 50, timeout_s=30)
+    assert load.answers.failures == []
+    assert whole.containers()[lost.name], "a cut host goes on with what it has"
+    status = json.loads(whole.tower("status", "--json", at=leader))
+    assert {node["name"]: node["status"] for node in status["nodes"]}[lost.name] == "down"
+    whole.lab.heal(lost.name)
+    whole.agents.wait("each replica runs once again", whole.is_whole, tell=whole.tell)
+
+
+def test_a_host_without_power_is_replaced_also_when_it_led(whole: Shop) -> None:
+    lost = whole.agents.leader()
+    others = [host for host in whole.lab.hosts if host.name != lost.name]
+    whole.lab.kill(lost.name, power=True)
+    whole.agents.wait("every replica runs once elsewhere", whole.is_whole, timeout_s=60, tell=whole.tell)
+    with HttpLoad([host.ip for host in others], APP, clients=1).running() as load:
+        load.wait_for(50, timeout_s=20)
+    assert load.answers.failures == []
+    whole.lab.start(lost.name)
+    whole.agents.wait_until_serving(lost)
+    whole.agents.wait("it has nothing that runs elsewhere", whole.is_whole, tell=whole.tell)

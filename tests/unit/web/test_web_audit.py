@@ -245,8 +245,8 @@ async def test_a_refusal_names_the_token_that_holds_less_than_its_owner() -> Non
     world = a_web_world()
     authority = Authority(world.surroundings)
     identity = Identity(
-        principal_id=world.add_user("ann", Role.ADMIN),
-        name="ann",
+        principal_id=world.add_user("bob", Role.ADMIN),
+        name="bob",
         role=Role.VIEWER,
         credential=Credential.API_TOKEN,
         epoch=1,
@@ -256,4 +256,4 @@ async def test_a_refusal_names_the_token_that_holds_less_than_its_owner() -> Non
         await authority.require(a_call(world, identity=identity), "node.drain", "node:nd_1")
     (entry,) = world.state.audit()
     reason = "node.drain needs role operator; yours is viewer; API token abcd2345"
-    assert (entry.stamp.principal_name, entry.stamp.reason) == ("ann", reason)
+    assert (entry.stamp.principal_name, entry.stamp.reason) == ("bob", reason)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import operator
 import types
 import typing
 from collections.abc import Callable, Sequence
@@ -33,6 +34,15 @@ class EncodingError(ValueError):
     """A value that cannot be written, or bytes that are not what their reader expects."""
 
 
+_KEPT_BUFFER_BYTES = 1024 * 1024
+"""A packer's buffer never shrinks, so one that held more than this is let go."""
+
+_packers: list[Any] = []
+"""Packers not in use: making one costs several times what packing a record does. Taking one and putting it
+back are one step each to other threads: there are at most as many as threads that packed at once.
+"""
+
+
 def pack(value: object) -> bytes:
     """Return the msgpack bytes of `value`: None, bool, int (64 bit), float, str, bytes, list, tuple, dict
     with str or bytes keys. Equal values give equal bytes, but for the order of a dict; arrays are preferred.
@@ -40,10 +50,16 @@ def pack(value: object) -> bytes:
     Raises EncodingError for anything else.
     """
     try:
-        data = msgpack.packb(value, use_bin_type=True)
+        packer = _packers.pop()
+    except IndexError:
+        packer = msgpack.Packer(use_bin_type=True)
+    try:
+        data: bytes = packer.pack(value)
     except (TypeError, ValueError, OverflowError) as error:
         raise EncodingError(f"cannot be encoded: {error}") from error
-    return typing.cast(bytes, data)
+    if len(data) <= _KEPT_BUFFER_BYTES:
+        _packers.append(packer)
+    return data
 
 
 def unpack(data: bytes, *, max_bytes: int = MAX_BYTES) -> Any:
@@ -65,7 +81,7 @@ def unpack(data: bytes, *, max_bytes: int = MAX_BYTES) -> Any:
         raise EncodingError(f"not one msgpack value: {str(error) or type(error).__name__}") from error
     # Extension type -1 does not reach the hook: msgpack turns it into its Timestamp. Its marks are searched
     # for first because walking every value costs more than reading it.
-    if b"\xd6\xff" in data or b"\xd7\xff" in data or b"\xc7\x0c\xff" in data:
+    if b"\xff" in data and (b"\xd6\xff" in data or b"\xd7\xff" in data or b"\xc7\x0c\xff" in data):
         _refuse_timestamps(value)
     return value
 
@@ -89,7 +105,17 @@ def _refuse_timestamps(value: object) -> None:
 class Codec(Generic[_T]):
     """Arrays and bytes of one dataclass. Obtain it with `codec(cls)`."""
 
-    __slots__ = ("_decoders", "_encoders", "_names", "_optional", "_required", "cls")
+    __slots__ = (
+        "_decoders",
+        "_encoders",
+        "_is_plain",
+        "_names",
+        "_optional",
+        "_proven",
+        "_required",
+        "_values",
+        "cls",
+    )
 
     def __init__(self, cls: type[_T]) -> None:
         if not dataclasses.is_dataclass(cls):
@@ -99,26 +125,34 @@ class Codec(Generic[_T]):
         fields = dataclasses.fields(cls)
         self._names = tuple(field.name for field in fields)
         plans = [_plan(hints[field.name], f"{cls.__name__}.{field.name}") for field in fields]
+        self._values = _getter(self._names)
+        # Of the fields that are not written as they are: position and encoder.
         self._encoders = tuple(
-            (field.name, encoder) for field, (encoder, _) in zip(fields, plans, strict=True)
+            (position, encoder) for position, (encoder, _) in enumerate(plans) if encoder is not None
         )
         self._decoders = tuple(decoder for _, decoder in plans)
+        self._is_plain = all(_is_plain(hints[field.name]) for field in fields)
+        # Of a plain dataclass: the types of arrays that were read. Others of the same types need no look.
+        self._proven: set[tuple[type, ...]] = set()
         defaults = [_default_of(field) for field in fields]
         required = [i for i, default in enumerate(defaults) if default is _NO_DEFAULT]
         self._required = required[-1] + 1 if required else 0
-        # The fields that may be left out, the last one first.
-        self._optional = tuple(reversed(list(zip(self._names, defaults, strict=True))[self._required :]))
+        # Defaults of the fields that may be left out, the last one first.
+        self._optional = tuple(reversed(defaults[self._required :]))
 
     def to_array(self, value: _T) -> list[Any]:
         """Return the fields of `value` in declaration order, as plain values, without trailing defaults."""
-        array = [
-            getattr(value, name) if encoder is None else encoder(getattr(value, name))
-            for name, encoder in self._encoders
-        ]
-        for name, default in self._optional:
-            if getattr(value, name) != default:
+        array = self._values(value)
+        count = len(array)
+        for default in self._optional:
+            if array[count - 1] != default:
                 break
-            array.pop()
+            count -= 1
+        del array[count:]
+        for position, encode in self._encoders:
+            if position >= count:
+                break
+            array[position] = encode(array[position])
         return array
 
     def from_array(self, array: object) -> _T:
@@ -129,6 +163,12 @@ class Codec(Generic[_T]):
         """
         if type(array) is not tuple and type(array) is not list:
             raise EncodingError(f"{self.cls.__name__}: expected an array, got {type(array).__name__}")
+        kinds = tuple(map(type, array)) if self._is_plain else ()
+        if kinds in self._proven:
+            try:
+                return self.cls(**dict(zip(self._names, array, strict=False)))
+            except ValueError as error:
+                raise EncodingError(f"{self.cls.__name__}: {error}") from error
         count = len(array)
         if count > len(self._decoders):
             raise EncodingError(
@@ -140,6 +180,8 @@ class Codec(Generic[_T]):
         values = {
             name: decode(item) for name, decode, item in zip(self._names, self._decoders, array, strict=False)
         }
+        if self._is_plain:
+            self._proven.add(kinds)
         try:
             return self.cls(**values)
         except ValueError as error:
@@ -152,6 +194,14 @@ class Codec(Generic[_T]):
     def decode(self, data: bytes) -> _T:
         """Return the value whose bytes are `data`. Raises EncodingError as `unpack` and `from_array` do."""
         return self.from_array(unpack(data))
+
+
+def _getter(names: tuple[str, ...]) -> Callable[[Any], list[Any]]:
+    """Return what reads the attributes `names` of an object into a list."""
+    if len(names) < 2:
+        return lambda value: [getattr(value, name) for name in names]
+    read = operator.attrgetter(*names)
+    return lambda value: list(read(value))
 
 
 def _default_of(field: dataclasses.Field[Any]) -> Any:
@@ -188,11 +238,23 @@ def from_array(cls: type[_T], array: object) -> _T:
     return codec(cls).from_array(array)
 
 
+_PLAIN_TYPES = (bool, int, str, bytes, float)
+
+
+def _is_plain(hint: Any) -> bool:
+    """Whether a value of type `hint` is read as it is, and only its type is looked at."""
+    while isinstance(hint, typing.NewType):
+        hint = hint.__supertype__
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        return all(item is types.NoneType or _is_plain(item) for item in typing.get_args(hint))
+    return hint in _PLAIN_TYPES
+
+
 def _plan(hint: Any, where: str) -> tuple[Encoder | None, Decoder]:
     """Return how a value of type `hint` is written (None: as it is) and read."""
     while isinstance(hint, typing.NewType):
         hint = hint.__supertype__
-    if hint in (bool, int, str, bytes, float):
+    if hint in _PLAIN_TYPES:
         return None, _exactly(hint, where)
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from cluster.commands.registry import BY_CLASS, BY_NUMBER, IGNORABLE_FROM
 from cluster.encoding import EncodingError, codec, pack, unpack
@@ -39,8 +39,7 @@ class SkippedCommand:
     version: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Envelope:
+class Envelope(NamedTuple):
     """One command with what makes it safe to repeat.
 
     `client_id` names one running process, and `sequence` counts its commands from 1: a retry is the same
@@ -52,9 +51,9 @@ class Envelope:
     client_id: str
     sequence: int
     time_ms: int
+    command: Any
     leader_term: int = 0
     audit: AuditStamp | None = None
-    command: Any
 
 
 def encode(envelope: Envelope) -> bytes:

@@ -28,7 +28,7 @@ from cluster.raft.forwarding import Forwarding, OnProposal, OnRead
 from cluster.raft.journal import Journal
 from cluster.raft.leading import Leading
 from cluster.raft.membership import MemberChange, MemberOp, Membership, decode_change, decode_membership
-from cluster.raft.node import LEADER, GuardedNode
+from cluster.raft.node import DISCARDED, LEADER, SUCCESS, GuardedNode
 from cluster.raft.ports import Machine
 from cluster.raft.types import (
     COMMAND_BYTES_MAX,
@@ -49,7 +49,6 @@ from cluster.raft.voting import Voting
 log = logging.getLogger(__name__)
 
 _REGULAR = bytes((COMMAND_REGULAR,))
-_SUCCESS, _DISCARDED = 0, 4
 
 
 def found_cluster(journal: Journal, voters: Mapping[str, str]) -> None:
@@ -346,10 +345,8 @@ class Engine:
             case other:
                 raise AssertionError(f"pysyncobj sent {other}, which the engine never causes")
 
-    def on_apply(self, index: int, command: bytes) -> bytes:
+    def on_apply(self, index: int, term: int, command: bytes) -> bytes:
         core, machine = self._core, self._core.machine
-        term = core.journal.term_at(index)
-        assert term is not None
         kind = command[0] if command else COMMAND_REGULAR
         result = b""
         if kind == COMMAND_REGULAR:
@@ -507,9 +504,9 @@ class Engine:
     def _applied(
         self, on_result: OnProposal, index: int, term: int, result: bytes | None, reason: int
     ) -> None:
-        if reason == _SUCCESS:
+        if reason == SUCCESS:
             self._answer(on_result, ProposalOutcome(Outcome.APPLIED, index, term, result or b""))
-        elif reason == _DISCARDED:
+        elif reason == DISCARDED:
             self._answer(on_result, ProposalOutcome(Outcome.DISCARDED))
         else:
             self._answer(on_result, ProposalOutcome(Outcome.UNKNOWN))

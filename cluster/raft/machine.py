@@ -17,20 +17,21 @@ class ReplicatedState:
 
     @property
     def applied_index(self) -> int:
-        return self.store.applied.index
+        return self.store.applied_index
 
     @property
     def applied_term(self) -> int:
-        return self.store.applied.term
+        return self.store.applied_term
 
     def apply_command(self, index: int, term: int, command: bytes) -> bytes:
         """Apply `command` (without its type byte) into the open batch; returns the encoded outcome.
 
         Raises NewerCommand or StoreError with nothing of the entry kept.
         """
-        txn = self.store.begin()
+        store = self.store
+        txn = store.begin()
         outcome = apply_encoded(txn, index, term, command)
-        self.store.commit(txn, index, term, hashed_outcome(outcome))
+        store.commit(txn, index, term, hashed_outcome(outcome))
         return outcome
 
     def advance(self, index: int, term: int) -> None:

@@ -80,9 +80,9 @@ def apply_encoded(txn: WriteTxn, index: int, term: int, data: bytes) -> bytes:
         envelope = decode(data)
     except MalformedCommand as error:
         return encode_outcome(Rejected(f"malformed command: {error}", Code.MALFORMED))
-    if isinstance(envelope.command, SkippedCommand):
+    kind = BY_CLASS.get(type(envelope.command))
+    if kind is None:
         return _skip(txn, envelope.command)
-    kind = BY_CLASS[type(envelope.command)]
     if kind.is_ignorable:
         return _apply_ignorable(txn, index, term, envelope, kind)
     client = Client(txn, envelope.client_id)

@@ -8,6 +8,7 @@ forgotten client is not taken for new, nothing is new that is not younger than t
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import cast
 
 from cluster.commands.outcome import Code, Rejected
@@ -53,9 +54,9 @@ class Client:
                 Code.TOO_OLD,
             )
         if sequence <= self._highest:
-            outcome = self._txn.get(CLIENT_OUTCOMES, _outcome_key(self._key, sequence))
-            if outcome is not None:
-                return outcome
+            kept = self._txn.get(CLIENT_OUTCOMES, _outcome_key(self._key, sequence))
+            if kept is not None and kept[:8] == sequence.to_bytes(8):
+                return kept[8:]
         _, forgotten_ms = _summary(self._txn)
         # Also of a client that is known: it may have been forgotten in between.
         if time_ms <= forgotten_ms:
@@ -67,17 +68,12 @@ class Client:
         return None
 
     def record(self, sequence: int, outcome: bytes, now_ms: int) -> None:
-        """Remember the outcome, and forget what left the window and clients that were silent too long."""
+        """Remember the outcome in place of the one that leaves the window; forget clients that were silent
+        too long.
+        """
         txn, key = self._txn, self._key
-        highest = self._highest
-        if sequence == highest + 1:
-            highest = sequence
-            if highest > WINDOW:
-                txn.delete(CLIENT_OUTCOMES, _outcome_key(key, highest - WINDOW))
-        elif sequence > highest:
-            self._drop_outcomes_up_to(sequence - WINDOW)
-            highest = sequence
-        txn.put(CLIENT_OUTCOMES, _outcome_key(key, sequence), outcome)
+        highest = max(sequence, self._highest)
+        txn.put(CLIENT_OUTCOMES, _outcome_key(key, sequence), sequence.to_bytes(8) + outcome)
         if self._is_known and now_ms - self._indexed_ms < REINDEX_MS:
             txn.put(CLIENTS, key, pack([highest, now_ms, self._indexed_ms]))
             return
@@ -92,10 +88,6 @@ class Client:
         txn.put(CLIENT_TIMES, _time_key(now_ms, key), b"")
         txn.put(CONTROL, _SUMMARY, pack([count, forgotten_ms]))
 
-    def _drop_outcomes_up_to(self, last: int) -> None:
-        for sequence in range(max(1, self._highest - WINDOW + 1), min(last, self._highest) + 1):
-            self._txn.delete(CLIENT_OUTCOMES, _outcome_key(self._key, sequence))
-
 
 def _forget_silent_clients(txn: WriteTxn, now_ms: int, count: int, forgotten_ms: int) -> tuple[int, int]:
     """Forget a few of the longest silent clients; return how many are left, and the new limit of what is too
@@ -107,7 +99,7 @@ def _forget_silent_clients(txn: WriteTxn, now_ms: int, count: int, forgotten_ms:
         data = txn.get(CLIENTS, key)
         assert data is not None
         highest, last_ms, _ = unpack(data)
-        for sequence in range(max(1, highest - WINDOW + 1), highest + 1):
+        for sequence in range(1, min(highest, WINDOW) + 1):
             txn.delete(CLIENT_OUTCOMES, _outcome_key(key, sequence))
         txn.delete(CLIENTS, key)
         txn.delete(CLIENT_TIMES, time_key)
@@ -118,11 +110,21 @@ def _forget_silent_clients(txn: WriteTxn, now_ms: int, count: int, forgotten_ms:
 
 def _summary(txn: WriteTxn) -> tuple[int, int]:
     data = txn.get(CONTROL, _SUMMARY)
-    return (0, -1) if data is None else cast(tuple[int, int], unpack(data))
+    return (0, -1) if data is None else _unpacked_summary(data)
+
+
+@lru_cache(maxsize=8)
+def _unpacked_summary(data: bytes) -> tuple[int, int]:
+    # The same for all commands until a client comes or goes.
+    return cast(tuple[int, int], unpack(data))
 
 
 def _outcome_key(key: bytes, sequence: int) -> bytes:
-    return key + b"\x00" + sequence.to_bytes(8)
+    """The place of a sequence number's outcome.
+
+    A client has WINDOW of them, used in turn: what leaves the window is written over instead of deleted.
+    """
+    return key + b"\x00" + (sequence % WINDOW).to_bytes(2)
 
 
 def _time_key(time_ms: int, key: bytes) -> bytes:

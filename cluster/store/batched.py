@@ -6,10 +6,10 @@ disk and a crash all leave the tables at a whole number of entries, and one comm
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from hashlib import blake2b
 
 from cluster.encoding import pack, unpack
 from cluster.store.protocol import (
@@ -76,21 +76,26 @@ class EntryTxn:
 
     def __init__(self, store: BatchedStore) -> None:
         self._store = store
-        self.log_time_ms = store.applied.log_time_ms
+        self.log_time_ms = store.log_time_ms
         self.is_hashed = True
         self.writes: Writes = {}
         self.unhashed: Writes = {}
 
     @property
     def applied_index(self) -> int:
-        return self._store.applied.index
+        return self._store.applied_index
 
     def get(self, table: Table, key: bytes) -> bytes | None:
         full = table.prefix + key
         value = (self.writes if table.is_hashed else self.unhashed).get(full, _ABSENT)
-        if value is _ABSENT:
-            return self._store.get_in_batch(full)
-        return value
+        if value is not _ABSENT:
+            return value
+        in_batch = self._store.batch.get(table.number)
+        if in_batch is not None:
+            value = in_batch.get(full, _ABSENT)
+            if value is not _ABSENT:
+                return value
+        return self._store.stored(full)
 
     def put(self, table: Table, key: bytes, value: bytes) -> None:
         assert type(value) is bytes
@@ -136,9 +141,13 @@ class BatchedStore(ABC):
     atomically."""
 
     def __init__(self) -> None:
-        self._batch: dict[int, Writes] = {}
+        self.batch: dict[int, Writes] = {}
+        """The open batch's changes, by table number."""
         self._flushed = NOTHING_APPLIED
-        self.applied = NOTHING_APPLIED
+        self.applied_index = self.applied_term = self.log_time_ms = 0
+        self._state_hash = b""
+        self._newest_checkpoint: tuple[int, bytes | None] | None = None
+        self._take_up(NOTHING_APPLIED)
         self._subscribers: list[Callable[[Committed], None]] = []
 
     # What a subclass provides. `stored` is what is flushed, as the writing thread sees it.
@@ -171,6 +180,10 @@ class BatchedStore(ABC):
     # The batch.
 
     @property
+    def applied(self) -> Applied:
+        return Applied(self.applied_index, self.applied_term, self.log_time_ms, self._state_hash)
+
+    @property
     def flushed_index(self) -> int:
         return self._flushed.index
 
@@ -179,32 +192,27 @@ class BatchedStore(ABC):
 
     def commit(self, txn: WriteTxn, index: int, term: int, outcome: bytes) -> None:
         assert isinstance(txn, EntryTxn)
-        previous = self.applied
         # A gap would be a lost entry. The first entry a store sees may have any index.
-        assert index == previous.index + 1 or previous.index == 0, f"entry {index} after {previous.index}"
-        writes = txn.writes
+        assert index == self.applied_index + 1 or self.applied_index == 0, (
+            f"entry {index} after {self.applied_index}"
+        )
+        writes, log_time_ms = txn.writes, txn.log_time_ms
         if txn.is_hashed:
-            hashed = [
-                previous.state_hash,
-                index,
-                term,
-                txn.log_time_ms,
-                outcome,
-                sorted(writes.items()),
-            ]
+            hashed = [self._state_hash, index, term, log_time_ms, outcome, sorted(writes.items())]
         else:
-            hashed = [previous.state_hash, index, term]
-        state_hash = hashlib.blake2b(pack(hashed), digest_size=32).digest()
-        batch = self._batch
+            hashed = [self._state_hash, index, term]
+        self._state_hash = state_hash = blake2b(pack(hashed), digest_size=32).digest()
+        self.applied_index, self.applied_term, self.log_time_ms = index, term, log_time_ms
+        batch = self.batch
         for part in (writes, txn.unhashed):
             for key, value in part.items():
-                table = batch.get(key[0])
-                if table is None:
-                    table = batch[key[0]] = {}
-                table[key] = value
-        self.applied = Applied(index, term, txn.log_time_ms, state_hash)
+                number = key[0]
+                if number in batch:
+                    batch[number][key] = value
+                else:
+                    batch[number] = {key: value}
         if index % CHECKPOINT_EVERY == 0:
-            self._batch.setdefault(CHECKPOINTS.number, {})[_checkpoint_key(index)] = pack([index, state_hash])
+            batch.setdefault(CHECKPOINTS.number, {})[_checkpoint_key(index)] = pack([index, state_hash])
 
     def set_members(self, index: int, term: int, members: bytes) -> None:
         txn = self.begin()
@@ -216,7 +224,7 @@ class BatchedStore(ABC):
 
     def get_in_batch(self, full_key: bytes) -> bytes | None:
         """Return a record as the next entry finds it."""
-        table = self._batch.get(full_key[0])
+        table = self.batch.get(full_key[0])
         if table is not None:
             value = table.get(full_key, _ABSENT)
             if value is not _ABSENT:
@@ -225,25 +233,25 @@ class BatchedStore(ABC):
 
     def batch_range(self, table_number: int, low: bytes, high: bytes) -> Writes:
         """Return a copy of the open batch's changes in [low, high)."""
-        table = self._batch.get(table_number)
+        table = self.batch.get(table_number)
         return {} if not table else {key: value for key, value in table.items() if low <= key < high}
 
     def flush(self) -> None:
-        applied = self.applied
-        if applied is self._flushed:
+        if self.applied_index == self._flushed.index:
             return
-        rows = [row for table in self._batch.values() for row in table.items()]
-        rows.append((APPLIED_KEY, encode_applied(applied)))
-        rows.sort()
-        self.write(rows)
-        batch, self._batch = self._batch, {}
+        applied = self.applied
+        self.batch.setdefault(META.number, {})[APPLIED_KEY] = encode_applied(applied)
+        tables = [table for _, table in sorted(self.batch.items())]
+        # Keys alone are sorted, table by table: comparing rows costs twice as much.
+        self.write([(key, table[key]) for table in tables for key in sorted(table)])
+        batch, self.batch = self.batch, {}
         self._flushed = applied
         if self._subscribers:
             self._tell(_committed(applied.index, batch))
 
     def discard(self) -> None:
-        self._batch = {}
-        self.applied = self._flushed
+        self.batch = {}
+        self._take_up(self._flushed)
 
     def subscribe(self, callback: Callable[[Committed], None]) -> Callable[[], None]:
         self._subscribers.append(callback)
@@ -255,8 +263,12 @@ class BatchedStore(ABC):
         return unsubscribe
 
     def checkpoint(self) -> tuple[int, bytes] | None:
-        index = self.applied.index // CHECKPOINT_EVERY * CHECKPOINT_EVERY
-        found = self.checkpoint_at(index)
+        index = self.applied_index // CHECKPOINT_EVERY * CHECKPOINT_EVERY
+        newest = self._newest_checkpoint
+        if newest is None or newest[0] != index:
+            # Every message to a peer carries it, so it is not read anew each time.
+            newest = self._newest_checkpoint = (index, self.checkpoint_at(index))
+        _, found = newest
         return None if found is None else (index, found)
 
     def checkpoint_at(self, index: int) -> bytes | None:
@@ -272,8 +284,17 @@ class BatchedStore(ABC):
 
     def load(self) -> None:
         """Take up the state `stored` shows: at opening, and after a snapshot took its place."""
-        self._batch = {}
-        self._flushed = self.applied = decode_applied(self.stored(APPLIED_KEY))
+        self.batch = {}
+        self._flushed = decode_applied(self.stored(APPLIED_KEY))
+        self._take_up(self._flushed)
+
+    def _take_up(self, applied: Applied) -> None:
+        # Apart, and not as one value: they change with every entry, and are looked at together rarely.
+        self.applied_index = applied.index
+        self.applied_term = applied.term
+        self.log_time_ms = applied.log_time_ms
+        self._state_hash = applied.state_hash
+        self._newest_checkpoint = None
 
     def tell_everything_changed(self) -> None:
         self._tell(Committed(self._flushed.index, frozenset(), is_everything=True))

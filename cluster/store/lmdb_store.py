@@ -120,15 +120,16 @@ class LmdbStore(BatchedStore):
         if self._is_failed:
             raise StoreFailed(f"{self.path}: a write failed before, and it is not written again")
         puts = [(key, value) for key, value in rows if value is not None]
-        self._check_room(rows, sum(len(key) + len(value) for key, value in puts))
+        self._check_room(rows, sum([len(key) + len(value) for key, value in puts]))
         environment = self._generation.environment
         # The reader is let go first: pages it holds could not be used again by this commit.
         self._txn.abort()
         try:
             with environment.begin(write=True) as txn:
-                for key, value in rows:
-                    if value is None:
-                        txn.delete(key)
+                if len(puts) != len(rows):
+                    for key, value in rows:
+                        if value is None:
+                            txn.delete(key)
                 with txn.cursor() as cursor:
                     cursor.putmulti(puts)
         except lmdb.Error as error:

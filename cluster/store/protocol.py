@@ -126,6 +126,13 @@ class Store(Protocol):
         ...
 
     @property
+    def applied_index(self) -> int:
+        """`applied.index`, for those who ask after every entry."""
+        ...
+
+    @property
+    def applied_term(self) -> int: ...
+    @property
     def flushed_index(self) -> int:
         """The newest entry readers see."""
         ...

@@ -32,7 +32,10 @@ def key_of(*parts: Part) -> bytes:
 
     Text holds no zero character: the rules of ids and names leave it out.
     """
-    return b"".join(part.encode() + b"\x00" if isinstance(part, str) else part.to_bytes(8) for part in parts)
+    key = b""
+    for part in parts:
+        key += part.encode() + b"\x00" if isinstance(part, str) else part.to_bytes(8)
+    return key
 
 
 def parts_of(key: bytes, types: tuple[type[str] | type[int], ...]) -> tuple[Part, ...]:
@@ -48,10 +51,19 @@ def parts_of(key: bytes, types: tuple[type[str] | type[int], ...]) -> tuple[Part
     return tuple(parts)
 
 
-class Records(Generic[_T]):
-    """The records of one table, by the parts of their key."""
+_KEPT_RECORDS = 2048
+_KEPT_RECORD_BYTES = 512
 
-    __slots__ = ("_codec", "_parts", "table", "types")
+
+class Records(Generic[_T]):
+    """The records of one table, by the parts of their key.
+
+    Records are kept with the bytes they are made of, a bounded number of small ones: what is read was mostly
+    written or read not long ago, and decoding it costs several times what finding it does. A record never
+    changes, so whoever asks may have the same one, in any thread.
+    """
+
+    __slots__ = ("_codec", "_kept", "_parts", "table", "types")
 
     def __init__(
         self,
@@ -64,13 +76,31 @@ class Records(Generic[_T]):
         self.types = types
         self._codec = codec(cls)
         self._parts = parts
+        self._kept: dict[bytes, _T] = {}
 
     def get(self, txn: ReadTxn, *parts: Part) -> _T | None:
         data = txn.get(self.table, key_of(*parts))
-        return None if data is None else self._codec.decode(data)
+        return None if data is None else self._decode(data)
 
     def put(self, txn: WriteTxn, record: _T) -> None:
-        txn.put(self.table, key_of(*self._parts(record)), self._codec.encode(record))
+        data = self._codec.encode(record)
+        txn.put(self.table, key_of(*self._parts(record)), data)
+        self._keep(data, record)
+
+    def _decode(self, data: bytes) -> _T:
+        record = self._kept.get(data)
+        if record is None:
+            record = self._codec.decode(data)
+            self._keep(data, record)
+        return record
+
+    def _keep(self, data: bytes, record: _T) -> None:
+        kept = self._kept
+        if len(data) <= _KEPT_RECORD_BYTES:
+            kept[data] = record
+            if len(kept) > _KEPT_RECORDS:
+                # Another thread may have taken out the same one.
+                kept.pop(next(iter(kept)), None)
 
     def delete(self, txn: WriteTxn, *parts: Part) -> None:
         txn.delete(self.table, key_of(*parts))
@@ -91,7 +121,7 @@ class Records(Generic[_T]):
             limit=limit,
             reverse=reverse,
         )
-        return [self._codec.decode(value) for _, value in rows]
+        return [self._decode(value) for _, value in rows]
 
     def parts_of(self, key: bytes) -> tuple[Part, ...]:
         """Return the parts of a key of this table, as the feed of changes gives it."""

@@ -525,4 +525,4 @@ def check_consistency(machine: ReplicatedState) -> None:
     assert verify_trail(AUDIT.scan(txn), audit_head(txn)).is_intact
     clients = [key for key, _ in txn.scan(CLIENTS)]
     assert sorted(key[8:] for key, _ in txn.scan(CLIENT_TIMES)) == clients
-    assert {key[:-9] for key, _ in txn.scan(CLIENT_OUTCOMES)} == set(clients)
+    assert {key[:-3] for key, _ in txn.scan(CLIENT_OUTCOMES)} == set(clients)

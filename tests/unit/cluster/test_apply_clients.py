@@ -65,16 +65,25 @@ def test_the_state_keeps_one_window_of_outcomes_per_client() -> None:
         replica.must(put())
     assert len(replica.txn.scan(CLIENT_OUTCOMES)) == clients.WINDOW
     replica.must(put(), sequence=10**9)
-    assert len(replica.txn.scan(CLIENT_OUTCOMES)) == 1
+    assert len(replica.txn.scan(CLIENT_OUTCOMES)) == clients.WINDOW
 
 
-def test_a_jump_in_the_sequence_drops_only_what_left_the_window() -> None:
+def test_a_jump_in_the_sequence_forgets_only_what_left_the_window() -> None:
     replica = Replica()
-    for sequence in (1, 2, 600):
-        replica.must(put(), sequence=sequence)
-    replica.must(put(), sequence=clients.WINDOW + 1)
-    kept = [int.from_bytes(key[-8:]) for key, _ in replica.txn.scan(CLIENT_OUTCOMES)]
-    assert kept == [2, 600, clients.WINDOW + 1]
+    versions = {sequence: replica.must(put(), sequence=sequence) for sequence in (1, 2, 600)}
+    versions[clients.WINDOW + 1] = replica.must(put(), sequence=clients.WINDOW + 1)
+    assert replica.refusal(put(), sequence=1).code is Code.TOO_OLD
+    for sequence in (2, 600, clients.WINDOW + 1):
+        assert replica.apply(put(), sequence=sequence) == Applied(versions[sequence])
+
+
+def test_an_outcome_that_left_the_window_is_not_taken_for_that_of_the_number_in_its_place() -> None:
+    replica = Replica()
+    replica.must(put("first"), sequence=5)
+    replica.must(put("ahead"), sequence=clients.WINDOW + 50)
+    assert replica.must(put("new"), sequence=clients.WINDOW + 5) == 3
+    assert replica.apply(put("new"), sequence=clients.WINDOW + 5) == Applied(3)
+    assert version(replica) == 3
 
 
 def test_clients_do_not_share_sequences() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NewType
@@ -100,6 +101,13 @@ def test_a_field_of_another_type_is_named(array: object, message: str) -> None:
         codec(Point).from_array(array)
 
 
+def test_a_field_of_another_type_is_refused_also_after_arrays_of_the_right_types() -> None:
+    assert codec(Point).from_array((1, 2)) == codec(Point).from_array((1, 2)) == Point(x=1, y=2)
+    for array in ((1, "2"), (True, 2), (1, 2, 3), (None,), ()):
+        with pytest.raises(EncodingError):
+            codec(Point).from_array(array)
+
+
 def test_an_unknown_enum_value_is_refused_with_the_known_ones() -> None:
     array = codec(Shape).to_array(SHAPE)
     array[1] = "red"
@@ -178,3 +186,20 @@ def test_arrays_come_back_as_tuples() -> None:
 def test_values_without_an_encoding_are_refused(value: object) -> None:
     with pytest.raises(EncodingError):
         pack(value)
+
+
+def test_a_value_that_could_not_be_written_leaves_nothing_in_the_next() -> None:
+    before = pack([1, "next"])
+    with pytest.raises(EncodingError):
+        pack(["half of a value", object()])
+    assert pack([1, "next"]) == before
+
+
+def test_many_threads_pack_at_once_without_mixing() -> None:
+    values = [[number, "x" * number, [bytes((number,)) * 50] * 20] for number in range(64)]
+
+    def round_trips(number: int) -> bool:
+        return all(unpack(pack(values[number]))[:2] == tuple(values[number][:2]) for _ in range(200))
+
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(round_trips, range(64)))

@@ -62,10 +62,11 @@ apt_install() {
     fi
     if [ -d /run/systemd/system ]; then
         for unit in docker.service docker.socket containerd.service haproxy.service docker-registry.service \
-            etcd.service; do
+            etcd.service netdata.service; do
             package=${unit%.*}
             [ "$package" = docker ] && package=docker.io
             [ "$package" = etcd ] && package=etcd-server
+            [ "$package" = netdata ] && package=netdata-core
             case " $* " in *" $package "*) systemctl disable --quiet "$unit" 2>/dev/null || true ;; esac
         done
     fi
@@ -209,7 +210,8 @@ browser_tier() {
 
 bench_tier() {
     [ "$(uname -s)" = Linux ] || return 0
-    need_packages "the benchmark of proposals" etcd-server || say "proposals will be measured without etcd beside them"
+    need_packages "what benchmarks measure beside us" etcd-server netdata-core ||
+        say "what is missing will not stand beside our figures"
 }
 
 ui_tier() {

@@ -156,7 +156,9 @@ def recover(loaded: LoadedSettings) -> Recovered:
     try:
         identity = directory.identity.load()
         context = TlsIdentity(directory.identity, identity).peer_client
-        return recover_cluster(directory, identity, context=context)
+        return recover_cluster(
+            directory, identity, context=context, clock=SystemClock(), entropy=os.urandom
+        )
     except (RecoveryRefused, KeysError, LogStorageFailed) as error:
         raise StartRefused(str(error)) from error
 

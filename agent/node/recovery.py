@@ -1,8 +1,8 @@
 """Going on with this host alone, after a majority of the voters was lost for good.
 
-The log gets a new beginning at the applied state, with this node as its only voter; every other member is
-marked as removed, so that a lost host that comes back is told to wipe itself and cannot form a second
-cluster.
+The log goes on with this node as its only voter; every other member is marked as removed, so that a lost
+host that comes back is told to wipe itself. What the state says of the lost hosts follows with the first
+steps, once this node leads.
 """
 
 from __future__ import annotations
@@ -11,8 +11,15 @@ import socket
 import ssl
 from dataclasses import dataclass
 
+from agent.clock import Clock
+from agent.ids import Entropy, new_id
 from agent.keys.identity import NodeIdentity
 from agent.node.directory import NodeDirectory
+from agent.node.founding import read_first_steps, write_first_steps
+from cluster.commands.audit import RecordAudit
+from cluster.commands.nodes import RemoveNode
+from cluster.model.audit import AuditOutcome, AuditRecord, AuditStamp
+from cluster.model.ids import NodeId
 from cluster.raft.journal import Journal
 from cluster.raft.log_storage import LmdbLog
 from cluster.raft.membership import MemberChange, MemberOp, Membership, decode_membership
@@ -33,7 +40,14 @@ class Recovered:
     kept_entries: int
 
 
-def recover(directory: NodeDirectory, identity: NodeIdentity, *, context: ssl.SSLContext) -> Recovered:
+def recover(
+    directory: NodeDirectory,
+    identity: NodeIdentity,
+    *,
+    context: ssl.SSLContext,
+    clock: Clock,
+    entropy: Entropy,
+) -> Recovered:
     """Make this node the only voter. The agent must not run (the log's lock says so). Blocking.
 
     Raises:
@@ -56,9 +70,40 @@ def recover(directory: NodeDirectory, identity: NodeIdentity, *, context: ssl.SS
                 f"{len(answering)} other voters answer ({', '.join(sorted(answering))}): a majority is "
                 "there, so nothing is lost; use `tower node rm` for the hosts that are gone"
             )
-        return _rewrite(journal, identity.node_id, own_address, members)
+        recovered = _rewrite(journal, identity.node_id, own_address, members)
     finally:
         storage.close()
+    # After the log: a crash in between leaves lost hosts in the lists, from where `tower node rm` takes them.
+    now_ms = clock.now_ms()
+    request_id = new_id("rq", now_ms=now_ms, entropy=entropy)
+    lost = [RemoveNode(node_id=NodeId(node_id), reason="lost") for node_id in recovered.removed]
+    steps = [*read_first_steps(directory), *lost, _record(identity.node_id, recovered, request_id, now_ms)]
+    write_first_steps(directory, steps, now_ms=now_ms)
+    return recovered
+
+
+def _record(node_id: str, recovered: Recovered, request_id: str, now_ms: int) -> RecordAudit:
+    """What the audit keeps of it. Whoever may read this host's directory may recover; nobody logs in."""
+    reason = (
+        f"`tower recover` on this host: {len(recovered.removed)} lost hosts removed, "
+        f"{recovered.kept_entries} entries kept that nobody knew to be committed"
+    )
+    stamp = AuditStamp(
+        principal="",
+        principal_name="",
+        action="cluster.recover",
+        resource=f"node:{node_id}",
+        is_allowed=True,
+        reason=reason,
+        ip="",
+        user_agent="",
+        duration_ms=0,
+        request_id=request_id,
+        node=node_id,
+    )
+    return RecordAudit(
+        records=(AuditRecord(stamp=stamp, outcome=AuditOutcome.APPLIED, happened_at_ms=now_ms),)
+    )
 
 
 def _rewrite(journal: Journal, node_id: str, address: str, members: Membership) -> Recovered:

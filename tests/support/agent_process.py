@@ -55,11 +55,15 @@ class AgentProcess:
 
     def start(self) -> None:
         """Start it and wait until it serves."""
+        self.launch()
+        wait_until(f"{self.name} is ready", lambda: self.status("/readyz") == 200, self.tail)
+
+    def launch(self) -> None:
+        """Start it."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "agent.cli", "run"], env=self._environment(), stdout=log, stderr=log
             )
-        wait_until(f"{self.name} is ready", lambda: self.status("/readyz") == 200, self.tail)
 
     def kill(self) -> None:
         """As a crash: SIGKILL."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from agent.cli.connection import connect
 from agent.cli.failures import DONE
@@ -28,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
             entry.get("actor"),
             entry.get("action"),
             entry.get("resource"),
-            entry.get("decision"),
+            _decision(entry),
             entry.get("ip"),
             entry.get("reason"),
         )
@@ -37,3 +38,12 @@ def run(args: argparse.Namespace) -> int:
     columns = ("when", "who", "action", "on", "decision", "from", "reason")
     print_table(columns, rows, empty="no entries")
     return DONE
+
+
+def _decision(entry: dict[str, Any]) -> str:
+    """Whether it was allowed, what became of it when that is not what was asked for, and how often."""
+    said = str(entry.get("decision") or "")
+    if entry.get("outcome") in ("failed", "rejected"):
+        said += f", {entry['outcome']}"
+    count = entry.get("count") or 1
+    return said if count == 1 else f"{said} ({count} times)"

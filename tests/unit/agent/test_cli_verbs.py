@@ -364,6 +364,12 @@ def test_services_and_the_audit_are_listed(api: StubApi, tower: Tower) -> None:
         ["1970-01-01", "00:00:00", "ann", "service.deploy", "shop/web", "allowed", "-", "-"]
     )
     assert api.requests[-1].query == {"limit": "5", "actor": "ann"}
+    counted = {**entry, "actor": "", "decision": "denied", "outcome": "denied", "count": 40}
+    failed = {**entry, "outcome": "failed", "count": 1}
+    api.answers["GET /audit"] = Answer(body={"items": [counted, failed], "next_cursor": None})
+    _, out, _ = tower("audit")
+    assert "denied (40 times)" in out.splitlines()[1]
+    assert "allowed, failed" in out.splitlines()[2]
 
 
 def test_leaving_asks_before_and_waits_until_the_host_is_empty(api: StubApi, tower: Tower) -> None:

@@ -306,7 +306,12 @@ class _Agent:
             watched_interval_s=settings.metrics.watched_interval_s,
         )
         local = LocalHost(
-            node_id=self._node_id, engine=engine, watcher=watcher, window=collector.window, clock=clock
+            node_id=self._node_id,
+            engine=engine,
+            watcher=watcher,
+            window=collector.window,
+            applied_index=lambda: replicator.status().engine.applied_index,
+            clock=clock,
         )
         members = _Members(state)
         client = await stack.enter_async_context(
@@ -316,7 +321,13 @@ class _Agent:
                 cluster_id=self._identity.cluster_id,
             )
         )
-        hosts = EveryHost(local=local, client=client, node_ids=members.node_ids, clock=clock)
+        hosts = EveryHost(
+            local=local,
+            client=client,
+            node_ids=members.node_ids,
+            commit_index=lambda: replicator.status().engine.commit_index,
+            clock=clock,
+        )
         admission = Admission(
             state=state, replicator=replicator, keyring=self._keyring, clock=clock, entropy=os.urandom
         )

@@ -32,19 +32,31 @@ FRESH_S = 2.0
 @dataclass(slots=True)
 class _Known:
     inventory: HostInventory | None = None
+    answered_at_s: float = 0.0
+    lag: int = 0
     read_at_s: float = 0.0
     problem: str = ""
 
 
 class EveryHost:
-    """The `Hosts` of the surfaces. `node_ids` lists the members of the cluster now."""
+    """The `Hosts` of the surfaces.
+
+    `node_ids` lists the members of the cluster now, `commit_index` is the newest committed entry known here.
+    """
 
     def __init__(
-        self, *, local: LocalHost, client: PeerClient, node_ids: Callable[[], Sequence[NodeId]], clock: Clock
+        self,
+        *,
+        local: LocalHost,
+        client: PeerClient,
+        node_ids: Callable[[], Sequence[NodeId]],
+        commit_index: Callable[[], int],
+        clock: Clock,
     ) -> None:
         self._local = local
         self._client = client
         self._node_ids = node_ids
+        self._commit_index = commit_index
         self._clock = clock
         self._known: dict[NodeId, _Known] = {}
         self._refreshing = asyncio.Lock()
@@ -108,7 +120,9 @@ class EveryHost:
     async def _refresh(self, node_id: NodeId) -> None:
         entry = self._entry(node_id)
         try:
-            entry.inventory = await self._client.inventory(node_id)
+            inventory = entry.inventory = await self._client.inventory(node_id)
+            entry.answered_at_s = self._clock.monotonic_s()
+            entry.lag = max(0, self._commit_index() - inventory.applied_index)
             entry.problem = ""
         except (HostUnavailable, HostRefused) as error:
             entry.problem = str(error)
@@ -126,16 +140,19 @@ class EveryHost:
     def _view(self, node_id: NodeId) -> HostView:
         if node_id == self._local.node_id:
             inventory = self._local.inventory()
-            return HostView(node_id=node_id, inventory=inventory, age_ms=0, problem=inventory.problem)
+            return HostView(
+                node_id=node_id, inventory=inventory, age_ms=inventory.age_ms, problem=inventory.problem
+            )
         entry = self._entry(node_id)
         if entry.inventory is None:
             return HostView(node_id=node_id, inventory=None, age_ms=None, problem=entry.problem)
-        age_ms = max(0, self._clock.now_ms() - entry.inventory.read_at_ms)
+        answered_ago_s = self._clock.monotonic_s() - entry.answered_at_s
         return HostView(
             node_id=node_id,
             inventory=entry.inventory,
-            age_ms=age_ms,
+            age_ms=entry.inventory.age_ms + round(answered_ago_s * 1000),
             problem=entry.problem or entry.inventory.problem,
+            lag=None if entry.problem else entry.lag,
         )
 
     def _entry(self, node_id: NodeId) -> _Known:

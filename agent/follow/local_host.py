@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 
 from agent.clock import Clock
@@ -52,9 +52,11 @@ class LocalHost:
         engine: ContainerEngine,
         watcher: InventoryWatcher,
         window: LiveWindow,
+        applied_index: Callable[[], int],
         clock: Clock,
     ) -> None:
         self.node_id = node_id
+        self._applied_index = applied_index
         self._engine = engine
         self._watcher = watcher
         self._window = window
@@ -62,10 +64,12 @@ class LocalHost:
 
     def inventory(self) -> HostInventory:
         current = self._watcher.current
-        age_s = current.age_s(self._clock.boottime_s()) or 0.0
+        # While the engine tells of its events, what was listed is how it is now.
+        age_s = 0.0 if current.is_available else current.age_s(self._clock.boottime_s()) or 0.0
         return HostInventory(
             node_id=self.node_id,
-            read_at_ms=self._clock.now_ms() - int(age_s * 1000),
+            age_ms=int(age_s * 1000),
+            applied_index=self._applied_index(),
             problem=current.unavailable_reason,
             containers=tuple(self._summary(container) for container in current.containers),
             image_count=len(current.images),

@@ -75,14 +75,16 @@ class ContainerSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostInventory:
-    """Everything on one host, as of `read_at_ms` on that host's clock.
+    """Everything on one host, as it was `age_ms` before it was told: ages can be compared between hosts,
+    clocks cannot.
 
     `problem` says, for people, why the engine cannot be asked at the moment; the lists are then the last
-    known.
+    known. `applied_index`: how far the host's state had come.
     """
 
     node_id: NodeId
-    read_at_ms: int
+    age_ms: int = 0
+    applied_index: int = 0
     problem: str = ""
     containers: tuple[ContainerSummary, ...] = ()
     image_count: int = 0
@@ -133,12 +135,17 @@ class LogQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostView:
-    """What is known here of another host: its newest inventory, how old it is, and why it is not newer."""
+    """What is known here of another host: its newest inventory, how old it is, and why it is not newer.
+
+    `lag`: how many committed entries, as known here, it had not applied when it answered; None for this host
+    and for one that does not answer.
+    """
 
     node_id: NodeId
     inventory: HostInventory | None
     age_ms: int | None
     problem: str = ""
+    lag: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

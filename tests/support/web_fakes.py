@@ -354,7 +354,7 @@ def a_web_world(*, nodes: int = 3) -> WebWorld:
                 role=NodeRole.VOTER,
             )
         )
-        world.hosts.inventories[node_id] = HostInventory(node_id=node_id, read_at_ms=NOW_MS)
+        world.hosts.inventories[node_id] = HostInventory(node_id=node_id)
     return world
 
 
@@ -373,9 +373,7 @@ def a_container(name: str, **fields: Any) -> ContainerSummary:
 
 def put_containers(world: WebWorld, node_id: str, *containers: ContainerSummary) -> None:
     """Have a host list these containers."""
-    world.hosts.inventories[node_id] = HostInventory(
-        node_id=NodeId(node_id), read_at_ms=world.clock.now_ms(), containers=containers
-    )
+    world.hosts.inventories[node_id] = HostInventory(node_id=NodeId(node_id), containers=containers)
 
 
 @asynccontextmanager

@@ -118,7 +118,7 @@ def _view(
         address=node.address,
         api_address=node.api_address,
         joined_at_ms=node.joined_at_ms,
-        lag=_lag(engine, node.id),
+        lag=_lag(engine, node.id, host),
         facts=_facts(node.facts),
         containers=_count(host),
         cpu_percent=None if numbers is None else newest(numbers, "cpu_percent"),
@@ -128,12 +128,12 @@ def _view(
     )
 
 
-def _lag(engine: EngineStatus, node_id: str) -> int | None:
+def _lag(engine: EngineStatus, node_id: str, host: HostView | None) -> int | None:
     if node_id == engine.node_id:
         return max(0, engine.commit_index - engine.applied_index)
-    if engine.role is not Role.LEADER or node_id not in engine.match_index:
-        return None
-    return max(0, engine.last_index - engine.match_index[node_id])
+    if engine.role is Role.LEADER and node_id in engine.match_index:
+        return max(0, engine.last_index - engine.match_index[node_id])
+    return None if host is None else host.lag
 
 
 def _count(host: HostView | None) -> ContainerCount | None:

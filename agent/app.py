@@ -11,7 +11,7 @@ import os
 import signal
 import ssl
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -40,6 +40,7 @@ from agent.follow.peer_server import PeerDuties, build_peer_app
 from agent.follow.removal import take_down_replicas, wait_until_removed
 from agent.follow.routing import Routing
 from agent.host.addresses import choose_advertise_address
+from agent.host.listening import listen
 from agent.host.probe import ProcHostProbe
 from agent.host.service_manager import ServiceManager
 from agent.ids import IdSource
@@ -71,6 +72,7 @@ from cluster.raft.replicator import Proposer, Replicator
 from cluster.raft.transport import ListenFailed
 from cluster.raft.types import RaftError
 from cluster.store import StoreError, records
+from web.middleware.rate_limit import Limits
 from web.ports import Surroundings
 from web.server import build_app
 
@@ -221,12 +223,14 @@ class _Agent:
         self._stopping = asyncio.Event()
         self._fatal: BaseException | None = None
         self._is_removed = False
+        self._is_interrupted = False
+        self._router: HaproxyRouter | None = None
 
     async def live(self) -> int:
         """Start everything, serve until told to stop, hand over, stop. Returns the exit status."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stopping.set)
+        loop.add_signal_handler(signal.SIGTERM, self._stopping.set)
+        loop.add_signal_handler(signal.SIGINT, self._interrupt)
         tls = TlsIdentity(self._directory.identity, self._identity)
         raft = await asyncio.to_thread(self._start_raft, tls, loop)
         try:
@@ -400,30 +404,31 @@ class _Agent:
             ),
             watcher=watcher,
         )
-        work: list[tuple[str, Coroutine[None, None, None]]] = [
-            ("watch-engine", watcher.run()),
-            ("collect", collector.run()),
-            ("leader-duties", run_duties_while_leader(replicator.leadership, leading)),
-            ("heartbeat", heartbeat.run()),
-            ("facts", facts.run()),
-            ("certificate", certificate.run()),
-            ("watchdog", self._keep_alive()),
-            ("first-steps", take_first_steps(self._directory, state, clock)),
-            ("caught-up", caught_up.run()),
-            ("reports", reports.run()),
-            ("assignments", assignments.run()),
-            ("removal", self._stop_when_removed(replicator)),
+        work: list[tuple[str, Callable[[], Coroutine[None, None, None]]]] = [
+            ("watch-engine", watcher.run),
+            ("collect", collector.run),
+            ("leader-duties", lambda: run_duties_while_leader(replicator.leadership, leading)),
+            ("heartbeat", heartbeat.run),
+            ("facts", facts.run),
+            ("certificate", certificate.run),
+            ("watchdog", self._keep_alive),
+            ("first-steps", lambda: take_first_steps(self._directory, state, clock)),
+            ("caught-up", caught_up.run),
+            ("reports", reports.run),
+            ("assignments", assignments.run),
+            ("removal", lambda: self._stop_when_removed(replicator)),
         ]
         if settings.haproxy.enabled:
-            router = HaproxyRouter(
+            self._router = HaproxyRouter(
                 directory=self._directory.path / "haproxy",
                 program=settings.haproxy.bin,
                 http_port=settings.haproxy.http_port,
                 clock=clock,
                 rng=self._ids.new_random(),
+                outlives_agent=True,
             )
-            routing = Routing(state=state, router=router, reports=reports, clock=clock)
-            work += [("router", router.run()), ("routing", routing.run())]
+            routing = Routing(state=state, router=self._router, reports=reports, clock=clock)
+            work += [("router", self._router.run), ("routing", routing.run)]
         surroundings = Surroundings(
             clock=clock,
             ids=_WebIds(self._ids),
@@ -442,19 +447,30 @@ class _Agent:
                 tls.peer_server,
             ),
         )
-        await self._listen(stack, _Port("api", settings.listen.api, build_app(surroundings), tls.web_server))
+        limits = Limits(
+            live_clients=settings.api.live_clients_max, log_streams=settings.api.log_followers_max
+        )
+        app = build_app(surroundings, limits=limits)
+        await self._listen(stack, _Port("api", settings.listen.api, app, tls.web_server))
         async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(each, name=name) for name, each in work]
+            running = [tasks.create_task(begin(), name=name) for name, begin in work]
             self._manager.ready(f"serving on {settings.listen.api}")
             log.info(
                 "agent.started",
                 extra={"node_id": self._node_id, "api": settings.listen.api, "version": _version()},
             )
             await self._stopping.wait()
+            if self._router is not None and (self._is_removed or self._is_interrupted):
+                self._router.end_with_agent()
             for task in running:
                 task.cancel()
         if self._is_removed:
             await self._take_down(engine)
+
+    def _interrupt(self) -> None:
+        """Someone at the terminal ends all of it; a service manager's SIGTERM leaves the router serving."""
+        self._is_interrupted = True
+        self._stopping.set()
 
     async def _stop_when_removed(self, replicator: Replicator) -> None:
         await wait_until_removed(lambda: replicator.status().engine.is_removed, self._clock)
@@ -474,7 +490,14 @@ class _Agent:
         stack.push_async_callback(runner.cleanup)
         host, number = split_address(port.address)
         try:
-            await web.TCPSite(runner, host, number, ssl_context=port.context, backlog=256).start()
+            await listen(
+                stack,
+                runner,
+                host,
+                number,
+                context=port.context,
+                connections_max=self._settings.api.connections_max,
+            )
         except OSError as error:
             raise StartRefused(
                 f"listen.{port.name} = {port.address} cannot be used: {error.strerror}: is another agent or "

@@ -50,14 +50,15 @@ class LabAgents:
         self.password = ""
         self.ca_pem = ""
         self.token = ""
-        """An access token that outlives the session, once `keep_token` was called."""
+        """An administrator's, that outlives the session; made by `form`."""
+        self.operator_token = ""
 
     @property
     def hosts(self) -> list[Host]:
         return list(self._lab.hosts)
 
-    def form(self, role: str = "admin") -> None:
-        """A cluster of all hosts, and a token of `role` that lasts.
+    def form(self) -> None:
+        """A cluster of all hosts, with tokens that last.
 
         Raises:
             NotInTime, CommandFailed, LabError: it could not be made.
@@ -68,7 +69,8 @@ class LabAgents:
         for host in others:
             self.add(host, through=first)
         self.wait_until_voting()
-        self.token = self.make_token(f"lab-{role}", role)
+        self.operator_token = self.make_token("lab-operator", "operator")
+        self.token = self.make_token("lab-admin", "admin")
 
     def found(self, host: Host) -> None:
         """Make a cluster of this host alone, and start its agent."""

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from agent.clock import SystemClock
@@ -299,6 +300,27 @@ async def test_the_haproxy_of_a_killed_agent_serves_on_and_is_taken_over(directo
                 await clients.until(50)
             assert clients.failures == []
             assert await running.get("shop.example") == (200, "two")
+
+
+async def test_a_router_that_outlives_its_agent_serves_between_two_of_them(directory: Path) -> None:
+    port = free_port()
+    async with upstreams("one") as [one]:
+        async with running_router(directory, http_port=port, outlives_agent=True) as running:
+            running.router.configure([SHOP])
+            await running.until_serving()
+            await serve(running, one)
+        async with (
+            aiohttp.ClientSession() as client,
+            client.get(f"http://{LOOPBACK}:{port}/", headers={"Host": "shop.example"}) as answer,
+        ):
+            assert (answer.status, await answer.text()) == (200, "one")
+        async with running_router(directory, http_port=port, outlives_agent=True) as running:
+            running.router.configure([SHOP])
+            await running.until_serving()
+            assert running.router.replicas() == {("shop.web", "blue", one.endpoint.replica)}
+            running.router.end_with_agent()
+        with pytest.raises(ConnectionRefusedError), socket.create_connection((LOOPBACK, port), timeout=5):
+            pass
 
 
 async def test_a_haproxy_left_behind_that_does_not_answer_is_replaced(directory: Path) -> None:

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import signal
+import ssl
 import subprocess
 import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx2
 import pytest
 from lab_agents import LabAgents
+from mcp import ClientSession
+from mcp.client.streamable_http import streamable_http_client
+from playwright.sync_api import Browser, expect
 
+from tests.e2e.dashboard import goto
 from tests.support.http_load import HttpLoad
 from tests.support.lab import Host, Lab, a_lab, remove_abandoned, require_lab
 
@@ -150,11 +159,12 @@ def test_a_changed_file_is_rolled_out_without_one_lost_request(whole: Shop) -> N
     with HttpLoad(whole.addresses, APP, clients=4).running() as load:
         load.wait_for(100, timeout_s=20)
         # Requests that take a while: some are under way whenever a replica is taken out.
-        whole.roll_out("2", latency_ms=20)
+        whole.roll_out("changed", latency_ms=20)
         load.wait_for(REQUESTS, timeout_s=120)
     assert load.answers.failures == []
     assert load.answers.count >= REQUESTS
-    assert set(load.answers.by_version) >= {"1", "2"}
+    assert len(load.answers.by_version) == 2
+    assert load.answers.by_version["changed"]
     assert whole.is_whole()
 
 
@@ -162,12 +172,66 @@ def test_a_rollout_goes_on_when_its_leader_is_killed(whole: Shop) -> None:
     leader = whole.agents.leader()
     with HttpLoad(whole.addresses, APP, clients=2).running() as load:
         load.wait_for(50, timeout_s=20)
-        whole.deploy("3")
-        whole.agents.process(leader).signal(9)
+        whole.deploy("survivor")
+        whole.agents.process(leader).signal(signal.SIGKILL)
         whole.tower("rollout", "status", "--wait", "shop.web")
+        seen = load.answers.by_version["survivor"]
+        whole.agents.wait("it answers", lambda: load.answers.by_version["survivor"] > seen + 100)
+    assert load.answers.failures == []
+    assert len({name.split("-")[2] for names in whole.containers().values() for name in names}) == 1
+    assert whole.is_whole()
+
+
+def test_an_mcp_client_lists_the_containers_and_deploys(whole: Shop) -> None:
+    present = {name for found in whole.containers().values() for name in found}
+    # The browser's driver has an event loop on this thread.
+    with ThreadPoolExecutor() as pool:
+        listed, phase = pool.submit(asyncio.run, deploy_by_mcp(whole, "mcp")).result(120)
+    assert present <= listed
+    assert phase == "succeeded"
+    with HttpLoad(whole.addresses, APP, clients=1).running() as load:
+        load.wait_for(20, timeout_s=20)
+    assert set(load.answers.by_version) == {"mcp"}
+
+
+async def deploy_by_mcp(shop: Shop, version: str) -> tuple[set[str], str]:
+    """The containers an assistant with an operator's token sees, and how its deployment ended."""
+    context = ssl.create_default_context(cadata=shop.agents.ca_pem)
+    headers = {"Authorization": f"Bearer {shop.agents.operator_token}"}
+    url = f"https://{shop.addresses[1]}:7443/mcp"
+    async with (
+        httpx2.AsyncClient(verify=context, headers=headers, timeout=60) as http,
+        streamable_http_client(url, http_client=http) as streams,
+        ClientSession(streams[0], streams[1]) as session,
+        asyncio.timeout(90),
+    ):
+        await session.initialize()
+        listed = await session.call_tool("list-containers", {})
+        deployed = await session.call_tool(
+            "deploy-rolling", {"compose": COMPOSE.format(version=version, latency_ms=0)}
+        )
+        assert not deployed.is_error, deployed.content
+        [changed] = (deployed.structured_content or {})["services"]
+        while True:
+            status = await session.call_tool("get-deploy-status", {"rollout_id": changed["rollout_id"]})
+            [line] = (status.structured_content or {})["rollouts"]
+            if line["is_finished"]:
+                return {each["name"] for each in (listed.structured_content or {})["containers"]}, line[
+                    "phase"
+                ]
+            await asyncio.sleep(0.5)
+
+
+def test_an_agent_is_restarted_without_one_lost_request(whole: Shop) -> None:
+    with HttpLoad(whole.addresses, APP, clients=2).running() as load:
+        load.wait_for(50, timeout_s=20)
+        for host in whole.lab.hosts:
+            before = whole.agents.process(host)
+            before.signal(signal.SIGTERM)
+            whole.agents.wait(f"the agent of {host.name} ended", lambda: not before.is_alive)  # noqa: B023  # waited for here
+            whole.agents.wait_until_serving(host)
         load.wait_for(load.answers.count + 100, timeout_s=30)
     assert load.answers.failures == []
-    assert {name.split("-")[2] for names in whole.containers().values() for name in names} == {"3"}
     assert whole.is_whole()
 
 
@@ -184,7 +248,7 @@ def test_no_acknowledged_change_is_lost_when_the_leader_is_killed_under_the_comm
     writer.start()
     try:
         whole.agents.wait("some are written", lambda: len(acknowledged) >= 3)
-        whole.agents.process(whole.agents.leader()).signal(9)
+        whole.agents.process(whole.agents.leader()).signal(signal.SIGKILL)
         before = len(acknowledged)
         whole.agents.wait("writes go on", lambda: len(acknowledged) >= before + 3, timeout_s=60)
     finally:
@@ -232,3 +296,36 @@ def test_a_host_without_power_is_replaced_also_when_it_led(whole: Shop) -> None:
     whole.lab.start(lost.name)
     whole.agents.wait_until_serving(lost)
     whole.agents.wait("it has nothing that runs elsewhere", whole.is_whole, tell=whole.tell)
+
+
+@pytest.mark.browser
+@pytest.mark.usefixtures("built_dashboard")
+def test_the_dashboard_of_another_host_stays_usable_when_the_leader_is_cut_off(
+    whole: Shop, chromium: Browser
+) -> None:
+    lost = whole.agents.leader()
+    other = next(host for host in whole.lab.hosts if host.name != lost.name)
+    context = chromium.new_context(ignore_https_errors=True, reduced_motion="reduce")
+    try:
+        page = context.new_page()
+        goto(page, f"https://{other.ip}:7443/")
+        page.get_by_label("Name").fill("admin")
+        page.get_by_label("Password").fill(whole.agents.password)
+        page.get_by_role("button", name="Log in").click()
+        hosts = page.get_by_role("region", name="Hosts", exact=True)
+        card = hosts.get_by_role("listitem").filter(
+            has=page.get_by_role("heading", name=lost.name, exact=True)
+        )
+        expect(card).to_contain_text("up", timeout=20_000)
+        services = page.get_by_role("region", name="Services", exact=True)
+        expect(services).to_contain_text("3 of 3 serving", timeout=20_000)
+        whole.lab.cut(lost.name)
+        # Nothing is loaded anew: the page is told.
+        expect(card).to_contain_text("down", timeout=30_000)
+        expect(services).to_contain_text("3 of 3 serving", timeout=60_000)
+        name = whole.containers()[other.name][0]
+        expect(page.get_by_role("region", name="Containers", exact=True)).to_contain_text(name)
+        page.get_by_role("button", name=f"Logs of {name}", exact=True).click()
+        expect(page.get_by_role("dialog")).to_contain_text("listens on port 8080", timeout=20_000)
+    finally:
+        context.close()

@@ -53,7 +53,7 @@ class HaproxyProcess:
         self._runtime = runtime
         self._clock = clock
         self._pidfd: int | None = None
-        self._child: asyncio.subprocess.Process | None = None
+        self._child_pid: int | None = None
         self._has_ended = asyncio.Event()
 
     @property
@@ -139,36 +139,16 @@ class HaproxyProcess:
             log.warning("router.stale_process_ended", extra={"pid": pid})
         output = await asyncio.to_thread(_open_log, self._files.log)
         try:
-            child = await asyncio.create_subprocess_exec(
-                self._program,
-                "-W",
-                "-db",
-                "-f",
-                str(self._files.config),
-                "-S",
-                f"{self._files.master_socket},mode,600",
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
+            self._child_pid = await asyncio.to_thread(_spawn, self._program, self._files, output)
         except OSError as error:
             raise HaproxyUnusable(
                 f"haproxy.bin = {self._program!r} cannot be run: {error.strerror}"
             ) from error
         finally:
             os.close(output)
-        self._child = child
         try:
-            pidfd = os.pidfd_open(child.pid)
-        except ProcessLookupError as error:
-            # It ended at once, and was waited for by the event loop.
-            await child.wait()
-            self._child = None
-            raise HaproxyUnusable(await self.why_it_ended()) from error
-        try:
-            self._watch(pidfd)
-            await asyncio.to_thread(_record, self._files, child.pid)
+            self._watch(os.pidfd_open(self._child_pid))
+            await asyncio.to_thread(_record, self._files, self._child_pid)
             await self._until_it_answers()
         except BaseException:
             await self.stop(drain_timeout_s=0.0)
@@ -226,14 +206,18 @@ class HaproxyProcess:
         await self._forget()
         await asyncio.to_thread(_unlink, self._files.process)
 
+    async def release(self) -> None:
+        """Let it go on without this agent; the next one finds it."""
+        await self._forget()
+
     async def _forget(self) -> None:
         if self._pidfd is not None:
             asyncio.get_running_loop().remove_reader(self._pidfd)
             os.close(self._pidfd)
             self._pidfd = None
-        if self._child is not None and self._has_ended.is_set():
-            await self._child.wait()
-            self._child = None
+        if self._child_pid is not None and self._has_ended.is_set():
+            _collect(self._child_pid)
+            self._child_pid = None
 
     def _watch(self, pidfd: int) -> None:
         """A pidfd becomes readable when the process ends, also one that is not our child."""
@@ -292,6 +276,32 @@ def _trim(path: Path, bytes_max: int) -> None:
 def _unlink(path: Path) -> None:
     with suppress(OSError):
         path.unlink(missing_ok=True)
+
+
+def _spawn(program: str, files: HaproxyFiles, output: int) -> int:
+    """Start HAProxy in a session of its own, and return its pid.
+
+    Not by asyncio or subprocess, whose objects end or accuse a child that outlives them.
+    """
+    argv = [program, "-W", "-db", "-f", str(files.config), "-S", f"{files.master_socket},mode,600"]
+    return os.posix_spawnp(
+        program,
+        argv,
+        os.environ,
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_DUP2, output, 1),
+            (os.POSIX_SPAWN_DUP2, output, 2),
+        ],
+        setsid=True,
+        # Python ignores it, and HAProxy expects it not to be.
+        setsigdef=[signal.SIGPIPE],
+    )
+
+
+def _collect(pid: int) -> None:
+    """Take the exit status of a child that has ended, which nobody needs, so that nothing is left of it."""
+    os.waitpid(pid, 0)
 
 
 def _record(files: HaproxyFiles, pid: int) -> None:

@@ -54,7 +54,8 @@ class HaproxyRouter:
     """A `Router` that owns one HAProxy. `directory` holds its configuration, sockets and log.
 
     Nothing starts before `configure` was called once, so that HAProxy never answers for services it does
-    not know yet. Cancelling `run` lets requests finish for at most `drain_on_stop_s` and ends HAProxy.
+    not know yet. Cancelling `run` ends HAProxy once requests are done, after at most `drain_on_stop_s`; with
+    `outlives_agent` it goes on, and the next run takes it over.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class HaproxyRouter:
         bind_address: str = "*",
         reload_interval_s: float = 5.0,
         drain_on_stop_s: float = 5.0,
+        outlives_agent: bool = False,
     ) -> None:
         self._files = HaproxyFiles(directory)
         self._options = ConfigOptions(
@@ -79,6 +81,7 @@ class HaproxyRouter:
         self._rng = rng
         self._reload_interval_s = reload_interval_s
         self._drain_on_stop_s = drain_on_stop_s
+        self._outlives_agent = outlives_agent
         self._runtime = RuntimeSocket(self._files.socket, self._files.master_socket)
         self._process = HaproxyProcess(
             files=self._files, program=program, http_port=http_port, runtime=self._runtime, clock=clock
@@ -277,7 +280,14 @@ class HaproxyRouter:
                     await self._clock.sleep(ceiling_s * self._rng.uniform(0.5, 1.0))
                 failures += 1
         finally:
-            await self._process.stop(drain_timeout_s=self._drain_on_stop_s)
+            if self._outlives_agent:
+                await self._process.release()
+            else:
+                await self._process.stop(drain_timeout_s=self._drain_on_stop_s)
+
+    def end_with_agent(self) -> None:
+        """Have cancelling `run` end HAProxy after all."""
+        self._outlives_agent = False
 
     async def _adopt(self) -> None:
         """Take over a HAProxy that an earlier run of the agent left, and learn from it what it was told."""

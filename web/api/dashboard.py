@@ -19,8 +19,8 @@ from web.auth.problems import Problem
 from web.middleware.routes import Route, everybody
 
 INDEX = "index.html"
-# Addresses of programs are never answered with a page.
-_PAGES = r"/{path:(?!(?:api|mcp|sse|messages|healthz|readyz)(?:/|$)).*}"
+# Addresses of programs are never answered with a page, those that programs only guess at included.
+_PAGES = r"/{path:(?!(?:api|mcp|sse|messages|healthz|readyz|metrics|\.well-known)(?:/|$)).*}"
 _IMMUTABLE = "public, max-age=31536000, immutable"
 _COMPRESSED = ("text/", "application/javascript", "application/json", "image/svg", "application/manifest")
 _FILE_BYTES_MAX = 16 * 1024 * 1024
@@ -64,6 +64,12 @@ class Dashboard:
             return _respond(request, file, cache=_IMMUTABLE if immutable else "no-cache")
         if path.startswith("assets/"):
             raise Problem("not-found", "this file is of another version of the dashboard", hint="reload")
+        if "." in path and "/" not in path and path != INDEX:
+            raise Problem(
+                "not-found",
+                "there is no such file",
+                hint="the interface is described at /api/v1/openapi.json",
+            )
         index = self._files.get(INDEX)
         if index is None:
             return web.Response(

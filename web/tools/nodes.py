@@ -40,7 +40,8 @@ async def drain_node(context: Context, call: Call, reference: str, *, is_drainin
     async def change(permit: Permit) -> None:
         await permit.propose(SetNodeDraining(node_id=node.id, is_draining=is_draining))
 
-    await context.authority.perform(call, "node.drain", f"node:{node.id}", change)
+    recorded_as = "node.drain" if is_draining else "node.resume"
+    await context.authority.perform(call, "node.drain", f"node:{node.id}", change, recorded_as=recorded_as)
     return next(view for view in await read_nodes(context) if view.id == node.id)
 
 

@@ -65,6 +65,16 @@ async def test_a_change_and_its_record_are_one() -> None:
     assert (entry.command, entry.outcome) == ("set-node-draining", AuditOutcome.APPLIED)
 
 
+async def test_the_end_of_a_drain_is_recorded_as_that() -> None:
+    world = a_web_world()
+    world.add_user("ann", Role.OPERATOR)
+    async with serving(world) as client:
+        headers = await log_in(client, "ann")
+        for draining in (True, False):
+            await client.post("/api/v1/nodes/h2/drain", json={"draining": draining}, headers=headers)
+    assert [entry.stamp.action for entry in world.state.audit()[-2:]] == ["node.drain", "node.resume"]
+
+
 async def test_a_rejected_change_is_recorded_as_rejected() -> None:
     world = a_web_world()
     world.add_user("ann", Role.ADMIN)

@@ -363,6 +363,13 @@ async def test_the_page_is_served_for_every_address_of_the_dashboard(static: Pat
             assert response.content_type == "text/html"
 
 
+async def test_what_programs_look_for_and_is_not_there_is_not_the_page(static: Path) -> None:
+    async with serving(a_world(), static=static) as client:
+        for path in ("/metrics", "/openapi.json", "/robots.txt", "/.well-known/oauth-protected-resource"):
+            response = await client.get(path)
+            assert (response.status, response.content_type) == (404, "application/problem+json"), path
+
+
 async def test_files_named_after_their_content_are_kept_for_good(static: Path) -> None:
     async with serving(a_world(), static=static) as client:
         script = await client.get("/assets/app-1a2b.js")

@@ -68,7 +68,9 @@ class HealthJudge:
         is_meant = self._spec.healthcheck is not None or sample.probe is None
         if sample.health is Health.STARTING and is_meant:
             return "its health check has not passed yet", False
-        if sample.probe is None and sample.health is Health.NONE and sample.running_for_s < SETTLED_S:
+        is_unchecked = sample.probe is None and sample.health is Health.NONE
+        # By the wall clock, which may be set back: what has settled stays so.
+        if is_unchecked and not self._was_healthy and sample.running_for_s < SETTLED_S:
             return f"it runs for less than {SETTLED_S:g} s", False
         return "", False
 

@@ -32,7 +32,8 @@ class PullWords:
     _layers: dict[str, tuple[int, int, bool]] = field(default_factory=dict)
 
     def after(self, step: PullProgress) -> str:
-        if step.layer:
+        # Docker's first step names the tag where the others name a layer.
+        if step.layer and not step.status.startswith("Pulling from"):
             current, total, _ = self._layers.get(step.layer, (0, 0, False))
             is_done = step.status in _DONE
             if step.status == "Downloading":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, Literal
@@ -29,6 +30,8 @@ LABEL_ORDINAL = "tower.ordinal"
 LABEL_TOKEN = "tower.token"  # noqa: S105  the fencing token is a log index, no secret
 LABEL_ROLLOUT = "tower.rollout"
 LABEL_CONFIG = "tower.config"
+
+_NUMBER = re.compile(r"[0-9]{1,19}")
 
 RESTART_POLICY: Literal["unless-stopped"] = "unless-stopped"
 """The engine restarts what ends, also while no agent runs. A replica that must never run twice needs "no"."""
@@ -83,7 +86,8 @@ class ReplicaLabels:
 def parse_labels(labels: Mapping[str, str]) -> ReplicaLabels | None:
     """Return what the labels say; None for a container that is not ours."""
     numbers = [labels.get(key, "") for key in (LABEL_REVISION, LABEL_ORDINAL, LABEL_TOKEN)]
-    if not labels.get(LABEL_SERVICE) or not all(number.isdecimal() for number in numbers):
+    # Anybody may label a container, with anything.
+    if not labels.get(LABEL_SERVICE) or not all(map(_NUMBER.fullmatch, numbers)):
         return None
     revision, ordinal, token = map(int, numbers)
     return ReplicaLabels(

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import NoReturn, Protocol
 
 from agent.docker.watcher import Inventory
-from agent.execute.fence import Superseded
+from agent.execute.fence import Permit, Superseded
 from agent.execute.removing import remove_container
 from agent.execute.replica import Replica, ReplicaLabels, parse_labels
 from agent.follow.assignments_replica import Host, ReplicaWorker
@@ -46,29 +47,46 @@ class Watcher(Protocol):
     def subscribe_events(self, listener: Callable[[EngineEvent], None]) -> Callable[[], None]: ...
 
 
-class _Lane:
-    """One replica's worker and its aim; None ends it."""
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What a worker is to be at, and its leave."""
 
-    def __init__(self, worker: ReplicaWorker, aim: Aim) -> None:
+    aim: Aim
+    replica: Replica
+    permit: Permit
+
+
+class _Lane:
+    """One replica's worker and its newest order; None ends it."""
+
+    def __init__(self, worker: ReplicaWorker, order: _Order) -> None:
         self.worker = worker
-        self.aim: Aim | None = aim
+        self._order: _Order | None = order
+        self._under_way: Aim | None = None
         self._changed = asyncio.Event()
 
-    def turn(self, aim: Aim | None) -> None:
-        if aim is not self.aim:
-            self.aim = aim
+    def turn(self, order: _Order | None) -> None:
+        self._order = order
+        if order is not None and order.aim is self._under_way:
+            self.worker.renew(order.replica, order.permit)
+        else:
             self._changed.set()
 
     async def run(self) -> None:
-        while (aim := self.aim) is not None:
+        while (order := self._order) is not None:
             self._changed.clear()
+            self._under_way = order.aim
+            self.worker.begin(order.replica, order.permit)
             async with asyncio.TaskGroup() as group:
-                work = self.worker.keep_running() if aim is Aim.RUN else self.worker.take_down()
-                working = group.create_task(work, name=f"{aim}-{self.worker.replica.container_name}")
-                while self.aim is aim:
+                work = self.worker.keep_running() if order.aim is Aim.RUN else self.worker.take_down()
+                name = f"{order.aim}-{order.replica.container_name}"
+                working = group.create_task(work, name=name)
+                while self._order is not None and self._order.aim is order.aim:
                     await self._changed.wait()
                     self._changed.clear()
-                # The group waits for its end: two aims never act on one container at a time.
+                # What is being cancelled keeps its old leave. The group waits for its end: two aims never
+                # act on one container at a time.
+                self._under_way = None
                 working.cancel()
 
 
@@ -128,32 +146,32 @@ class Assignments:
             orders = {each.key: each for each in assignments_of_node(txn, self._node_id)}
             replicas = {key: _replica(txn, order, self._host.cluster_id) for key, order in orders.items()}
         for key in self._lanes.keys() - orders.keys():
-            self._end(key)
-        for key, order in orders.items():
-            aim = Aim.REMOVE if order.desired is DesiredState.REMOVED else Aim.RUN
-            self._order(group, replicas[key], order.token, aim)
+            self._lanes[key].turn(None)
+        for order in orders.values():
+            self._carry_out(group, replicas[order.key], order)
 
-    def _order(self, group: asyncio.TaskGroup, replica: Replica, token: int, aim: Aim) -> None:
-        lane = self._lanes.get(replica.key)
+    def _carry_out(self, group: asyncio.TaskGroup, replica: Replica, assignment: Assignment) -> None:
         try:
-            permit = self._host.fence.permit(replica.container_name, token)
+            permit = self._host.fence.permit(replica.container_name, assignment.token)
         except Superseded:
             return  # a snapshot of an older state was installed; the newer order comes again
-        if lane is None:
-            lane = _Lane(ReplicaWorker(self._host, replica, permit), aim)
-            self._lanes[replica.key] = self._by_name[replica.container_name] = lane
-            group.create_task(lane.run(), name=f"replica-{replica.container_name}")
+        is_removal = assignment.desired is DesiredState.REMOVED
+        order = _Order(Aim.REMOVE if is_removal else Aim.RUN, replica, permit)
+        lane = self._lanes.get(replica.key)
+        if lane is not None:
+            lane.turn(order)
             return
-        lane.worker.renew(replica, permit)
-        lane.turn(aim)
+        lane = _Lane(ReplicaWorker(self._host, replica, permit, observed=assignment.observed), order)
+        self._lanes[replica.key] = self._by_name[replica.container_name] = lane
+        group.create_task(self._drive(replica, lane), name=f"replica-{replica.container_name}")
 
-    def _end(self, key: AssignmentKey) -> None:
-        """Nobody asks for the replica any more, in whatever state it is: what is left of it is swept."""
-        lane = self._lanes.pop(key)
-        name = lane.worker.replica.container_name
-        self._by_name.pop(name, None)
-        self._host.reports.forget(key)
-        lane.turn(None)
+    async def _drive(self, replica: Replica, lane: _Lane) -> None:
+        await lane.run()
+        # Nobody asks for the replica any more, in whatever state it is: what is left of it is swept.
+        name = replica.container_name
+        del self._lanes[replica.key], self._by_name[name]
+        self._host.reports.forget(replica.key)
+        self._host.fence.forget(name)
         self._is_sweep_due.set()
 
     # ---- containers without an order ----------------------------------------------------------
@@ -176,7 +194,9 @@ class Assignments:
             return False
         is_clean = True
         for name, labels in self._strays().items():
-            is_clean = await self._remove_stray(name, labels) and is_clean
+            # Removing the ones before took its time.
+            if name not in self._ordered():
+                is_clean = await self._remove_stray(name, labels) and is_clean
         return is_clean
 
     async def _remove_stray(self, name: str, labels: ReplicaLabels) -> bool:
@@ -187,7 +207,8 @@ class Assignments:
         except (EngineError, Superseded) as error:
             log.warning("stray.not_removed", extra={"container": name, "reason": str(error)})
             return False
-        fence.forget(name)
+        if fence.newest(name) == permit.token:
+            fence.forget(name)
         log.info("stray.removed", extra={"container": name, "service_id": labels.service_id})
         return True
 
@@ -195,14 +216,18 @@ class Assignments:
         inventory = self._watcher.current
         if not inventory.is_available:
             return {}
-        with self._state.read() as txn:
-            ordered = {each.container_name for each in assignments_of_node(txn, self._node_id)}
+        ordered = self._ordered()
         return {
             container.name: labels
             for container in inventory.containers
             if container.name not in ordered
             and (labels := _own_labels(container.name, container.labels, self._host.cluster_id)) is not None
         }
+
+    def _ordered(self) -> frozenset[str]:
+        """The containers this host is asked for, or asked to remove."""
+        with self._state.read() as txn:
+            return frozenset(each.container_name for each in assignments_of_node(txn, self._node_id))
 
 
 def _own_labels(name: str, labels: Mapping[str, str], cluster_id: str) -> ReplicaLabels | None:

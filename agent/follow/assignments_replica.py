@@ -46,6 +46,8 @@ BACKOFF_MIN_S = 1.0
 BACKOFF_MAX_S = 30.0
 REASON_CHARS_MAX = 1024
 
+_WAITING = frozenset({ReplicaPhase.PULLING, ReplicaPhase.EXITED, ReplicaPhase.FAILED})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
@@ -70,26 +72,42 @@ class Host:
 class ReplicaWorker:
     """Keeps one replica as it was ordered. Run `keep_running` or `take_down`, one at a time."""
 
-    def __init__(self, host: Host, replica: Replica, permit: Permit) -> None:
+    def __init__(self, host: Host, replica: Replica, permit: Permit, *, observed: Observation) -> None:
+        """`observed` is what is committed of it: after a restart of the agent, what an earlier run saw."""
         self._host = host
         self._replica = replica
         self._permit = permit
         self._woken = asyncio.Event()
-        self._observation = Observation()
+        self._observation = observed
+        self._judge: HealthJudge | None = None
+        self._judged: tuple[str, int | None] = ("", None)
+        """The container, and when it was started."""
+        self._healthy_since_s: float | None = None
         self._starts = 0
+        self._ends_in_a_row = 0
         self._progress_at_s: float | None = None
 
     @property
     def replica(self) -> Replica:
         return self._replica
 
+    def begin(self, replica: Replica, permit: Permit) -> None:
+        """Another aim begins, with a leave of its own: what was under way must not go on by it."""
+        self._replica = replica
+        self._permit = permit
+        if self._observation.phase is ReplicaPhase.REMOVED:
+            # That was said of an order before.
+            self._observation = Observation()
+
     def renew(self, replica: Replica, permit: Permit) -> None:
         """Go on for a newer order of the same aim."""
         self._replica = replica
         if permit.token != self._permit.token:
             self._permit.token = permit.token
-            if self._observation.phase is not ReplicaPhase.PENDING:
+            if self._observation != Observation():
                 self._host.reports.note(self._key, permit.token, self._observation)
+            # One that was refused for being too old may go on.
+            self._woken.set()
 
     def wake(self) -> None:
         """Something happened to the container: look at once."""
@@ -105,6 +123,7 @@ class ReplicaWorker:
         """Bring the replica up, watch it, bring it up again, until cancelled."""
         failures = 0
         while True:
+            self._woken.clear()
             try:
                 container = await self._bring_up()
                 await self._watch(container)
@@ -117,6 +136,10 @@ class ReplicaWorker:
             except Superseded as error:
                 log.info("replica.superseded", extra={**self._names, "reason": str(error)})
                 await self._wait(BACKOFF_MAX_S)
+            except ContainerNotFound as error:
+                # Somebody removed it between two steps: it is made again.
+                log.info("replica.container_gone", extra={**self._names, "reason": str(error)})
+                await self._pause(BACKOFF_MIN_S)
             except EngineRefused as error:
                 self._note_failure(error)
                 pause_s = min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2.0 ** min(failures, 16))
@@ -139,14 +162,16 @@ class ReplicaWorker:
             return found.id
         if found is not None and found.state is ContainerState.RESTARTING:
             return found.id
+        if not self._tells_why_it_waits():
+            self._note(ReplicaPhase.PENDING, "waits for its turn to pull and start")
         await host.until_caught_up()
         await host.until_led()
-        if self._observation.phase is ReplicaPhase.PENDING:
-            self._note(ReplicaPhase.PENDING, "waits for its turn to pull and start")
         async with host.bring_up_slots:
             if found is None:
                 self._progress_at_s = None
                 await ensure_image(host.engine, self._replica, self._permit, on_progress=self._note_progress)
+            # The wait for a turn and the pull may have taken minutes, and the host may be cut off by now.
+            await host.until_led()
             if self._observation.phase not in (ReplicaPhase.EXITED, ReplicaPhase.FAILED):
                 self._note(ReplicaPhase.STARTING, "creating the container")
             try:
@@ -160,6 +185,10 @@ class ReplicaWorker:
         log.info("replica.started", extra={**self._names, "container_id": container})
         return container
 
+    def _tells_why_it_waits(self) -> bool:
+        phase = self._observation.phase
+        return bool(self._observation.reason) if phase is ReplicaPhase.PENDING else phase in _WAITING
+
     def _note_progress(self, words: str) -> None:
         now_s = self._host.clock.monotonic_s()
         if self._progress_at_s is None or now_s - self._progress_at_s >= PROGRESS_S:
@@ -171,36 +200,56 @@ class ReplicaWorker:
     async def _watch(self, container: str) -> None:
         """Report how the container is, until it has to be brought up again."""
         clock = self._host.clock
-        # A worker that begins with a container that was healthy gives it time before it says otherwise.
-        judge = HealthJudge(self._replica.spec, was_healthy=self._observation.phase is ReplicaPhase.HEALTHY)
         detail: ContainerDetail | None = None
-        inspected_at_s = healthy_since_s = 0.0
+        inspected_at_s = 0.0
         while True:
             self._woken.clear()
-            before = detail
             if detail is None or clock.monotonic_s() - inspected_at_s >= INSPECT_S:
                 detail = await self._inspect(container)
                 inspected_at_s = clock.monotonic_s()
             if detail is None:
-                log.warning("replica.container_gone", extra=self._names)
+                self._note_gone()
                 return
-            if before is not None and before.started_at_ms != detail.started_at_ms:
-                judge = HealthJudge(self._replica.spec)
-                healthy_since_s = 0.0
             if not detail.state.has_processes:
                 if await self._has_ended(container):
                     return
                 detail = None
                 continue
-            verdict = judge.judge(await self._sample(detail))
-            self._note_verdict(verdict, detail)
-            if verdict.phase is not ReplicaPhase.HEALTHY:
-                healthy_since_s = 0.0
-            elif not healthy_since_s:
-                healthy_since_s = clock.monotonic_s()
-            is_steady = healthy_since_s and clock.monotonic_s() - healthy_since_s >= STEADY_AFTER_S
+            judge = self._judge_of(detail)
+            self._note_verdict(judge.judge(await self._sample(detail)), detail)
+            is_steady = self._is_steady()
+            if is_steady:
+                self._ends_in_a_row = 0
             if await self._wait(STEADY_PROBE_S if is_steady else PROBE_S):
                 inspected_at_s = float("-inf")
+
+    def _judge_of(self, detail: ContainerDetail) -> HealthJudge:
+        """The judge of this start of the container."""
+        start = (detail.id, detail.started_at_ms)
+        if self._judge is None or start != self._judged:
+            # What an earlier run of the agent saw healthy gets time before this one says otherwise.
+            seen = self._observation
+            was_healthy = (
+                self._judge is None and seen.phase is ReplicaPhase.HEALTHY and seen.container_id == detail.id
+            )
+            self._judge = HealthJudge(self._replica.spec, was_healthy=was_healthy)
+            self._judged = start
+            self._healthy_since_s = None
+        return self._judge
+
+    def _is_steady(self) -> bool:
+        now_s = self._host.clock.monotonic_s()
+        if self._observation.phase is not ReplicaPhase.HEALTHY:
+            self._healthy_since_s = None
+        elif self._healthy_since_s is None:
+            self._healthy_since_s = now_s
+        return self._healthy_since_s is not None and now_s - self._healthy_since_s >= STEADY_AFTER_S
+
+    def _note_gone(self) -> None:
+        """At once, as its turn to be made again may be minutes away, and so that no router sends there."""
+        log.warning("replica.container_gone", extra=self._names)
+        self._observation = Observation()
+        self._note(ReplicaPhase.PENDING, "its container was removed by someone else: it is made again")
 
     async def _inspect(self, container: str) -> ContainerDetail | None:
         try:
@@ -241,9 +290,14 @@ class ReplicaWorker:
         await self._pause(EXIT_GRACE_S)
         detail = await self._inspect(container)
         if detail is None:
+            self._note_gone()
             return True
         if detail.state.has_processes:
-            self._note(ReplicaPhase.EXITED, "it ended, and was started again", detail)
+            present = self._observation
+            # Why it ended the last time is worth more than that it runs again.
+            is_told = present.phase is ReplicaPhase.EXITED and present.reason
+            words = present.reason if is_told else "it ended, and was started again"
+            self._note(ReplicaPhase.EXITED, words, detail)
             return False
         words = await why_it_ended(self._host.engine, detail)
         self._note(ReplicaPhase.EXITED, words, detail)
@@ -251,7 +305,8 @@ class ReplicaWorker:
             await self._wait(INSPECT_S)
             return False
         # Stopped by hand, or the engine gave up: it is wanted, so it is started again, less and less often.
-        await self._pause(min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2.0 ** min(self._starts, 16)))
+        await self._pause(min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2.0 ** min(self._ends_in_a_row, 16)))
+        self._ends_in_a_row += 1
         self._starts += 1
         return True
 

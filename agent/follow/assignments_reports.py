@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import NoReturn, Protocol
 
 from agent.clock import Clock
 from cluster.commands import Outcome, Rejected
+from cluster.commands.envelope import COMMAND_BYTES_MAX
 from cluster.commands.services import REPORTS_MAX, AssignmentReport, ReportAssignments, RouterReport
 from cluster.model.ids import NodeId
 from cluster.model.service import AssignmentKey, Observation
@@ -22,6 +23,9 @@ log = logging.getLogger(__name__)
 INTERVAL_S = 0.2
 GATHER_S = 0.01
 RETRY_MAX_S = 2.0
+REPORTS_BYTES_MAX = COMMAND_BYTES_MAX * 3 // 4
+REPORT_BYTES_MAX = 320
+"""One report in a command, without its reason."""
 
 
 class SharedState(Protocol):
@@ -35,12 +39,16 @@ class SharedState(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouterProgress:
-    """How far the router is, and the newest changes of wishes that this covers."""
+    """How far the router is, and the newest changes of wishes that somebody waits for and this covers.
+
+    `has_served`: requests have passed through it since the agent was started.
+    """
 
     routed_index: int
     drained_index: int
     routed_token: int
     drained_token: int
+    has_served: bool
 
 
 class HostReports:
@@ -88,15 +96,13 @@ class HostReports:
             await self._clock.sleep(pause_s)
 
     async def _report(self) -> bool:
-        """Propose what is not committed yet; whether that is nothing any more."""
+        """Propose what is not committed yet; whether that worked."""
         reports, router = self._news()
         if not reports and router is None:
             return True
+        fitting = reports[: _count_fitting(reports)]
         command = ReportAssignments(
-            node_id=self._node_id,
-            reports=tuple(reports[:REPORTS_MAX]),
-            router=router,
-            reported_at_ms=self._clock.now_ms(),
+            node_id=self._node_id, reports=tuple(fitting), router=router, reported_at_ms=self._clock.now_ms()
         )
         try:
             outcome = await self._state.propose(command)
@@ -106,7 +112,9 @@ class HostReports:
         if isinstance(outcome, Rejected):
             log.warning("reports.rejected", extra={"reason": outcome.reason})
             return False
-        return len(reports) <= REPORTS_MAX
+        if len(fitting) < len(reports):
+            self._has_news.set()
+        return True
 
     def _news(self) -> tuple[list[AssignmentReport], RouterReport | None]:
         reports = []
@@ -129,7 +137,8 @@ class HostReports:
                     )
             committed = records.ROUTERS.get(txn, self._node_id)
         progress = self._router
-        if progress is None:
+        # The first word of a router means that it is waited for from then on.
+        if progress is None or (committed is None and not progress.has_served):
             return reports, None
         # Every report is an entry of the log: told is only what somebody waits for, not each index passed.
         is_news = (
@@ -140,6 +149,16 @@ class HostReports:
         if not is_news:
             return reports, None
         return reports, RouterReport(routed_index=progress.routed_index, drained_index=progress.drained_index)
+
+
+def _count_fitting(reports: Sequence[AssignmentReport]) -> int:
+    """Return how many of them one command may hold: the reasons of many failures are long."""
+    size = 0
+    for count, report in enumerate(reports[:REPORTS_MAX]):
+        size += REPORT_BYTES_MAX + len(report.observed.reason.encode())
+        if size > REPORTS_BYTES_MAX:
+            return count
+    return min(len(reports), REPORTS_MAX)
 
 
 def _is_same(one: Observation, other: Observation) -> bool:

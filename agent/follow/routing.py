@@ -39,7 +39,7 @@ class Routing:
         self._has_news = asyncio.Event()
         self._has_progress = asyncio.Event()
         self._wishes: Wishes | None = None
-        self._has_served = False
+        self._serving_since_s: float | None = None
 
     async def run(self) -> NoReturn:
         """Direct it for ever; the router itself is run by someone else."""
@@ -67,11 +67,7 @@ class Routing:
             wishes = read_wishes(txn)
         self._wishes = wishes
         self._router.configure(wishes.routes)
-        inside = {
-            Place(service, replica)
-            for service, colour, replica in self._router.replicas()
-            if colour == COLOUR
-        }
+        inside = self._inside()
         for place in self._lanes.keys() | inside | wishes.places.keys():
             wish = wishes.places.get(place)
             lane = self._lanes.get(place)
@@ -85,6 +81,13 @@ class Routing:
                 lane.want(wish)
         self._has_progress.set()
 
+    def _inside(self) -> frozenset[Place]:
+        return frozenset(
+            Place(service, replica)
+            for service, colour, replica in self._router.replicas()
+            if colour == COLOUR
+        )
+
     async def _drive(self, place: Place, lane: Lane) -> None:
         await lane.run()
         if self._lanes.get(place) is lane:
@@ -96,20 +99,32 @@ class Routing:
         while True:
             await self._clock.wait(self._has_progress, CHECK_S)
             self._has_progress.clear()
+            self._notice_start()
             progress = self._progress()
             if progress is not None:
                 self._reports.note_router(progress)
 
-    def _progress(self) -> RouterProgress | None:
+    def _notice_start(self) -> None:
+        """A router that was started, or started again, is told at once what it missed."""
         condition = self._router.condition
-        self._has_served = self._has_served or condition.is_serving
-        wishes = self._wishes
-        if wishes is None or not self._has_served:
-            return None  # nothing was ever routed by this run of it
-        routed_index = drained_index = wishes.index
+        if condition.is_serving and condition.since_s != self._serving_since_s:
+            self._serving_since_s = condition.since_s
+            for lane in self._lanes.values():
+                lane.retry()
+
+    def _progress(self) -> RouterProgress | None:
+        condition, wishes = self._router.condition, self._wishes
+        has_served = self._serving_since_s is not None
         is_silent = (
             not condition.is_serving and self._clock.monotonic_s() - condition.since_s >= SILENT_ROUTER_S
         )
+        if wishes is None or not (has_served or is_silent):
+            return None  # nothing was ever routed by this run of it
+        if not self._inside() <= self._lanes.keys():
+            # It was found running, with what an earlier run of the agent had put there.
+            self._has_news.set()
+            return None
+        routed_index = drained_index = wishes.index
         if not is_silent:
             for lane in self._lanes.values():
                 wish = lane.wish
@@ -126,4 +141,5 @@ class Routing:
             drained_token=max(
                 (token for token in wishes.drained_tokens if token <= drained_index), default=0
             ),
+            has_served=has_served,
         )

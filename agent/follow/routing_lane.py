@@ -50,6 +50,11 @@ class Lane:
             self._waiting.reschedule(0.0)
             self._waiting = None
 
+    def retry(self) -> None:
+        """Try again at once what the router refused."""
+        if self._problem:
+            self._woken.set()
+
     async def run(self) -> None:
         """Return once the replica is out of the router and nothing is wished of it."""
         pause_s = RETRY_MIN_S

@@ -50,8 +50,8 @@ class Wish:
 class Wishes:
     """Everything wanted of a router at log index `index`.
 
-    `routed_tokens` are all changes a leader may wait for to be in force, `drained_tokens` those whose
-    requests it may wait for, whether or not the router knows the replica.
+    `routed_tokens` are the changes a leader waits for to be in force, `drained_tokens` those whose requests
+    it waits for, whether or not the router knows the replica. Each of them is worth an entry of the log.
     """
 
     index: int
@@ -77,8 +77,9 @@ def read_wishes(txn: ReadTxn) -> Wishes:
         if route is not None:
             routes.append(route)
         for copy in copies:
-            routed.add(copy.token)
-            if copy.desired is DesiredState.DRAINING:
+            if copy.desired is DesiredState.SERVING:
+                routed.add(copy.token)
+            elif copy.desired is DesiredState.DRAINING:
                 drained.add(copy.token)
             _add(places, service, copy)
     return Wishes(
@@ -103,12 +104,13 @@ def route_of(
     present = [copy.revision for copy in copies if copy.desired is not DesiredState.REMOVED]
     if service.is_removed and not present:
         return None
-    names = [routes.get(number) for number in dict.fromkeys((*serving, service.stable_revision))]
-    hosts = tuple(dict.fromkeys(route.host for route in names if route is not None))
     newest = routes.get(service.revision)
-    if not hosts and newest is not None:
-        hosts = (newest.host,)
-    if not hosts:
+    # What is drained or started only needs the service too, whatever the newest revision says.
+    for numbers in ((*serving, service.stable_revision), present, (service.revision,)):
+        hosts = tuple(dict.fromkeys(route.host for number in numbers if (route := routes.get(number))))
+        if hosts:
+            break
+    else:
         return None
     checks = {route.health_path for number in present if (route := routes.get(number)) is not None}
     if not checks and newest is not None:

@@ -105,6 +105,7 @@ def run(loaded: LoadedSettings) -> int:
         join(loaded, host=settings.bootstrap.join_address, token=token.get_secret_value())
     try:
         identity = directory.identity.load()
+        directory.require_log()
         return asyncio.run(_Agent(settings, directory, identity).live())
     except (KeysError, LogStorageFailed, StoreError, ListenFailed, RaftError, DirectoryUnusable) as error:
         raise StartRefused(str(error)) from error
@@ -157,11 +158,12 @@ def recover(loaded: LoadedSettings) -> Recovered:
     directory = NodeDirectory(loaded.settings.node.data_dir)
     try:
         identity = directory.identity.load()
+        directory.require_log()
         context = TlsIdentity(directory.identity, identity).peer_client
         return recover_cluster(
             directory, identity, context=context, clock=SystemClock(), entropy=os.urandom
         )
-    except (RecoveryRefused, KeysError, LogStorageFailed) as error:
+    except (RecoveryRefused, KeysError, LogStorageFailed, DirectoryUnusable) as error:
         raise StartRefused(str(error)) from error
 
 

@@ -66,6 +66,18 @@ class NodeDirectory:
                 f"{self.path}: {error.strerror}: run as root, or choose another node.data_dir"
             ) from error
 
+    def require_log(self) -> None:
+        """A member without any log would start an empty one, and vote again where it has voted.
+
+        Raises DirectoryUnusable. A log that lost its data is told by cluster.raft.log_storage.
+        """
+        if not self.log.is_dir():
+            raise DirectoryUnusable(
+                f"{self.log} is missing, but this host is a member: its entries and vote are lost, so it may "
+                "not go on under its old identity: remove this node from the cluster, delete its data "
+                "directory and let it join again"
+            )
+
     def wipe(self) -> None:
         """Forget everything this node was; what does not exist is skipped."""
         self.identity.remove()

@@ -52,7 +52,7 @@ def pack(value: object) -> bytes:
     try:
         packer = _packers.pop()
     except IndexError:
-        packer = msgpack.Packer(use_bin_type=True)
+        packer = msgpack.Packer()
     try:
         data: bytes = packer.pack(value)
     except (TypeError, ValueError, OverflowError) as error:
@@ -143,12 +143,11 @@ class Codec(Generic[_T]):
     def to_array(self, value: _T) -> list[Any]:
         """Return the fields of `value` in declaration order, as plain values, without trailing defaults."""
         array = self._values(value)
-        count = len(array)
         for default in self._optional:
-            if array[count - 1] != default:
+            if array[-1] != default:
                 break
-            count -= 1
-        del array[count:]
+            array.pop()
+        count = len(array)
         for position, encode in self._encoders:
             if position >= count:
                 break

@@ -45,11 +45,9 @@ Outcome: TypeAlias = Applied | Rejected
 
 
 def encode_outcome(outcome: Outcome) -> bytes:
-    match outcome:
-        case Applied(result):
-            return pack([0, result])
-        case Rejected(reason, code):
-            return pack([1, reason, code.value])
+    if isinstance(outcome, Applied):
+        return pack([0, outcome.result])
+    return pack([1, outcome.reason, outcome.code.value])
 
 
 def hashed_outcome(outcome: bytes) -> bytes:

@@ -28,7 +28,7 @@ from cluster.raft.forwarding import Forwarding, OnProposal, OnRead
 from cluster.raft.journal import Journal
 from cluster.raft.leading import Leading
 from cluster.raft.membership import MemberChange, MemberOp, Membership, decode_change, decode_membership
-from cluster.raft.node import DISCARDED, LEADER, SUCCESS, GuardedNode
+from cluster.raft.node import LEADER, GuardedNode
 from cluster.raft.ports import Machine
 from cluster.raft.types import (
     COMMAND_BYTES_MAX,
@@ -175,7 +175,7 @@ class Engine:
         """
         if len(command) > COMMAND_BYTES_MAX:
             reason = f"the command has {len(command)} bytes, at most {COMMAND_BYTES_MAX} are taken: split it"
-            self._answer(on_result, ProposalOutcome(Outcome.REFUSED, result=reason.encode()))
+            self.answer(on_result, ProposalOutcome(Outcome.REFUSED, result=reason.encode()))
         elif self._is_leading():
             self._append(_REGULAR + command, on_result)
         else:
@@ -186,7 +186,7 @@ class Engine:
         if self._is_leading():
             refusal = self._refuse_change(change)
             if refusal is not None:
-                self._answer(on_result, ProposalOutcome(Outcome.REFUSED, result=refusal.encode()))
+                self.answer(on_result, ProposalOutcome(Outcome.REFUSED, result=refusal.encode()))
                 return
             self._append(change.encode(), on_result)
             self._follow_membership()
@@ -491,27 +491,16 @@ class Engine:
     # Proposals
 
     def _append(self, command: bytes, on_result: OnProposal) -> None:
-        node, journal = self._core.node, self._core.journal
-        waiting = node._SyncObj__commandsWaitingCommit
-        if len(waiting) >= self._core.timing.proposals_max:
-            self._answer(on_result, ProposalOutcome(Outcome.OVERLOADED))
+        core = self._core
+        if core.node.waiting_count() >= core.timing.proposals_max:
+            self.answer(on_result, ProposalOutcome(Outcome.OVERLOADED))
             return
-        index, term = journal.last_index + 1, self._core.term
-        journal.add(command, index, term)
-        waiting[index].append((term, partial(self._applied, on_result, index, term)))
-        self._core.is_broadcast_due = True
+        index, term = core.journal.last_index + 1, core.term
+        core.journal.add(command, index, term)
+        core.node.when_applied(index, term, on_result)
+        core.is_broadcast_due = True
 
-    def _applied(
-        self, on_result: OnProposal, index: int, term: int, result: bytes | None, reason: int
-    ) -> None:
-        if reason == SUCCESS:
-            self._answer(on_result, ProposalOutcome(Outcome.APPLIED, index, term, result or b""))
-        elif reason == DISCARDED:
-            self._answer(on_result, ProposalOutcome(Outcome.DISCARDED))
-        else:
-            self._answer(on_result, ProposalOutcome(Outcome.UNKNOWN))
-
-    def _answer(self, on_result: OnProposal, outcome: ProposalOutcome) -> None:
+    def answer(self, on_result: OnProposal, outcome: ProposalOutcome) -> None:
         self._answers.append(partial(on_result, outcome))
 
     def _answers_append(self, answer: Callable[[], None]) -> None:

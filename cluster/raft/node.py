@@ -6,6 +6,7 @@ checks. The attributes read here are pysyncobj's own state: there is no second c
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from pysyncobj import SyncObj, SyncObjConf  # type: ignore[import-untyped]  # ships no types
@@ -13,10 +14,14 @@ from pysyncobj.transport import Transport  # type: ignore[import-untyped]  # shi
 
 from cluster.raft.binding import RaftNode
 from cluster.raft.journal import Journal
-from cluster.raft.types import Message, RaftError, Timing
+from cluster.raft.types import Message, Outcome, ProposalOutcome, RaftError, Timing
 
 FOLLOWER, CANDIDATE, LEADER = 0, 1, 2
-UNKNOWN_OUTCOME, SUCCESS, DISCARDED = -1, 0, 4
+
+_UNKNOWN = ProposalOutcome(Outcome.UNKNOWN)
+_DISCARDED = ProposalOutcome(Outcome.DISCARDED)
+
+OnProposal = Callable[[ProposalOutcome], None]
 
 
 class NodeHost(Protocol):
@@ -24,6 +29,10 @@ class NodeHost(Protocol):
 
     def on_send(self, peer: str, message: Message) -> None: ...
     def on_apply(self, index: int, term: int, command: bytes) -> bytes: ...
+    def answer(self, on_result: OnProposal, outcome: ProposalOutcome) -> None:
+        """Tell `on_result` at the end of the turn."""
+        ...
+
     def on_state_changed(self, old: int, new: int) -> None: ...
     def before_append(self) -> list[RaftNode]:
         """Peers that must not be sent entries just now."""
@@ -89,9 +98,36 @@ class GuardedNode(SyncObj):  # type: ignore[misc]  # pysyncobj is untyped
         others = [RaftNode(voter) for voter in voters if voter != node_id]
         super().__init__(RaftNode(node_id), others, conf, transport=_Outlet(host))
 
+    def _onTick(self, timeToWait: float = 0.0) -> None:
+        self._advance_commit()
+        super()._onTick(timeToWait)
+
+    def _advance_commit(self) -> None:
+        """Let pysyncobj's walk over the uncommitted entries begin where it will end.
+
+        It counts followers for every entry anew. An entry of the present term that enough of them hold
+        commits all before it (Raft, section 5.4.2), so the walk need decide about that one and the next only.
+        """
+        others = self._SyncObj__otherNodes
+        if self._SyncObj__raftState != LEADER or not others:
+            return
+        matches = sorted([self._SyncObj__raftMatchIndex[peer] for peer in others], reverse=True)
+        # pysyncobj's majority: this node and more than half of all, itself counted.
+        held = min(matches[(len(others) + 1) // 2 - 1], self._journal.last_index)
+        if held - 1 > self.raftCommitIndex and self._journal.term_at(held) == self.raftCurrentTerm:
+            self._SyncObj__raftCommitIndex: int = held - 1
+
     def deliver(self, peer: RaftNode, message: Message) -> None:
         """Hand a message that has passed the guard to pysyncobj."""
         self._SyncObj__onMessageReceived(peer, message)
+
+    def when_applied(self, index: int, term: int, on_result: OnProposal) -> None:
+        """Have `on_result` told what became of the entry that is now at `index`."""
+        self._SyncObj__commandsWaitingCommit[index].append((term, on_result))
+
+    def waiting_count(self) -> int:
+        """How many entries somebody waits for."""
+        return len(self._SyncObj__commandsWaitingCommit)
 
     def append_entries_now(self) -> None:
         self._SyncObj__sendAppendEntries()
@@ -102,8 +138,8 @@ class GuardedNode(SyncObj):  # type: ignore[misc]  # pysyncobj is untyped
         """
         waiting = self._SyncObj__commandsWaitingCommit
         for index in sorted(index for index in waiting if upto is None or index <= upto):
-            for _, callback in waiting.pop(index):
-                callback(None, UNKNOWN_OUTCOME)
+            for _, on_result in waiting.pop(index):
+                self._host.answer(on_result, _UNKNOWN)
 
     def set_term(self, term: int, voted_for: str | None) -> None:
         self._SyncObj__setCurrentTerm(term, voted_for)
@@ -129,16 +165,16 @@ class GuardedNode(SyncObj):  # type: ignore[misc]  # pysyncobj is untyped
         stop = min(int(self.raftCommitIndex), applied + self._apply_max) + 1
         if applied + 1 >= stop:
             return False
-        waiting, apply = self._SyncObj__commandsWaitingCommit, self._host.on_apply
+        waiting, apply, answer = self._SyncObj__commandsWaitingCommit, self._host.on_apply, self._host.answer
         for command, index, term in self._journal.entries(applied + 1, stop):
             result = apply(index, term, command)
             self._SyncObj__raftLastApplied: int = index
             if index in waiting:
-                for proposed_in_term, callback in waiting.pop(index):
+                for proposed_in_term, on_result in waiting.pop(index):
                     if proposed_in_term == term:
-                        callback(result, SUCCESS)
+                        answer(on_result, ProposalOutcome(Outcome.APPLIED, index, term, result))
                     else:
-                        callback(None, DISCARDED)
+                        answer(on_result, _DISCARDED)
         return False
 
     def _SyncObj__doApplyCommand(self, command: bytes) -> Any:

@@ -158,9 +158,9 @@ class _Outbox:
 
         `done_with` it must follow.
         """
-        future = self.loop.create_future()
-        deadline = self.loop.time() + timeout_s
-        self._deadlines[future] = deadline
+        loop = self.loop
+        future = loop.create_future()
+        deadline = self._deadlines[future] = loop.time() + timeout_s
         if deadline < self._timer_at:
             self._set_timer(deadline)
         return future
@@ -450,9 +450,9 @@ class RaftReplicator:
 
 def _result(outcome: ProposalOutcome) -> bytes:
     """The answer of an applied command. Raises NotCommitted or OutcomeUnknown for any other outcome."""
+    if outcome.outcome is Outcome.APPLIED:
+        return outcome.result
     match outcome.outcome:
-        case Outcome.APPLIED:
-            return outcome.result
         case Outcome.NO_LEADER:
             raise NotCommitted(
                 "no leader is known here: an election is under way or the quorum is lost", may_retry=True
@@ -491,7 +491,9 @@ class Proposer:
         self._rng = rng
         self._loop: asyncio.AbstractEventLoop | None = None
         self._sequence = 0
-        self._unanswered: dict[int, None] = {}
+        self._unanswered: set[int] = set()
+        self._oldest = 1
+        """No command below it is unanswered."""
         self._waiting: deque[asyncio.Future[int]] = deque()
 
     async def propose(self, build: Callable[[CommandId], bytes], *, timeout_s: float) -> bytes:
@@ -564,16 +566,17 @@ class Proposer:
     def _has_room(self) -> bool:
         if len(self._unanswered) >= IN_FLIGHT_MAX:
             return False
-        following = self._sequence + 1
-        return following - next(iter(self._unanswered), following) < WINDOW
+        return self._sequence + 1 - self._oldest < WINDOW
 
     def _number(self) -> int:
         self._sequence += 1
-        self._unanswered[self._sequence] = None
+        self._unanswered.add(self._sequence)
         return self._sequence
 
     def _release(self, sequence: int) -> None:
-        del self._unanswered[sequence]
+        self._unanswered.remove(sequence)
+        while self._oldest <= self._sequence and self._oldest not in self._unanswered:
+            self._oldest += 1
         while self._waiting and self._has_room():
             turn = self._waiting.popleft()
             if not turn.done():

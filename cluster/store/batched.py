@@ -37,8 +37,7 @@ Writes = dict[bytes, bytes | None]
 
 Rows = list[tuple[bytes, bytes]]
 
-# Told apart by identity: a value of its own type keeps the lookups below typed.
-_ABSENT = bytes(bytearray(b"absent"))
+_READ_MAX = 1024
 
 
 def encode_applied(applied: Applied) -> bytes:
@@ -87,15 +86,8 @@ class EntryTxn:
 
     def get(self, table: Table, key: bytes) -> bytes | None:
         full = table.prefix + key
-        value = (self.writes if table.is_hashed else self.unhashed).get(full, _ABSENT)
-        if value is not _ABSENT:
-            return value
-        in_batch = self._store.batch.get(table.number)
-        if in_batch is not None:
-            value = in_batch.get(full, _ABSENT)
-            if value is not _ABSENT:
-                return value
-        return self._store.stored(full)
+        writes = self.writes if table.is_hashed else self.unhashed
+        return writes[full] if full in writes else self._store.get_in_batch(full)
 
     def put(self, table: Table, key: bytes, value: bytes) -> None:
         assert type(value) is bytes
@@ -143,6 +135,8 @@ class BatchedStore(ABC):
     def __init__(self) -> None:
         self.batch: dict[int, Writes] = {}
         """The open batch's changes, by table number."""
+        # Read from the tables since the last flush: the next entry of a batch mostly asks for it again.
+        self._read: Writes = {}
         self._flushed = NOTHING_APPLIED
         self.applied_index = self.applied_term = self.log_time_ms = 0
         self._state_hash = b""
@@ -224,12 +218,15 @@ class BatchedStore(ABC):
 
     def get_in_batch(self, full_key: bytes) -> bytes | None:
         """Return a record as the next entry finds it."""
-        table = self.batch.get(full_key[0])
-        if table is not None:
-            value = table.get(full_key, _ABSENT)
-            if value is not _ABSENT:
-                return value
-        return self.stored(full_key)
+        number = full_key[0]
+        if number in self.batch and full_key in self.batch[number]:
+            return self.batch[number][full_key]
+        if full_key in self._read:
+            return self._read[full_key]
+        if len(self._read) >= _READ_MAX:
+            self._read.clear()
+        value = self._read[full_key] = self.stored(full_key)
+        return value
 
     def batch_range(self, table_number: int, low: bytes, high: bytes) -> Writes:
         """Return a copy of the open batch's changes in [low, high)."""
@@ -245,6 +242,7 @@ class BatchedStore(ABC):
         # Keys alone are sorted, table by table: comparing rows costs twice as much.
         self.write([(key, table[key]) for table in tables for key in sorted(table)])
         batch, self.batch = self.batch, {}
+        self._read = {}
         self._flushed = applied
         if self._subscribers:
             self._tell(_committed(applied.index, batch))
@@ -293,6 +291,7 @@ class BatchedStore(ABC):
         self.applied_index = applied.index
         self.applied_term = applied.term
         self.log_time_ms = applied.log_time_ms
+        self._read = {}
         self._state_hash = applied.state_hash
         self._newest_checkpoint = None
 

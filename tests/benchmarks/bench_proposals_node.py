@@ -79,7 +79,7 @@ class BareState:
 class Endpoint(asyncio.Protocol):
     """The server side of `TowerWire`."""
 
-    def __init__(self, proposer: Proposer, tasks: asyncio.TaskGroup) -> None:
+    def __init__(self, proposer: Proposer, tasks: set[asyncio.Task[None]]) -> None:
         self._proposer = proposer
         self._tasks = tasks
         self._loop = asyncio.get_running_loop()
@@ -96,7 +96,9 @@ class Endpoint(asyncio.Protocol):
             if end > len(buffer):
                 break
             n, key, value = unpack(buffer[position + 4 : end])
-            self._tasks.create_task(self._propose(n, key, value))
+            task = self._loop.create_task(self._propose(n, key, value))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
             position = end
         self._buffer = buffer[position:]
 
@@ -183,15 +185,17 @@ async def serve(config: dict[str, str], peers: dict[str, str]) -> None:
     stopping = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stopping.set)
     loop.add_signal_handler(signal.SIGUSR1, lambda: report(thread))
-    async with asyncio.TaskGroup() as tasks:
-        server = await loop.create_server(
-            lambda: Endpoint(proposer, tasks), "127.0.0.1", int(config["port"]), ssl=context
-        )
-        leader_id = await replicator.leadership.wait_for_leader()
-        sys.stdout.write(json.dumps({"leader": leader_id}) + "\n")
-        sys.stdout.flush()
-        await stopping.wait()
-        server.close()
+    tasks: set[asyncio.Task[None]] = set()
+    server = await loop.create_server(
+        lambda: Endpoint(proposer, tasks), "127.0.0.1", int(config["port"]), ssl=context
+    )
+    leader_id = await replicator.leadership.wait_for_leader()
+    sys.stdout.write(json.dumps({"leader": leader_id}) + "\n")
+    sys.stdout.flush()
+    await stopping.wait()
+    server.close()
+    if tasks:
+        await asyncio.wait(tasks)
     await asyncio.to_thread(thread.stop)
 
 

@@ -198,13 +198,6 @@ class HaproxySettings(Section):
     )
     bin: str = Field(default="haproxy", min_length=1, description="Program name, or its absolute path.")
     http_port: Port = Field(default=80, description="Port for http requests to services.")
-    https_port: Port = Field(default=443, description="Port for https requests to services.")
-
-    @model_validator(mode="after")
-    def _ports_differ(self) -> Self:
-        if self.http_port == self.https_port:
-            raise ValueError(f"http_port and https_port must not share port {self.http_port}")
-        return self
 
 
 class LogSettings(Section):
@@ -283,8 +276,8 @@ class LimitSettings(Section):
         default=8 * GIB, ge=64 * MIB, le=4096 * GIB, description="Largest size of the stored metrics."
     )
     disk_free_bytes_min: int = Field(
-        default=256 * MIB,
-        ge=16 * MIB,
+        default=32 * MIB,
+        ge=1 * MIB,
         le=64 * GIB,
         description="With less space free this node hands over leadership and accepts no writes.",
     )
@@ -293,7 +286,6 @@ class LimitSettings(Section):
 class MetricsSettings(Section):
     """What is measured on this host."""
 
-    enabled: bool = Field(default=True, description="Measure this host and its containers.")
     interval_s: Annotated[int, AfterValidator(_one_of(5, 10, 15, 30, 60))] = Field(
         default=10, description="How often. Readings fall on multiples of it: 5, 10, 15, 30 or 60."
     )
@@ -307,7 +299,6 @@ class MetricsSettings(Section):
         default=Path("/proc"),
         description="The host's process file system; another path when the agent runs in a container.",
     )
-    prometheus: bool = Field(default=True, description="Serve /metrics on the api address.")
 
 
 class BootstrapSettings(Section):
@@ -349,11 +340,10 @@ class Settings(Section):
     def _ports_differ(self) -> Self:
         if not self.haproxy.enabled:
             return self
-        for key in ("http_port", "https_port"):
-            port = getattr(self.haproxy, key)
-            for other in ("api", "raft", "peers"):
-                if split_address(getattr(self.listen, other))[1] == port:
-                    raise ValueError(f"haproxy.{key} and listen.{other} must not share port {port}")
+        port = self.haproxy.http_port
+        for other in ("api", "raft", "peers"):
+            if split_address(getattr(self.listen, other))[1] == port:
+                raise ValueError(f"haproxy.http_port and listen.{other} must not share port {port}")
         return self
 
 

@@ -78,6 +78,7 @@ def start_raft(
                 directory.state,
                 bytes_max=settings.limits.state_bytes_max,
                 # A turn at once, so that a waiting member gets the snapshot's first chunk.
+                reserve_bytes=settings.limits.disk_free_bytes_min,
                 on_snapshot_ready=wake,
             )
         except BaseException:

@@ -47,6 +47,17 @@ def example_keys(text: str) -> set[str]:
     return {f"{table}.{key}" for table, keys in tables.items() for key in keys}
 
 
+def test_every_setting_is_read_by_the_agent() -> None:
+    sources = [path.read_text() for path in (ROOT / "agent").rglob("*.py") if path.parent.name != "config"]
+    # A section may be taken out of the settings first: `raft = settings.raft`.
+    unread = [
+        key
+        for key in setting_keys()
+        if not any(re.search(rf"(?:settings\.|=){re.escape(key)}\b", source) for source in sources)
+    ]
+    assert unread == []
+
+
 def test_every_log_command_is_listed_with_its_number_and_name() -> None:
     text = (COMMANDS / "DESIGN.md").read_text()
     listed = {

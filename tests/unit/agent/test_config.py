@@ -53,11 +53,11 @@ def test_a_flag_beats_the_environment_which_beats_the_file_which_beats_the_defau
     loaded = load(file, tmp_path=tmp_path, environment=environment, flags={"log.level": "debug"})
     settings = loaded.settings
     assert (settings.log.level, settings.haproxy.http_port) == ("debug", 82)
-    assert (settings.raft.heartbeat_ms, settings.haproxy.https_port) == (100, 443)
+    assert (settings.raft.heartbeat_ms, settings.haproxy.bin) == (100, "haproxy")
     assert str(loaded.origin("log.level")) == "--set"
     assert str(loaded.origin("haproxy.http_port")) == "TOWER_HAPROXY_HTTP_PORT"
     assert str(loaded.origin("raft.heartbeat_ms")) == f"{tmp_path}/tower.toml:6"
-    assert str(loaded.origin("haproxy.https_port")) == "default"
+    assert str(loaded.origin("haproxy.bin")) == "default"
 
 
 def test_settings_do_not_change(tmp_path: Path) -> None:
@@ -212,7 +212,6 @@ def test_a_secret_file_that_is_missing_is_named(tmp_path: Path) -> None:
         ('[listen]\napi = "0.0.0.0:0"', "must have a port between 1 and 65535"),
         ('[listen]\nraft = "0.0.0.0:7443"', "api and raft must not share port 7443"),
         ('[listen]\nraft = "0.0.0.0:9000"', "peers must have port 9001, the one after raft's"),
-        ("[haproxy]\nhttp_port = 443", "http_port and https_port must not share port 443"),
         ("[haproxy]\nhttp_port = 7443", "haproxy.http_port and listen.api must not share port 7443"),
         ("[raft]\nelection_min_ms = 500", "quorum_check_ms (700) must be below election_min_ms (500)"),
         ("[raft]\nheartbeat_ms = 400", "lease_ms (600) must be at least twice heartbeat_ms (400)"),

@@ -272,9 +272,6 @@ class LimitSettings(Section):
         le=1024 * GIB,
         description="Largest size of the replicated state. The file is sparse: this reserves nothing.",
     )
-    metrics_bytes_max: int = Field(
-        default=8 * GIB, ge=64 * MIB, le=4096 * GIB, description="Largest size of the stored metrics."
-    )
     disk_free_bytes_min: int = Field(
         default=32 * MIB,
         ge=1 * MIB,

@@ -20,6 +20,7 @@ from cluster.commands import Outcome
 from cluster.commands.services import (
     AssignmentOrder,
     AssignmentRef,
+    AssignmentReport,
     CommitTransition,
     PutService,
     RemoveService,
@@ -132,6 +133,20 @@ class HostState:
     ) -> None:
         ref = AssignmentRef(revision=revision, ordinal=ordinal, node_id=node)
         self.transition(service, forget=(ref,), is_flushed=is_flushed)
+
+    def observe(self, observation: Observation, **which: Any) -> None:
+        """Commit what some host saw of a replica."""
+        present = self.assignment(**which)
+        report = AssignmentReport(
+            service_id=present.service_id,
+            revision=present.revision,
+            ordinal=present.ordinal,
+            token=present.token,
+            observed=observation,
+        )
+        command = ReportAssignments(node_id=present.node_id, reports=(report,))
+        self.replica.must(command, client=f"of-{present.node_id}", leader_term=0)
+        self.replica.store.flush()
 
     def transition(self, service: str = WEB, *, is_flushed: bool = True, **fields: Any) -> None:
         present = SERVICES.get(self.replica.txn, ServiceId(service))

@@ -1,0 +1,81 @@
+"""A host's router and the loops that direct it, over a state that the test commits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from agent.follow.assignments_reports import HostReports
+from agent.follow.routing import Routing
+from agent.router.protocol import replica_name
+from cluster.model.service import DesiredState, Observation, ReplicaPhase
+from tests.support.fake_clock import FakeClock
+from tests.support.fake_router import FakeRouter, HeldRequest
+from tests.support.host_kit import HERE, HostState
+from tests.support.state_builders import START_MS
+
+HOST = "shop.example"
+ADDRESS = "192.0.2.9"
+
+
+class LateRouter(FakeRouter):
+    """Finds out what is inside only when it serves, as one that an earlier run of the agent left running."""
+
+    def replicas(self) -> frozenset[tuple[str, str, str]]:
+        return super().replicas() if self.condition.is_serving else frozenset()
+
+
+class RoutedHost:
+    """The state, a router and the two loops between them."""
+
+    def __init__(self, router: FakeRouter | None = None) -> None:
+        self.clock = FakeClock(now_ms=START_MS)
+        self.state = HostState()
+        self.router = router or FakeRouter(self.clock)
+        self.router._clock = self.clock
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        async with asyncio.TaskGroup() as group:
+            reports = HostReports(node_id=HERE, state=self.state, clock=self.clock)
+            self.routing = Routing(state=self.state, router=self.router, reports=reports, clock=self.clock)
+            tasks = [group.create_task(each) for each in (reports.run(), self.routing.run())]
+            await self.clock.settle()
+            yield
+            for task in tasks:
+                task.cancel()
+
+    async def pass_time(self, seconds: float = 1.0) -> None:
+        await self.clock.advance(seconds)
+
+    def observe(self, ordinal: int = 0, *, port: int | None = None, **which: Any) -> str:
+        """The replica answers (nowhere: port 0); return its name in the router."""
+        port = 32768 + ordinal if port is None else port
+        phase = ReplicaPhase.HEALTHY if port else ReplicaPhase.EXITED
+        address = ADDRESS if port else ""
+        self.state.observe(Observation(phase=phase, address=address, port=port), ordinal=ordinal, **which)
+        return replica_name(ADDRESS, port)
+
+    def serve(self, ordinal: int = 0, **which: Any) -> tuple[str, int]:
+        """A healthy replica that is to serve: its name and the token."""
+        self.state.order(DesiredState.STARTED, ordinal=ordinal, **which)
+        replica = self.observe(ordinal, **which)
+        return replica, self.state.order(DesiredState.SERVING, ordinal=ordinal, **which)
+
+    def hold(self) -> HeldRequest:
+        held = self.router.hold(HOST)
+        assert isinstance(held, HeldRequest), held
+        return held
+
+    @property
+    def routed(self) -> int:
+        """The committed index; -1 while there is none."""
+        router = self.state.router()
+        return -1 if router is None else router.routed_index
+
+    @property
+    def drained(self) -> int:
+        router = self.state.router()
+        return -1 if router is None else router.drained_index

@@ -1,0 +1,504 @@
+"""A host's router as the state wants it, and what is reported of it."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from agent.follow.routing import CHECK_S, SILENT_ROUTER_S
+from agent.follow.routing_lane import COLOUR, RETRY_MAX_S
+from agent.ports import Endpoint
+from agent.router.protocol import ServiceRoute, replica_name
+from cluster.model.ids import ServiceId
+from cluster.model.service import DesiredState, RolloutPolicy, Route
+from tests.support.fake_router import ADMIT_TIMEOUT_S
+from tests.support.host_kit import IMAGE, WEB
+from tests.support.routing_kit import HOST, LateRouter, RoutedHost
+from tests.support.state_builders import a_spec
+
+STARTED, SERVING, DRAINING, REMOVED = DesiredState
+DRAIN_S = 5.0
+POLICY = RolloutPolicy(drain_timeout_ms=round(DRAIN_S * 1000))
+
+
+async def a_service(it: RoutedHost, replicas: int = 2, **fields: Any) -> None:
+    it.state.deploy(a_spec(IMAGE, **fields), replicas=replicas, policy=POLICY)
+
+
+# ---- into traffic -----------------------------------------------------------------------------
+
+
+async def test_a_replica_that_is_to_serve_gets_requests_and_that_is_reported() -> None:
+    it = RoutedHost()
+    await a_service(it)
+    async with it.running():
+        it.state.order(STARTED)
+        replica = it.observe()
+        await it.pass_time()
+        assert it.router.request(HOST) == (503, "")
+        token = it.state.order(SERVING)
+        await it.pass_time()
+        assert it.router.request(HOST) == (200, replica)
+    assert it.routed >= token
+    assert it.router.calls[-2:] == [f"admit {replica}", f"open {replica}"]
+
+
+async def test_a_replica_that_does_not_answer_yet_is_routed_to_once_it_does() -> None:
+    it = RoutedHost()
+    await a_service(it)
+    async with it.running():
+        it.state.order(SERVING)
+        await it.pass_time()
+        assert it.router.replicas() == frozenset()
+        replica = it.observe()
+        await it.pass_time()
+    assert it.router.serving(WEB) == {replica}
+
+
+async def test_a_replica_that_this_host_cannot_reach_holds_back_its_own_change_and_all_newer_ones(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    it = RoutedHost()
+    await a_service(it)
+    async with it.running():
+        _, first = it.serve(0)
+        await it.pass_time()
+        it.router.sick.add(replica_name("192.0.2.9", 32769))
+        _, second = it.serve(1)
+        await it.pass_time()
+        _, third = it.serve(2)
+        with caplog.at_level(logging.WARNING):
+            await it.pass_time(3 * ADMIT_TIMEOUT_S)
+        assert first <= it.routed < second
+        assert "router.wish_not_in_force" in caplog.text
+        it.router.sick.clear()
+        await it.pass_time(ADMIT_TIMEOUT_S)
+    assert it.routed >= third
+
+
+async def test_a_replica_that_cannot_be_reached_and_is_given_up_holds_nothing_back_any_more() -> None:
+    it = RoutedHost()
+    await a_service(it)
+    async with it.running():
+        it.router.sick.add(replica_name("192.0.2.9", 32768))
+        it.serve(0)
+        await it.pass_time(1)
+        _, token = it.serve(1)
+        await it.pass_time(1)
+        assert it.routed < token
+        it.state.order(REMOVED, ordinal=0)
+        await it.pass_time(1)
+    assert it.routed >= token
+    assert len(it.router.replicas()) == 1
+
+
+# ---- out of traffic ---------------------------------------------------------------------------
+
+
+async def test_a_draining_replica_gets_no_new_request_at_once_and_is_drained_when_it_is_idle() -> None:
+    it = RoutedHost()
+    await a_service(it)
+    async with it.running():
+        it.serve()
+        await it.pass_time()
+        held = it.hold()
+        token = it.state.order(DRAINING)
+        await it.pass_time(0.1)
+        assert it.router.request(HOST) == (503, "")
+        await it.pass_time(0.5)
+        assert it.routing._progress().routed_index >= token  # type: ignore[union-attr]  # it has served
+        assert it.drained < token
+        held.finish()
+        await it.pass_time(1)
+    assert it.drained >= token
+    assert not held.is_cut
+
+
+async def test_a_request_that_does_not_end_is_waited_for_as_long_as_the_service_allows() -> None:
+    it = RoutedHost()
+    await a_service(it)
+    async with it.running():
+        it.serve()
+        await it.pass_time()
+        held = it.hold()
+        token = it.state.order(DRAINING)
+        await it.pass_time(DRAIN_S - 0.5)
+        assert it.drained < token
+        await it.pass_time(1.5)
+        assert it.drained >= token
+        assert not held.is_cut
+        it.state.order(REMOVED)
+        await it.pass_time(0.1)
+        assert held.is_cut
+
+
+async def test_a_replica_that_is_only_to_run_gets_no_requests_and_its_requests_are_not_waited_for() -> None:
+    it = RoutedHost()
+    await a_service(it)
+    async with it.running():
+        replica, _ = it.serve()
+        await it.pass_time()
+        held = it.hold()
+        it.state.order(STARTED)
+        await it.pass_time(0.1)
+        assert it.router.serving(WEB) == set()
+        _, token = it.serve(1)
+        await it.pass_time(1)
+        assert it.routed >= token
+        assert not held.is_cut
+        assert (WEB, COLOUR, replica) in it.router.replicas()
+
+
+@pytest.mark.parametrize("end", [(REMOVED,), (DRAINING, REMOVED)])
+async def test_a_removed_or_forgotten_replica_is_taken_out(end: tuple[DesiredState, ...]) -> None:
+    it = RoutedHost()
+    await a_service(it)
+    async with it.running():
+        it.serve()
+        await it.pass_time()
+        it.state.order(*end)
+        await it.pass_time()
+        assert it.router.replicas() == frozenset()
+        it.state.forget()
+        await it.pass_time()
+        assert it.routing._lanes == {}
+
+
+async def test_a_replica_that_stops_answering_is_taken_out_and_comes_back_at_its_new_port() -> None:
+    it = RoutedHost()
+    await a_service(it)
+    async with it.running():
+        it.serve()
+        await it.pass_time()
+        it.observe(port=0)
+        await it.pass_time(0.1)
+        assert it.router.replicas() == frozenset()
+        replica = it.observe(port=40000)
+        await it.pass_time(0.1)
+        assert it.router.serving(WEB) == {replica}
+
+
+# ---- wishes that overtake each other ----------------------------------------------------------
+
+
+async def test_a_wish_that_is_overtaken_while_it_is_admitted_is_dropped_at_once() -> None:
+    it = RoutedHost()
+    await a_service(it)
+    async with it.running():
+        replica = replica_name("192.0.2.9", 32768)
+        it.router.sick.add(replica)
+        it.serve()
+        await it.pass_time(1)
+        token = it.state.order(DRAINING)
+        await it.pass_time(1)
+        assert it.drained >= token
+        it.router.sick.clear()
+        await it.pass_time(30)
+    assert f"open {replica}" not in it.router.calls
+    assert it.router.serving(WEB) == set()
+
+
+async def test_a_wish_that_is_overtaken_while_it_drains_is_dropped_at_once() -> None:
+    it = RoutedHost()
+    await a_service(it)
+    async with it.running():
+        replica, _ = it.serve()
+        await it.pass_time()
+        held = it.hold()
+        draining = it.state.order(DRAINING)
+        await it.pass_time(1)
+        token = it.state.order(SERVING)
+        await it.pass_time(0.1)
+        assert it.router.serving(WEB) == {replica}
+        await it.pass_time(1)
+        assert it.routed >= token > draining
+        held.finish()
+
+
+async def test_a_drain_under_way_is_cut_short_by_a_removal() -> None:
+    it = RoutedHost()
+    await a_service(it)
+    async with it.running():
+        it.serve()
+        await it.pass_time()
+        held = it.hold()
+        it.state.order(DRAINING)
+        await it.pass_time(1)
+        it.state.order(REMOVED)
+        await it.pass_time(0.1)
+        assert held.is_cut
+        assert it.router.replicas() == frozenset()
+
+
+async def test_a_port_that_a_newer_replica_was_given_is_that_replicas() -> None:
+    it = RoutedHost()
+    await a_service(it)
+    async with it.running():
+        replica, _ = it.serve(0)
+        await it.pass_time()
+        # Its host has not said yet that it is gone, and the engine has given its port away.
+        it.state.order(STARTED, ordinal=1)
+        it.observe(1, port=32768)
+        token = it.state.order(SERVING, ordinal=1)
+        await it.pass_time()
+        assert it.routed >= token
+        it.observe(0, port=0)
+        it.state.order(REMOVED, ordinal=0)
+        await it.pass_time()
+    assert it.router.serving(WEB) == {replica}
+    assert f"remove {replica}" not in it.router.calls
+
+
+# ---- the router itself ------------------------------------------------------------------------
+
+
+async def test_nothing_is_reported_of_a_router_before_it_has_served_once() -> None:
+    it = RoutedHost()
+    it.router.fail("HAProxy is not installed")
+    await a_service(it)
+    async with it.running():
+        it.serve()
+        await it.pass_time(10 * SILENT_ROUTER_S)
+        assert it.state.router() is None
+        it.router.recover()
+        await it.pass_time(RETRY_MAX_S + CHECK_S)
+    assert it.routed == it.state.assignment().token
+
+
+async def test_a_router_that_comes_back_is_told_at_once_what_it_missed() -> None:
+    it = RoutedHost()
+    await a_service(it)
+    async with it.running():
+        it.serve(0)
+        await it.pass_time()
+        it.router.fail("HAProxy was killed")
+        replica, token = it.serve(1)
+        await it.pass_time(60)
+        it.router.recover()
+        await it.pass_time(CHECK_S + 0.2)
+        assert replica in it.router.serving(WEB)
+        await it.pass_time(CHECK_S)
+        assert it.routed >= token
+
+
+async def test_a_router_that_is_away_holds_changes_back_until_it_is_silent_for_too_long() -> None:
+    it = RoutedHost()
+    await a_service(it)
+    async with it.running():
+        it.serve(0)
+        await it.pass_time()
+        it.router.fail("HAProxy was killed")
+        _, token = it.serve(1)
+        await it.pass_time(SILENT_ROUTER_S - 1)
+        assert it.routed < token
+        await it.pass_time(1 + CHECK_S)
+        assert it.routed >= token
+
+
+async def test_a_router_that_does_not_come_up_after_a_restart_holds_no_rollout_back() -> None:
+    it = RoutedHost()
+    await a_service(it)
+    async with it.running():
+        it.serve(0)
+        await it.pass_time()
+    it.router = LateRouter(it.clock)
+    it.router.fail("HAProxy is not installed any more")
+    async with it.running():
+        _, token = it.serve(1)
+        await it.pass_time(SILENT_ROUTER_S - 1)
+        assert it.routed < token
+        await it.pass_time(1 + CHECK_S)
+        assert it.routed >= token
+
+
+async def test_what_an_earlier_run_left_in_the_router_is_put_right_before_anything_is_reported() -> None:
+    router = LateRouter()
+    it = RoutedHost(router)
+    await a_service(it)
+    async with it.running():
+        draining, _ = it.serve(0)
+        gone, _ = it.serve(1)
+        stays, _ = it.serve(2)
+        await it.pass_time()
+        held = [it.hold() for _ in range(6)]
+    # The agent is away, and its router routes on.
+    token = it.state.order(DRAINING, ordinal=0)
+    it.state.order(REMOVED, ordinal=1)
+    it.router.fail("not found yet")
+    async with it.running():
+        await it.pass_time(1)
+        it.router.recover()
+        await it.pass_time(CHECK_S + 0.2)
+        assert it.router.serving(WEB) == {stays}
+        assert (WEB, COLOUR, gone) not in it.router.replicas()
+        assert it.drained < token
+        for each in held:
+            each.finish()
+        await it.pass_time(2)
+        assert it.drained >= token
+        assert (WEB, COLOUR, draining) in it.router.replicas()
+
+
+async def test_a_restart_of_the_agent_changes_nothing_for_requests() -> None:
+    it = RoutedHost()
+    await a_service(it)
+    async with it.running():
+        replica, _ = it.serve()
+        await it.pass_time()
+        held = it.hold()
+    told = len(it.state.proposed)
+    async with it.running():
+        await it.pass_time(60)
+        assert it.router.request(HOST) == (200, replica)
+    assert not held.is_cut
+    assert len(it.state.proposed) == told
+
+
+async def test_what_nobody_put_into_the_router_is_taken_out() -> None:
+    it = RoutedHost()
+    await a_service(it)
+    it.router.configure([ServiceRoute(service=WEB, hosts=(HOST,))])
+    await it.router.admit(WEB, COLOUR, Endpoint(replica="192.0.2.8:1", address="192.0.2.8", port=1))
+    await it.router.open(WEB, COLOUR, "192.0.2.8:1")
+    async with it.running():
+        await it.pass_time()
+    assert it.router.replicas() == frozenset()
+
+
+# ---- how little is reported -------------------------------------------------------------------
+
+
+async def test_only_changes_that_a_leader_waits_for_are_reported() -> None:
+    it = RoutedHost()
+    await a_service(it, replicas=3)
+    async with it.running():
+        await it.pass_time()
+        told = len(it.state.reports)
+        for ordinal in range(3):
+            it.state.order(STARTED, ordinal=ordinal)
+            await it.pass_time()
+            it.observe(ordinal)
+            await it.pass_time()
+        assert len(it.state.reports) == told
+        for desired, entries in ((SERVING, 1), (STARTED, 0), (SERVING, 1), (DRAINING, 1), (REMOVED, 0)):
+            told = len(it.state.reports)
+            it.state.order(desired)
+            await it.pass_time(2)
+            assert len(it.state.reports) - told == entries, desired
+        told = len(it.state.reports)
+        it.state.forget()
+        await it.pass_time(600)
+    assert len(it.state.reports) == told
+
+
+# ---- how requests find a service --------------------------------------------------------------
+
+
+def route(it: RoutedHost, service: str = WEB) -> ServiceRoute:
+    return it.router.routes[service]
+
+
+async def test_a_service_is_known_to_the_router_before_any_replica_serves() -> None:
+    it = RoutedHost()
+    await a_service(it, route=Route(host="a.example", port=80, health_path="/up"))
+    async with it.running():
+        await it.pass_time()
+    assert route(it) == ServiceRoute(
+        service=WEB, hosts=("a.example",), health_path="/up", replicas_max=2 + POLICY.max_surge
+    )
+
+
+async def test_a_service_without_a_route_is_unknown_to_the_router() -> None:
+    it = RoutedHost()
+    await a_service(it, route=None)
+    async with it.running():
+        await it.pass_time()
+        it.state.order(STARTED)
+        it.observe()
+        it.state.order(SERVING)
+        await it.pass_time()
+        assert len(it.state.reports) == 1
+    assert it.router.routes == {}
+    assert it.router.replicas() == frozenset()
+
+
+async def test_while_two_revisions_differ_both_names_lead_there_and_only_a_connection_is_checked() -> None:
+    it = RoutedHost()
+    await a_service(it, route=Route(host="old.example", port=80, health_path="/old"))
+    async with it.running():
+        old, _ = it.serve(0)
+        it.state.transition(stable_revision=1)
+        await it.pass_time()
+        it.state.deploy(
+            a_spec(IMAGE, route=Route(host="new.example", port=80, health_path="/new")), policy=POLICY
+        )
+        await it.pass_time()
+        # Nothing of the new revision serves yet.
+        assert route(it).hosts == ("old.example",)
+        assert route(it).health_path == "/old"
+        new, _ = it.serve(1, revision=2)
+        await it.pass_time()
+        assert set(route(it).hosts) == {"old.example", "new.example"}
+        assert route(it).health_path == ""
+        assert it.router.serving(WEB) == {old, new}
+        it.state.order(DRAINING, REMOVED)
+        it.state.transition(stable_revision=2)
+        await it.pass_time()
+        assert (route(it).hosts, route(it).health_path) == (("new.example",), "/new")
+
+
+async def test_a_replica_that_drains_after_its_service_lost_its_route_is_still_waited_for() -> None:
+    it = RoutedHost()
+    await a_service(it)
+    async with it.running():
+        it.serve()
+        await it.pass_time()
+        held = it.hold()
+        it.state.deploy(a_spec(IMAGE, route=None), policy=POLICY)
+        token = it.state.order(DRAINING)
+        await it.pass_time()
+        assert WEB in it.router.routes
+        assert it.drained < token
+        held.finish()
+        await it.pass_time()
+        assert it.drained >= token
+        it.state.order(REMOVED)
+        await it.pass_time()
+    assert it.router.routes == {}
+
+
+async def test_a_service_that_is_removed_is_routed_until_its_last_replica_has_drained() -> None:
+    it = RoutedHost()
+    await a_service(it)
+    async with it.running():
+        it.serve()
+        await it.pass_time()
+        it.state.remove_service()
+        await it.pass_time()
+        assert it.router.request(HOST)[0] == 200
+        it.state.order(DRAINING)
+        await it.pass_time()
+        assert WEB in it.router.routes
+        it.state.order(REMOVED)
+        it.state.forget()
+        it.state.transition(is_service_forgotten=True)
+        await it.pass_time()
+    assert it.router.routes == {}
+    assert it.router.replicas() == frozenset()
+
+
+async def test_services_do_not_get_each_others_requests() -> None:
+    it = RoutedHost()
+    await a_service(it)
+    blog = ServiceId("blog.web")
+    it.state.deploy(a_spec(IMAGE, route=Route(host="blog.example", port=80)), service=blog, policy=POLICY)
+    async with it.running():
+        shop, _ = it.serve(0)
+        it.state.order(STARTED, service=blog)
+        it.observe(service=blog, port=40000)
+        it.state.order(SERVING, service=blog)
+        await it.pass_time()
+        assert it.router.request(HOST) == (200, shop)
+        assert it.router.request("blog.example") == (200, "192.0.2.9:40000")

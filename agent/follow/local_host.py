@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 
 from agent.clock import Clock
 from agent.collect.live_window import LiveWindow, Metric, SeriesKey
+from agent.docker.status_text import aged
 from agent.docker.watcher import InventoryWatcher
 from agent.ports.engine import (
     Container,
@@ -64,14 +65,17 @@ class LocalHost:
 
     def inventory(self) -> HostInventory:
         current = self._watcher.current
+        listed_ago_s = current.age_s(self._clock.boottime_s()) or 0.0
         # While the engine tells of its events, what was listed is how it is now.
-        age_s = 0.0 if current.is_available else current.age_s(self._clock.boottime_s()) or 0.0
+        age_s = 0.0 if current.is_available else listed_ago_s
         return HostInventory(
             node_id=self.node_id,
             age_ms=int(age_s * 1000),
             applied_index=self._applied_index(),
             problem=current.unavailable_reason,
-            containers=tuple(self._summary(container) for container in current.containers),
+            containers=tuple(
+                self._summary(container, listed_ago_s - age_s) for container in current.containers
+            ),
             image_count=len(current.images),
             volume_count=len(current.volumes),
             network_count=len(current.networks),
@@ -203,7 +207,7 @@ class LocalHost:
         async with _translated():
             return await self._engine.resolve_digest(image)
 
-    def _summary(self, container: Container) -> ContainerSummary:
+    def _summary(self, container: Container, listed_ago_s: float) -> ContainerSummary:
         labels = container.labels
         compose = container.compose
         service = labels.get(SERVICE_LABEL, "")
@@ -216,7 +220,7 @@ class LocalHost:
             name=container.name,
             image=container.image,
             state=container.state.value,
-            status=container.status,
+            status=aged(container.status, listed_ago_s),
             health=container.health.value,
             created_at_ms=container.created_at_ms,
             project=labels.get(PROJECT_LABEL, compose.project if compose else ""),

@@ -247,7 +247,7 @@ class Engine:
             return self._last_turn_at
         latest = self._last_turn_at + core.timing.election_min_s / 4
         if core.is_leader:
-            return min(latest, float(node._SyncObj__newAppendEntriesTime))
+            return min(latest, float(node._SyncObj__newAppendEntriesTime), self._leading.commit_notice_at)
         return min(latest, core.deadline) if core.is_voter else latest
 
     def status(self) -> EngineStatus:
@@ -291,10 +291,9 @@ class Engine:
         core, node, leading = self._core, self._core.node, self._leading
         now = core.clock()
         self._notice_gap(now)
-        commit_before = node.raftCommitIndex
         if core.is_leader:
             leading.index_reads()
-            if core.is_broadcast_due:
+            if core.is_broadcast_due or now >= leading.commit_notice_at:
                 node.append_entries_now()
         core.sync_and_release()
         # Of an earlier turn that found no room. Not first: a full state shall keep no handover from leaving.
@@ -305,7 +304,8 @@ class Engine:
         self._voting.tick(now)
         core.machine.flush()
         if core.is_leader:
-            if node.raftCommitIndex != commit_before or core.is_broadcast_due:
+            leading.note_commit(now)
+            if core.is_broadcast_due or now >= leading.commit_notice_at:
                 node.append_entries_now()
             leading.confirm_reads()
         core.is_broadcast_due = False
@@ -458,6 +458,7 @@ class Engine:
             reply(ProposalOutcome(Outcome.REFUSED, result=b"the command is too large"))
         else:
             self._append(_REGULAR + message["command"], reply)
+            self._leading.awaited_index = self._core.journal.last_index
 
     def _on_change(self, peer: str, message: Message) -> None:
         reply = partial(self._reply_proposed, peer, message["id"])
@@ -465,6 +466,7 @@ class Engine:
             self.change_members(
                 MemberChange(MemberOp(message["op"]), message["node"], message["address"]), reply
             )
+            self._leading.awaited_index = self._core.journal.last_index
         else:
             reply(ProposalOutcome(Outcome.NOT_LEADER))
 

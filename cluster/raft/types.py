@@ -101,6 +101,8 @@ class Timing:
     """
 
     heartbeat_s: float = 0.15
+    commit_notice_s: float = 0.002
+    """How long followers may wait to hear that entries are committed: mostly the next entries tell it."""
     election_min_s: float = 0.8
     election_max_s: float = 1.4
     quorum_check_s: float = 0.7
@@ -124,6 +126,7 @@ class Timing:
     def __post_init__(self) -> None:
         assert 3 * self.heartbeat_s < self.quorum_check_s < self.election_min_s < self.election_max_s
         assert self.lease_s < self.election_min_s
+        assert 0 <= self.commit_notice_s < self.heartbeat_s
         assert self.log_trailing < self.log_entries_max
 
 

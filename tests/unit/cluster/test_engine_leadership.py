@@ -89,6 +89,7 @@ def test_a_leader_is_ready_once_an_entry_of_its_own_term_is_applied() -> None:
 def test_a_lease_counts_from_when_the_acknowledged_heartbeat_left() -> None:
     node = EngineNode()
     term = node.lead()
+    node.wait(0.01)
     node.wait(0.16)
     left_at = node.clock.now
     seq = max(message["seq"] for message in node.to("n2", "append_entries"))

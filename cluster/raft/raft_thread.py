@@ -518,7 +518,8 @@ class RaftThread:
             status = replace(status, is_ready=False, lease_until=None)
         self._status = status
         if status.applied_index >= status.commit_index:
-            self._caught_up_at = status.heard_leader_at
+            # A leader that stepped down last heard another before it led, and knew everything since.
+            self._caught_up_at = max(self._caught_up_at, status.heard_leader_at)
         if status.role is not Role.LEADER:
             assert self._not_leading is not None
             self._not_leading.set()

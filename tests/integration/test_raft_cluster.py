@@ -392,6 +392,19 @@ async def test_a_leader_that_is_cut_off_is_replaced_and_answers_honestly(form: F
     assert len([entry for entry in commands if entry.endswith((b"/0", b"/2"))]) == 2
 
 
+async def test_a_leader_that_hands_over_knows_how_fresh_it_is(form: Form) -> None:
+    cluster = await form()
+    leader = await cluster.leader()
+    await leader.proposer.propose(command(0), timeout_s=5)
+    await cluster.converged()
+    leads_since = leader.thread.clock()
+    await until(lambda: leader.thread.clock() - leads_since > 2)
+    await leader.replicator.transfer_leadership(timeout_s=5)
+    read = await leader.replicator.read(ReadLevel.LOCAL, timeout_s=1)
+    assert read.age_ms is not None
+    assert read.age_ms < 2000
+
+
 async def test_a_stopped_leader_hands_over_without_an_election_timeout(form: Form) -> None:
     cluster = await form()
     leader = await cluster.leader()

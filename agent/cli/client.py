@@ -295,7 +295,10 @@ def fetch_ca(server: str) -> str:
         with response:
             content = response.read(LINE_BYTES_MAX)
     except (OSError, http.client.HTTPException) as error:
-        raise CommandFailed(f"{server} does not answer: {_reason(error)}") from error
+        raise CommandFailed(
+            f"{server} does not answer: {_reason(error)}",
+            hint="give the api address of a host whose agent runs, such as 10.0.0.5:7443",
+        ) from error
     finally:
         connection.close()
     answer = _parse(content) if response.status == 200 else {}
@@ -341,7 +344,9 @@ def _refusal(response: http.client.HTTPResponse, content: bytes) -> ApiRefused:
     if findings and detail.startswith(f"{findings[0].get('field')}: {findings[0].get('rule')}"):
         # Below, each is told with its value.
         detail = ""
-    message = f"{title}: {detail}" if detail and detail != title else title
+    message = f"{title}: {detail}" if detail else title
+    if detail.lower().startswith(title.lower()):
+        message = detail
     for wrong in findings:
         message += f"\n{_finding(wrong)}"
     hint = str(problem.get("hint") or "")
@@ -367,6 +372,8 @@ def _finding(wrong: Mapping[str, Any]) -> str:
 def _reason(error: Exception) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted ({error.verify_message})"
+    if isinstance(error, ssl.SSLError) and "CERTIFICATE_REQUIRED" in str(error.reason):
+        return "that is a port for members of the cluster alone, not its api port"
     if isinstance(error, ssl.SSLError):
         return f"no TLS there ({error.reason or error})"
     if isinstance(error, TimeoutError):

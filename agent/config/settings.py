@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, mo
 from pydantic.fields import FieldInfo
 
 ENV_PREFIX = "TOWER_"
+API_PORT = 7443
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
@@ -52,6 +53,12 @@ def _advertise(text: str) -> str:
     if text in ("0.0.0.0", "::"):  # noqa: S104  (refused, not bound)
         raise ValueError("must be an address other hosts can reach, not the wildcard address")
     return text
+
+
+def _seed_address(text: str) -> str:
+    if text and re.fullmatch(r"(\[[0-9A-Fa-f:.%a-z]+\]|[A-Za-z0-9._-]{1,253})(:\d{1,5})?", text) is None:
+        raise ValueError('must be "host" or "host:port", such as "10.0.0.5:7443"')
+    return text if not text or re.search(r":\d{1,5}$", text) else f"{text}:{API_PORT}"
 
 
 def _absolute(path: Path) -> Path:
@@ -307,7 +314,7 @@ class BootstrapSettings(Section):
     admin_password: SecretStr | None = Field(
         default=None, description="Password of the first administrator, instead of one made and printed once."
     )
-    join_address: str = Field(
+    join_address: Annotated[str, AfterValidator(_seed_address)] = Field(
         default="", description="Join the cluster through this host:port at the first start."
     )
     join_token: SecretStr | None = Field(default=None, description="The join token for it.")

@@ -564,7 +564,9 @@ def _translated(
         raise EngineUnavailable(_why_unreachable(socket, error)) from error
     except (aiohttp.ClientError, ConnectionError) as error:
         on_unavailable()
-        raise EngineUnavailable(f"the connection to Docker broke: {tidy(str(error))}") from error
+        is_cut = isinstance(error, aiohttp.ClientPayloadError)
+        reason = "it ended in the middle of an answer" if is_cut else tidy(str(error))
+        raise EngineUnavailable(f"the connection to Docker at {socket} broke off: {reason}") from error
     except (inspect.ReplyMalformed, ValueError, TypeError, LookupError, AttributeError) as error:
         raise EngineRefused(
             f"what answers at {socket} does not speak the Docker API as documented: {tidy(str(error))}",

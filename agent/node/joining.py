@@ -72,7 +72,9 @@ def join(
     directory.identity.refuse_second()
     token = parse_join_token(token_text)
     if isinstance(token, Refused):
-        raise JoinFailed(token.reason)
+        raise JoinFailed(
+            f"{token.reason}: copy it whole, as `tower token create` on a host of the cluster printed it"
+        )
     ca_pem = _ca_of(host)
     pending = begin_join(
         token=token,
@@ -146,8 +148,8 @@ def _ask(
         data = response.read(ANSWER_BYTES_MAX + 1)
     except (OSError, http.client.HTTPException, ssl.SSLError) as error:
         raise JoinFailed(
-            f"{host} cannot be reached: {error}; is it the api address of a running member, "
-            "and is the port open?"
+            f"{host} cannot be joined through: {_reason(error)}; give the api address of a running member, "
+            "whose port is 7443 unless its listen.api says otherwise"
         ) from error
     finally:
         connection.close()
@@ -156,6 +158,27 @@ def _ask(
         detail = problem.get("detail") if isinstance(problem, dict) else None
         raise JoinFailed(str(detail or f"{host} answered with status {response.status}"))
     return data
+
+
+def _reason(error: Exception) -> str:
+    """Why a host gave no answer, in words."""
+    match error:
+        case ssl.SSLError(reason=str(reason)) if "CERTIFICATE_REQUIRED" in reason:
+            return "that is a port for members alone (listen.raft or listen.peers)"
+        case http.client.RemoteDisconnected():
+            return (
+                "it ended the connection; that may be a port for members alone (listen.raft or listen.peers)"
+            )
+        case ssl.SSLCertVerificationError():
+            return f"its certificate is not of the cluster's CA ({error.verify_message})"
+        case ssl.SSLError():
+            return f"there is no TLS 1.3 ({error.reason or error})"
+        case TimeoutError():
+            return "no answer came in time"
+        case OSError() if error.strerror:
+            return error.strerror.lower()
+        case _:
+            return f"the answer is not HTTP ({error})"
 
 
 def _parse(data: bytes) -> object:

@@ -18,6 +18,7 @@ from cluster.raft.machine import ReplicatedState
 from cluster.raft.raft_thread import PeerPort, RaftParts, RaftThread
 from cluster.raft.replicator import RaftReplicator
 from cluster.raft.tls import TlsContexts
+from cluster.raft.transport import ListenFailed
 from cluster.raft.types import Message, Timing
 from cluster.store import Store
 from cluster.store.lmdb_store import LmdbStore
@@ -77,8 +78,8 @@ def start_raft(
             store = LmdbStore(
                 directory.state,
                 bytes_max=settings.limits.state_bytes_max,
-                # A turn at once, so that a waiting member gets the snapshot's first chunk.
                 reserve_bytes=settings.limits.disk_free_bytes_min,
+                # A turn at once, so that a waiting member gets the snapshot's first chunk.
                 on_snapshot_ready=wake,
             )
         except BaseException:
@@ -120,5 +121,8 @@ def start_raft(
         now_ms=clock.now_ms,
     )
     replicator = RaftReplicator(thread)
-    thread.start()
+    try:
+        thread.start()
+    except ListenFailed as error:
+        raise ListenFailed(f"listen.raft = {settings.listen.raft}: {error}") from error
     return RunningRaft(thread=thread, replicator=replicator, store=opened[0])

@@ -51,7 +51,7 @@ def parts_of(key: bytes, types: tuple[type[str] | type[int], ...]) -> tuple[Part
     return tuple(parts)
 
 
-_KEPT_RECORDS = 2048
+_KEPT_RECORDS = 1024
 _KEPT_RECORD_BYTES = 512
 
 
@@ -60,10 +60,11 @@ class Records(Generic[_T]):
 
     Records are kept with the bytes they are made of, a bounded number of small ones: what is read was mostly
     written or read not long ago, and decoding it costs several times what finding it does. A record never
-    changes, so whoever asks may have the same one, in any thread.
+    changes, so whoever asks may have the same one, in any thread. When enough new ones have come, those not
+    asked for since the last time go.
     """
 
-    __slots__ = ("_codec", "_kept", "_parts", "table", "types")
+    __slots__ = ("_codec", "_kept", "_kept_before", "_parts", "table", "types")
 
     def __init__(
         self,
@@ -77,6 +78,7 @@ class Records(Generic[_T]):
         self._codec = codec(cls)
         self._parts = parts
         self._kept: dict[bytes, _T] = {}
+        self._kept_before: dict[bytes, _T] = {}
 
     def get(self, txn: ReadTxn, *parts: Part) -> _T | None:
         data = txn.get(self.table, key_of(*parts))
@@ -90,17 +92,17 @@ class Records(Generic[_T]):
     def _decode(self, data: bytes) -> _T:
         record = self._kept.get(data)
         if record is None:
-            record = self._codec.decode(data)
+            record = self._kept_before.get(data)
+            if record is None:
+                record = self._codec.decode(data)
             self._keep(data, record)
         return record
 
     def _keep(self, data: bytes, record: _T) -> None:
-        kept = self._kept
         if len(data) <= _KEPT_RECORD_BYTES:
-            kept[data] = record
-            if len(kept) > _KEPT_RECORDS:
-                # Another thread may have taken out the same one.
-                kept.pop(next(iter(kept)), None)
+            if len(self._kept) >= _KEPT_RECORDS:
+                self._kept_before, self._kept = self._kept, {}
+            self._kept[data] = record
 
     def delete(self, txn: WriteTxn, *parts: Part) -> None:
         txn.delete(self.table, key_of(*parts))

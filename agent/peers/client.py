@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import ssl
 import struct
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 
@@ -23,7 +24,7 @@ from agent.peers.protocol import (
     Beat,
     BeatAnswer,
 )
-from cluster.encoding import EncodingError
+from cluster.encoding import Codec, EncodingError
 from cluster.model.inventory import (
     Caller,
     ContainerAction,
@@ -41,6 +42,8 @@ ACT_TIMEOUT_S = 70.0
 BEAT_TIMEOUT_S = 1.0
 LOG_IDLE_S = 3600.0
 LOG_FRAME_BYTES_MAX = 1024 * 1024
+
+_Answer = TypeVar("_Answer")
 
 
 class PeerClient:
@@ -74,15 +77,15 @@ class PeerClient:
         body = await self._ask(
             node_id, "POST", protocol.BEAT, data=BEATS.encode(beat), timeout_s=BEAT_TIMEOUT_S
         )
-        return BEAT_ANSWERS.decode(body)
+        return _decoded(BEAT_ANSWERS, body, node_id)
 
     async def inventory(self, node_id: str) -> HostInventory:
-        return INVENTORIES.decode(
-            await self._ask(node_id, "GET", protocol.INVENTORY, timeout_s=VIEW_TIMEOUT_S)
-        )
+        body = await self._ask(node_id, "GET", protocol.INVENTORY, timeout_s=VIEW_TIMEOUT_S)
+        return _decoded(INVENTORIES, body, node_id)
 
     async def live(self, node_id: str) -> HostLive:
-        return LIVES.decode(await self._ask(node_id, "GET", protocol.LIVE, timeout_s=VIEW_TIMEOUT_S))
+        body = await self._ask(node_id, "GET", protocol.LIVE, timeout_s=VIEW_TIMEOUT_S)
+        return _decoded(LIVES, body, node_id)
 
     async def image_digest(self, node_id: str, image: str) -> str:
         body = await self._ask(
@@ -220,5 +223,23 @@ async def _frames(response: aiohttp.ClientResponse, node_id: str) -> AsyncIterat
         raise HostUnavailable(f"{node_id} stopped sending its log: {_words(error)}") from error
 
 
+def _decoded(codec: Codec[_Answer], body: bytes, node_id: str) -> _Answer:
+    """Return what a host answered. One of a newer version is as good as silent, and no reason to fail."""
+    try:
+        return codec.decode(body)
+    except EncodingError as error:
+        raise HostUnavailable(f"{node_id} answers in words of another version: {error}") from error
+
+
 def _words(error: Exception) -> str:
-    return "it took too long" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
+    """Return why, for people: aiohttp's own text names objects in memory."""
+    if isinstance(error, TimeoutError):
+        return "it took too long"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return _cause(error.os_error)
+    return str(error) or type(error).__name__
+
+
+def _cause(error: OSError) -> str:
+    # asyncio words it as "Connect call failed (address, port)", which was said already.
+    return os.strerror(error.errno).lower() if error.errno else str(error) or type(error).__name__

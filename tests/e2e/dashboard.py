@@ -73,14 +73,15 @@ class Dashboard:
         self.page.get_by_role("menuitem", name=action).click()
 
     def violations(self) -> list[str]:
-        """What axe finds that is serious or worse, one line each."""
+        """What axe finds, one line each: in the window that is open, otherwise in the page."""
         # Injected as the browser's own code, which a page's policy does not hold back.
         self.page.evaluate(AXE.read_text())
-        found = self.page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+        found = self.page.evaluate(
+            "axe.run(document.querySelector('[role$=dialog]') ?? document, { resultTypes: ['violations'] })"
+        )
         return [
             f"{rule['id']} ({rule['impact']}): {node['html'][:160]} {node['failureSummary']}"
             for rule in found["violations"]
-            if rule["impact"] in ("serious", "critical")
             for node in rule["nodes"]
         ]
 

@@ -162,6 +162,7 @@ def three_hosts(*, copies: int = 1, now_ms: int = NOW_MS) -> Scene:
             "media.worker", 3, 2, revision=7, image="media/transcode:1.8", status="degraded", now_ms=now_ms
         ),
     ]
+    scene.services[3]["troubles"] = [_trouble(1, "h2", "unhealthy", "its check failed 3 times in a row")]
     scene.rollouts = [
         _rollout(
             "ro-1",
@@ -246,30 +247,64 @@ def lost_host(now_ms: int = NOW_MS) -> Scene:
     gone = scene.node("h3")
     gone.update(
         status="down",
-        status_reason="no heartbeat for 3 s",
-        last_seen_ms=now_ms - 42_000,
-        problem="it has not answered for 42 s",
+        status_reason="no heartbeat for 3.0 s",
+        status_at_ms=now_ms - 42_000,
+        last_seen_ms=now_ms - 45_000,
+        problem=_NO_ANSWER,
         cpu_percent=None,
         memory_bytes=None,
     )
-    scene.problems = [{"node_id": gone["id"], "node_name": "h3", "reason": "it has not answered for 42 s"}]
+    scene.problems = [{"node_id": gone["id"], "node_name": "h3", "reason": _NO_ANSWER}]
     for container in scene.containers:
         if container["node_id"] == gone["id"]:
             container["age_ms"] = 42_000
-    scene.metrics = [host for host in scene.metrics if host["node_id"] != gone["id"]]
+    scene.metrics = [_older(host, 5) if host["node_id"] == gone["id"] else host for host in scene.metrics]
+    for service in scene.services:
+        service["nodes"] = ["h1", "h2"]
+    _set_apart(scene)
     scene.cluster["quorum"] = _quorum(
         3, 2, can_lose=0, advice="losing one more voter stops all changes: bring 1 back"
     )
     return scene
 
 
+_NO_ANSWER = "h3 at 10.77.0.3:7445 cannot be reached: it took too long"
+
+
+def _older(live: Json, slots: int) -> Json:
+    """What a host told until that many slots ago."""
+    return {**live, "times_ms": [at_ms - slots * SLOT_MS for at_ms in live["times_ms"]]}
+
+
+def _set_apart(scene: Scene) -> None:
+    """What the loss of a host does to services: one moves, one waits for it."""
+    for service in scene.services:
+        match service["id"]:
+            case "shop.api":
+                trouble = _trouble(3, "h2", "pulling", "fetching the image, 40 %")
+                service.update(status="degraded", replicas_ready=3, troubles=[trouble])
+            case "media.worker":
+                trouble = {**_trouble(1, "h3", "healthy", ""), "is_host_down": True}
+                service.update(status="degraded", replicas_ready=2, troubles=[trouble])
+
+
+def _trouble(ordinal: int, node_name: str, phase: str, reason: str) -> Json:
+    return {
+        "ordinal": ordinal,
+        "node_name": node_name,
+        "is_host_down": False,
+        "phase": phase,
+        "reason": reason,
+    }
+
+
 def no_quorum(now_ms: int = NOW_MS) -> Scene:
     """Return the same cluster after two hosts have gone: nobody leads."""
     scene = lost_host(now_ms)
     gone = scene.node("h2")
-    gone.update(
-        status="suspect", status_reason="no heartbeat for 1.6 s", last_seen_ms=now_ms - 15_000, lag=None
-    )
+    # Nobody leads, so nobody commits that it is down.
+    gone.update(last_seen_ms=now_ms - 15_000, lag=None, problem=_NO_ANSWER.replace("h3", "h2"))
+    scene.problems.append({"node_id": gone["id"], "node_name": "h2", "reason": gone["problem"]})
     scene.node("h1")["is_leader"] = False
     scene.cluster["leader_id"] = None
     scene.cluster["quorum"] = _quorum(
@@ -342,6 +377,7 @@ def _node(
         "role": role,
         "status": "up",
         "status_reason": "",
+        "status_at_ms": now_ms - 86_400_000,
         "is_draining": False,
         "is_leader": is_leader,
         "is_self": is_self,
@@ -500,6 +536,7 @@ def _service(
         "digest": "sha256:" + "0" * 64,
         "nodes": ["h1", "h2", "h3"],
         "routes": [route] if route else [],
+        "troubles": [],
         "rollout_id": rollout,
         "version": 12,
         "created_at_ms": now_ms - 86_400_000,
@@ -538,10 +575,11 @@ def _rollout(
             {
                 "ordinal": ordinal,
                 "phase": "done" if ordinal < done else "starting" if ordinal == done else "waiting",
+                "reason": "warming up: /up answers 503" if ordinal == done else "",
                 "node_id": None,
-                "node_name": "",
+                "node_name": f"h{1 + ordinal % 3}",
                 "old_node_id": None,
-                "old_node_name": "",
+                "old_node_name": f"h{1 + (ordinal + 1) % 3}",
                 "old_revision": old,
                 "attempts": 1,
             }

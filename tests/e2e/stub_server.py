@@ -27,6 +27,7 @@ from tests.e2e.scenes import SCENES, SLOT_MS, Json, Scene, me
 
 STATIC = Path(__file__).resolve().parent.parent.parent / "web" / "static"
 PASSWORD = "correct horse battery"
+PULSE_S = 2.0
 SETUP_TOKEN = "setup-token-of-the-stub"
 CSRF = "csrf-of-the-stub"
 _SESSION = "stub_session"
@@ -50,6 +51,8 @@ class StubServer:
         self.acts: list[tuple[str, str]] = []
         self.is_session_expired = False
         self.is_refusing_sockets = False
+        self._silence = asyncio.Event()
+        self._silence.set()
         self._sockets: set[web.WebSocketResponse] = set()
         self._log_queues: set[asyncio.Queue[Json]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -87,6 +90,15 @@ class StubServer:
 
         self._run(cut())
 
+    def fall_silent(self) -> None:
+        """Say nothing and answer nothing more, as after a power cut; connections stay open."""
+        self._silence.clear()
+
+    def answer_again(self) -> None:
+        """Go on, with what was asked meanwhile too."""
+        assert self._loop is not None, "the server runs"
+        self._loop.call_soon_threadsafe(self._silence.set)
+
     def _run(self, work: Awaitable[None]) -> None:
         assert self._loop is not None, "the server runs"
 
@@ -123,6 +135,7 @@ class StubServer:
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         self.requests[f"{request.method} {request.path}"] += 1
+        await self._silence.wait()
         path = request.path.removeprefix("/api/v1")
         is_open = (
             not request.path.startswith("/api/")
@@ -314,14 +327,24 @@ class StubServer:
         await socket.prepare(request)
         self._sockets.add(socket)
         try:
-            async for message in socket:
-                if message.type is not WSMsgType.TEXT:
-                    break
-                for topic in message.json()["subscribe"]:
-                    await socket.send_json(self._snapshot(topic))
+            async with asyncio.TaskGroup() as tasks:
+                pulse = tasks.create_task(self._keep_alive(socket), name="stub-pulse")
+                async for message in socket:
+                    if message.type is not WSMsgType.TEXT:
+                        break
+                    for topic in message.json()["subscribe"]:
+                        await socket.send_json(self._snapshot(topic))
+                pulse.cancel()
         finally:
             self._sockets.discard(socket)
         return socket
+
+    async def _keep_alive(self, socket: web.WebSocketResponse) -> None:
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await asyncio.sleep(PULSE_S)
+                await self._silence.wait()
+                await socket.send_json({"heartbeat": self.scene.now_ms})
 
     def _snapshot(self, topic: str) -> Json:
         scene = self.scene

@@ -72,6 +72,8 @@ class _Watched:
         self.feed = feed
         self.interval_s = interval_s
         self.clients: set[Client] = set()
+        self.newcomers: set[Client] = set()
+        """Those who could not be told everything yet."""
         self.wanted = asyncio.Event()
         self.news = asyncio.Event()
         self.looking = asyncio.Lock()
@@ -122,13 +124,21 @@ class LiveHub:
         """Tell the client everything about a topic, and from then on what changes. Again: from the start."""
         watched = self._watched[topic]
         async with watched.looking:
-            if not watched.clients:
+            problem: Problem | None = None
+            if len(watched.clients) == len(watched.newcomers):
                 # Nobody watched: what the feed knows may be old.
-                await watched.feed.update()
+                try:
+                    await watched.feed.update()
+                except Problem as error:
+                    problem = error
             client.topics.add(topic)
             watched.clients.add(client)
             watched.wanted.set()
-            client.offer(watched.feed.snapshot())
+            if problem is None:
+                client.offer(watched.feed.snapshot())
+            else:
+                watched.newcomers.add(client)
+                client.offer(json.dumps({"topic": topic, "error": problem.detail}))
 
     def unsubscribe(self, client: Client, topic: Topic) -> None:
         """Tell the client no more of a topic."""
@@ -174,10 +184,7 @@ class LiveHub:
             watched.news.clear()
             try:
                 async with watched.looking:
-                    message = await watched.feed.update()
-                    if message is not None:
-                        for client in watched.clients:
-                            client.offer(message)
+                    self._tell(watched, await watched.feed.update())
             except Exception:
                 # What is shown may fail; the agent must not end for it.
                 log.exception("live.look_failed", extra={"topic": watched.feed.topic})
@@ -189,8 +196,19 @@ class LiveHub:
                 continue
 
     @staticmethod
+    def _tell(watched: _Watched, message: str | None) -> None:
+        """Tell what changed, and everything to those who could not be told it before."""
+        if message is not None:
+            for client in watched.clients - watched.newcomers:
+                client.offer(message)
+        for client in watched.newcomers:
+            client.offer(watched.feed.snapshot())
+        watched.newcomers.clear()
+
+    @staticmethod
     def _leave(watched: _Watched, client: Client) -> None:
         watched.clients.discard(client)
+        watched.newcomers.discard(client)
         if not watched.clients:
             watched.wanted.clear()
 

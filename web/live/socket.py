@@ -141,7 +141,7 @@ class _Connection:
     async def _keep_alive(self) -> NoReturn:
         while True:
             try:
-                async with asyncio.timeout(self._context.pace.socket_heartbeat_s):
+                async with asyncio.timeout(self._context.pace.pulse_s):
                     await self._stopping.wait()
                 raise _Closed(WSCloseCode.GOING_AWAY, "this host's agent is stopping")
             except TimeoutError:

@@ -12,7 +12,7 @@ from web.auth.call import Call
 from web.auth.problems import Problem
 from web.tools.context import Context
 from web.tools.listing import Key, page_of
-from web.tools.nodes import find_node, node_names
+from web.tools.nodes import find_node, node_names, problem_of
 from web.tools.views import (
     ContainerActed,
     ContainerDetail,
@@ -139,7 +139,7 @@ async def read_containers(
             continue
         name = names.get(host.node_id, host.node_id)
         if host.problem:
-            problems.append(HostProblem(node_id=host.node_id, node_name=name, reason=host.problem))
+            problems.append(HostProblem(node_id=host.node_id, node_name=name, reason=problem_of(host, name)))
         containers.extend(_view(container, host, name) for container in _containers_of(host))
     return containers, tuple(problems)
 

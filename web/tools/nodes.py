@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from cluster.commands.nodes import SetNodeDraining
 from cluster.model.ids import NodeId
 from cluster.model.inventory import HostLive, HostView
-from cluster.model.node import Node, NodeFacts
+from cluster.model.node import Node, NodeFacts, NodeStatus
 from cluster.raft.types import EngineStatus, Role
 from cluster.store import ReadTxn, records
 from web.auth.authority import Permit, settled
@@ -84,6 +84,16 @@ def names_in(txn: ReadTxn) -> dict[str, str]:
     return {node.id: node.name for node in records.NODES.scan(txn)}
 
 
+def lost_in(txn: ReadTxn) -> frozenset[NodeId]:
+    """Return the hosts that are down: what they said last of their replicas holds no more."""
+    return frozenset(node.id for node in records.NODES.scan(txn) if node.status is NodeStatus.DOWN)
+
+
+def problem_of(host: HostView, name: str) -> str:
+    """Return why a host cannot be asked, with its name for its id."""
+    return host.problem.replace(host.node_id, name)
+
+
 def find_node(surroundings: Surroundings, reference: str) -> Node:
     """Return the member of that id or name. Raises Problem (404) naming those there are."""
     nodes = members(surroundings)
@@ -113,6 +123,7 @@ def _view(
         role=node.role,
         status=node.status,
         status_reason=node.status_reason,
+        status_at_ms=node.status_at_ms,
         is_draining=node.is_draining,
         is_leader=node.id == engine.leader_id,
         is_self=node.id == surroundings.cluster.node_id,
@@ -125,7 +136,7 @@ def _view(
         cpu_percent=None if numbers is None else newest(numbers, "cpu_percent"),
         memory_bytes=None if memory is None else int(memory),
         last_seen_ms=_last_seen_ms(surroundings, host),
-        problem="" if host is None else host.problem,
+        problem="" if host is None else problem_of(host, node.name),
     )
 
 

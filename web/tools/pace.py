@@ -12,7 +12,8 @@ class Pace:
     `overview_patience_s` and `list_patience_s`: how long a list of hosts, and one of containers, waits for
     hosts that do not answer. `rollout_wait_s`: how long a deployment waits to name its rollouts.
     `drain_wait_s`: how long a leaving host waits for its replicas to run elsewhere. `coalesce_s`: changes of
-    one topic are told together at most this often.
+    one topic are told together at most this often. `pulse_s`: how often a live connection hears that its host
+    is there, whatever else is said; pages take three missed ones for its loss.
     """
 
     audit_flush_s: float = 60.0
@@ -25,4 +26,5 @@ class Pace:
     coalesce_s: float = 0.5
     containers_s: float = 2.0
     metrics_s: float = 5.0
+    pulse_s: float = 2.0
     socket_heartbeat_s: float = 15.0

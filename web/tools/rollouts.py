@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from cluster.model.ids import NodeId
 from cluster.model.rollout import Rollout, RolloutPhase
 from cluster.model.service import Assignment, DesiredState, ReplicaPhase, Service
 from cluster.store import ReadTxn, records
@@ -12,8 +13,11 @@ from web.auth.call import Call
 from web.auth.problems import Problem
 from web.ports import Surroundings
 from web.tools.context import Context
-from web.tools.nodes import names_in
+from web.tools.nodes import lost_in, names_in
 from web.tools.views import ReplicaStepView, RolloutView
+
+NOWHERE = NodeId("")
+"""The host of a replica that none was chosen for."""
 
 
 async def list_rollouts(context: Context, call: Call, *, service: str = "") -> list[RolloutView]:
@@ -59,7 +63,12 @@ def rollout_view(txn: ReadTxn, rollout: Rollout, names: Mapping[str, str]) -> Ro
     assignments: Sequence[Assignment] = ()
     if not rollout.phase.is_terminal:
         service = records.SERVICES.get(txn, rollout.service_id)
-        assignments = records.ASSIGNMENTS.scan(txn, rollout.service_id)
+        assignments = on_live_hosts(records.ASSIGNMENTS.scan(txn, rollout.service_id), lost_in(txn))
+    said = {
+        (assignment.revision, assignment.ordinal, assignment.node_id): assignment.observed.reason
+        for assignment in assignments
+    }
+    coming = target_of(rollout)
     return RolloutView(
         id=rollout.id,
         service_id=rollout.service_id,
@@ -77,6 +86,7 @@ def rollout_view(txn: ReadTxn, rollout: Rollout, names: Mapping[str, str]) -> Ro
             ReplicaStepView(
                 ordinal=step.ordinal,
                 phase=step.phase,
+                reason=said.get((coming, step.ordinal, step.node_id or NOWHERE), ""),
                 node_id=step.node_id,
                 node_name=names.get(step.node_id or "", ""),
                 old_node_id=step.old_node_id,
@@ -87,6 +97,12 @@ def rollout_view(txn: ReadTxn, rollout: Rollout, names: Mapping[str, str]) -> Ro
             for step in rollout.replicas
         ),
     )
+
+
+def target_of(rollout: Rollout) -> int:
+    """Return the revision that a rollout is bringing its replicas to now."""
+    is_back = rollout.phase is RolloutPhase.ROLLING_BACK
+    return rollout.from_revision if is_back else rollout.to_revision
 
 
 def progress_of(rollout: Rollout, service: Service | None, assignments: Sequence[Assignment]) -> str:
@@ -112,6 +128,11 @@ def progress_of(rollout: Rollout, service: Service | None, assignments: Sequence
             return f"did not reach revision {rollout.to_revision}"
         case RolloutPhase.CANCELLED:
             return f"ended before revision {rollout.to_revision} was reached"
+
+
+def on_live_hosts(assignments: Sequence[Assignment], lost: frozenset[NodeId]) -> list[Assignment]:
+    """Return the assignments without those of hosts that are down, whatever these said last."""
+    return [assignment for assignment in assignments if assignment.node_id not in lost]
 
 
 def ready_replicas(assignments: Sequence[Assignment], revision: int | None = None) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import islice
 
 from cluster.commands.services import RemoveService
-from cluster.model.ids import ServiceId
+from cluster.model.ids import NodeId, ServiceId
 from cluster.model.rollout import Rollout
-from cluster.model.service import Assignment, Revision, Service, ServiceSpec
+from cluster.model.service import Assignment, ReplicaPhase, Revision, Service, ServiceSpec
 from cluster.store import ReadTxn, records
 from cluster.store.records import rollouts_of_service
 from web.auth.authority import Permit
@@ -15,16 +17,19 @@ from web.auth.call import Call
 from web.auth.problems import Problem
 from web.ports import Surroundings
 from web.tools.context import Context
-from web.tools.nodes import names_in
-from web.tools.rollouts import is_key, ready_replicas, rollout_view
+from web.tools.nodes import lost_in, names_in
+from web.tools.rollouts import is_key, on_live_hosts, ready_replicas, rollout_view
 from web.tools.views import (
     AssignmentView,
+    ReplicaTrouble,
     RevisionView,
     ServiceDetail,
     ServiceView,
     SpecView,
     shallow,
 )
+
+TROUBLES_MAX = 10
 
 
 async def list_services(context: Context, call: Call) -> list[ServiceView]:
@@ -94,6 +99,46 @@ def status_of(service: Service, rollout: Rollout | None, ready: int) -> str:
     return "degraded" if service.stable_revision else "starting"
 
 
+def troubles_of(
+    service: Service,
+    assignments: Sequence[Assignment],
+    names: Mapping[str, str],
+    lost: frozenset[NodeId] = frozenset(),
+) -> tuple[ReplicaTrouble, ...]:
+    """Return the first replicas that should serve and do not, each with what its newest copy's host said.
+
+    `lost` are the hosts that are down.
+    """
+    if service.is_removed:
+        return ()
+    copies: dict[int, list[Assignment]] = defaultdict(list)
+    for assignment in assignments:
+        copies[assignment.ordinal].append(assignment)
+    missing = (
+        ordinal
+        for ordinal in range(service.replicas)
+        if not ready_replicas(on_live_hosts(copies[ordinal], lost))
+    )
+    return tuple(_trouble(ordinal, copies[ordinal], names, lost) for ordinal in islice(missing, TROUBLES_MAX))
+
+
+def _trouble(
+    ordinal: int, copies: Sequence[Assignment], names: Mapping[str, str], lost: frozenset[NodeId]
+) -> ReplicaTrouble:
+    if not copies:
+        return ReplicaTrouble(
+            ordinal=ordinal, node_name="", is_host_down=False, phase=ReplicaPhase.PENDING, reason=""
+        )
+    newest = max(copies, key=lambda copy: copy.token)
+    return ReplicaTrouble(
+        ordinal=ordinal,
+        node_name=names.get(newest.node_id, newest.node_id),
+        is_host_down=newest.node_id in lost,
+        phase=newest.observed.phase,
+        reason=newest.observed.reason,
+    )
+
+
 def _find(txn: ReadTxn, service_id: str) -> Service:
     service = records.SERVICES.get(txn, service_id) if is_key(service_id) else None
     if service is None:
@@ -110,8 +155,10 @@ def _view(
 ) -> ServiceView:
     revision = records.REVISIONS.get(txn, service.id, service.revision)
     rollout = None if service.rollout_id is None else records.ROLLOUTS.get(txn, service.rollout_id)
-    ready = ready_replicas(assignments)
-    on = {assignment.node_id for assignment in assignments if assignment.observed.phase.is_running}
+    lost = lost_in(txn)
+    live = on_live_hosts(assignments, lost)
+    ready = ready_replicas(live)
+    on = {assignment.node_id for assignment in live if assignment.observed.phase.is_running}
     route = None if revision is None else revision.spec.route
     return ServiceView(
         id=service.id,
@@ -126,6 +173,7 @@ def _view(
         digest="" if revision is None else revision.spec.digest,
         nodes=tuple(sorted(names.get(node_id, node_id) for node_id in on)),
         routes=() if route is None else (route.host,),
+        troubles=troubles_of(service, assignments, names, lost),
         rollout_id=service.rollout_id,
         version=service.version,
         created_at_ms=service.created_at_ms,

@@ -61,8 +61,8 @@ class NodeView:
     """One host. `lag` counts the log entries it still has to receive or apply, null where that is not known
     here.
 
-    `cpu_percent` is of all cores together, `memory_bytes` what is in use. `problem` says why its containers
-    cannot be listed now.
+    `status_at_ms` is when its status last changed. `cpu_percent` is of all cores together, `memory_bytes`
+    what is in use. `problem` says why its containers cannot be listed now.
     """
 
     id: str
@@ -70,6 +70,7 @@ class NodeView:
     role: NodeRole
     status: NodeStatus
     status_reason: str
+    status_at_ms: int
     is_draining: bool
     is_leader: bool
     is_self: bool
@@ -246,10 +247,11 @@ class UserRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicaStepView:
-    """Where the replacement of one replica stands."""
+    """Where the replacement of one replica stands. `reason` is what its new host last said of it."""
 
     ordinal: int
     phase: StepPhase
+    reason: str
     node_id: str | None
     node_name: str
     old_node_id: str | None
@@ -278,10 +280,24 @@ class RolloutView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaTrouble:
+    """Why a replica that should serve does not, as far as its host has said. `node_name` empty: it has no
+    host.
+    """
+
+    ordinal: int
+    node_name: str
+    is_host_down: bool
+    phase: ReplicaPhase
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceView:
     """One service. `status` is running, rolling-out, degraded, starting, stopped or removing.
 
-    `nodes` are the names of the hosts it runs on, `routes` the host names it answers to.
+    `nodes` are the names of the hosts it runs on, `routes` the host names it answers to. `troubles` are the
+    first replicas that should serve and do not.
     """
 
     id: str
@@ -296,6 +312,7 @@ class ServiceView:
     digest: str
     nodes: tuple[str, ...]
     routes: tuple[str, ...]
+    troubles: tuple[ReplicaTrouble, ...]
     rollout_id: str | None
     version: int
     created_at_ms: int

@@ -15,7 +15,7 @@ from cluster.commands.access import EndLogin, SetRole
 from cluster.commands.nodes import SetNodeDraining
 from cluster.model.access import Role
 from cluster.model.ids import LoginId, NodeId
-from cluster.model.inventory import HostLive, LiveSeries
+from cluster.model.inventory import HostInventory, HostLive, LiveSeries
 from cluster.store import records
 from tests.support.state_builders import a_service
 from tests.support.web_fakes import (
@@ -29,11 +29,12 @@ from tests.support.web_fakes import (
     serving,
 )
 from web.auth.call import Call, Credential, Identity
-from web.live.hub import QUEUE_MAX, Client
+from web.live.feeds import Topic
+from web.live.hub import HUB, QUEUE_MAX, Client
 from web.middleware.rate_limit import Limits
 from web.tools.pace import Pace
 
-QUICK = Pace(coalesce_s=0.01, containers_s=0.02, metrics_s=0.02, socket_heartbeat_s=0.05)
+QUICK = Pace(coalesce_s=0.01, containers_s=0.02, metrics_s=0.02, pulse_s=0.05)
 
 
 class Watcher:
@@ -322,3 +323,47 @@ async def test_a_client_that_keeps_up_is_told_everything_in_order() -> None:
         told.append(await client.next())
     assert told == [str(number) for number in range(3 * QUEUE_MAX)]
     assert client.dropped == 0
+
+
+async def test_a_slow_client_misses_news_and_hears_so_while_a_quick_one_misses_none() -> None:
+    world = a_world()
+    async with serving(world, pace=QUICK) as http:
+        assert http.server is not None
+        hub = http.server.app[HUB]
+        async with hub.connected(a_client().call) as slow, hub.connected(a_client().call) as quick:
+            for client in (slow, quick):
+                await hub.subscribe(client, Topic.CLUSTER)
+            first = json.loads(await quick.next() or "")
+            is_draining = first["data"]["nodes"][1]["is_draining"]
+            for _ in range(QUEUE_MAX + 5):
+                is_draining = not is_draining
+                world.state.must(SetNodeDraining(node_id=NodeId("nd_2"), is_draining=is_draining))
+                async with asyncio.timeout(5):
+                    told = json.loads(await quick.next() or "")
+                assert told["data"]["nodes"][1]["is_draining"] is is_draining
+            assert (quick.dropped, slow.is_behind) == (0, True)
+
+            await hub.catch_up(slow)
+            missed, anew = json.loads(await slow.next() or ""), json.loads(await slow.next() or "")
+    assert missed["dropped"] > QUEUE_MAX
+    assert anew["data"]["nodes"][1]["is_draining"] is is_draining
+
+
+class Unreadable(dict[str, HostInventory]):
+    """What hosts say when it makes no sense."""
+
+    def items(self) -> Any:
+        raise ValueError("these are no inventories")
+
+
+async def test_who_cannot_be_told_everything_yet_is_told_as_soon_as_it_is_known() -> None:
+    world = a_world()
+    put_containers(world, "nd_1", a_container("web"))
+    known, world.hosts.inventories = world.hosts.inventories, Unreadable()
+    async with watching(world) as watcher:
+        await watcher.subscribe("containers")
+        first = await watcher.told("containers")
+        world.hosts.inventories = known
+        second = await watcher.told("containers")
+    assert first["error"] == "the hosts cannot be asked now"
+    assert [item["name"] for item in second["data"]["items"]] == ["web"]

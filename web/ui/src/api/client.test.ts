@@ -105,3 +105,16 @@ test("the hints of a problem and of its findings are what to do next", async () 
   const error = await request("/a").catch((thrown: unknown) => thrown);
   expect(error instanceof ApiError && error.hints).toEqual(["see below", "give one"]);
 });
+
+test("a host that does not even refuse is given up, and its late answer is not waited for", async () => {
+  vi.useFakeTimers();
+  vi.stubGlobal(
+    "fetch",
+    (_: string, { signal }: RequestInit) =>
+      new Promise((_, reject) => signal?.addEventListener("abort", () => reject(new Error("aborted")))),
+  );
+  const answer = request("/a").catch((error: unknown) => error);
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(await answer).toBeInstanceOf(Unreachable);
+  vi.useRealTimers();
+});

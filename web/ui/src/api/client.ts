@@ -15,6 +15,10 @@ export interface RequestOptions {
   refresh?: boolean;
 }
 
+/** A host that has lost its power does not even refuse. Changes wait for what they do, such as a stop. */
+const READ_MAX_MS = 5_000;
+const CHANGE_MAX_MS = 90_000;
+
 let csrfToken: string | null = null;
 let refreshing: Promise<boolean> | null = null;
 let onSessionLost: () => void = () => {};
@@ -94,13 +98,18 @@ async function attempt(path: string, options: RequestOptions): Promise<Response>
   if (method !== "GET" && csrfToken !== null) headers.set("X-CSRF-Token", csrfToken);
   const init: RequestInit = { method, headers, credentials: "same-origin", cache: "no-store" };
   if (options.body !== undefined) init.body = JSON.stringify(options.body);
-  if (options.signal !== undefined) init.signal = options.signal;
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(), method === "GET" ? READ_MAX_MS : CHANGE_MAX_MS);
+  init.signal = options.signal === undefined ? late.signal : AbortSignal.any([options.signal, late.signal]);
   let response: Response;
   try {
     response = await fetch(urlOf(path, options.query), init);
   } catch (error) {
     if (options.signal?.aborted) throw error;
     throw new Unreachable(error);
+  } finally {
+    // What follows the head may take as long as it likes: logs are followed.
+    clearTimeout(timer);
   }
   const date = Date.parse(response.headers.get("Date") ?? "");
   if (!Number.isNaN(date)) learnServerTime(date);

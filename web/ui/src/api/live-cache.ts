@@ -43,7 +43,11 @@ export function applyLive(client: QueryClient, message: LiveMessage): void {
 /** Ask again for everything a live connection would tell, but for what this person may not see. */
 export function refreshAll(client: QueryClient): void {
   for (const { queryKey } of LIVE_QUERIES) {
-    void client.invalidateQueries({ queryKey, predicate: ({ state }) => !isStatus(state.error, 403) });
+    void client.invalidateQueries(
+      { queryKey, predicate: ({ state }) => !isStatus(state.error, 403) },
+      // A slow answer is waited for: asked anew each time, it would never come.
+      { cancelRefetch: false },
+    );
   }
 }
 

@@ -77,7 +77,7 @@ test("now and then it asks whether the session holds, since a refused handshake 
   connect({ checkSession });
   for (let attempt = 0; attempt < 3; attempt += 1) {
     newest().onclose?.({ code: 1006 });
-    await vi.advanceTimersByTimeAsync(15_000);
+    await vi.advanceTimersByTimeAsync(2_000);
   }
   expect(checkSession).toHaveBeenCalledTimes(1);
   expect(FakeSocket.made).toHaveLength(4);
@@ -96,13 +96,26 @@ test("a connection that fell silent is given up", () => {
   const connection = connect();
   const socket = newest();
   socket.onopen?.();
-  vi.advanceTimersByTime(39_000);
+  vi.advanceTimersByTime(5_000);
   socket.onmessage?.({ data: '{"heartbeat":1}' });
-  vi.advanceTimersByTime(39_000);
+  const heardAtMs = Date.now();
+  vi.advanceTimersByTime(5_000);
   expect(connection.getStatus().phase).toBe("open");
-  vi.advanceTimersByTime(1_200);
-  expect(connection.getStatus().phase).toBe("waiting");
+  vi.advanceTimersByTime(1_000);
+  expect(connection.getStatus()).toMatchObject({ phase: "waiting", lostAtMs: heardAtMs });
   expect(socket.isClosed).toBe(true);
+});
+
+test("while it tries again, it still says since when it was away", () => {
+  const connection = connect();
+  newest().onopen?.();
+  const lostAtMs = Date.now();
+  newest().onclose?.({ code: 1006 });
+  vi.advanceTimersByTime(500);
+  expect(connection.getStatus()).toEqual({ phase: "connecting", lostAtMs });
+  newest().onopen?.();
+  connection.connect();
+  expect(connection.getStatus()).toEqual({ phase: "connecting", lostAtMs: null });
 });
 
 test("what an old connection still says is not heard", () => {

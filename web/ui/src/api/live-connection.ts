@@ -3,7 +3,7 @@ import { type LiveMessage, parseLive, TOPICS } from "./live-messages";
 /** The WebSocket that tells what changed, and gets itself back when it is lost. */
 
 export type LiveStatus =
-  | { phase: "connecting" }
+  | { phase: "connecting"; lostAtMs: number | null }
   | { phase: "open" }
   | { phase: "waiting"; retryAtMs: number; lostAtMs: number };
 
@@ -19,15 +19,16 @@ export interface LiveOptions {
 
 const FIRST_DELAY_MS = 500;
 const DELAY_MAX_MS = 15_000;
-/** The server's heartbeat comes every 15 s; a connection silent for longer than this is dead. */
-const SILENCE_MAX_MS = 40_000;
+/** The server's heartbeat comes every 2 s. A host that lost its power closes no connection: it falls silent. */
+const SILENCE_MAX_MS = 6_000;
 const SESSION_ENDED = 4401;
 
 export class LiveConnection {
   private socket: WebSocket | null = null;
-  private status: LiveStatus = { phase: "connecting" };
+  private status: LiveStatus = { phase: "connecting", lostAtMs: null };
   private attempts = 0;
   private lostAtMs: number | null = null;
+  private heardAtMs = 0;
   private retryTimer: ReturnType<typeof setTimeout> | null = null;
   private silenceTimer: ReturnType<typeof setTimeout> | null = null;
   private readonly listeners = new Set<() => void>();
@@ -44,7 +45,7 @@ export class LiveConnection {
   /** Connect now, also while waiting to. */
   connect(): void {
     this.close();
-    this.setStatus({ phase: "connecting" });
+    this.setStatus({ phase: "connecting", lostAtMs: this.lostAtMs });
     const socket = new WebSocket(this.options.url);
     this.socket = socket;
     socket.onopen = () => {
@@ -62,7 +63,7 @@ export class LiveConnection {
       else this.options.onHeartbeat(heard.heartbeatMs);
     };
     socket.onclose = (event) => {
-      if (this.socket === socket) this.lost(event.code === SESSION_ENDED);
+      if (this.socket === socket) this.lost(event.code === SESSION_ENDED, Date.now());
     };
     this.watchSilence();
   }
@@ -80,9 +81,9 @@ export class LiveConnection {
     }
   }
 
-  private lost(sessionEnded: boolean): void {
+  private lost(sessionEnded: boolean, atMs: number): void {
     this.close();
-    this.lostAtMs ??= Date.now();
+    this.lostAtMs ??= atMs;
     const ceiling = Math.min(FIRST_DELAY_MS * 2 ** this.attempts, DELAY_MAX_MS);
     // Half of it is chance, so that the pages of a restarted host do not all come back at once.
     const delay = ceiling / 2 + (ceiling / 2) * (this.options.random ?? Math.random)();
@@ -102,7 +103,8 @@ export class LiveConnection {
 
   private watchSilence(): void {
     if (this.silenceTimer !== null) clearTimeout(this.silenceTimer);
-    this.silenceTimer = setTimeout(() => this.lost(false), SILENCE_MAX_MS);
+    this.heardAtMs = Date.now();
+    this.silenceTimer = setTimeout(() => this.lost(false, this.heardAtMs), SILENCE_MAX_MS);
   }
 
   private setStatus(status: LiveStatus): void {

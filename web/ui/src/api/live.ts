@@ -27,6 +27,14 @@ export function useLiveConnection(): LiveConnection {
   const client = useQueryClient();
   const [connection] = useState(() => makeConnection(client));
   useEffect(() => {
+    let lostAtMs: number | null = null;
+    const unsubscribe = connection.subscribe(() => {
+      const status = connection.getStatus();
+      const nowLostAtMs = status.phase === "open" ? null : status.lostAtMs;
+      // What it would have told is asked for at once, and whether it answers at all is seen.
+      if (nowLostAtMs !== null && nowLostAtMs !== lostAtMs) refreshAll(client);
+      lostAtMs = nowLostAtMs;
+    });
     connection.connect();
     const retry = () => {
       if (document.visibilityState === "visible" && connection.getStatus().phase === "waiting")
@@ -38,6 +46,7 @@ export function useLiveConnection(): LiveConnection {
     window.addEventListener("online", retry);
     document.addEventListener("visibilitychange", retry);
     return () => {
+      unsubscribe();
       clearInterval(polling);
       window.removeEventListener("online", retry);
       document.removeEventListener("visibilitychange", retry);
@@ -47,7 +56,7 @@ export function useLiveConnection(): LiveConnection {
   return connection;
 }
 
-const NEVER = { phase: "connecting" } as const;
+const NEVER = { phase: "connecting", lostAtMs: null } as const;
 
 export function useLiveStatus(): LiveStatus {
   const connection = useContext(LiveContext);

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { latest, mergeLive, newestOf, seriesOf } from "./metrics";
+import { extendTo, latest, mergeLive, newestOf, seriesOf } from "./metrics";
 import type { HostLiveView } from "./openapi";
 
 function host(times: number[], values: (number | null)[], node = "n1"): HostLiveView {
@@ -64,4 +64,17 @@ test("the newest number of each container is its last sample", () => {
   };
   expect(Object.fromEntries(newestOf([live]))).toEqual({ abc: { cpu_percent: 7, memory_bytes: 512 } });
   expect(latest(undefined)).toBeNull();
+});
+
+test("of a host that stopped telling, what is missing is a gap, and the window keeps its length", () => {
+  const told = {
+    node_id: "a",
+    times_ms: [10_000, 20_000, 30_000],
+    series: [{ subject: "host", metric: "cpu_percent", values: [1, 2, 3] }],
+  };
+  const extended = extendTo(told, 50_000);
+  expect(extended.times_ms).toEqual([30_000, 40_000, 50_000]);
+  expect(extended.series[0]?.values).toEqual([3, null, null]);
+  expect(extendTo(told, 30_000)).toBe(told);
+  expect(extendTo(told, 900_000).series[0]?.values).toEqual([null, null, null]);
 });

@@ -43,6 +43,28 @@ function keyOf(series: SeriesView): string {
   return `${series.subject} ${series.metric}`;
 }
 
+/** The newest moment that any host has told of. */
+export function newestMs(hosts: readonly HostLiveView[]): number {
+  return Math.max(0, ...hosts.map((host) => host.times_ms.at(-1) ?? 0));
+}
+
+const SLOT_MS = 10_000;
+
+/** The same window up to a later moment, for a host that has stopped telling: what is missing is a gap. */
+export function extendTo(host: HostLiveView, endMs: number): HostLiveView {
+  const lastMs = host.times_ms.at(-1);
+  if (lastMs === undefined) return host;
+  const missing = Math.min(host.times_ms.length, Math.max(0, Math.floor((endMs - lastMs) / SLOT_MS)));
+  if (missing === 0) return host;
+  const later = Array.from({ length: missing }, (_, slot) => lastMs + (slot + 1) * SLOT_MS);
+  const gap = later.map(() => null);
+  return {
+    ...host,
+    times_ms: [...host.times_ms.slice(missing), ...later],
+    series: host.series.map((series) => ({ ...series, values: [...series.values.slice(missing), ...gap] })),
+  };
+}
+
 export const HOST_SUBJECT = "host";
 
 /** One series over the slots of its host; undefined when there is none. */

@@ -681,8 +681,8 @@ export interface components {
          * @description One host. `lag` counts the log entries it still has to receive or apply, null where that is not known
          *     here.
          *
-         *     `cpu_percent` is of all cores together, `memory_bytes` what is in use. `problem` says why its containers
-         *     cannot be listed now.
+         *     `status_at_ms` is when its status last changed. `cpu_percent` is of all cores together, `memory_bytes`
+         *     what is in use. `problem` says why its containers cannot be listed now.
          */
         NodeView: {
             /** Address */
@@ -715,6 +715,8 @@ export interface components {
             problem: string;
             role: components["schemas"]["NodeRole"];
             status: components["schemas"]["NodeStatus"];
+            /** Status At Ms */
+            status_at_ms: number;
             /** Status Reason */
             status_reason: string;
         };
@@ -822,7 +824,7 @@ export interface components {
         ReplicaPhase: "pending" | "pulling" | "starting" | "healthy" | "unhealthy" | "exited" | "failed" | "removed";
         /**
          * ReplicaStepView
-         * @description Where the replacement of one replica stands.
+         * @description Where the replacement of one replica stands. `reason` is what its new host last said of it.
          */
         ReplicaStepView: {
             /** Attempts */
@@ -840,6 +842,24 @@ export interface components {
             /** Ordinal */
             ordinal: number;
             phase: components["schemas"]["StepPhase"];
+            /** Reason */
+            reason: string;
+        };
+        /**
+         * ReplicaTrouble
+         * @description Why a replica that should serve does not, as far as its host has said. `node_name` empty: it has no
+         *     host.
+         */
+        ReplicaTrouble: {
+            /** Is Host Down */
+            is_host_down: boolean;
+            /** Node Name */
+            node_name: string;
+            /** Ordinal */
+            ordinal: number;
+            phase: components["schemas"]["ReplicaPhase"];
+            /** Reason */
+            reason: string;
         };
         /**
          * Resources
@@ -1066,6 +1086,8 @@ export interface components {
             stable_revision: number;
             /** Status */
             status: string;
+            /** Troubles */
+            troubles: components["schemas"]["ReplicaTrouble"][];
             /** Version */
             version: number;
         };
@@ -1086,7 +1108,8 @@ export interface components {
          * ServiceView
          * @description One service. `status` is running, rolling-out, degraded, starting, stopped or removing.
          *
-         *     `nodes` are the names of the hosts it runs on, `routes` the host names it answers to.
+         *     `nodes` are the names of the hosts it runs on, `routes` the host names it answers to. `troubles` are the
+         *     first replicas that should serve and do not.
          */
         ServiceView: {
             /** Changed At Ms */
@@ -1119,6 +1142,8 @@ export interface components {
             stable_revision: number;
             /** Status */
             status: string;
+            /** Troubles */
+            troubles: components["schemas"]["ReplicaTrouble"][];
             /** Version */
             version: number;
         };
@@ -1365,6 +1390,7 @@ export type QuorumView = components['schemas']['QuorumView'];
 export type RefreshBody = components['schemas']['RefreshBody'];
 export type ReplicaPhase = components['schemas']['ReplicaPhase'];
 export type ReplicaStepView = components['schemas']['ReplicaStepView'];
+export type ReplicaTrouble = components['schemas']['ReplicaTrouble'];
 export type Resources = components['schemas']['Resources'];
 export type RevisionView = components['schemas']['RevisionView'];
 export type Role = components['schemas']['Role'];

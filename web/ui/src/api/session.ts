@@ -21,8 +21,38 @@ export const setupQuery = queryOptions({
   retry: false,
 });
 
+const LOGGED_IN = "tower.logged-in";
+
+/**
+ * Whether it is worth asking who is logged in. The cookies of a login cannot be read here, and to ask without one is
+ * a refusal that the audit counts.
+ */
+export function mayBeLoggedIn(): boolean {
+  try {
+    return localStorage.getItem(LOGGED_IN) !== null;
+  } catch {
+    // Storage is blocked: only the server knows.
+    return true;
+  }
+}
+
+function remember(isLoggedIn: boolean): void {
+  try {
+    if (isLoggedIn) localStorage.setItem(LOGGED_IN, "yes");
+    else localStorage.removeItem(LOGGED_IN);
+  } catch {
+    // Storage is blocked: the next page asks the server.
+  }
+}
+
+/** The login is over: the next page need not ask. */
+export function forgetLogin(): void {
+  remember(false);
+}
+
 export async function logIn(name: string, password: string): Promise<void> {
   await request("/auth/login", { method: "POST", body: { name, password, mode: "cookie" }, refresh: false });
+  remember(true);
 }
 
 /** Make the first administrator with the one-time token that `tower init` printed. */
@@ -34,6 +64,7 @@ export async function logOut(client: QueryClient): Promise<void> {
   try {
     await request("/auth/logout", { method: "POST", refresh: false });
   } finally {
+    remember(false);
     setCsrfToken(null);
     client.clear();
   }

@@ -8,7 +8,7 @@ import {
 } from "@tanstack/react-router";
 import { whenSessionLost } from "@/api/client";
 import { isStatus } from "@/api/problem";
-import { meQuery, setupQuery } from "@/api/session";
+import { forgetLogin, mayBeLoggedIn, meQuery, setupQuery } from "@/api/session";
 import { Toaster } from "@/components/ui/toaster";
 import { LoginRoute } from "@/routes/login";
 import { OverviewPage } from "@/routes/overview";
@@ -33,12 +33,16 @@ const shellRoute = createRoute({
   getParentRoute: () => rootRoute,
   id: "shell",
   beforeLoad: async ({ location }) => {
-    try {
-      await queryClient.ensureQueryData(meQuery);
-    } catch (error) {
-      if (!isStatus(error, 401)) throw error;
-      throw redirect({ to: "/login", search: location.href === "/" ? {} : { next: location.href } });
+    if (mayBeLoggedIn()) {
+      try {
+        await queryClient.ensureQueryData(meQuery);
+        return;
+      } catch (error) {
+        if (!isStatus(error, 401)) throw error;
+        forgetLogin();
+      }
     }
+    throw redirect({ to: "/login", search: location.href === "/" ? {} : { next: location.href } });
   },
   component: Shell,
 });

@@ -6,10 +6,13 @@ import { cn } from "@/lib/cn";
 export function Banner({
   tone,
   title,
+  action,
   children,
 }: {
   tone: "bad" | "warn";
   title: string;
+  /** A button, at the end. */
+  action?: ReactNode;
   children: ReactNode;
 }) {
   const Icon = tone === "bad" ? CircleAlert : TriangleAlert;
@@ -17,7 +20,7 @@ export function Banner({
     <div
       role={tone === "bad" ? "alert" : "status"}
       className={cn(
-        "flex items-start gap-3 rounded-lg border px-4 py-3",
+        "flex items-start gap-3 rounded-lg border px-4 py-2.5",
         tone === "bad" ? "border-bad-mark/40 bg-bad-soft" : "border-warn-mark/40 bg-warn-soft",
       )}
     >
@@ -26,6 +29,7 @@ export function Banner({
         <p className={cn("text-base font-semibold", tone === "bad" ? "text-bad" : "text-warn")}>{title}</p>
         <div className="text-sm">{children}</div>
       </div>
+      {action !== undefined && <div className="shrink-0 self-center">{action}</div>}
     </div>
   );
 }

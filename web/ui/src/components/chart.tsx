@@ -56,6 +56,8 @@ export default function Chart({ title, timesMs, values, top, format, color, sync
             grid: { show: false },
             ticks: grid,
             size: 28,
+            incrs: [60, 120, 300],
+            space: 56,
             values: (_, times) => times.map((time) => formatClock(time * 1000).slice(0, 5)),
           },
           {
@@ -63,7 +65,7 @@ export default function Chart({ title, timesMs, values, top, format, color, sync
             grid,
             ticks: { show: false },
             size: AXIS_WIDTH,
-            values: (_, ticks) => ticks.map(format),
+            values: (_, ticks) => ticks.map((tick) => (tick === 0 ? "0" : format(tick))),
             splits: (_, __, min, max) => [min, (min + max) / 2, max],
           },
         ],

@@ -1,7 +1,8 @@
 import type { UseQueryResult } from "@tanstack/react-query";
 import { TriangleAlert } from "lucide-react";
 import type { ReactNode } from "react";
-import { useNow } from "@/lib/clock";
+import { Unreachable } from "@/api/problem";
+import { serverTimeOf, useNow } from "@/lib/clock";
 import { formatAge } from "@/lib/format";
 import { Failed } from "./states";
 
@@ -11,12 +12,17 @@ interface LoadedProps<Data> {
   children: (data: Data) => ReactNode;
 }
 
-/** What a query brings, in whichever state it is. Data that could not be renewed is shown, and said to be old. */
+/**
+ * What a query brings, in whichever state it is. Data that could not be renewed is shown, and said to be old; that
+ * the host itself does not answer is said once, at the top of the page.
+ */
 export function Loaded<Data>({ query, loading, children }: LoadedProps<Data>) {
   if (query.data !== undefined) {
     return (
       <>
-        {query.isError && <OldData since={query.dataUpdatedAt} error={query.error} />}
+        {query.isError && !(query.error instanceof Unreachable) && (
+          <OldData since={query.dataUpdatedAt} error={query.error} />
+        )}
         {children(query.data)}
       </>
     );
@@ -31,7 +37,7 @@ function OldData({ since, error }: { since: number; error: Error }) {
     <p role="status" className="flex items-start gap-2 border-b border-line px-4 py-2 text-sm text-warn">
       <TriangleAlert aria-hidden className="mt-0.5 size-3.5 shrink-0" />
       <span>
-        Last known {formatAge(since, now)}. {error.message}
+        Last known {formatAge(serverTimeOf(since), now)}. {error.message}
       </span>
     </p>
   );

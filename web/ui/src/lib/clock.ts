@@ -16,7 +16,12 @@ export function learnServerTime(serverMs: number): void {
 }
 
 export function serverNow(): number {
-  return Date.now() + skewMs;
+  return serverTimeOf(Date.now());
+}
+
+/** The server's time at a moment of this page's own clock. */
+export function serverTimeOf(localMs: number): number {
+  return localMs + skewMs;
 }
 
 function subscribe(listener: () => void): () => void {

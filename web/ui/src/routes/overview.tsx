@@ -2,7 +2,7 @@ import { useNavigate, useSearch } from "@tanstack/react-router";
 import { lazy, Suspense, useCallback } from "react";
 import type { ContainerView } from "@/api/openapi";
 import { ChangesSection } from "@/features/changes/changes-section";
-import type { ContainersView } from "@/features/containers/container-rows";
+import { type ContainersView, EVERYTHING } from "@/features/containers/container-rows";
 import { ContainersSection } from "@/features/containers/containers-section";
 import { HostsSection } from "@/features/hosts/hosts-section";
 import { Banners } from "@/features/overview/banners";
@@ -12,6 +12,8 @@ import { type OverviewSearch, searchOf, viewOf } from "./overview-search";
 
 const LogsSheet = lazy(() => import("@/features/logs/logs-sheet"));
 const HostSheet = lazy(() => import("@/features/hosts/host-sheet"));
+
+const CONTAINERS = "containers";
 
 /** Everything at a glance. What is searched, sorted and open is in the page's address. */
 export function OverviewPage() {
@@ -43,7 +45,7 @@ export function OverviewPage() {
           <ServicesSection />
           <ChangesSection />
         </div>
-        <ContainersSection view={view} onView={onView} onLogs={onLogs} />
+        <ContainersSection id={CONTAINERS} view={view} onView={onView} onLogs={onLogs} />
       </div>
       <Suspense fallback={null}>
         {search.logs !== undefined && (
@@ -54,7 +56,14 @@ export function OverviewPage() {
           />
         )}
         {search.details !== undefined && (
-          <HostSheet nodeId={search.details} onClose={() => change({ details: undefined })} />
+          <HostSheet
+            nodeId={search.details}
+            onClose={() => change({ details: undefined })}
+            onContainers={(host) => {
+              change({ ...searchOf({ ...EVERYTHING, host }), details: undefined });
+              document.getElementById(CONTAINERS)?.scrollIntoView();
+            }}
+          />
         )}
       </Suspense>
     </>

@@ -7,7 +7,7 @@ const TONES: Record<Tone, string> = {
   primary: "bg-accent text-on-accent hover:bg-accent-strong",
   plain: "border border-line-strong bg-surface text-text hover:bg-hover",
   ghost: "text-muted hover:bg-hover hover:text-text",
-  danger: "bg-bad text-surface hover:opacity-90",
+  danger: "bg-danger text-on-danger hover:bg-danger-strong",
 };
 
 export interface ButtonProps extends ComponentProps<"button"> {

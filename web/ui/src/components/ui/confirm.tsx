@@ -29,7 +29,7 @@ export function Confirm({
   return (
     <Dialog.Root open onOpenChange={(open) => !open && onCancel()}>
       <Dialog.Portal>
-        <div aria-hidden data-modal className="animate-appear fixed inset-0 z-40 bg-black/40" />
+        <div aria-hidden className="animate-appear fixed inset-0 z-40 bg-black/40" />
         <Dialog.Content
           role="alertdialog"
           onCloseAutoFocus={leaveFocus}

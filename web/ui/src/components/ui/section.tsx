@@ -2,6 +2,8 @@ import { type ReactNode, useId } from "react";
 import { cn } from "@/lib/cn";
 
 interface SectionProps {
+  /** For links to it. */
+  id?: string;
   title: string;
   /** Beside the title: a count, a summary. */
   note?: ReactNode;
@@ -11,10 +13,10 @@ interface SectionProps {
 }
 
 /** A titled region of a page. */
-export function Section({ title, note, actions, className, children }: SectionProps) {
+export function Section({ id: anchor, title, note, actions, className, children }: SectionProps) {
   const id = useId();
   return (
-    <section aria-labelledby={id} className={cn("min-w-0", className)}>
+    <section id={anchor} aria-labelledby={id} className={cn("flex min-w-0 scroll-mt-16 flex-col", className)}>
       <header className="mb-2 flex min-h-8 flex-wrap items-center gap-x-3 gap-y-2">
         <h2 id={id} className="text-base font-semibold">
           {title}

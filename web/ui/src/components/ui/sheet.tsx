@@ -26,7 +26,7 @@ export function Sheet({ title, description, actions, onClose, isWide = false, ch
   return (
     <Dialog.Root open onOpenChange={(open) => !open && onClose()}>
       <Dialog.Portal>
-        <div aria-hidden data-modal className="animate-appear fixed inset-0 z-40 bg-black/40" />
+        <div aria-hidden className="animate-appear fixed inset-0 z-40 bg-black/40" />
         <Dialog.Content
           onCloseAutoFocus={leaveFocus}
           className={cn(
@@ -34,11 +34,11 @@ export function Sheet({ title, description, actions, onClose, isWide = false, ch
             isWide ? "max-w-[60rem]" : "max-w-[36rem]",
           )}
         >
-          <header className="flex items-start gap-2 border-b border-line px-4 py-3">
+          <header className="flex items-center gap-2 border-b border-line py-2.5 pr-2.5 pl-4">
             <div className="min-w-0 flex-1">
               <Dialog.Title className="truncate text-base font-semibold">{title}</Dialog.Title>
               <Dialog.Description asChild>
-                <div className="truncate text-sm text-muted">{description}</div>
+                <div className="text-sm break-words text-muted">{description}</div>
               </Dialog.Description>
             </div>
             {actions}

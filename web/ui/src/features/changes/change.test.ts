@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
-import type { AuditView, RolloutView } from "@/api/openapi";
-import { changesOf } from "./change";
+import type { AuditView, NodeView, RolloutView } from "@/api/openapi";
+import { changesOf, type Known } from "./change";
+
+const known = (more: Partial<Known>): Known => ({ rollouts: [], nodes: [], audit: [], ...more });
 
 const entry = (more: Partial<AuditView>) =>
   ({
@@ -16,7 +18,7 @@ const entry = (more: Partial<AuditView>) =>
   }) as AuditView;
 
 const sentence = (more: Partial<AuditView>) => {
-  const [change] = changesOf([], [entry(more)]);
+  const [change] = changesOf(known({ audit: [entry(more)] }));
   return `${change?.actor} ${change?.words}`;
 };
 
@@ -30,17 +32,21 @@ test.each([
     { action: "account.start-login", resource: "account", outcome: "denied", actor: "", count: 12 },
     "A stranger tried to log in (12 times)",
   ],
+  [
+    { action: "request", resource: "request", outcome: "denied", actor: "", count: 4 },
+    "A stranger was refused (4 times)",
+  ],
 ])("%o reads as %s", (more, words) => expect(sentence(more)).toBe(words));
 
 test("who came and went is no change, who was kept out is one", () => {
   const action = "account.start-login";
-  expect(changesOf([], [entry({ action })])).toEqual([]);
-  expect(changesOf([], [entry({ action, outcome: "denied" })])).toHaveLength(1);
+  expect(changesOf(known({ audit: [entry({ action })] }))).toEqual([]);
+  expect(changesOf(known({ audit: [entry({ action, outcome: "denied" })] }))).toHaveLength(1);
 });
 
 test("a refusal says why", () => {
-  const [change] = changesOf([], [entry({ outcome: "denied", reason: "needs role operator" })]);
-  expect([change?.tone, change?.detail]).toEqual(["bad", "denied: needs role operator"]);
+  const [change] = changesOf(known({ audit: [entry({ outcome: "denied", reason: "needs role operator" })] }));
+  expect([change?.tone, change?.detail]).toEqual(["bad", "Needs role operator"]);
 });
 
 test("rollouts and entries are one list, newest first, and short", () => {
@@ -48,10 +54,40 @@ test("rollouts and entries are one list, newest first, and short", () => {
     id: `r${n}`,
     service_id: "s",
     phase: "succeeded",
+    reason: "",
+    progress: "",
     changed_at_ms: n * 10,
   })) as RolloutView[];
-  const changes = changesOf(rollouts, [entry({ at_ms: 85 })]);
-  expect(changes).toHaveLength(8);
+  const changes = changesOf(known({ rollouts, audit: [entry({ at_ms: 85 })] }));
+  expect(changes).toHaveLength(6);
   expect(changes[0]?.key).toBe("audit 1");
-  expect(changes.map((change) => change.atMs)).toEqual([85, 80, 70, 60, 50, 40, 30, 20]);
+  expect(changes.map((change) => change.atMs)).toEqual([85, 80, 70, 60, 50, 40]);
+});
+
+test("a host that went down or came back is a change, one that has just joined is not", () => {
+  const node = (more: Partial<NodeView>) =>
+    ({
+      id: "n1",
+      name: "h1",
+      status: "up",
+      status_reason: "",
+      joined_at_ms: 0,
+      status_at_ms: 0,
+      ...more,
+    }) as NodeView;
+  const words = (more: Partial<NodeView>) =>
+    changesOf(known({ nodes: [node(more)] })).map((change) => `${change.actor} ${change.words}`);
+  expect(words({ status: "down", status_at_ms: 5_000 })).toEqual(["Host h1 is down"]);
+  expect(words({ status_at_ms: 90_000 })).toEqual(["Host h1 is up again"]);
+  expect(words({ status_at_ms: 2_000 })).toEqual([]);
+});
+
+test("the end of a rollout is told once", () => {
+  const rollouts = [
+    { id: "r1", service_id: "shop.web", phase: "rolled-back", reason: "it crashed", to_revision: 2 },
+  ] as RolloutView[];
+  const audit = [entry({ action: "rollout.rolled-back", resource: "service:shop.web", outcome: "failed" })];
+  expect(changesOf(known({ rollouts, audit })).map((change) => change.words)).toEqual([
+    "was rolled back (revision 2)",
+  ]);
 });

@@ -1,5 +1,6 @@
-import type { AuditView, RolloutView } from "@/api/openapi";
+import type { AuditView, NodeView, RolloutView } from "@/api/openapi";
 import type { Tone } from "@/components/ui/badge";
+import { capital } from "@/lib/format";
 
 /** One line of what happened. */
 export interface Change {
@@ -11,7 +12,7 @@ export interface Change {
   detail: string;
 }
 
-const SHOWN_MAX = 8;
+const SHOWN_MAX = 6;
 
 const PHASES: Record<RolloutView["phase"], { tone: Tone; words: string }> = {
   running: { tone: "accent", words: "is rolling out" },
@@ -57,12 +58,57 @@ const DONE: Record<string, string> = {
 
 const KINDS: Record<string, string> = { "api-token": "API token", "join-token": "join token", node: "host" };
 
-/** Rollouts and audit entries in one list, newest first. Who came and went is no change. */
-export function changesOf(rollouts: readonly RolloutView[], audit: readonly AuditView[]): Change[] {
-  const changes = audit.filter((entry) => !(entry.outcome === "applied" && entry.action.endsWith("-login")));
-  return [...rollouts.map(ofRollout), ...changes.map(ofEntry)]
+/** What is known of what happened. */
+export interface Known {
+  rollouts: readonly RolloutView[];
+  nodes: readonly NodeView[];
+  audit: readonly AuditView[];
+}
+
+/** Rollouts, hosts and audit entries in one list, newest first. */
+export function changesOf({ rollouts, nodes, audit }: Known): Change[] {
+  return [
+    ...rollouts.map(ofRollout),
+    ...nodes.filter(isNews).map(ofNode),
+    ...audit.filter(isChange).map(ofEntry),
+  ]
     .sort((a, b) => b.atMs - a.atMs)
     .slice(0, SHOWN_MAX);
+}
+
+/** Who came and went is no change, and what became of a rollout is told by the rollout. */
+function isChange({ action, outcome }: AuditView): boolean {
+  if (outcome === "applied" && action.endsWith("-login")) return false;
+  const [kind, verb = ""] = action.split(".");
+  return !(kind === "rollout" && verb in PHASES);
+}
+
+/** A host comes up when it joins, which is told as that. */
+const JOINING_MS = 30_000;
+
+function isNews(node: NodeView): boolean {
+  return (
+    node.status !== "left" && (node.status !== "up" || node.status_at_ms - node.joined_at_ms > JOINING_MS)
+  );
+}
+
+const LIVES: Record<NodeView["status"], { tone: Tone; words: string }> = {
+  up: { tone: "ok", words: "is up again" },
+  suspect: { tone: "warn", words: "does not answer" },
+  down: { tone: "bad", words: "is down" },
+  left: { tone: "neutral", words: "left" },
+};
+
+function ofNode(node: NodeView): Change {
+  const { tone, words } = LIVES[node.status];
+  return {
+    key: `node ${node.id} ${node.status_at_ms}`,
+    atMs: node.status_at_ms,
+    tone,
+    actor: `Host ${node.name}`,
+    words,
+    detail: capital(node.status_reason),
+  };
 }
 
 function ofRollout(rollout: RolloutView): Change {
@@ -73,7 +119,7 @@ function ofRollout(rollout: RolloutView): Change {
     tone,
     actor: rollout.service_id,
     words: `${words} (revision ${rollout.to_revision})`,
-    detail: rollout.progress || rollout.reason,
+    detail: capital(rollout.reason || rollout.progress),
   };
 }
 
@@ -84,7 +130,7 @@ function ofEntry(entry: AuditView): Change {
     atMs: entry.at_ms,
     tone: TONES[entry.outcome] ?? "neutral",
     ...sentenceOf(entry, isDone),
-    detail: isDone ? "" : `${entry.outcome}: ${entry.reason}`,
+    detail: isDone ? "" : capital(entry.reason || entry.outcome),
   };
 }
 
@@ -96,6 +142,7 @@ function sentenceOf(entry: AuditView, isDone: boolean): { actor: string; words: 
   if (entry.action === "node.join" && isDone)
     return { actor: "", words: `${capital(object)} joined${times}` };
   const actor = entry.actor || "A stranger";
+  if (entry.action === "request") return { actor, words: `was refused${times}` };
   if (entry.action === "account.start-login") return { actor, words: `tried to log in${times}` };
   const plain = verb.replaceAll("-", " ");
   return { actor, words: `${isDone ? (DONE[verb] ?? plain) : `tried to ${plain}`} ${object}${times}` };
@@ -106,8 +153,4 @@ function objectOf(kind: string, resource: string): string {
   const [resourceKind = kind, ...name] = resource.split(":");
   const word = KINDS[resourceKind] ?? resourceKind.replaceAll("-", " ");
   return [word, name.join(":")].filter(Boolean).join(" ");
-}
-
-function capital(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { History } from "lucide-react";
 import { useCan } from "@/api/permissions";
-import { auditQuery, rolloutsQuery } from "@/api/queries";
+import { auditQuery, clusterQuery, rolloutsQuery } from "@/api/queries";
 import { Loaded } from "@/components/loaded";
 import { Empty, Loading } from "@/components/states";
 import { StatusMark } from "@/components/ui/badge";
@@ -14,12 +14,21 @@ import { type Change, changesOf } from "./change";
 export function ChangesSection() {
   const maySeeAudit = useCan()("audit.read");
   const rollouts = useQuery(rolloutsQuery);
+  const cluster = useQuery(clusterQuery);
   const audit = useQuery({ ...auditQuery, enabled: maySeeAudit });
   return (
     <Section title="Recent changes">
-      <Card className="overflow-hidden">
+      <Card className="flex-1 overflow-hidden">
         <Loaded query={rollouts} loading={<Loading label="Loading recent changes" rows={4} />}>
-          {(known) => <Changes changes={changesOf(known, audit.data ?? [])} />}
+          {(known) => (
+            <Changes
+              changes={changesOf({
+                rollouts: known,
+                nodes: cluster.data?.nodes ?? [],
+                audit: audit.data ?? [],
+              })}
+            />
+          )}
         </Loaded>
       </Card>
     </Section>

@@ -31,20 +31,20 @@ export function ContainerCards({ rows, can, staleHosts, onLogs, onVerb }: Contai
           >
             <div className="min-w-0 flex-1">
               <h3 className="truncate font-medium">{container.name}</h3>
-              <p className="truncate text-sm">
+              <p className="flex items-center gap-2 text-sm">
                 <Status tone={staleHosts.has(container.node_id) ? "neutral" : state.tone}>
                   {state.word} <span className="text-muted">{state.detail}</span>
                 </Status>
+                {container.memory_bytes !== null && (
+                  <span className="tabular ml-auto flex shrink-0 items-center gap-2 text-xs">
+                    <CpuCell container={container} />
+                    <span className="min-w-[7ch] text-right">{formatBytes(container.memory_bytes)}</span>
+                  </span>
+                )}
               </p>
-              <p className="mt-0.5 flex items-center gap-2 truncate text-xs text-muted">
-                <span className="truncate">
-                  {container.node_name} · {image.short}
-                  {image.tag !== "" && `:${image.tag}`}
-                </span>
-                <span className="tabular ml-auto flex shrink-0 items-center gap-2">
-                  <CpuCell container={container} />
-                  <span className="min-w-[7ch] text-right">{formatBytes(container.memory_bytes)}</span>
-                </span>
+              <p className="mt-0.5 truncate text-xs text-muted">
+                {container.node_name} · {image.short}
+                {image.tag !== "" && `:${image.tag}`}
               </p>
             </div>
             <RowActions container={container} can={can} onLogs={onLogs} onVerb={onVerb} />

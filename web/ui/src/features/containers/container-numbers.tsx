@@ -24,7 +24,7 @@ export function CpuCell({ container }: { container: ContainerView }) {
           values={series.values}
           topMin={10}
           label={`CPU over the last ten minutes, now ${formatPercent(now)}`}
-          className="h-4 w-14 text-series-1"
+          className="h-4 w-10 text-series-1 sm:w-14"
         />
       )}
       <span className="min-w-[6ch]">{formatPercent(now)}</span>

@@ -41,7 +41,7 @@ function runningState(health: string): { tone: Tone; word: string } {
 function parseStatus(status: string): { code: number; time: string } {
   const [, code = "0", time = ""] =
     /^(?:Up|Exited|Restarting|Dead)?\s*(?:\((\d+)\))?\s*([^(]*)/.exec(status) ?? [];
-  return { code: Number(code), time: time.trim() };
+  return { code: Number(code), time: time.trim().replace(/^[A-Z]/, (letter) => letter.toLowerCase()) };
 }
 
 export function isRunning(container: ContainerView): boolean {

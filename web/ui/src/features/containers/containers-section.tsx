@@ -6,6 +6,7 @@ import { useCan } from "@/api/permissions";
 import { type ContainerList, containersQuery } from "@/api/queries";
 import { Loaded } from "@/components/loaded";
 import { Empty, Loading } from "@/components/states";
+import { Status } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
 import { Card, Section } from "@/components/ui/section";
 import { formatCount } from "@/lib/format";
@@ -13,31 +14,36 @@ import { useMedia } from "@/lib/media";
 import { type ContainerRequest, useContainerAction, type Verb } from "./container-actions";
 import { ContainerCards } from "./container-cards";
 import { type ContainersView, EVERYTHING, rowsOf } from "./container-rows";
+import { fitsState } from "./container-state";
 import { ContainerTable } from "./container-table";
 import { ContainersFilter } from "./containers-filter";
 
 const ConfirmAction = lazy(() => import("./confirm-action"));
 
 interface ContainersSectionProps {
+  id: string;
   view: ContainersView;
   onView: (change: Partial<ContainersView>) => void;
   onLogs: (container: ContainerView) => void;
 }
 
 /** Every container of every host, whoever made it. */
-export function ContainersSection({ view, onView, onLogs }: ContainersSectionProps) {
+export function ContainersSection({ id, view, onView, onLogs }: ContainersSectionProps) {
   const query = useQuery(containersQuery);
   const list = query.data;
   const rows = useMemo(() => rowsOf(list?.containers ?? [], view), [list, view]);
   return (
     <Section
+      id={id}
       title="Containers"
       note={
-        list === undefined
-          ? undefined
-          : rows.length === list.containers.length
-            ? formatCount(rows.length)
-            : `${formatCount(rows.length)} of ${formatCount(list.containers.length)}`
+        list !== undefined && (
+          <Note
+            list={list}
+            shown={rows.length}
+            onUnhealthy={() => onView({ ...EVERYTHING, state: "unhealthy" })}
+          />
+        )
       }
       actions={
         list !== undefined &&
@@ -55,13 +61,31 @@ export function ContainersSection({ view, onView, onLogs }: ContainersSectionPro
   );
 }
 
+/** How many there are, and a way to those that need somebody: they may be far down. */
+function Note({ list, shown, onUnhealthy }: { list: ContainerList; shown: number; onUnhealthy: () => void }) {
+  const { containers } = list;
+  const unhealthy = containers.filter((each) => fitsState(each, "unhealthy")).length;
+  return (
+    <span className="flex items-center gap-3">
+      {shown === containers.length
+        ? formatCount(shown)
+        : `${formatCount(shown)} of ${formatCount(containers.length)}`}
+      {unhealthy > 0 && (
+        <button type="button" className="text-text hover:underline" onClick={onUnhealthy}>
+          <Status tone="bad">{formatCount(unhealthy)} unhealthy</Status>
+        </button>
+      )}
+    </span>
+  );
+}
+
 function Rows({
   list,
   rows,
   view,
   onView,
   onLogs,
-}: ContainersSectionProps & { list: ContainerList; rows: ContainerView[] }) {
+}: Omit<ContainersSectionProps, "id"> & { list: ContainerList; rows: ContainerView[] }) {
   const isWide = useMedia("(min-width: 48rem)");
   const can = useCan();
   const action = useContainerAction();
@@ -91,8 +115,8 @@ function Rows({
         >
           <TriangleAlert aria-hidden className="mt-0.5 size-3.5 shrink-0" />
           <span>
-            <strong className="font-semibold">{problem.node_name}</strong>: {problem.reason}. Its containers
-            are shown as last known.
+            <strong className="font-semibold">Containers of {problem.node_name} as last known:</strong>{" "}
+            {problem.reason}.
           </span>
         </p>
       ))}

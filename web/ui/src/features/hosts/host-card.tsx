@@ -1,4 +1,4 @@
-import { Crown } from "lucide-react";
+import { Crown, TriangleAlert } from "lucide-react";
 import { HOST_SUBJECT, latest, seriesOf } from "@/api/metrics";
 import type { HostLiveView, NodeView } from "@/api/openapi";
 import { Sparkline } from "@/components/sparkline";
@@ -7,15 +7,17 @@ import { Card } from "@/components/ui/section";
 import { useNow } from "@/lib/clock";
 import { cn } from "@/lib/cn";
 import {
-  formatAge,
+  capital,
   formatBytes,
   formatCount,
+  formatDuration,
   formatMoment,
   formatPercent,
   formatSize,
+  plural,
   UNKNOWN,
 } from "@/lib/format";
-import { statusOf } from "./host-status";
+import { isTelling, statusOf } from "./host-status";
 
 interface HostCardProps {
   node: NodeView;
@@ -24,17 +26,18 @@ interface HostCardProps {
 }
 
 export function HostCard({ node, live, onOpen }: HostCardProps) {
-  const now = useNow();
   const { tone, word } = statusOf(node);
-  const isGone = node.status === "down";
+  const isCurrent = isTelling(node);
   const cpu = seriesOf(live, HOST_SUBJECT, "cpu_percent");
   const memory = seriesOf(live, HOST_SUBJECT, "memory_bytes");
   const memoryTotal = node.facts.memory_bytes || latest(seriesOf(live, HOST_SUBJECT, "memory_limit_bytes"));
-  const cpuNow = isGone ? null : (latest(cpu) ?? node.cpu_percent);
-  const memoryNow = isGone ? null : (latest(memory) ?? node.memory_bytes);
   return (
     <Card
-      className={cn("relative flex h-full flex-col hover:border-line-strong", isGone && "border-bad-mark/50")}
+      className={cn(
+        "relative flex h-full flex-col hover:border-line-strong",
+        tone === "bad" && "border-bad-mark/50",
+        tone === "warn" && "border-warn-mark/60",
+      )}
     >
       <div className="flex items-center gap-2 px-4 pt-3">
         <h3 className="min-w-0 truncate text-base font-semibold">
@@ -57,80 +60,102 @@ export function HostCard({ node, live, onOpen }: HostCardProps) {
         </span>
       </div>
       <p className="truncate px-4 text-xs text-muted">
-        {isGone && node.status_reason !== ""
-          ? node.status_reason
-          : `${node.role} · ${node.api_address || node.address}`}
+        {node.role} · {node.api_address || node.address}
       </p>
       <div className="mt-3 grid grid-cols-2 gap-4 px-4">
         <Course
           term="CPU"
-          value={formatPercent(cpuNow)}
-          detail={node.facts.cpu_count > 0 ? `of ${formatCount(node.facts.cpu_count)} cores` : ""}
-          values={isGone ? [] : (cpu?.values ?? [])}
+          value={formatPercent(isCurrent ? (latest(cpu) ?? node.cpu_percent) : null)}
+          whole={node.facts.cpu_count > 0 ? plural(node.facts.cpu_count, "core") : ""}
+          values={cpu?.values ?? []}
           top={100}
-          className="text-series-1"
+          className={isCurrent ? "text-series-1" : "text-muted"}
         />
         <Course
           term="Memory"
-          value={formatBytes(memoryNow)}
-          detail={memoryTotal ? `of ${formatSize(memoryTotal)}` : ""}
-          values={isGone ? [] : (memory?.values ?? [])}
+          value={formatBytes(isCurrent ? (latest(memory) ?? node.memory_bytes) : null)}
+          whole={memoryTotal ? `of ${formatSize(memoryTotal)}` : ""}
+          values={memory?.values ?? []}
           top={memoryTotal}
-          className="text-series-2"
+          className={isCurrent ? "text-series-2" : "text-muted"}
         />
       </div>
-      <dl className="tabular mt-auto flex gap-x-3 border-t border-line px-4 py-2 text-xs whitespace-nowrap text-muted">
-        <div className="flex flex-row-reverse gap-1">
-          <dt>containers</dt>
-          <dd className="text-text">
-            {node.containers === null
-              ? UNKNOWN
-              : `${formatCount(node.containers.running)}/${formatCount(node.containers.total)}`}
-          </dd>
-        </div>
-        <div className="flex min-w-0 gap-1">
-          <dt>Docker</dt>
-          <dd className="truncate text-text">{node.facts.docker_version || UNKNOWN}</dd>
-        </div>
-        <div className="ml-auto">
-          <dt className="sr-only">Last seen</dt>
-          <dd
-            title={
-              node.last_seen_ms === null ? "Last seen: never" : `Last seen ${formatMoment(node.last_seen_ms)}`
-            }
-            className={cn(node.status === "up" ? "text-text" : "font-medium text-bad")}
-          >
-            {formatAge(node.last_seen_ms, now)}
-          </dd>
-        </div>
-      </dl>
+      <div className="mt-auto border-t border-line px-4 py-2 text-xs">
+        {isCurrent ? <Facts node={node} /> : <Silence node={node} />}
+      </div>
     </Card>
+  );
+}
+
+function Facts({ node }: { node: NodeView }) {
+  return (
+    <dl className="tabular flex gap-x-3 whitespace-nowrap text-muted">
+      <div className="flex flex-row-reverse gap-1">
+        <dt>containers</dt>
+        <dd className="text-text">
+          {node.containers === null
+            ? UNKNOWN
+            : `${formatCount(node.containers.running)}/${formatCount(node.containers.total)}`}
+        </dd>
+      </div>
+      <div className="ml-auto flex min-w-0 gap-1">
+        <dt>Docker</dt>
+        <dd className="truncate text-text" title={node.facts.docker_version}>
+          {node.facts.docker_version || UNKNOWN}
+        </dd>
+      </div>
+    </dl>
+  );
+}
+
+/** Why there are no numbers, and since when. */
+function Silence({ node }: { node: NodeView }) {
+  const now = useNow();
+  const { tone, word } = statusOf(node);
+  const isUp = node.status === "up";
+  const sinceMs = isUp ? node.last_seen_ms : node.status_at_ms;
+  const why = isUp ? node.problem : node.status_reason;
+  const lead = isUp ? "No answer" : capital(word);
+  const since = sinceMs === null ? "" : ` for ${formatDuration(now - sinceMs)}`;
+  return (
+    <p
+      className={cn("flex items-center gap-1.5", tone === "bad" ? "text-bad" : "text-warn")}
+      title={sinceMs === null ? why : `${why}; since ${formatMoment(sinceMs)}`}
+    >
+      <TriangleAlert aria-hidden className="size-3.5 shrink-0" />
+      <span className="tabular shrink-0 font-medium">
+        {lead}
+        {since}
+      </span>
+      {why !== "" && <span className="min-w-0 truncate">({why})</span>}
+    </p>
   );
 }
 
 interface CourseProps {
   term: string;
   value: string;
-  detail: string;
+  /** What the value is a part of. */
+  whole: string;
   values: readonly (number | null)[];
   top: number | null | undefined;
   className: string;
 }
 
-function Course({ term, value, detail, values, top, className }: CourseProps) {
+function Course({ term, value, whole, values, top, className }: CourseProps) {
   return (
     <div className="min-w-0">
-      <p className="text-xs text-muted">{term}</p>
-      <p className="tabular truncate">
-        <span className="text-lg/6 font-semibold">{value}</span>{" "}
-        <span className="text-2xs text-muted">{detail}</span>
+      <p className="tabular flex justify-between gap-2 text-xs text-muted">
+        <span>{term}</span>
+        <span className="truncate">{whole}</span>
       </p>
+      <p className="tabular text-lg/6 font-semibold">{value}</p>
       <div className={cn("mt-1.5 mb-3 h-9 border-b border-line", className)}>
-        {values.length > 0 && (
+        {values.some((each) => each !== null) && (
           <Sparkline
             values={values}
             top={top}
-            label={`${term} over the last ten minutes, now ${value} ${detail}`}
+            label={`${term} over the last ten minutes, now ${value} ${whole}`}
             className="h-full w-full"
           />
         )}

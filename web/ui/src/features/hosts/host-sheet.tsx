@@ -3,18 +3,26 @@ import { lazy, type ReactNode, Suspense } from "react";
 import { HOST_SUBJECT, latest, seriesOf } from "@/api/metrics";
 import type { FactsView, NodeView } from "@/api/openapi";
 import { clusterQuery, metricsQuery } from "@/api/queries";
+import { Banner } from "@/components/banner";
 import { Loaded } from "@/components/loaded";
 import { Empty, Loading } from "@/components/states";
 import { Badge } from "@/components/ui/badge";
 import { Sheet } from "@/components/ui/sheet";
 import { useNow } from "@/lib/clock";
 import { formatAge, formatBytes, formatCount, formatPercent, formatSize, UNKNOWN } from "@/lib/format";
-import { statusOf } from "./host-status";
+import { courseOf, isTelling, statusOf } from "./host-status";
 
 const Chart = lazy(() => import("@/components/chart"));
 
+interface HostSheetProps {
+  nodeId: string;
+  onClose: () => void;
+  /** Show the containers of the host of that name. */
+  onContainers: (hostName: string) => void;
+}
+
 /** One host: its courses with axes, and what it says of itself. */
-export default function HostSheet({ nodeId, onClose }: { nodeId: string; onClose: () => void }) {
+export default function HostSheet({ nodeId, onClose, onContainers }: HostSheetProps) {
   const cluster = useQuery(clusterQuery);
   const node = cluster.data?.nodes.find((each) => each.id === nodeId);
   return (
@@ -32,7 +40,7 @@ export default function HostSheet({ nodeId, onClose }: { nodeId: string; onClose
                 It may have left the cluster.
               </Empty>
             ) : (
-              <Details node={node} />
+              <Details node={node} onContainers={onContainers} />
             )
           }
         </Loaded>
@@ -41,15 +49,13 @@ export default function HostSheet({ nodeId, onClose }: { nodeId: string; onClose
   );
 }
 
-function Details({ node }: { node: NodeView }) {
+function Details({ node, onContainers }: { node: NodeView } & Pick<HostSheetProps, "onContainers">) {
   const metrics = useQuery(metricsQuery);
-  const live = metrics.data?.find((each) => each.node_id === node.id);
+  const live = courseOf(node, metrics.data ?? []);
   const memoryLimit = latest(seriesOf(live, HOST_SUBJECT, "memory_limit_bytes")) ?? node.facts.memory_bytes;
   return (
     <div className="flex flex-col gap-6 p-4">
-      {node.status !== "up" && node.status_reason !== "" && (
-        <p className="rounded-md bg-hover px-3 py-2 text-sm">{node.status_reason}</p>
-      )}
+      {!isTelling(node) && <Silence node={node} />}
       <Loaded query={metrics} loading={<Loading label="Loading the last ten minutes" rows={8} />}>
         {() =>
           live === undefined || live.times_ms.length === 0 ? (
@@ -78,8 +84,19 @@ function Details({ node }: { node: NodeView }) {
           )
         }
       </Loaded>
-      <Facts node={node} />
+      <Facts node={node} onContainers={onContainers} />
     </div>
+  );
+}
+
+/** Why what is shown is not of now. */
+function Silence({ node }: { node: NodeView }) {
+  const now = useNow();
+  const why = [node.status === "up" ? "" : node.status_reason, node.problem].filter(Boolean).join("; ");
+  return (
+    <Banner tone={node.status === "down" ? "bad" : "warn"} title={`${node.name} is ${statusOf(node).word}`}>
+      {why}. What is shown was true {formatAge(node.last_seen_ms, now)}.
+    </Banner>
   );
 }
 
@@ -89,13 +106,29 @@ function systemOf({ os_name, os_version }: FactsView): string {
   return [os_name, os_version].filter(Boolean).join(" ");
 }
 
-function Facts({ node }: { node: NodeView }) {
-  const now = useNow();
+function Facts({ node, onContainers }: { node: NodeView } & Pick<HostSheetProps, "onContainers">) {
+  const { containers } = node;
   const { facts } = node;
   const rows: [string, ReactNode][] = [
     ["Role", node.is_leader ? `${node.role}, leader` : node.role],
     ["Placement", node.is_draining ? "draining: no new replicas come here" : "takes new replicas"],
-    ["Seen", formatAge(node.last_seen_ms, now)],
+    [
+      "Containers",
+      containers === null ? (
+        UNKNOWN
+      ) : (
+        <span key="containers" className="flex flex-wrap gap-x-3">
+          {formatCount(containers.running)} of {formatCount(containers.total)} running
+          <button
+            type="button"
+            className="font-medium text-accent hover:underline"
+            onClick={() => onContainers(node.name)}
+          >
+            Show them
+          </button>
+        </span>
+      ),
+    ],
     ["Behind by", node.lag === null ? UNKNOWN : `${formatCount(node.lag)} entries`],
     [
       "Dashboard",

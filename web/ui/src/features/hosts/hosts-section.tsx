@@ -5,8 +5,9 @@ import { clusterQuery, metricsQuery } from "@/api/queries";
 import { Loaded } from "@/components/loaded";
 import { Empty } from "@/components/states";
 import { Card, Section } from "@/components/ui/section";
-import { plural } from "@/lib/format";
+import { formatCount } from "@/lib/format";
 import { HostCard } from "./host-card";
+import { courseOf } from "./host-status";
 
 /** Every host, with its last ten minutes. */
 export function HostsSection({ onOpen }: { onOpen: (nodeId: string) => void }) {
@@ -15,7 +16,7 @@ export function HostsSection({ onOpen }: { onOpen: (nodeId: string) => void }) {
   const mayJoin = useCan()("node.join");
   const nodes = cluster.data?.nodes.filter((node) => node.status !== "left") ?? [];
   return (
-    <Section title="Hosts" note={cluster.data === undefined ? undefined : plural(nodes.length, "host")}>
+    <Section title="Hosts" note={cluster.data === undefined ? undefined : formatCount(nodes.length)}>
       <Loaded
         query={cluster}
         loading={
@@ -37,12 +38,12 @@ export function HostsSection({ onOpen }: { onOpen: (nodeId: string) => void }) {
               </Empty>
             </Card>
           ) : (
-            <ul className="grid grid-cols-[repeat(auto-fit,minmax(min(21rem,100%),1fr))] gap-3">
+            <ul className="grid grid-cols-[repeat(auto-fit,minmax(min(18.5rem,100%),1fr))] gap-3">
               {nodes.map((node) => (
                 <li key={node.id}>
                   <HostCard
                     node={node}
-                    live={metrics.data?.find((each) => each.node_id === node.id)}
+                    live={courseOf(node, metrics.data ?? [])}
                     onOpen={() => onOpen(node.id)}
                   />
                 </li>

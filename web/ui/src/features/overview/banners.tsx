@@ -4,11 +4,12 @@ import type { ClusterView } from "@/api/openapi";
 import { clusterQuery } from "@/api/queries";
 import { Banner } from "@/components/banner";
 import { Button } from "@/components/ui/button";
-import { useNow } from "@/lib/clock";
+import { serverTimeOf, useNow } from "@/lib/clock";
 import { formatDuration } from "@/lib/format";
 
 /** A host this far behind shows a past state: the leader speaks several times a second. */
 const BEHIND_MS = 5_000;
+const OTHERS_MAX = 4;
 /** A connection that comes back at once is not worth a word. */
 const LOST_MS = 3_000;
 
@@ -17,7 +18,7 @@ export function Banners() {
   const { data: cluster, dataUpdatedAt } = useQuery(clusterQuery);
   return (
     <div className="flex flex-col gap-3 empty:hidden">
-      <LostConnection />
+      <LostConnection cluster={cluster} readAtMs={dataUpdatedAt} />
       {cluster !== undefined && <NoQuorum cluster={cluster} />}
       {cluster?.disk_full != null && (
         <Banner tone="bad" title="The disk is full">
@@ -56,7 +57,7 @@ function Behind({ cluster, readAtMs }: { cluster: ClusterView; readAtMs: number 
   const { age_ms: ageMs } = cluster;
   if (ageMs === null || ageMs < BEHIND_MS || cluster.leader_id === null) return null;
   const name = cluster.nodes.find((node) => node.is_self)?.name ?? "This host";
-  const behindMs = ageMs + Math.max(0, now - readAtMs);
+  const behindMs = ageMs + Math.max(0, now - serverTimeOf(readAtMs));
   return (
     <Banner tone="warn" title={`${name} is behind: what you see was true ${formatDuration(behindMs)} ago`}>
       It is not the leader and has not heard from it since. Open the dashboard on another host for the present
@@ -65,18 +66,52 @@ function Behind({ cluster, readAtMs }: { cluster: ClusterView; readAtMs: number 
   );
 }
 
-function LostConnection() {
+function LostConnection({ cluster, readAtMs }: { cluster: ClusterView | undefined; readAtMs: number }) {
   const status = useLiveStatus();
   const reconnect = useReconnect();
   const now = useNow();
-  if (status.phase !== "waiting" || now - status.lostAtMs < LOST_MS) return null;
-  const next = Math.max(1, Math.ceil((status.retryAtMs - now) / 1_000));
+  if (status.phase === "open" || status.lostAtMs === null) return null;
+  const lostMs = now - serverTimeOf(status.lostAtMs);
+  if (lostMs < LOST_MS) return null;
+  const lost = formatDuration(lostMs);
+  const wait = status.phase === "waiting" ? serverTimeOf(status.retryAtMs) - now : 0;
+  const next = wait > 0 ? `in ${Math.ceil(wait / 1_000)} s` : "now";
+  // Asked in the ordinary way it would have answered by now.
+  const isSilent = readAtMs < status.lostAtMs;
+  const self = cluster?.nodes.find((node) => node.is_self);
   return (
-    <Banner tone="warn" title={`No live connection for ${formatDuration(now - status.lostAtMs)}`}>
-      <div className="flex flex-wrap items-center justify-between gap-x-4 gap-y-2">
-        <span className="tabular">Numbers may be old. Next try in {next} s.</span>
-        <Button onClick={reconnect}>Reconnect now</Button>
-      </div>
+    <Banner
+      tone={isSilent ? "bad" : "warn"}
+      title={isSilent ? `${self?.name ?? "This host"} does not answer` : `No live connection for ${lost}`}
+      action={<Button onClick={reconnect}>Reconnect now</Button>}
+    >
+      <span className="tabular">
+        {isSilent ? `What you see was true ${lost} ago.` : "Numbers may be a few seconds old."} Next try{" "}
+        {next}.
+      </span>{" "}
+      {isSilent && cluster !== undefined && <OtherHosts cluster={cluster} />}
     </Banner>
+  );
+}
+
+/** Every host serves this page. */
+function OtherHosts({ cluster }: { cluster: ClusterView }) {
+  const others = cluster.nodes.filter(
+    (node) => !node.is_self && node.status === "up" && node.api_address !== "",
+  );
+  if (others.length === 0) return null;
+  return (
+    <span>
+      The others show the present state:{" "}
+      {others.slice(0, OTHERS_MAX).map((node, index) => (
+        <span key={node.id}>
+          {index > 0 && ", "}
+          <a href={`https://${node.api_address}/`} className="font-medium text-accent hover:underline">
+            {node.name}
+          </a>
+        </span>
+      ))}
+      .
+    </span>
   );
 }

@@ -1,11 +1,11 @@
 import { useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
-import type { ClusterView } from "@/api/openapi";
+import type { ClusterView, NodeView } from "@/api/openapi";
 import { clusterQuery } from "@/api/queries";
 import { Loaded } from "@/components/loaded";
 import { Status, type Tone } from "@/components/ui/badge";
 import { Card } from "@/components/ui/section";
-import { formatCount, shortId, UNKNOWN } from "@/lib/format";
+import { formatCount, shortId } from "@/lib/format";
 
 /** The cluster in one line: who leads, and how much may fail. */
 export function ClusterLine() {
@@ -28,9 +28,6 @@ function Facts({ cluster }: { cluster: ClusterView }) {
   const members = cluster.nodes.filter((node) => node.status !== "left");
   const up = members.filter((node) => node.status === "up").length;
   const leader = members.find((node) => node.id === cluster.leader_id);
-  const counts = members.map((node) => node.containers).filter((each) => each !== null);
-  const running = counts.reduce((sum, each) => sum + each.running, 0);
-  const total = counts.reduce((sum, each) => sum + each.total, 0);
   const { quorum } = cluster;
   const self = members.find((node) => node.is_self);
   return (
@@ -53,13 +50,7 @@ function Facts({ cluster }: { cluster: ClusterView }) {
         </Status>
       </Fact>
       <Fact term="Containers">
-        <span className="tabular">
-          {counts.length === 0
-            ? UNKNOWN
-            : total === 0
-              ? "none"
-              : `${formatCount(running)} of ${formatCount(total)} running`}
-        </span>
+        <Containers members={members} />
       </Fact>
       <Fact term="Voters">
         <Status tone={quorumTone(cluster)}>
@@ -76,6 +67,21 @@ function Facts({ cluster }: { cluster: ClusterView }) {
         <span className="tabular ml-2 text-sm text-muted">version {cluster.version}</span>
       </Fact>
     </dl>
+  );
+}
+
+/** Those of hosts that answer; what is known of the others is old. */
+function Containers({ members }: { members: readonly NodeView[] }) {
+  const telling = members.filter((node) => node.status !== "down" && node.problem === "");
+  const sum = (nodes: readonly NodeView[], key: "running" | "total") =>
+    nodes.reduce((count, node) => count + (node.containers?.[key] ?? 0), 0);
+  const total = sum(telling, "total");
+  const unknown = sum(members, "total") - total;
+  return (
+    <span className="tabular">
+      {total === 0 ? "none" : `${formatCount(sum(telling, "running"))} of ${formatCount(total)} running`}
+      {unknown > 0 && <span className="ml-2 text-sm text-muted">{formatCount(unknown)} out of sight</span>}
+    </span>
   );
 }
 

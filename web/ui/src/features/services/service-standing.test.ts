@@ -1,30 +1,92 @@
 import { expect, test } from "vitest";
-import type { RolloutView, ServiceView } from "@/api/openapi";
-import { newestRollouts, standingOf } from "./service-standing";
+import type { ReplicaStepView, ReplicaTrouble, RolloutView, ServiceView } from "@/api/openapi";
+import { newestRollouts, standingOf, stepWords, troubleWords } from "./service-standing";
 
-const service = (ready: number, wanted: number, status = "running") =>
-  ({ status, replicas_ready: ready, replicas_wanted: wanted }) as ServiceView;
+const service = (ready: number, wanted: number, more: Partial<ServiceView> = {}) =>
+  ({
+    status: "running",
+    replicas_ready: ready,
+    replicas_wanted: wanted,
+    troubles: [],
+    ...more,
+  }) as ServiceView;
 const rollout = (phase: RolloutView["phase"], more: Partial<RolloutView> = {}) =>
   ({ phase, progress: "2 of 3 replicas on revision 4", reason: "", replicas: [], ...more }) as RolloutView;
+const step = (more: Partial<ReplicaStepView>): ReplicaStepView => ({
+  ordinal: 1,
+  phase: "starting",
+  reason: "",
+  node_id: "n2",
+  node_name: "h2",
+  old_node_id: "n1",
+  old_node_name: "h1",
+  old_revision: 3,
+  attempts: 1,
+  ...more,
+});
+const trouble = (more: Partial<ReplicaTrouble>): ReplicaTrouble => ({
+  ordinal: 2,
+  node_name: "h3",
+  is_host_down: false,
+  phase: "exited",
+  reason: "status 137",
+  ...more,
+});
 
 test("a service as it should be has nothing to say", () => {
-  expect(standingOf(service(3, 3), rollout("succeeded"))).toEqual({ tone: "ok", words: "", progress: null });
-  expect(standingOf(service(3, 3), undefined).tone).toBe("ok");
+  const fine = { tone: "ok", words: "", details: [], rollout: null };
+  expect(standingOf(service(3, 3), rollout("succeeded"))).toEqual(fine);
+  expect(standingOf(service(3, 3), undefined)).toEqual(fine);
 });
 
 test("what serves decides, whatever the last rollout says", () => {
   expect(standingOf(service(0, 3), rollout("succeeded")).tone).toBe("bad");
-  expect(standingOf(service(2, 3), rollout("succeeded")).tone).toBe("warn");
-});
-
-test("a rollout under way is told in the server's words, with its share", () => {
-  const replicas = [{ phase: "done" }, { phase: "starting" }] as RolloutView["replicas"];
-  expect(standingOf(service(3, 3), rollout("running", { replicas }))).toEqual({
-    tone: "accent",
-    words: "Rolling out: 2 of 3 replicas on revision 4",
-    progress: 0.5,
+  expect(standingOf(service(2, 3), rollout("succeeded"))).toMatchObject({
+    tone: "warn",
+    words: "1 of 3 replicas missing",
   });
 });
+
+test("a missing replica is named, with its host and what that says", () => {
+  const standing = standingOf(service(2, 3, { troubles: [trouble({})] }), rollout("succeeded"));
+  expect(standing.details).toEqual(["Replica 2 on h3 ended: status 137"]);
+  expect(troubleWords(trouble({ node_name: "" }))).toBe("Replica 2 has no host yet");
+  expect(troubleWords(trouble({ is_host_down: true }))).toBe("Replica 2 is on h3, which is down");
+});
+
+test("many missing replicas are not all named", () => {
+  const troubles = [0, 1, 2, 3, 4].map((ordinal) => trouble({ ordinal, reason: "" }));
+  expect(standingOf(service(0, 5, { troubles }), undefined).details).toEqual([
+    "Replica 0 on h3 ended",
+    "Replica 1 on h3 ended",
+    "Replica 2 on h3 ended",
+    "and 2 more",
+  ]);
+});
+
+test("a rollout under way is told in the server's words, with why it waits and what each replica does", () => {
+  const replicas = [step({ ordinal: 0, phase: "done" }), step({}), step({ ordinal: 2, phase: "waiting" })];
+  const newest = rollout("running", { replicas, reason: "replica 2: no host has room" });
+  expect(standingOf(service(3, 3), newest)).toEqual({
+    tone: "accent",
+    words: "Rolling out: 2 of 3 replicas on revision 4",
+    details: ["replica 2: no host has room", "Replica 1 is starting on h2"],
+    rollout: newest,
+  });
+});
+
+test.each([
+  [
+    { attempts: 2, reason: "ended with status 1" },
+    "Replica 1 is starting on h2, attempt 2: ended with status 1",
+  ],
+  [{ phase: "draining" as const }, "Replica 1 serves on h2; its old copy on h1 finishes its requests"],
+  [
+    { phase: "removing" as const, old_node_name: "" },
+    "Replica 1 serves on h2; its old copy on h2 is being removed",
+  ],
+  [{ phase: "done" as const }, ""],
+])("a step %o reads as %s", (more, words) => expect(stepWords(step(more))).toBe(words));
 
 test("a rollout that was taken back is not what the owner wanted last", () => {
   expect(standingOf(service(3, 3), rollout("rolled-back", { reason: "exited with code 1" }))).toMatchObject({

@@ -1,12 +1,14 @@
-import type { RolloutView, ServiceView } from "@/api/openapi";
+import type { ReplicaStepView, ReplicaTrouble, RolloutView, ServiceView } from "@/api/openapi";
 import type { Tone } from "@/components/ui/badge";
 
 export interface Standing {
   tone: Tone;
   /** What there is to say about it; nothing when it is as it should be. */
   words: string;
-  /** How much of the rollout under way is done, 0 to 1; null when none is. */
-  progress: number | null;
+  /** Why, and what each replica under way is doing. */
+  details: readonly string[];
+  /** The rollout that is under way; null when none is. */
+  rollout: RolloutView | null;
 }
 
 const PHASES: Record<RolloutView["phase"], { tone: Tone; lead: string }> = {
@@ -21,25 +23,36 @@ const PHASES: Record<RolloutView["phase"], { tone: Tone; lead: string }> = {
 
 const UNDER_WAY: readonly RolloutView["phase"][] = ["running", "paused", "rolling-back"];
 
+/** More would hide the first. */
+const DETAILS_MAX = 3;
+
 /**
- * How a service stands, by what serves and never by what was asked for. `rollout` is its newest one: a service that
- * is as wanted after a rollout that was taken back is not what its owner wanted last.
+ * How a service stands, by what serves and never by what was asked for. `newest` is its newest rollout: a service
+ * that is as wanted after a rollout that was taken back is not what its owner wanted last.
  */
-export function standingOf(service: ServiceView, rollout: RolloutView | undefined): Standing {
+export function standingOf(service: ServiceView, newest: RolloutView | undefined): Standing {
   const { replicas_ready: ready, replicas_wanted: wanted } = service;
-  if (service.status === "removing") return { tone: "neutral", words: "Being removed", progress: null };
-  if (rollout !== undefined && UNDER_WAY.includes(rollout.phase)) {
-    const { tone, lead } = PHASES[rollout.phase];
-    return { tone, words: join(lead, rollout.progress), progress: shareDone(rollout) };
+  const plain = (tone: Tone, words: string): Standing => ({ tone, words, details: [], rollout: null });
+  if (service.status === "removing") return plain("neutral", "Being removed");
+  if (newest !== undefined && UNDER_WAY.includes(newest.phase)) {
+    const { tone, lead } = PHASES[newest.phase];
+    const steps = newest.replicas.map(stepWords).filter((words) => words !== "");
+    const details = few([newest.reason, ...steps].filter((words) => words !== ""));
+    return { tone, words: join(lead, newest.progress), details, rollout: newest };
   }
-  if (wanted === 0) return { tone: "neutral", words: "Stopped: no replicas wanted", progress: null };
-  if (ready === 0) return { tone: "bad", words: "Nothing is serving", progress: null };
-  if (ready < wanted) return { tone: "warn", words: "Fewer replicas than wanted", progress: null };
-  if (rollout !== undefined && rollout.phase !== "succeeded") {
-    const { tone, lead } = PHASES[rollout.phase];
-    return { tone, words: join(lead, rollout.reason), progress: null };
+  if (wanted === 0) return plain("neutral", "Stopped: no replicas wanted");
+  if (ready < wanted) {
+    const isDown = ready === 0;
+    const words = isDown ? "Nothing is serving" : `${wanted - ready} of ${wanted} replicas missing`;
+    const failed = newest?.phase === "failed" ? [join(PHASES.failed.lead, newest.reason)] : [];
+    const details = few([...failed, ...service.troubles.map(troubleWords)]);
+    return { tone: isDown ? "bad" : "warn", words, details, rollout: null };
   }
-  return { tone: "ok", words: "", progress: null };
+  if (newest !== undefined && newest.phase !== "succeeded") {
+    const { tone, lead } = PHASES[newest.phase];
+    return plain(tone, join(lead, newest.reason));
+  }
+  return plain("ok", "");
 }
 
 /** The newest rollout of each service. */
@@ -53,10 +66,51 @@ export function newestRollouts(rollouts: readonly RolloutView[]): Map<string, Ro
   return newest;
 }
 
-function shareDone({ replicas }: RolloutView): number {
-  return replicas.length === 0
-    ? 0
-    : replicas.filter((step) => step.phase === "done").length / replicas.length;
+/** What is happening to a replica; nothing of one that is done or whose turn has not come. */
+export function stepWords(step: ReplicaStepView): string {
+  const { ordinal, phase, node_name: host, old_node_name: oldHost } = step;
+  const at = host === "" ? "" : ` on ${host}`;
+  const from = oldHost === "" ? at : ` on ${oldHost}`;
+  const attempt = step.attempts > 1 ? `, attempt ${step.attempts}` : "";
+  const saying = step.reason === "" ? "" : `: ${step.reason}`;
+  switch (phase) {
+    case "waiting":
+    case "done":
+      return "";
+    case "starting":
+      return `Replica ${ordinal} is starting${at}${attempt}${saying}`;
+    case "routing":
+      return `Replica ${ordinal}${at} is being put into the routers`;
+    case "monitoring":
+      return `Replica ${ordinal} serves${at} and is watched`;
+    case "draining":
+      return `Replica ${ordinal} serves${at}; its old copy${from} finishes its requests`;
+    case "removing":
+      return `Replica ${ordinal} serves${at}; its old copy${from} is being removed`;
+  }
+}
+
+const TROUBLE: Record<ReplicaTrouble["phase"], string> = {
+  pending: "is about to start",
+  pulling: "is fetching its image",
+  starting: "is starting",
+  healthy: "is up and waits for the routers",
+  unhealthy: "is unhealthy",
+  exited: "ended",
+  failed: "failed",
+  removed: "was removed",
+};
+
+export function troubleWords(trouble: ReplicaTrouble): string {
+  const { ordinal, node_name: host, phase, reason } = trouble;
+  if (host === "") return `Replica ${ordinal} has no host yet`;
+  if (trouble.is_host_down) return `Replica ${ordinal} is on ${host}, which is down`;
+  return join(`Replica ${ordinal} on ${host} ${TROUBLE[phase]}`, reason);
+}
+
+function few(details: readonly string[]): readonly string[] {
+  const more = details.length - DETAILS_MAX;
+  return more > 1 ? [...details.slice(0, DETAILS_MAX), `and ${more} more`] : details;
 }
 
 function join(lead: string, rest: string): string {

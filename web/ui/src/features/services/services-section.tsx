@@ -3,12 +3,13 @@ import { Boxes, ExternalLink } from "lucide-react";
 import type { RolloutView, ServiceView } from "@/api/openapi";
 import { rolloutsQuery, servicesQuery } from "@/api/queries";
 import { Loaded } from "@/components/loaded";
-import { Meter } from "@/components/meter";
 import { Empty, Loading } from "@/components/states";
-import { Status } from "@/components/ui/badge";
+import { Status, StatusMark, type Tone } from "@/components/ui/badge";
 import { Card, Section } from "@/components/ui/section";
-import { formatCount, parseImage } from "@/lib/format";
-import { newestRollouts, standingOf } from "./service-standing";
+import { useNow } from "@/lib/clock";
+import { formatCount, formatDuration, formatMoment, parseImage, plural } from "@/lib/format";
+import { RolloutBar } from "./rollout-bar";
+import { newestRollouts, type Standing, standingOf } from "./service-standing";
 
 /** What Control Tower runs, and how far each rollout is. */
 export function ServicesSection() {
@@ -16,11 +17,8 @@ export function ServicesSection() {
   const rollouts = useQuery(rolloutsQuery);
   const newest = newestRollouts(rollouts.data ?? []);
   return (
-    <Section
-      title="Services"
-      note={services.data === undefined ? undefined : formatCount(services.data.length)}
-    >
-      <Card className="overflow-hidden">
+    <Section title="Services" note={services.data?.length ? formatCount(services.data.length) : undefined}>
+      <Card className="flex-1 overflow-hidden">
         <Loaded query={services} loading={<Loading label="Loading services" rows={4} />}>
           {(known) =>
             known.length === 0 ? (
@@ -44,38 +42,87 @@ export function ServicesSection() {
 
 function ServiceRow({ service, rollout }: { service: ServiceView; rollout: RolloutView | undefined }) {
   const image = parseImage(service.image);
-  const { tone, words, progress } = standingOf(service, rollout);
+  const standing = standingOf(service, rollout);
   return (
-    <li className="px-4 py-2.5">
-      <div className="grid grid-cols-[minmax(0,1fr)_auto] items-baseline gap-x-4 gap-y-0.5 lg:grid-cols-[minmax(0,1fr)_minmax(0,1.2fr)_minmax(0,1fr)_auto]">
+    <li className="px-4 py-3">
+      <div className="flex items-baseline gap-x-4">
         <h3 className="min-w-0 truncate text-base" title={service.id}>
           <span className="text-muted">{service.project}/</span>
           <span className="font-semibold">{service.name}</span>
         </h3>
-        <span className="min-w-0 truncate text-sm text-muted max-lg:order-3" title={image.full}>
-          <span className="text-text">{image.short}</span>
-          {image.tag !== "" && `:${image.tag}`}
-          <span className="tabular"> · revision {formatCount(service.revision)}</span>
+        <span className="flex min-w-0 flex-1 flex-wrap gap-x-4 text-sm max-sm:hidden">
+          <Routes service={service} />
         </span>
-        <span className="flex min-w-0 flex-wrap gap-x-4 text-sm max-lg:order-4 max-lg:justify-self-end">
-          {service.routes.map((host) => (
-            <RouteLink key={host} host={host} />
-          ))}
-        </span>
-        <span className="min-w-[15ch] justify-self-end text-sm max-lg:text-right">
-          <Status tone={tone}>
-            <span className="tabular">
-              {formatCount(service.replicas_ready)} of {formatCount(service.replicas_wanted)} serving
-            </span>
+        <span className="tabular shrink-0 text-sm max-sm:ml-auto">
+          <Status tone={servingTone(service)}>
+            {formatCount(service.replicas_ready)} of {formatCount(service.replicas_wanted)} serving
           </Status>
         </span>
       </div>
-      {words !== "" && <p className="mt-1 text-sm text-muted">{words}</p>}
-      {progress !== null && (
-        <Meter className="mt-2 mb-1" share={progress} tone={tone} label={`Rollout of ${service.name}`} />
-      )}
+      <p className="mt-0.5 text-sm text-muted">
+        <span className="break-words text-text" title={image.full}>
+          {image.short}
+          {image.tag !== "" && `:${image.tag}`}
+        </span>
+        <span className="tabular"> · revision {formatCount(service.revision)}</span>
+        {service.nodes.length > 0 && <span> · on {nodesOf(service)}</span>}
+      </p>
+      <p className="mt-0.5 flex flex-wrap gap-x-4 text-sm empty:hidden sm:hidden">
+        <Routes service={service} />
+      </p>
+      <StandingLines service={service} standing={standing} />
     </li>
   );
+}
+
+function StandingLines({ service, standing }: { service: ServiceView; standing: Standing }) {
+  const { tone, words, details, rollout } = standing;
+  if (words === "") return null;
+  return (
+    <div className="mt-2 flex flex-col gap-1.5">
+      <p className="flex items-baseline gap-2 text-sm">
+        <StatusMark tone={tone} />
+        <span className="tabular min-w-0 flex-1 break-words">{words}</span>
+        {rollout !== null && <Elapsed sinceMs={rollout.started_at_ms} />}
+      </p>
+      {rollout !== null && <RolloutBar rollout={rollout} tone={tone} label={`Rollout of ${service.name}`} />}
+      {details.length > 0 && (
+        <ul className="flex flex-col gap-0.5 text-sm text-muted">
+          {details.map((detail) => (
+            <li key={detail} className="break-words">
+              {detail}
+            </li>
+          ))}
+        </ul>
+      )}
+    </div>
+  );
+}
+
+function Elapsed({ sinceMs }: { sinceMs: number }) {
+  const now = useNow();
+  return (
+    <span className="tabular shrink-0 text-xs text-muted" title={`since ${formatMoment(sinceMs)}`}>
+      {formatDuration(now - sinceMs)}
+    </span>
+  );
+}
+
+function servingTone({ status, replicas_ready: ready, replicas_wanted: wanted }: ServiceView): Tone {
+  if (wanted === 0 || status === "removing") return "neutral";
+  if (ready >= wanted) return "ok";
+  if (ready > 0) return "warn";
+  return status === "rolling-out" ? "accent" : "bad";
+}
+
+const NODES_SHOWN_MAX = 6;
+
+function nodesOf({ nodes }: ServiceView): string {
+  return nodes.length > NODES_SHOWN_MAX ? plural(nodes.length, "host") : nodes.join(", ");
+}
+
+function Routes({ service }: { service: ServiceView }) {
+  return service.routes.map((host) => <RouteLink key={host} host={host} />);
 }
 
 /** Any host of the cluster answers for a route; what `*.` stands for is not known here. */

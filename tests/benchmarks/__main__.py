@@ -7,12 +7,14 @@ with what it lacks, and its section stays. Exit status: 0 when all that were ask
 from __future__ import annotations
 
 import argparse
+import compileall
 import shlex
 import signal
 import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from tests.benchmarks import agent_footprint, host_failover, leader_failover, programs
 from tests.benchmarks.leftovers import remove_abandoned_scratch
@@ -30,6 +32,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "apply": programs.apply,
     "log": programs.journal,
 }
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("agent", "cluster", "web")
 TERMINATED = 128 + signal.SIGTERM
 
 
@@ -38,6 +42,7 @@ def main(argv: Sequence[str]) -> int:
     # Everything that was started is ended on the way out, which SIGTERM would otherwise not take.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     remove_abandoned_scratch()
+    _compile()
     began_s = time.monotonic()
     command = shlex.join(["python", "-m", "tests.benchmarks", *argv]) if argv else "make bench"
     undone = [name for name in arguments.names or BENCHMARKS if not _run(name, command, arguments.dry_run)]
@@ -60,6 +65,12 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
         if name not in BENCHMARKS:
             parser.error(f"no benchmark {name!r}; there are {', '.join(BENCHMARKS)}")
     return arguments
+
+
+def _compile() -> None:
+    """Have bytecode, as an installed agent has, even where the environment keeps Python from writing any."""
+    for package in PACKAGES:
+        compileall.compile_dir(ROOT / package, quiet=2)
 
 
 def _run(name: str, command: str, is_dry: bool) -> bool:

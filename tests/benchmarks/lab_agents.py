@@ -14,7 +14,7 @@ from agent.cli.failures import CommandFailed
 from tests.support.lab import Host, HostProcess, Lab
 
 API_PORT = 7443
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 120.0
 _COMMAND = (sys.executable, "-m", "agent.cli")
 
 

@@ -53,10 +53,12 @@ class AgentProcess:
         self.tower("join", f"127.0.0.1:{other.api_port}", "--token", token, "--no-start", "--json")
         self.password = other.password
 
-    def start(self) -> None:
+    def start(self, *, timeout_s: float = START_TIMEOUT_S) -> None:
         """Start it and wait until it serves."""
         self.launch()
-        wait_until(f"{self.name} is ready", lambda: self.status("/readyz") == 200, self.tail)
+        wait_until(
+            f"{self.name} is ready", lambda: self.status("/readyz") == 200, self.tail, timeout_s=timeout_s
+        )
 
     def launch(self) -> None:
         """Start it."""

@@ -40,7 +40,7 @@ from agent.follow.peer_server import PeerDuties, build_peer_app
 from agent.follow.removal import take_down_replicas, wait_until_removed
 from agent.follow.routing import Routing
 from agent.host.addresses import choose_advertise_address
-from agent.host.listening import listen
+from agent.host.listening import HEAD_TIMEOUT_S, listen
 from agent.host.probe import ProcHostProbe
 from agent.host.service_manager import ServiceManager
 from agent.ids import IdSource
@@ -487,7 +487,13 @@ class _Agent:
             log.warning("removal.replicas_left", extra={"reason": f"not done in {TAKE_DOWN_TIMEOUT_S:g} s"})
 
     async def _listen(self, stack: AsyncExitStack, port: _Port) -> None:
-        runner = web.AppRunner(port.app, access_log=None, handle_signals=False, shutdown_timeout=5.0)
+        runner = web.AppRunner(
+            port.app,
+            access_log=None,
+            handle_signals=False,
+            keepalive_timeout=HEAD_TIMEOUT_S,
+            shutdown_timeout=5.0,
+        )
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         host, number = split_address(port.address)

@@ -1,26 +1,36 @@
-"""A TLS listener of aiohttp with a bound on its connections, which aiohttp has none for."""
+"""A TLS listener of aiohttp with bounds, which neither asyncio nor aiohttp has.
+
+asyncio accepts without end and waits a minute for a handshake, aiohttp an hour for a request to begin.
+Whoever only connects could use up the descriptors of the agent, those of Raft and the state included.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import socket
 import ssl
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 
 from aiohttp import web
 
 log = logging.getLogger(__name__)
 
-BACKLOG = 256
-HANDSHAKE_TIMEOUT_S = 10.0
-SAY_INTERVAL_S = 10.0
+HEAD_TIMEOUT_S = 30.0
+"""For the runner's `keepalive_timeout`: how long the head of a connection's next request may take."""
 
 
-class _Full(asyncio.Protocol):
-    """Closes the connection at once."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenBounds:
+    """`greeting_max` connections may be in their TLS handshake, of all that are allowed."""
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport.close()
+    greeting_max: int = 128
+    handshake_timeout_s: float = 10.0
+    backlog: int = 256
+    accept_pause_s: float = 0.5
+    say_interval_s: float = 60.0
 
 
 async def listen(
@@ -31,26 +41,127 @@ async def listen(
     *,
     context: ssl.SSLContext,
     connections_max: int,
+    bounds: ListenBounds | None = None,
 ) -> None:
-    """Serve `runner` there until the stack is left. Connections beyond `connections_max` are closed at once.
+    """Serve `runner` there until the stack is left.
+
+    Connections beyond `connections_max` are closed at once. Of too many in their handshake the oldest is
+    closed: an honest client needs milliseconds for it. Both are logged, at most once a minute, with their
+    number.
 
     Raises OSError when the address cannot be used.
     """
-    loop = asyncio.get_running_loop()
-    server = runner.server
-    assert server is not None, "the runner was not set up"
-    said_at_s = float("-inf")
-
-    def accept() -> asyncio.BaseProtocol:
-        nonlocal said_at_s
-        if len(server.connections) < connections_max:
-            return server()
-        if loop.time() - said_at_s >= SAY_INTERVAL_S:
-            said_at_s = loop.time()
-            log.warning("listener.full", extra={"port": port, "connections_max": connections_max})
-        return _Full()
-
-    listener = await loop.create_server(
-        accept, host, port, ssl=context, backlog=BACKLOG, ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S
-    )
+    listener = _Listener(runner, port, context, connections_max, bounds or ListenBounds())
+    await listener.open(host)
     stack.callback(listener.close)
+    tasks = await asyncio.TaskGroup().__aenter__()
+    accepting = tasks.create_task(listener.run(), name=f"accept-{port}")
+
+    async def end() -> None:
+        accepting.cancel()
+        # Whatever ended the stack is not this group's affair: it would come out wrapped in a group.
+        await tasks.__aexit__(None, None, None)
+
+    stack.push_async_callback(end)
+
+
+class _Listener:
+    def __init__(
+        self,
+        runner: web.AppRunner,
+        port: int,
+        context: ssl.SSLContext,
+        connections_max: int,
+        bounds: ListenBounds,
+    ) -> None:
+        assert runner.server is not None, "the runner was not set up"
+        self._server = runner.server
+        self._port = port
+        self._context = context
+        self._connections_max = connections_max
+        self._bounds = bounds
+        self._sockets: list[socket.socket] = []
+        # In the order they came.
+        self._greetings: dict[asyncio.Task[None], None] = {}
+        self._turned_away = 0
+        self._said_at_s = float("-inf")
+
+    async def open(self, host: str) -> None:
+        """Listen on every address of `host`. Raises OSError, with nothing left open."""
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        try:
+            for family, _, _, _, address in dict.fromkeys(found):
+                made = socket.socket(family, socket.SOCK_STREAM)
+                self._sockets.append(made)
+                made.setblocking(False)
+                made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:
+                    made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                made.bind(address)
+                made.listen(self._bounds.backlog)
+        except OSError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Accept no more; what is open goes on."""
+        for each in self._sockets:
+            each.close()
+        self._sockets.clear()
+
+    async def run(self) -> None:
+        """Accept until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for each in self._sockets:
+                tasks.create_task(self._accept(each, tasks))
+
+    async def _accept(self, listening: socket.socket, tasks: asyncio.TaskGroup) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, _ = await loop.sock_accept(listening)
+            except OSError as error:
+                # Out of descriptors or memory, mostly. The pause keeps this from spinning.
+                self._say(f"a connection could not be accepted: {error.strerror}")
+                await asyncio.sleep(self._bounds.accept_pause_s)
+                continue
+            if len(self._server.connections) + len(self._greetings) >= self._connections_max:
+                if not self._greetings:
+                    connection.close()
+                    self._say(f"{self._connections_max} connections are open, which is all that are allowed")
+                    continue
+                self._drop_oldest_greeting()
+            elif len(self._greetings) >= self._bounds.greeting_max:
+                self._drop_oldest_greeting()
+            greeting = tasks.create_task(self._greet(connection))
+            self._greetings[greeting] = None
+            greeting.add_done_callback(lambda done: self._greetings.pop(done, None))
+            # What is waiting to be accepted is accepted without a wait: others are to have their turn too.
+            await asyncio.sleep(0)
+
+    def _drop_oldest_greeting(self) -> None:
+        oldest = next(iter(self._greetings))
+        del self._greetings[oldest]
+        oldest.cancel()
+        self._say("connections were begun and no TLS came, and there are too many of them")
+
+    async def _greet(self, connection: socket.socket) -> None:
+        """Do the handshake and hand the connection to the application."""
+        # No TLS, not in time, or without the certificate that is needed: it is closed, and that is all.
+        with contextlib.suppress(OSError):
+            await asyncio.get_running_loop().connect_accepted_socket(
+                self._server,
+                connection,
+                ssl=self._context,
+                ssl_handshake_timeout=self._bounds.handshake_timeout_s,
+            )
+
+    def _say(self, reason: str) -> None:
+        self._turned_away += 1
+        now_s = asyncio.get_running_loop().time()
+        if now_s - self._said_at_s >= self._bounds.say_interval_s:
+            self._said_at_s = now_s
+            extra = {"port": self._port, "reason": reason, "count": self._turned_away}
+            log.warning("listener.turned_away", extra=extra)
+            self._turned_away = 0

@@ -160,4 +160,5 @@ def test_without_a_majority_writes_are_refused_in_words_and_reads_go_on(cluster:
         return status in (503, 504) and "leader" in str(answer["detail"])
 
     wait_until("a write is refused", is_refused, leader.tail, timeout_s=60)
+    assert "the quorum is lost" in str(cluster.view(leader)["quorum"])
     assert cluster.values(leader)["e2e.before"] == "x"

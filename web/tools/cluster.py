@@ -78,9 +78,11 @@ async def transfer_leadership(context: Context, call: Call, target: str | None) 
 def quorum_of(nodes: list[Node], engine: EngineStatus) -> QuorumView:
     """Return how many more hosts the cluster can lose, and what to do about it.
 
-    A voter is well when the leader has committed that it is up; the answering one is by answering.
+    A voter is well when the leader has committed that it is up; the answering one is by answering. Without a
+    leader nobody commits who is lost: then those are well that are connected to the answering one.
     """
-    well = {node.id for node in nodes if node.status is NodeStatus.UP} | {engine.node_id}
+    up = {node.id for node in nodes if node.status is NodeStatus.UP}
+    well = {engine.node_id, *(engine.connected if engine.leader_id is None else up)}
     voters = set(engine.voters) or {node.id for node in nodes if node.role is NodeRole.VOTER}
     count, healthy = len(voters), len(voters & well)
     majority = count // 2 + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -258,6 +259,23 @@ def test_the_quorum_is_put_into_words(voters: int, down: int, can_lose: int, wor
     ]
     view = quorum_of([*nodes, a_node(9, role=NodeRole.LEARNER)], an_engine(voters))
     assert (view.voters, view.healthy, view.can_lose) == (voters, voters - down, can_lose)
+    assert words in view.advice
+
+
+@pytest.mark.parametrize(
+    ("connected", "healthy", "words"),
+    [
+        ((), 1, "the quorum is lost: 1 more"),
+        (("nd_2",), 2, "losing one more voter stops all changes: bring 1 back"),
+        (("nd_2", "nd_3"), 3, "you can lose 1 more host"),
+    ],
+)
+def test_without_a_leader_those_are_well_that_can_be_reached(
+    connected: tuple[str, ...], healthy: int, words: str
+) -> None:
+    engine = replace(an_engine(3), role=RaftRole.FOLLOWER, leader_id=None, connected=frozenset(connected))
+    view = quorum_of([a_node(number) for number in range(1, 4)], engine)
+    assert (view.healthy, view.can_lose) == (healthy, max(0, healthy - 2))
     assert words in view.advice
 
 

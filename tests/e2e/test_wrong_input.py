@@ -25,7 +25,9 @@ from agent.peers.protocol import BEAT
 from cluster.encoding import pack
 from cluster.identity.join_tokens import format_join_token, new_join_token
 from cluster.raft.wire import MAX_FRAME_BYTES
+from tests.support.agent_process import wait_until
 from tests.support.commanded_agent import DONE, REFUSED, USAGE, Call, CommandedAgent, all_of, running
+from tests.support.requirements import require_program
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -295,6 +297,24 @@ def test_a_port_that_is_taken_is_named_with_its_setting(tmp_path: Path) -> None:
             assert "another" in said or "other process" in said, said
 
 
+def test_a_taken_port_for_services_is_said_once_and_the_agent_goes_on_without(tmp_path: Path) -> None:
+    require_program("haproxy")
+    with socket.create_server(("127.0.0.1", 0)) as taken, running(tmp_path, "alpha") as (agent,):
+        port = taken.getsockname()[1]
+        agent.settings |= {"TOWER_HAPROXY_ENABLED": "true", "TOWER_HAPROXY_HTTP_PORT": str(port)}
+        agent.init()
+        agent.start()
+
+        def said() -> list[str]:
+            return [event["reason"] for event in agent.events() if event["event"] == "router.not_serving"]
+
+        wait_until("it is said", lambda: said() != [], agent.tail)
+        (reason,) = said()
+        assert f"port {port} is in use by another program on this host: stop that, or set haproxy" in reason
+        assert agent.status("/readyz") == 200
+        agent.kill()
+
+
 # ---- Compose files -------------------------------------------------------------------------------
 
 COMPOSE = {
@@ -455,6 +475,19 @@ def test_random_bytes_on_every_port_change_nothing_and_are_not_a_page_of_log(
     assert alpha.request("GET", "/api/v1/nodes", token=admin)[0] == 200
     said = [event for event in alpha.events()[lines_before:] if event["level"] in ("warning", "error")]
     assert len(said) <= 5, said
+
+
+def test_strangers_that_only_connect_keep_nobody_out(alpha: CommandedAgent, admin: str) -> None:
+    lines_before = len(alpha.events())
+    with contextlib.ExitStack() as stack:
+        for port in (alpha.api_port, alpha.raft_port, alpha.raft_port + 1):
+            for _ in range(200):
+                stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=ANSWER_TIMEOUT_S))
+        assert alpha.request("GET", "/api/v1/nodes", token=admin)[0] == 200
+        handles = len(list(Path(f"/proc/{alpha.pid}/fd").iterdir()))
+    assert handles < 500, "of 600 strangers only so many are held"
+    said = [event for event in alpha.events()[lines_before:] if event["level"] in ("warning", "error")]
+    assert len(said) <= 3, said
 
 
 def test_a_member_that_sends_malformed_frames_loses_its_connection_and_nothing_else(

@@ -104,7 +104,10 @@ def _reason_to_keep(engine: EngineStatus, node_id: str) -> str | None:
         return None
     others = [voter for voter in engine.voters if voter != node_id]
     if not others:
-        return f"{node_id} is the only voter: a cluster keeps at least one"
+        return (
+            "this is the only voter, and a cluster keeps at least one: to end the cluster, stop the agent "
+            "and delete its data directory"
+        )
     well = [voter for voter in others if voter == engine.node_id or voter in engine.connected]
     if len(well) <= len(others) // 2:
         return (

@@ -217,6 +217,10 @@ def _run_single() -> int:
         made = subprocess.run([*tower_command(), "init", "--no-start", *flags], check=False, timeout=60)
         if made.returncode != 0:
             return made.returncode
+    else:
+        sys.stdout.write(
+            f"admin has the password that the first start printed; to begin anew: rm -r {data}\n"
+        )
     sys.stdout.write("dashboard: https://127.0.0.1:7443/   (Ctrl-C ends the agent)\n")
     sys.stdout.flush()
     os.execv(sys.executable, [*tower_command(), "run", *flags])  # noqa: S606  # the agent takes this process over

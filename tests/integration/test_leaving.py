@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -110,3 +111,12 @@ def test_no_host_is_removed_whose_absence_would_stop_the_cluster(
     status, answer = leader.request("DELETE", f"/api/v1/nodes/{lost.name}", token=token)
     assert status == 204, answer
     assert _names(leader, token) == sorted([leader.name, kept.name])
+
+
+def test_the_last_host_is_told_how_a_cluster_is_ended(tmp_path: Path) -> None:
+    with agents(tmp_path, "n1") as [alone]:
+        alone.init()
+        alone.start()
+        status, answer = alone.request("POST", "/api/v1/node/leave", {}, token=alone.login())
+        assert (status, alone.status("/readyz")) == (503, 200)
+        assert "to end the cluster, stop the agent and delete its data directory" in answer["detail"]

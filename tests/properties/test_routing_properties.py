@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agent.follow.routing import CHECK_S, SILENT_ROUTER_S
@@ -177,6 +177,10 @@ async def live(lives: list[list[Step]]) -> Story:
         if number:
             # The new run finds the router only when it looks for it.
             story.happen("router fails", 0)
+            while steps and not steps[0].pause_s:
+                # What the agent does not see happen.
+                story.happen(steps[0].what, steps[0].ordinal)
+                steps = steps[1:]
         async with story.it.running():
             if number:
                 await story.it.pass_time(0.5)
@@ -194,7 +198,14 @@ async def live(lives: list[list[Step]]) -> Story:
     return story
 
 
-@settings(max_examples=60)
+UNREACHED = [Step(what, 1, 0.3) for what in ("start", "answer", "cannot reach", "serve", "drain")]
+RESTARTING = [Step(what, 1, 0.3) for what in ("start", "answer", "router fails", "serve", "router recovers")]
+
+
+@settings(max_examples=40)
+@example([UNREACHED], False)
+@example([RESTARTING], False)
+@example([[Step("request", 0, 0.0)], [Step("drain", 0, 0.0), Step("request", 0, 2.0)]], True)
 @given(LIVES, st.booleans())
 async def test_what_is_reported_of_a_router_is_so_and_in_the_end_everything_is_reported(
     lives: list[list[Step]], is_serving_before: bool

@@ -26,7 +26,7 @@ from cluster.encoding import pack
 from cluster.identity.join_tokens import format_join_token, new_join_token
 from cluster.raft.wire import MAX_FRAME_BYTES
 from tests.support.agent_process import wait_until
-from tests.support.commanded_agent import DONE, REFUSED, USAGE, Call, CommandedAgent, all_of, running
+from tests.support.commanded_agent import DONE, REFUSED, USAGE, Call, CommandedAgent, differing, running
 from tests.support.requirements import require_program
 
 pytestmark = pytest.mark.timeout(180)
@@ -69,7 +69,7 @@ def test_a_wrong_call_ends_with_2_and_what_to_write_instead(alpha: CommandedAgen
         "tower config check --set node.nam=x": "did you mean node.name?",
         "tower run --set listen.api=7443": 'listen.api = "7443": must be "host:port"',
     }
-    all_of(
+    assert not differing(
         [
             (partial(alpha.cli, *line.split()[1:], TOWER_TOKEN=admin), USAGE, words)
             for line, words in calls.items()
@@ -101,7 +101,7 @@ def test_what_is_refused_ends_with_1_and_names_value_rule_and_next_step(
         "status --token @/nowhere": "cannot read /nowhere (--token): No such file or directory",
         "deploy /nowhere": "cannot read /nowhere: No such file or directory",
     }
-    all_of(
+    assert not differing(
         [
             (partial(alpha.cli, *line.split(), TOWER_TOKEN=admin), REFUSED, words)
             for line, words in calls.items()
@@ -117,7 +117,7 @@ def test_a_wrong_token_is_told_from_none_and_from_another_cluster_s(
 ) -> None:
     prefix = admin.split("_")[1]
     mistyped = admin[:-1] + ("0" if admin[-1] != "0" else "1")
-    all_of(
+    assert not differing(
         [
             (lambda: alpha.cli("status"), REFUSED, "log in"),
             (lambda: alpha.cli("status", TOWER_TOKEN=mistyped), REFUSED, "a character is mistyped"),
@@ -148,7 +148,7 @@ def test_what_has_expired_says_so_and_what_to_do(tmp_path: Path) -> None:
         assert alpha.stop() == 0
         alpha.start_ahead(2 * hour_s)
         host = f"127.0.0.1:{alpha.api_port}"
-        all_of(
+        assert not differing(
             [
                 (lambda: alpha.cli("status", TOWER_TOKEN=session), REFUSED, "log in"),
                 (
@@ -192,7 +192,7 @@ def test_a_cluster_with_another_ca_is_not_trusted_by_file_fingerprint_or_join_to
         )
         host = f"127.0.0.1:{alpha.api_port}"
         seen = fingerprint_of(alpha.ca)
-        all_of(
+        assert not differing(
             [
                 (
                     lambda: alpha.cli("status", TOWER_CA=str(other.ca), TOWER_TOKEN=admin),
@@ -242,7 +242,7 @@ def test_only_a_good_join_token_lets_a_host_in(alpha: CommandedAgent, admin: str
         def join(token: str, *, where: str = host) -> Callable[[], tuple[int, str]]:
             return lambda: beta.cli("join", where, "--token", token, "--no-start")
 
-        all_of(
+        assert not differing(
             [
                 (join(mistyped), REFUSED, "copy it whole, as `tower token create`"),
                 (join(revoked["token"]), REFUSED, "was revoked; make another with `tower token create`"),
@@ -383,7 +383,7 @@ def test_a_bad_compose_file_is_refused_with_line_column_value_and_rule(
         (partial(alpha.cli, "deploy", str(large), TOWER_TOKEN=admin), REFUSED, "larger than 1 MiB"),
         (partial(alpha.cli, "deploy", str(binary), TOWER_TOKEN=admin), REFUSED, "not UTF-8 text (byte 7)"),
     ]
-    all_of(calls)
+    assert not differing(calls)
     status, answer = alpha.request("GET", "/api/v1/services", token=admin)
     assert (status, answer["items"]) == (200, [])
 
@@ -394,7 +394,7 @@ def test_without_docker_everything_but_containers_goes_on_and_says_what_is_missi
     missing = "there is no Docker socket at /nonexistent/docker.sock: is Docker installed and running?"
     file = tmp_path / "compose.yaml"
     file.write_text("name: x\nservices: {web: {image: nginx}}")
-    all_of(
+    assert not differing(
         [
             (lambda: alpha.cli("ps", TOWER_TOKEN=admin), DONE, missing),
             (lambda: alpha.cli("node", "ls", TOWER_TOKEN=admin), DONE, "alpha"),

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support.agent_process import form_cluster, wait_until
-from tests.support.commanded_agent import DONE, REFUSED, CommandedAgent, all_of, running
+from tests.support.commanded_agent import DONE, REFUSED, CommandedAgent, differing, running
 from tests.support.lab import Lab, a_lab, remove_abandoned, require_lab
 from tests.support.requirements import require_program, require_root
 
@@ -83,7 +83,7 @@ def test_alone_on_a_full_disk_writes_are_refused_in_words_and_reads_go_on_until_
             (partial(alpha.cli, "status", TOWER_TOKEN=token), DONE, "accepts no writes until there is room"),
             (partial(alpha.cli, "token", "create", TOWER_TOKEN=token), REFUSED, "disk"),
         ]
-        all_of(calls)
+        assert not differing(calls)
         filler.unlink()
         wait_until("it writes again", lambda: put(alpha, token, "after")[0] == 200, alpha.tail)
         assert not is_disk_full(alpha, token)
@@ -164,7 +164,7 @@ def test_an_image_that_is_not_to_be_had_is_refused_before_anything_changes(
         file = tmp_path / f"{number}.yaml"
         file.write_text(f"name: shop\nservices:\n  web:\n    image: '{image}'\n")
         calls.append((partial(docked.cli, "deploy", str(file), TOWER_TOKEN=token), REFUSED, words))
-    all_of(calls)
+    assert not differing(calls)
     assert docked.request("GET", "/api/v1/services", token=token)[1]["items"] == []
 
 
@@ -183,7 +183,7 @@ def test_a_docker_that_goes_away_is_said_once_and_its_return_is_noticed(
     one_host.kill(one_host.hosts[0].name)
     socket = str(one_host.hosts[0].docker_socket)
     wait_until("its absence is told", lambda: any(socket in each for each in problems()), docked.tail)
-    all_of([(partial(docked.cli, "ps", TOWER_TOKEN=token), DONE, "note: alpha: ")])
+    assert not differing([(partial(docked.cli, "ps", TOWER_TOKEN=token), DONE, "note: alpha: ")])
     assert docked.status("/readyz") == 200
     one_host.start(one_host.hosts[0].name)
     wait_until("its return is noticed", lambda: problems() == [], docked.tail)

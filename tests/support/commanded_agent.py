@@ -85,13 +85,12 @@ def running(directory: Path, *names: str, **options: str) -> Iterator[list[Comma
             agent.kill()
 
 
-def all_of(calls: list[Call]) -> None:
-    """Make the calls, two at a time, and compare status and words of each; tells of all that differ."""
+def differing(calls: list[Call]) -> list[str]:
+    """Make the calls, two at a time, and return what is not as each expects: nothing when all is well."""
     with ThreadPoolExecutor(2) as pool:
         answers = list(pool.map(lambda call: call[0](), calls))
-    wrong = [
+    return [
         f"expected {status} with {words!r}, got {answer[0]}: {answer[1]}"
         for (_, status, words), answer in zip(calls, answers, strict=True)
         if answer[0] != status or words not in answer[1]
     ]
-    assert not wrong, "\n".join(wrong)

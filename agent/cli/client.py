@@ -27,6 +27,8 @@ STREAM_SILENCE_S = 60.0
 BODY_BYTES_MAX = 64 * 1024 * 1024
 LINE_BYTES_MAX = 1024 * 1024
 PAGES_MAX = 1000
+# What the server tells every client; here it can be said as commands.
+_ANY_LOGIN = "log in, or send a token"
 
 
 class ApiRefused(CommandFailed):
@@ -350,8 +352,8 @@ def _refusal(response: http.client.HTTPResponse, content: bytes) -> ApiRefused:
     for wrong in findings:
         message += f"\n{_finding(wrong)}"
     hint = str(problem.get("hint") or "")
-    if not hint and response.status == 401:
-        hint = "log in with `tower login`, or set TOWER_TOKEN"
+    if response.status == 401 and hint in ("", _ANY_LOGIN):
+        hint = "log in with `tower login`, or give another token: TOWER_TOKEN, or --token @FILE"
     code = str(problem.get("type", "")).rpartition(":")[2].rpartition("/")[2]
     return ApiRefused(message, status=response.status, code=code, hint=hint)
 

@@ -28,8 +28,9 @@ def run(say: Callable[[str], None], *, kills: int = KILLS, anchor_kills: int = A
     """Measure both. Without Docker hosts ours is measured alone, and said to be."""
     ours_s, acknowledged = ours(say, kills)
     notes = [
-        f"Ours: {len(ours_s)} kills; {acknowledged:,} writes were acknowledged meanwhile, 20 a second sent through"
-        " each node. A killed agent is started again and has applied all there is before the next kill.",
+        f"Ours: {len(ours_s)} kills; {acknowledged:,} writes were acknowledged meanwhile, 20 a second sent"
+        " through each node. A killed agent is started again and has applied all there is before the next"
+        " kill.",
     ]
     theirs_s: list[float] = []
     try:

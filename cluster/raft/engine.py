@@ -345,6 +345,11 @@ class Engine:
             case other:
                 raise AssertionError(f"pysyncobj sent {other}, which the engine never causes")
 
+    def before_apply(self, count: int) -> None:
+        core = self._core
+        if core.is_leader and count >= core.timing.commit_notice_entries and self._leading.knows_more:
+            core.node.append_entries_now()
+
     def on_apply(self, index: int, term: int, command: bytes) -> bytes:
         core, machine = self._core, self._core.machine
         kind = command[0] if command else COMMAND_REGULAR
@@ -359,7 +364,8 @@ class Engine:
             machine.set_members(index, term, core.committed_members.encode())
         else:
             machine.advance(index, term)
-        self._following.compare_digest(index)
+        if index in self._following.digests:
+            self._following.compare_digest(index)
         return result
 
     def on_state_changed(self, old: int, new: int) -> None:

@@ -32,7 +32,8 @@ class Following:
         self._reply_seq = 0
         self._ack_index: int | None = None
         self._reset_index: int | None = None
-        self._digests: dict[int, tuple[str, bytes]] = {}
+        self.digests: dict[int, tuple[str, bytes]] = {}
+        """Leaders' state hashes that this node has not come to: by index, with who said it."""
         self.heard_leader_at = core.clock()
         """Starts as if a leader had just been heard: a restarted voter may be part of a lease it forgot."""
 
@@ -76,17 +77,15 @@ class Following:
         self._seen_membership = self._core.journal.membership_entries()
 
     def compare_digest(self, index: int) -> None:
-        """Compare the state hash at `index` with the leader's, if that is known.
+        """Compare the state hash at `index`, one of `digests`, with the leader's, if it is still kept.
 
         Raises:
             StateDiverged: they differ.
         """
-        if index not in self._digests:
-            return
         mine = self._core.machine.checkpoint_at(index)
         if mine is None:
             return
-        peer, expected = self._digests.pop(index)
+        peer, expected = self.digests.pop(index)
         if mine != expected:
             raise StateDiverged(
                 f"state at index {index} hashes to {mine.hex()} here and to {expected.hex()} on leader "
@@ -200,9 +199,9 @@ class Following:
         index, expected = digest
         assert isinstance(index, int)
         assert isinstance(expected, bytes)
-        self._digests[index] = (peer, expected)
-        while len(self._digests) > DIGESTS_REMEMBERED:
-            del self._digests[next(iter(self._digests))]
+        self.digests[index] = (peer, expected)
+        while len(self.digests) > DIGESTS_REMEMBERED:
+            del self.digests[next(iter(self.digests))]
         self.compare_digest(index)
 
     def _acknowledge(self, peer: str, next_index: int, *, success: bool, reset: bool = False) -> None:

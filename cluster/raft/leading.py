@@ -104,14 +104,18 @@ class Leading:
         is_strict = self._core.has(Rule.CONFIRM_READS)
         self.reads.confirm(self.quorum_seq() if is_strict else self.contact.last_seq + 1)
 
+    @property
+    def knows_more(self) -> bool:
+        """Whether entries are committed that followers were not told of."""
+        return int(self._core.node.raftCommitIndex) > self._told_commit_index
+
     def note_commit(self, now: float) -> None:
         """Followers are told of a higher commit index at once if one of them waits for it, else soon.
 
         A client here needs no follower to know, and mostly sends the next command at once: its entry then
         tells them, and both nodes are spared a message, an acknowledgement and a turn for each.
         """
-        commit_index = self._core.node.raftCommitIndex
-        if commit_index > self._told_commit_index:
+        if self.knows_more:
             is_awaited = self._told_commit_index < self.awaited_index
             wait_s = 0.0 if is_awaited else self._core.timing.commit_notice_s
             self.commit_notice_at = min(self.commit_notice_at, now + wait_s)

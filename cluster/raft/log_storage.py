@@ -16,12 +16,12 @@ import errno
 import logging
 import os
 import struct
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fcntl import F_GETFD, F_SETFD, FD_CLOEXEC, fcntl
 from pathlib import Path
 from typing import Any, NamedTuple
+from zlib import crc32
 
 import lmdb
 from lmdb import verify
@@ -37,6 +37,7 @@ FORMAT_VERSION = 1
 _MEMBERSHIP = bytes((COMMAND_MEMBERSHIP,))
 _INDEX = struct.Struct(">Q")
 _ENTRY = struct.Struct(">IQ")
+_HEAD = struct.Struct(">QQ")
 _HARD_STATE = struct.Struct(">QQ?")
 _CHECKSUM = struct.Struct(">I")
 
@@ -307,8 +308,9 @@ class LmdbLog:
         packed: list[tuple[bytes, bytes]] = []
         for command, index, term in entries:
             assert index == expected, f"entry {index} where {expected} belongs: a batch left a gap in the log"
-            key = _INDEX.pack(index)
-            packed.append((key, _ENTRY.pack(_checksum(key, term, command), term) + command))
+            head = _HEAD.pack(index, term)
+            key = head[:8]
+            packed.append((key, _CHECKSUM.pack(crc32(command, crc32(head))) + head[8:] + command))
             if command[:1] == _MEMBERSHIP:
                 txn.put(key, b"", db=self._membership, append=True)
             expected += 1
@@ -365,7 +367,7 @@ class LmdbLog:
         sealed = txn.get(name, db=self._meta)
         if sealed is None and default is not None:
             return default
-        if sealed is None or _CHECKSUM.pack(zlib.crc32(sealed[_CHECKSUM.size :])) != sealed[: _CHECKSUM.size]:
+        if sealed is None or _CHECKSUM.pack(crc32(sealed[_CHECKSUM.size :])) != sealed[: _CHECKSUM.size]:
             raise self._corrupt(
                 f"its record {name.decode()!r} is {'missing' if sealed is None else 'damaged'}"
             )
@@ -384,7 +386,7 @@ class LmdbLog:
         if self._allocated_bytes is None:
             return True
         with self._failing("written"):
-            need = self._used_bytes() + sum(self._most_bytes(len(command)) for command, _, _ in batch.entries)
+            need = self._used_bytes() + self._most_bytes([len(command) for command, _, _ in batch.entries])
         need += _SLACK_BYTES + need // 256
         if need <= self._allocated_bytes:
             return True
@@ -403,11 +405,12 @@ class LmdbLog:
                 return True
         return False
 
-    def _most_bytes(self, command_bytes: int) -> int:
-        """Room that an entry may take: pages of its own when it is large, else a share of a leaf page."""
-        if 4 * command_bytes > self._page_bytes:
-            return (command_bytes // self._page_bytes + 2) * self._page_bytes
-        return 2 * (command_bytes + 64)
+    def _most_bytes(self, command_bytes: list[int]) -> int:
+        """Room that entries may take: pages of its own for a large one, else a share of a leaf page."""
+        page_bytes = self._page_bytes
+        large = [count for count in command_bytes if 4 * count > page_bytes]
+        in_pages = sum([(count // page_bytes + 2) * page_bytes for count in large])
+        return in_pages + 2 * (sum(command_bytes) - sum(large) + 64 * (len(command_bytes) - len(large)))
 
     def _used_bytes(self) -> int:
         """Bytes of the pages in use; the others inside the file are free for the next batches."""
@@ -462,11 +465,11 @@ def _root(data_path: Path, page: int) -> _Root:
 
 def _checksum(key: bytes, term: int, command: bytes) -> int:
     """CRC-32 of index, term and command. Not against forgery: against a disk that returns other bytes."""
-    return zlib.crc32(command, zlib.crc32(key + _INDEX.pack(term)))
+    return crc32(command, crc32(key + _INDEX.pack(term)))
 
 
 def _seal(value: bytes) -> bytes:
-    return _CHECKSUM.pack(zlib.crc32(value)) + value
+    return _CHECKSUM.pack(crc32(value)) + value
 
 
 def _pages(statistics: lmdb._StatDict) -> int:

@@ -28,6 +28,10 @@ class NodeHost(Protocol):
     """What the node asks of its engine."""
 
     def on_send(self, peer: str, message: Message) -> None: ...
+    def before_apply(self, count: int) -> None:
+        """So many committed entries are about to be applied."""
+        ...
+
     def on_apply(self, index: int, term: int, command: bytes) -> bytes: ...
     def answer(self, on_result: OnProposal, outcome: ProposalOutcome) -> None:
         """Tell `on_result` at the end of the turn."""
@@ -165,6 +169,7 @@ class GuardedNode(SyncObj):  # type: ignore[misc]  # pysyncobj is untyped
         stop = min(int(self.raftCommitIndex), applied + self._apply_max) + 1
         if applied + 1 >= stop:
             return False
+        self._host.before_apply(stop - applied - 1)
         waiting, apply, answer = self._SyncObj__commandsWaitingCommit, self._host.on_apply, self._host.answer
         for command, index, term in self._journal.entries(applied + 1, stop):
             result = apply(index, term, command)

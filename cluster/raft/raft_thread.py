@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 TURN_BOUNDS_S: Final = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 INBOX_ITEMS_MAX: Final = 8192
 INBOX_BYTES_MAX: Final = 64 * 1024 * 1024
-URGENT: Final = frozenset({"next_node_idx", "request_vote", "response_vote", "timeout_now"})
+URGENT: Final = frozenset({"append_entries", "next_node_idx", "request_vote", "response_vote", "timeout_now"})
 RETRY_MIN_S: Final = 0.25
 RETRY_MAX_S: Final = 2.0
 SESSIONS_PUBLISHED_S: Final = 0.5
@@ -413,16 +413,13 @@ class RaftThread:
     def _send(self, peer: str, message: Message) -> None:
         """Queue `message`; what another node's disk waits for leaves at once.
 
-        Entries leave before this node flushes its own log, acknowledgements before it applies and flushes
-        its state, so that the nodes' disks work at the same time. The rest leaves at the end of the turn: it
-        tells of what is committed already, and callers here are answered first.
+        Entries leave before this node flushes its own log, acknowledgements and the news of many committed
+        entries before it applies them and flushes its state, so that the nodes' disks and processors work
+        at the same time. The rest leaves at the end of the turn.
         """
         assert self._transport is not None
         self._transport.send(peer, message)
-        if message["type"] == "append_entries":
-            if message.get("entries"):
-                self._transport.flush()
-        elif message["type"] in URGENT:
+        if message["type"] in URGENT:
             self._transport.flush()
 
     def _addresses(self) -> Mapping[str, str]:

@@ -103,6 +103,8 @@ class Timing:
     heartbeat_s: float = 0.15
     commit_notice_s: float = 0.002
     """How long followers may wait to hear that entries are committed: mostly the next entries tell it."""
+    commit_notice_entries: int = 32
+    """From so many on they are told at once, so that all nodes apply them at the same time."""
     election_min_s: float = 0.8
     election_max_s: float = 1.4
     quorum_check_s: float = 0.7

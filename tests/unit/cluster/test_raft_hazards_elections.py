@@ -295,6 +295,27 @@ def test_the_next_command_tells_that_the_last_is_committed() -> None:
     assert node.to("n3", "append_entries") == [message]
 
 
+def test_followers_are_told_of_many_committed_entries_before_the_leader_applies_them() -> None:
+    """H27: so that all nodes apply them at the same time, not one after the other."""
+    node = EngineNode("n1")
+    term = node.lead()
+    node.wait(0.01)
+    told: list[int] = []
+    apply = node.machine.apply_command
+
+    def noting(index: int, entry_term: int, command: bytes) -> bytes:
+        told.append(max(message["commit_index"] for message in node.to("n3", "append_entries")))
+        return apply(index, entry_term, command)
+
+    node.machine.apply_command = noting  # type: ignore[method-assign]  # notes what was sent before
+    for _ in range(Timing().commit_notice_entries):
+        node.propose("x")
+    node.turn()
+    index = node.journal.last_index
+    node.hear("n2", ack(term, index + 1))
+    assert told == [index] * Timing().commit_notice_entries
+
+
 def test_a_follower_that_waits_for_its_command_is_told_at_once_that_it_is_committed() -> None:
     """H27."""
     node = EngineNode("n1")

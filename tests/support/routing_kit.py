@@ -21,10 +21,13 @@ ADDRESS = "192.0.2.9"
 
 
 class LateRouter(FakeRouter):
-    """Finds out what is inside only when it serves, as one that an earlier run of the agent left running."""
+    """Finds out what is inside once it serves, as one that an earlier run of the agent left running."""
+
+    is_found = False
 
     def replicas(self) -> frozenset[tuple[str, str, str]]:
-        return super().replicas() if self.condition.is_serving else frozenset()
+        self.is_found = self.is_found or self.condition.is_serving
+        return super().replicas() if self.is_found else frozenset()
 
 
 class RoutedHost:
@@ -38,6 +41,8 @@ class RoutedHost:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
+        if isinstance(self.router, LateRouter):
+            self.router.is_found = False
         async with asyncio.TaskGroup() as group:
             reports = HostReports(node_id=HERE, state=self.state, clock=self.clock)
             self.routing = Routing(state=self.state, router=self.router, reports=reports, clock=self.clock)

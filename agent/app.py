@@ -160,9 +160,7 @@ def recover(loaded: LoadedSettings) -> Recovered:
         identity = directory.identity.load()
         directory.require_log()
         context = TlsIdentity(directory.identity, identity).peer_client
-        return recover_cluster(
-            directory, identity, context=context, clock=SystemClock(), entropy=os.urandom
-        )
+        return recover_cluster(directory, identity, context=context, clock=SystemClock(), entropy=os.urandom)
     except (RecoveryRefused, KeysError, LogStorageFailed, DirectoryUnusable) as error:
         raise StartRefused(str(error)) from error
 
@@ -389,6 +387,17 @@ class _Agent:
         duties = PeerDuties(on_beat=leading.on_beat, is_removed=members.is_removed, renew=renewal.renew)
         reports = HostReports(node_id=self._node_id, state=state, clock=clock)
         caught_up = CaughtUp(state, clock)
+        routing: Routing | None = None
+        if settings.haproxy.enabled:
+            self._router = HaproxyRouter(
+                directory=self._directory.path / "haproxy",
+                program=settings.haproxy.bin,
+                http_port=settings.haproxy.http_port,
+                clock=clock,
+                rng=self._ids.new_random(),
+                outlives_agent=True,
+            )
+            routing = Routing(state=state, router=self._router, reports=reports, clock=clock)
         assignments = Assignments(
             node_id=self._node_id,
             state=state,
@@ -403,6 +412,7 @@ class _Agent:
                 until_engine=watcher.until_available,
                 until_caught_up=caught_up.wait,
                 until_led=replicator.leadership.wait_for_leader,
+                until_unrouted=_at_once if routing is None else routing.until_gone,
             ),
             watcher=watcher,
         )
@@ -420,16 +430,7 @@ class _Agent:
             ("assignments", assignments.run),
             ("removal", lambda: self._stop_when_removed(replicator)),
         ]
-        if settings.haproxy.enabled:
-            self._router = HaproxyRouter(
-                directory=self._directory.path / "haproxy",
-                program=settings.haproxy.bin,
-                http_port=settings.haproxy.http_port,
-                clock=clock,
-                rng=self._ids.new_random(),
-                outlives_agent=True,
-            )
-            routing = Routing(state=state, router=self._router, reports=reports, clock=clock)
+        if self._router is not None and routing is not None:
             work += [("router", self._router.run), ("routing", routing.run)]
         surroundings = Surroundings(
             clock=clock,
@@ -566,6 +567,10 @@ class _WebIds:
 
     def token_bytes(self, count: int) -> bytes:
         return os.urandom(count)
+
+
+async def _at_once(service: str, replica: str) -> None:
+    """Where there is no router, none sends anything."""
 
 
 def _facts(probe: ProcHostProbe, watcher: InventoryWatcher) -> NodeFacts:

@@ -32,6 +32,7 @@ from agent.ports import (
     ImageNotFound,
     PullRefused,
 )
+from agent.router.protocol import replica_name
 from cluster.model.service import AssignmentKey, Observation, ReplicaPhase
 
 log = logging.getLogger(__name__)
@@ -66,6 +67,8 @@ class Host:
     """Returns once the state here is no older than the start of this agent."""
     until_led: Callable[[], Awaitable[object]]
     """Returns once a leader is known: without one nothing new is started."""
+    until_unrouted: Callable[[str, str], Awaitable[None]]
+    """Returns once this host's own router sends nothing to a service's replica any more."""
     bring_up_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
 
 
@@ -320,6 +323,10 @@ class ReplicaWorker:
             try:
                 # An older state might want gone what a newer one wants back.
                 await self._host.until_caught_up()
+                seen = self._observation
+                if seen.port:
+                    replica = replica_name(seen.address, seen.port)
+                    await self._host.until_unrouted(self._key.service_id, replica)
                 await self._host.until_engine()
                 await remove_container(
                     self._host.engine,

@@ -13,7 +13,7 @@ from typing import NoReturn
 from agent.clock import Clock
 from agent.follow.assignments_reports import HostReports, RouterProgress, SharedState
 from agent.follow.routing_lane import COLOUR, Lane
-from agent.follow.routing_wishes import Place, Wishes, WishKind, read_wishes
+from agent.follow.routing_wishes import Place, Wish, Wishes, WishKind, read_wishes
 from agent.router.protocol import Router
 from cluster.store import Committed, tables
 
@@ -21,6 +21,10 @@ log = logging.getLogger(__name__)
 
 GATHER_S = 0.005
 CHECK_S = 1.0
+HOLD_S = 10.0
+"""How long a replica that serves here goes on because others of its service do not yet."""
+GONE_POLL_S = 0.02
+GONE_TIMEOUT_S = 60.0
 SILENT_ROUTER_S = 10.0
 """A router that has been down for so long is not waited for: no request passes through it."""
 
@@ -39,6 +43,7 @@ class Routing:
         self._has_news = asyncio.Event()
         self._has_progress = asyncio.Event()
         self._wishes: Wishes | None = None
+        self._held_since_s: dict[Place, float] = {}
         self._serving_since_s: float | None = None
 
     async def run(self) -> NoReturn:
@@ -68,18 +73,46 @@ class Routing:
         self._wishes = wishes
         self._router.configure(wishes.routes)
         inside = self._inside()
-        for place in self._lanes.keys() | inside | wishes.places.keys():
+        opening = self._opening(wishes)
+        for place in sorted(self._lanes.keys() | inside | wishes.places.keys()):
             wish = wishes.places.get(place)
             lane = self._lanes.get(place)
+            if lane is None and place not in inside and (wish is None or wish.kind is not WishKind.OPEN):
+                continue  # the router never knew it: what is wanted is so already
+            if self._is_held(place, wish, lane, opening):
+                continue
             if lane is None:
-                if place not in inside and (wish is None or wish.kind is not WishKind.OPEN):
-                    continue  # the router never knew it: what is wanted is so already
                 lane = self._lanes[place] = Lane(place, self._router, self._clock, self._has_progress)
                 lane.want(wish)
                 group.create_task(self._drive(place, lane), name=f"route-{place.replica}")
             else:
                 lane.want(wish)
-        self._has_progress.set()
+        for place in self._held_since_s.keys() - inside:
+            del self._held_since_s[place]
+        self._tell()
+
+    def _opening(self, wishes: Wishes) -> frozenset[str]:
+        """The services with a replica that is to get requests here and does not yet."""
+        return frozenset(
+            place.service
+            for place, wish in wishes.places.items()
+            if wish.kind is WishKind.OPEN
+            and ((lane := self._lanes.get(place)) is None or lane.routed != wish)
+        )
+
+    def _is_held(self, place: Place, wish: Wish | None, lane: Lane | None, opening: frozenset[str]) -> bool:
+        """Whether a replica that is to leave goes on for now.
+
+        The leader orders one replica out when the next one serves on every live host. A host that was away
+        sees both at once, and would have nobody to send requests to in between.
+        """
+        is_leaving = wish is None or wish.kind is WishKind.DRAIN
+        serves = lane is None or (lane.routed == lane.wish and lane.serves)
+        if not (is_leaving and serves and place.service in opening):
+            self._held_since_s.pop(place, None)
+            return False
+        now_s = self._clock.monotonic_s()
+        return now_s - self._held_since_s.setdefault(place, now_s) < HOLD_S
 
     def _inside(self) -> frozenset[Place]:
         return frozenset(
@@ -99,10 +132,15 @@ class Routing:
         while True:
             await self._clock.wait(self._has_progress, CHECK_S)
             self._has_progress.clear()
-            self._notice_start()
-            progress = self._progress()
-            if progress is not None:
-                self._reports.note_router(progress)
+            if self._held_since_s:
+                self._has_news.set()
+            self._tell()
+
+    def _tell(self) -> None:
+        self._notice_start()
+        progress = self._progress()
+        if progress is not None:
+            self._reports.note_router(progress)
 
     def _notice_start(self) -> None:
         """A router that was started, or started again, is told at once what it missed."""
@@ -113,19 +151,22 @@ class Routing:
                 lane.retry()
 
     def _progress(self) -> RouterProgress | None:
-        condition, wishes = self._router.condition, self._wishes
+        wishes = self._wishes
         has_served = self._serving_since_s is not None
-        is_silent = (
-            not condition.is_serving and self._clock.monotonic_s() - condition.since_s >= SILENT_ROUTER_S
-        )
+        is_silent = self._is_silent()
         if wishes is None or not (has_served or is_silent):
             return None  # nothing was ever routed by this run of it
-        if not self._inside() <= self._lanes.keys():
+        if not self._inside() <= self._lanes.keys() | self._held_since_s.keys():
             # It was found running, with what an earlier run of the agent had put there.
             self._has_news.set()
             return None
         routed_index = drained_index = wishes.index
         if not is_silent:
+            for place in self._held_since_s:
+                held = wishes.places.get(place)
+                if held is not None:
+                    routed_index = min(routed_index, held.token - 1)
+                    drained_index = min(drained_index, held.token - 1)
             for lane in self._lanes.values():
                 wish = lane.wish
                 if wish is None:
@@ -143,3 +184,21 @@ class Routing:
             ),
             has_served=has_served,
         )
+
+    def _is_silent(self) -> bool:
+        condition = self._router.condition
+        return not condition.is_serving and self._clock.monotonic_s() - condition.since_s >= SILENT_ROUTER_S
+
+    # ---- what this host's own replicas wait for -------------------------------------------------
+
+    async def until_gone(self, service: str, replica: str) -> None:
+        """Return once no request comes to the replica through this router, after a minute in any case.
+
+        Its container may then be stopped, also when its removal was ordered while this host was away.
+        """
+        deadline_s = self._clock.monotonic_s() + GONE_TIMEOUT_S
+        while self._clock.monotonic_s() < deadline_s and not self._is_silent():
+            # A router that is still coming up may have it from an earlier run of the agent.
+            if self._router.condition.is_serving and Place(service, replica) not in self._inside():
+                return
+            await self._clock.sleep(GONE_POLL_S)

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 from agent.clock import Clock
 from agent.follow.routing_wishes import Place, Wish, WishKind
-from agent.ports import Endpoint, SwitchError
+from agent.ports import Endpoint, ServerStatus, SwitchError
 from agent.router.protocol import Router
 
 log = logging.getLogger(__name__)
@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 COLOUR = "blue"
 """A rolling update replaces replicas within one colour; the other is for shares of traffic."""
 
+LEAVE_TIMEOUT_S = 10.0
+"""How long requests may take of a replica of which nothing but its place in the router is known."""
 RETRY_MIN_S = 0.25
 RETRY_MAX_S = 5.0
 
@@ -39,11 +41,23 @@ class Lane:
         self.wish: Wish | None = None
         self.routed: Wish | None = None
         self.drained: Wish | None = None
+        self._drain_timeout_s = LEAVE_TIMEOUT_S
+
+    @property
+    def serves(self) -> bool:
+        """Whether requests reach the replica."""
+        return self.routed is not None and self.routed.kind is WishKind.OPEN
 
     def want(self, wish: Wish | None) -> None:
-        """Replace the wish; None takes the replica out of the router, and what it still serves is cut off."""
+        """Replace the wish; None takes the replica out of the router.
+
+        One that answers finishes its requests first; what one that does not, or was drained before, still has
+        is cut off.
+        """
         if wish == self.wish:
             return
+        if wish is not None:
+            self._drain_timeout_s = wish.drain_timeout_s
         self.wish = wish
         self._woken.set()
         if self._waiting is not None:
@@ -80,7 +94,7 @@ class Lane:
         """Do the next thing for `wish`; whether that was all there is to do."""
         service, replica = self._place.service, self._place.replica
         if wish is None:
-            await self._router.remove(service, COLOUR, replica)
+            await self._leave()
             return True
         if wish.kind is WishKind.OPEN:
             endpoint = Endpoint(replica=replica, address=wish.address, port=wish.port)
@@ -100,6 +114,14 @@ class Lane:
             await self._router.drain(service, COLOUR, replica, timeout_s=wish.drain_timeout_s)
             self.drained = wish
         return True
+
+    async def _leave(self) -> None:
+        service, replica = self._place.service, self._place.replica
+        if (await self._router.status(service)).get(replica) is ServerStatus.READY:
+            async with self._unless_overtaken():
+                await self._router.drain(service, COLOUR, replica, timeout_s=self._drain_timeout_s)
+        if self.wish is None:
+            await self._router.remove(service, COLOUR, replica)
 
     @asynccontextmanager
     async def _unless_overtaken(self) -> AsyncIterator[None]:

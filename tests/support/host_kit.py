@@ -299,6 +299,9 @@ class FollowingHost:
         self.is_led = asyncio.Event()
         self.is_caught_up.set()
         self.is_led.set()
+        self.is_unrouted = asyncio.Event()
+        self.is_unrouted.set()
+        self.waited_for: list[tuple[str, str]] = []
         self.slots = 4
 
     @asynccontextmanager
@@ -318,6 +321,7 @@ class FollowingHost:
                 until_engine=watcher.until_available,
                 until_caught_up=self.is_caught_up.wait,
                 until_led=self.is_led.wait,
+                until_unrouted=self.until_unrouted,
                 bring_up_slots=asyncio.Semaphore(self.slots),
             )
             assignments = Assignments(node_id=HERE, state=self.state, host=self.host, watcher=watcher)
@@ -329,6 +333,10 @@ class FollowingHost:
             yield assignments
             for task in tasks:
                 task.cancel()
+
+    async def until_unrouted(self, service: str, replica: str) -> None:
+        self.waited_for.append((service, replica))
+        await self.is_unrouted.wait()
 
     async def pass_time(self, seconds: float) -> None:
         await self.clock.advance(seconds)

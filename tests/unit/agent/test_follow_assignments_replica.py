@@ -697,6 +697,23 @@ async def test_a_replica_is_taken_down_and_that_is_told() -> None:
     assert replace(it.state.observed(), observed_at_ms=0) == Observation(phase=ReplicaPhase.REMOVED)
 
 
+async def test_a_replica_that_this_host_s_own_router_still_sends_to_is_not_taken_down() -> None:
+    it = FollowingHost()
+    it.state.deploy(a_spec(IMAGE, route=Route(host="shop.example", port=8080)))
+    async with it.running():
+        it.state.order(STARTED)
+        await it.until_phase(ReplicaPhase.HEALTHY)
+        seen = it.state.observed()
+        it.is_unrouted.clear()
+        it.state.order(REMOVED)
+        await it.pass_time(30)
+        assert it.engine.running() == [NAME]
+        it.is_unrouted.set()
+        await it.until_phase(ReplicaPhase.REMOVED)
+    assert it.engine.names() == []
+    assert it.waited_for[0] == ("shop.web", f"{seen.address}:{seen.port}")
+
+
 async def test_taking_down_waits_for_a_state_that_is_caught_up_but_for_no_leader() -> None:
     it = FollowingHost()
     it.state.deploy()

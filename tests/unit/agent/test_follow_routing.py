@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 
 import pytest
 
-from agent.follow.routing import CHECK_S, SILENT_ROUTER_S
+from agent.follow.routing import CHECK_S, HOLD_S, SILENT_ROUTER_S
 from agent.follow.routing_lane import COLOUR, RETRY_MAX_S
 from agent.ports import Endpoint
 from agent.router.protocol import ServiceRoute, replica_name
@@ -92,6 +93,62 @@ async def test_a_replica_that_cannot_be_reached_and_is_given_up_holds_nothing_ba
         await it.pass_time(1)
     assert it.routed >= token
     assert len(it.router.replicas()) == 1
+
+
+async def test_a_host_that_was_away_sends_to_the_old_replica_until_the_new_one_serves() -> None:
+    it = RoutedHost()
+    await a_service(it)
+    async with it.running(), asyncio.TaskGroup() as group:
+        old, _ = it.serve(0)
+        await it.pass_time()
+        # Both changes come at once, as they do to a host that missed the time between them.
+        new = replica_name("192.0.2.9", 32769)
+        it.router.sick.add(new)
+        it.serve(1)
+        it.state.order(REMOVED, ordinal=0)
+        gone = group.create_task(it.routing.until_gone(WEB, old))
+        await it.pass_time(2)
+        assert it.router.request(HOST) == (200, old)
+        assert not gone.done()
+        held = it.hold()
+        it.router.sick.clear()
+        await it.pass_time(1)
+        assert it.router.request(HOST) == (200, new)
+        assert not held.is_cut
+        held.finish()
+        await it.pass_time(1)
+        assert gone.done()
+    assert it.router.serving(WEB) == {new}
+
+
+async def test_a_drain_that_waits_for_a_successor_is_not_reported_before_it_is_in_force() -> None:
+    it = RoutedHost()
+    await a_service(it)
+    async with it.running():
+        old, _ = it.serve(0)
+        await it.pass_time()
+        it.router.sick.add(replica_name("192.0.2.9", 32769))
+        it.serve(1)
+        token = it.state.order(DRAINING, ordinal=0)
+        await it.pass_time(HOLD_S / 2)
+        assert it.router.request(HOST) == (200, old)
+        assert it.drained < token
+        # Not for ever: who ordered it knows of others that serve.
+        await it.pass_time(HOLD_S)
+        assert it.router.request(HOST) == (503, "")
+    assert it.drained >= token
+
+
+async def test_waiting_for_a_replica_to_be_gone_ends_where_the_router_does_not_come_up() -> None:
+    it = RoutedHost()
+    await a_service(it)
+    it.router.fail("not started yet")
+    async with it.running(), asyncio.TaskGroup() as group:
+        gone = group.create_task(it.routing.until_gone(WEB, "192.0.2.9:32768"))
+        await it.pass_time(SILENT_ROUTER_S / 2)
+        assert not gone.done()
+        await it.pass_time(SILENT_ROUTER_S)
+        assert gone.done()
 
 
 # ---- out of traffic ---------------------------------------------------------------------------
@@ -332,12 +389,13 @@ async def test_what_an_earlier_run_left_in_the_router_is_put_right_before_anythi
         it.router.recover()
         await it.pass_time(CHECK_S + 0.2)
         assert it.router.serving(WEB) == {stays}
-        assert (WEB, COLOUR, gone) not in it.router.replicas()
         assert it.drained < token
         for each in held:
+            assert not each.is_cut
             each.finish()
         await it.pass_time(2)
         assert it.drained >= token
+        assert (WEB, COLOUR, gone) not in it.router.replicas()
         assert (WEB, COLOUR, draining) in it.router.replicas()
 
 

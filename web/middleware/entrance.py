@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 REQUEST_ID_HEADER = "X-Request-ID"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_PATTERN = re.compile(r"\{(\w+):[^{}]*\}")
 _QUIET_PATHS = frozenset({"/healthz", "/readyz"})
 
 # Scripts come from our own files alone. Styles may be set by scripts: the dialogs and charts of the dashboard
@@ -74,7 +75,7 @@ async def enter(request: web.Request, handler: Handler) -> web.StreamResponse:
             extra={
                 "method": request.method,
                 # The route and not the address: queries and ids in it may say more than a log should keep.
-                "route": "-" if route is None else route.path,
+                "route": "-" if route is None else _PATTERN.sub(r"{\1}", route.path),
                 "status": status,
                 "duration_ms": round((surroundings.clock.monotonic_s() - call.started_s) * 1000, 1),
                 "request_id": call.request_id,

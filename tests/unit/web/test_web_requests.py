@@ -100,6 +100,14 @@ async def test_the_log_names_the_route_and_not_what_was_asked(caplog: pytest.Log
     assert PASSWORD not in ours
 
 
+async def test_the_log_names_the_dashboards_pages_in_short(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with serving(a_world()) as client:
+        await client.get("/services/shop.web")
+    record = [record for record in caplog.records if record.message == "http.request"][-1]
+    assert record.__dict__["route"] == "/{path}"
+
+
 # ---- problems
 
 

@@ -12,7 +12,7 @@ from agent.ids import Entropy
 from agent.keys.errors import KeysError
 from agent.keys.identity import IdentityDirectory, NodeIdentity
 from agent.keys.tls import TlsIdentity
-from cluster.identity.certificates import load_certificate, renewal_due
+from cluster.identity.certificates import load_certificate, not_after_ms, renewal_due
 from cluster.identity.private_keys import encode_private_key, private_key_from_seed
 from cluster.identity.signing_requests import make_signing_request
 from cluster.model.inventory import HostRefused, HostUnavailable
@@ -51,10 +51,26 @@ class CertificateRenewal:
 
     async def run(self) -> NoReturn:
         """Renew for ever."""
+        self._tell_if_expired()
         while True:
             certificate = load_certificate(self._identity.certificate_pem)
             is_done = not renewal_due(certificate, self._clock.now_ms()) or await self.renew()
             await self._clock.sleep(CHECK_INTERVAL_S if is_done else RETRY_S)
+
+    def _tell_if_expired(self) -> None:
+        """A host that was off for longer than its certificate lives is let in by nobody; a wrong clock looks
+        the same, so it goes on trying.
+        """
+        ended_ms = not_after_ms(load_certificate(self._identity.certificate_pem))
+        if self._clock.now_ms() >= ended_ms:
+            log.error(
+                "certificate.expired",
+                extra={
+                    "not_after_ms": ended_ms,
+                    "next_step": "if this host's clock is right, no other host talks to it any more: remove "
+                    "it on another (`tower node rm`), delete its data directory and join again",
+                },
+            )
 
     async def renew(self) -> bool:
         """Try every member in turn, this node first. Returns whether a new certificate is in use."""

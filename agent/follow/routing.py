@@ -87,7 +87,7 @@ class Routing:
                 group.create_task(self._drive(place, lane), name=f"route-{place.replica}")
             else:
                 lane.want(wish)
-        for place in self._held_since_s.keys() - inside:
+        for place in self._held_since_s.keys() - inside - self._lanes.keys():
             del self._held_since_s[place]
         self._tell()
 

@@ -232,7 +232,8 @@ def test_an_agent_is_restarted_without_one_lost_request(whole: Shop) -> None:
             whole.agents.wait_until_serving(host)
         load.wait_for(load.answers.count + 100, timeout_s=30)
     assert load.answers.failures == []
-    assert whole.is_whole()
+    # On a slow machine an agent is away for so long that its replicas were moved.
+    whole.agents.wait("every replica runs once", whole.is_whole, tell=whole.tell)
 
 
 def test_no_acknowledged_change_is_lost_when_the_leader_is_killed_under_the_command_line(whole: Shop) -> None:
@@ -304,7 +305,7 @@ def test_the_dashboard_of_another_host_stays_usable_when_the_leader_is_cut_off(
     whole: Shop, chromium: Browser
 ) -> None:
     lost = whole.agents.leader()
-    other = next(host for host in whole.lab.hosts if host.name != lost.name)
+    other = next(host for host in whole.lab.hosts if host.name != lost.name and whole.containers()[host.name])
     context = chromium.new_context(ignore_https_errors=True, reduced_motion="reduce")
     try:
         page = context.new_page()
@@ -319,11 +320,11 @@ def test_the_dashboard_of_another_host_stays_usable_when_the_leader_is_cut_off(
         expect(card).to_contain_text("up", timeout=20_000)
         services = page.get_by_role("region", name="Services", exact=True)
         expect(services).to_contain_text("3 of 3 serving", timeout=20_000)
+        name = whole.containers()[other.name][0]
         whole.lab.cut(lost.name)
         # Nothing is loaded anew: the page is told.
         expect(card).to_contain_text("down", timeout=30_000)
         expect(services).to_contain_text("3 of 3 serving", timeout=60_000)
-        name = whole.containers()[other.name][0]
         expect(page.get_by_role("region", name="Containers", exact=True)).to_contain_text(name)
         page.get_by_role("button", name=f"Logs of {name}", exact=True).click()
         expect(page.get_by_role("dialog")).to_contain_text("listens on port 8080", timeout=20_000)

@@ -34,7 +34,7 @@ class CustomBuildHook(BuildHookInterface[BuilderConfig]):
 
     def dependencies(self) -> list[str]:
         """Ask for Node from PyPI only when a build will need it."""
-        if not _has_source(Path(self.root)) or _search_path_with_node() is not None:
+        if not _has_source(Path(self.root)) or search_path_with_node() is not None:
             return []
         return [NODE_WHEEL]
 
@@ -53,11 +53,11 @@ def build_dashboard(root: Path) -> bool:
     Returns True when something was built, False when nothing was to do. Raises DashboardNotBuilt.
     """
     ui, static = root / "web" / "ui", root / "web" / "static"
-    fingerprint = _fingerprint(ui)
+    fingerprint = source_fingerprint(ui)
     stamp = static / ".fingerprint"
     if stamp.is_file() and stamp.read_text() == fingerprint:
         return False
-    path = _search_path_with_node()
+    path = search_path_with_node()
     if path is None:
         raise DashboardNotBuilt(
             f"the dashboard needs Node >= {NODE_MAJOR_MIN} with npm on PATH, or `pip install '{NODE_WHEEL}'`"
@@ -77,7 +77,7 @@ def _has_source(root: Path) -> bool:
     return (root / "web" / "ui" / "package.json").is_file()
 
 
-def _fingerprint(ui: Path) -> str:
+def source_fingerprint(ui: Path) -> str:
     """A hash of every source file's path and content."""
     digest = hashlib.sha256()
     for directory, subdirectories, files in os.walk(ui):
@@ -89,7 +89,7 @@ def _fingerprint(ui: Path) -> str:
     return digest.hexdigest()
 
 
-def _search_path_with_node() -> str | None:
+def search_path_with_node() -> str | None:
     """The PATH to run npm with: ours if its Node is new enough, else with this environment's before it."""
     path = os.environ.get("PATH", os.defpath)
     for candidate in (path, os.pathsep.join([sysconfig.get_path("scripts"), path])):

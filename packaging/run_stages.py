@@ -40,6 +40,7 @@ class Stage:
     limit_s: float
     environment: Mapping[str, str] = field(default_factory=dict)
     needs: Path | None = None  # a directory without which the stage is empty
+    counts_tests: bool = False  # its last line is in pytest's form
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,7 @@ class Outcome:
     """How a stage ended. `counts` are pytest's numbers, by the words of its summary line."""
 
     stage: Stage
-    verdict: str  # passed, failed, empty, timed out
+    verdict: str  # passed, skipped (all there was), failed, empty, timed out
     duration_s: float
     counts: Counter[str]
 
@@ -70,6 +71,7 @@ def pytest_stage(name: str, *directories: str, limit_s: float, workers: int = 0,
         limit_s=limit_s,
         environment=environment,
         needs=ROOT / found[0] if found else ROOT / "tests" / directories[0],
+        counts_tests=True,
     )
 
 
@@ -80,6 +82,12 @@ def gates() -> list[Stage]:
         Stage(name="types", command=tool("mypy", "--strict", "agent", "cluster", "web"), limit_s=240),
         Stage(name="imports", command=tool("lint-imports"), limit_s=60),
         pytest_stage("architecture", "architecture", limit_s=120),
+        Stage(
+            name="ui",
+            command=(sys.executable, str(ROOT / "packaging" / "ui_gates.py")),
+            limit_s=240,
+            counts_tests=True,
+        ),
     ]
 
 
@@ -125,10 +133,11 @@ def run(stage: Stage, limit_s: float) -> Outcome:
         _kill_group(process)
         # Not for ever: a daemon that a test left behind holds the other end of the pipe open.
         tail.join(timeout=5)
-    counts = counts_of(tail.last_line) if "pytest" in stage.command else Counter()
+    counts = counts_of(tail.last_line) if stage.counts_tests else Counter()
     if status == 0:
-        return _outcome(stage, "passed", started_s, counts)
-    if status == NO_TESTS_COLLECTED and "pytest" in stage.command:
+        is_skipped = counts["skipped"] > 0 and not counts["passed"]
+        return _outcome(stage, "skipped" if is_skipped else "passed", started_s, counts)
+    if status == NO_TESTS_COLLECTED and stage.counts_tests:
         return _outcome(stage, "empty", started_s, counts)
     if not counts["failed"] and not counts["errors"]:
         counts["failed"] = 1  # a gate, or a pytest that ended before its summary

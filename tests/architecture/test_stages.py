@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -52,6 +53,16 @@ def test_a_stage_that_hangs_is_ended_at_its_limit_and_fails(run_stages: ModuleTy
     assert (outcome.verdict, outcome.is_failure) == ("timed out", True)
 
 
+def test_a_stage_counts_its_tests_and_one_that_skipped_all_says_so(run_stages: ModuleType) -> None:
+    def outcome(line: str) -> Any:
+        return run_stages.run(stage(run_stages, f"print({line!r})", counts_tests=True), 60.0)
+
+    counted = outcome("12 passed, 1 skipped in 0.10s")
+    assert (counted.verdict, counted.counts) == ("passed", Counter(passed=12, skipped=1))
+    skipped = outcome("1 skipped in 0.00s")
+    assert (skipped.verdict, skipped.is_failure) == ("skipped", False)
+
+
 def test_a_directory_that_does_not_exist_is_called_empty(run_stages: ModuleType) -> None:
     outcome = run_stages.run(stage(run_stages, "", needs=run_stages.ROOT / "tests" / "nothing"), 60.0)
     assert (outcome.verdict, outcome.is_failure) == ("empty", True)
@@ -71,7 +82,8 @@ def test_the_report_ends_with_one_line_over_all_stages(run_stages: ModuleType) -
 def test_the_stages_of_make_test_fit_into_twenty_minutes(run_stages: ModuleType) -> None:
     assert run_stages.TOTAL_LIMIT_S["test"] == 20 * 60
     names = [each.name for each in run_stages.stages("test")]
-    assert names[-5:] == ["unit", "simulation", "contract", "integration", "e2e"]
+    assert names[-6:] == ["ui", "unit", "simulation", "contract", "integration", "e2e"]
+    assert [each.name for each in run_stages.stages("check")][-1] == "ui"
 
 
 def test_an_unknown_target_is_a_usage_error(

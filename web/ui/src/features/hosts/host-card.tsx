@@ -17,17 +17,18 @@ import {
   plural,
   UNKNOWN,
 } from "@/lib/format";
-import { isTelling, statusOf } from "./host-status";
+import { statusOf } from "./host-status";
 
 interface HostCardProps {
   node: NodeView;
   live: HostLiveView | undefined;
+  /** Whether its numbers are of now. */
+  isCurrent: boolean;
   onOpen: () => void;
 }
 
-export function HostCard({ node, live, onOpen }: HostCardProps) {
-  const { tone, word } = statusOf(node);
-  const isCurrent = isTelling(node);
+export function HostCard({ node, live, isCurrent, onOpen }: HostCardProps) {
+  const { tone, word } = statusOf(node, isCurrent);
   const cpu = seriesOf(live, HOST_SUBJECT, "cpu_percent");
   const memory = seriesOf(live, HOST_SUBJECT, "memory_bytes");
   const memoryTotal = node.facts.memory_bytes || latest(seriesOf(live, HOST_SUBJECT, "memory_limit_bytes"));
@@ -81,7 +82,7 @@ export function HostCard({ node, live, onOpen }: HostCardProps) {
         />
       </div>
       <div className="mt-auto border-t border-line px-4 py-2 text-xs">
-        {isCurrent ? <Facts node={node} /> : <Silence node={node} />}
+        {node.status === "up" && node.problem === "" ? <Facts node={node} /> : <Trouble node={node} />}
       </div>
     </Card>
   );
@@ -108,26 +109,34 @@ function Facts({ node }: { node: NodeView }) {
   );
 }
 
-/** Why there are no numbers, and since when. */
-function Silence({ node }: { node: NodeView }) {
+/** What is wrong with the host, and since when. */
+function Trouble({ node }: { node: NodeView }) {
   const now = useNow();
-  const { tone, word } = statusOf(node);
   const isUp = node.status === "up";
   const sinceMs = isUp ? node.last_seen_ms : node.status_at_ms;
-  const why = isUp ? node.problem : node.status_reason;
-  const lead = isUp ? "No answer" : capital(word);
-  const since = sinceMs === null ? "" : ` for ${formatDuration(now - sinceMs)}`;
+  const lasted = sinceMs === null ? "" : formatDuration(now - sinceMs);
+  const { tone, word } = statusOf(node, true);
   return (
     <p
       className={cn("flex items-center gap-1.5", tone === "bad" ? "text-bad" : "text-warn")}
-      title={sinceMs === null ? why : `${why}; since ${formatMoment(sinceMs)}`}
+      title={sinceMs === null ? undefined : `since ${formatMoment(sinceMs)}`}
     >
       <TriangleAlert aria-hidden className="size-3.5 shrink-0" />
-      <span className="tabular shrink-0 font-medium">
-        {lead}
-        {since}
-      </span>
-      {why !== "" && <span className="min-w-0 truncate">({why})</span>}
+      {isUp ? (
+        <>
+          <span className="min-w-0 flex-1 truncate" title={node.problem}>
+            {capital(node.problem)}
+          </span>
+          <span className="tabular shrink-0 font-medium">{lasted}</span>
+        </>
+      ) : (
+        <>
+          <span className="tabular shrink-0 font-medium">
+            {capital(word)} for {lasted}
+          </span>
+          {node.status_reason !== "" && <span className="min-w-0 truncate">({node.status_reason})</span>}
+        </>
+      )}
     </p>
   );
 }

@@ -9,7 +9,15 @@ import { Empty, Loading } from "@/components/states";
 import { Badge } from "@/components/ui/badge";
 import { Sheet } from "@/components/ui/sheet";
 import { useNow } from "@/lib/clock";
-import { formatAge, formatBytes, formatCount, formatPercent, formatSize, UNKNOWN } from "@/lib/format";
+import {
+  capital,
+  formatAge,
+  formatBytes,
+  formatCount,
+  formatPercent,
+  formatSize,
+  UNKNOWN,
+} from "@/lib/format";
 import { courseOf, isTelling, statusOf } from "./host-status";
 
 const Chart = lazy(() => import("@/components/chart"));
@@ -29,7 +37,7 @@ export default function HostSheet({ nodeId, onClose, onContainers }: HostSheetPr
     <Sheet
       title={node?.name ?? "Host"}
       description={node === undefined ? nodeId : `${node.role} · ${node.address}`}
-      actions={node !== undefined && <Badge tone={statusOf(node).tone}>{statusOf(node).word}</Badge>}
+      actions={node !== undefined && <Standing node={node} />}
       onClose={onClose}
     >
       <div className="min-h-0 flex-1 overflow-y-auto">
@@ -55,7 +63,9 @@ function Details({ node, onContainers }: { node: NodeView } & Pick<HostSheetProp
   const memoryLimit = latest(seriesOf(live, HOST_SUBJECT, "memory_limit_bytes")) ?? node.facts.memory_bytes;
   return (
     <div className="flex flex-col gap-6 p-4">
-      {!isTelling(node) && <Silence node={node} />}
+      {(node.status !== "up" || node.problem !== "") && (
+        <Trouble node={node} isCurrent={isTelling(node, metrics.data ?? [])} />
+      )}
       <Loaded query={metrics} loading={<Loading label="Loading the last ten minutes" rows={8} />}>
         {() =>
           live === undefined || live.times_ms.length === 0 ? (
@@ -89,13 +99,22 @@ function Details({ node, onContainers }: { node: NodeView } & Pick<HostSheetProp
   );
 }
 
-/** Why what is shown is not of now. */
-function Silence({ node }: { node: NodeView }) {
+function Standing({ node }: { node: NodeView }) {
+  const { data: hosts = [] } = useQuery(metricsQuery);
+  const { tone, word } = statusOf(node, isTelling(node, hosts));
+  return <Badge tone={tone}>{word}</Badge>;
+}
+
+/** What is wrong with it, and how old what is shown is for that. */
+function Trouble({ node, isCurrent }: { node: NodeView; isCurrent: boolean }) {
   const now = useNow();
   const why = [node.status === "up" ? "" : node.status_reason, node.problem].filter(Boolean).join("; ");
   return (
-    <Banner tone={node.status === "down" ? "bad" : "warn"} title={`${node.name} is ${statusOf(node).word}`}>
-      {why}. What is shown was true {formatAge(node.last_seen_ms, now)}.
+    <Banner
+      tone={node.status === "down" ? "bad" : "warn"}
+      title={`${node.name} is ${statusOf(node, isCurrent).word}`}
+    >
+      {capital(why)}.{!isCurrent && ` What is shown was true ${formatAge(node.last_seen_ms, now)}.`}
     </Banner>
   );
 }

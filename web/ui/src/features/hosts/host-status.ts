@@ -9,17 +9,26 @@ const WORDS: Record<NodeView["status"], { tone: Tone; word: string }> = {
   left: { tone: "neutral", word: "left" },
 };
 
-/** Whether what it told last is of now: the leader has not given it up, and this host can ask it. */
-export function isTelling(node: NodeView): boolean {
-  return node.status === "up" && node.problem === "";
+/** Hosts sample every 10 s and are asked every 5 s. */
+const LATE_MS = 25_000;
+
+/**
+ * Whether a host's numbers are of now. The leader may have given it up; and while nobody leads, a host that is gone
+ * still counts as up, and only does not answer.
+ */
+export function isTelling(node: NodeView, hosts: readonly HostLiveView[]): boolean {
+  if (node.status !== "up") return false;
+  if (node.problem === "") return true;
+  const told = hosts.find((each) => each.node_id === node.id);
+  return (told?.times_ms.at(-1) ?? 0) > newestMs(hosts) - LATE_MS;
 }
 
 /** The last ten minutes of a host. Of one that tells nothing any more they end in a gap, up to where the others are. */
 export function courseOf(node: NodeView, hosts: readonly HostLiveView[]): HostLiveView | undefined {
   const told = hosts.find((each) => each.node_id === node.id);
-  return told === undefined || isTelling(node) ? told : extendTo(told, newestMs(hosts));
+  return told === undefined || isTelling(node, hosts) ? told : extendTo(told, newestMs(hosts));
 }
 
-export function statusOf(node: NodeView): { tone: Tone; word: string } {
-  return WORDS[node.status];
+export function statusOf(node: NodeView, isCurrent: boolean): { tone: Tone; word: string } {
+  return node.status === "up" && !isCurrent ? { tone: "warn", word: "silent" } : WORDS[node.status];
 }

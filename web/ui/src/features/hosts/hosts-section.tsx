@@ -7,7 +7,7 @@ import { Empty } from "@/components/states";
 import { Card, Section } from "@/components/ui/section";
 import { formatCount } from "@/lib/format";
 import { HostCard } from "./host-card";
-import { courseOf } from "./host-status";
+import { courseOf, isTelling } from "./host-status";
 
 /** Every host, with its last ten minutes. */
 export function HostsSection({ onOpen }: { onOpen: (nodeId: string) => void }) {
@@ -44,6 +44,7 @@ export function HostsSection({ onOpen }: { onOpen: (nodeId: string) => void }) {
                   <HostCard
                     node={node}
                     live={courseOf(node, metrics.data ?? [])}
+                    isCurrent={isTelling(node, metrics.data ?? [])}
                     onOpen={() => onOpen(node.id)}
                   />
                 </li>

@@ -26,7 +26,7 @@ export function ClusterLine() {
 
 function Facts({ cluster }: { cluster: ClusterView }) {
   const members = cluster.nodes.filter((node) => node.status !== "left");
-  const up = members.filter((node) => node.status === "up").length;
+  const up = members.filter((node) => node.status === "up" && node.problem === "").length;
   const leader = members.find((node) => node.id === cluster.leader_id);
   const { quorum } = cluster;
   const self = members.find((node) => node.is_self);

@@ -29,7 +29,7 @@ from agent.peers.protocol import (
     Refusal,
 )
 from cluster.encoding import EncodingError
-from cluster.model.inventory import Caller, ContainerAction, HostRefused, HostUnavailable, LogQuery
+from cluster.model.inventory import Caller, ContainerAction, HostRefused, HostUnavailable
 from cluster.raft.tls import IdentityError, peer_identity
 
 log = logging.getLogger(__name__)
@@ -144,12 +144,7 @@ class _Requests:
         return web.Response(status=204)
 
     async def logs(self, request: web.Request) -> web.StreamResponse:
-        tail = request.query.get("tail", "")
-        query = LogQuery(
-            tail=int(tail) if tail.isdigit() else None,
-            since_ms=int(request.query.get("since_ms", "0")),
-            is_following=request.query.get("follow") == "1",
-        )
+        query = protocol.read_log_query(request.query)
         async with self._host.logs(request.match_info["container"], query) as lines:
             response = web.StreamResponse()
             await response.prepare(request)

@@ -8,10 +8,12 @@ have no place there.
 from __future__ import annotations
 
 import base64
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cluster.encoding import EncodingError, codec, pack, unpack
-from cluster.model.inventory import Caller, HostInventory, HostLive, LogLine
+from cluster.model.inventory import Caller, HostInventory, HostLive, LogLine, LogQuery
 
 BEAT = "/peer/v1/beat"
 INVENTORY = "/peer/v1/inventory"
@@ -57,6 +59,19 @@ class Refusal:
 BEATS = codec(Beat)
 BEAT_ANSWERS = codec(BeatAnswer)
 REFUSALS = codec(Refusal)
+
+
+def read_log_query(parameters: Mapping[str, str]) -> LogQuery:
+    """Which lines are asked for. Raises EncodingError."""
+    tail, since_ms = parameters.get("tail", ""), parameters.get("since_ms", "0")
+    for name, number in (("tail", tail), ("since_ms", since_ms)):
+        if number and re.fullmatch(r"[0-9]{1,18}", number) is None:
+            raise EncodingError(f"{name} = {number[:40]!r}: a whole number is needed")
+    return LogQuery(
+        tail=int(tail) if tail else None,
+        since_ms=int(since_ms or 0),
+        is_following=parameters.get("follow") == "1",
+    )
 
 
 def encode_caller(caller: Caller) -> str:

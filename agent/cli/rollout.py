@@ -10,7 +10,7 @@ from typing import Any
 from agent.cli.client import Client, segment
 from agent.cli.connection import connect
 from agent.cli.failures import DONE, FAILED, CommandFailed, OutcomeUnknown
-from agent.cli.output import moment, print_json, print_table
+from agent.cli.output import moment, print_json, print_table, printable
 from agent.cli.parsing import Verbs
 
 _POLL_INTERVAL_S = 0.5
@@ -69,6 +69,8 @@ def follow(client: Client, rollout: dict[str, Any], *, quiet: bool) -> dict[str,
             print(line, file=sys.stderr, flush=True)
             said = line
         if rollout["phase"] in _TERMINAL:
+            if not quiet and not succeeded(rollout) and rollout.get("reason"):
+                print(f"  {printable(str(rollout['reason']))}", file=sys.stderr)
             return rollout
         time.sleep(_POLL_INTERVAL_S)
         try:

@@ -153,11 +153,12 @@ def test_an_image_that_is_not_to_be_had_is_refused_before_anything_changes(
 ) -> None:
     token = docked.login()
     images = {
-        "registry:5000/demo/nothing:1": "no image registry:5000/demo/nothing:1 in the registry",
+        "registry:5000/demo/nothing:1": "check its name and tag, and that `docker pull` gets it",
         "registry:5000/demo/web:99": "no image registry:5000/demo/web:99 in the registry",
         "127.0.0.1:1/shop:1": "this host cannot reach the registry",
         "nowhere.invalid/shop:1": "this host cannot reach the registry",
-        "not an image": "services.web.image",
+        "not an image": "'not an image' is not an image reference, such as nginx:1.27",
+        "registry:5000/demo/web@sha256:abc": "is not an image reference",
     }
     calls = []
     for number, (image, words) in enumerate(images.items()):
@@ -165,7 +166,22 @@ def test_an_image_that_is_not_to_be_had_is_refused_before_anything_changes(
         file.write_text(f"name: shop\nservices:\n  web:\n    image: '{image}'\n")
         calls.append((partial(docked.cli, "deploy", str(file), TOWER_TOKEN=token), REFUSED, words))
     assert not differing(calls)
-    assert docked.request("GET", "/api/v1/services", token=token)[1]["items"] == []
+    services = docked.request("GET", "/api/v1/services", token=token)[1]["items"]
+    assert not [service for service in services if service["id"].startswith("shop.")]
+
+
+@pytest.mark.lab
+def test_a_pinned_image_that_is_not_there_fails_its_rollout_with_the_reason(
+    docked: CommandedAgent, tmp_path: Path
+) -> None:
+    token = docked.login()
+    file = tmp_path / "pinned.yaml"
+    image = f"registry:5000/demo/web@sha256:{'a' * 64}"
+    file.write_text(f"name: pinned\nservices: {{web: {{image: '{image}'}}}}\n")
+    status, said = docked.cli("deploy", str(file), TOWER_TOKEN=token)
+    assert status == REFUSED, said
+    assert f"replica 0 on alpha failed: no image {image} in the registry" in said
+    assert docked.request("DELETE", "/api/v1/services/pinned.web", token=token)[0] in (200, 202, 204)
 
 
 @pytest.mark.lab

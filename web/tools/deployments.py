@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -24,6 +25,9 @@ DEPLOY = "service.deploy"
 HOST_ACCESS = "service.deploy-host-access"
 RESOLVING_AT_ONCE = 4
 FINDINGS_SHOWN = 100
+# One that is pinned already. Any other "@" is for the host to refuse.
+_PINNED = re.compile(r"[^@]+@sha256:[0-9a-f]{64}")
+_IMAGE_HINT = "check its name and tag, and that `docker pull` gets it on that host; nothing was changed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,7 +248,7 @@ async def _with_digests(
     images = sorted({service.spec.image for service in services})
 
     async def resolve(image: str) -> str | HostRefused | HostUnavailable:
-        if "@" in image:
+        if _PINNED.fullmatch(image):
             return image.partition("@")[2]
         async with gate:
             try:
@@ -266,7 +270,9 @@ async def _with_digests(
             )
         if isinstance(digest, HostRefused):
             field_name = f"services.{service.name}.image"
-            errors.append(FieldError(field=field_name, rule=str(digest), value=service.spec.image))
+            errors.append(
+                FieldError(field=field_name, rule=str(digest), value=service.spec.image, hint=_IMAGE_HINT)
+            )
     if errors:
         raise Problem("invalid", f"{errors[0].field}: {errors[0].rule}", errors=errors)
     return [_pinned(service, str(digests[service.spec.image]), present) for service in services]

@@ -278,8 +278,10 @@ def test_a_rollout_that_did_not_succeed_is_a_failed_command(
     api: StubApi, tower: Tower, compose: Path, phase: str
 ) -> None:
     api.answers["POST /deployments"] = Answer(202, a_deployment())
-    api.answers["GET /rollouts/ro_1"] = Answer(body=a_rollout(phase))
-    assert tower("deploy", str(compose))[0] == 1
+    reason = "replica 0 on h1 failed: no image shop:2 in the registry"
+    api.answers["GET /rollouts/ro_1"] = Answer(body={**a_rollout(phase), "reason": reason})
+    status, _, err = tower("deploy", str(compose))
+    assert (status, err.splitlines()[-1]) == (1, f"  {reason}")
     assert json.loads(tower("deploy", str(compose), "--json")[1])["rollouts"][0]["phase"] == phase
 
 

@@ -63,7 +63,9 @@ from agent.node.state import NodeState
 from agent.peers.addresses import peer_address
 from agent.peers.client import PeerClient
 from agent.peers.protocol import Beat
+from agent.router.absent import AbsentRouter
 from agent.router.haproxy.router import HaproxyRouter
+from agent.router.protocol import Router
 from cluster.identity.keyring import Keyring
 from cluster.model.ids import NodeId
 from cluster.model.node import NodeFacts
@@ -224,7 +226,7 @@ class _Agent:
         self._fatal: BaseException | None = None
         self._is_removed = False
         self._is_interrupted = False
-        self._router: HaproxyRouter | None = None
+        self._haproxy: HaproxyRouter | None = None
 
     async def live(self) -> int:
         """Start everything, serve until told to stop, hand over, stop. Returns the exit status."""
@@ -387,9 +389,9 @@ class _Agent:
         duties = PeerDuties(on_beat=leading.on_beat, is_removed=members.is_removed, renew=renewal.renew)
         reports = HostReports(node_id=self._node_id, state=state, clock=clock)
         caught_up = CaughtUp(state, clock)
-        routing: Routing | None = None
+        router: Router = AbsentRouter(clock)
         if settings.haproxy.enabled:
-            self._router = HaproxyRouter(
+            router = self._haproxy = HaproxyRouter(
                 directory=self._directory.path / "haproxy",
                 program=settings.haproxy.bin,
                 http_port=settings.haproxy.http_port,
@@ -397,7 +399,7 @@ class _Agent:
                 rng=self._ids.new_random(),
                 outlives_agent=True,
             )
-            routing = Routing(state=state, router=self._router, reports=reports, clock=clock)
+        routing = Routing(state=state, router=router, reports=reports, clock=clock)
         assignments = Assignments(
             node_id=self._node_id,
             state=state,
@@ -412,7 +414,7 @@ class _Agent:
                 until_engine=watcher.until_available,
                 until_caught_up=caught_up.wait,
                 until_led=replicator.leadership.wait_for_leader,
-                until_unrouted=_at_once if routing is None else routing.until_gone,
+                until_unrouted=routing.until_gone,
             ),
             watcher=watcher,
         )
@@ -428,10 +430,10 @@ class _Agent:
             ("caught-up", caught_up.run),
             ("reports", reports.run),
             ("assignments", assignments.run),
+            ("router", router.run),
+            ("routing", routing.run),
             ("removal", lambda: self._stop_when_removed(replicator)),
         ]
-        if self._router is not None and routing is not None:
-            work += [("router", self._router.run), ("routing", routing.run)]
         surroundings = Surroundings(
             clock=clock,
             ids=_WebIds(self._ids),
@@ -463,8 +465,8 @@ class _Agent:
                 extra={"node_id": self._node_id, "api": settings.listen.api, "version": _version()},
             )
             await self._stopping.wait()
-            if self._router is not None and (self._is_removed or self._is_interrupted):
-                self._router.end_with_agent()
+            if self._haproxy is not None and (self._is_removed or self._is_interrupted):
+                self._haproxy.end_with_agent()
             for task in running:
                 task.cancel()
         if self._is_removed:
@@ -567,10 +569,6 @@ class _WebIds:
 
     def token_bytes(self, count: int) -> bytes:
         return os.urandom(count)
-
-
-async def _at_once(service: str, replica: str) -> None:
-    """Where there is no router, none sends anything."""
 
 
 def _facts(probe: ProcHostProbe, watcher: InventoryWatcher) -> NodeFacts:

@@ -73,6 +73,9 @@ class Routing:
         self._wishes = wishes
         self._router.configure(wishes.routes)
         inside = self._inside()
+        if not inside and not self._lanes and self._is_silent():
+            self._tell()  # there is none, or it never came up: nothing can be brought in force
+            return
         opening = self._opening(wishes)
         for place in sorted(self._lanes.keys() | inside | wishes.places.keys()):
             wish = wishes.places.get(place)
@@ -147,6 +150,7 @@ class Routing:
         condition = self._router.condition
         if condition.is_serving and condition.since_s != self._serving_since_s:
             self._serving_since_s = condition.since_s
+            self._has_news.set()
             for lane in self._lanes.values():
                 lane.retry()
 

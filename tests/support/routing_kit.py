@@ -9,7 +9,7 @@ from typing import Any
 
 from agent.follow.assignments_reports import HostReports
 from agent.follow.routing import Routing
-from agent.router.protocol import replica_name
+from agent.router.protocol import Router, replica_name
 from cluster.model.service import DesiredState, Observation, ReplicaPhase
 from tests.support.fake_clock import FakeClock
 from tests.support.fake_router import FakeRouter, HeldRequest
@@ -38,6 +38,11 @@ class RoutedHost:
         self.state = HostState()
         self.router = router or FakeRouter(self.clock)
         self.router._clock = self.clock
+        self.instead: Router | None = None
+
+    def use(self, router: Router) -> None:
+        """Have the next run of the agent direct another router."""
+        self.instead = router
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -45,7 +50,8 @@ class RoutedHost:
             self.router.is_found = False
         async with asyncio.TaskGroup() as group:
             reports = HostReports(node_id=HERE, state=self.state, clock=self.clock)
-            self.routing = Routing(state=self.state, router=self.router, reports=reports, clock=self.clock)
+            router = self.instead or self.router
+            self.routing = Routing(state=self.state, router=router, reports=reports, clock=self.clock)
             tasks = [group.create_task(each) for each in (reports.run(), self.routing.run())]
             await self.clock.settle()
             yield

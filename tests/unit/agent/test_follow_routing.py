@@ -11,6 +11,7 @@ import pytest
 from agent.follow.routing import CHECK_S, HOLD_S, SILENT_ROUTER_S
 from agent.follow.routing_lane import COLOUR, RETRY_MAX_S
 from agent.ports import Endpoint
+from agent.router.absent import AbsentRouter
 from agent.router.protocol import ServiceRoute, replica_name
 from cluster.model.ids import ServiceId
 from cluster.model.service import DesiredState, RolloutPolicy, Route
@@ -560,3 +561,38 @@ async def test_services_do_not_get_each_others_requests() -> None:
         await it.pass_time()
         assert it.router.request(HOST) == (200, shop)
         assert it.router.request("blog.example") == (200, "192.0.2.9:40000")
+
+
+# ---- a host without a router ------------------------------------------------------------------
+
+
+async def test_a_host_whose_router_was_switched_off_holds_no_rollout_back_and_says_so_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    it = RoutedHost()
+    await a_service(it)
+    async with it.running():
+        it.serve(0)
+        await it.pass_time()
+    it.use(AbsentRouter(it.clock))
+    with caplog.at_level(logging.WARNING):
+        async with it.running():
+            replica, token = it.serve(1)
+            gone = it.routing.until_gone(WEB, replica)
+            await it.pass_time()
+            await gone
+            drained = it.state.order(DRAINING, ordinal=0)
+            await it.pass_time()
+    assert it.routed >= token
+    assert it.drained >= drained
+    assert "router.wish_not_in_force" not in caplog.text
+
+
+async def test_a_host_that_never_had_a_router_says_nothing_of_one() -> None:
+    it = RoutedHost()
+    await a_service(it)
+    it.use(AbsentRouter(it.clock))
+    async with it.running():
+        it.serve(0)
+        await it.pass_time(60)
+    assert it.state.router() is None

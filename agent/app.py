@@ -18,7 +18,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from aiohttp import web
 
-from agent.clock import SystemClock
+from agent.clock import Clock, SystemClock
 from agent.collect.collector import Collector
 from agent.collect.container_files import ContainerFileOpener
 from agent.config import LoadedSettings, Settings, split_address
@@ -85,6 +85,7 @@ SWITCH_INTERVAL_S = 0.0005
 
 STOP_TIMEOUT_S = 10.0
 TAKE_DOWN_TIMEOUT_S = 30.0
+ROUTER_START_S = 5.0
 
 
 class StartRefused(Exception):
@@ -311,12 +312,23 @@ class _Agent:
             interval_s=settings.metrics.interval_s,
             watched_interval_s=settings.metrics.watched_interval_s,
         )
+        router: Router = AbsentRouter(clock)
+        if settings.haproxy.enabled:
+            router = self._haproxy = HaproxyRouter(
+                directory=self._directory.path / "haproxy",
+                program=settings.haproxy.bin,
+                http_port=settings.haproxy.http_port,
+                clock=clock,
+                rng=self._ids.new_random(),
+                outlives_agent=True,
+            )
         local = LocalHost(
             node_id=self._node_id,
             engine=engine,
             watcher=watcher,
             window=collector.window,
             applied_index=lambda: replicator.status().engine.applied_index,
+            router_problem=lambda: "" if self._haproxy is None else _router_problem(self._haproxy, clock),
             clock=clock,
         )
         members = _Members(state)
@@ -389,16 +401,6 @@ class _Agent:
         duties = PeerDuties(on_beat=leading.on_beat, is_removed=members.is_removed, renew=renewal.renew)
         reports = HostReports(node_id=self._node_id, state=state, clock=clock)
         caught_up = CaughtUp(state, clock)
-        router: Router = AbsentRouter(clock)
-        if settings.haproxy.enabled:
-            router = self._haproxy = HaproxyRouter(
-                directory=self._directory.path / "haproxy",
-                program=settings.haproxy.bin,
-                http_port=settings.haproxy.http_port,
-                clock=clock,
-                rng=self._ids.new_random(),
-                outlives_agent=True,
-            )
         routing = Routing(state=state, router=router, reports=reports, clock=clock)
         assignments = Assignments(
             node_id=self._node_id,
@@ -569,6 +571,13 @@ class _WebIds:
 
     def token_bytes(self, count: int) -> bytes:
         return os.urandom(count)
+
+
+def _router_problem(router: Router, clock: Clock) -> str:
+    """Why it serves nobody, once that is no mere start any more."""
+    condition = router.condition
+    is_lasting = clock.monotonic_s() - condition.since_s >= ROUTER_START_S
+    return condition.problem if is_lasting and not condition.is_serving else ""
 
 
 def _facts(probe: ProcHostProbe, watcher: InventoryWatcher) -> NodeFacts:

@@ -54,10 +54,12 @@ class LocalHost:
         watcher: InventoryWatcher,
         window: LiveWindow,
         applied_index: Callable[[], int],
+        router_problem: Callable[[], str],
         clock: Clock,
     ) -> None:
         self.node_id = node_id
         self._applied_index = applied_index
+        self._router_problem = router_problem
         self._engine = engine
         self._watcher = watcher
         self._window = window
@@ -79,6 +81,7 @@ class LocalHost:
             image_count=len(current.images),
             volume_count=len(current.volumes),
             network_count=len(current.networks),
+            router_problem=self._router_problem(),
         )
 
     def live(self) -> HostLive:

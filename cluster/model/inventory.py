@@ -79,7 +79,8 @@ class HostInventory:
     clocks cannot.
 
     `problem` says, for people, why the engine cannot be asked at the moment; the lists are then the last
-    known. `applied_index`: how far the host's state had come.
+    known. `applied_index`: how far the host's state had come. `router_problem`: why requests for services are
+    not served on this host.
     """
 
     node_id: NodeId
@@ -90,6 +91,7 @@ class HostInventory:
     image_count: int = 0
     volume_count: int = 0
     network_count: int = 0
+    router_problem: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -90,8 +90,10 @@ def lost_in(txn: ReadTxn) -> frozenset[NodeId]:
 
 
 def problem_of(host: HostView, name: str) -> str:
-    """Return why a host cannot be asked, with its name for its id."""
-    return host.problem.replace(host.node_id, name)
+    """Return why a host cannot be asked, with its name for its id, or else why it routes nothing."""
+    if host.problem or host.inventory is None or not host.inventory.router_problem:
+        return host.problem.replace(host.node_id, name)
+    return f"it serves no requests for services: {host.inventory.router_problem}"
 
 
 def find_node(surroundings: Surroundings, reference: str) -> Node:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from cluster.model.ids import NodeId, ServiceId
-from cluster.model.inventory import HostView
+from cluster.model.inventory import HostInventory, HostView
 from cluster.model.service import Assignment, DesiredState, Observation, ReplicaPhase, RolloutPolicy, Service
 from web.tools.nodes import problem_of
 from web.tools.rollouts import on_live_hosts, ready_replicas
@@ -78,3 +80,11 @@ def test_what_is_being_removed_has_no_trouble_and_a_large_service_not_too_much()
 def test_a_hosts_problem_is_told_with_its_name() -> None:
     host = HostView(node_id=NodeId("nd_2"), inventory=None, age_ms=None, problem="nd_2 cannot be reached")
     assert problem_of(host, "h2") == "h2 cannot be reached"
+
+
+def test_a_host_that_serves_no_requests_says_why_where_docker_answers() -> None:
+    port_taken = "HAProxy cannot use port 80: something else does"
+    inventory = HostInventory(node_id=NodeId("nd_1"), router_problem=port_taken)
+    host = HostView(node_id=NodeId("nd_1"), inventory=inventory, age_ms=0, problem="")
+    assert problem_of(host, "h1") == f"it serves no requests for services: {port_taken}"
+    assert problem_of(replace(host, problem="nd_1 does not answer"), "h1") == "h1 does not answer"

@@ -101,8 +101,12 @@ class Timing:
     """
 
     heartbeat_s: float = 0.15
-    commit_notice_s: float = 0.002
-    """How long followers may wait to hear that entries are committed: mostly the next entries tell it."""
+    commit_notice_s: float = 0.0
+    """How long followers may wait to hear that entries are committed, in case the next entries tell it.
+
+    Not used yet: with 2 ms, which halves the messages of proposals that come one after the other, seed 157 of
+    the simulation is without a ready leader for 10 s after its faults, and why is not known.
+    """
     commit_notice_entries: int = 32
     """From so many on they are told at once, so that all nodes apply them at the same time."""
     election_min_s: float = 0.8

@@ -272,13 +272,12 @@ def test_a_command_leaves_in_the_turn_it_was_proposed_in_and_is_told_in_the_turn
     assert [entry[1] for entry in message["entries"]] == [index - 1, index]
     node.hear("n2", ack(term, index + 1, seq=message["seq"]))
     assert [len(outcome) for outcome in outcomes] == [1, 1]
-    node.wait(0.01)
     assert node.to("n3", "append_entries")[-1]["commit_index"] == index
 
 
 def test_the_next_command_tells_that_the_last_is_committed() -> None:
     """H27: neither a message of its own, nor the acknowledgements and turns that come with one."""
-    node = EngineNode("n1")
+    node = EngineNode("n1", commit_notice_s=0.002)
     term = node.lead()
     node.wait(0.01)
     node.propose("x")
@@ -318,7 +317,7 @@ def test_followers_are_told_of_many_committed_entries_before_the_leader_applies_
 
 def test_a_follower_that_waits_for_its_command_is_told_at_once_that_it_is_committed() -> None:
     """H27."""
-    node = EngineNode("n1")
+    node = EngineNode("n1", commit_notice_s=0.002)
     term = node.lead()
     node.wait(0.01)
     node.receive("n3", {"type": "propose", "id": ["1", 1], "command": b"x"})

@@ -162,6 +162,12 @@ def three_hosts(*, copies: int = 1, now_ms: int = NOW_MS) -> Scene:
             "media.worker", 3, 2, revision=7, image="media/transcode:1.8", status="degraded", now_ms=now_ms
         ),
     ]
+    # It is being replaced, and media.worker was taken back.
+    scene.services[0]["serving"] = [
+        {"revision": 4, "image": "registry.internal:5000/shop/web:2.14.0", "replicas": 1},
+        {"revision": 5, "image": "registry.internal:5000/shop/web:2.15.0", "replicas": 4},
+    ]
+    scene.services[3].update(revision=8, image="media/transcode:1.9")
     scene.services[3]["troubles"] = [_trouble(1, "h2", "unhealthy", "its check failed 3 times in a row")]
     scene.rollouts = [
         _rollout(
@@ -536,6 +542,9 @@ def _service(
         "digest": "sha256:" + "0" * 64,
         "nodes": ["h1", "h2", "h3"],
         "routes": [route] if route else [],
+        "serving": [
+            {"revision": revision, "image": image, "replicas": ready},
+        ],
         "troubles": [],
         "rollout_id": rollout,
         "version": 12,

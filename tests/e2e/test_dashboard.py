@@ -109,6 +109,9 @@ def test_the_overview_shows_hosts_services_containers_and_changes(dashboard: Das
     expect(web).to_contain_text("5 of 6 serving")
     expect(web).to_contain_text("Rolling out: 4 of 6 replicas on revision 5")
     expect(web.get_by_role("progressbar")).to_have_attribute("aria-valuetext", "4 of 6 replicas done")
+    expect(web).to_contain_text("shop/web:2.14.0 · revision 4 → shop/web:2.15.0 · revision 5")
+    worker = dashboard.section("Services").get_by_role("listitem").filter(has_text="media/worker")
+    expect(worker).to_contain_text("media/transcode:1.8 · revision 7")
     expect(web).to_contain_text("Replica 4 is starting on h2: warming up: /up answers 503")
     expect(web.get_by_role("link", name="shop.example.net")).to_have_attribute(
         "href", "http://shop.example.net/"

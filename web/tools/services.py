@@ -23,6 +23,7 @@ from web.tools.views import (
     AssignmentView,
     ReplicaTrouble,
     RevisionView,
+    ServedRevision,
     ServiceDetail,
     ServiceView,
     SpecView,
@@ -173,12 +174,23 @@ def _view(
         digest="" if revision is None else revision.spec.digest,
         nodes=tuple(sorted(names.get(node_id, node_id) for node_id in on)),
         routes=() if route is None else (route.host,),
+        serving=_serving(txn, service, live),
         troubles=troubles_of(service, assignments, names, lost),
         rollout_id=service.rollout_id,
         version=service.version,
         created_at_ms=service.created_at_ms,
         changed_at_ms=service.changed_at_ms,
     )
+
+
+def _serving(txn: ReadTxn, service: Service, live: Sequence[Assignment]) -> tuple[ServedRevision, ...]:
+    served: list[ServedRevision] = []
+    for number in sorted({assignment.revision for assignment in live}):
+        replicas = ready_replicas(live, number)
+        revision = records.REVISIONS.get(txn, service.id, number)
+        if replicas and revision is not None:
+            served.append(ServedRevision(revision=number, image=revision.spec.image, replicas=replicas))
+    return tuple(served)
 
 
 def _revision(revision: Revision, shows_values: bool) -> RevisionView:

@@ -293,9 +293,20 @@ class ReplicaTrouble:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServedRevision:
+    """A revision that serves now, with how many replicas."""
+
+    revision: int
+    image: str
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceView:
     """One service. `status` is running, rolling-out, degraded, starting, stopped or removing.
 
+    `revision`, `image` and `digest` are what was asked for last, `serving` is what serves now: after a
+    roll-back something else.
     `nodes` are the names of the hosts it runs on, `routes` the host names it answers to. `troubles` are the
     first replicas that should serve and do not.
     """
@@ -312,6 +323,7 @@ class ServiceView:
     digest: str
     nodes: tuple[str, ...]
     routes: tuple[str, ...]
+    serving: tuple[ServedRevision, ...]
     troubles: tuple[ReplicaTrouble, ...]
     rollout_id: str | None
     version: int

@@ -672,6 +672,22 @@ async def test_a_rollout_says_in_words_how_far_it_is() -> None:
     assert [rollout["id"] for rollout in listed["items"]] == ["ro_1"]
     assert others["items"] == []
     assert (service["status"], service["replicas_ready"], service["nodes"]) == ("rolling-out", 1, ["h1"])
+    image = service["image"]
+    assert service["serving"] == [{"revision": 1, "image": image, "replicas": 1}]
+    assert [(trouble["ordinal"], trouble["node_name"]) for trouble in service["troubles"]] == [(1, "h2")]
+
+
+async def test_after_a_new_revision_was_asked_for_what_serves_is_told_apart() -> None:
+    world = a_web_world()
+    lead(world)
+    world.state.must(a_service("shop.web"))
+    begin_rollout(world)
+    report_healthy(world, 0)
+    world.state.must(a_service("shop.web", spec=a_spec("registry.example/web:2")))
+    async with logged_in(world, Role.VIEWER) as api:
+        service = (await api.get("/services"))["items"][0]
+    assert (service["revision"], service["image"]) == (2, "registry.example/web:2")
+    assert service["serving"] == [{"revision": 1, "image": "registry.example/web:1", "replicas": 1}]
 
 
 async def test_environment_values_are_for_those_who_may_inspect() -> None:

@@ -1046,6 +1046,18 @@ export interface components {
             values: (number | null)[];
         };
         /**
+         * ServedRevision
+         * @description A revision that serves now, with how many replicas.
+         */
+        ServedRevision: {
+            /** Image */
+            image: string;
+            /** Replicas */
+            replicas: number;
+            /** Revision */
+            revision: number;
+        };
+        /**
          * ServiceDetail
          * @description One service with its specifications (newest first), replicas, and the rollout under way or the last.
          */
@@ -1082,6 +1094,8 @@ export interface components {
             rollout_id: string | null;
             /** Routes */
             routes: string[];
+            /** Serving */
+            serving: components["schemas"]["ServedRevision"][];
             /** Stable Revision */
             stable_revision: number;
             /** Status */
@@ -1108,6 +1122,8 @@ export interface components {
          * ServiceView
          * @description One service. `status` is running, rolling-out, degraded, starting, stopped or removing.
          *
+         *     `revision`, `image` and `digest` are what was asked for last, `serving` is what serves now: after a
+         *     roll-back something else.
          *     `nodes` are the names of the hosts it runs on, `routes` the host names it answers to. `troubles` are the
          *     first replicas that should serve and do not.
          */
@@ -1138,6 +1154,8 @@ export interface components {
             rollout_id: string | null;
             /** Routes */
             routes: string[];
+            /** Serving */
+            serving: components["schemas"]["ServedRevision"][];
             /** Stable Revision */
             stable_revision: number;
             /** Status */
@@ -1401,6 +1419,7 @@ export type RolloutPolicy = components['schemas']['RolloutPolicy'];
 export type RolloutView = components['schemas']['RolloutView'];
 export type Route = components['schemas']['Route'];
 export type SeriesView = components['schemas']['SeriesView'];
+export type ServedRevision = components['schemas']['ServedRevision'];
 export type ServiceDetail = components['schemas']['ServiceDetail'];
 export type ServicePage = components['schemas']['ServicePage'];
 export type ServiceView = components['schemas']['ServiceView'];

@@ -83,7 +83,7 @@ test.each([
   [{ phase: "draining" as const }, "Replica 1 serves on h2; its old copy on h1 finishes its requests"],
   [
     { phase: "removing" as const, old_node_name: "" },
-    "Replica 1 serves on h2; its old copy on h2 is being removed",
+    "Replica 1 serves on h2; its old copy is being removed",
   ],
   [{ phase: "done" as const }, ""],
 ])("a step %o reads as %s", (more, words) => expect(stepWords(step(more))).toBe(words));

@@ -70,7 +70,7 @@ export function newestRollouts(rollouts: readonly RolloutView[]): Map<string, Ro
 export function stepWords(step: ReplicaStepView): string {
   const { ordinal, phase, node_name: host, old_node_name: oldHost } = step;
   const at = host === "" ? "" : ` on ${host}`;
-  const from = oldHost === "" ? at : ` on ${oldHost}`;
+  const from = oldHost === "" ? "" : ` on ${oldHost}`;
   const attempt = step.attempts > 1 ? `, attempt ${step.attempts}` : "";
   const saying = step.reason === "" ? "" : `: ${step.reason}`;
   switch (phase) {

@@ -41,7 +41,6 @@ export function ServicesSection() {
 }
 
 function ServiceRow({ service, rollout }: { service: ServiceView; rollout: RolloutView | undefined }) {
-  const image = parseImage(service.image);
   const standing = standingOf(service, rollout);
   return (
     <li className="px-4 py-3">
@@ -60,11 +59,7 @@ function ServiceRow({ service, rollout }: { service: ServiceView; rollout: Rollo
         </span>
       </div>
       <p className="mt-0.5 text-sm text-muted">
-        <span className="break-words text-text" title={image.full}>
-          {image.short}
-          {image.tag !== "" && `:${image.tag}`}
-        </span>
-        <span className="tabular"> · revision {formatCount(service.revision)}</span>
+        <Versions versions={versionsOf(service, standing.rollout)} />
         {service.nodes.length > 0 && <span> · on {nodesOf(service)}</span>}
       </p>
       <p className="mt-0.5 flex flex-wrap gap-x-4 text-sm empty:hidden sm:hidden">
@@ -113,6 +108,38 @@ function servingTone({ status, replicas_ready: ready, replicas_wanted: wanted }:
   if (ready >= wanted) return "ok";
   if (ready > 0) return "warn";
   return status === "rolling-out" ? "accent" : "bad";
+}
+
+interface Version {
+  revision: number;
+  image: string;
+}
+
+/** What serves; while a rollout is under way also what is to. After a roll-back that is not what was asked for last. */
+function versionsOf({ serving, revision, image }: ServiceView, rollout: RolloutView | null): Version[] {
+  const wanted = { revision, image };
+  if (serving.length === 0) return [wanted];
+  const isComing =
+    rollout !== null &&
+    rollout.phase !== "rolling-back" &&
+    serving.every((each) => each.revision !== revision);
+  return isComing ? [...serving, wanted] : [...serving];
+}
+
+function Versions({ versions }: { versions: readonly Version[] }) {
+  return versions.map(({ revision, image: reference }, index) => {
+    const image = parseImage(reference);
+    return (
+      <span key={revision}>
+        {index > 0 && " → "}
+        <span className="break-words text-text" title={image.full}>
+          {image.short}
+          {image.tag !== "" && `:${image.tag}`}
+        </span>
+        <span className="tabular"> · revision {formatCount(revision)}</span>
+      </span>
+    );
+  });
 }
 
 const NODES_SHOWN_MAX = 6;

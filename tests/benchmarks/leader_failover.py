@@ -27,10 +27,11 @@ ANCHOR_TRY_EVERY_S = 0.2
 def run(say: Callable[[str], None], *, kills: int = KILLS, anchor_kills: int = ANCHOR_KILLS) -> Finding:
     """Measure both. Without Docker hosts ours is measured alone, and said to be."""
     ours_s, acknowledged = ours(say, kills)
+    cut_short = f" (stopped after {KILLING_TIME_S:.0f} s)" if len(ours_s) < kills else ""
     notes = [
-        f"Ours: {len(ours_s)} kills; {acknowledged:,} writes were acknowledged meanwhile, 20 a second sent"
-        " through each node. A killed agent is started again and has applied all there is before the next"
-        " kill.",
+        f"Ours: {len(ours_s)} of {kills} kills{cut_short}; {acknowledged:,} writes were acknowledged"
+        " meanwhile, 20 a second sent through each node. A killed agent is started again and has applied all"
+        " there is before the next kill.",
     ]
     theirs_s: list[float] = []
     try:

@@ -387,6 +387,10 @@ class StubServer:
             await stop.wait()
             for socket in list(self._sockets):
                 await socket.close()
+            # The browser keeps its connections; a polite end of each would outlast this loop.
+            for connection in runner.server.connections if runner.server is not None else ():
+                if connection.transport is not None:
+                    connection.transport.abort()
             await runner.cleanup()
 
         thread = threading.Thread(target=lambda: asyncio.run(serve()), name="stub-server", daemon=True)

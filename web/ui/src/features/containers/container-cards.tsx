@@ -1,9 +1,9 @@
 import { useRef } from "react";
 import { Status } from "@/components/ui/badge";
 import { cn } from "@/lib/cn";
-import { formatBytes, parseImage } from "@/lib/format";
+import { formatBytes, formatPercent, parseImage } from "@/lib/format";
 import { useWindowedRows } from "@/lib/windowed-rows";
-import { CpuCell } from "./container-numbers";
+import { CpuCourse } from "./container-numbers";
 import { stateOf } from "./container-state";
 import type { ContainerRowsProps } from "./container-table";
 import { RowActions } from "./row-actions";
@@ -30,15 +30,18 @@ export function ContainerCards({ rows, can, staleHosts, onLogs, onVerb }: Contai
             )}
           >
             <div className="min-w-0 flex-1">
-              <h3 className="truncate font-medium">{container.name}</h3>
+              <div className="flex items-center gap-2">
+                <h3 className="min-w-0 flex-1 truncate font-medium">{container.name}</h3>
+                <CpuCourse container={container} />
+              </div>
               <p className="flex items-center gap-2 text-sm">
                 <Status tone={staleHosts.has(container.node_id) ? "neutral" : state.tone}>
                   {state.word} <span className="text-muted">{state.detail}</span>
                 </Status>
                 {container.memory_bytes !== null && (
-                  <span className="tabular ml-auto flex shrink-0 items-center gap-2 text-xs">
-                    <CpuCell container={container} />
-                    <span className="min-w-[7ch] text-right">{formatBytes(container.memory_bytes)}</span>
+                  <span className="tabular ml-auto flex shrink-0 text-right text-xs">
+                    <span className="min-w-[6ch]">{formatPercent(container.cpu_percent)}</span>
+                    <span className="min-w-[8ch]">{formatBytes(container.memory_bytes)}</span>
                   </span>
                 )}
               </p>

@@ -5,8 +5,18 @@ import { metricsQuery } from "@/api/queries";
 import { Sparkline } from "@/components/sparkline";
 import { formatPercent } from "@/lib/format";
 
-/** CPU now, and its last ten minutes. A container that uses less than a tenth of a core draws a low line. */
+/** CPU now, and its last ten minutes. */
 export function CpuCell({ container }: { container: ContainerView }) {
+  return (
+    <span className="tabular inline-flex items-center justify-end gap-2 align-middle">
+      <CpuCourse container={container} />
+      <span className="min-w-[6ch]">{formatPercent(container.cpu_percent)}</span>
+    </span>
+  );
+}
+
+/** The last ten minutes of CPU. A container that uses less than a tenth of a core draws a low line. */
+export function CpuCourse({ container }: { container: ContainerView }) {
   const { data: series } = useQuery({
     ...metricsQuery,
     select: (hosts) =>
@@ -16,18 +26,13 @@ export function CpuCell({ container }: { container: ContainerView }) {
         "cpu_percent",
       ),
   });
-  const now = container.cpu_percent;
+  if (series === undefined) return null;
   return (
-    <span className="tabular inline-flex items-center justify-end gap-2 align-middle">
-      {series !== undefined && (
-        <Sparkline
-          values={series.values}
-          topMin={10}
-          label={`CPU over the last ten minutes, now ${formatPercent(now)}`}
-          className="h-4 w-10 text-series-1 sm:w-14"
-        />
-      )}
-      <span className="min-w-[6ch]">{formatPercent(now)}</span>
-    </span>
+    <Sparkline
+      values={series.values}
+      topMin={10}
+      label={`CPU over the last ten minutes, now ${formatPercent(container.cpu_percent)}`}
+      className="h-4 w-14 shrink-0 text-series-1"
+    />
   );
 }

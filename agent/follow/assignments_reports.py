@@ -14,7 +14,7 @@ from cluster.commands import Outcome, Rejected
 from cluster.commands.envelope import COMMAND_BYTES_MAX
 from cluster.commands.services import REPORTS_MAX, AssignmentReport, ReportAssignments, RouterReport
 from cluster.model.ids import NodeId
-from cluster.model.service import AssignmentKey, Observation
+from cluster.model.service import AssignmentKey, Observation, RouterState
 from cluster.raft.replicator import NotCommitted, OutcomeUnknown, ReadLevel, ReadPoint
 from cluster.store import Committed, ReadTxn, records
 
@@ -39,15 +39,19 @@ class SharedState(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouterProgress:
-    """How far the router is, and the newest changes of wishes that somebody waits for and this covers.
+    """How far the router is, and which changes of wishes that somebody waits for are done.
 
+    Indexes and exceptions (`unrouted`, `undrained`) are those of a `RouterReport`. `routed_tokens` and
+    `drained_tokens` are the changes that somebody may wait for, covered by the index and no exception.
     `has_served`: requests have passed through it since the agent was started.
     """
 
     routed_index: int
     drained_index: int
-    routed_token: int
-    drained_token: int
+    unrouted: tuple[int, ...]
+    undrained: tuple[int, ...]
+    routed_tokens: frozenset[int]
+    drained_tokens: frozenset[int]
     has_served: bool
 
 
@@ -141,14 +145,29 @@ class HostReports:
         if progress is None or (committed is None and not progress.has_served):
             return reports, None
         # Every report is an entry of the log: told is only what somebody waits for, not each index passed.
-        is_news = (
-            committed is None
-            or committed.routed_index < progress.routed_token
-            or committed.drained_index < progress.drained_token
-        )
-        if not is_news:
+        if committed is not None and not _is_further(progress, committed):
             return reports, None
-        return reports, RouterReport(routed_index=progress.routed_index, drained_index=progress.drained_index)
+        return reports, RouterReport(
+            routed_index=progress.routed_index,
+            drained_index=progress.drained_index,
+            unrouted=progress.unrouted,
+            undrained=progress.undrained,
+        )
+
+
+def _is_further(progress: RouterProgress, committed: RouterState) -> bool:
+    """Whether a change that somebody waits for is done, and that is not committed.
+
+    A report below the committed index would change nothing, and be made again and again: one may be below
+    when there are too many exceptions to name.
+    """
+    return (
+        progress.routed_index >= committed.routed_index
+        and not all(committed.has_routed(token) for token in progress.routed_tokens)
+    ) or (
+        progress.drained_index >= committed.drained_index
+        and not all(committed.has_drained(token) for token in progress.drained_tokens)
+    )
 
 
 def _count_fitting(reports: Sequence[AssignmentReport]) -> int:

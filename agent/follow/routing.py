@@ -1,7 +1,7 @@
 """This host's router as the state wants it: which replicas get requests, which finish theirs, which are gone.
 
 The loop: read what is wanted, hand each replica's wish to its lane, and report up to which change the router
-is there. The leader stops an old replica only when every live router has said so.
+is there, and with which exceptions. The leader stops an old replica only when every live router has said so.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from agent.follow.assignments_reports import HostReports, RouterProgress, Shared
 from agent.follow.routing_lane import COLOUR, Lane
 from agent.follow.routing_wishes import Place, Wish, Wishes, WishKind, read_wishes
 from agent.router.protocol import Router
+from cluster.model.service import ROUTER_EXCEPTIONS_MAX
 from cluster.store import Committed, tables
 
 log = logging.getLogger(__name__)
@@ -150,6 +151,8 @@ class Routing:
         condition = self._router.condition
         if condition.is_serving and condition.since_s != self._serving_since_s:
             self._serving_since_s = condition.since_s
+            # Where it was silent nothing was handed to a lane, so no lane would say what it lags behind with.
+            self._wishes = None
             self._has_news.set()
             for lane in self._lanes.values():
                 lane.retry()
@@ -164,30 +167,37 @@ class Routing:
             # It was found running, with what an earlier run of the agent had put there.
             self._has_news.set()
             return None
-        routed_index = drained_index = wishes.index
-        if not is_silent:
-            for place in self._held_since_s:
-                held = wishes.places.get(place)
-                if held is not None:
-                    routed_index = min(routed_index, held.token - 1)
-                    drained_index = min(drained_index, held.token - 1)
-            for lane in self._lanes.values():
-                wish = lane.wish
-                if wish is None:
-                    continue
-                if lane.routed != wish:
-                    routed_index = min(routed_index, wish.token - 1)
-                if wish.kind is WishKind.DRAIN and lane.drained != wish:
-                    drained_index = min(drained_index, wish.token - 1)
+        unrouted_tokens, undrained_tokens = (set(), set()) if is_silent else self._lagging(wishes)
+        routed_index, unrouted = _reach(wishes.index, unrouted_tokens)
+        drained_index, undrained = _reach(wishes.index, undrained_tokens)
         return RouterProgress(
             routed_index=routed_index,
             drained_index=drained_index,
-            routed_token=max((token for token in wishes.routed_tokens if token <= routed_index), default=0),
-            drained_token=max(
-                (token for token in wishes.drained_tokens if token <= drained_index), default=0
-            ),
+            unrouted=unrouted,
+            undrained=undrained,
+            routed_tokens=_done(wishes.routed_tokens - unrouted_tokens, routed_index),
+            drained_tokens=_done(wishes.drained_tokens - undrained_tokens, drained_index),
             has_served=has_served,
         )
+
+    def _lagging(self, wishes: Wishes) -> tuple[set[int], set[int]]:
+        """The changes that are not in force for new requests, and those whose requests are not done."""
+        unrouted: set[int] = set()
+        undrained: set[int] = set()
+        for place in self._held_since_s:
+            held = wishes.places.get(place)
+            if held is not None:
+                unrouted.add(held.token)
+                undrained.add(held.token)
+        for lane in self._lanes.values():
+            wish = lane.wish
+            if wish is None:
+                continue
+            if lane.routed != wish:
+                unrouted.add(wish.token)
+            if wish.kind is WishKind.DRAIN and lane.drained != wish:
+                undrained.add(wish.token)
+        return unrouted, undrained
 
     def _is_silent(self) -> bool:
         condition = self._router.condition
@@ -206,3 +216,15 @@ class Routing:
             if self._router.condition.is_serving and Place(service, replica) not in self._inside():
                 return
             await self._clock.sleep(GONE_POLL_S)
+
+
+def _reach(index: int, lagging: set[int]) -> tuple[int, tuple[int, ...]]:
+    """How far a report may go with no more exceptions than one may name, and those."""
+    tokens = sorted(lagging)
+    if len(tokens) > ROUTER_EXCEPTIONS_MAX:
+        index = tokens[ROUTER_EXCEPTIONS_MAX] - 1
+    return index, tuple(tokens[:ROUTER_EXCEPTIONS_MAX])
+
+
+def _done(tokens: frozenset[int], index: int) -> frozenset[int]:
+    return frozenset(token for token in tokens if token <= index)

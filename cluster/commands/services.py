@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 from cluster.model import rules
 from cluster.model.ids import NodeId, ServiceId
 from cluster.model.rollout import Rollout
-from cluster.model.service import REPLICAS_MAX, DesiredState, Observation, RolloutPolicy, ServiceSpec
+from cluster.model.service import (
+    REPLICAS_MAX,
+    DesiredState,
+    Observation,
+    RolloutPolicy,
+    ServiceSpec,
+    check_exceptions,
+)
 
 REPORTS_MAX = 512
 ORDERS_MAX = 2048
@@ -126,14 +133,18 @@ class AssignmentReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouterReport:
-    """How far the host's router has come; see `RouterState`."""
+    """How far the host's router has come, and what it lags behind with; see `RouterState`."""
 
     routed_index: int
     drained_index: int
+    unrouted: tuple[int, ...] = ()
+    undrained: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         rules.check_range("routed_index", self.routed_index, 0, 2**62)
         rules.check_range("drained_index", self.drained_index, 0, 2**62)
+        check_exceptions("unrouted", self.unrouted, self.routed_index)
+        check_exceptions("undrained", self.undrained, self.drained_index)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,6 +51,15 @@ def check_count(field: str, items: Sequence[object], count_max: int) -> None:
         raise ValueError(f"{field}: {len(items)} items; at most {count_max} are allowed")
 
 
+def check_ascending(field: str, values: Sequence[int], low: int, high: int, count_max: int) -> None:
+    """Different numbers in order, so that equal content has equal bytes."""
+    check_count(field, values, count_max)
+    for before, value in zip((low - 1, *values), values, strict=False):
+        check_range(field, value, low, high)
+        if value <= before:
+            raise ValueError(f"{field}: {value} after {before}; numbers must be ascending and different")
+
+
 def check_pairs(field: str, pairs: Sequence[tuple[str, str]], count_max: int, value_chars_max: int) -> None:
     """Pairs sorted by key, without duplicate keys, so that equal content has equal bytes."""
     check_count(field, pairs, count_max)

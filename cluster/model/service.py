@@ -11,6 +11,8 @@ from cluster.model.ids import NodeId, RolloutId, ServiceId
 REPLICAS_MAX = 1000
 MINUTE_MS = 60_000
 DAY_MS = 86_400_000
+ROUTER_EXCEPTIONS_MAX = 64
+"""Most changes that one router names as exceptions, of each kind."""
 
 
 class PortProtocol(StrEnum):
@@ -334,11 +336,33 @@ def container_name(service_id: ServiceId, revision: int, ordinal: int) -> str:
 class RouterState:
     """How far one host's router has come, in log indexes.
 
-    Up to `routed_index` every change of desired states is in force for new requests; up to `drained_index`
-    the replicas that left have no request in flight any more, or their drain time is over.
+    Up to `routed_index` every change of desired states is in force for new requests, except those with a
+    token in `unrouted`; up to `drained_index` the replicas that left have no request in flight any more, or
+    their drain time is over, except those with a token in `undrained`. Exceptions are ascending, no higher
+    than their index, and at most `ROUTER_EXCEPTIONS_MAX` of each kind. Replicas ordered in one change have
+    one token, and so one exception.
     """
 
     node_id: NodeId
     routed_index: int
     drained_index: int
     reported_at_ms: int
+    unrouted: tuple[int, ...] = ()
+    undrained: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_exceptions("unrouted", self.unrouted, self.routed_index)
+        check_exceptions("undrained", self.undrained, self.drained_index)
+
+    def has_routed(self, token: int) -> bool:
+        """Whether the change with `token` is in force for new requests."""
+        return self.routed_index >= token and token not in self.unrouted
+
+    def has_drained(self, token: int) -> bool:
+        """Whether what the change with `token` took out of the router has no request in flight any more."""
+        return self.drained_index >= token and token not in self.undrained
+
+
+def check_exceptions(field: str, tokens: tuple[int, ...], index: int) -> None:
+    """The exceptions of a router's index."""
+    rules.check_ascending(field, tokens, 1, index, ROUTER_EXCEPTIONS_MAX)

@@ -123,13 +123,13 @@ class ServiceView:
     def is_routed_everywhere(self, assignment: Assignment) -> bool:
         """Whether every live router has the newest wish for this replica in force."""
         return not self.is_routed(assignment.revision) or all(
-            router.routed_index >= assignment.token for router in self._live_routers()
+            router.has_routed(assignment.token) for router in self._live_routers()
         )
 
     def is_drained_everywhere(self, assignment: Assignment) -> bool:
         """Whether no live router has a request in flight to this replica, which it sends no new ones."""
         return not self.is_routed(assignment.revision) or all(
-            router.drained_index >= assignment.token for router in self._live_routers()
+            router.has_drained(assignment.token) for router in self._live_routers()
         )
 
     def _live_routers(self) -> list[RouterState]:

@@ -16,9 +16,10 @@ from cluster.commands.services import (
     PutService,
     RemoveService,
     ReportAssignments,
+    RouterReport,
 )
 from cluster.encoding import pack, unpack
-from cluster.model.ids import RolloutId, ServiceId
+from cluster.model.ids import NodeId, RolloutId, ServiceId
 from cluster.model.rollout import Rollout
 from cluster.model.service import Assignment, DesiredState, Revision, RouterState, Service
 from cluster.state_machine.entry import Entry
@@ -152,19 +153,40 @@ def report_assignments(entry: Entry, command: ReportAssignments) -> Outcome:
         if node is None or not node.is_member:
             return Rejected(f"node {command.node_id} is not a member", Code.NOT_FOUND)
         present = ROUTERS.get(entry.txn, command.node_id)
-        # What was in force once stays so: a late report takes nothing back.
-        routed = max(command.router.routed_index, 0 if present is None else present.routed_index)
-        drained = max(command.router.drained_index, 0 if present is None else present.drained_index)
         ROUTERS.put(
-            entry.txn,
-            RouterState(
-                node_id=command.node_id,
-                routed_index=routed,
-                drained_index=drained,
-                reported_at_ms=command.reported_at_ms,
-            ),
+            entry.txn, _router_after(present, command.node_id, command.router, command.reported_at_ms)
         )
     return Applied(counted)
+
+
+def _router_after(
+    present: RouterState | None, node_id: NodeId, report: RouterReport, reported_at_ms: int
+) -> RouterState:
+    if present is None:
+        present = RouterState(node_id=node_id, routed_index=0, drained_index=0, reported_at_ms=0)
+    routed_index, unrouted = _furthest(
+        present.routed_index, present.unrouted, report.routed_index, report.unrouted
+    )
+    drained_index, undrained = _furthest(
+        present.drained_index, present.undrained, report.drained_index, report.undrained
+    )
+    return RouterState(
+        node_id=node_id,
+        routed_index=routed_index,
+        drained_index=drained_index,
+        reported_at_ms=reported_at_ms,
+        unrouted=unrouted,
+        undrained=undrained,
+    )
+
+
+def _furthest(
+    index: int, exceptions: tuple[int, ...], told_index: int, told_exceptions: tuple[int, ...]
+) -> tuple[int, tuple[int, ...]]:
+    """What was in force once stays so: no report takes anything back, whether it is late or not."""
+    if told_index < index:
+        return index, exceptions
+    return told_index, tuple(token for token in told_exceptions if token > index or token in exceptions)
 
 
 def _put_rollout(entry: Entry, service: Service, rollout: Rollout) -> Rejected | None:

@@ -383,6 +383,17 @@ COMMANDS: tuple[tuple[str, Any], ...] = (
             )
         ),
     ),
+    (
+        "report-assignments/exceptions",
+        services.ReportAssignments(
+            node_id=N1,
+            reports=(),
+            router=services.RouterReport(
+                routed_index=35, drained_index=33, unrouted=(31, 34), undrained=(29, 32)
+            ),
+            reported_at_ms=START_MS + 8,
+        ),
+    ),
 )
 """(name, command); a name is the command's, with a variant after a slash."""
 

@@ -377,7 +377,14 @@ class LogWriter:
             )
             for assignment in ASSIGNMENTS.scan(self.machine.store.begin())
         ]
-        router = services.RouterReport(routed_index=rng.randint(0, 99), drained_index=rng.randint(0, 99))
+        routed, drained = rng.randint(0, 99), rng.randint(0, 99)
+        router = services.RouterReport(
+            routed_index=routed,
+            drained_index=drained,
+            # Up to two of the newest, by numbers that are drawn already.
+            unrouted=tuple(range(routed - routed % 3 + 1, routed + 1)),
+            undrained=tuple(range(drained - drained % 3 + 1, drained + 1)),
+        )
         return services.ReportAssignments(
             node_id=node, reports=tuple(reports), router=rng.choice([None, router])
         )

@@ -67,6 +67,8 @@ actions = st.one_of(
     st.tuples(st.just("drain"), hosts),
     st.tuples(st.just("undrain"), hosts),
     st.tuples(st.just("elect"), hosts),
+    st.tuples(st.just("lose sight"), hosts),
+    st.tuples(st.just("see again"), hosts),
     st.tuples(st.just("remove")),
 )
 scripts = st.lists(st.tuples(st.sampled_from([50, 300, 1_000, 4_000, 15_000]), actions), max_size=12)
@@ -113,6 +115,8 @@ class Play:
                     "drain": world.drain,
                     "undrain": lambda host: world.drain(host, False),
                     "elect": world.elect,
+                    "lose sight": lambda host: world.hosts[NodeId(host)].unreached.add(self.service_id),
+                    "see again": lambda host: world.hosts[NodeId(host)].unreached.clear(),
                 }
                 verbs[verb](host)
             case _:
@@ -124,6 +128,7 @@ class Play:
         for host in self.world.hosts.values():
             self.world.heal(host.node_id)
             self.world.drain(host.node_id, False)
+            host.unreached.clear()
         self.world.run(5_000)
 
 
@@ -193,6 +198,27 @@ def node_of(name: str, status: NodeStatus, is_draining: bool) -> Node:
     )
 
 
+def indexes() -> st.SearchStrategy[tuple[int, tuple[int, ...]]]:
+    """How far a router has come, and its exceptions."""
+    tokens = st.sets(st.integers(1, 100), max_size=5)
+    return st.tuples(st.integers(0, 100), tokens).map(
+        lambda pair: (pair[0], tuple(sorted(token for token in pair[1] if token <= pair[0])))
+    )
+
+
+@st.composite
+def router_states(draw: st.DrawFn, node_id: NodeId) -> RouterState:
+    (routed_index, unrouted), (drained_index, undrained) = draw(indexes()), draw(indexes())
+    return RouterState(
+        node_id=node_id,
+        routed_index=routed_index,
+        drained_index=drained_index,
+        reported_at_ms=START_MS,
+        unrouted=unrouted,
+        undrained=undrained,
+    )
+
+
 @st.composite
 def views(draw: st.DrawFn) -> ServiceView:
     names = HOSTS[: draw(st.integers(1, 4))]
@@ -246,15 +272,7 @@ def views(draw: st.DrawFn) -> ServiceView:
         },
         assignments=assignments,
         nodes=nodes,
-        routers={
-            NodeId(name): RouterState(
-                node_id=NodeId(name),
-                routed_index=draw(st.integers(0, 100)),
-                drained_index=draw(st.integers(0, 100)),
-                reported_at_ms=START_MS,
-            )
-            for name in names
-        },
+        routers={NodeId(name): draw(router_states(NodeId(name))) for name in names},
         rollout=under_way,
         last_rollout=ended,
         home=draw(st.none() | st.sampled_from([NodeId(name) for name in names])),

@@ -94,6 +94,9 @@ class Host:
     pulls: dict[AssignmentKey, int] = field(default_factory=dict)
     routed_index: int = 0
     drained_index: int = 0
+    unreached: set[ServiceId] = field(default_factory=set)
+    """The services whose replicas its router cannot reach, unless it did before."""
+    unrouted: set[int] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -414,20 +417,34 @@ class World:
         if not self._has_routers or host.is_cut:
             return
         index = self.replica.index
-        if index == host.drained_index:
+        lagging = {
+            copy.token
+            for copy in self.assignments()
+            if copy.service_id in host.unreached
+            and copy.desired is DesiredState.SERVING
+            and (copy.token > host.routed_index or copy.token in host.unrouted)
+        }
+        if index == host.drained_index and lagging == host.unrouted:
             return
-        routed, drained = host.routed_index, host.drained_index
+        routed, drained, unrouted = host.routed_index, host.drained_index, host.unrouted
         if self.rng.random() < 0.7:
             host.routed_index = index
         if self.rng.random() < 0.5:
             host.drained_index = host.routed_index
-        if self._is_waited_for(routed, drained) or routed == 0:
-            report = RouterReport(routed_index=host.routed_index, drained_index=host.drained_index)
+        host.unrouted = {token for token in lagging if token <= host.routed_index}
+        if self._is_waited_for(routed, drained, unrouted - host.unrouted) or routed == 0:
+            report = RouterReport(
+                routed_index=host.routed_index,
+                drained_index=host.drained_index,
+                unrouted=tuple(sorted(host.unrouted)),
+            )
             self._deliver(ReportAssignments(node_id=host.node_id, reports=(), router=report))
 
-    def _is_waited_for(self, routed: int, drained: int) -> bool:
-        """A router tells of an index only when a change of wishes came after the last it told of."""
-        return any(copy.token > min(routed, drained) for copy in self.assignments())
+    def _is_waited_for(self, routed: int, drained: int, done: set[int]) -> bool:
+        """A router tells of an index only when a change of wishes came after the last it told of, or when one
+        of its exceptions is `done`.
+        """
+        return any(copy.token > min(routed, drained) or copy.token in done for copy in self.assignments())
 
     # ---- the leader ----
 

@@ -93,7 +93,8 @@ def _check_drain(before: ServiceView, after: ServiceView, now_ms: int) -> None:
         is_over = now_ms >= copy.changed_at_ms + before.service.policy.drain_timeout_ms
         is_lapsed = copy.desired is DesiredState.SERVING and copy.observed.phase is not ReplicaPhase.HEALTHY
         is_drained = copy.desired is DesiredState.DRAINING and all(
-            router.drained_index >= copy.token for router in _live_routers(before)
+            router.drained_index >= copy.token and copy.token not in router.undrained
+            for router in _live_routers(before)
         )
         is_out = copy.desired in (DesiredState.STARTED, DesiredState.REMOVED)
         if not (is_out or is_drained or is_lapsed or (is_over and copy.desired is DesiredState.DRAINING)):
@@ -111,7 +112,10 @@ def answering_ordinals(view: ServiceView) -> set[int]:
         and view.nodes[copy.node_id].status in (NodeStatus.UP, NodeStatus.SUSPECT)
         and (
             not view.is_routed(copy.revision)
-            or all(router.routed_index >= copy.token for router in _live_routers(view))
+            or all(
+                router.routed_index >= copy.token and copy.token not in router.unrouted
+                for router in _live_routers(view)
+            )
         )
     }
 

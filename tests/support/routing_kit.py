@@ -80,13 +80,11 @@ class RoutedHost:
         assert isinstance(held, HeldRequest), held
         return held
 
-    @property
-    def routed(self) -> int:
-        """The committed index; -1 while there is none."""
+    def is_routed(self, token: int) -> bool:
+        """Whether it is committed that the change with `token` is in force here."""
         router = self.state.router()
-        return -1 if router is None else router.routed_index
+        return router is not None and router.has_routed(token)
 
-    @property
-    def drained(self) -> int:
+    def is_drained(self, token: int) -> bool:
         router = self.state.router()
-        return -1 if router is None else router.drained_index
+        return router is not None and router.has_drained(token)

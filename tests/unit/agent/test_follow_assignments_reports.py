@@ -33,13 +33,22 @@ def key(ordinal: int = 0, revision: int = 1) -> AssignmentKey:
 
 
 def progress(
-    routed: int, drained: int | None = None, *, waited_for: int | None = None, has_served: bool = True
+    index: int,
+    *,
+    routed: tuple[int, ...] | None = None,
+    drained: tuple[int, ...] = (),
+    unrouted: tuple[int, ...] = (),
+    undrained: tuple[int, ...] = (),
+    has_served: bool = True,
 ) -> RouterProgress:
+    """Of what somebody waits for, the changes in `routed` (as a rule the newest) and `drained` are done."""
     return RouterProgress(
-        routed_index=routed,
-        drained_index=routed if drained is None else drained,
-        routed_token=routed if waited_for is None else waited_for,
-        drained_token=0,
+        routed_index=index,
+        drained_index=index,
+        unrouted=unrouted,
+        undrained=undrained,
+        routed_tokens=frozenset((index,) if routed is None else routed),
+        drained_tokens=frozenset(drained),
         has_served=has_served,
     )
 
@@ -296,7 +305,7 @@ async def test_an_outcome_that_was_unknown_but_applied_is_not_told_again() -> No
 async def test_a_routers_first_word_is_told_without_anybody_waiting() -> None:
     it = Telling()
     async with it.running():
-        it.reports.note_router(progress(5, waited_for=0))
+        it.reports.note_router(progress(5, routed=()))
         await it.clock.advance(1)
     assert it.state.router() == RouterState(
         node_id=HERE, routed_index=5, drained_index=5, reported_at_ms=START_MS + 10
@@ -324,7 +333,7 @@ async def test_indexes_that_nobody_waits_for_are_not_told() -> None:
         it.reports.note_router(progress(5))
         await it.clock.advance(1)
         for index in range(6, 100):
-            it.reports.note_router(progress(index, waited_for=5))
+            it.reports.note_router(progress(index, routed=(5,)))
             await it.clock.advance(0.3)
     assert len(it.state.proposed) == 1
 
@@ -336,18 +345,73 @@ async def test_a_change_that_somebody_waits_for_is_told_with_all_that_is_known(w
         it.reports.note_router(progress(5))
         await it.clock.advance(1)
         it.reports.note_router(
-            RouterProgress(
-                routed_index=9,
-                drained_index=9,
-                routed_token=8 if what == "routed" else 0,
-                drained_token=8 if what == "drained" else 0,
-                has_served=True,
+            progress(
+                9,
+                routed=(8,) if what == "routed" else (),
+                drained=(8,) if what == "drained" else (),
+                unrouted=(6,),
+                undrained=(7,),
             )
         )
         await it.clock.advance(1)
     router = it.state.router()
     assert router is not None
     assert (router.routed_index, router.drained_index) == (9, 9)
+    assert (router.unrouted, router.undrained) == ((6,), (7,))
+    assert len(it.state.proposed) == 2
+
+
+@pytest.mark.parametrize("what", ["routed", "drained"])
+async def test_an_exception_that_is_none_any_more_is_told_where_somebody_waits_for_it(what: str) -> None:
+    it = Telling()
+    late = {"unrouted" if what == "routed" else "undrained": (4, 5)}
+    async with it.running():
+        it.reports.note_router(progress(9, routed=(), **late))
+        await it.clock.advance(1)
+        it.reports.note_router(progress(9, routed=()))
+        await it.clock.advance(10)
+        assert len(it.state.proposed) == 1
+        done = {"routed": (), what: (5,)}
+        it.reports.note_router(progress(9, **done))
+        await it.clock.advance(10)
+    router = it.state.router()
+    assert router is not None
+    assert (router.unrouted, router.undrained) == ((), ())
+    assert len(it.state.proposed) == 2
+
+
+async def test_an_exception_that_stays_or_comes_and_goes_is_told_once() -> None:
+    it = Telling()
+    async with it.running():
+        it.reports.note_router(progress(9, routed=(8,), unrouted=(5,)))
+        await it.clock.advance(3600)
+        assert len(it.state.proposed) == 1
+        for _ in range(100):
+            it.reports.note_router(progress(9, routed=(5, 8)))
+            await it.clock.advance(1)
+            it.reports.note_router(progress(9, routed=(8,), unrouted=(5,)))
+            await it.clock.advance(1)
+    assert len(it.state.proposed) == 2
+    router = it.state.router()
+    assert router is not None
+    assert router.has_routed(5)
+
+
+async def test_what_a_report_below_the_committed_index_would_say_is_not_told_again_and_again() -> None:
+    """Too many exceptions lower the index: the state machine would take nothing from such a report."""
+    it = Telling()
+    async with it.running():
+        it.reports.note_router(progress(90, routed=(), unrouted=(5,), undrained=(5,)))
+        await it.clock.advance(1)
+        it.reports.note_router(progress(40, routed=(5,), drained=(5,)))
+        await it.clock.advance(600)
+        assert len(it.state.proposed) == 1
+        it.reports.note_router(progress(90, routed=(5,), drained=(5,)))
+        await it.clock.advance(600)
+    router = it.state.router()
+    assert router is not None
+    assert router.has_routed(5)
+    assert router.has_drained(5)
     assert len(it.state.proposed) == 2
 
 

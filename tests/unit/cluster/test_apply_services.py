@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,15 +18,18 @@ from cluster.commands.services import (
     ReportAssignments,
     RouterReport,
 )
+from cluster.encoding import codec, pack
 from cluster.model.ids import NodeId, RolloutId, ServiceId
 from cluster.model.rollout import Rollout, RolloutPhase
 from cluster.model.service import (
+    ROUTER_EXCEPTIONS_MAX,
     Assignment,
     DesiredState,
     Observation,
     ReplicaPhase,
     RolloutPolicy,
     Route,
+    RouterState,
     Service,
     ServiceSpec,
 )
@@ -294,6 +298,77 @@ def test_a_router_never_takes_back_how_far_it_has_come() -> None:
     state = ROUTERS.get(replica.txn, "n1")
     assert state is not None
     assert (state.routed_index, state.drained_index) == (7, 6)
+
+
+def told(*reports: RouterReport) -> RouterState:
+    """What is committed of a router that has reported all of these, one after the other."""
+    replica = a_replica()
+    for router in reports:
+        replica.must(ReportAssignments(node_id=NodeId("n1"), reports=(), router=router))
+    state = ROUTERS.get(replica.txn, "n1")
+    assert state is not None
+    return state
+
+
+def routed(index: int, *unrouted: int) -> RouterReport:
+    return RouterReport(routed_index=index, drained_index=0, unrouted=unrouted)
+
+
+@pytest.mark.parametrize(
+    ("reports", "index", "exceptions"),
+    [
+        ([routed(9, 4, 6)], 9, (4, 6)),
+        ([routed(9, 4, 6), routed(12, 6, 11)], 12, (6, 11)),
+        ([routed(9, 4, 6), routed(9, 6)], 9, (6,)),
+        # What was in force once stays so, whatever a report says and when it comes.
+        ([routed(9, 4), routed(9, 4, 6)], 9, (4,)),
+        ([routed(9, 4), routed(9)], 9, ()),
+        ([routed(9), routed(9, 4)], 9, ()),
+        ([routed(9, 6), routed(12, 4, 6, 11)], 12, (6, 11)),
+        ([routed(9, 4), routed(8)], 9, (4,)),
+        ([routed(9), routed(8, 4)], 9, ()),
+    ],
+)
+def test_a_report_of_a_router_takes_nothing_back(
+    reports: list[RouterReport], index: int, exceptions: tuple[int, ...]
+) -> None:
+    state = told(*reports)
+    assert (state.routed_index, state.unrouted) == (index, exceptions)
+    mirrored = [
+        RouterReport(routed_index=0, drained_index=r.routed_index, undrained=r.unrouted) for r in reports
+    ]
+    state = told(*mirrored)
+    assert (state.drained_index, state.undrained) == (index, exceptions)
+
+
+def test_what_is_routed_and_what_is_drained_go_their_own_ways() -> None:
+    state = told(
+        RouterReport(routed_index=9, drained_index=9, unrouted=(4,), undrained=(5,)),
+        RouterReport(routed_index=12, drained_index=7, unrouted=(10,), undrained=()),
+        RouterReport(routed_index=11, drained_index=13, unrouted=(), undrained=(5, 13)),
+    )
+    assert (state.routed_index, state.unrouted) == (12, (10,))
+    assert (state.drained_index, state.undrained) == (13, (5, 13))
+
+
+@pytest.mark.parametrize("exceptions", [(0,), (10,), (5, 4), (4, 4), tuple(range(1, 66))])
+@pytest.mark.parametrize("field", ["unrouted", "undrained"])
+def test_exceptions_of_a_router_are_few_ascending_and_below_its_index(
+    field: str, exceptions: tuple[int, ...]
+) -> None:
+    index = 100 if len(exceptions) > 2 else 9
+    fields: dict[str, Any] = {"routed_index": index, "drained_index": index, field: exceptions}
+    for make in (RouterReport, partial(RouterState, node_id=NodeId("n1"), reported_at_ms=0)):
+        with pytest.raises(ValueError, match=field):
+            make(**fields)
+    fields[field] = exceptions[:ROUTER_EXCEPTIONS_MAX] if len(exceptions) > 2 else (1, index)
+    assert getattr(RouterReport(**fields), field) == fields[field]
+
+
+def test_a_router_record_from_before_there_were_exceptions_has_none() -> None:
+    state = codec(RouterState).decode(pack(["n1", 30, 29, 5]))
+    assert state == RouterState(node_id=NodeId("n1"), routed_index=30, drained_index=29, reported_at_ms=5)
+    assert codec(RouterState).encode(state) == pack(["n1", 30, 29, 5])
 
 
 def test_a_router_of_no_member_is_refused() -> None:

@@ -304,6 +304,51 @@ def a_router(name: str, index: int) -> RouterState:
     return RouterState(node_id=NodeId(name), routed_index=index, drained_index=index, reported_at_ms=0)
 
 
+@pytest.mark.parametrize(("exceptions", "made"), [((50,), []), ((40, 60), ["1/0@h1 draining"])])
+def test_what_a_router_cannot_bring_in_force_holds_back_only_its_own_replica(
+    exceptions: tuple[int, ...], made: list[str]
+) -> None:
+    view = a_view(
+        "1/0@h1 serving healthy",
+        a_copy("2/0@h2 serving healthy", token=50),
+        revision=2,
+        rollout=a_rollout(a_step(StepPhase.ROUTING)),
+        routed={"h1": 70, "h2": 70},
+    )
+    excepting = replace(a_router("h2", 70), unrouted=exceptions)
+    view = replace(view, routers={**view.routers, NodeId("h2"): excepting})
+    assert orders(view) == made
+    assert decision(view).awaits_routers
+
+
+@pytest.mark.parametrize(("exceptions", "made"), [((50,), []), ((40, 60), ["1/0@h1 removed"])])
+def test_requests_that_are_not_done_hold_back_only_the_removal_of_their_own_replica(
+    exceptions: tuple[int, ...], made: list[str]
+) -> None:
+    view = a_view(
+        a_copy("1/0@h1 draining healthy", token=50),
+        "2/0@h2 serving healthy",
+        revision=2,
+        rollout=a_rollout(a_step(StepPhase.DRAINING)),
+        routed={"h1": 70, "h2": 70},
+    )
+    excepting = replace(a_router("h2", 70), undrained=exceptions)
+    view = replace(view, routers={NodeId("h1"): a_router("h1", 70), NodeId("h2"): excepting})
+    assert orders(view) == made
+
+
+def test_an_exception_of_a_router_that_is_down_is_not_waited_for() -> None:
+    view = a_view(
+        "1/0@h1 serving healthy",
+        a_copy("2/0@h2 serving healthy", token=50),
+        revision=2,
+        rollout=a_rollout(a_step(StepPhase.ROUTING)),
+        nodes=(a_node("h3", NodeStatus.DOWN),),
+    )
+    view = replace(view, routers={NodeId("h3"): replace(a_router("h3", 70), unrouted=(50,))})
+    assert orders(view) == ["1/0@h1 draining"]
+
+
 def test_a_router_that_is_down_is_not_waited_for() -> None:
     view = a_view(
         "1/0@h1 serving healthy",

@@ -43,7 +43,7 @@ class LabAgents:
     """
 
     def __init__(self, lab: Lab, logs: Path, *, is_stopped: Callable[[], bool] = lambda: False) -> None:
-        self._lab = lab
+        self.lab = lab
         self._logs = logs
         self._is_stopped = is_stopped
         self._session: dict[str, Any] = {}
@@ -55,7 +55,7 @@ class LabAgents:
 
     @property
     def hosts(self) -> list[Host]:
-        return list(self._lab.hosts)
+        return list(self.lab.hosts)
 
     def form(self) -> None:
         """A cluster of all hosts, with tokens that last.
@@ -98,7 +98,7 @@ class LabAgents:
 
     def wait_until_serving(self, host: Host) -> None:
         """Wait until the agent of a host answers and is ready. Raises NotInTime."""
-        anonymous = Client(Target(servers=(_url(host),), ca_pem=self.ca_pem))
+        anonymous = Client(Target(servers=(url_of(host),), ca_pem=self.ca_pem))
 
         def is_ready() -> bool:
             try:
@@ -110,7 +110,7 @@ class LabAgents:
 
     def log_in(self, host: Host) -> None:
         """Log in as the first administrator, who is committed a moment after the node leads."""
-        anonymous = Client(Target(servers=(_url(host),), ca_pem=self.ca_pem))
+        anonymous = Client(Target(servers=(url_of(host),), ca_pem=self.ca_pem))
         body = {"name": "admin", "password": self.password, "mode": "token"}
 
         def is_in() -> bool:
@@ -131,7 +131,7 @@ class LabAgents:
         """The API of one host, as whoever logged in or whose token was kept."""
         return Client(
             Target(
-                servers=(_url(host),),
+                servers=(url_of(host),),
                 ca_pem=self.ca_pem,
                 access_token=self.token or self._session.get("access_token", ""),
                 refresh_token="" if self.token else self._session.get("refresh_token", ""),
@@ -167,6 +167,12 @@ class LabAgents:
 
         self.wait("there is a leader", is_there, tell=lambda: self.log_of(self.hosts[0]))
         return found[-1]
+
+    def hand_over(self, leader: Host, target: Host) -> None:
+        """Have the agent of another host lead. Raises NotInTime."""
+        node_id = self.client(target).get("/cluster")["node_id"]
+        self.client(leader).post("/cluster/transfer", {"node_id": node_id})
+        self.wait(f"{target.name} leads", lambda: self.leader().name == target.name)
 
     def process(self, host: Host) -> Identity:
         """The agent of a host that runs."""
@@ -216,5 +222,6 @@ def environment(host: Host) -> dict[str, str]:
     }
 
 
-def _url(host: Host) -> str:
+def url_of(host: Host) -> str:
+    """Where a host's agent serves people and programs."""
     return f"https://{host.ip}:{API_PORT}"

@@ -17,13 +17,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.benchmarks.lab_agents import API_PORT, LabAgents, NotInTime
 from tests.benchmarks.labs import a_benchmark_lab
 from tests.benchmarks.leftovers import scratch
 from tests.benchmarks.machine import program, version_of
 from tests.benchmarks.process_figures import cpu_s, private_mib, with_descendants
 from tests.benchmarks.results import Finding, Row
-from tests.support.lab import Host, wait_until
+from tests.support.lab import Host, LabAgents, NotInTime, url_of, wait_until
 
 CONTAINERS = 20
 WINDOW_S = 60.0
@@ -44,7 +43,7 @@ def run(say: Callable[[str], None], *, window_s: float = WINDOW_S) -> Finding:
     """Measure all of it in one lab. Raises Missing without one."""
     notes = []
     with scratch() as directory, a_benchmark_lab("a") as lab:
-        agents = LabAgents(lab)
+        agents = LabAgents(lab, directory)
         host = lab.hosts[-1]
         _start_containers(host)
         # Nobody asks this host's Docker meanwhile: Netdata runs on another host. It sees these containers all
@@ -183,8 +182,8 @@ def _use_mcp(host: Host, agents: LabAgents) -> None:
     context = ssl.create_default_context(cadata=agents.ca_pem)
     for number, (method, parameters) in enumerate(asked, start=1):
         body = {"jsonrpc": "2.0", "id": number, "method": method, "params": parameters}
-        request = urllib.request.Request(
-            f"https://{host.ip}:{API_PORT}/mcp",
+        request = urllib.request.Request(  # noqa: S310  # an https address of this benchmark's own host
+            f"{url_of(host)}/mcp",
             data=json.dumps(body).encode(),
             headers={
                 "Authorization": f"Bearer {agents.token}",

@@ -6,19 +6,19 @@ import http.client
 import json
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 from agent.cli.client import Client
 from agent.cli.failures import CommandFailed
-from tests.benchmarks.lab_agents import LabAgents, NotInTime, wait_for
 from tests.benchmarks.labs import a_benchmark_lab
+from tests.benchmarks.leftovers import scratch
 from tests.benchmarks.machine import docker_version
 from tests.benchmarks.probing import until_first
 from tests.benchmarks.results import Finding, Row, spread
 from tests.benchmarks.swarm import Swarm, a_swarm
-from tests.support.lab import Host
+from tests.support.lab import Host, LabAgents, NotInTime
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = ROOT / "packaging" / "demo" / "shop.compose.yaml"
@@ -70,12 +70,12 @@ def run(say: Callable[[str], None], *, losses: int = LOSSES, anchor_losses: int 
 def ours(say: Callable[[str], None], losses: int) -> tuple[list[float], list[float]]:
     """Seconds until the replicas of a lost host were replaced: of followers', and of leaders' hosts."""
     by_role: dict[bool, list[float]] = {False: [], True: []}
-    with a_benchmark_lab("h") as lab:
-        agents = LabAgents(lab)
+    with scratch() as directory, a_benchmark_lab("h") as lab:
+        agents = LabAgents(lab, directory)
         agents.form()
         client = agents.client(lab.hosts[0])
         client.post("/deployments", {"compose": COMPOSE.read_text()}, timeout_s=60.0)
-        _wait_until_served(client, lab.hosts)
+        _wait_until_served(agents, lab.hosts[0])
         for loss in range(2 * losses):
             is_leader = loss >= losses
             lost = _victim(agents, is_leader)
@@ -85,9 +85,9 @@ def ours(say: Callable[[str], None], losses: int) -> tuple[list[float], list[flo
             by_role[is_leader].append(took_s)
             say(f"{lost.name}, {'leader' if is_leader else 'follower'}: {took_s:.2f} s")
             lab.start(lost.name)
-            agents.start(lost)
-            agents.wait_until_whole()
-            _wait_until_served(agents.client(lost), lab.hosts)
+            agents.wait_until_serving(lost)
+            agents.wait_until_voting()
+            _wait_until_served(agents, lost)
     return by_role[False], by_role[True]
 
 
@@ -199,14 +199,13 @@ def _victim(agents: LabAgents, is_leader: bool) -> Host | None:
     if leader.name in {host.name for host in with_replicas}:
         return leader
     target = with_replicas[0]
-    node_id = agents.client(target).get("/cluster")["node_id"]
-    agents.client(leader).post("/cluster/transfer", {"node_id": node_id})
-    wait_for(f"{target.name} leads", lambda: agents.leader().name == target.name, timeout_s=MOVE_TIMEOUT_S)
+    agents.hand_over(leader, target)
     return target
 
 
-def _wait_until_served(client: Client, hosts: Sequence[Host]) -> None:
+def _wait_until_served(agents: LabAgents, asked: Host) -> None:
     """Wait until all replicas are healthy, no rollout is under way, and every host's HAProxy has them."""
+    client = agents.client(asked)
 
     def is_served() -> bool:
         try:
@@ -214,14 +213,10 @@ def _wait_until_served(client: Client, hosts: Sequence[Host]) -> None:
         except CommandFailed:
             return False
         settled = service["status"] == "running" and service["replicas_ready"] == REPLICAS
-        return settled and all(_answering(host) for host in hosts)
+        return settled and all(_answering(host) for host in agents.hosts)
 
-    wait_for(
-        "the sample app answers on every host",
-        is_served,
-        timeout_s=DEPLOY_TIMEOUT_S,
-        tell=lambda: _state(client),
-    )
+    what = "the sample app answers on every host"
+    agents.wait(what, is_served, timeout_s=DEPLOY_TIMEOUT_S, tell=lambda: _state(client))
 
 
 def _state(client: Client) -> str:

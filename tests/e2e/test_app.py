@@ -17,14 +17,13 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from lab_agents import LabAgents
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 from playwright.sync_api import Browser, expect
 
 from tests.e2e.dashboard import goto
 from tests.support.http_load import HttpLoad
-from tests.support.lab import Host, Lab, a_lab, remove_abandoned, require_lab
+from tests.support.lab import Host, Lab, LabAgents, a_lab, remove_abandoned, require_lab
 
 APP = "shop.localhost"
 REQUESTS = 10_000

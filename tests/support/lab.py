@@ -25,11 +25,13 @@ import pytest
 from tests.support.requirements import require_root, unmet
 
 # The lab is no installed package (DESIGN.md beside it says why).
-_SOURCE = Path(__file__).resolve().parents[2] / "packaging" / "lab"
-if str(_SOURCE) not in sys.path:
-    sys.path.insert(0, str(_SOURCE))
+for _source in ("demo", "lab"):
+    _path = str(Path(__file__).resolve().parents[2] / "packaging" / _source)
+    if _path not in sys.path:
+        sys.path.insert(0, _path)
 
 # ruff: noqa: E402 - found by the path set above
+from lab_agents import LabAgents, NotInTime, url_of
 from tower_lab import faults, plan, requirements, state
 from tower_lab.errors import LabError, RequirementsMissing
 from tower_lab.host import Host
@@ -50,8 +52,10 @@ __all__ = [
     "Identity",
     "Image",
     "Lab",
+    "LabAgents",
     "LabError",
     "Layer",
+    "NotInTime",
     "RequirementsMissing",
     "a_lab",
     "faults",
@@ -63,6 +67,7 @@ __all__ = [
     "require_lab",
     "requirements",
     "state",
+    "url_of",
     "wait_until",
 ]
 

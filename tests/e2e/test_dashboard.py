@@ -348,7 +348,10 @@ def test_a_read_that_is_not_allowed_says_so_and_is_not_tried_again(dashboard: Da
 def test_search_filter_and_order_live_in_the_address(dashboard: Dashboard) -> None:
     dashboard.enter()
     page = dashboard.page
+    search = page.get_by_label("Search containers")
+    expect(search).to_be_visible()
     page.keyboard.press("Control+k")
+    expect(search).to_be_focused()
     page.keyboard.type("shop web")
     page.get_by_label("Host", exact=True).select_option("h2")
     page.get_by_role("button", name="Memory").click()

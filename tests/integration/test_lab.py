@@ -397,6 +397,17 @@ def test_a_power_cut_is_silent_to_peers_and_total(lab: Lab, tmp_path: Path) -> N
     )
 
 
+def test_a_power_cut_ends_a_paused_container_too(lab: Lab) -> None:
+    engine = lab.host("h2").engine
+    engine.pull("demo/web:1")
+    engine.run("asleep", "demo/web:1")
+    engine.request("POST", "/containers/asleep/pause")
+    assert engine.get("/containers/asleep/json")["State"]["Paused"]
+    lab.kill("h2", power=True)
+    lab.start("h2")
+    assert not engine.get("/containers/asleep/json")["State"]["Paused"]
+
+
 def test_a_host_is_the_same_machine_after_a_power_cut_and_not_its_neighbour(lab: Lab) -> None:
     h1, h2, _ = lab.hosts
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import ipaddress
 import os
@@ -273,6 +274,7 @@ class Host:
         if init is None:
             return False
         init.signal(signal.SIGKILL)
+        self._thaw()
         kill_all(
             lambda: in_namespace("net", self.endpoint.namespace_file),
             f"{self.name}: processes after the power cut",
@@ -536,6 +538,18 @@ class Host:
             raise LabError(
                 f"{self.name}: the proxy of the link to {peer} did not start; the end of {log}:\n{tail(log)}"
             )
+
+    def _thaw(self) -> None:
+        """Let paused containers go on: what is frozen does not die."""
+        # cgroup v1 and v2 (Documentation/admin-guide/cgroup-v1/freezer-subsystem.rst, cgroup-v2.rst).
+        for root, file, word in (
+            (_CGROUPS / "freezer", "freezer.state", "THAWED"),
+            (_CGROUPS, "cgroup.freeze", "0"),
+        ):
+            for switch in (root / self.cgroup_parent).rglob(file):
+                # One that ends meanwhile takes its group with it.
+                with contextlib.suppress(OSError):
+                    switch.write_text(word)
 
     def _remove_cgroups(self) -> None:
         """Remove the control groups of containers that a power cut left behind."""

@@ -1,5 +1,5 @@
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { lazy, Suspense, useCallback } from "react";
+import { lazy, Suspense, useCallback, useEffect, useRef, useState } from "react";
 import type { ContainerView } from "@/api/openapi";
 import { ChangesSection } from "@/features/changes/changes-section";
 import { type ContainersView, EVERYTHING } from "@/features/containers/container-rows";
@@ -9,6 +9,7 @@ import { Banners } from "@/features/overview/banners";
 import { ClusterLine } from "@/features/overview/cluster-line";
 import { ServicesSection } from "@/features/services/services-section";
 import { type OverviewSearch, searchOf, viewOf } from "./overview-search";
+import { ViewInAddress } from "./view-in-address";
 
 const LogsSheet = lazy(() => import("@/features/logs/logs-sheet"));
 const HostSheet = lazy(() => import("@/features/hosts/host-sheet"));
@@ -29,8 +30,7 @@ export function OverviewPage() {
       }),
     [navigate],
   );
-  const view = viewOf(search);
-  const onView = (next: Partial<ContainersView>) => change(searchOf({ ...view, ...next }), true);
+  const [view, onView] = useViewInAddress(search, change);
   const onLogs = useCallback(
     (each: ContainerView) => change({ logs: each.id, node: each.node_id }),
     [change],
@@ -68,4 +68,27 @@ export function OverviewPage() {
       </Suspense>
     </>
   );
+}
+
+/** The view of the containers, shown at once and written to the address. */
+function useViewInAddress(
+  search: OverviewSearch,
+  write: (next: OverviewSearch, replace: boolean) => void,
+): [ContainersView, (next: Partial<ContainersView>) => void] {
+  const kept = useRef<ViewInAddress>(undefined);
+  kept.current ??= new ViewInAddress(viewOf(search));
+  const [view, setView] = useState(kept.current.view);
+  useEffect(() => {
+    if (kept.current?.see(viewOf(search))) setView(kept.current.view);
+  }, [search]);
+  const change = useCallback(
+    (next: Partial<ContainersView>) => {
+      if (kept.current === undefined) return;
+      const changed = kept.current.change(next);
+      setView(changed);
+      write(searchOf(changed), true);
+    },
+    [write],
+  );
+  return [view, change];
 }

@@ -27,6 +27,8 @@ from tests.e2e.scenes import SCENES, SLOT_MS, Json, Scene, me
 
 STATIC = Path(__file__).resolve().parent.parent.parent / "web" / "static"
 PASSWORD = "correct horse battery"
+TURNS = 10
+"""In so many turns of its loop, a socket that was accepted or aborted comes to its end."""
 PULSE_S = 2.0
 SETUP_TOKEN = "setup-token-of-the-stub"
 CSRF = "csrf-of-the-stub"
@@ -385,6 +387,10 @@ class StubServer:
             address = f"http://127.0.0.1:{runner.addresses[0][1]}"
             started.set()
             await stop.wait()
+            await site.stop()
+            # What was accepted just before becomes a connection in the next turns.
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
             for socket in list(self._sockets):
                 await socket.close()
             # The browser keeps its connections; a polite end of each would outlast this loop.
@@ -392,6 +398,8 @@ class StubServer:
                 if connection.transport is not None:
                     connection.transport.abort()
             await runner.cleanup()
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
 
         thread = threading.Thread(target=lambda: asyncio.run(serve()), name="stub-server", daemon=True)
         thread.start()

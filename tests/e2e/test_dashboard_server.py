@@ -20,6 +20,7 @@ from cluster.model.access import Role
 from cluster.model.ids import NodeId, PrincipalId
 from cluster.model.inventory import ContainerAction, HostLive, LiveSeries, LogLine
 from tests.e2e.dashboard import goto
+from tests.e2e.stub_server import TURNS
 from tests.support.raft_certificates import Authority
 from tests.support.state_builders import a_service
 from tests.support.web_fakes import PASSWORD, WebWorld, a_container, a_web_world, put_containers
@@ -85,17 +86,23 @@ def running(world: WebWorld, directory: Path) -> Iterator[Serving]:
     async def serve() -> None:
         runner = web.AppRunner(build_app(world.surroundings, pace=QUICK), shutdown_timeout=1.0)
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
+        await site.start()
         stop.append(asyncio.Event())
         address = f"https://127.0.0.1:{runner.addresses[0][1]}"
         made.append(Serving(world=world, address=address, loop=asyncio.get_running_loop()))
         started.set()
         await stop[0].wait()
+        await site.stop()
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
         # The browser keeps its connections; a polite end of each would outlast this loop.
         for connection in runner.server.connections if runner.server is not None else ():
             if connection.transport is not None:
                 connection.transport.abort()
         await runner.cleanup()
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()), name="web-server", daemon=True)
     thread.start()

@@ -18,7 +18,7 @@ HEADROOM_PERCENT = 10
 
 _LABEL_PREFIX = "node.labels."
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]{0,126}[A-Za-z0-9])?")
-_CONSTRAINT = re.compile(r"\s*(?P<attribute>\S+?)\s*(?P<operator>==|!=)\s*(?P<value>.*?)\s*", re.DOTALL)
+_CONSTRAINT = re.compile(r"\s*(?P<attribute>\S+?)\s*(?P<operator>==|!=)\s*(?P<value>\S|\S.*\S)\s*", re.DOTALL)
 _REFERENCE = re.compile(r"[a-z0-9][a-z0-9_-]{0,30}(\.[a-z0-9][a-z0-9_-]{0,30})?")
 _ROLES = {"manager": "voter", "worker": "learner"}
 
@@ -115,8 +115,6 @@ def parse_constraint(text: str) -> Constraint:
     try:
         attribute = parse_attribute(found["attribute"])
         value = found["value"]
-        if not value:
-            raise ValueError("a value is missing after the operator")
         if attribute.fact is HostFact.ROLE:
             value = _parse_role(value)
         return Constraint(attribute=attribute, value=value, is_equal=found["operator"] == "==")

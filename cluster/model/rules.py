@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?")
+_OBJECT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _ADDRESS = re.compile(r"(\[[0-9a-fA-F:.]{2,45}(%[0-9A-Za-z]{1,15})?\]|[0-9A-Za-z._-]{1,253}):([0-9]{1,5})")
 
@@ -22,6 +23,14 @@ def check_name(field: str, value: str) -> None:
     if not _NAME.fullmatch(value):
         raise ValueError(
             f"{field} {value!r}: 1 to 63 of a-z 0-9 . -, beginning and ending with a letter or digit"
+        )
+
+
+def check_object_name(field: str, value: str) -> None:
+    """A secret's or config's name, as Docker has it: 1 to 63 of letters, digits and `_ . -`."""
+    if not _OBJECT_NAME.fullmatch(value):
+        raise ValueError(
+            f"{field} {value!r}: 1 to 63 of letters, digits and _ . -, beginning with a letter or digit"
         )
 
 

@@ -7,10 +7,14 @@ from enum import StrEnum
 
 from cluster.model import rules
 from cluster.model.ids import NodeId, RolloutId, ServiceId
+from cluster.model.strategy import WHOLE_PERMILLE, Colour, Shift
 
 REPLICAS_MAX = 1000
 MINUTE_MS = 60_000
 DAY_MS = 86_400_000
+FILES_MAX = 64
+"""Most secrets of one service, and most configs."""
+
 ROUTER_EXCEPTIONS_MAX = 64
 """Most changes that one router names as exceptions, of each kind."""
 
@@ -107,14 +111,38 @@ class Resources:
                 rules.check_range(f"resources.{name}", value, 1, 2**60)
 
 
+class Sticky(StrEnum):
+    """What keeps a person on one revision, and with COOKIE on one replica."""
+
+    NONE = "none"
+    COOKIE = "cookie"
+    ADDRESS = "address"
+
+
+class RouteTls(StrEnum):
+    """OFF: plain HTTP only. ON: also HTTPS where there is a certificate. REDIRECT: HTTP is sent to HTTPS."""
+
+    OFF = "off"
+    ON = "on"
+    REDIRECT = "redirect"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """Requests for `host` go to the replicas' `port` once `health_path` answers 2xx or 3xx ("" = a TCP
-    connect)."""
+    connect).
+
+    Of several services of one host name, the one with the longest `path` that begins the request's gets it.
+    `slow_start_ms`: how long a new replica's share takes to grow.
+    """
 
     host: str
     port: int
     health_path: str = "/"
+    path: str = "/"
+    sticky: Sticky = Sticky.NONE
+    tls: RouteTls = RouteTls.OFF
+    slow_start_ms: int = 0
 
     def __post_init__(self) -> None:
         rules.check_name("route.host", self.host.removeprefix("*."))
@@ -122,6 +150,54 @@ class Route:
         rules.check_text("route.health_path", self.health_path, 1024)
         if self.health_path and not self.health_path.startswith("/"):
             raise ValueError(f"route.health_path {self.health_path!r}: begin it with /")
+        rules.check_text("route.path", self.path, 1024, chars_min=1)
+        if not self.path.startswith("/"):
+            raise ValueError(f"route.path {self.path!r}: begin it with /")
+        rules.check_range("route.slow_start_ms", self.slow_start_ms, 0, DAY_MS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileReference:
+    """A secret or config as a file of the container, by reference only: the value is in no specification.
+
+    `source` names the object. `version` is the one a deployment pinned, of `environment`'s own object or
+    of the one for all environments (""); 0 is not pinned yet. `target` is the absolute path in the
+    container (`secret_target` and `config_target` give the defaults), `uid` and `gid` own the file.
+    Everybody in the container may read it unless `mode` says otherwise, as with Docker's own secrets:
+    an image that runs as its own user could not read a file of root's alone.
+    """
+
+    source: str
+    target: str
+    version: int = 0
+    environment: str = ""
+    uid: int = 0
+    gid: int = 0
+    mode: int = 0o444
+
+    def __post_init__(self) -> None:
+        rules.check_object_name("source", self.source)
+        rules.check_text("target", self.target, 4096, chars_min=2)
+        parts = self.target.split("/")
+        if parts[0] or any(part in ("", ".", "..") for part in parts[1:]):
+            raise ValueError(f"target {self.target!r}: an absolute path of a file in the container is needed")
+        rules.check_range("version", self.version, 0, 2**31)
+        if self.environment:
+            rules.check_name("environment", self.environment)
+        rules.check_range("uid", self.uid, 0, 2**32 - 2)
+        rules.check_range("gid", self.gid, 0, 2**32 - 2)
+        if not 0 <= self.mode <= 0o777 or self.mode & 0o222:
+            raise ValueError(f"mode {self.mode:04o}: 0000 to 0555 without write bits; the file is read-only")
+
+
+def secret_target(source: str, target: str = "") -> str:
+    """Return where a secret is: in /run/secrets under its own name, unless `target` says otherwise."""
+    return target if target.startswith("/") else f"/run/secrets/{target or source}"
+
+
+def config_target(source: str, target: str = "") -> str:
+    """Return where a config is: under the root, unless `target` says otherwise."""
+    return target if target.startswith("/") else f"/{target or source}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +206,7 @@ class ServiceSpec:
 
     `image` is the reference as written, `digest` what it meant when the revision was made ("sha256:...";
     empty when the registry gives none). `environment` and `labels` are sorted pairs; `command` None keeps
-    the image's own.
+    the image's own. `secrets` and `configs` name what the hosts put into the container as files.
     """
 
     image: str
@@ -144,6 +220,8 @@ class ServiceSpec:
     labels: tuple[tuple[str, str], ...] = ()
     stop_grace_period_ms: int = 10_000
     route: Route | None = None
+    secrets: tuple[FileReference, ...] = ()
+    configs: tuple[FileReference, ...] = ()
 
     def __post_init__(self) -> None:
         rules.check_text("image", self.image, 512, chars_min=1)
@@ -157,6 +235,14 @@ class ServiceSpec:
         rules.check_count("ports", self.ports, 128)
         rules.check_count("volumes", self.volumes, 128)
         rules.check_range("stop_grace_period_ms", self.stop_grace_period_ms, 0, DAY_MS)
+        rules.check_count("secrets", self.secrets, FILES_MAX)
+        rules.check_count("configs", self.configs, FILES_MAX)
+        targets = [file.target for file in (*self.secrets, *self.configs)]
+        for target in targets:
+            if targets.count(target) > 1:
+                raise ValueError(
+                    f"secrets and configs: two files are to be {target}; give one another target"
+                )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +261,19 @@ class FailureAction(StrEnum):
 
     ROLLBACK = "rollback"
     PAUSE = "pause"
+    CONTINUE = "continue"
+
+
+class Fencing(StrEnum):
+    """What keeps a service from running twice when a host is lost.
+
+    NONE: a replica is started elsewhere at once, and the lost one may still run. STRICT: only when the lost
+    host has surely stopped its own. MANUAL: only when a person says so.
+    """
+
+    NONE = "none"
+    STRICT = "strict"
+    MANUAL = "manual"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +284,9 @@ class RolloutPolicy:
     Start-first is `max_surge` above `max_unavailable`. `start_deadline_ms` is a replica's time to become
     healthy after its image is there, `progress_deadline_ms` the longest time without progress, `monitor_ms`
     how long a new replica must stay healthy, `drain_timeout_ms` the time old requests get before the old
-    container is stopped.
+    container is stopped; open WebSockets get `tunnel_drain_ms` in all. `delay_ms` passes between two batches.
+    A rollout fails when more than `failures_max_permille` of its replicas have failed for good.
+    `rollback_surge` is the surge of a roll-back, 0 for all at once. `shift` says how requests move over.
     """
 
     max_surge: int = 1
@@ -197,6 +298,11 @@ class RolloutPolicy:
     drain_timeout_ms: int = 30_000
     retries: int = 1
     failure_action: FailureAction = FailureAction.ROLLBACK
+    shift: Shift = field(default_factory=Shift)
+    delay_ms: int = 0
+    failures_max_permille: int = 0
+    rollback_surge: int = 0
+    tunnel_drain_ms: int = 0
 
     def __post_init__(self) -> None:
         rules.check_range("max_surge", self.max_surge, 0, REPLICAS_MAX)
@@ -209,12 +315,72 @@ class RolloutPolicy:
         rules.check_range("monitor_ms", self.monitor_ms, 0, DAY_MS)
         rules.check_range("drain_timeout_ms", self.drain_timeout_ms, 0, DAY_MS)
         rules.check_range("retries", self.retries, 0, 100)
+        rules.check_range("delay_ms", self.delay_ms, 0, DAY_MS)
+        rules.check_range("failures_max_permille", self.failures_max_permille, 0, WHOLE_PERMILLE)
+        rules.check_range("rollback_surge", self.rollback_surge, 0, REPLICAS_MAX)
+        rules.check_range("tunnel_drain_ms", self.tunnel_drain_ms, 0, DAY_MS)
+
+
+class Aim(StrEnum):
+    """What the newest attempt to change a service was asked for as."""
+
+    DEPLOY = "deploy"
+    ROLLBACK = "rollback"
+    RETRY = "retry"
+    PROMOTE = "promote"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One wish to have a revision run: each is rolled out once. `number` rises with each.
+
+    `is_unjudged` skips approval and judgement: an emergency, or back to what was known to be good.
+    `at_ms` is log time.
+    """
+
+    number: int = 0
+    aim: Aim = Aim.DEPLOY
+    is_unjudged: bool = False
+    by: str = ""
+    at_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """How a service's requests are shared: `green_permille` for GREEN, the rest for BLUE.
+
+    `token` is the log index of its newest change, which the routers' reports are compared with; 0 before the
+    first. `by` names the person who set it by hand, "" when a rollout did.
+    """
+
+    green_permille: int = 0
+    token: int = 0
+    changed_at_ms: int = 0
+    by: str = ""
+
+    @property
+    def colour(self) -> Colour:
+        """The colour that has most of the requests."""
+        return Colour.GREEN if 2 * self.green_permille > WHOLE_PERMILLE else Colour.BLUE
+
+    def permille_of(self, colour: Colour) -> int:
+        return self.green_permille if colour is Colour.GREEN else WHOLE_PERMILLE - self.green_permille
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A revision that was replaced and is kept running without requests, to be switched back to at once."""
+
+    revision: int
+    colour: Colour
+    until_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """One service. `revision` is the newest specification, `stable_revision` the last one that was rolled
-    out whole (0: none yet), `rollout_id` the rollout under way.
+    """One service. `revision` is the specification that is wanted, `stable_revision` the last one that was
+    rolled out whole (0: none yet), `rollout_id` the rollout under way. `newest_revision` is the highest number
+    given so far.
 
     `version` rises with every change of this record or of its assignments' desired states: the leader
     decides on a version and commits only against it. `is_removed` asks for its replicas to be taken down;
@@ -233,6 +399,11 @@ class Service:
     created_at_ms: int
     changed_at_ms: int
     is_removed: bool = False
+    newest_revision: int = 0
+    attempt: Attempt = field(default_factory=Attempt)
+    split: Split = field(default_factory=Split)
+    kept: Kept | None = None
+    fencing: Fencing = Fencing.NONE
 
 
 class DesiredState(StrEnum):
@@ -304,6 +475,7 @@ class Assignment:
     `token` is the log index of the newest change of `desired`, given by the state machine: a host acts on
     the highest it has seen and refuses lower ones, and what it reports counts only with this token.
     `leader_term` is the term of the leader who decided. `changed_at_ms` is the log time of that change.
+    `colour` is the group the routers count it to, for as long as it lives.
     """
 
     service_id: ServiceId
@@ -315,6 +487,7 @@ class Assignment:
     leader_term: int
     changed_at_ms: int
     observed: Observation = field(default_factory=Observation)
+    colour: Colour = Colour.BLUE
 
     @property
     def key(self) -> AssignmentKey:

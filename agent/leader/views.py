@@ -54,6 +54,8 @@ def read_view(
     newest = rollouts_of_service(txn, service_id, limit=1)
     ended = newest[0] if newest and newest[0].phase.is_terminal else None
     wanted = {service.revision, service.stable_revision, *(each.revision for each in assignments)}
+    if service.kept is not None:
+        wanted.add(service.kept.revision)
     for rollout in (under_way, ended):
         if rollout is not None:
             wanted |= {rollout.from_revision, rollout.to_revision}
@@ -126,12 +128,16 @@ def command_of(transition: Transition) -> CommitTransition:
                 ordinal=order.key.ordinal,
                 node_id=order.key.node_id,
                 desired=order.desired,
+                colour=order.colour,
             )
             for order in transition.orders
         ),
         forget=tuple(_ref(key) for key in transition.forget),
         stable_revision=transition.stable_revision,
         is_service_forgotten=transition.is_service_forgotten,
+        green_permille=transition.green_permille,
+        kept=transition.kept,
+        is_kept_ended=transition.is_kept_ended,
     )
 
 

@@ -61,6 +61,7 @@ KINDS: tuple[CommandKind, ...] = (
     CommandKind(13, "set-node-draining", nodes.SetNodeDraining),
     CommandKind(14, "set-node-role", nodes.SetNodeRole),
     CommandKind(15, "remove-node", nodes.RemoveNode),
+    CommandKind(16, "set-node-labels", nodes.SetNodeLabels),
     CommandKind(20, "put-setting", settings.PutSetting),
     CommandKind(30, "create-join-token", nodes.CreateJoinToken),
     CommandKind(31, "redeem-join-token", nodes.RedeemJoinToken),
@@ -80,6 +81,10 @@ KINDS: tuple[CommandKind, ...] = (
     CommandKind(61, "remove-service", services.RemoveService),
     CommandKind(62, "commit-transition", services.CommitTransition, is_leader_only=True),
     CommandKind(63, "report-assignments", services.ReportAssignments),
+    CommandKind(64, "attempt-revision", services.AttemptRevision),
+    CommandKind(65, "scale-service", services.ScaleService),
+    CommandKind(66, "steer-rollout", services.SteerRollout),
+    CommandKind(67, "set-split", services.SetSplit),
     CommandKind(80, "record-audit", audit.RecordAudit),
 )
 

@@ -5,16 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from cluster.model import rules
-from cluster.model.ids import NodeId, ServiceId
-from cluster.model.rollout import Rollout
+from cluster.model.ids import NodeId, RolloutId, ServiceId
+from cluster.model.placing import PlacementRules
+from cluster.model.rollout import Rollout, Steer
 from cluster.model.service import (
     REPLICAS_MAX,
+    Aim,
     DesiredState,
+    Fencing,
+    Kept,
     Observation,
     RolloutPolicy,
     ServiceSpec,
     check_exceptions,
 )
+from cluster.model.strategy import WHOLE_PERMILLE, Colour
 
 REPORTS_MAX = 512
 ORDERS_MAX = 2048
@@ -41,6 +46,10 @@ class PutService:
     policy: RolloutPolicy = field(default_factory=RolloutPolicy)
     created_by: str = ""
     expected_version: int | None = None
+    fencing: Fencing = Fencing.NONE
+    aim: Aim = Aim.DEPLOY
+    is_unjudged: bool = False
+    placement: PlacementRules = field(default_factory=PlacementRules)
 
     def __post_init__(self) -> None:
         rules.check_id("service id", self.service_id)
@@ -62,13 +71,84 @@ class RemoveService:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRevision:
+    """Have a revision that is there rolled out, an earlier one or the present one again. Result:
+    `[revision, version]`.
+
+    A rollout under way is superseded. Refused while that revision is already what runs.
+    """
+
+    service_id: ServiceId
+    revision: int
+    aim: Aim
+    by: str
+    is_unjudged: bool = False
+    expected_version: int | None = None
+
+    def __post_init__(self) -> None:
+        rules.check_id("service id", self.service_id)
+        _check_replica(self.revision, 0)
+        rules.check_text("by", self.by, 128)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaleService:
+    """Change how many replicas a service has. Result: the new version."""
+
+    service_id: ServiceId
+    replicas: int
+    expected_version: int | None = None
+
+    def __post_init__(self) -> None:
+        rules.check_id("service id", self.service_id)
+        rules.check_range("replicas", self.replicas, 0, REPLICAS_MAX)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SteerRollout:
+    """Ask something of a rollout under way; the leader carries it out next. Result: the service's version.
+
+    Refused when the rollout has ended, or is not in a state in which that can be asked.
+    """
+
+    rollout_id: RolloutId
+    steer: Steer
+    by: str
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        rules.check_id("rollout id", self.rollout_id)
+        rules.check_text("by", self.by, 128)
+        rules.check_text("reason", self.reason, 1024)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetSplit:
+    """Share a service's requests by hand. Result: the split's token, which the routers acknowledge.
+
+    A rollout under way is paused by it. Refused when a colour that gets requests has no replica.
+    """
+
+    service_id: ServiceId
+    green_permille: int
+    by: str
+    expected_version: int | None = None
+
+    def __post_init__(self) -> None:
+        rules.check_id("service id", self.service_id)
+        rules.check_range("green_permille", self.green_permille, 0, WHOLE_PERMILLE)
+        rules.check_text("by", self.by, 128)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AssignmentOrder:
-    """The state wanted of one replica on one host."""
+    """The state wanted of one replica on one host; `colour` counts when that creates it."""
 
     revision: int
     ordinal: int
     node_id: NodeId
     desired: DesiredState
+    colour: Colour = Colour.BLUE
 
     def __post_init__(self) -> None:
         _check_replica(self.revision, self.ordinal)
@@ -96,8 +176,10 @@ class CommitTransition:
     `rollout` is the rollout's new state, or None when it does not change (a failover moves replicas without
     one). `orders` create assignments or change what is wanted of them, `forget` deletes assignments whose
     REMOVED was carried out. `stable_revision` is set when a rollout ends well. `is_service_forgotten`
-    deletes a removed service that has no assignment left. Only against `expected_version`, so that nothing
-    is decided on a state that has moved on.
+    deletes a removed service that has no assignment left. `green_permille` shares the requests anew, with
+    this entry's index as the split's token. `kept` is the revision kept beside the stable one,
+    `is_kept_ended` ends that. Only against `expected_version`, so that nothing is decided on a state that has
+    moved on.
     """
 
     service_id: ServiceId
@@ -107,9 +189,14 @@ class CommitTransition:
     forget: tuple[AssignmentRef, ...] = ()
     stable_revision: int | None = None
     is_service_forgotten: bool = False
+    green_permille: int | None = None
+    kept: Kept | None = None
+    is_kept_ended: bool = False
 
     def __post_init__(self) -> None:
         rules.check_id("service id", self.service_id)
+        if self.green_permille is not None:
+            rules.check_range("green_permille", self.green_permille, 0, WHOLE_PERMILLE)
         if self.stable_revision is not None:
             _check_replica(self.stable_revision, 0)
         rules.check_count("orders", self.orders, ORDERS_MAX)

@@ -7,7 +7,9 @@ from enum import StrEnum
 
 from cluster.model import rules
 from cluster.model.ids import NodeId, RolloutId, ServiceId
-from cluster.model.service import REPLICAS_MAX
+from cluster.model.judging import JudgeState
+from cluster.model.service import REPLICAS_MAX, Aim
+from cluster.model.strategy import STEPS_MAX, Colour, Strategy, TrafficStep
 
 
 class RolloutPhase(StrEnum):
@@ -29,6 +31,67 @@ class RolloutPhase(StrEnum):
 _TERMINAL = frozenset(
     {RolloutPhase.SUCCEEDED, RolloutPhase.ROLLED_BACK, RolloutPhase.FAILED, RolloutPhase.CANCELLED}
 )
+
+
+class StagePhase(StrEnum):
+    """Where a staged rollout stands at its present share of the requests.
+
+    DEPLOYING: replicas of the new revision are brought up, as many as the share needs. SWITCHING: the share
+    was ordered, and not every router has it in force. WATCHING: held and judged. APPROVAL: a person is asked.
+    RETURNING: everything goes back to the old revision. RETIRING: the colour without requests is taken down.
+    """
+
+    DEPLOYING = "deploying"
+    SWITCHING = "switching"
+    WATCHING = "watching"
+    APPROVAL = "approval"
+    RETURNING = "returning"
+    RETIRING = "retiring"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """A staged rollout's place: step `index` of its `steps`, and since when it is in `phase`.
+
+    `steps` are those of the policy when the rollout began, merged where there is too little traffic to judge
+    each. `colour` is the new revision's. `extended_ms` is how much longer than planned this step is held.
+    """
+
+    steps: tuple[TrafficStep, ...]
+    colour: Colour
+    index: int = 0
+    phase: StagePhase = StagePhase.DEPLOYING
+    since_ms: int = 0
+    deadline_ms: int = 0
+    extended_ms: int = 0
+    approved_by: str = ""
+
+    def __post_init__(self) -> None:
+        rules.check_count("stage steps", self.steps, STEPS_MAX)
+        rules.check_range("stage index", self.index, 0, STEPS_MAX)
+
+
+class Steer(StrEnum):
+    """What a person asks of a rollout under way.
+
+    APPROVE: go on from here. PROMOTE: to the end at once, without judging. ABORT: back to the old revision.
+    """
+
+    APPROVE = "approve"
+    PAUSE = "pause"
+    RESUME = "resume"
+    PROMOTE = "promote"
+    ABORT = "abort"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steering:
+    """The newest request of a person that the leader has not carried out yet."""
+
+    steer: Steer
+    by: str
+    at_ms: int
+    reason: str = ""
 
 
 class StepPhase(StrEnum):
@@ -67,7 +130,8 @@ class Rollout:
 
     `from_revision` is 0 for a first deployment. `step` counts what was asked for; events carry it, so that a
     late or repeated one is recognised. `deadline_ms` is the progress deadline. `reason` says, for people,
-    why the phase is so.
+    why the phase is so. `stage` is there for staged rollouts only; `paused_ms` is when it was paused, 0 when
+    it is not; `verdict` is the judge's last word, with its figures.
     """
 
     id: RolloutId
@@ -82,6 +146,15 @@ class Rollout:
     failures: int = 0
     replicas: tuple[ReplicaProgress, ...] = ()
     reason: str = ""
+    strategy: Strategy = Strategy.ROLLING
+    aim: Aim = Aim.DEPLOY
+    attempt: int = 0
+    is_unjudged: bool = False
+    stage: Stage | None = None
+    judge: JudgeState | None = None
+    steering: Steering | None = None
+    verdict: str = ""
+    paused_ms: int = 0
 
     def __post_init__(self) -> None:
         rules.check_id("rollout id", self.id)
@@ -89,3 +162,4 @@ class Rollout:
         rules.check_range("to revision", self.to_revision, 1, 2**31)
         rules.check_count("rollout replicas", self.replicas, 2 * REPLICAS_MAX)
         rules.check_text("rollout reason", self.reason, 4096)
+        rules.check_text("rollout verdict", self.verdict, 4096)

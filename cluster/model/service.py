@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from cluster.model import rules
 from cluster.model.ids import NodeId, RolloutId, ServiceId
+from cluster.model.placing import PlacementRules
 from cluster.model.strategy import WHOLE_PERMILLE, Colour, Shift
 
 REPLICAS_MAX = 1000
@@ -379,8 +380,8 @@ class Kept:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
     """One service. `revision` is the specification that is wanted, `stable_revision` the last one that was
-    rolled out whole (0: none yet), `rollout_id` the rollout under way. `newest_revision` is the highest number
-    given so far.
+    rolled out whole (0: none yet), `rollout_id` the rollout under way. `newest_revision` is the highest
+    number given so far.
 
     `version` rises with every change of this record or of its assignments' desired states: the leader
     decides on a version and commits only against it. `is_removed` asks for its replicas to be taken down;
@@ -404,6 +405,7 @@ class Service:
     split: Split = field(default_factory=Split)
     kept: Kept | None = None
     fencing: Fencing = Fencing.NONE
+    placement: PlacementRules = field(default_factory=PlacementRules)
 
 
 class DesiredState(StrEnum):

@@ -6,15 +6,17 @@ from dataclasses import dataclass
 
 from cluster.model.ids import ServiceId
 from cluster.model.rollout import Rollout
-from cluster.model.service import AssignmentKey, DesiredState
+from cluster.model.service import AssignmentKey, DesiredState, Kept
+from cluster.model.strategy import Colour
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """The state wanted of one replica on one host."""
+    """The state wanted of one replica on one host; `colour` counts when that is a new one."""
 
     key: AssignmentKey
     desired: DesiredState
+    colour: Colour = Colour.BLUE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +33,9 @@ class Transition:
     forget: tuple[AssignmentKey, ...] = ()
     stable_revision: int | None = None
     is_service_forgotten: bool = False
+    green_permille: int | None = None
+    kept: Kept | None = None
+    is_kept_ended: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

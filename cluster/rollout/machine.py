@@ -37,7 +37,7 @@ def decide(view: ServiceView, now_ms: int, *, rollout_id: RolloutId, choose: Cho
     if service.is_removed:
         return _remove(view, now_ms)
     if view.rollout is not None:
-        if view.rollout.to_revision != service.revision:
+        if view.rollout.attempt != service.attempt.number:
             return _supersede(view, view.rollout, now_ms)
         if view.rollout.phase is RolloutPhase.PAUSED:
             return _keep(view, now_ms, choose, _targets_while_paused(view, view.rollout))
@@ -78,8 +78,8 @@ def _is_to_be_rolled_out(view: ServiceView) -> bool:
     service = view.service
     if service.revision == service.stable_revision or service.revision not in view.revisions:
         return False
-    # A revision is tried once; after that only a newer one is.
-    return view.last_rollout is None or view.last_rollout.to_revision != service.revision
+    # An attempt is rolled out once, however it ends.
+    return view.last_rollout is None or view.last_rollout.attempt != service.attempt.number
 
 
 def _targets_at_rest(view: ServiceView) -> dict[int, int]:
@@ -191,6 +191,9 @@ def _start(view: ServiceView, now_ms: int, rollout_id: RolloutId) -> Rollout:
         started_at_ms=now_ms,
         changed_at_ms=now_ms,
         deadline_ms=now_ms + service.policy.progress_deadline_ms,
+        aim=service.attempt.aim,
+        attempt=service.attempt.number,
+        is_unjudged=service.attempt.is_unjudged,
     )
 
 

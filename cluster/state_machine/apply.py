@@ -36,6 +36,7 @@ HANDLERS: dict[type[Any], Handler] = {
     node_commands.UpdateNodeFacts: nodes.update_node_facts,
     node_commands.SetNodeStatus: nodes.set_node_status,
     node_commands.SetNodeDraining: nodes.set_node_draining,
+    node_commands.SetNodeLabels: nodes.set_node_labels,
     node_commands.SetNodeRole: nodes.set_node_role,
     node_commands.RemoveNode: nodes.remove_node,
     setting_commands.PutSetting: settings.put_setting,
@@ -57,6 +58,10 @@ HANDLERS: dict[type[Any], Handler] = {
     service_commands.RemoveService: services.remove_service,
     service_commands.CommitTransition: services.commit_transition,
     service_commands.ReportAssignments: services.report_assignments,
+    service_commands.AttemptRevision: services.attempt_revision,
+    service_commands.ScaleService: services.scale_service,
+    service_commands.SteerRollout: services.steer_rollout,
+    service_commands.SetSplit: services.set_split,
     audit_commands.RecordAudit: audit_trail.record_audit,
 }
 assert HANDLERS.keys() == BY_CLASS.keys()

@@ -12,16 +12,29 @@ from cluster.commands.outcome import Applied, Code, Outcome, Rejected
 from cluster.commands.services import (
     AssignmentOrder,
     AssignmentRef,
+    AttemptRevision,
     CommitTransition,
     PutService,
     RemoveService,
     ReportAssignments,
     RouterReport,
+    ScaleService,
+    SetSplit,
+    SteerRollout,
 )
 from cluster.encoding import pack, unpack
 from cluster.model.ids import NodeId, RolloutId, ServiceId
-from cluster.model.rollout import Rollout
-from cluster.model.service import Assignment, DesiredState, Revision, RouterState, Service
+from cluster.model.rollout import Rollout, RolloutPhase, StagePhase, Steer, Steering
+from cluster.model.service import (
+    Assignment,
+    Attempt,
+    DesiredState,
+    Revision,
+    RouterState,
+    Service,
+    Split,
+)
+from cluster.model.strategy import Colour
 from cluster.state_machine.entry import Entry
 from cluster.store.records import (
     ASSIGNMENTS,
@@ -52,12 +65,21 @@ def put_service(entry: Entry, command: PutService) -> Outcome:
         )
     if present is None:
         newest = _retired_revision(entry, command.service_id)
-        is_new_spec = True
+        number, is_new_spec = newest + 1, True
     else:
-        newest = present.revision
-        revision = REVISIONS.get(entry.txn, command.service_id, newest)
+        newest = _newest_revision(present)
+        revision = REVISIONS.get(entry.txn, command.service_id, present.revision)
         is_new_spec = revision is None or revision.spec != command.spec
-    number = newest + 1 if is_new_spec else newest
+        number = newest + 1 if is_new_spec else present.revision
+    attempt = Attempt() if present is None else present.attempt
+    if is_new_spec:
+        attempt = Attempt(
+            number=attempt.number + 1,
+            aim=command.aim,
+            is_unjudged=command.is_unjudged,
+            by=command.created_by,
+            at_ms=entry.now_ms,
+        )
     service = Service(
         id=command.service_id,
         project=command.project,
@@ -70,6 +92,12 @@ def put_service(entry: Entry, command: PutService) -> Outcome:
         version=version + 1,
         created_at_ms=entry.now_ms if present is None else present.created_at_ms,
         changed_at_ms=entry.now_ms,
+        newest_revision=max(newest, number),
+        attempt=attempt,
+        split=Split() if present is None else present.split,
+        kept=None if present is None else present.kept,
+        fencing=command.fencing,
+        placement=command.placement,
     )
     SERVICES.put(entry.txn, service)
     if is_new_spec:
@@ -99,6 +127,122 @@ def remove_service(entry: Entry, command: RemoveService) -> Outcome:
     return Applied(service.version)
 
 
+def attempt_revision(entry: Entry, command: AttemptRevision) -> Outcome:
+    service = _changeable(entry, command.service_id, command.expected_version)
+    if isinstance(service, Rejected):
+        return service
+    if REVISIONS.get(entry.txn, service.id, command.revision) is None:
+        return _no_revision(service.id, command.revision)
+    if command.revision == service.stable_revision:
+        back = "" if service.rollout_id is None else f"; abort rollout {service.rollout_id} to go back to it"
+        return Rejected(f"revision {command.revision} of {service.id} is what runs{back}", Code.INVALID)
+    if service.rollout_id is not None and command.revision == service.revision:
+        return Rejected(
+            f"rollout {service.rollout_id} of {service.id} to revision {command.revision} is under way",
+            Code.IN_USE,
+        )
+    changed = replace(
+        service,
+        revision=command.revision,
+        newest_revision=_newest_revision(service),
+        attempt=Attempt(
+            number=service.attempt.number + 1,
+            aim=command.aim,
+            is_unjudged=command.is_unjudged,
+            by=command.by,
+            at_ms=entry.now_ms,
+        ),
+    )
+    return Applied([changed.revision, _touch(entry, changed)])
+
+
+def scale_service(entry: Entry, command: ScaleService) -> Outcome:
+    service = _changeable(entry, command.service_id, command.expected_version)
+    if isinstance(service, Rejected):
+        return service
+    if service.replicas == command.replicas:
+        return Applied(service.version)
+    return Applied(_touch(entry, replace(service, replicas=command.replicas)))
+
+
+def steer_rollout(entry: Entry, command: SteerRollout) -> Outcome:
+    rollout = ROLLOUTS.get(entry.txn, command.rollout_id)
+    service = None if rollout is None else SERVICES.get(entry.txn, rollout.service_id)
+    if rollout is None or service is None:
+        return Rejected(f"rollout {command.rollout_id} is not known", Code.NOT_FOUND)
+    if rollout.phase.is_terminal or service.rollout_id != rollout.id:
+        return Rejected(
+            f"rollout {rollout.id} has ended ({rollout.phase}): it cannot be changed any more", Code.INVALID
+        )
+    refused = _why_not(rollout, command.steer)
+    if refused:
+        return Rejected(f"rollout {rollout.id}: {refused}", Code.INVALID)
+    steering = Steering(steer=command.steer, by=command.by, at_ms=entry.now_ms, reason=command.reason)
+    ROLLOUTS.put(entry.txn, replace(rollout, steering=steering))
+    return Applied(_touch(entry, service))
+
+
+def _why_not(rollout: Rollout, steer: Steer) -> str:
+    """Why this cannot be asked of the rollout now, "" when it can."""
+    phase = rollout.phase
+    if phase is RolloutPhase.ROLLING_BACK:
+        return "it is going back already; that cannot be changed"
+    match steer:
+        case Steer.APPROVE:
+            is_asked = rollout.stage is not None and rollout.stage.phase is StagePhase.APPROVAL
+            return "" if is_asked else "no approval is waited for"
+        case Steer.PAUSE:
+            return "it is paused already" if phase is RolloutPhase.PAUSED else ""
+        case Steer.RESUME:
+            return "" if phase is RolloutPhase.PAUSED else "it is not paused"
+        case Steer.PROMOTE:
+            return "" if rollout.strategy.is_staged else "a rolling update has no steps to skip"
+        case Steer.ABORT:
+            return ""
+
+
+def set_split(entry: Entry, command: SetSplit) -> Outcome:
+    service = _changeable(entry, command.service_id, command.expected_version)
+    if isinstance(service, Rejected):
+        return service
+    wanted = Split(green_permille=command.green_permille)
+    serving = {
+        copy.colour
+        for copy in ASSIGNMENTS.scan(entry.txn, service.id)
+        if copy.desired is DesiredState.SERVING
+    }
+    for colour in Colour:
+        if wanted.permille_of(colour) and colour not in serving:
+            return Rejected(
+                f"{service.id} has no {colour} replica in service: requests for it would find nobody",
+                Code.INVALID,
+            )
+    if service.rollout_id is not None:
+        rollout = ROLLOUTS.get(entry.txn, service.rollout_id)
+        assert rollout is not None
+        if rollout.phase is RolloutPhase.ROLLING_BACK:
+            return Rejected(f"rollout {rollout.id} is going back: wait for its end", Code.IN_USE)
+        reason = f"{command.by} shared the requests by hand: resume to go on, or abort"
+        ROLLOUTS.put(
+            entry.txn,
+            replace(
+                rollout,
+                phase=RolloutPhase.PAUSED,
+                reason=reason,
+                changed_at_ms=entry.now_ms,
+                paused_ms=rollout.paused_ms or entry.now_ms,
+            ),
+        )
+    split = Split(
+        green_permille=command.green_permille,
+        token=entry.index,
+        changed_at_ms=entry.now_ms,
+        by=command.by,
+    )
+    _touch(entry, replace(service, split=split))
+    return Applied(split.token)
+
+
 def commit_transition(entry: Entry, command: CommitTransition) -> Outcome:
     service = SERVICES.get(entry.txn, command.service_id)
     if service is None:
@@ -126,15 +270,38 @@ def commit_transition(entry: Entry, command: CommitTransition) -> Outcome:
         stable_revision = command.stable_revision
     if command.is_service_forgotten:
         return _forget_service(entry, service)
-    changed = replace(
-        service,
-        rollout_id=rollout_id,
-        stable_revision=stable_revision,
-        version=service.version + 1,
-        changed_at_ms=entry.now_ms,
-    )
-    SERVICES.put(entry.txn, changed)
-    return Applied(changed.version)
+    split = service.split
+    if command.green_permille is not None and command.green_permille != split.green_permille:
+        split = Split(green_permille=command.green_permille, token=entry.index, changed_at_ms=entry.now_ms)
+    kept = None if command.is_kept_ended else service.kept
+    if command.kept is not None:
+        if REVISIONS.get(entry.txn, service.id, command.kept.revision) is None:
+            return _no_revision(service.id, command.kept.revision)
+        kept = command.kept
+    changed = replace(service, rollout_id=rollout_id, stable_revision=stable_revision, split=split, kept=kept)
+    return Applied(_touch(entry, changed))
+
+
+def _touch(entry: Entry, service: Service) -> int:
+    """Store the service as its next version, and return that."""
+    version = service.version + 1
+    SERVICES.put(entry.txn, replace(service, version=version, changed_at_ms=entry.now_ms))
+    return version
+
+
+def _changeable(entry: Entry, service_id: ServiceId, expected_version: int | None) -> Service | Rejected:
+    service = SERVICES.get(entry.txn, service_id)
+    if service is None:
+        return Rejected(f"service {service_id} is not known", Code.NOT_FOUND)
+    if expected_version not in (None, service.version):
+        return _version_conflict(service.id, service.version, expected_version)
+    if service.is_removed:
+        return Rejected(f"service {service_id} is being removed", Code.IN_USE)
+    return service
+
+
+def _newest_revision(service: Service) -> int:
+    return max(service.newest_revision, service.revision)
 
 
 def report_assignments(entry: Entry, command: ReportAssignments) -> Outcome:
@@ -233,6 +400,7 @@ def _put_order(entry: Entry, service_id: ServiceId, order: AssignmentOrder) -> R
             token=entry.index,
             leader_term=entry.leader_term,
             changed_at_ms=entry.now_ms,
+            colour=order.colour,
         )
     elif present.desired is order.desired:
         return None
@@ -272,7 +440,7 @@ def _forget_service(entry: Entry, service: Service) -> Outcome:
         return Rejected(f"service {service.id} still has replicas assigned", Code.IN_USE)
     # A host that was away may hold containers of this service. Should the service return, its numbers go on,
     # so that those are never taken for the new ones.
-    entry.txn.put(RETIRED_SERVICES, key_of(service.id), pack(service.revision))
+    entry.txn.put(RETIRED_SERVICES, key_of(service.id), pack(_newest_revision(service)))
     for revision in REVISIONS.scan(entry.txn, service.id):
         REVISIONS.delete(entry.txn, service.id, revision.number)
     for _, index, rollout_id in ROLLOUTS_BY_SERVICE.scan(entry.txn, service.id):
@@ -289,6 +457,8 @@ def _retired_revision(entry: Entry, service_id: ServiceId) -> int:
 
 def _forget_old_revisions(entry: Entry, service: Service) -> None:
     needed = {service.revision, service.stable_revision}
+    if service.kept is not None:
+        needed.add(service.kept.revision)
     if service.rollout_id is not None:
         rollout = ROLLOUTS.get(entry.txn, service.rollout_id)
         if rollout is not None:

@@ -12,11 +12,14 @@ from cluster.model.access import Role
 from cluster.model.audit import AuditOutcome, AuditRecord, AuditStamp
 from cluster.model.ids import JoinTokenId, LoginId, NodeId, PrincipalId, RolloutId, ServiceId, TokenPrefix
 from cluster.model.node import NodeFacts, NodeRole, NodeStatus
-from cluster.model.rollout import ReplicaProgress, Rollout, RolloutPhase, StepPhase
+from cluster.model.rollout import ReplicaProgress, Rollout, RolloutPhase, Stage, StagePhase, Steer, StepPhase
 from cluster.model.service import (
+    Aim,
     DesiredState,
     FailureAction,
+    Fencing,
     HealthCheck,
+    Kept,
     Observation,
     PortProtocol,
     PublishedPort,
@@ -28,6 +31,7 @@ from cluster.model.service import (
     VolumeKind,
     VolumeMount,
 )
+from cluster.model.strategy import Analysis, Canary, Colour, Shift, Strategy, TrafficStep
 
 START_MS = 1_800_000_000_000
 HOUR_MS = 3_600_000
@@ -393,6 +397,111 @@ COMMANDS: tuple[tuple[str, Any], ...] = (
             ),
             reported_at_ms=START_MS + 8,
         ),
+    ),
+    (
+        "put-service/canary",
+        services.PutService(
+            service_id=WEB,
+            project="shop",
+            name="web",
+            spec=ServiceSpec(
+                image="registry.example/shop/web:1.9.0", route=Route(host="shop.example", port=8080)
+            ),
+            replicas=2,
+            policy=RolloutPolicy(
+                shift=Shift(
+                    strategy=Strategy.CANARY,
+                    canary=Canary(
+                        steps=(
+                            TrafficStep(permille=50, hold_ms=60_000, needs_approval=True),
+                            TrafficStep(permille=1000),
+                        )
+                    ),
+                    analysis=Analysis(latency_p95_ms_max=250.0),
+                )
+            ),
+            created_by="u_ann",
+            fencing=Fencing.STRICT,
+            is_unjudged=True,
+        ),
+    ),
+    (
+        "commit-transition/staged",
+        services.CommitTransition(
+            service_id=WEB,
+            expected_version=5,
+            rollout=Rollout(
+                id=RolloutId("ro_02"),
+                service_id=WEB,
+                from_revision=1,
+                to_revision=2,
+                phase=RolloutPhase.RUNNING,
+                step=1,
+                started_at_ms=START_MS,
+                changed_at_ms=START_MS + 9,
+                deadline_ms=START_MS + 600_000,
+                strategy=Strategy.CANARY,
+                attempt=2,
+                stage=Stage(
+                    steps=(
+                        TrafficStep(permille=50, hold_ms=60_000, needs_approval=True),
+                        TrafficStep(permille=1000),
+                    ),
+                    colour=Colour.GREEN,
+                    phase=StagePhase.APPROVAL,
+                    since_ms=START_MS,
+                ),
+            ),
+            orders=(
+                services.AssignmentOrder(
+                    revision=2,
+                    ordinal=0,
+                    node_id=N1,
+                    desired=DesiredState.SERVING,
+                    colour=Colour.GREEN,
+                ),
+            ),
+            green_permille=50,
+            kept=Kept(revision=1, colour=Colour.BLUE, until_ms=START_MS + 700_000),
+        ),
+    ),
+    (
+        "set-split",
+        services.SetSplit(service_id=WEB, green_permille=1000, by="ann"),
+    ),
+    (
+        "steer-rollout",
+        services.SteerRollout(
+            rollout_id=RolloutId("ro_02"), steer=Steer.RESUME, by="ann", reason="looks good"
+        ),
+    ),
+    ("scale-service", services.ScaleService(service_id=WEB, replicas=3)),
+    (
+        "commit-transition/ended",
+        services.CommitTransition(
+            service_id=WEB,
+            expected_version=9,
+            rollout=Rollout(
+                id=RolloutId("ro_02"),
+                service_id=WEB,
+                from_revision=1,
+                to_revision=2,
+                phase=RolloutPhase.SUCCEEDED,
+                step=2,
+                started_at_ms=START_MS,
+                changed_at_ms=START_MS + 10,
+                deadline_ms=START_MS + 600_000,
+                strategy=Strategy.CANARY,
+                attempt=2,
+                verdict="0 of 120 requests failed",
+            ),
+            stable_revision=2,
+            is_kept_ended=True,
+        ),
+    ),
+    (
+        "attempt-revision",
+        services.AttemptRevision(service_id=WEB, revision=1, aim=Aim.ROLLBACK, by="ann", is_unjudged=True),
     ),
 )
 """(name, command); a name is the command's, with a variant after a slash."""

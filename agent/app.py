@@ -378,7 +378,7 @@ class _Agent:
         )
         facts = FactsReporter(
             node_id=self._node_id,
-            read=lambda: _facts(probe, watcher),
+            read=lambda: _facts(probe, watcher, settings.node.label_pairs()),
             committed=lambda: members.facts_of(self._node_id),
             state=state,
             clock=clock,
@@ -580,7 +580,7 @@ def _router_problem(router: Router, clock: Clock) -> str:
     return condition.problem if is_lasting and not condition.is_serving else ""
 
 
-def _facts(probe: ProcHostProbe, watcher: InventoryWatcher) -> NodeFacts:
+def _facts(probe: ProcHostProbe, watcher: InventoryWatcher, labels: tuple[tuple[str, str], ...]) -> NodeFacts:
     host = probe.facts()
     engine = watcher.current.engine
     return NodeFacts(
@@ -596,4 +596,5 @@ def _facts(probe: ProcHostProbe, watcher: InventoryWatcher) -> NodeFacts:
         machine_id=host.machine_id,
         docker_version="" if engine is None else engine.version,
         agent_version=_version(),
+        labels=labels,
     )

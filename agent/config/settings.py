@@ -11,8 +11,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 from pydantic.fields import FieldInfo
+
+from cluster.model.placing import LABEL_CHARS_MAX, LABELS_MAX, check_label
+from cluster.model.rules import check_text
 
 ENV_PREFIX = "TOWER_"
 API_PORT = 7443
@@ -53,6 +56,32 @@ def _advertise(text: str) -> str:
     if text in ("0.0.0.0", "::"):  # noqa: S104  (refused, not bound)
         raise ValueError("must be an address other hosts can reach, not the wildcard address")
     return text
+
+
+def _label_list(value: object) -> object:
+    """Labels as the list they are in the file; a variable or flag has one text for all."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def _label_pair(text: str) -> tuple[str, str]:
+    key, _, value = text.partition("=")
+    return key.strip(), value.strip()
+
+
+def _labels(texts: tuple[str, ...]) -> tuple[str, ...]:
+    pairs = [_label_pair(text) for text in texts]
+    for text, (key, value) in zip(texts, pairs, strict=True):
+        if "=" not in text:
+            raise ValueError(f'must be labels such as "zone=a"; {text!r} has no value')
+        check_label("must be labels with proper keys;", key)
+        check_text(f"must be labels with proper values; {key}", value, LABEL_CHARS_MAX)
+    if len({key for key, _ in pairs}) < len(pairs):
+        raise ValueError("must have each label once")
+    if len(pairs) > LABELS_MAX:
+        raise ValueError(f"must be at most {LABELS_MAX} labels")
+    return texts
 
 
 def _seed_address(text: str) -> str:
@@ -113,6 +142,17 @@ class NodeSettings(Section):
             " route."
         ),
     )
+    labels: Annotated[tuple[str, ...], BeforeValidator(_label_list), AfterValidator(_labels)] = Field(
+        default=(),
+        description=(
+            'What placement rules may look at, such as ["zone=a", "disk=ssd"]; in a variable or flag with'
+            " commas between. Labels given with `tower node label` win over these."
+        ),
+    )
+
+    def label_pairs(self) -> tuple[tuple[str, str], ...]:
+        """Return the labels as sorted pairs."""
+        return tuple(sorted(_label_pair(text) for text in self.labels))
 
 
 class ListenSettings(Section):

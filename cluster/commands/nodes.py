@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from cluster.model import rules
 from cluster.model.ids import JoinTokenId, NodeId
 from cluster.model.node import NodeFacts, NodeRole, NodeStatus
+from cluster.model.placing import LABEL_CHARS_MAX, LABELS_MAX, check_label
 
 JOIN_TOKEN_USES_MAX = 100
 SECRET_HASH_BYTES = 32
@@ -67,7 +68,7 @@ class UpdateNodeFacts:
         rules.check_range("facts.cpu_count", facts.cpu_count, 0, 2**20)
         rules.check_range("facts.memory_bytes", facts.memory_bytes, 0, 2**60)
         rules.check_range("facts.disk_bytes", facts.disk_bytes, 0, 2**62)
-        rules.check_pairs("facts.labels", facts.labels, 128, 256)
+        rules.check_pairs("facts.labels", facts.labels, LABELS_MAX, LABEL_CHARS_MAX)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +95,29 @@ class SetNodeDraining:
 
     def __post_init__(self) -> None:
         rules.check_id("node id", self.node_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetNodeLabels:
+    """Give labels to a host (`put`, sorted pairs) and take labels from it (`remove`, sorted keys).
+
+    A change and not the whole, so that two people changing different labels both get what they asked for.
+    """
+
+    node_id: NodeId
+    put: tuple[tuple[str, str], ...] = ()
+    remove: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        rules.check_id("node id", self.node_id)
+        rules.check_pairs("labels", self.put, LABELS_MAX, LABEL_CHARS_MAX)
+        rules.check_count("labels to remove", self.remove, LABELS_MAX)
+        for key, _ in self.put:
+            check_label("label", key)
+        for key in self.remove:
+            check_label("label", key)
+            if key in dict(self.put):
+                raise ValueError(f"label {key!r}: it is both set and removed; give it once")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

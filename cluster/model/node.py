@@ -50,7 +50,8 @@ class NodeFacts:
 class Node:
     """One host. `address` is its Raft listener, `api_address` where it serves people; both `host:port`.
 
-    `status_at_ms` is the log time of the last change of status. An id that left never returns.
+    `status_at_ms` is the log time of the last change of status. An id that left never returns. `labels` are
+    sorted pairs given to it by people here; `facts.labels` are those of its own settings.
     """
 
     id: NodeId
@@ -64,6 +65,12 @@ class Node:
     status_reason: str = ""
     is_draining: bool = False
     facts: NodeFacts = field(default_factory=NodeFacts)
+    labels: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def effective_labels(self) -> dict[str, str]:
+        """Its own labels and those given to it, which win."""
+        return {**dict(self.facts.labels), **dict(self.labels)}
 
     @property
     def is_member(self) -> bool:

@@ -11,7 +11,7 @@ from cluster.model import rules
 CONSTRAINTS_MAX = 32
 PREFERENCES_MAX = 8
 APART_MAX = 32
-VALUE_CHARS_MAX = 256
+LABEL_CHARS_MAX = 256
 LABELS_MAX = 128
 HEADROOM_PERCENT = 10
 """What reservations leave of a host by default: for the engine, the agent, and all that reserves nothing."""
@@ -63,7 +63,7 @@ class Constraint:
     is_equal: bool = True
 
     def __post_init__(self) -> None:
-        rules.check_text(f"placement: constraint on {self.attribute}", self.value, VALUE_CHARS_MAX)
+        rules.check_text(f"placement: constraint on {self.attribute}", self.value, LABEL_CHARS_MAX)
 
     def __str__(self) -> str:
         return f"{self.attribute} {'==' if self.is_equal else '!='} {self.value}"

@@ -73,12 +73,13 @@ def _actions() -> tuple[Action, ...]:
         Role.OPERATOR: {
             Resource.NODE: ("drain",),
             Resource.CONTAINER: ("start", "stop", "restart"),
-            Resource.SERVICE: ("deploy", "scale", "restart"),
+            Resource.SERVICE: ("deploy", "scale", "restart", "rebalance"),
             Resource.ROLLOUT: ("pause", "resume", "cancel", "rollback"),
         },
         Role.ADMIN: {
             Resource.CLUSTER: ("transfer-leadership", "recover"),
-            Resource.NODE: ("join", "remove", "set-role"),
+            # Labels decide which hosts a service may be on.
+            Resource.NODE: ("join", "remove", "set-role", "label"),
             Resource.JOIN_TOKEN: ("create", "revoke"),
             Resource.SETTING: ("write",),
             Resource.CONTAINER: ("remove", "exec"),

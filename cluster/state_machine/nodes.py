@@ -13,6 +13,7 @@ from cluster.commands.nodes import (
     RemoveNode,
     RevokeJoinToken,
     SetNodeDraining,
+    SetNodeLabels,
     SetNodeRole,
     SetNodeStatus,
     UpdateNodeFacts,
@@ -20,6 +21,7 @@ from cluster.commands.nodes import (
 from cluster.commands.outcome import Applied, Code, Outcome, Rejected
 from cluster.model.ids import NodeId
 from cluster.model.node import Certificate, ClusterIdentity, JoinToken, Node, NodeRole, NodeStatus
+from cluster.model.placing import LABELS_MAX
 from cluster.state_machine.entry import Entry
 from cluster.store.records import CERTIFICATES, CLUSTER, JOIN_TOKENS, NODES, ROUTERS
 
@@ -108,6 +110,23 @@ def set_node_draining(entry: Entry, command: SetNodeDraining) -> Outcome:
     if isinstance(node, Rejected):
         return node
     NODES.put(entry.txn, replace(node, is_draining=command.is_draining))
+    return Applied()
+
+
+def set_node_labels(entry: Entry, command: SetNodeLabels) -> Outcome:
+    node = _member(entry, command.node_id)
+    if isinstance(node, Rejected):
+        return node
+    labels = {**dict(node.labels), **dict(command.put)}
+    for key in command.remove:
+        labels.pop(key, None)
+    if len(labels) > LABELS_MAX:
+        return Rejected(
+            f"node {node.name!r} would have {len(labels)} labels; at most {LABELS_MAX} are allowed: remove"
+            " some first",
+            Code.INVALID,
+        )
+    NODES.put(entry.txn, replace(node, labels=tuple(sorted(labels.items()))))
     return Applied()
 
 

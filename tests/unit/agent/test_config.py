@@ -259,6 +259,27 @@ def test_the_raft_defaults_are_those_of_the_engine() -> None:
     assert (raft.log_entries_max, raft.log_trailing) == (timing.log_entries_max, timing.log_trailing)
 
 
+def test_labels_are_a_list_in_the_file_and_one_text_elsewhere(tmp_path: Path) -> None:
+    pairs = (("disk", "ssd"), ("zone", "a"))
+    listed = load('[node]\nlabels = ["zone=a", "disk = ssd"]\n', tmp_path=tmp_path)
+    told = load(tmp_path=tmp_path, environment={"TOWER_NODE_LABELS": "zone=a, disk=ssd"})
+    assert listed.settings.node.label_pairs() == told.settings.node.label_pairs() == pairs
+
+
+@pytest.mark.parametrize(
+    ("labels", "rule"),
+    [
+        ("zone", "'zone' has no value"),
+        ("zone=a,zone=b", "must have each label once"),
+        ("my zone=a", "must be labels with proper keys; 'my zone': 1 to 128 of A-Z a-z 0-9 . _ / -"),
+        ("zone=" + "a" * 300, "must be labels with proper values; zone: 300 characters; 0 to 256"),
+    ],
+)
+def test_labels_that_no_rule_could_name_are_refused(tmp_path: Path, labels: str, rule: str) -> None:
+    (problem,) = problems(tmp_path=tmp_path, environment={"TOWER_NODE_LABELS": labels})
+    assert rule in problem
+
+
 def test_every_setting_has_a_variable_of_its_own() -> None:
     variables = [variable_of(key) for key in setting_keys()]
     assert len(set(variables)) == len(variables)

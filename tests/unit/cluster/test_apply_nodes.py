@@ -13,6 +13,7 @@ from cluster.commands.nodes import (
     RemoveNode,
     RevokeJoinToken,
     SetNodeDraining,
+    SetNodeLabels,
     SetNodeRole,
     SetNodeStatus,
     UpdateNodeFacts,
@@ -251,3 +252,36 @@ def test_secret_hashes_are_not_shown() -> None:
     assert "sealed" not in repr(
         InitializeCluster(cluster_id="c1", name="p", ca_certificates_pem="pem", sealed_ca_key=b"sealed")
     )
+
+
+def test_labels_are_changed_one_by_one() -> None:
+    replica = Replica()
+    replica.must(a_node())
+    replica.must(SetNodeLabels(node_id=N1, put=(("disk", "ssd"), ("zone", "a"))))
+    replica.must(SetNodeLabels(node_id=N1, put=(("zone", "b"),), remove=("disk", "unknown")))
+    assert the_node(replica).labels == (("zone", "b"),)
+
+
+def test_labels_given_here_win_over_those_of_the_hosts_own_settings() -> None:
+    replica = Replica()
+    replica.must(
+        a_node(), UpdateNodeFacts(node_id=N1, facts=NodeFacts(labels=(("rack", "1"), ("zone", "a"))))
+    )
+    replica.must(SetNodeLabels(node_id=N1, put=(("zone", "b"),)))
+    assert the_node(replica).effective_labels == {"rack": "1", "zone": "b"}
+    replica.must(SetNodeLabels(node_id=N1, remove=("zone",)))
+    assert the_node(replica).effective_labels == {"rack": "1", "zone": "a"}
+
+
+def test_a_host_has_a_bounded_number_of_labels() -> None:
+    replica = Replica()
+    many = tuple((f"k{number:03}", "v") for number in range(128))
+    replica.must(a_node())
+    replica.must(SetNodeLabels(node_id=N1, put=many))
+    refusal = replica.refusal(SetNodeLabels(node_id=N1, put=(("one-more", "v"),)))
+    assert "would have 129 labels; at most 128" in refusal.reason
+
+
+def test_a_label_is_set_or_removed_not_both() -> None:
+    with pytest.raises(ValueError, match="both set and removed"):
+        SetNodeLabels(node_id=N1, put=(("zone", "a"),), remove=("zone",))

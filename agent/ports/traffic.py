@@ -23,12 +23,13 @@ class ServerStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """Where one replica answers."""
+    """Where one replica answers. `revision` is the one whose traffic its requests count as; 0: not known."""
 
     replica: str
     address: str
     port: int
     weight: int = 100
+    revision: int = 0
 
 
 class TrafficSwitch(Protocol):

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from agent.clock import Clock
 from agent.ports import Endpoint, ServerStatus, SwitchError
-from agent.router.protocol import RouterCondition, ServiceRoute
+from agent.router.protocol import RevisionTraffic, RouterCondition, ServerCertificate, ServiceRoute
 
 _WHY = "haproxy.enabled is false on this host"
 
@@ -27,8 +27,13 @@ class AbsentRouter:
     def condition(self) -> RouterCondition:
         return self._condition
 
-    def configure(self, routes: Sequence[ServiceRoute]) -> None:
+    def configure(
+        self, routes: Sequence[ServiceRoute], certificates: Sequence[ServerCertificate] = ()
+    ) -> None:
         """There is nothing to configure."""
+
+    async def traffic(self) -> tuple[RevisionTraffic, ...]:
+        return ()
 
     def replicas(self) -> frozenset[tuple[str, str, str]]:
         return frozenset()

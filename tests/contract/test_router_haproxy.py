@@ -149,7 +149,7 @@ async def test_replicas_are_replaced_one_by_one_without_a_lost_request(directory
                 await clients.until(200)
         assert clients.failures == []
         assert {(await running.get("shop.example"))[1] for _ in range(9)} == {"new-1", "new-2", "new-3"}
-        assert (await running.router.traffic())["shop.web", "blue"].lost == 0
+        assert (await running.router.colour_traffic())["shop.web", "blue"].lost == 0
 
 
 async def test_reloads_lose_no_request_and_keep_what_is_in_the_slots(directory: Path) -> None:
@@ -424,7 +424,7 @@ async def test_requests_that_haproxy_loses_in_silence_are_counted(directory: Pat
         running.router.configure([SHOP])
         await running.until_serving()
         await serve(running, one)
-        before = (await running.router.traffic())["shop.web", "blue"]
+        before = (await running.router.colour_traffic())["shop.web", "blue"]
 
         async def post_on_a_used_connection() -> bytes:
             reader, writer = await asyncio.open_connection(LOOPBACK, running.http_port)
@@ -442,7 +442,7 @@ async def test_requests_that_haproxy_loses_in_silence_are_counted(directory: Pat
                     await SystemClock().sleep(0.01)
             await one.stop()
         assert [post.result() for post in posts] == [b"", b"", b""], "HAProxy answered after all"
-        after = (await running.router.traffic())["shop.web", "blue"]
+        after = (await running.router.colour_traffic())["shop.web", "blue"]
         assert after.lost - before.lost == 3
         assert after.server_errors == before.server_errors
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
 from agent.clock import Clock
 from agent.ports import Endpoint, ServerStatus, SwitchError
-from agent.router.protocol import RouterCondition, ServiceRoute
+from agent.router.protocol import RevisionTraffic, RouterCondition, ServerCertificate, ServiceRoute
 from tests.support.fake_clock import FakeClock
 
 ADMIT_TIMEOUT_S = 10.0
@@ -47,14 +48,23 @@ class FakeRouter:
         """Replicas that do not pass the router's check."""
         self.calls: list[str] = []
         self._servers: dict[tuple[str, str], dict[str, _Server]] = {}
+        self.certificates: tuple[ServerCertificate, ...] = ()
         self._shares: dict[str, tuple[int, int]] = {}
+        self._traffic: dict[tuple[str, int], RevisionTraffic] = {}
         self._held: list[HeldRequest] = []
         self._turn = itertools.count()
 
     # ---- the protocol -------------------------------------------------------------------------
 
-    def configure(self, routes: Sequence[ServiceRoute]) -> None:
+    def configure(
+        self, routes: Sequence[ServiceRoute], certificates: Sequence[ServerCertificate] = ()
+    ) -> None:
         self.routes = {route.service: route for route in routes}
+        self.certificates = tuple(certificates)
+
+    async def traffic(self) -> tuple[RevisionTraffic, ...]:
+        self._check("traffic")
+        return tuple(count for (_, revision), count in sorted(self._traffic.items()) if revision)
 
     def replicas(self) -> frozenset[tuple[str, str, str]]:
         return frozenset((*key, replica) for key, servers in self._servers.items() for replica in servers)
@@ -69,8 +79,9 @@ class FakeRouter:
             raise SwitchError(f"{service} is not configured")
         servers = self._servers.setdefault((service, colour), {})
         server = servers.get(endpoint.replica)
-        if server is None or server.endpoint != endpoint:
+        if server is None or not _is_same_place(server.endpoint, endpoint):
             server = servers[endpoint.replica] = _Server(endpoint)
+        server.endpoint = endpoint
         if server.status is ServerStatus.READY:
             return
         deadline_s = self._clock.monotonic_s() + ADMIT_TIMEOUT_S
@@ -156,9 +167,33 @@ class FakeRouter:
             return 503
         server = ready[next(self._turn) % len(ready)]
         server.in_flight += 1
+        self.count(service, server.endpoint.revision, requests=1)
         held = HeldRequest(server.endpoint.replica, _server=server)
         self._held.append(held)
         return held
+
+    def count(
+        self,
+        service: str,
+        revision: int,
+        *,
+        requests: int = 0,
+        failures: int = 0,
+        lost: int = 0,
+        retried: int = 0,
+        latencies: Mapping[int, int] | None = None,
+    ) -> None:
+        """Let so much more have passed through it."""
+        before = self._traffic.get((service, revision), RevisionTraffic(service=service, revision=revision))
+        self._traffic[service, revision] = RevisionTraffic(
+            service=service,
+            revision=revision,
+            requests=before.requests + requests,
+            failures=before.failures + failures,
+            lost=before.lost + lost,
+            retried=before.retried + retried,
+            latencies=dict(Counter(before.latencies) + Counter(latencies or {})),
+        )
 
     def serving(self, service: str) -> set[str]:
         """The replicas that get requests."""
@@ -186,6 +221,10 @@ class FakeRouter:
         if server.status is ServerStatus.READY and server.endpoint.replica in self.sick:
             return ServerStatus.DOWN
         return server.status
+
+
+def _is_same_place(one: Endpoint, other: Endpoint) -> bool:
+    return (one.address, one.port) == (other.address, other.port)
 
 
 def _matches(hosts: Sequence[str], name: str) -> bool:

@@ -35,7 +35,13 @@ from agent.router.haproxy.render import (
 from agent.router.haproxy.runtime import RuntimeSocket
 from agent.router.haproxy.slots import BackendSlots, Slot, SlotState
 from agent.router.haproxy.stats import BackendCounters, ServerState, ServerStats, Workers
-from agent.router.protocol import RouterCondition, ServiceRoute, replica_name
+from agent.router.protocol import (
+    RevisionTraffic,
+    RouterCondition,
+    ServerCertificate,
+    ServiceRoute,
+    replica_name,
+)
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +126,9 @@ class HaproxyRouter:
         """The processes of this HAProxy. Raises SwitchError while it does not run."""
         return await self._runtime.workers()
 
-    def configure(self, routes: Sequence[ServiceRoute]) -> None:
+    def configure(
+        self, routes: Sequence[ServiceRoute], certificates: Sequence[ServerCertificate] = ()
+    ) -> None:
         wanted = tuple(sorted(routes, key=lambda route: route.service))
         if wanted != self._wanted:
             self._wanted = wanted
@@ -239,7 +247,10 @@ class HaproxyRouter:
                 found[slot.endpoint.replica] = _status(slot, servers.get(slot_name(slot.number)))
         return found
 
-    async def traffic(self) -> dict[tuple[str, str], Traffic]:
+    async def traffic(self) -> tuple[RevisionTraffic, ...]:
+        return ()
+
+    async def colour_traffic(self) -> dict[tuple[str, str], Traffic]:
         """What passed through each service and colour since this agent began to count."""
         pid = await self._runtime.present_pid()
         readings: dict[int, Mapping[str, BackendCounters]] = {pid: await self._runtime.backends()}

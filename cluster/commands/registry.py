@@ -85,6 +85,7 @@ KINDS: tuple[CommandKind, ...] = (
     CommandKind(65, "scale-service", services.ScaleService),
     CommandKind(66, "steer-rollout", services.SteerRollout),
     CommandKind(67, "set-split", services.SetSplit),
+    CommandKind(68, "move-replicas", services.MoveReplicas),
     CommandKind(80, "record-audit", audit.RecordAudit),
 )
 

@@ -9,6 +9,7 @@ from cluster.model.ids import NodeId, RolloutId, ServiceId
 from cluster.model.placing import PlacementRules
 from cluster.model.rollout import Rollout, Steer
 from cluster.model.service import (
+    MINUTE_MS,
     REPLICAS_MAX,
     Aim,
     DesiredState,
@@ -166,6 +167,25 @@ class AssignmentRef:
     def __post_init__(self) -> None:
         _check_replica(self.revision, self.ordinal)
         rules.check_id("node id", self.node_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveReplicas:
+    """Ask for replicas to be moved to other hosts, within `within_ms`. Result: the service's new version.
+
+    The leader chooses the hosts, and starts the successors first. A replica for which there is no host
+    meanwhile stays where it is. Refused while a rollout is under way.
+    """
+
+    service_id: ServiceId
+    copies: tuple[AssignmentRef, ...]
+    within_ms: int = 10 * MINUTE_MS
+    expected_version: int | None = None
+
+    def __post_init__(self) -> None:
+        rules.check_id("service id", self.service_id)
+        rules.check_count("copies", self.copies, REPLICAS_MAX)
+        rules.check_range("within_ms", self.within_ms, 1000, 60 * MINUTE_MS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

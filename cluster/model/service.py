@@ -477,7 +477,8 @@ class Assignment:
     `token` is the log index of the newest change of `desired`, given by the state machine: a host acts on
     the highest it has seen and refuses lower ones, and what it reports counts only with this token.
     `leader_term` is the term of the leader who decided. `changed_at_ms` is the log time of that change.
-    `colour` is the group the routers count it to, for as long as it lives.
+    `colour` is the group the routers count it to, for as long as it lives. `leave_by_ms` above 0: somebody
+    asked for it to be moved to another host, which is tried until that log time.
     """
 
     service_id: ServiceId
@@ -490,6 +491,7 @@ class Assignment:
     changed_at_ms: int
     observed: Observation = field(default_factory=Observation)
     colour: Colour = Colour.BLUE
+    leave_by_ms: int = 0
 
     @property
     def key(self) -> AssignmentKey:

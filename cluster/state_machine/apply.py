@@ -62,6 +62,7 @@ HANDLERS: dict[type[Any], Handler] = {
     service_commands.ScaleService: services.scale_service,
     service_commands.SteerRollout: services.steer_rollout,
     service_commands.SetSplit: services.set_split,
+    service_commands.MoveReplicas: services.move_replicas,
     audit_commands.RecordAudit: audit_trail.record_audit,
 }
 assert HANDLERS.keys() == BY_CLASS.keys()

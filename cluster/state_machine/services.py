@@ -14,6 +14,7 @@ from cluster.commands.services import (
     AssignmentRef,
     AttemptRevision,
     CommitTransition,
+    MoveReplicas,
     PutService,
     RemoveService,
     ReportAssignments,
@@ -241,6 +242,27 @@ def set_split(entry: Entry, command: SetSplit) -> Outcome:
     )
     _touch(entry, replace(service, split=split))
     return Applied(split.token)
+
+
+def move_replicas(entry: Entry, command: MoveReplicas) -> Outcome:
+    service = _changeable(entry, command.service_id, command.expected_version)
+    if isinstance(service, Rejected):
+        return service
+    if service.rollout_id is not None:
+        return Rejected(
+            f"service {service.id} has rollout {service.rollout_id} under way: wait until it has ended",
+            Code.IN_USE,
+        )
+    for ref in command.copies:
+        present = ASSIGNMENTS.get(entry.txn, service.id, ref.revision, ref.ordinal, ref.node_id)
+        if present is None or present.desired is DesiredState.REMOVED:
+            return Rejected(
+                f"service {service.id} has no replica {ref.ordinal} of revision {ref.revision} on node"
+                f" {ref.node_id}: it changed meanwhile; look again",
+                Code.NOT_FOUND,
+            )
+        ASSIGNMENTS.put(entry.txn, replace(present, leave_by_ms=entry.now_ms + command.within_ms))
+    return Applied(_touch(entry, service))
 
 
 def commit_transition(entry: Entry, command: CommitTransition) -> Outcome:

@@ -503,6 +503,15 @@ COMMANDS: tuple[tuple[str, Any], ...] = (
         "attempt-revision",
         services.AttemptRevision(service_id=WEB, revision=1, aim=Aim.ROLLBACK, by="ann", is_unjudged=True),
     ),
+    ("set-node-labels", nodes.SetNodeLabels(node_id=N1, put=(("disk", "ssd"), ("zone", "b")), remove=("rack",))),
+    (
+        "move-replicas",
+        services.MoveReplicas(
+            service_id=WEB,
+            copies=(services.AssignmentRef(revision=1, ordinal=0, node_id=N1),),
+            within_ms=5 * 60_000,
+        ),
+    ),
 )
 """(name, command); a name is the command's, with a variant after a slash."""
 

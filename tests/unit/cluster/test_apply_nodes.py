@@ -264,9 +264,8 @@ def test_labels_are_changed_one_by_one() -> None:
 
 def test_labels_given_here_win_over_those_of_the_hosts_own_settings() -> None:
     replica = Replica()
-    replica.must(
-        a_node(), UpdateNodeFacts(node_id=N1, facts=NodeFacts(labels=(("rack", "1"), ("zone", "a"))))
-    )
+    replica.must(a_node())
+    replica.must(UpdateNodeFacts(node_id=N1, facts=NodeFacts(labels=(("rack", "1"), ("zone", "a")))))
     replica.must(SetNodeLabels(node_id=N1, put=(("zone", "b"),)))
     assert the_node(replica).effective_labels == {"rack": "1", "zone": "b"}
     replica.must(SetNodeLabels(node_id=N1, remove=("zone",)))

@@ -201,13 +201,27 @@ def config_target(source: str, target: str = "") -> str:
     return target if target.startswith("/") else f"/{target or source}"
 
 
+class Fencing(StrEnum):
+    """What keeps a service from running twice when a host is lost.
+
+    NONE: a replica is started elsewhere at once, and the lost one may still run. STRICT: only when the lost
+    host has surely stopped its own. MANUAL: only when a person says so.
+    """
+
+    NONE = "none"
+    STRICT = "strict"
+    MANUAL = "manual"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceSpec:
     """What a container of the service is made from: everything whose change needs new containers.
 
     `image` is the reference as written, `digest` what it meant when the revision was made ("sha256:...";
     empty when the registry gives none). `environment` and `labels` are sorted pairs; `command` None keeps
-    the image's own. `secrets` and `configs` name what the hosts put into the container as files.
+    the image's own. `secrets` and `configs` name what the hosts put into the container as files. `fencing` is
+    the service's when the revision was made: what a host does about its container when it is cut off, and so
+    what may be assumed of one that is out of sight.
     """
 
     image: str
@@ -223,6 +237,7 @@ class ServiceSpec:
     route: Route | None = None
     secrets: tuple[FileReference, ...] = ()
     configs: tuple[FileReference, ...] = ()
+    fencing: Fencing = Fencing.NONE
 
     def __post_init__(self) -> None:
         rules.check_text("image", self.image, 512, chars_min=1)
@@ -263,18 +278,6 @@ class FailureAction(StrEnum):
     ROLLBACK = "rollback"
     PAUSE = "pause"
     CONTINUE = "continue"
-
-
-class Fencing(StrEnum):
-    """What keeps a service from running twice when a host is lost.
-
-    NONE: a replica is started elsewhere at once, and the lost one may still run. STRICT: only when the lost
-    host has surely stopped its own. MANUAL: only when a person says so.
-    """
-
-    NONE = "none"
-    STRICT = "strict"
-    MANUAL = "manual"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

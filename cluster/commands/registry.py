@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from cluster.commands import access, audit, leadership, nodes, services, settings
+from cluster.commands import access, audit, leadership, nodes, secrets, services, settings
 from cluster.encoding import Codec, codec
 
 IGNORABLE_FROM = 1000
@@ -86,6 +86,10 @@ KINDS: tuple[CommandKind, ...] = (
     CommandKind(66, "steer-rollout", services.SteerRollout),
     CommandKind(67, "set-split", services.SetSplit),
     CommandKind(68, "move-replicas", services.MoveReplicas),
+    CommandKind(70, "put-file", secrets.PutFile),
+    CommandKind(71, "remove-file", secrets.RemoveFile),
+    CommandKind(72, "put-registry-credential", secrets.PutRegistryCredential),
+    CommandKind(73, "remove-registry-credential", secrets.RemoveRegistryCredential),
     CommandKind(80, "record-audit", audit.RecordAudit),
 )
 

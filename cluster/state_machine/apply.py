@@ -14,13 +14,14 @@ from cluster.commands import access as access_commands
 from cluster.commands import audit as audit_commands
 from cluster.commands import leadership as leadership_commands
 from cluster.commands import nodes as node_commands
+from cluster.commands import secrets as secret_commands
 from cluster.commands import services as service_commands
 from cluster.commands import settings as setting_commands
 from cluster.commands.envelope import Envelope, MalformedCommand, SkippedCommand, decode
 from cluster.commands.outcome import Applied, Code, Outcome, Rejected, decode_outcome, encode_outcome
 from cluster.commands.registry import BY_CLASS, CommandKind
 from cluster.model.audit import AuditStamp
-from cluster.state_machine import access, audit_trail, leadership, nodes, services, settings
+from cluster.state_machine import access, audit_trail, leadership, nodes, secrets, services, settings
 from cluster.state_machine.clients import Client
 from cluster.state_machine.entry import Entry
 from cluster.store import StoreError, WriteTxn
@@ -63,6 +64,10 @@ HANDLERS: dict[type[Any], Handler] = {
     service_commands.SteerRollout: services.steer_rollout,
     service_commands.SetSplit: services.set_split,
     service_commands.MoveReplicas: services.move_replicas,
+    secret_commands.PutFile: secrets.put_file,
+    secret_commands.RemoveFile: secrets.remove_file,
+    secret_commands.PutRegistryCredential: secrets.put_registry_credential,
+    secret_commands.RemoveRegistryCredential: secrets.remove_registry_credential,
     audit_commands.RecordAudit: audit_trail.record_audit,
 }
 assert HANDLERS.keys() == BY_CLASS.keys()

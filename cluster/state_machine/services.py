@@ -37,6 +37,8 @@ from cluster.model.service import (
 )
 from cluster.model.strategy import Colour
 from cluster.state_machine.entry import Entry
+from cluster.state_machine.revisions import is_in_use
+from cluster.state_machine.secrets import check_references, forget_uses, note_uses
 from cluster.store.records import (
     ASSIGNMENTS,
     ASSIGNMENTS_BY_NODE,
@@ -102,16 +104,18 @@ def put_service(entry: Entry, command: PutService) -> Outcome:
     )
     SERVICES.put(entry.txn, service)
     if is_new_spec:
-        REVISIONS.put(
-            entry.txn,
-            Revision(
-                service_id=service.id,
-                number=number,
-                spec=command.spec,
-                created_at_ms=entry.now_ms,
-                created_by=command.created_by,
-            ),
+        refused = check_references(entry, command.spec)
+        if refused is not None:
+            return refused
+        made = Revision(
+            service_id=service.id,
+            number=number,
+            spec=command.spec,
+            created_at_ms=entry.now_ms,
+            created_by=command.created_by,
         )
+        REVISIONS.put(entry.txn, made)
+        note_uses(entry, made)
         _forget_old_revisions(entry, service)
     return Applied([service.revision, service.version])
 
@@ -132,8 +136,12 @@ def attempt_revision(entry: Entry, command: AttemptRevision) -> Outcome:
     service = _changeable(entry, command.service_id, command.expected_version)
     if isinstance(service, Rejected):
         return service
-    if REVISIONS.get(entry.txn, service.id, command.revision) is None:
+    revision = REVISIONS.get(entry.txn, service.id, command.revision)
+    if revision is None:
         return _no_revision(service.id, command.revision)
+    refused = check_references(entry, revision.spec)
+    if refused is not None:
+        return refused
     if command.revision == service.stable_revision:
         back = "" if service.rollout_id is None else f"; abort rollout {service.rollout_id} to go back to it"
         return Rejected(f"revision {command.revision} of {service.id} is what runs{back}", Code.INVALID)
@@ -464,7 +472,7 @@ def _forget_service(entry: Entry, service: Service) -> Outcome:
     # so that those are never taken for the new ones.
     entry.txn.put(RETIRED_SERVICES, key_of(service.id), pack(_newest_revision(service)))
     for revision in REVISIONS.scan(entry.txn, service.id):
-        REVISIONS.delete(entry.txn, service.id, revision.number)
+        _forget_revision(entry, revision)
     for _, index, rollout_id in ROLLOUTS_BY_SERVICE.scan(entry.txn, service.id):
         ROLLOUTS.delete(entry.txn, rollout_id)
         ROLLOUTS_BY_SERVICE.remove(entry.txn, service.id, index, rollout_id)
@@ -478,19 +486,15 @@ def _retired_revision(entry: Entry, service_id: ServiceId) -> int:
 
 
 def _forget_old_revisions(entry: Entry, service: Service) -> None:
-    needed = {service.revision, service.stable_revision}
-    if service.kept is not None:
-        needed.add(service.kept.revision)
-    if service.rollout_id is not None:
-        rollout = ROLLOUTS.get(entry.txn, service.rollout_id)
-        if rollout is not None:
-            needed |= {rollout.from_revision, rollout.to_revision}
     revisions = REVISIONS.scan(entry.txn, service.id)
     for revision in revisions[:-REVISIONS_KEPT]:
-        if revision.number not in needed and not ASSIGNMENTS.scan(
-            entry.txn, service.id, revision.number, limit=1
-        ):
-            REVISIONS.delete(entry.txn, service.id, revision.number)
+        if not is_in_use(entry.txn, service, revision.number):
+            _forget_revision(entry, revision)
+
+
+def _forget_revision(entry: Entry, revision: Revision) -> None:
+    REVISIONS.delete(entry.txn, revision.service_id, revision.number)
+    forget_uses(entry, revision)
 
 
 def _forget_old_rollouts(entry: Entry, service_id: ServiceId) -> None:

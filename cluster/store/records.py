@@ -16,6 +16,7 @@ from cluster.model.access import ApiToken, LoginSession, Principal, SetupToken
 from cluster.model.audit import AuditEntry, AuditHead
 from cluster.model.node import Certificate, ClusterIdentity, JoinToken, LeaderTerm, Node
 from cluster.model.rollout import Rollout
+from cluster.model.secrets import FileContent, RegistryCredential, StoredFile
 from cluster.model.service import Assignment, Revision, RouterState, Service
 from cluster.model.settings import Setting
 from cluster.store import tables
@@ -196,6 +197,21 @@ ROLLOUTS = Records(tables.ROLLOUTS, Rollout, (str,), lambda r: (r.id,))
 ROLLOUTS_BY_SERVICE = Index(tables.ROLLOUTS_BY_SERVICE, (str, int, str))
 """(service id, log index of its start, rollout id)."""
 ROUTERS = Records(tables.ROUTERS, RouterState, (str,), lambda r: (r.node_id,))
+
+FILES = Records(tables.FILES, StoredFile, (str, str, str), lambda r: (r.kind.value, r.environment, r.name))
+"""By (kind, environment, name)."""
+FILE_CONTENTS = Records(
+    tables.FILE_CONTENTS,
+    FileContent,
+    (str, str, str, int),
+    lambda r: (r.kind.value, r.environment, r.name, r.version),
+)
+"""By (kind, environment, name, version)."""
+FILE_USERS = Index(tables.FILE_USERS, (str, str, str, int, str, int))
+"""(kind, environment, name, version, service id, revision)."""
+REGISTRY_CREDENTIALS = Records(
+    tables.REGISTRY_CREDENTIALS, RegistryCredential, (str,), lambda r: (r.registry,)
+)
 
 AUDIT = Records(tables.AUDIT, AuditEntry, (int,), lambda r: (r.sequence,))
 

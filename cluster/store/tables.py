@@ -71,6 +71,11 @@ RETIRED_SERVICES = Table(37, "retired_services", is_watched=False)
 AUDIT = Table(40, "audit")
 AUDIT_LEAVES = Table(41, "audit_leaves", is_watched=False)
 
+FILES = Table(50, "files")
+FILE_CONTENTS = Table(51, "file_contents", is_watched=False)
+FILE_USERS = Table(52, "file_users", is_watched=False)
+REGISTRY_CREDENTIALS = Table(53, "registry_credentials")
+
 ALL_TABLES: tuple[Table, ...] = tuple(value for value in dict(globals()).values() if isinstance(value, Table))
 
 BY_NUMBER: dict[int, Table] = {table.number: table for table in ALL_TABLES}

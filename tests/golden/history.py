@@ -7,17 +7,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from cluster.commands import Envelope, access, audit, leadership, nodes, services, settings
+from cluster.commands import Envelope, access, audit, leadership, nodes, secrets, services, settings
 from cluster.model.access import Role
 from cluster.model.audit import AuditOutcome, AuditRecord, AuditStamp
 from cluster.model.ids import JoinTokenId, LoginId, NodeId, PrincipalId, RolloutId, ServiceId, TokenPrefix
 from cluster.model.node import NodeFacts, NodeRole, NodeStatus
 from cluster.model.rollout import ReplicaProgress, Rollout, RolloutPhase, Stage, StagePhase, Steer, StepPhase
+from cluster.model.secrets import FileKind
 from cluster.model.service import (
     Aim,
     DesiredState,
     FailureAction,
     Fencing,
+    FileReference,
     HealthCheck,
     Kept,
     Observation,
@@ -503,7 +505,10 @@ COMMANDS: tuple[tuple[str, Any], ...] = (
         "attempt-revision",
         services.AttemptRevision(service_id=WEB, revision=1, aim=Aim.ROLLBACK, by="ann", is_unjudged=True),
     ),
-    ("set-node-labels", nodes.SetNodeLabels(node_id=N1, put=(("disk", "ssd"), ("zone", "b")), remove=("rack",))),
+    (
+        "set-node-labels",
+        nodes.SetNodeLabels(node_id=N1, put=(("disk", "ssd"), ("zone", "b")), remove=("rack",)),
+    ),
     (
         "move-replicas",
         services.MoveReplicas(
@@ -512,6 +517,65 @@ COMMANDS: tuple[tuple[str, Any], ...] = (
             within_ms=5 * 60_000,
         ),
     ),
+    (
+        "put-file",
+        secrets.PutFile(
+            kind=FileKind.SECRET, name="stripe_key", version=1, content=bytes(40), created_by="ann"
+        ),
+    ),
+    (
+        "put-file/config",
+        secrets.PutFile(
+            kind=FileKind.CONFIG,
+            name="web.conf",
+            version=1,
+            content=b"listen 8080\n",
+            created_by="ann",
+            environment="prod",
+        ),
+    ),
+    (
+        "put-service/files",
+        services.PutService(
+            service_id=ServiceId("shop.pay"),
+            project="shop",
+            name="pay",
+            spec=ServiceSpec(
+                image="registry.example/shop/pay:1",
+                secrets=(FileReference(source="stripe_key", target="/run/secrets/stripe_key", version=1),),
+                configs=(
+                    FileReference(
+                        source="web.conf",
+                        target="/etc/web.conf",
+                        version=1,
+                        environment="prod",
+                        uid=1000,
+                        gid=1000,
+                        mode=0o440,
+                    ),
+                ),
+            ),
+            replicas=1,
+        ),
+    ),
+    (
+        "put-file/unused",
+        secrets.PutFile(kind=FileKind.CONFIG, name="unused", version=1, content=b"", created_by="ann"),
+    ),
+    ("remove-file", secrets.RemoveFile(kind=FileKind.CONFIG, name="unused")),
+    (
+        "put-registry-credential",
+        secrets.PutRegistryCredential(
+            registry="registry.example:5000", username="ci", sealed_password=bytes(50), changed_by="ann"
+        ),
+    ),
+    (
+        "put-registry-credential/other",
+        secrets.PutRegistryCredential(
+            registry="docker.io", username="ci", sealed_password=bytes(50), changed_by="ann"
+        ),
+    ),
+    ("remove-registry-credential", secrets.RemoveRegistryCredential(registry="docker.io")),
 )
 """(name, command); a name is the command's, with a variant after a slash."""
 

@@ -10,6 +10,7 @@ from cluster.model.node import NodeFacts, NodeRole, NodeStatus
 from cluster.model.placing import LABEL_CHARS_MAX, LABELS_MAX, check_label
 
 JOIN_TOKEN_USES_MAX = 100
+MAINTENANCE_MAX_MS = 30 * 60_000
 SECRET_HASH_BYTES = 32
 
 
@@ -118,6 +119,30 @@ class SetNodeLabels:
             check_label("label", key)
             if key in dict(self.put):
                 raise ValueError(f"label {key!r}: it is both set and removed; give it once")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetNodeMaintenance:
+    """Give the host leave to be away for `duration_ms` from now; 0 ends that. Refused while it is down."""
+
+    node_id: NodeId
+    duration_ms: int
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        rules.check_id("node id", self.node_id)
+        rules.check_range("duration_ms", self.duration_ms, 0, MAINTENANCE_MAX_MS)
+        rules.check_text("reason", self.reason, 512)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmNodeFenced:
+    """Say that a host that is down runs nothing any more, until it is back. Refused while it is not down."""
+
+    node_id: NodeId
+
+    def __post_init__(self) -> None:
+        rules.check_id("node id", self.node_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

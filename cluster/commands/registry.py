@@ -62,6 +62,8 @@ KINDS: tuple[CommandKind, ...] = (
     CommandKind(14, "set-node-role", nodes.SetNodeRole),
     CommandKind(15, "remove-node", nodes.RemoveNode),
     CommandKind(16, "set-node-labels", nodes.SetNodeLabels),
+    CommandKind(17, "set-node-maintenance", nodes.SetNodeMaintenance),
+    CommandKind(18, "confirm-node-fenced", nodes.ConfirmNodeFenced),
     CommandKind(20, "put-setting", settings.PutSetting),
     CommandKind(30, "create-join-token", nodes.CreateJoinToken),
     CommandKind(31, "redeem-join-token", nodes.RedeemJoinToken),

@@ -47,11 +47,24 @@ class NodeFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Maintenance:
+    """Leave to be away for a while: nothing is moved away from the host, and it keeps what it runs.
+
+    `duration_ms` counts, on each side's own clock; `until_ms`, in log time, is for people.
+    """
+
+    duration_ms: int
+    until_ms: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
     """One host. `address` is its Raft listener, `api_address` where it serves people; both `host:port`.
 
     `status_at_ms` is the log time of the last change of status. An id that left never returns. `labels` are
-    sorted pairs given to it by people here; `facts.labels` are those of its own settings.
+    sorted pairs given to it by people here; `facts.labels` are those of its own settings. `is_fenced`: a
+    person has said that the host, which is down, runs nothing any more.
     """
 
     id: NodeId
@@ -66,6 +79,8 @@ class Node:
     is_draining: bool = False
     facts: NodeFacts = field(default_factory=NodeFacts)
     labels: tuple[tuple[str, str], ...] = ()
+    maintenance: Maintenance | None = None
+    is_fenced: bool = False
 
     @property
     def effective_labels(self) -> dict[str, str]:

@@ -38,6 +38,8 @@ HANDLERS: dict[type[Any], Handler] = {
     node_commands.SetNodeStatus: nodes.set_node_status,
     node_commands.SetNodeDraining: nodes.set_node_draining,
     node_commands.SetNodeLabels: nodes.set_node_labels,
+    node_commands.SetNodeMaintenance: nodes.set_node_maintenance,
+    node_commands.ConfirmNodeFenced: nodes.confirm_node_fenced,
     node_commands.SetNodeRole: nodes.set_node_role,
     node_commands.RemoveNode: nodes.remove_node,
     setting_commands.PutSetting: settings.put_setting,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cluster.commands.nodes import (
+    ConfirmNodeFenced,
     CreateJoinToken,
     InitializeCluster,
     RecordCertificate,
@@ -14,13 +15,22 @@ from cluster.commands.nodes import (
     RevokeJoinToken,
     SetNodeDraining,
     SetNodeLabels,
+    SetNodeMaintenance,
     SetNodeRole,
     SetNodeStatus,
     UpdateNodeFacts,
 )
 from cluster.commands.outcome import Applied, Code, Outcome, Rejected
 from cluster.model.ids import NodeId
-from cluster.model.node import Certificate, ClusterIdentity, JoinToken, Node, NodeRole, NodeStatus
+from cluster.model.node import (
+    Certificate,
+    ClusterIdentity,
+    JoinToken,
+    Maintenance,
+    Node,
+    NodeRole,
+    NodeStatus,
+)
 from cluster.model.placing import LABELS_MAX
 from cluster.state_machine.entry import Entry
 from cluster.store.records import CERTIFICATES, CLUSTER, JOIN_TOKENS, NODES, ROUTERS
@@ -100,8 +110,48 @@ def set_node_status(entry: Entry, command: SetNodeStatus) -> Outcome:
     if node.status is not command.status:
         NODES.put(
             entry.txn,
-            replace(node, status=command.status, status_at_ms=entry.now_ms, status_reason=command.reason),
+            replace(
+                node,
+                status=command.status,
+                status_at_ms=entry.now_ms,
+                status_reason=command.reason,
+                # It is heard of again: what a person said of it holds no more.
+                is_fenced=node.is_fenced and command.status is NodeStatus.DOWN,
+            ),
         )
+    return Applied()
+
+
+def set_node_maintenance(entry: Entry, command: SetNodeMaintenance) -> Outcome:
+    node = _member(entry, command.node_id)
+    if isinstance(node, Rejected):
+        return node
+    maintenance = None
+    if command.duration_ms:
+        if node.status is NodeStatus.DOWN:
+            return Rejected(
+                f"node {node.name!r} is down: what it ran may be started elsewhere at any moment",
+                Code.INVALID,
+            )
+        maintenance = Maintenance(
+            duration_ms=command.duration_ms,
+            until_ms=entry.now_ms + command.duration_ms,
+            reason=command.reason,
+        )
+    NODES.put(entry.txn, replace(node, maintenance=maintenance))
+    return Applied()
+
+
+def confirm_node_fenced(entry: Entry, command: ConfirmNodeFenced) -> Outcome:
+    node = _member(entry, command.node_id)
+    if isinstance(node, Rejected):
+        return node
+    if node.status is not NodeStatus.DOWN:
+        return Rejected(
+            f"node {node.name!r} is {node.status}, not down: what runs there is moved by `tower node drain`",
+            Code.INVALID,
+        )
+    NODES.put(entry.txn, replace(node, is_fenced=True))
     return Applied()
 
 

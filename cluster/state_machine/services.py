@@ -37,6 +37,7 @@ from cluster.model.service import (
 )
 from cluster.model.strategy import Colour
 from cluster.state_machine.entry import Entry
+from cluster.state_machine.fencing import refuse_forgetting, refuse_second_copy
 from cluster.state_machine.revisions import is_in_use
 from cluster.state_machine.secrets import check_references, forget_uses, note_uses
 from cluster.store.records import (
@@ -66,13 +67,15 @@ def put_service(entry: Entry, command: PutService) -> Outcome:
             f"service {command.service_id} is being removed: wait until it is gone, then deploy again",
             Code.IN_USE,
         )
+    # Fencing is a matter of the container (its restart policy, its keeper), so another one makes a revision.
+    spec = replace(command.spec, fencing=command.fencing)
     if present is None:
         newest = _retired_revision(entry, command.service_id)
         number, is_new_spec = newest + 1, True
     else:
         newest = _newest_revision(present)
         revision = REVISIONS.get(entry.txn, command.service_id, present.revision)
-        is_new_spec = revision is None or revision.spec != command.spec
+        is_new_spec = revision is None or revision.spec != spec
         number = newest + 1 if is_new_spec else present.revision
     attempt = Attempt() if present is None else present.attempt
     if is_new_spec:
@@ -104,13 +107,13 @@ def put_service(entry: Entry, command: PutService) -> Outcome:
     )
     SERVICES.put(entry.txn, service)
     if is_new_spec:
-        refused = check_references(entry, command.spec)
+        refused = check_references(entry, spec)
         if refused is not None:
             return refused
         made = Revision(
             service_id=service.id,
             number=number,
-            spec=command.spec,
+            spec=spec,
             created_at_ms=entry.now_ms,
             created_by=command.created_by,
         )
@@ -286,11 +289,11 @@ def commit_transition(entry: Entry, command: CommitTransition) -> Outcome:
             return refused
         rollout_id = None if command.rollout.phase.is_terminal else command.rollout.id
     for order in command.orders:
-        refused = _put_order(entry, service.id, order)
+        refused = _put_order(entry, service, order)
         if refused is not None:
             return refused
     for ref in command.forget:
-        refused = _forget_assignment(entry, service.id, ref)
+        refused = _forget_assignment(entry, service, ref)
         if refused is not None:
             return refused
     stable_revision = service.stable_revision
@@ -409,7 +412,8 @@ def _put_rollout(entry: Entry, service: Service, rollout: Rollout) -> Rejected |
     return None
 
 
-def _put_order(entry: Entry, service_id: ServiceId, order: AssignmentOrder) -> Rejected | None:
+def _put_order(entry: Entry, service: Service, order: AssignmentOrder) -> Rejected | None:
+    service_id = service.id
     present = ASSIGNMENTS.get(entry.txn, service_id, order.revision, order.ordinal, order.node_id)
     what = f"replica {order.ordinal} of {service_id} revision {order.revision} on node {order.node_id}"
     if present is None:
@@ -420,6 +424,9 @@ def _put_order(entry: Entry, service_id: ServiceId, order: AssignmentOrder) -> R
         node = NODES.get(entry.txn, order.node_id)
         if node is None or not node.is_member:
             return Rejected(f"{what}: node {order.node_id} is not a member", Code.NOT_FOUND)
+        refused = refuse_second_copy(entry, service, order)
+        if refused is not None:
+            return refused
         ASSIGNMENTS_BY_NODE.add(entry.txn, order.node_id, service_id, order.revision, order.ordinal)
         assignment = Assignment(
             service_id=service_id,
@@ -448,7 +455,8 @@ def _put_order(entry: Entry, service_id: ServiceId, order: AssignmentOrder) -> R
     return None
 
 
-def _forget_assignment(entry: Entry, service_id: ServiceId, ref: AssignmentRef) -> Rejected | None:
+def _forget_assignment(entry: Entry, service: Service, ref: AssignmentRef) -> Rejected | None:
+    service_id = service.id
     present = ASSIGNMENTS.get(entry.txn, service_id, ref.revision, ref.ordinal, ref.node_id)
     if present is None:
         return None
@@ -458,6 +466,9 @@ def _forget_assignment(entry: Entry, service_id: ServiceId, ref: AssignmentRef) 
             f" {present.desired}: it must be removed before it is forgotten",
             Code.IN_USE,
         )
+    refused = refuse_forgetting(entry, service, present)
+    if refused is not None:
+        return refused
     ASSIGNMENTS.delete(entry.txn, service_id, ref.revision, ref.ordinal, ref.node_id)
     ASSIGNMENTS_BY_NODE.remove(entry.txn, ref.node_id, service_id, ref.revision, ref.ordinal)
     return None

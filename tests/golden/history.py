@@ -576,6 +576,15 @@ COMMANDS: tuple[tuple[str, Any], ...] = (
         ),
     ),
     ("remove-registry-credential", secrets.RemoveRegistryCredential(registry="docker.io")),
+    (
+        "set-node-maintenance",
+        nodes.SetNodeMaintenance(node_id=N1, duration_ms=60_000, reason="its agent restarts"),
+    ),
+    (
+        "set-node-status/before-fencing",
+        nodes.SetNodeStatus(node_id=N1, status=NodeStatus.DOWN, reason="no heartbeat for 3.0 s"),
+    ),
+    ("confirm-node-fenced", nodes.ConfirmNodeFenced(node_id=N1)),
 )
 """(name, command); a name is the command's, with a variant after a slash."""
 

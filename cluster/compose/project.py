@@ -19,9 +19,11 @@ from cluster.compose.values import (
     parse_volume,
 )
 from cluster.model.ids import ServiceId
+from cluster.model.placing import PlacementRules
 from cluster.model.service import (
     REPLICAS_MAX,
     FailureAction,
+    Fencing,
     HealthCheck,
     PortProtocol,
     PublishedPort,
@@ -102,6 +104,8 @@ class ComposeService:
     spec: ServiceSpec
     replicas: int
     policy: RolloutPolicy
+    fencing: Fencing = Fencing.NONE
+    placement: PlacementRules = field(default_factory=PlacementRules)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -163,3 +163,24 @@ class Rollout:
         rules.check_count("rollout replicas", self.replicas, 2 * REPLICAS_MAX)
         rules.check_text("rollout reason", self.reason, 4096)
         rules.check_text("rollout verdict", self.verdict, 4096)
+
+
+def why_not(rollout: Rollout, steer: Steer) -> str:
+    """Why this cannot be asked of a rollout now, "" when it can."""
+    phase = rollout.phase
+    if phase.is_terminal:
+        return f"it has ended ({phase}); it cannot be changed any more"
+    if phase is RolloutPhase.ROLLING_BACK:
+        return "it is going back already; that cannot be changed"
+    match steer:
+        case Steer.APPROVE:
+            is_asked = rollout.stage is not None and rollout.stage.phase is StagePhase.APPROVAL
+            return "" if is_asked else "no approval is waited for"
+        case Steer.PAUSE:
+            return "it is paused already" if phase is RolloutPhase.PAUSED else ""
+        case Steer.RESUME:
+            return "" if phase is RolloutPhase.PAUSED else "it is not paused"
+        case Steer.PROMOTE:
+            return "" if rollout.strategy.is_staged else "a rolling update has no steps to skip"
+        case Steer.ABORT:
+            return ""

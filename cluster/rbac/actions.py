@@ -73,8 +73,16 @@ def _actions() -> tuple[Action, ...]:
         Role.OPERATOR: {
             Resource.NODE: ("drain",),
             Resource.CONTAINER: ("start", "stop", "restart"),
-            Resource.SERVICE: ("deploy", "scale", "restart", "rebalance"),
-            Resource.ROLLOUT: ("pause", "resume", "cancel", "rollback"),
+            Resource.SERVICE: (
+                "deploy",
+                "skip-analysis",
+                "rollback",
+                "switch-traffic",
+                "scale",
+                "restart",
+                "rebalance",
+            ),
+            Resource.ROLLOUT: ("approve", "pause", "resume", "promote", "abort", "retry"),
         },
         Role.ADMIN: {
             Resource.CLUSTER: ("transfer-leadership", "recover"),

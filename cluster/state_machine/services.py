@@ -25,7 +25,7 @@ from cluster.commands.services import (
 )
 from cluster.encoding import pack, unpack
 from cluster.model.ids import NodeId, RolloutId, ServiceId
-from cluster.model.rollout import Rollout, RolloutPhase, StagePhase, Steer, Steering
+from cluster.model.rollout import Rollout, RolloutPhase, Steering, why_not
 from cluster.model.service import (
     Assignment,
     Attempt,
@@ -186,31 +186,12 @@ def steer_rollout(entry: Entry, command: SteerRollout) -> Outcome:
         return Rejected(
             f"rollout {rollout.id} has ended ({rollout.phase}): it cannot be changed any more", Code.INVALID
         )
-    refused = _why_not(rollout, command.steer)
+    refused = why_not(rollout, command.steer)
     if refused:
         return Rejected(f"rollout {rollout.id}: {refused}", Code.INVALID)
     steering = Steering(steer=command.steer, by=command.by, at_ms=entry.now_ms, reason=command.reason)
     ROLLOUTS.put(entry.txn, replace(rollout, steering=steering))
     return Applied(_touch(entry, service))
-
-
-def _why_not(rollout: Rollout, steer: Steer) -> str:
-    """Why this cannot be asked of the rollout now, "" when it can."""
-    phase = rollout.phase
-    if phase is RolloutPhase.ROLLING_BACK:
-        return "it is going back already; that cannot be changed"
-    match steer:
-        case Steer.APPROVE:
-            is_asked = rollout.stage is not None and rollout.stage.phase is StagePhase.APPROVAL
-            return "" if is_asked else "no approval is waited for"
-        case Steer.PAUSE:
-            return "it is paused already" if phase is RolloutPhase.PAUSED else ""
-        case Steer.RESUME:
-            return "" if phase is RolloutPhase.PAUSED else "it is not paused"
-        case Steer.PROMOTE:
-            return "" if rollout.strategy.is_staged else "a rolling update has no steps to skip"
-        case Steer.ABORT:
-            return ""
 
 
 def set_split(entry: Entry, command: SetSplit) -> Outcome:

@@ -25,8 +25,8 @@ def refuse_second_copy(entry: Entry, service: Service, order: AssignmentOrder) -
     for copy in ASSIGNMENTS.scan(entry.txn, service.id):
         if copy.ordinal == order.ordinal and _may_be_running(entry, copy):
             return Rejected(
-                f"replica {order.ordinal} of {service.id} may never run twice, and is not known to be gone from"
-                f" node {copy.node_id}: look again",
+                f"replica {order.ordinal} of {service.id} may never run twice, and is not known to be gone"
+                f" from node {copy.node_id}: look again",
                 Code.VERSION_CONFLICT,
             )
     return None
@@ -37,7 +37,8 @@ def refuse_forgetting(entry: Entry, service: Service, copy: Assignment) -> Rejec
     if service.fencing is Fencing.NONE or not _may_be_running(entry, copy):
         return None
     return Rejected(
-        f"replica {copy.ordinal} of {service.id} is not known to be gone from node {copy.node_id}: look again",
+        f"replica {copy.ordinal} of {service.id} is not known to be gone from node {copy.node_id}: look"
+        " again",
         Code.VERSION_CONFLICT,
     )
 

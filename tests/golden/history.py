@@ -423,7 +423,6 @@ COMMANDS: tuple[tuple[str, Any], ...] = (
                 )
             ),
             created_by="u_ann",
-            fencing=Fencing.STRICT,
             is_unjudged=True,
         ),
     ),
@@ -556,6 +555,7 @@ COMMANDS: tuple[tuple[str, Any], ...] = (
                 ),
             ),
             replicas=1,
+            fencing=Fencing.STRICT,
         ),
     ),
     (

@@ -11,7 +11,7 @@ import os
 import signal
 import ssl
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -39,6 +39,7 @@ from agent.follow.local_host import LocalHost
 from agent.follow.peer_server import PeerDuties, build_peer_app
 from agent.follow.removal import take_down_replicas, wait_until_removed
 from agent.follow.routing import Routing
+from agent.follow.traffic_reports import TrafficReports
 from agent.host.addresses import choose_advertise_address
 from agent.host.listening import HEAD_TIMEOUT_S, listen
 from agent.host.probe import ProcHostProbe
@@ -62,13 +63,14 @@ from agent.node.recovery import recover as recover_cluster
 from agent.node.state import NodeState
 from agent.peers.addresses import peer_address
 from agent.peers.client import PeerClient
-from agent.peers.protocol import Beat
+from agent.peers.protocol import Beat, TrafficReport
 from agent.router.absent import AbsentRouter
 from agent.router.haproxy.router import HaproxyRouter
 from agent.router.protocol import Router
 from cluster.identity.keyring import Keyring
 from cluster.model.ids import NodeId
 from cluster.model.node import NodeFacts
+from cluster.model.traffic import TrafficInterval
 from cluster.raft.log_types import LogStorageFailed
 from cluster.raft.replicator import Proposer, Replicator
 from cluster.raft.transport import ListenFailed
@@ -398,7 +400,29 @@ class _Agent:
             clock=clock,
             entropy=os.urandom,
         )
-        duties = PeerDuties(on_beat=leading.on_beat, is_removed=members.is_removed, renew=renewal.renew)
+        duties = PeerDuties(
+            on_beat=leading.on_beat,
+            on_traffic=leading.on_traffic,
+            is_removed=members.is_removed,
+            renew=renewal.renew,
+        )
+
+        async def send_traffic(intervals: Sequence[TrafficInterval]) -> None:
+            leader = replicator.leadership.leader_id
+            report = TrafficReport(node_id=self._node_id, intervals=tuple(intervals))
+            if leader == self._node_id:
+                leading.on_traffic(report)
+            elif leader is not None:
+                await client.report_traffic(leader, report)
+
+        traffic_reports = TrafficReports(
+            node_id=self._node_id,
+            epoch=f"in-{raft.thread.incarnation}",
+            state=state,
+            router=router,
+            send=send_traffic,
+            clock=clock,
+        )
         reports = HostReports(node_id=self._node_id, state=state, clock=clock)
         caught_up = CaughtUp(state, clock)
         routing = Routing(state=state, router=router, reports=reports, clock=clock)
@@ -434,6 +458,7 @@ class _Agent:
             ("assignments", assignments.run),
             ("router", router.run),
             ("routing", routing.run),
+            ("traffic-reports", traffic_reports.run),
             ("removal", lambda: self._stop_when_removed(replicator)),
         ]
         surroundings = Surroundings(

@@ -24,9 +24,11 @@ from agent.peers.protocol import (
     LIVES,
     LOG_LINES,
     REFUSALS,
+    TRAFFIC_REPORTS,
     Beat,
     BeatAnswer,
     Refusal,
+    TrafficReport,
 )
 from cluster.encoding import EncodingError
 from cluster.model.inventory import Caller, ContainerAction, HostRefused, HostUnavailable
@@ -43,6 +45,8 @@ class PeerDuties:
 
     on_beat: Callable[[Beat], BeatAnswer | None]
     """The leader's answer; None while this node does not surely lead."""
+    on_traffic: Callable[[TrafficReport], bool]
+    """Whether this node leads, and took it."""
     is_removed: Callable[[str], bool]
     """Whether a node id has left the cluster: its certificate may still be valid."""
     renew: Callable[[str, str], Awaitable[str]]
@@ -57,6 +61,7 @@ def build_peer_app(host: LocalHost, cluster_id: str, duties: PeerDuties) -> web.
     )
     container = protocol.CONTAINER
     app.router.add_post(protocol.BEAT, requests.beat)
+    app.router.add_post(protocol.TRAFFIC, requests.traffic)
     app.router.add_get(protocol.INVENTORY, requests.inventory)
     app.router.add_get(protocol.LIVE, requests.live)
     app.router.add_get(protocol.DIGEST, requests.digest)
@@ -114,6 +119,14 @@ class _Requests:
         if answer is None:
             raise HostUnavailable("this node does not lead, or cannot be sure that it does")
         return web.Response(body=BEAT_ANSWERS.encode(answer))
+
+    async def traffic(self, request: web.Request) -> web.Response:
+        report = TRAFFIC_REPORTS.decode(await request.read())
+        if report.node_id != request[PEER_KEY]:
+            raise HostRefused(f"{request[PEER_KEY]} sent the traffic of {report.node_id}", code="refused")
+        if not self._duties.on_traffic(report):
+            raise HostUnavailable("this node does not lead")
+        return web.Response(status=204)
 
     async def inventory(self, _request: web.Request) -> web.Response:
         return web.Response(body=INVENTORIES.encode(self._host.inventory()))

@@ -12,10 +12,12 @@ from typing import NoReturn
 
 from agent.clock import Clock
 from agent.follow.assignments_reports import HostReports, RouterProgress, SharedState
-from agent.follow.routing_lane import COLOUR, Lane
+from agent.follow.routing_lane import Lane
+from agent.follow.routing_split import Splits
 from agent.follow.routing_wishes import Place, Wish, Wishes, WishKind, read_wishes
 from agent.router.protocol import Router
 from cluster.model.service import ROUTER_EXCEPTIONS_MAX
+from cluster.model.strategy import Colour
 from cluster.store import Committed, tables
 
 log = logging.getLogger(__name__)
@@ -43,6 +45,7 @@ class Routing:
         self._lanes: dict[Place, Lane] = {}
         self._has_news = asyncio.Event()
         self._has_progress = asyncio.Event()
+        self._splits = Splits(router, clock, self._has_progress)
         self._wishes: Wishes | None = None
         self._held_since_s: dict[Place, float] = {}
         self._serving_since_s: float | None = None
@@ -53,6 +56,7 @@ class Routing:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._report(), name="router-progress")
+                group.create_task(self._splits.run(), name="router-splits")
                 self._has_news.set()
                 while True:
                     await self._has_news.wait()
@@ -73,6 +77,7 @@ class Routing:
             wishes = read_wishes(txn)
         self._wishes = wishes
         self._router.configure(wishes.routes)
+        self._splits.want(wishes.splits)
         inside = self._inside()
         if not inside and not self._lanes and self._is_silent():
             self._tell()  # there is none, or it never came up: nothing can be brought in force
@@ -120,9 +125,7 @@ class Routing:
 
     def _inside(self) -> frozenset[Place]:
         return frozenset(
-            Place(service, replica)
-            for service, colour, replica in self._router.replicas()
-            if colour == COLOUR
+            Place(service, Colour(colour), replica) for service, colour, replica in self._router.replicas()
         )
 
     async def _drive(self, place: Place, lane: Lane) -> None:
@@ -154,6 +157,7 @@ class Routing:
             # Where it was silent nothing was handed to a lane, so no lane would say what it lags behind with.
             self._wishes = None
             self._has_news.set()
+            self._splits.retry()
             for lane in self._lanes.values():
                 lane.retry()
 
@@ -182,7 +186,7 @@ class Routing:
 
     def _lagging(self, wishes: Wishes) -> tuple[set[int], set[int]]:
         """The changes that are not in force for new requests, and those whose requests are not done."""
-        unrouted: set[int] = set()
+        unrouted = self._splits.lagging()
         undrained: set[int] = set()
         for place in self._held_since_s:
             held = wishes.places.get(place)
@@ -213,9 +217,12 @@ class Routing:
         deadline_s = self._clock.monotonic_s() + GONE_TIMEOUT_S
         while self._clock.monotonic_s() < deadline_s and not self._is_silent():
             # A router that is still coming up may have it from an earlier run of the agent.
-            if self._router.condition.is_serving and Place(service, replica) not in self._inside():
+            if self._router.condition.is_serving and not self._has_inside(service, replica):
                 return
             await self._clock.sleep(GONE_POLL_S)
+
+    def _has_inside(self, service: str, replica: str) -> bool:
+        return any(place.service == service and place.replica == replica for place in self._inside())
 
 
 def _reach(index: int, lagging: set[int]) -> tuple[int, tuple[int, ...]]:

@@ -14,9 +14,6 @@ from agent.router.protocol import Router
 
 log = logging.getLogger(__name__)
 
-COLOUR = "blue"
-"""A rolling update replaces replicas within one colour; the other is for shares of traffic."""
-
 LEAVE_TIMEOUT_S = 10.0
 """How long requests may take of a replica of which nothing but its place in the router is known."""
 RETRY_MIN_S = 0.25
@@ -92,36 +89,36 @@ class Lane:
 
     async def _advance(self, wish: Wish | None) -> bool:
         """Do the next thing for `wish`; whether that was all there is to do."""
-        service, replica = self._place.service, self._place.replica
+        service, colour, replica = self._place.service, self._place.colour, self._place.replica
         if wish is None:
             await self._leave()
             return True
         if wish.kind is WishKind.OPEN:
-            endpoint = Endpoint(replica=replica, address=wish.address, port=wish.port)
+            endpoint = Endpoint(replica=replica, address=wish.address, port=wish.port, revision=wish.revision)
             async with self._unless_overtaken():
-                await self._router.admit(service, COLOUR, endpoint)
+                await self._router.admit(service, colour, endpoint)
             if self.wish is wish:
-                await self._router.open(service, COLOUR, replica)
+                await self._router.open(service, colour, replica)
                 self.routed = wish
             return True
         if self.routed != wish:
             # Without waiting: from here on no new request goes there, which is what most wait for.
-            is_idle = await self._router.drain(service, COLOUR, replica, timeout_s=0.0)
+            is_idle = await self._router.drain(service, colour, replica, timeout_s=0.0)
             self.routed = wish
             self.drained = wish if is_idle else None
             return is_idle or wish.kind is WishKind.CLOSE
         async with self._unless_overtaken():
-            await self._router.drain(service, COLOUR, replica, timeout_s=wish.drain_timeout_s)
+            await self._router.drain(service, colour, replica, timeout_s=wish.drain_timeout_s)
             self.drained = wish
         return True
 
     async def _leave(self) -> None:
-        service, replica = self._place.service, self._place.replica
+        service, colour, replica = self._place.service, self._place.colour, self._place.replica
         if (await self._router.status(service)).get(replica) is ServerStatus.READY:
             async with self._unless_overtaken():
-                await self._router.drain(service, COLOUR, replica, timeout_s=self._drain_timeout_s)
+                await self._router.drain(service, colour, replica, timeout_s=self._drain_timeout_s)
         if self.wish is None:
-            await self._router.remove(service, COLOUR, replica)
+            await self._router.remove(service, colour, replica)
 
     @asynccontextmanager
     async def _unless_overtaken(self) -> AsyncIterator[None]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from agent.router.protocol import ServiceRoute, replica_name
-from cluster.model.service import Assignment, DesiredState, Route, Service
+from cluster.model.service import Assignment, DesiredState, Route, Service, Split
+from cluster.model.strategy import Colour
 from cluster.store import ReadTxn
 from cluster.store.records import ASSIGNMENTS, REVISIONS, SERVICES
 
@@ -29,20 +30,22 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """One replica's place in the router."""
+    """One replica's place in the router, among those of its colour."""
 
     service: str
+    colour: Colour
     replica: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What is wanted of one replica since the log index `token`."""
+    """What is wanted of one replica of `revision` since the log index `token`."""
 
     kind: WishKind
     token: int
     address: str
     port: int
+    revision: int
     drain_timeout_s: float
 
 
@@ -52,6 +55,7 @@ class Wishes:
 
     `routed_tokens` are the changes a leader waits for to be in force, `drained_tokens` those whose requests
     it waits for, whether or not the router knows the replica. Each of them is worth an entry of the log.
+    `splits` are the shares of the routed services whose requests were ever shared.
     """
 
     index: int
@@ -59,12 +63,15 @@ class Wishes:
     places: Mapping[Place, Wish]
     routed_tokens: frozenset[int]
     drained_tokens: frozenset[int]
+    splits: Mapping[str, Split]
 
 
 def read_wishes(txn: ReadTxn) -> Wishes:
     """Return what every router of the cluster should do."""
     routes: list[ServiceRoute] = []
     places: dict[Place, Wish] = {}
+    newest: dict[tuple[str, str], Place] = {}
+    splits: dict[str, Split] = {}
     routed: set[int] = set()
     drained: set[int] = set()
     for service in SERVICES.scan(txn):
@@ -76,18 +83,22 @@ def read_wishes(txn: ReadTxn) -> Wishes:
         route = route_of(service, specs, copies)
         if route is not None:
             routes.append(route)
+            if service.split.token:
+                splits[service.id] = service.split
+                routed.add(service.split.token)
         for copy in copies:
             if copy.desired is DesiredState.SERVING:
                 routed.add(copy.token)
             elif copy.desired is DesiredState.DRAINING:
                 drained.add(copy.token)
-            _add(places, service, copy)
+            _add(places, newest, service, copy)
     return Wishes(
         index=txn.applied_index,
         routes=tuple(routes),
         places=places,
         routed_tokens=frozenset(routed),
         drained_tokens=frozenset(drained),
+        splits=splits,
     )
 
 
@@ -107,7 +118,8 @@ def route_of(
     newest = routes.get(service.revision)
     # What is drained or started only needs the service too, whatever the newest revision says.
     for numbers in ((*serving, service.stable_revision), present, (service.revision,)):
-        hosts = tuple(dict.fromkeys(route.host for number in numbers if (route := routes.get(number))))
+        found = [route for number in numbers if (route := routes.get(number)) is not None]
+        hosts = tuple(dict.fromkeys(route.host + route.path.rstrip("/") for route in found))
         if hosts:
             break
     else:
@@ -115,28 +127,44 @@ def route_of(
     checks = {route.health_path for number in present if (route := routes.get(number)) is not None}
     if not checks and newest is not None:
         checks = {newest.health_path}
+    how = newest or found[-1]
     return ServiceRoute(
         service=service.id,
         hosts=hosts,
+        sticky=how.sticky,
+        tls=how.tls,
+        slow_start_s=how.slow_start_ms / 1000,
         health_path=checks.pop() if len(checks) == 1 else "",
-        replicas_max=max(1, len(present), service.replicas + service.policy.max_surge),
+        replicas_max=max(1, _most_of_a_colour(copies), service.replicas + service.policy.max_surge),
     )
 
 
-def _add(places: dict[Place, Wish], service: Service, copy: Assignment) -> None:
+def _most_of_a_colour(copies: Sequence[Assignment]) -> int:
+    present = [copy.colour for copy in copies if copy.desired is not DesiredState.REMOVED]
+    return max(present.count(colour) for colour in Colour)
+
+
+def _add(
+    places: dict[Place, Wish], newest: dict[tuple[str, str], Place], service: Service, copy: Assignment
+) -> None:
     observed = copy.observed
     kind = _KINDS.get(copy.desired)
     if kind is None or not observed.port:
         return
-    place = Place(service.id, replica_name(observed.address, observed.port))
+    replica = replica_name(observed.address, observed.port)
+    place = Place(service.id, copy.colour, replica)
     wish = Wish(
         kind=kind,
         token=copy.token,
         address=observed.address,
         port=observed.port,
+        revision=copy.revision,
         drain_timeout_s=service.policy.drain_timeout_ms / 1000,
     )
-    present = places.get(place)
     # The engine gave a lost replica's port to a newer one before its host said that it was lost.
-    if present is None or present.token < wish.token:
+    known = newest.get((service.id, replica))
+    if known is None or places[known].token < wish.token:
+        if known is not None:
+            del places[known]
+        newest[service.id, replica] = place
         places[place] = wish

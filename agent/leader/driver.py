@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from agent.clock import Clock
 from agent.leader.closing import closed_lately, closing_entry, is_recent
 from agent.leader.ports import Ids, State
 from agent.leader.proposing import propose_as_leader
+from agent.leader.traffic import TrafficBook
 from agent.leader.views import (
     chooser,
     command_of,
@@ -31,6 +32,7 @@ from cluster.model.ids import NodeId, RolloutId, ServiceId
 from cluster.model.node import Node
 from cluster.model.rollout import Rollout
 from cluster.model.service import RouterState, ServiceSpec
+from cluster.model.traffic import TrafficInterval
 from cluster.placement import Landscape, Occupant, direct_groups
 from cluster.raft.replicator import NotCommitted, OutcomeUnknown
 from cluster.rollout import Decision, ServiceView, Transition, decide, resume
@@ -61,6 +63,7 @@ class RolloutDriver:
         clock: Clock,
         ids: Ids,
         without_engine: Callable[[], frozenset[NodeId]] = frozenset,
+        traffic: TrafficBook | None = None,
     ) -> None:
         self._term = term
         self._node_id = node_id
@@ -68,6 +71,7 @@ class RolloutDriver:
         self._clock = clock
         self._ids = ids
         self._without_engine = without_engine
+        self._traffic = TrafficBook() if traffic is None else traffic
         self._wake = asyncio.Event()
         self._due: dict[ServiceId, None] = {}
         self._busy: set[ServiceId] = set()
@@ -98,6 +102,12 @@ class RolloutDriver:
                     await self._clock.wait(self._wake, self._pause_s())
         finally:
             unsubscribe()
+
+    def on_traffic(self, node_id: NodeId, intervals: Sequence[TrafficInterval]) -> None:
+        """Take what a host's router has counted, and look at the rollouts that are judged by it."""
+        for service_id in self._traffic.note(node_id, intervals):
+            self._mark(service_id)
+        self._wake.set()
 
     # ---- what there is to decide ----
 
@@ -240,7 +250,12 @@ class RolloutDriver:
             self._mark_mates(service_id)
         service = view.service
         home = landscape.home(service_id, service.project, self._occupants[service_id])
-        view = replace(view, home=home)
+        traffic: tuple[TrafficInterval, ...] = ()
+        if view.rollout is not None and view.rollout.stage is not None:
+            traffic = self._traffic.of(service_id)
+        else:
+            self._traffic.forget(service_id)
+        view = replace(view, home=home, traffic=traffic)
         self._close_if_missed(txn, view, now_ms, group)
         decision = self._first_decision(view, now_ms)
         if decision is None:

@@ -13,7 +13,8 @@ from agent.leader.driver import RolloutDriver
 from agent.leader.ports import Duty, Ids, Leadership, Raft, State
 from agent.leader.proposing import LeadershipOver, propose_as_leader
 from agent.leader.stewardship import Stewardship
-from agent.peers.protocol import Beat, BeatAnswer
+from agent.leader.traffic import TrafficBook
+from agent.peers.protocol import Beat, BeatAnswer, TrafficReport
 from cluster.commands import Rejected
 from cluster.commands.leadership import TakeLeadership
 from cluster.model.ids import NodeId
@@ -69,6 +70,14 @@ class LeaderDuties:
         self._more = more
         self._term = 0
         self._detection: FailureDetection | None = None
+        self._driver: RolloutDriver | None = None
+
+    def on_traffic(self, report: TrafficReport) -> bool:
+        """Take what a host says of its traffic; whether this node leads."""
+        if self._driver is None:
+            return False
+        self._driver.on_traffic(NodeId(report.node_id), report.intervals)
+        return True
 
     def on_beat(self, beat: Beat) -> BeatAnswer | None:
         """Take a host's heartbeat; None while this node does not surely lead."""
@@ -94,9 +103,10 @@ class LeaderDuties:
                 clock=self._clock,
                 ids=self._ids,
                 without_engine=lambda: detection.without_engine,
+                traffic=TrafficBook(),
             )
             steward = Stewardship(term=term, state=self._state, raft=self._raft, clock=self._clock)
-            self._term, self._detection = term, detection
+            self._term, self._detection, self._driver = term, detection, driver
             async with asyncio.TaskGroup() as group:
                 group.create_task(detection.run(), name="failure-detection")
                 group.create_task(driver.run(), name="rollout-driver")
@@ -108,7 +118,7 @@ class LeaderDuties:
             reasons = [str(error) for error in over.exceptions]
             log.warning("leader.replaced", extra={"term": term, "reason": reasons[0]})
         finally:
-            self._detection = None
+            self._detection = self._driver = None
 
     async def _take_leadership(self, term: int) -> None:
         """Commit that the leaders of older terms are over. Raises LeadershipOver when this one is."""

@@ -21,8 +21,10 @@ from agent.peers.protocol import (
     LIVES,
     LOG_LINES,
     REFUSALS,
+    TRAFFIC_REPORTS,
     Beat,
     BeatAnswer,
+    TrafficReport,
 )
 from cluster.encoding import Codec, EncodingError
 from cluster.model.inventory import (
@@ -78,6 +80,10 @@ class PeerClient:
             node_id, "POST", protocol.BEAT, data=BEATS.encode(beat), timeout_s=BEAT_TIMEOUT_S
         )
         return _decoded(BEAT_ANSWERS, body, node_id)
+
+    async def report_traffic(self, node_id: str, report: TrafficReport) -> None:
+        data = TRAFFIC_REPORTS.encode(report)
+        await self._ask(node_id, "POST", protocol.TRAFFIC, data=data, timeout_s=BEAT_TIMEOUT_S)
 
     async def inventory(self, node_id: str) -> HostInventory:
         body = await self._ask(node_id, "GET", protocol.INVENTORY, timeout_s=VIEW_TIMEOUT_S)

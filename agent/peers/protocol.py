@@ -14,8 +14,10 @@ from dataclasses import dataclass
 
 from cluster.encoding import EncodingError, codec, pack, unpack
 from cluster.model.inventory import Caller, HostInventory, HostLive, LogLine, LogQuery
+from cluster.model.traffic import TrafficInterval
 
 BEAT = "/peer/v1/beat"
+TRAFFIC = "/peer/v1/traffic"
 INVENTORY = "/peer/v1/inventory"
 LIVE = "/peer/v1/live"
 CONTAINER = "/peer/v1/containers/{container}"
@@ -56,7 +58,16 @@ class Refusal:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrafficReport:
+    """What went through a host's router lately, for services the leader judges; it may repeat itself."""
+
+    node_id: str
+    intervals: tuple[TrafficInterval, ...]
+
+
 BEATS = codec(Beat)
+TRAFFIC_REPORTS = codec(TrafficReport)
 BEAT_ANSWERS = codec(BeatAnswer)
 REFUSALS = codec(Refusal)
 

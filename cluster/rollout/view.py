@@ -19,6 +19,7 @@ from cluster.model.service import (
     ServiceSpec,
     VolumeKind,
 )
+from cluster.model.traffic import TrafficInterval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +65,8 @@ class ServiceView:
     """One service and everything a decision on it depends on, at one moment.
 
     `rollout` is the one under way, `last_rollout` the newest that ended. `routers` are the hosts' routers
-    that have ever reported. `home` is the host its project belongs on, when that matters.
+    that have ever reported. `home` is the host its project belongs on, when that matters. `traffic` are the
+    newest intervals of every host while the service is judged by them; some were taken in before.
     """
 
     service: Service
@@ -75,6 +77,7 @@ class ServiceView:
     rollout: Rollout | None = None
     last_rollout: Rollout | None = None
     home: NodeId | None = None
+    traffic: tuple[TrafficInterval, ...] = ()
 
     def spec(self, revision: int) -> ServiceSpec | None:
         found = self.revisions.get(revision)

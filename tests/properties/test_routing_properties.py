@@ -12,10 +12,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agent.follow.routing import CHECK_S, SILENT_ROUTER_S
-from agent.follow.routing_lane import COLOUR, RETRY_MAX_S
+from agent.follow.routing_lane import RETRY_MAX_S
 from agent.router.protocol import replica_name
 from cluster.commands.services import ReportAssignments, RouterReport
 from cluster.model.service import Assignment, DesiredState, RolloutPolicy
+from cluster.model.strategy import Colour
 from cluster.store.records import ASSIGNMENTS
 from tests.support.fake_router import ADMIT_TIMEOUT_S, HeldRequest
 from tests.support.host_kit import IMAGE, WEB
@@ -68,7 +69,9 @@ class Story:
         port, ordinal = copy.observed.port, copy.ordinal
         if not port:
             return
-        server = self.it.router._servers.get((WEB, COLOUR), {}).get(replica_name(copy.observed.address, port))
+        server = self.it.router._servers.get((WEB, Colour.BLUE), {}).get(
+            replica_name(copy.observed.address, port)
+        )
         known = max(copy.token, self.changed.get(ordinal, 0))
         is_routed = report.routed_index >= known and copy.token not in report.unrouted
         is_drained = report.drained_index >= known and copy.token not in report.undrained
@@ -253,7 +256,7 @@ async def test_the_check_itself_notices_a_report_that_is_not_so() -> None:
         honest: dict[str, Any] = {"routed_index": copy.token, "drained_index": copy.token}
         story.check_copy(copy, RouterReport(**honest))
         await story.it.router.drain(
-            WEB, COLOUR, replica_name(copy.observed.address, copy.observed.port), timeout_s=0
+            WEB, Colour.BLUE, replica_name(copy.observed.address, copy.observed.port), timeout_s=0
         )
         noticed = False
         try:

@@ -37,6 +37,7 @@ from cluster.model.service import (
     ServiceSpec,
     container_name,
 )
+from cluster.model.strategy import Colour
 from cluster.raft.replicator import ReadLevel, ReadPoint, ReadUnavailable
 from cluster.store import Committed, ReadTxn
 from cluster.store.records import ASSIGNMENTS, REVISIONS, ROUTERS, SERVICES
@@ -114,11 +115,14 @@ class HostState:
         revision: int = 1,
         ordinal: int = 0,
         node: NodeId = HERE,
+        colour: Colour = Colour.BLUE,
         is_flushed: bool = True,
     ) -> int:
         """Commit a wish for one replica (several: one after the other); return its token."""
         for each in desired:
-            order = AssignmentOrder(revision=revision, ordinal=ordinal, node_id=node, desired=each)
+            order = AssignmentOrder(
+                revision=revision, ordinal=ordinal, node_id=node, desired=each, colour=colour
+            )
             self.transition(service, orders=(order,), is_flushed=is_flushed)
         return self.replica.index
 
@@ -133,6 +137,11 @@ class HostState:
     ) -> None:
         ref = AssignmentRef(revision=revision, ordinal=ordinal, node_id=node)
         self.transition(service, forget=(ref,), is_flushed=is_flushed)
+
+    def share(self, green_permille: int, *, service: str = WEB) -> int:
+        """Commit how requests are shared; return the split's token."""
+        self.transition(service, green_permille=green_permille)
+        return self.replica.index
 
     def observe(self, observation: Observation, **which: Any) -> None:
         """Commit what some host saw of a replica."""

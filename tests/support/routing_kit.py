@@ -11,6 +11,7 @@ from agent.follow.assignments_reports import HostReports
 from agent.follow.routing import Routing
 from agent.router.protocol import Router, replica_name
 from cluster.model.service import DesiredState, Observation, ReplicaPhase
+from cluster.model.strategy import Colour
 from tests.support.fake_clock import FakeClock
 from tests.support.fake_router import FakeRouter, HeldRequest
 from tests.support.host_kit import HERE, HostState
@@ -69,9 +70,9 @@ class RoutedHost:
         self.state.observe(Observation(phase=phase, address=address, port=port), ordinal=ordinal, **which)
         return replica_name(ADDRESS, port)
 
-    def serve(self, ordinal: int = 0, **which: Any) -> tuple[str, int]:
+    def serve(self, ordinal: int = 0, *, colour: Colour = Colour.BLUE, **which: Any) -> tuple[str, int]:
         """A healthy replica that is to serve: its name and the token."""
-        self.state.order(DesiredState.STARTED, ordinal=ordinal, **which)
+        self.state.order(DesiredState.STARTED, ordinal=ordinal, colour=colour, **which)
         replica = self.observe(ordinal, **which)
         return replica, self.state.order(DesiredState.SERVING, ordinal=ordinal, **which)
 

@@ -10,12 +10,13 @@ import pytest
 
 from agent.follow.assignments_reports import RouterProgress
 from agent.follow.routing import CHECK_S, HOLD_S, SILENT_ROUTER_S
-from agent.follow.routing_lane import COLOUR, RETRY_MAX_S
+from agent.follow.routing_lane import RETRY_MAX_S
 from agent.ports import Endpoint
 from agent.router.absent import AbsentRouter
 from agent.router.protocol import ServiceRoute, replica_name
 from cluster.model.ids import ServiceId
 from cluster.model.service import ROUTER_EXCEPTIONS_MAX, DesiredState, RolloutPolicy, Route
+from cluster.model.strategy import Colour
 from tests.support import fake_router
 from tests.support.fake_router import ADMIT_TIMEOUT_S
 from tests.support.host_kit import IMAGE, WEB
@@ -267,7 +268,7 @@ async def test_a_replica_that_is_only_to_run_gets_no_requests_and_its_requests_a
         await it.pass_time(1)
         assert it.is_routed(token)
         assert not held.is_cut
-        assert (WEB, COLOUR, replica) in it.router.replicas()
+        assert (WEB, Colour.BLUE, replica) in it.router.replicas()
 
 
 @pytest.mark.parametrize("end", [(REMOVED,), (DRAINING, REMOVED)])
@@ -478,8 +479,8 @@ async def test_what_an_earlier_run_left_in_the_router_is_put_right_before_anythi
             each.finish()
         await it.pass_time(2)
         assert it.is_drained(token)
-        assert (WEB, COLOUR, gone) not in it.router.replicas()
-        assert (WEB, COLOUR, draining) in it.router.replicas()
+        assert (WEB, Colour.BLUE, gone) not in it.router.replicas()
+        assert (WEB, Colour.BLUE, draining) in it.router.replicas()
 
 
 async def test_a_restart_of_the_agent_changes_nothing_for_requests() -> None:
@@ -501,8 +502,8 @@ async def test_what_nobody_put_into_the_router_is_taken_out() -> None:
     it = RoutedHost()
     await a_service(it)
     it.router.configure([ServiceRoute(service=WEB, hosts=(HOST,))])
-    await it.router.admit(WEB, COLOUR, Endpoint(replica="192.0.2.8:1", address="192.0.2.8", port=1))
-    await it.router.open(WEB, COLOUR, "192.0.2.8:1")
+    await it.router.admit(WEB, Colour.BLUE, Endpoint(replica="192.0.2.8:1", address="192.0.2.8", port=1))
+    await it.router.open(WEB, Colour.BLUE, "192.0.2.8:1")
     async with it.running():
         await it.pass_time()
     assert it.router.replicas() == frozenset()

@@ -34,6 +34,19 @@ class HostFact(StrEnum):
     LABEL = "node.labels"
 
 
+class Failover(StrEnum):
+    """What becomes of a replica whose host is lost.
+
+    AUTO: it starts elsewhere, unless its volume is on the lost host: then it waits. RESTART: it starts
+    elsewhere also then, beside a new, empty volume, once the lost copy has surely stopped. NONE: it waits for
+    its host.
+    """
+
+    AUTO = "auto"
+    RESTART = "restart"
+    NONE = "none"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostAttribute:
     """One fact of a host; of its labels the one named `label`."""
@@ -77,6 +90,7 @@ class PlacementRules:
     them over hosts. At most `replicas_per_host_max` are on one host (0: any number). No host has both this
     and a service of `apart_from`: names within the project, or whole ids (`project.name`). `pin_host` is the
     name or id of the one host it may be on ("": any). Reservations leave `headroom_percent` of a host free.
+    `failover` says what follows when a host is lost.
     """
 
     constraints: tuple[Constraint, ...] = ()
@@ -85,6 +99,7 @@ class PlacementRules:
     apart_from: tuple[str, ...] = ()
     pin_host: str = ""
     headroom_percent: int = HEADROOM_PERCENT
+    failover: Failover = Failover.AUTO
 
     def __post_init__(self) -> None:
         rules.check_count("placement.constraints", self.constraints, CONSTRAINTS_MAX)

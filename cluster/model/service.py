@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from cluster.model import rules
+from cluster.model.container import ContainerOptions
+from cluster.model.hooks import HOOKS_MAX, Hook
 from cluster.model.ids import NodeId, RolloutId, ServiceId
 from cluster.model.placing import PlacementRules
 from cluster.model.strategy import WHOLE_PERMILLE, Colour, Shift
@@ -51,12 +53,19 @@ class PublishedPort:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VolumeMount:
     """Something of the host at `target` in the container: a named volume, a host path, or memory (`source`
-    empty)."""
+    empty).
+
+    Memory has a size (0: half of the host's) and a mode (0: 1777). With `is_copy_off` a new volume does not
+    begin with what the image has at `target`.
+    """
 
     kind: VolumeKind
     target: str
     source: str = ""
     is_read_only: bool = False
+    memory_size_bytes: int = 0
+    memory_mode: int = 0
+    is_copy_off: bool = False
 
     def __post_init__(self) -> None:
         rules.check_text("volumes: target", self.target, 4096, chars_min=1)
@@ -65,6 +74,8 @@ class VolumeMount:
             raise ValueError(
                 f"volumes: target {self.target!r}: an absolute path inside the container is needed"
             )
+        rules.check_range("volumes: size", self.memory_size_bytes, 0, 2**60)
+        rules.check_range("volumes: mode", self.memory_mode, 0, 0o7777)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,12 +105,15 @@ class HealthCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """Limits and reservations; None = none. CPU in thousandths of a core."""
+    """Limits and reservations; None = none. CPU in thousandths of a core. `pids_limit` bounds processes and
+    threads.
+    """
 
     cpu_limit_millis: int | None = None
     memory_limit_bytes: int | None = None
     cpu_reservation_millis: int | None = None
     memory_reservation_bytes: int | None = None
+    pids_limit: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("cpu_limit_millis", "cpu_reservation_millis"):
@@ -110,6 +124,8 @@ class Resources:
             value = getattr(self, name)
             if value is not None:
                 rules.check_range(f"resources.{name}", value, 1, 2**60)
+        if self.pids_limit is not None:
+            rules.check_range("resources.pids_limit", self.pids_limit, 1, 2**22)
 
 
 class Sticky(StrEnum):
@@ -221,7 +237,7 @@ class ServiceSpec:
     empty when the registry gives none). `environment` and `labels` are sorted pairs; `command` None keeps
     the image's own. `secrets` and `configs` name what the hosts put into the container as files. `fencing` is
     the service's when the revision was made: what a host does about its container when it is cut off, and so
-    what may be assumed of one that is out of sight.
+    what may be assumed of one that is out of sight. `options` are the engine's settings.
     """
 
     image: str
@@ -238,6 +254,7 @@ class ServiceSpec:
     secrets: tuple[FileReference, ...] = ()
     configs: tuple[FileReference, ...] = ()
     fencing: Fencing = Fencing.NONE
+    options: ContainerOptions = field(default_factory=ContainerOptions)
 
     def __post_init__(self) -> None:
         rules.check_text("image", self.image, 512, chars_min=1)
@@ -291,6 +308,7 @@ class RolloutPolicy:
     container is stopped; open WebSockets get `tunnel_drain_ms` in all. `delay_ms` passes between two batches.
     A rollout fails when more than `failures_max_permille` of its replicas have failed for good.
     `rollback_surge` is the surge of a roll-back, 0 for all at once. `shift` says how requests move over.
+    `pre_deploy` are run before the first container of a revision serves, `post_deploy` after the last does.
     """
 
     max_surge: int = 1
@@ -307,6 +325,8 @@ class RolloutPolicy:
     failures_max_permille: int = 0
     rollback_surge: int = 0
     tunnel_drain_ms: int = 0
+    pre_deploy: tuple[Hook, ...] = ()
+    post_deploy: tuple[Hook, ...] = ()
 
     def __post_init__(self) -> None:
         rules.check_range("max_surge", self.max_surge, 0, REPLICAS_MAX)
@@ -323,6 +343,8 @@ class RolloutPolicy:
         rules.check_range("failures_max_permille", self.failures_max_permille, 0, WHOLE_PERMILLE)
         rules.check_range("rollback_surge", self.rollback_surge, 0, REPLICAS_MAX)
         rules.check_range("tunnel_drain_ms", self.tunnel_drain_ms, 0, DAY_MS)
+        rules.check_count("hooks.pre_deploy", self.pre_deploy, HOOKS_MAX)
+        rules.check_count("hooks.post_deploy", self.post_deploy, HOOKS_MAX)
 
 
 class Aim(StrEnum):

@@ -260,7 +260,7 @@ class Convergence:
         for copy in self.view.assignments:
             if copy.desired is not DesiredState.REMOVED or copy.key in self.plan.forget:
                 continue
-            if self.view.is_gone(copy.node_id):
+            if self.view.is_gone(copy.node_id) and not self.plan.lingers(copy):
                 self.plan.forget.append(copy.key)
             elif self.plan.can_forget(copy) and copy.key not in memories:
                 slot = slots.get(copy.ordinal)

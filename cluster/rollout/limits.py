@@ -27,12 +27,14 @@ def limits(view: ServiceView, target: int, *, is_update: bool) -> Limits:
     """Return the limits for bringing replicas to revision `target`.
 
     When replicas of another revision are replaced (`is_update`), what two revisions cannot hold at the same
-    time makes it stop-first.
+    time makes it stop-first. A fenced service is stop-first always.
     """
     policy = view.service.policy
     spec = view.spec(target)
     reason = ""
-    if is_update and spec is not None:
+    if view.is_fenced:
+        reason = "each replica is stopped before its successor starts: it never runs twice"
+    elif is_update and spec is not None:
         reason = _reason_for_stop_first(spec, view.service.replicas)
     if reason:
         return Limits(surge=0, unavailable=max(1, policy.max_unavailable), reason=reason)

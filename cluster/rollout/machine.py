@@ -134,7 +134,7 @@ def _remove(view: ServiceView, now_ms: int) -> Decision:
         if view.is_alive(copy.node_id):
             if copy.desired is DesiredState.REMOVED and plan.can_forget(copy):
                 plan.forget.append(copy.key)
-        elif copy.key not in plan.forget:
+        elif copy.key not in plan.forget and not plan.lingers(copy):
             # A host that is away removes what nobody asks it for any more when it is back.
             plan.forget.append(copy.key)
     rollout = view.rollout

@@ -73,16 +73,42 @@ class Plan:
     def takes_room(self, copy: Assignment) -> bool:
         if not takes_room(self.view, copy, self.now_ms):
             return False
-        if copy.desired is DesiredState.REMOVED:
+        if self.view.is_fenced:
+            self.lingers(copy)
+        elif copy.desired is DesiredState.REMOVED:
             self.wake_at(gives_room_at_ms(self.view, copy))
         return True
+
+    def lingers(self, copy: Assignment) -> bool:
+        """Whether a fenced copy may still run out of sight; if so, the next decision is when that ends."""
+        if not self.view.may_linger(copy):
+            return False
+        ends_ms = self.view.lease_ends_ms.get(copy.node_id)
+        if ends_ms is not None and self.view.stops_by_itself(copy):
+            self.wake_at(ends_ms)
+        return True
+
+    def block_stranded(self, copy: Assignment) -> None:
+        """Say what a copy on a host that is down is waited for."""
+        host = self.view.name_of(copy.node_id)
+        if not self.lingers(copy):
+            reason = f"waits for {host}, which is down: its volume is there"
+        elif self.view.stops_by_itself(copy):
+            reason = f"waits until {host}, which is down, has surely stopped it: it never runs twice"
+        else:
+            reason = (
+                f"may still run on {host}, which is down: it never runs twice, and starts elsewhere only once"
+                f" `tower node fence {host}` says that it does not"
+            )
+        self.block(copy.ordinal, reason)
 
     def retire(self, copy: Assignment) -> None:
         """Take one step towards this copy's end: out of the router, drained, removed."""
         view = self.view
         if view.is_gone(copy.node_id):
             self.order(copy, DesiredState.REMOVED)
-            self.forget.append(copy.key)
+            if not self.lingers(copy):
+                self.forget.append(copy.key)
         elif not view.is_alive(copy.node_id) or not view.is_routed(copy.revision):
             self.order(copy, DesiredState.REMOVED)
         elif copy.desired is DesiredState.SERVING and copy.observed.phase.is_running:
@@ -102,4 +128,4 @@ class Plan:
 
     def can_forget(self, copy: Assignment) -> bool:
         """Whether nothing of a copy that is ordered removed is left, or ever will be seen of it."""
-        return is_removal_confirmed(copy) or self.view.is_gone(copy.node_id)
+        return is_removal_confirmed(copy) or (self.view.is_gone(copy.node_id) and not self.lingers(copy))

@@ -76,6 +76,9 @@ def _may_stay(view: ServiceView, copy: Assignment, pinned_to: NodeId | None) -> 
         return False
     if pinned_to is not None:
         return copy.node_id == pinned_to
+    if view.may_linger(copy):
+        # It may run where it is, and so nowhere else: it is waited for, and stays if its host returns in time.
+        return True
     if not view.is_alive(copy.node_id) or view.is_draining(copy.node_id):
         return False
     # Moving towards the project's host is worth it only while that host takes replicas.
@@ -112,10 +115,15 @@ def find_pin(view: ServiceView, ordinal: int, target: int, copies: list[Assignme
 
 
 def takes_room(view: ServiceView, copy: Assignment, now_ms: int) -> bool:
-    """Whether the copy runs, or may still, on a host that is not known to be down."""
-    if not view.is_alive(copy.node_id) or is_removal_confirmed(copy):
+    """Whether the copy runs, or may still, on a host that is not known to be down.
+
+    A fenced one counts until it is known to be gone, however long that takes.
+    """
+    if is_removal_confirmed(copy):
         return False
-    return copy.desired is not DesiredState.REMOVED or now_ms < gives_room_at_ms(view, copy)
+    if not view.is_alive(copy.node_id):
+        return view.may_linger(copy)
+    return view.is_fenced or copy.desired is not DesiredState.REMOVED or now_ms < gives_room_at_ms(view, copy)
 
 
 def gives_room_at_ms(view: ServiceView, copy: Assignment) -> int:

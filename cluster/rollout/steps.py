@@ -110,9 +110,8 @@ class Stepper:
         return self._at(slot, before, phase, copy.node_id, deadline_ms, is_proven=True)
 
     def _stranded(self, slot: Slot, copy: Assignment, before: ReplicaProgress | None) -> Advanced:
-        """Only the host with its volume will do, and that is down."""
-        host = self._plan.view.name_of(copy.node_id)
-        self._plan.block(slot.ordinal, f"waits for {host}, which is down: its volume is there")
+        """Only its host will do, and that is down: it has the volume, or may still run the replica."""
+        self._plan.block_stranded(copy)
         was_done = before is not None and before.phase is StepPhase.DONE and before.node_id == copy.node_id
         # A roll-back has done all it can for it: when the host is back, it is what it was.
         is_done = was_done or self._is_rolling_back

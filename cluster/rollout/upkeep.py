@@ -44,7 +44,7 @@ def judge(plan: Plan, slot: Slot) -> Judged:
         return Judged(slot)
     host = plan.view.name_of(copy.node_id)
     if not plan.view.is_alive(copy.node_id):
-        plan.block(slot.ordinal, f"waits for {host}, which is down: its volume is there")
+        plan.block_stranded(copy)
         return Judged(slot)
     if plan.view.is_draining(copy.node_id):
         plan.block(slot.ordinal, f"stays on {host}, which is being drained: its volume is there")

@@ -12,6 +12,7 @@ from cluster.model.rollout import Rollout
 from cluster.model.service import (
     Assignment,
     DesiredState,
+    Fencing,
     ReplicaPhase,
     Revision,
     RouterState,
@@ -65,7 +66,8 @@ class ServiceView:
     """One service and everything a decision on it depends on, at one moment.
 
     `rollout` is the one under way, `last_rollout` the newest that ended. `routers` are the hosts' routers
-    that have ever reported. `home` is the host its project belongs on, when that matters. `traffic` are the
+    that have ever reported. `leases_over` are the hosts whose lease has surely run out, so that they run no
+    fenced replica; `lease_ends_ms` says when that will be of others, where it is known. `home` is the host its project belongs on, when that matters. `traffic` are the
     newest intervals of every host while the service is judged by them; some were taken in before.
     """
 
@@ -76,6 +78,8 @@ class ServiceView:
     routers: Mapping[NodeId, RouterState]
     rollout: Rollout | None = None
     last_rollout: Rollout | None = None
+    leases_over: frozenset[NodeId] = frozenset()
+    lease_ends_ms: Mapping[NodeId, int] = field(default_factory=dict)
     home: NodeId | None = None
     traffic: tuple[TrafficInterval, ...] = ()
 
@@ -92,6 +96,32 @@ class ServiceView:
         """Whether the host is not known to be down. A suspect one may still run and route everything."""
         node = self.nodes.get(node_id)
         return node is not None and node.is_member and node.status is not NodeStatus.DOWN
+
+    @property
+    def is_fenced(self) -> bool:
+        """Whether no replica of the service may ever run twice."""
+        return self.service.fencing is not Fencing.NONE
+
+    def may_linger(self, copy: Assignment) -> bool:
+        """Whether a fenced replica may still run on a host that is down or has left.
+
+        One made to stop by itself is gone when the host's lease is over. Of others, a person must say so.
+        """
+        node = self.nodes.get(copy.node_id)
+        if not self.is_fenced or self.is_alive(copy.node_id) or is_removal_confirmed(copy):
+            return False
+        if node is None or node.is_fenced:
+            return False
+        if self.stops_by_itself(copy):
+            return copy.node_id not in self.leases_over
+        return node.is_member
+
+    def stops_by_itself(self, copy: Assignment) -> bool:
+        """Whether its host stops it when the host's lease ends, and whether that is enough."""
+        spec = self.spec(copy.revision)
+        return (
+            self.service.fencing is Fencing.STRICT and spec is not None and spec.fencing is Fencing.STRICT
+        )
 
     def is_draining(self, node_id: NodeId) -> bool:
         node = self.nodes.get(node_id)

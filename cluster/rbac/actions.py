@@ -31,6 +31,9 @@ class Resource(StrEnum):
     API_TOKEN = "api-token"  # noqa: S105 (a kind of resource)
     ACCOUNT = "account"
     AUDIT = "audit"
+    SECRET = "secret"  # noqa: S105 (a kind of resource)
+    CONFIG = "config"
+    REGISTRY = "registry"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +60,18 @@ def _actions() -> tuple[Action, ...]:
             Resource.ROLLOUT: ("read",),
             Resource.METRICS: ("read",),
             Resource.ACCOUNT: ("read",),
+            Resource.SECRET: ("read",),
+            Resource.CONFIG: ("read",),
         },
         # Inspecting shows environment values, which hold secrets.
-        Role.OPERATOR: {Resource.CONTAINER: ("inspect",), Resource.SERVICE: ("inspect",)},
+        Role.OPERATOR: {
+            Resource.CONTAINER: ("inspect",),
+            Resource.SERVICE: ("inspect",),
+            # Whoever deploys a container with a secret can have it told: this is the only way to read one.
+            Resource.SECRET: ("use",),
+            Resource.CONFIG: ("inspect", "use"),
+            Resource.REGISTRY: ("read",),
+        },
         Role.ADMIN: {
             Resource.JOIN_TOKEN: ("read",),
             Resource.USER: ("read",),
@@ -83,6 +95,8 @@ def _actions() -> tuple[Action, ...]:
                 "rebalance",
             ),
             Resource.ROLLOUT: ("approve", "pause", "resume", "promote", "abort", "retry"),
+            Resource.SECRET: ("put",),
+            Resource.CONFIG: ("put",),
         },
         Role.ADMIN: {
             Resource.CLUSTER: ("transfer-leadership", "recover"),
@@ -98,6 +112,10 @@ def _actions() -> tuple[Action, ...]:
             Resource.SERVICE: ("remove", "deploy-host-access"),
             Resource.USER: ("create", "remove", "set-password", "set-role"),
             Resource.API_TOKEN: ("create", "revoke"),
+            # What is removed cannot be had again.
+            Resource.SECRET: ("remove",),
+            Resource.CONFIG: ("remove",),
+            Resource.REGISTRY: ("login", "logout"),
         },
     }
     return tuple(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from web.api import administration, cluster, containers, deployments, logins, logs, membership
+from web.api import administration, cluster, containers, deployments, logins, logs, membership, secrets
 from web.api.endpoint import Endpoint
 
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -11,6 +11,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *containers.ENDPOINTS,
     *logs.ENDPOINTS,
     *deployments.ENDPOINTS,
+    *secrets.ENDPOINTS,
     *administration.ENDPOINTS,
     *logins.ENDPOINTS,
 )

@@ -7,7 +7,11 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from cluster.model.access import Role
+from cluster.model.secrets import PASSWORD_BYTES_MAX
 from web.tools.listing import LIMIT_DEFAULT, LIMIT_MAX
+from web.tools.secrets import GENERATED_BYTES_MAX, GENERATED_BYTES_MIN
+
+PASSWORD_CHARACTERS_MAX = PASSWORD_BYTES_MAX // 4
 
 _NO_CONTROL = r"^[^\x00-\x1f\x7f]*$"
 
@@ -163,3 +167,34 @@ class SettingBody(Schema):
 
     value: Annotated[str, StringConstraints(max_length=64 * 1024)] | None
     expected_version: int | None = Field(default=None, ge=0, le=2**53)
+
+
+class FileQuery(Schema):
+    """Of which environment; empty for the one of all environments."""
+
+    environment: FilterText = ""
+
+
+class ConfigQuery(FileQuery):
+    """Which version; without it the newest."""
+
+    version: int | None = Field(default=None, ge=1, le=2**31)
+
+
+class FileBody(Schema):
+    """A secret's or config's new content in one of three ways. `generate_bytes` makes a random secret of so
+    many bytes, as base64url text, that nobody sees.
+    """
+
+    value: str | None = None
+    value_base64: str | None = None
+    generate_bytes: int | None = Field(default=None, ge=GENERATED_BYTES_MIN, le=GENERATED_BYTES_MAX)
+
+
+class RegistryBody(Schema):
+    """A login at a registry."""
+
+    username: Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=_NO_CONTROL)]
+    password: Annotated[str, StringConstraints(min_length=1, max_length=PASSWORD_CHARACTERS_MAX)] = Field(
+        repr=False
+    )

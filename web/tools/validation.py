@@ -11,7 +11,16 @@ from web.auth.problems import FieldError, Problem
 ERRORS_MAX = 50
 _VALUE_CHARACTERS_MAX = 100
 _SECRET_FIELDS = frozenset(
-    {"password", "current_password", "token", "refresh_token", "compose", "variables", "value"}
+    {
+        "password",
+        "current_password",
+        "token",
+        "refresh_token",
+        "compose",
+        "variables",
+        "value",
+        "value_base64",
+    }
 )
 
 
@@ -24,7 +33,8 @@ def problem_of_validation(error: ValidationError, *, known: tuple[str, ...] = ()
         FieldError(
             field=".".join(str(part)[:80] for part in detail["loc"]) or "body",
             rule=_rule(detail["msg"]),
-            value=_shown(detail["loc"], detail["input"]),
+            # A field that is not known may be a misspelt secret.
+            value=None if detail["type"] == "extra_forbidden" else _shown(detail["loc"], detail["input"]),
             hint=_hint(detail["type"], known),
         )
         for detail in details[:ERRORS_MAX]

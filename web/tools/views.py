@@ -537,3 +537,50 @@ class HostLiveView:
     node_id: str
     times_ms: tuple[int, ...]
     series: tuple[SeriesView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileVersionView:
+    """One version of a secret or config that is kept. `used_by` are services whose newest or running
+    specification has it.
+    """
+
+    version: int
+    size_bytes: int
+    created_at_ms: int
+    created_by: str
+    used_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredFileView:
+    """A secret or config without its content, the newest version first. `environment` empty: for all."""
+
+    name: str
+    environment: str
+    newest: int
+    versions: tuple[FileVersionView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigView:
+    """One version of a config, as text (`value`), or as base64 where it is no text."""
+
+    name: str
+    environment: str
+    version: int
+    size_bytes: int
+    created_at_ms: int
+    created_by: str
+    value: str | None
+    value_base64: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryView:
+    """The login at one registry, without its password."""
+
+    registry: str
+    username: str
+    changed_at_ms: int
+    changed_by: str

@@ -1,0 +1,45 @@
+"""Secrets for containers and passwords for registries, as they are in the replicated state.
+
+Each is sealed for its one place (`seal_context`, `credential_context`): copied to another name, environment
+or version, or given to another registry or user, it does not open.
+"""
+
+from __future__ import annotations
+
+from cluster.identity.keyring import Keyring, Purpose
+from cluster.identity.sealing import open_sealed, seal
+from cluster.model.secrets import (
+    FileContent,
+    FileKind,
+    RegistryCredential,
+    credential_context,
+    seal_context,
+)
+
+
+def seal_secret(
+    value: bytes, keyring: Keyring, *, name: str, environment: str, version: int, nonce: bytes
+) -> bytes:
+    """Return a secret's value sealed for one version of it. `nonce` is 12 random bytes, never used twice."""
+    context = seal_context(FileKind.SECRET, name, environment, version)
+    return seal(value, keyring, purpose=Purpose.SECRETS, context=context, nonce=nonce)
+
+
+def open_content(stored: FileContent, keyring: Keyring) -> bytes:
+    """Return what a container is to see. Raises SealBroken."""
+    if stored.kind is FileKind.CONFIG:
+        return stored.content
+    context = seal_context(stored.kind, stored.name, stored.environment, stored.version)
+    return open_sealed(stored.content, keyring, purpose=Purpose.SECRETS, context=context)
+
+
+def seal_password(password: bytes, keyring: Keyring, *, registry: str, username: str, nonce: bytes) -> bytes:
+    """Return a registry's password sealed for that registry and user."""
+    context = credential_context(registry, username)
+    return seal(password, keyring, purpose=Purpose.SECRETS, context=context, nonce=nonce)
+
+
+def open_password(credential: RegistryCredential, keyring: Keyring) -> bytes:
+    """Return the password of a login. Raises SealBroken."""
+    context = credential_context(credential.registry, credential.username)
+    return open_sealed(credential.sealed_password, keyring, purpose=Purpose.SECRETS, context=context)

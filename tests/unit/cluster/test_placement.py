@@ -143,11 +143,11 @@ def test_reservations_are_held_against_what_the_host_has() -> None:
     assert landscape(nodes).choose(a_request(half)) == Placed(NodeId("h1"))
     full = landscape(nodes, on("h1", half))
     assert full.choose(a_request(half)) == Unplaceable(
-        "no host can take it: host-h1 has 0.5 CPU not reserved, of 1.5 needed"
+        "no host can take it: host-h1 has 0.3 CPU not reserved, of 1.5 needed (10 % is kept free)"
     )
     memory = a_spec(resources=Resources(memory_reservation_bytes=600 * MIB))
     assert full.choose(a_request(memory)) == Unplaceable(
-        "no host can take it: host-h1 has 424 MiB not reserved, of 600 MiB needed"
+        "no host can take it: host-h1 has 321 MiB not reserved, of 600 MiB needed (10 % is kept free)"
     )
 
 

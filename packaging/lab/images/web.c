@@ -6,13 +6,16 @@
  *   GET /slow?ms=250   answers after that long
  *   GET /fail?rate=0.2 answers 500 with that probability (1 when not said)
  *   GET /crash         ends the process with status 1
+ *   GET /ws            a WebSocket that sends back what it gets; closed with 1001 when the server drains
  *
  * Environment; a value that cannot be read ends the program with a message that names it:
  *   PORT=8080          where it listens, on all IPv4 addresses
  *   VERSION=1          what it says it is
  *   BOOT_DELAY=0       time before it listens: 300ms, 2s, or seconds (1.5)
  *   LATENCY_MS=0       added to every answer but that of /up
+ *   SLOW_RATE=1        share of the answers that LATENCY_MS is added to
  *   FAIL_RATE=0        share of requests to / that are answered with 500
+ *   LEAK_KIB_PER_S=0   memory it takes and never gives back
  *   UP=always          what /up answers: always (200), never (503), or a time (30s) after which it is 503
  *   CRASH_AFTER=       time after which the process ends with status 1
  *   ON_SIGTERM=finish  finish: stop accepting, complete what is in flight, end with 0; die: end at once with 143,
@@ -50,8 +53,8 @@ enum sigterm { FINISH, DIE, IGNORE };
 static struct {
     int port;
     const char *version;
-    long boot_delay_ms, latency_ms, up_until_ms, crash_after_ms, drain_timeout_ms;
-    double fail_rate;
+    long boot_delay_ms, latency_ms, up_until_ms, crash_after_ms, drain_timeout_ms, leak_kib_per_s;
+    double fail_rate, slow_rate;
     enum sigterm on_sigterm;
     bool log_requests;
 } settings;
@@ -142,6 +145,8 @@ static void read_settings(void)
     settings.boot_delay_ms = duration_setting("BOOT_DELAY", "0");
     settings.latency_ms = (long)number_setting("LATENCY_MS", "0", 0, 3600000);
     settings.fail_rate = number_setting("FAIL_RATE", "0", 0, 1);
+    settings.slow_rate = number_setting("SLOW_RATE", "1", 0, 1);
+    settings.leak_kib_per_s = (long)number_setting("LEAK_KIB_PER_S", "0", 0, 1048576);
     settings.crash_after_ms = *text_setting("CRASH_AFTER", "") ? duration_setting("CRASH_AFTER", "") : -1;
     settings.drain_timeout_ms = duration_setting("DRAIN_TIMEOUT", "30s");
     settings.log_requests = number_setting("LOG_REQUESTS", "0", 0, 1) > 0;
@@ -224,7 +229,7 @@ static void handle(const char *method, char *target, bool wants_page, struct ans
         strcpy(answer->body, up ? "up\n" : "down\n");
         return;
     }
-    sleep_ms(settings.latency_ms);
+    if (settings.latency_ms && happens(settings.slow_rate)) sleep_ms(settings.latency_ms);
     if (!strcmp(target, "/")) {
         write_root(answer, wants_page);
     } else if (!strcmp(target, "/slow")) {
@@ -238,7 +243,7 @@ static void handle(const char *method, char *target, bool wants_page, struct ans
         _exit(1);
     } else {
         answer->status = 404;
-        strcpy(answer->body, "there are /, /up, /slow?ms=, /fail?rate= and /crash\n");
+        strcpy(answer->body, "there are /, /up, /slow?ms=, /fail?rate=, /crash and /ws\n");
     }
 }
 
@@ -290,6 +295,80 @@ static bool receive_more(int fd, char *buffer, size_t *held, bool in_flight)
     return true;
 }
 
+/* ---- WebSocket (RFC 6455): an echo ---- */
+
+static void sha1(const unsigned char *data, size_t size, unsigned char digest[20])
+{
+    uint32_t h[5] = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0};
+    unsigned char padded[128] = {0}; /* a key and its constant are 60 bytes: two blocks */
+    size_t whole = (size + 9 + 63) / 64 * 64;
+    memcpy(padded, data, size);
+    padded[size] = 0x80;
+    for (int i = 0; i < 8; i++) padded[whole - 1 - i] = (unsigned char)((uint64_t)size * 8 >> 8 * i);
+    for (size_t at = 0; at < whole; at += 64) {
+        uint32_t w[80], v[5];
+        for (int i = 0; i < 16; i++)
+            w[i] = (uint32_t)padded[at + 4 * i] << 24 | (uint32_t)padded[at + 4 * i + 1] << 16 | (uint32_t)padded[at + 4 * i + 2] << 8 | padded[at + 4 * i + 3];
+        for (int i = 16; i < 80; i++) {
+            uint32_t x = w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16];
+            w[i] = x << 1 | x >> 31;
+        }
+        memcpy(v, h, sizeof v);
+        for (int i = 0; i < 80; i++) {
+            uint32_t f = i < 20 ? (v[1] & v[2]) | (~v[1] & v[3]) : i < 40 ? v[1] ^ v[2] ^ v[3] : i < 60 ? (v[1] & v[2]) | (v[1] & v[3]) | (v[2] & v[3]) : v[1] ^ v[2] ^ v[3];
+            uint32_t k = i < 20 ? 0x5a827999 : i < 40 ? 0x6ed9eba1 : i < 60 ? 0x8f1bbcdc : 0xca62c1d6;
+            uint32_t t = (v[0] << 5 | v[0] >> 27) + f + v[4] + k + w[i];
+            v[4] = v[3], v[3] = v[2], v[2] = v[1] << 30 | v[1] >> 2, v[1] = v[0], v[0] = t;
+        }
+        for (int i = 0; i < 5; i++) h[i] += v[i];
+    }
+    for (int i = 0; i < 20; i++) digest[i] = (unsigned char)(h[i / 4] >> (24 - 8 * (i % 4)));
+}
+
+static void base64(const unsigned char *data, size_t size, char *text)
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (size_t at = 0; at < size; at += 3) {
+        uint32_t group = (uint32_t)data[at] << 16 | (at + 1 < size ? (uint32_t)data[at + 1] << 8 : 0) | (at + 2 < size ? data[at + 2] : 0);
+        for (int i = 0; i < 4; i++) *text++ = at + (size_t)i <= size ? letters[group >> (18 - 6 * i) & 63] : '=';
+    }
+    *text = 0;
+}
+
+/* Echo frames of at most 125 bytes until the peer closes, or the server drains. */
+static void serve_websocket(int fd, const char *head, char *buffer, size_t *held)
+{
+    const char *key = header(head, "Sec-WebSocket-Key");
+    char joined[96], accept[32], message[256];
+    unsigned char digest[20];
+    if (!key || strcspn(key, " \r\n") != 24) return;
+    snprintf(joined, sizeof joined, "%.24s258EAFA5-E914-47DA-95CA-C5AB0DC85B11", key);
+    sha1((const unsigned char *)joined, strlen(joined), digest);
+    base64(digest, sizeof digest, accept);
+    int size = snprintf(message, sizeof message,
+                        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n"
+                        "X-Version: %s\r\n\r\n",
+                        accept, settings.version);
+    if (!send_all(fd, message, (size_t)size)) return;
+    for (;;) {
+        size_t length = *held >= 2 ? (unsigned char)buffer[1] & 127 : 0;
+        if (*held < 2 || *held < 6 + length) {
+            if (receive_more(fd, buffer, held, false)) continue;
+            static const char going_away[] = {(char)0x88, 2, 0x03, (char)0xe9};
+            send_all(fd, going_away, sizeof going_away);
+            return;
+        }
+        if (length > 125 || !((unsigned char)buffer[1] & 128)) return;
+        unsigned char kind = (unsigned char)buffer[0] & 15;
+        message[0] = (char)(kind == 9 ? 0x8a : buffer[0]); /* a ping is answered with a pong */
+        message[1] = (char)length;
+        for (size_t i = 0; i < length; i++) message[2 + i] = (char)(buffer[6 + i] ^ buffer[2 + i % 4]);
+        *held -= 6 + length;
+        memmove(buffer, buffer + 6 + length, *held + 1);
+        if (!send_all(fd, message, 2 + length) || kind == 8) return;
+    }
+}
+
 /* Serve the request whose head (size bytes, with its empty line) begins the buffer; false ends the connection. */
 static bool serve_request(int fd, char *buffer, size_t size, size_t *held)
 {
@@ -304,6 +383,15 @@ static bool serve_request(int fd, char *buffer, size_t size, size_t *held)
     bool keep = !strcmp(protocol, "HTTP/1.1") ? !header_says(connection, "close") : header_says(connection, "keep-alive");
     bool wants_page = header_says(header(buffer, "Accept"), "text/html");
     if (body < 0 || header(buffer, "Transfer-Encoding")) return false;
+    if (!strcmp(target, "/ws") && header_says(header(buffer, "Upgrade"), "websocket")) {
+        char head[REQUEST_BYTES + 1];
+        memcpy(head, buffer, size + 1);
+        buffer[size] = after;
+        *held -= size;
+        memmove(buffer, buffer + size, *held + 1);
+        serve_websocket(fd, head, buffer, held);
+        return false;
+    }
     buffer[size] = after;
 
     /* Nobody reads the body, but the next request begins behind it. */
@@ -376,6 +464,16 @@ static void *crash_later(void *unused)
     return unused;
 }
 
+static void *leak(void *unused)
+{
+    for (;;) {
+        char *taken = malloc((size_t)settings.leak_kib_per_s * 128);
+        if (taken) memset(taken, 1, (size_t)settings.leak_kib_per_s * 128);
+        sleep_ms(125);
+    }
+    return unused;
+}
+
 static int listen_on(int port)
 {
     int yes = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -420,6 +518,8 @@ int main(int count, char **arguments)
     pthread_attr_setstacksize(&small, STACK_BYTES);
     pthread_attr_setdetachstate(&small, PTHREAD_CREATE_DETACHED);
     if (settings.crash_after_ms >= 0 && pthread_create(&thread, &small, crash_later, NULL)) fail("no thread");
+
+    if (settings.leak_kib_per_s && pthread_create(&thread, &small, leak, NULL)) fail("no thread");
 
     for (long left_ms = settings.boot_delay_ms; left_ms > 0 && !draining; left_ms -= 50) sleep_ms(left_ms < 50 ? left_ms : 50);
     if (draining) return 0;

@@ -1,24 +1,56 @@
-"""What the judge of a rollout remembers. It is in the log, so a new leader judges on, not anew."""
+"""What the judge of a rollout remembers and shows. It is in the log, so a new leader judges on, not anew."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from cluster.model import rules
 from cluster.model.ids import NodeId
+
+SEEN_MAX = 256
+"""Runs of agents whose intervals are told apart."""
+STRATA_MAX = 128
+"""Hosts whose routers are judged each by itself."""
+RATIOS_MAX = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntervalCounts:
+    """What is kept of one interval until its neighbour is known; `slow` among the `timed`."""
+
+    sequence: int
+    old_requests: int = 0
+    old_failures: int = 0
+    new_requests: int = 0
+    new_failures: int = 0
+    old_timed: int = 0
+    old_slow: int = 0
+    new_timed: int = 0
+    new_slow: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenInterval:
-    """The newest interval of a host that was taken in."""
+    """Which intervals of one run of a host's agent were taken in.
+
+    `sequence` is the newest one, bit i of `window` says whether `sequence - i` was. `unpaired` are those
+    whose neighbour has not come.
+    """
 
     node_id: NodeId
     epoch: str
     sequence: int
+    window: int = 1
+    unpaired: tuple[IntervalCounts, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArmTotals:
-    """One revision's requests so far; `latencies` are (bucket, count) as in `ArmTraffic`."""
+    """One revision's requests so far; `latencies` are (bucket, count) as in `ArmTraffic`.
+
+    `failures` include `lost` ones and those retried elsewhere. `slow` are those of the `timed` above the
+    old revision's 95th percentile.
+    """
 
     requests: int = 0
     failures: int = 0
@@ -30,11 +62,61 @@ class ArmTotals:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stratum:
+    """Both revisions' requests through one host's router in the present step.
+
+    `old_failed_run` and `new_failed_run` are requests in a row, as far as intervals tell, that all failed.
+    """
+
+    node_id: NodeId
+    old_requests: int = 0
+    old_failures: int = 0
+    new_requests: int = 0
+    new_failures: int = 0
+    old_timed: int = 0
+    old_slow: int = 0
+    new_timed: int = 0
+    new_slow: int = 0
+    old_failed_run: int = 0
+    new_failed_run: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispersion:
+    """How much more events vary from one interval to the next than independent ones would.
+
+    `square_milli` is the sum of squared deviations in thousandths of what one independent event has on
+    average, `events` how many events they are of: their quotient is 1,000 when events are independent.
+    """
+
+    square_milli: int = 0
+    events: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShiftLook:
+    """The one comparison of a step's latencies, of all requests and not only the slow ones.
+
+    `slower_probability`: that a request of the new revision takes longer than one of the old. `p_value`: of
+    that by chance. `median_ratio` is the new revision's median over the old one's.
+    """
+
+    slower_probability: float
+    p_value: float
+    median_ratio: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeState:
     """All the judge knows of one rollout.
 
-    `seen` keeps a repeated interval from counting twice. `old` and `new` are the totals since judging began,
-    `step_old` and `step_new` those of the present step. `judged_at_ms` is when something was last taken in.
+    `old` and `new` are the totals of the steps before the present one, `step_old` and `step_new` those of the
+    present one; `strata` are the present step's by host. The `log_e` fields are the evidence of the steps
+    before, one number per rate ratio, in millionths of a nat: whole numbers add up to the same whatever the
+    order. `slow_bucket` is the last latency bucket that is not slow; -1 while that is not known.
+    `heard_at_ms` is when a host last reported anything new. An interval counts when it began at or after
+    `step_began_at_ms`. The step's latencies are compared once, at `compared_at_ms` or when there are enough;
+    `shift` is what came out.
     """
 
     seen: tuple[SeenInterval, ...] = ()
@@ -42,4 +124,71 @@ class JudgeState:
     new: ArmTotals = field(default_factory=ArmTotals)
     step_old: ArmTotals = field(default_factory=ArmTotals)
     step_new: ArmTotals = field(default_factory=ArmTotals)
-    judged_at_ms: int = 0
+    heard_at_ms: int = 0
+    step_began_at_ms: int = 0
+    compared_at_ms: int = 0
+    slow_bucket: int = -1
+    strata: tuple[Stratum, ...] = ()
+    failure_log_e: tuple[int, ...] = ()
+    slow_log_e: tuple[int, ...] = ()
+    old_failure_dispersion: Dispersion = field(default_factory=Dispersion)
+    new_failure_dispersion: Dispersion = field(default_factory=Dispersion)
+    old_slow_dispersion: Dispersion = field(default_factory=Dispersion)
+    new_slow_dispersion: Dispersion = field(default_factory=Dispersion)
+    shift: ShiftLook | None = None
+
+    def __post_init__(self) -> None:
+        rules.check_count("judge seen", self.seen, SEEN_MAX)
+        rules.check_count("judge strata", self.strata, STRATA_MAX)
+        rules.check_count("judge failure_log_e", self.failure_log_e, RATIOS_MAX)
+        rules.check_count("judge slow_log_e", self.slow_log_e, RATIOS_MAX)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """`count` of `total`, from 0 to 1, with its 95 % confidence interval (Wilson)."""
+
+    count: int
+    total: int
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmEvidence:
+    """One revision since judging began. Latencies in milliseconds, None where no request was timed."""
+
+    failures: Rate
+    slow: Rate
+    lost: int
+    retried: int
+    p50_ms: float | None = None
+    p95_ms: float | None = None
+    p99_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What a verdict rests on, for people and for the rollout's record.
+
+    `old` and `new` are since judging began. `difference` is the new failure rate less the old one in the
+    present step, `difference_low` and `difference_high` its 95 % confidence interval (Newcombe). An e value
+    is how many times better the data fit a new revision that is worse than one that is not; from its `needed` on, it is. `dispersion` 1: events come singly; 5: as if in
+    bunches of five. `slow_above_ms`: a request above it is slow; None while that is not known.
+    `slower_probability`: that a request of the new revision takes longer than one of the old, in this step.
+    """
+
+    old: ArmEvidence
+    new: ArmEvidence
+    difference: float
+    difference_low: float
+    difference_high: float
+    failure_e: float
+    failure_e_needed: float
+    failure_dispersion: float
+    slow_e: float
+    slow_e_needed: float
+    slow_dispersion: float
+    slow_above_ms: float | None = None
+    slower_probability: float | None = None

@@ -79,9 +79,9 @@ class Analysis:
     `budget` is the chance that a whole rollout of an identical revision is rolled back, over all tests
     together. Nothing is judged during a replica's first `warmup_ms`, and no share is passed with fewer than
     `requests_min` requests of the new revision. `failure_rate_effect` is the least failure rate that matters,
-    `failure_rate_margin` how much worse the new revision may still be, by its confidence interval, when a
-    step ends. The rest are the user's own limits, None where there is none: rates from 0 to 1, latencies in
-    milliseconds, `latency_ratio_max` against the old revision's 95th percentile.
+    `failure_rate_margin` how many more of all requests may fail at the next step's share, if the new revision
+    is as much worse as its confidence interval allows, when a step ends. The rest are the user's own limits,
+    None where there is none: rates from 0 to 1, latencies in milliseconds, `latency_ratio_max` against the old revision's 95th percentile.
     """
 
     is_on: bool = True

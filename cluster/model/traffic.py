@@ -34,8 +34,8 @@ class ArmTraffic:
     """What one revision's replicas answered through one router during one interval.
 
     `failures` are the requests a client would call failed: 5xx answers, connections refused, and `lost` ones,
-    which got no answer at all. `retried` were sent on to another replica and are failures of this one that
-    nobody saw. `latencies` are (bucket, count) in order, of a sample where there are many requests.
+    which got no answer at all. `retried` were sent once more and answered then: failures of this revision
+    that no client saw. `latencies` are (bucket, count) in order, of a sample where there are many requests.
     """
 
     revision: int

@@ -123,15 +123,21 @@ class SetNodeLabels:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetNodeMaintenance:
-    """Give the host leave to be away for `duration_ms` from now; 0 ends that. Refused while it is down."""
+    """Give the host leave to be away for `duration_ms` from now; 0 ends that. Refused while it is down.
+
+    `is_given_back`: the host itself says that it holds no lease of such a length any more.
+    """
 
     node_id: NodeId
     duration_ms: int
     reason: str = ""
+    is_given_back: bool = False
 
     def __post_init__(self) -> None:
         rules.check_id("node id", self.node_id)
         rules.check_range("duration_ms", self.duration_ms, 0, MAINTENANCE_MAX_MS)
+        if self.is_given_back and self.duration_ms:
+            raise ValueError(f"duration_ms {self.duration_ms}: it must be 0 when leave is given back")
         rules.check_text("reason", self.reason, 512)
 
 

@@ -50,12 +50,18 @@ class NodeFacts:
 class Maintenance:
     """Leave to be away for a while: nothing is moved away from the host, and it keeps what it runs.
 
-    `duration_ms` counts, on each side's own clock; `until_ms`, in log time, is for people.
+    It lasts until `until_ms` (log time), or until it `is_ended`. `longest_ms`: the host may have been granted
+    leases of this length, and holds such a one until it says that it does not; then the record goes.
     """
 
-    duration_ms: int
     until_ms: int
+    longest_ms: int
     reason: str = ""
+    is_ended: bool = False
+
+    def left_ms(self, now_ms: int) -> int:
+        """How long it still lasts."""
+        return 0 if self.is_ended else max(0, min(self.longest_ms, self.until_ms - now_ms))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

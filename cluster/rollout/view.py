@@ -119,9 +119,7 @@ class ServiceView:
     def stops_by_itself(self, copy: Assignment) -> bool:
         """Whether its host stops it when the host's lease ends, and whether that is enough."""
         spec = self.spec(copy.revision)
-        return (
-            self.service.fencing is Fencing.STRICT and spec is not None and spec.fencing is Fencing.STRICT
-        )
+        return self.service.fencing is Fencing.STRICT and spec is not None and spec.fencing is Fencing.STRICT
 
     def is_draining(self, node_id: NodeId) -> bool:
         node = self.nodes.get(node_id)

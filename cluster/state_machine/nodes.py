@@ -126,7 +126,8 @@ def set_node_maintenance(entry: Entry, command: SetNodeMaintenance) -> Outcome:
     node = _member(entry, command.node_id)
     if isinstance(node, Rejected):
         return node
-    maintenance = None
+    present = node.maintenance
+    maintenance = None if command.is_given_back or present is None else replace(present, is_ended=True)
     if command.duration_ms:
         if node.status is NodeStatus.DOWN:
             return Rejected(
@@ -134,8 +135,8 @@ def set_node_maintenance(entry: Entry, command: SetNodeMaintenance) -> Outcome:
                 Code.INVALID,
             )
         maintenance = Maintenance(
-            duration_ms=command.duration_ms,
             until_ms=entry.now_ms + command.duration_ms,
+            longest_ms=max(command.duration_ms, 0 if present is None else present.longest_ms),
             reason=command.reason,
         )
     NODES.put(entry.txn, replace(node, maintenance=maintenance))

@@ -109,12 +109,24 @@ class ComposeService:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InlineConfig:
+    """A config whose `content` stands in the file, as `key` of its `configs`. Services refer to it by `name`,
+    under which it is kept: the project's name, `_`, and the key.
+    """
+
+    key: str
+    name: str
+    content: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ComposeProject:
-    """Everything in the file, services by name."""
+    """Everything in the file, services by name. Secrets and configs are referred to without a version."""
 
     name: str
     services: tuple[ComposeService, ...]
     ignored: tuple[Ignored, ...] = ()
+    configs: tuple[InlineConfig, ...] = ()
 
 
 def parse(

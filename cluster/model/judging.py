@@ -174,9 +174,10 @@ class Evidence:
 
     `old` and `new` are since judging began. `difference` is the new failure rate less the old one in the
     present step, `difference_low` and `difference_high` its 95 % confidence interval (Newcombe). An e value
-    is how many times better the data fit a new revision that is worse than one that is not; from its `needed` on, it is. `dispersion` 1: events come singly; 5: as if in
-    bunches of five. `slow_above_ms`: a request above it is slow; None while that is not known.
-    `slower_probability`: that a request of the new revision takes longer than one of the old, in this step.
+    is how many times better the data fit a new revision that is worse than one that is not; from its `needed`
+    on, it is. `dispersion` 1: events come singly; 5: as if in bunches of five. `slow_above_ms`: a request
+    above it is slow; None while that is not known. `slower_probability`: that a request of the new revision
+    takes longer than one of the old, in this step.
     """
 
     old: ArmEvidence

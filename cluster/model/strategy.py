@@ -81,7 +81,8 @@ class Analysis:
     `requests_min` requests of the new revision. `failure_rate_effect` is the least failure rate that matters,
     `failure_rate_margin` how many more of all requests may fail at the next step's share, if the new revision
     is as much worse as its confidence interval allows, when a step ends. The rest are the user's own limits,
-    None where there is none: rates from 0 to 1, latencies in milliseconds, `latency_ratio_max` against the old revision's 95th percentile.
+    None where there is none: rates from 0 to 1, latencies in milliseconds, `latency_ratio_max` against the
+    old revision's 95th percentile.
     """
 
     is_on: bool = True

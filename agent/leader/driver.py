@@ -17,19 +17,12 @@ from agent.leader.closing import closed_lately, closing_entry, is_recent
 from agent.leader.ports import Ids, State
 from agent.leader.proposing import propose_as_leader
 from agent.leader.traffic import TrafficBook
-from agent.leader.views import (
-    chooser,
-    command_of,
-    occupants_of,
-    ordered_occupants,
-    read_nodes,
-    read_routers,
-    read_view,
-)
+from agent.leader.views import command_of
 from cluster.commands import Applied, Code, Rejected
 from cluster.commands.audit import RecordAudit
 from cluster.model.ids import NodeId, RolloutId, ServiceId
 from cluster.model.node import Node
+from cluster.model.placing import PlacementRules
 from cluster.model.rollout import Rollout
 from cluster.model.service import RouterState, ServiceSpec
 from cluster.model.traffic import TrafficInterval
@@ -38,6 +31,15 @@ from cluster.raft.replicator import NotCommitted, OutcomeUnknown
 from cluster.rollout import Decision, ServiceView, Transition, decide, resume
 from cluster.store import Committed, ReadTxn
 from cluster.store.records import ASSIGNMENTS, NODES, ROUTERS, SERVICES
+from cluster.survey import (
+    chooser,
+    occupants_of,
+    ordered_occupants,
+    oriented,
+    read_nodes,
+    read_routers,
+    read_view,
+)
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +89,7 @@ class RolloutDriver:
         self._routers: dict[NodeId, RouterState] = {}
         self._occupants: dict[ServiceId, tuple[Occupant, ...]] = {}
         self._newest: dict[ServiceId, tuple[str, ServiceSpec]] = {}
+        self._rules: dict[ServiceId, tuple[str, PlacementRules]] = {}
         self._is_stale = True
         self._has_stale_nodes = True
         self._has_stale_routers = True
@@ -159,6 +162,7 @@ class RolloutDriver:
         self._closed |= closed_lately(txn)
         self._occupants.clear()
         self._newest.clear()
+        self._rules.clear()
         for service in SERVICES.scan(txn):
             view = read_view(txn, service.id, self._nodes, self._routers)
             assert view is not None
@@ -168,6 +172,10 @@ class RolloutDriver:
     def _note_service(self, view: ServiceView) -> None:
         service = view.service
         self._occupants[service.id] = occupants_of(view)
+        rules = service.project, service.placement
+        if self._rules.get(service.id, rules) != rules:
+            self._mark_mates(service.id)
+        self._rules[service.id] = rules
         spec = view.spec(service.revision)
         if spec is None:
             return
@@ -178,6 +186,7 @@ class RolloutDriver:
 
     def _drop_service(self, service_id: ServiceId) -> None:
         self._mark_mates(service_id)
+        self._rules.pop(service_id, None)
         for known in (self._occupants, self._newest, self._wake_at_ms, self._not_before_s, self._blocked):
             known.pop(service_id, None)
         self._awaiting_routers.discard(service_id)
@@ -224,7 +233,7 @@ class RolloutDriver:
                 self._mark(service_id)
             groups = direct_groups(self._summaries())
             troubled = dict.fromkeys(sorted(self._without_engine()), "has no container engine that answers")
-            landscape = Landscape(self._nodes, self._occupants, groups, troubled)
+            landscape = Landscape(self._nodes, self._occupants, groups, troubled, self._rules)
             for service_id in self._ready()[:DECISIONS_MAX]:
                 if self._is_full():
                     return
@@ -255,7 +264,7 @@ class RolloutDriver:
             traffic = self._traffic.of(service_id)
         else:
             self._traffic.forget(service_id)
-        view = replace(view, home=home, traffic=traffic)
+        view = replace(oriented(view, landscape, now_ms), traffic=traffic)
         self._close_if_missed(txn, view, now_ms, group)
         decision = self._first_decision(view, now_ms)
         if decision is None:

@@ -1,119 +1,10 @@
-"""Between the stored records and the pure decisions: what one is made from, and the command it becomes."""
+"""The command that a decision becomes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-
 from cluster.commands.services import AssignmentOrder, AssignmentRef, CommitTransition
-from cluster.model.ids import NodeId, ServiceId
-from cluster.model.node import Node
-from cluster.model.service import AssignmentKey, Revision, RouterState, Service
-from cluster.placement import Landscape, Occupant, Placed, Request
-from cluster.rollout import (
-    ChooseHost,
-    NoHost,
-    Occupying,
-    Order,
-    ServiceView,
-    Transition,
-    WantedReplica,
-    occupying,
-)
-from cluster.store import ReadTxn
-from cluster.store.records import (
-    ASSIGNMENTS,
-    NODES,
-    REVISIONS,
-    ROLLOUTS,
-    ROUTERS,
-    SERVICES,
-    rollouts_of_service,
-)
-
-
-def read_nodes(txn: ReadTxn) -> dict[NodeId, Node]:
-    return {node.id: node for node in NODES.scan(txn)}
-
-
-def read_routers(txn: ReadTxn) -> dict[NodeId, RouterState]:
-    return {router.node_id: router for router in ROUTERS.scan(txn)}
-
-
-def read_view(
-    txn: ReadTxn,
-    service_id: ServiceId,
-    nodes: Mapping[NodeId, Node],
-    routers: Mapping[NodeId, RouterState],
-) -> ServiceView | None:
-    """Return everything about one service; None when there is no such service (any more)."""
-    service = SERVICES.get(txn, service_id)
-    if service is None:
-        return None
-    assignments = tuple(ASSIGNMENTS.scan(txn, service_id))
-    under_way = None if service.rollout_id is None else ROLLOUTS.get(txn, service.rollout_id)
-    newest = rollouts_of_service(txn, service_id, limit=1)
-    ended = newest[0] if newest and newest[0].phase.is_terminal else None
-    wanted = {service.revision, service.stable_revision, *(each.revision for each in assignments)}
-    if service.kept is not None:
-        wanted.add(service.kept.revision)
-    for rollout in (under_way, ended):
-        if rollout is not None:
-            wanted |= {rollout.from_revision, rollout.to_revision}
-    return ServiceView(
-        service=service,
-        revisions=_read_revisions(txn, service_id, wanted),
-        assignments=assignments,
-        nodes=nodes,
-        routers=routers,
-        rollout=under_way,
-        last_rollout=ended,
-    )
-
-
-def _read_revisions(txn: ReadTxn, service_id: ServiceId, numbers: Iterable[int]) -> dict[int, Revision]:
-    found = (REVISIONS.get(txn, service_id, number) for number in sorted(numbers) if number)
-    return {revision.number: revision for revision in found if revision is not None}
-
-
-def occupants_of(view: ServiceView) -> tuple[Occupant, ...]:
-    """Return what takes up room on hosts, for the placement of other services."""
-    return tuple(_occupant(view.service, each) for each in occupying(view, view.assignments))
-
-
-def ordered_occupants(view: ServiceView, orders: Iterable[Order]) -> tuple[Occupant, ...]:
-    """Return what `orders` will add to that once they are committed."""
-    present = {copy.key for copy in view.assignments}
-    return tuple(
-        Occupant(
-            service_id=view.service.id,
-            project=view.service.project,
-            node_id=order.key.node_id,
-            spec=view.revisions[order.key.revision].spec,
-            is_pinned=view.is_pinned(order.key.revision),
-        )
-        for order in orders
-        if order.key not in present and order.key.revision in view.revisions
-    )
-
-
-def chooser(service: Service, landscape: Landscape) -> ChooseHost:
-    """Return the placement of one service's replicas among everything else."""
-
-    def choose(wanted: WantedReplica, /) -> NodeId | NoHost:
-        choice = landscape.choose(
-            Request(
-                service_id=service.id,
-                project=service.project,
-                spec=wanted.spec,
-                own=tuple(_occupant(service, each) for each in wanted.occupying),
-                siblings=wanted.siblings,
-                avoid=wanted.avoid,
-                pinned_to=wanted.pinned_to,
-            )
-        )
-        return choice.node_id if isinstance(choice, Placed) else NoHost(choice.reason)
-
-    return choose
+from cluster.model.service import AssignmentKey
+from cluster.rollout import Transition
 
 
 def command_of(transition: Transition) -> CommitTransition:
@@ -138,17 +29,6 @@ def command_of(transition: Transition) -> CommitTransition:
         green_permille=transition.green_permille,
         kept=transition.kept,
         is_kept_ended=transition.is_kept_ended,
-    )
-
-
-def _occupant(service: Service, each: Occupying) -> Occupant:
-    return Occupant(
-        service_id=service.id,
-        project=service.project,
-        node_id=each.node_id,
-        spec=each.spec,
-        is_leaving=each.is_leaving,
-        is_pinned=each.is_pinned,
     )
 
 

@@ -244,7 +244,11 @@ class Convergence:
             spec=self.view.revisions[slot.target].spec,
             occupying=(*self._occupying(without), *self._started),
             siblings=tuple(judged.node_id for judged in self.judged if judged.node_id is not None),
-            avoid={copy.node_id: "has tried it already" for copy in known if copy.node_id not in allowed},
+            avoid={
+                copy.node_id: "is to be left" if copy.key in self.view.to_leave else "has tried it already"
+                for copy in known
+                if copy.node_id not in allowed
+            },
             pinned_to=slot.pinned_to,
         )
 

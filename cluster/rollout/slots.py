@@ -79,7 +79,7 @@ def _may_stay(view: ServiceView, copy: Assignment, pinned_to: NodeId | None) -> 
     if view.may_linger(copy):
         # It may run where it is, and so nowhere else: it is waited for, and stays if its host returns in time.
         return True
-    if not view.is_alive(copy.node_id) or view.is_draining(copy.node_id):
+    if not view.is_alive(copy.node_id) or view.is_draining(copy.node_id) or copy.key in view.to_leave:
         return False
     # Moving towards the project's host is worth it only while that host takes replicas.
     return view.home in (None, copy.node_id) or not view.is_schedulable(view.home)

@@ -11,6 +11,7 @@ from cluster.model.node import Node, NodeStatus
 from cluster.model.rollout import Rollout
 from cluster.model.service import (
     Assignment,
+    AssignmentKey,
     DesiredState,
     Fencing,
     ReplicaPhase,
@@ -67,7 +68,8 @@ class ServiceView:
 
     `rollout` is the one under way, `last_rollout` the newest that ended. `routers` are the hosts' routers
     that have ever reported. `leases_over` are the hosts whose lease has surely run out, so that they run no
-    fenced replica; `lease_ends_ms` says when that will be of others, where it is known. `home` is the host its project belongs on, when that matters. `traffic` are the
+    fenced replica; `lease_ends_ms` says when that will be of others, where it is known. `home` is the host its project belongs on, when that matters. `to_leave` are copies
+    that may not stay where they are, as if their host were being drained. `traffic` are the
     newest intervals of every host while the service is judged by them; some were taken in before.
     """
 
@@ -81,6 +83,7 @@ class ServiceView:
     leases_over: frozenset[NodeId] = frozenset()
     lease_ends_ms: Mapping[NodeId, int] = field(default_factory=dict)
     home: NodeId | None = None
+    to_leave: frozenset[AssignmentKey] = frozenset()
     traffic: tuple[TrafficInterval, ...] = ()
 
     def spec(self, revision: int) -> ServiceSpec | None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.leader.views import chooser, command_of
+from agent.leader.views import command_of
 from cluster.model.ids import NodeId, RolloutId, ServiceId
 from cluster.model.node import Node, NodeFacts, NodeRole, NodeStatus
 from cluster.model.rollout import ReplicaProgress, Rollout, RolloutPhase, StepPhase
@@ -30,6 +30,7 @@ from cluster.model.service import (
 )
 from cluster.placement import Landscape
 from cluster.rollout import Decision, ServiceView, decide, resume
+from cluster.survey import chooser
 from tests.simulation.orchestration import Behaviour, Faults, World
 from tests.simulation.orchestration_promises import BrokenPromise, check_promises
 from tests.support.state_builders import START_MS, a_spec

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from agent.leader.views import chooser, command_of, occupants_of, read_nodes, read_routers, read_view
+from agent.leader.views import command_of
 from cluster.commands import Applied, Outcome
 from cluster.commands.nodes import SetNodeDraining, SetNodeStatus
 from cluster.commands.services import (
@@ -42,6 +42,7 @@ from cluster.rollout import Decision, ServiceView, decide, resume
 from cluster.rollout.view import is_healthy
 from cluster.store import Store
 from cluster.store.records import ASSIGNMENTS, SERVICES, assignments_of_node, rollouts_of_service
+from cluster.survey import chooser, occupants_of, oriented, read_nodes, read_routers, read_view
 from tests.simulation.orchestration_promises import (
     BrokenPromise,
     check_end,
@@ -464,9 +465,10 @@ class World:
             for each in views.values()
             if (spec := each.spec(each.service.revision)) is not None
         ]
-        landscape = Landscape(view.nodes, occupants, direct_groups(specs))
+        rules = {each.service.id: (each.service.project, each.service.placement) for each in views.values()}
+        landscape = Landscape(view.nodes, occupants, direct_groups(specs), rules=rules)
         service = view.service
-        view = replace(view, home=landscape.home(service.id, service.project, occupants[service.id]))
+        view = oriented(view, landscape, self.now_ms)
         rollout_id = RolloutId(f"ro_{self.replica.index:08d}")
         made = [
             decide(view, self.now_ms, rollout_id=rollout_id, choose=chooser(service, landscape))

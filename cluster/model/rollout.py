@@ -131,7 +131,7 @@ class Rollout:
     `from_revision` is 0 for a first deployment. `step` counts what was asked for; events carry it, so that a
     late or repeated one is recognised. `deadline_ms` is the progress deadline. `reason` says, for people,
     why the phase is so. `stage` is there for staged rollouts only; `paused_ms` is when it was paused, 0 when
-    it is not; `verdict` is the judge's last word, with its figures.
+    it is not; `verdict` is the judge's last word, with its figures. `by` names who asked for it.
     """
 
     id: RolloutId
@@ -155,6 +155,7 @@ class Rollout:
     steering: Steering | None = None
     verdict: str = ""
     paused_ms: int = 0
+    by: str = ""
 
     def __post_init__(self) -> None:
         rules.check_id("rollout id", self.id)
@@ -163,6 +164,7 @@ class Rollout:
         rules.check_count("rollout replicas", self.replicas, 2 * REPLICAS_MAX)
         rules.check_text("rollout reason", self.reason, 4096)
         rules.check_text("rollout verdict", self.verdict, 4096)
+        rules.check_text("rollout by", self.by, 128)
 
 
 def why_not(rollout: Rollout, steer: Steer) -> str:

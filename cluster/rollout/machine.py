@@ -194,6 +194,7 @@ def _start(view: ServiceView, now_ms: int, rollout_id: RolloutId) -> Rollout:
         aim=service.attempt.aim,
         attempt=service.attempt.number,
         is_unjudged=service.attempt.is_unjudged,
+        by=service.attempt.by,
     )
 
 

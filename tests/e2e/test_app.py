@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import ssl
-import subprocess
-import sys
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import httpx2
 import pytest
@@ -23,91 +18,11 @@ from playwright.sync_api import Browser, expect
 
 from tests.e2e.dashboard import goto
 from tests.support.http_load import HttpLoad
-from tests.support.lab import Host, Lab, LabAgents, a_lab, remove_abandoned, require_lab
+from tests.support.lab import LabAgents, a_lab, remove_abandoned, require_lab
+from tests.support.shop import APP, COMPOSE, Shop
 
-APP = "shop.localhost"
 REQUESTS = 10_000
 MOVE_TIMEOUT_S = 30.0
-
-COMPOSE = """
-name: shop
-services:
-  web:
-    image: registry:5000/demo/web:1
-    environment: {{VERSION: "{version}", LATENCY_MS: "{latency_ms}"}}
-    healthcheck: {{disable: true}}
-    stop_grace_period: 10s
-    deploy:
-      replicas: 3
-      update_config: {{monitor: 0s}}
-    x-tower:
-      route: {{host: shop.localhost, port: 8080, health: /up}}
-"""
-
-
-class Shop:
-    """The app, the cluster it runs on, and a person's command line."""
-
-    def __init__(self, lab: Lab, agents: LabAgents, directory: Path) -> None:
-        self.lab = lab
-        self.agents = agents
-        self._directory = directory
-        self.first_placed: dict[str, list[str]] = {}
-        (directory / "ca.pem").write_text(agents.ca_pem)
-        # It remembers every host, so that the next command works when this one is down.
-        self.tower("login", lab.hosts[0].ip, "--ca", str(directory / "ca.pem"), password=agents.password)
-
-    @property
-    def addresses(self) -> list[str]:
-        return [host.ip for host in self.lab.hosts]
-
-    def tower(self, *arguments: str, at: Host | None = None, password: str = "") -> str:
-        """Run `tower` as on a person's own machine, asking any host or this one, and return what it says."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("TOWER_")}
-        environment = {**kept, "XDG_CONFIG_HOME": str(self._directory), "TOWER_PASSWORD": password}
-        server = [] if at is None else ["--server", at.ip]
-        done = subprocess.run(
-            [sys.executable, "-m", "agent.cli", *server, *arguments],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == 0, f"tower {' '.join(arguments)}: {done.stdout}{done.stderr}"
-        return done.stdout
-
-    def deploy(self, version: str, *, latency_ms: int = 0, at: Host | None = None) -> None:
-        """Commit the app in that version; the rollout goes on by itself."""
-        file = self._directory / "compose.yaml"
-        file.write_text(COMPOSE.format(version=version, latency_ms=latency_ms))
-        self.tower("deploy", str(file), at=at)
-
-    def roll_out(self, version: str, *, latency_ms: int = 0) -> None:
-        self.deploy(version, latency_ms=latency_ms)
-        self.tower("rollout", "status", "--wait", "shop.web")
-
-    def containers(self) -> dict[str, list[str]]:
-        """The app's running containers on each host that answers, as its engine says."""
-        found = {}
-        for host in self.lab.hosts:
-            if host.is_healthy():
-                listed = host.engine.get("/containers/json")
-                names = (container["Names"][0].removeprefix("/") for container in listed)
-                found[host.name] = sorted(name for name in names if name.startswith("tower-shop.web-"))
-        return found
-
-    def ordinals(self) -> Counter[str]:
-        """How many containers run of each replica, over all hosts that answer."""
-        return Counter(name.rpartition("-")[2] for names in self.containers().values() for name in names)
-
-    def is_whole(self) -> bool:
-        """Every replica runs, and no replica twice."""
-        return self.ordinals() == Counter({"0": 1, "1": 1, "2": 1})
-
-    def tell(self) -> str:
-        logs = "\n".join(f"--- {host.name}\n{self.agents.log_of(host)}" for host in self.lab.hosts)
-        return f"{self.containers()}\n{logs}"
 
 
 @pytest.fixture(scope="module")

@@ -258,7 +258,6 @@ class RolloutDriver:
         if before != self._occupants[service_id]:
             self._mark_mates(service_id)
         service = view.service
-        home = landscape.home(service_id, service.project, self._occupants[service_id])
         traffic: tuple[TrafficInterval, ...] = ()
         if view.rollout is not None and view.rollout.stage is not None:
             traffic = self._traffic.of(service_id)

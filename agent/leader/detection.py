@@ -1,4 +1,4 @@
-"""The failure detector's loop: takes heartbeats, and commits which hosts are up, suspect or down."""
+"""The failure detector's loop: hears heartbeats, grants leases, commits which hosts are up, suspect or down."""
 
 from __future__ import annotations
 
@@ -10,7 +10,21 @@ from agent.leader.ports import Raft, State
 from agent.leader.proposing import propose_as_leader
 from cluster.commands.nodes import SetNodeStatus
 from cluster.commands.outcome import Rejected
-from cluster.failover import BEATS_TO_BE_UP, LifeSigns, Listening, StatusChange, heard, listen, observe
+from cluster.failover import (
+    BEATS_TO_BE_UP,
+    HostFence,
+    LeaseRequest,
+    Leases,
+    LifeSigns,
+    Listening,
+    StatusChange,
+    answer_request,
+    begin_fence,
+    heard,
+    leases_at,
+    listen,
+    observe,
+)
 from cluster.model.ids import NodeId
 from cluster.model.node import Node, NodeStatus
 from cluster.model.settings import ClusterSettings, cluster_settings
@@ -35,6 +49,7 @@ class FailureDetection:
         self._clock = clock
         self._beats: dict[NodeId, LifeSigns] = {}
         self._without_engine: set[NodeId] = set()
+        self._fences: dict[NodeId, HostFence] = {}
         self._listening: Listening | None = None
         self._settings = ClusterSettings()
         self._returned = asyncio.Event()
@@ -50,8 +65,15 @@ class FailureDetection:
         """The hosts whose last beat said that their container engine does not answer."""
         return frozenset(self._without_engine)
 
-    def on_beat(self, node_id: NodeId, *, is_engine_available: bool) -> None:
-        """Note a sign of life."""
+    @property
+    def leases(self) -> Leases:
+        """Which hosts may still run what must never run twice."""
+        return leases_at(self._fences, self._now_ms())
+
+    def on_beat(
+        self, node_id: NodeId, *, is_engine_available: bool, request: LeaseRequest | None = None
+    ) -> int:
+        """Note a sign of life. Returns the length of the lease (ms) that is granted with the answer."""
         before = self._beats.get(node_id)
         signs = heard(before, self._now_ms(), self._settings)
         self._beats[node_id] = signs
@@ -61,6 +83,30 @@ class FailureDetection:
             self._without_engine.add(node_id)
         if signs.streak >= BEATS_TO_BE_UP and (before is None or before.streak < BEATS_TO_BE_UP):
             self._returned.set()
+        return 0 if request is None else self._answer(node_id, request)
+
+    def _answer(self, node_id: NodeId, request: LeaseRequest) -> int:
+        # Read now, not at the last look: a host that was just declared down must not be granted anything.
+        with self._state.read() as txn:
+            node = NODES.get(txn, node_id)
+            applied_index = txn.applied_index
+        now_ms = self._now_ms()
+        fence = self._fences.get(node_id)
+        if fence is None:
+            fence = begin_fence(now_ms, longest_ms=_longest_ms(node))
+        may_grant = (
+            self.has_lease and node is not None and node.is_member and node.status is not NodeStatus.DOWN
+        )
+        self._fences[node_id], granted_ms = answer_request(
+            fence,
+            request,
+            now_ms,
+            term=self._term,
+            applied_index=applied_index,
+            may_grant=may_grant,
+            leave_ms=0 if node is None else self._leave_ms(node),
+        )
+        return granted_ms
 
     async def run(self) -> None:
         """Look, commit and wait, until cancelled. Raises LeadershipOver."""
@@ -76,6 +122,11 @@ class FailureDetection:
                 leader_id=self._node_id,
                 listening=self._listening,
                 settings=self._settings,
+                on_leave_until_ms={
+                    node_id: now_ms + leave_ms
+                    for node_id, node in nodes.items()
+                    if (leave_ms := self._leave_ms(node))
+                },
             )
             for change in verdict.changes:
                 await self._commit(change, nodes[change.node_id])
@@ -88,14 +139,23 @@ class FailureDetection:
         # Counts time asleep, as the lease does: a suspended leader has heard nobody meanwhile.
         return int(self._clock.boottime_s() * 1000)
 
+    def _leave_ms(self, node: Node) -> int:
+        """How long the host may still be away. Its end is a wall clock's; leases are counted by no such."""
+        return 0 if node.maintenance is None else node.maintenance.left_ms(self._clock.now_ms())
+
     def _read(self) -> dict[NodeId, Node]:
         with self._state.read() as txn:
-            nodes = {node.id: node for node in NODES.scan(txn) if node.is_member}
+            known = {node.id: node for node in NODES.scan(txn)}
             values = setting_values(txn, "cluster.")
         try:
             self._settings = cluster_settings(values)
         except ValueError as error:
             log.warning("failover.settings_invalid", extra={"error": str(error)})
+        nodes = {node_id: node for node_id, node in known.items() if node.is_member}
+        for node_id, node in known.items():
+            # Also of hosts that have left: they may hold a lease for a while.
+            if node_id not in self._fences:
+                self._fences[node_id] = begin_fence(self._now_ms(), longest_ms=_longest_ms(node))
         for node_id in [node_id for node_id in self._beats if node_id not in nodes]:
             del self._beats[node_id]
             self._without_engine.discard(node_id)
@@ -126,3 +186,7 @@ class FailureDetection:
                 "reason": change.reason,
             },
         )
+
+
+def _longest_ms(node: Node | None) -> int:
+    return 0 if node is None or node.maintenance is None else node.maintenance.longest_ms

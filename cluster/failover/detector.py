@@ -81,8 +81,11 @@ def observe(
     leader_id: NodeId,
     listening: Listening | None,
     settings: ClusterSettings,
+    on_leave_until_ms: Mapping[NodeId, int] | None = None,
 ) -> Verdict:
     """Return what is to be committed about the hosts' lives.
+
+    A host in `on_leave_until_ms` may be away until then: it gets no new replicas, and is not lost.
 
     Without `listening` (no lease: this node may be the one that is cut off) nothing is decided. The leader
     itself is alive. Repeating it before the changes are committed gives them again.
@@ -90,6 +93,7 @@ def observe(
     if listening is None:
         return Verdict()
     changes: list[StatusChange] = []
+    leave = {} if on_leave_until_ms is None else on_leave_until_ms
     wake_at_ms: int | None = None
     for node_id in sorted(nodes):
         node = nodes[node_id]
@@ -101,7 +105,9 @@ def observe(
                     StatusChange(node_id=node_id, status=NodeStatus.UP, reason="it leads the cluster")
                 )
             continue
-        change, due_ms = _observe_one(node, beats.get(node_id), now_ms, listening, settings)
+        change, due_ms = _observe_one(
+            node, beats.get(node_id), now_ms, listening, settings, leave.get(node_id, 0)
+        )
         if change is not None:
             changes.append(change)
         if due_ms is not None:
@@ -115,10 +121,11 @@ def _observe_one(
     now_ms: int,
     listening: Listening,
     settings: ClusterSettings,
+    leave_until_ms: int,
 ) -> tuple[StatusChange | None, int | None]:
     since_ms = listening.since_ms if signs is None else max(signs.last_ms, listening.since_ms)
     suspect_at_ms = since_ms + settings.node_suspect_after_ms
-    down_at_ms = since_ms + settings.node_down_after_ms
+    down_at_ms = max(since_ms + settings.node_down_after_ms, leave_until_ms)
     if now_ms >= down_at_ms:
         if node.status is NodeStatus.DOWN:
             return None, None

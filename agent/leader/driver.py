@@ -20,6 +20,7 @@ from agent.leader.traffic import TrafficBook
 from agent.leader.views import command_of
 from cluster.commands import Applied, Code, Rejected
 from cluster.commands.audit import RecordAudit
+from cluster.failover import Leases
 from cluster.model.ids import NodeId, RolloutId, ServiceId
 from cluster.model.node import Node
 from cluster.model.placing import PlacementRules
@@ -54,7 +55,11 @@ REFUSED_RETRY_S = 5.0
 
 
 class RolloutDriver:
-    """One term's driver. `without_engine` are hosts that cannot run anything new at the moment."""
+    """One term's driver.
+
+    `without_engine` are hosts that cannot run anything new at the moment, `leases` whose replicas may still
+    run out of sight.
+    """
 
     def __init__(
         self,
@@ -65,6 +70,7 @@ class RolloutDriver:
         clock: Clock,
         ids: Ids,
         without_engine: Callable[[], frozenset[NodeId]] = frozenset,
+        leases: Callable[[], Leases] = Leases,
         traffic: TrafficBook | None = None,
     ) -> None:
         self._term = term
@@ -73,6 +79,7 @@ class RolloutDriver:
         self._clock = clock
         self._ids = ids
         self._without_engine = without_engine
+        self._leases = leases
         self._traffic = TrafficBook() if traffic is None else traffic
         self._wake = asyncio.Event()
         self._due: dict[ServiceId, None] = {}
@@ -263,7 +270,13 @@ class RolloutDriver:
             traffic = self._traffic.of(service_id)
         else:
             self._traffic.forget(service_id)
-        view = replace(oriented(view, landscape, now_ms), traffic=traffic)
+        leases = self._leases()
+        view = replace(
+            oriented(view, landscape, now_ms),
+            traffic=traffic,
+            leases_over=leases.over,
+            lease_ends_ms={host: now_ms + left_ms for host, left_ms in leases.left_ms.items()},
+        )
         self._close_if_missed(txn, view, now_ms, group)
         decision = self._first_decision(view, now_ms)
         if decision is None:

@@ -17,6 +17,7 @@ from agent.leader.traffic import TrafficBook
 from agent.peers.protocol import Beat, BeatAnswer, TrafficReport
 from cluster.commands import Rejected
 from cluster.commands.leadership import TakeLeadership
+from cluster.failover import LeaseRequest
 from cluster.model.ids import NodeId
 from cluster.raft.replicator import NotCommitted, OutcomeUnknown
 
@@ -84,10 +85,19 @@ class LeaderDuties:
         detection = self._detection
         if detection is None:
             return None
-        detection.on_beat(NodeId(beat.node_id), is_engine_available=beat.is_engine_available)
+        granted_ms = detection.on_beat(
+            NodeId(beat.node_id),
+            is_engine_available=beat.is_engine_available,
+            request=LeaseRequest(
+                sent_ms=beat.sent_ms,
+                held_ms=beat.held_ms,
+                answered_term=beat.answered_term,
+                applied_index=beat.applied_index,
+            ),
+        )
         if not detection.has_lease:
             return None
-        return BeatAnswer(leader_id=self._node_id, term=self._term)
+        return BeatAnswer(leader_id=self._node_id, term=self._term, lease_ms=granted_ms)
 
     async def run(self, term: int) -> None:
         """Carry out the duties of `term` until cancelled, or until the log has a newer leader."""
@@ -103,6 +113,7 @@ class LeaderDuties:
                 clock=self._clock,
                 ids=self._ids,
                 without_engine=lambda: detection.without_engine,
+                leases=lambda: detection.leases,
                 traffic=TrafficBook(),
             )
             steward = Stewardship(term=term, state=self._state, raft=self._raft, clock=self._clock)

@@ -35,19 +35,30 @@ _CALLERS = codec(Caller)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beat:
-    """A host's sign of life to the leader."""
+    """A host's sign of life to the leader, and its request for a lease.
+
+    It left at `sent_ms` of the host's CLOCK_BOOTTIME, when the host's lease had `held_ms` left;
+    `answered_term` is the term of the last answer it took.
+    """
 
     node_id: str
     applied_index: int
     is_engine_available: bool
+    sent_ms: int = 0
+    held_ms: int = 0
+    answered_term: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BeatAnswer:
-    """The leader's answer, given only while it holds a quorum's lease; `term` is the term it leads in."""
+    """The leader's answer, given only while it holds a quorum's lease; `term` is the term it leads in.
+
+    From when the beat left, the host may run what must never run twice for `lease_ms`; 0 changes nothing.
+    """
 
     leader_id: str
     term: int
+    lease_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

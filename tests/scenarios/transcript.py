@@ -5,10 +5,13 @@ What happens:
     hosts h1 h2 h3                       the cluster
     deploy image=v1 replicas=2 ...       surge= unavailable= monitor= drain= start= progress= retries= action=
                                          port= volume= cpu= route=no service=
+                                         only=zone==a spread=zone most=1 apart=cache pin=host-h1
     report 1/0@h1 healthy why it is so   revision/ordinal@host, and the phase its host saw
     routed [h1 ...], drained [h1 ...]    these routers (all that are up) have everything in force, or drained
     tick 10s                             time passes
     down h1, suspect h1, up h1, leave h1, drain h1, undrain h1
+    label h1 zone=a [disk- ...]          labels are given and taken
+    move 1/0@h1 [...]                    somebody asks for replicas to be moved
     leader                               another leader takes over
     remove                               of the service
 
@@ -21,10 +24,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from agent.leader.views import command_of
-from cluster.commands.nodes import RemoveNode
-from cluster.commands.services import AssignmentReport, ReportAssignments, RouterReport
+from cluster.commands.nodes import RemoveNode, SetNodeLabels
+from cluster.commands.services import (
+    AssignmentRef,
+    AssignmentReport,
+    MoveReplicas,
+    ReportAssignments,
+    RouterReport,
+)
 from cluster.model.ids import NodeId, ServiceId
 from cluster.model.node import NodeStatus
+from cluster.model.placing import PlacementRules, parse_attribute, parse_constraint
 from cluster.model.service import (
     FailureAction,
     Observation,
@@ -87,6 +97,7 @@ class Stage:
         self._world = World((), is_led=False, founder="h1")
         self._service = ServiceId("shop.web")
         self._specs: dict[ServiceId, tuple[ServiceSpec, int, RolloutPolicy]] = {}
+        self._rules: dict[ServiceId, PlacementRules] = {}
         self._shown: dict[ServiceId, str] = {}
         self._lines: list[str] = []
         self._leads = 0
@@ -106,6 +117,8 @@ class Stage:
             "leave": self._leave,
             "drain": lambda name: self._world.drain(name),
             "undrain": lambda name: self._world.drain(name, False),
+            "label": self._label,
+            "move": self._move,
             "leader": self._elect,
             "remove": lambda: self._world.remove(self._service),
         }
@@ -127,8 +140,19 @@ class Stage:
             self._service,
             (ServiceSpec(image="v1", route=Route(host="shop.example", port=80)), 1, RolloutPolicy()),
         )
+        rules = self._rules.get(self._service, PlacementRules())
         for name, value in given.items():
             match name:
+                case "only":
+                    rules = replace(rules, constraints=(parse_constraint(f"node.labels.{value}"),))
+                case "spread":
+                    rules = replace(rules, spread=(parse_attribute(f"node.labels.{value}"),))
+                case "most":
+                    rules = replace(rules, replicas_per_host_max=int(value))
+                case "apart":
+                    rules = replace(rules, apart_from=(value,))
+                case "pin":
+                    rules = replace(rules, pin_host=value)
                 case "image":
                     spec = replace(spec, image=value)
                 case "replicas":
@@ -161,7 +185,8 @@ class Stage:
                 case _:
                     raise ValueError(f"deploy {name}: not known")
         self._specs[self._service] = (spec, replicas, policy)
-        self._world.deploy(spec, service=self._service, replicas=replicas, policy=policy)
+        self._rules[self._service] = rules
+        self._world.deploy(spec, service=self._service, replicas=replicas, policy=policy, placement=rules)
 
     def _report(self, replica: str, phase: str, *why: str) -> None:
         place, _, host = replica.partition("@")
@@ -202,6 +227,21 @@ class Stage:
 
     def _tick(self, duration: str) -> None:
         self._world.replica.now_ms += _ms(duration)
+
+    def _label(self, name: str, *changes: str) -> None:
+        put = dict(change.split("=", 1) for change in changes if not change.endswith("-"))
+        remove = sorted(change.removesuffix("-") for change in changes if change.endswith("-"))
+        command = SetNodeLabels(node_id=NodeId(name), put=tuple(sorted(put.items())), remove=tuple(remove))
+        self._world.must(command, client="person", leader_term=0)
+
+    def _move(self, *replicas: str) -> None:
+        copies = []
+        for replica in replicas:
+            place, _, host = replica.partition("@")
+            revision, _, ordinal = place.partition("/")
+            copies.append(AssignmentRef(revision=int(revision), ordinal=int(ordinal), node_id=NodeId(host)))
+        command = MoveReplicas(service_id=self._service, copies=tuple(copies))
+        self._world.must(command, client="person", leader_term=0)
 
     def _leave(self, name: str) -> None:
         self._world.must(RemoveNode(node_id=NodeId(name), reason="test"), client="person", leader_term=0)

@@ -27,6 +27,7 @@ from cluster.commands.services import (
 from cluster.model.ids import NodeId, RolloutId, ServiceId
 from cluster.model.node import NodeStatus
 from cluster.model.rollout import Rollout
+from cluster.model.placing import PlacementRules
 from cluster.model.service import (
     Assignment,
     AssignmentKey,
@@ -220,6 +221,7 @@ class World:
         service: str = "shop.web",
         replicas: int = 3,
         policy: RolloutPolicy | None = None,
+        placement: PlacementRules | None = None,
     ) -> ServiceId:
         project, _, name = service.partition(".")
         self.must(
@@ -231,6 +233,7 @@ class World:
                 replicas=replicas,
                 policy=policy or RolloutPolicy(),
                 created_by="u1",
+                placement=placement or PlacementRules(),
             ),
             client="person",
             leader_term=0,

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from cluster.commands.secrets import PutFile
 from cluster.commands.services import PutService
 from cluster.compose import ComposeProject, ComposeService, Finding, parse
 from cluster.model.inventory import HostRefused, HostUnavailable
@@ -19,6 +20,8 @@ from web.auth.problems import FieldError, Problem
 from web.middleware.errors import problem_of
 from web.ports import Surroundings
 from web.tools.context import Context
+from web.tools.file_pins import pin_files, require_use
+from web.tools.secrets import resource_of
 from web.tools.views import DeployedService, DeploymentView, IgnoredKey
 
 DEPLOY = "service.deploy"
@@ -32,12 +35,16 @@ _IMAGE_HINT = "check its name and tag, and that `docker pull` gets it on that ho
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeployRequest:
-    """A Compose file. `project` names it over the file's own name; `variables` are for `${NAME}` in it."""
+    """A Compose file. `project` names it over the file's own name; `variables` are for `${NAME}` in it.
+
+    Of secrets and configs, those of `environment` come before those of all environments.
+    """
 
     compose: str = field(repr=False)
     project: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     is_dry_run: bool = False
+    environment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +93,10 @@ async def deploy(context: Context, call: Call, request: DeployRequest) -> Deploy
     present = _read_present(context.surroundings, parsed)
     warnings = _orphans(context.surroundings, parsed)
     await _check_host_access(context, call, parsed, warnings, is_dry_run=request.is_dry_run)
-    services = await _with_digests(context.surroundings, parsed.services, present)
+    with context.surroundings.state.read() as txn:
+        pinned = pin_files(txn, parsed, environment=request.environment, by=call.known().name)
+    await require_use(context.authority, call, pinned.services)
+    services = await _with_digests(context.surroundings, pinned.services, present)
     if request.is_dry_run:
         planned = tuple(_planned(service, present[service.service_id]) for service in services)
         return _answer(parsed, planned, warnings, is_dry_run=True)
@@ -94,7 +104,7 @@ async def deploy(context: Context, call: Call, request: DeployRequest) -> Deploy
         call,
         DEPLOY,
         f"service:{parsed.name}",
-        lambda permit: _put(permit, call, parsed, services, present),
+        lambda permit: _put(permit, call, parsed, services, pinned.inline, present),
     )
     deployed = await _name_rollouts(context, deployed, warnings)
     return _answer(parsed, deployed, warnings, is_dry_run=False)
@@ -105,10 +115,13 @@ async def _put(
     call: Call,
     project: ComposeProject,
     services: Sequence[ComposeService],
+    inline: Sequence[PutFile],
     present: Mapping[str, _Present],
 ) -> tuple[DeployedService, ...]:
     deployed: list[DeployedService] = []
     permit.nothing_changed()
+    for config in inline:
+        await permit.propose(config, resource=resource_of(config.kind, config.name, config.environment))
     for service in services:
         known = present[service.service_id]
         if not known.differs(service):

@@ -15,7 +15,8 @@ class Severity(StrEnum):
 class Finding:
     """One thing wrong. `line` and `column` count from 1; 0 when it is about the file as a whole.
 
-    `path` is as in `services.web.ports[0]`; `rule` says what is allowed, `hint` what to do next.
+    `path` is as in `services.web.ports[0]`; `rule` says what is allowed, `hint` what to do next. `file` is
+    the name the text was given under, "" for the only one.
     """
 
     path: str
@@ -24,9 +25,21 @@ class Finding:
     column: int = 0
     hint: str = ""
     severity: Severity = Severity.ERROR
+    file: str = ""
 
-    def __str__(self) -> str:
-        where = f"line {self.line}, column {self.column}: " if self.line else ""
+    @property
+    def order(self) -> tuple[int, int, str, str]:
+        """Where it comes among the findings of one file."""
+        return (self.line, self.column, self.path, self.rule)
+
+    @property
+    def words(self) -> str:
+        """What is wrong, without where it stands."""
         hint = f" ({self.hint})" if self.hint else ""
         path = f"{self.path}: " if self.path else ""
-        return f"{where}{path}{self.rule}{hint}"
+        return f"{path}{self.rule}{hint}"
+
+    def __str__(self) -> str:
+        place = f"line {self.line}, column {self.column}" if self.line else ""
+        where = ", ".join(part for part in (self.file, place) if part)
+        return f"{where}: {self.words}" if where else self.words

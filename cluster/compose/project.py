@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from cluster.compose.document import Unreadable, Value, read
 from cluster.compose.findings import Finding
+from cluster.compose.merging import settle
 from cluster.compose.values import (
     parse_command,
     parse_cpus_millis,
@@ -141,7 +142,8 @@ def parse(
     except Unreadable as error:
         return (error.finding,)
     reader = _Reader()
-    parsed = reader.project(document, project)
+    reader.findings.extend(document.findings)
+    parsed = reader.project(settle(document.content), project)
     if reader.findings or parsed is None:
         return tuple(
             sorted(reader.findings, key=lambda finding: (finding.line, finding.column, finding.path))

@@ -105,7 +105,7 @@ def test_keys_without_a_meaning_here_are_listed_with_a_reason() -> None:
         ("ports: 7", "services.web.ports", "this is the number 7; a list is expected"),
         ("ports: true", "services.web.ports", "this is true; a list is expected"),
         ("command: {a: b}", "services.web.command", "this is a mapping; text is expected"),
-        ("labels: !reset []", "services.web.labels", "the tag !reset has no meaning here (leave it out)"),
+        ("labels: !include []", "services.web.labels", "the tag !include has no meaning here (leave it out)"),
         ("labels: [!!python/name:os.system '']", "services.web.labels[0]", "!!python/name:os.system has no"),
         ("labels: 'one'", "services.web.labels", "this is the text 'one'; a mapping or a list"),
         ('ports: ["80-90:80"]', "services.web.ports[0]", "name each port"),

@@ -26,8 +26,8 @@ from cluster.commands.services import (
 )
 from cluster.model.ids import NodeId, RolloutId, ServiceId
 from cluster.model.node import NodeStatus
-from cluster.model.rollout import Rollout
 from cluster.model.placing import PlacementRules
+from cluster.model.rollout import Rollout
 from cluster.model.service import (
     Assignment,
     AssignmentKey,

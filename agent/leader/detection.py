@@ -1,4 +1,4 @@
-"""The failure detector's loop: hears heartbeats, grants leases, commits which hosts are up, suspect or down."""
+"""The failure detector's loop: hears heartbeats, grants leases, commits which hosts are up or down."""
 
 from __future__ import annotations
 

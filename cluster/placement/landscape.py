@@ -79,14 +79,16 @@ class Landscape:
         *,
         nodes: Mapping[NodeId, Node] | None = None,
         occupants: Mapping[ServiceId, tuple[Occupant, ...]] | None = None,
+        groups: Mapping[str, frozenset[ServiceId]] | None = None,
+        rules: Mapping[ServiceId, tuple[str, PlacementRules]] | None = None,
     ) -> Landscape:
-        """Return the same with other hosts, or with other replicas of some services."""
+        """Return the same with other hosts, groups or rules, or with other replicas of some services."""
         return Landscape(
             self._nodes if nodes is None else nodes,
             self._occupants if occupants is None else {**self._occupants, **occupants},
-            self._groups,
+            self._groups if groups is None else groups,
             self._troubled,
-            self._rules,
+            self._rules if rules is None else rules,
         )
 
     def home(self, service_id: ServiceId, project: str, own: Iterable[Occupant] = ()) -> NodeId | None:

@@ -55,6 +55,7 @@ class Stage:
 
     `steps` are those of the policy when the rollout began, merged where there is too little traffic to judge
     each. `colour` is the new revision's. `extended_ms` is how much longer than planned this step is held.
+    `is_old_reduced`: the old revision's replicas were being taken down when the rollout turned back.
     """
 
     steps: tuple[TrafficStep, ...]
@@ -65,6 +66,7 @@ class Stage:
     deadline_ms: int = 0
     extended_ms: int = 0
     approved_by: str = ""
+    is_old_reduced: bool = False
 
     def __post_init__(self) -> None:
         rules.check_count("stage steps", self.steps, STEPS_MAX)
@@ -131,7 +133,8 @@ class Rollout:
     `from_revision` is 0 for a first deployment. `step` counts what was asked for; events carry it, so that a
     late or repeated one is recognised. `deadline_ms` is the progress deadline. `reason` says, for people,
     why the phase is so. `stage` is there for staged rollouts only; `paused_ms` is when it was paused, 0 when
-    it is not; `verdict` is the judge's last word, with its figures. `by` names who asked for it.
+    it is not; `verdict` is the judge's last word, with its figures. `by` names who asked for it. `note`
+    says for people what is done otherwise than the policy says, and why.
     """
 
     id: RolloutId
@@ -156,6 +159,7 @@ class Rollout:
     verdict: str = ""
     paused_ms: int = 0
     by: str = ""
+    note: str = ""
 
     def __post_init__(self) -> None:
         rules.check_id("rollout id", self.id)
@@ -164,6 +168,7 @@ class Rollout:
         rules.check_count("rollout replicas", self.replicas, 2 * REPLICAS_MAX)
         rules.check_text("rollout reason", self.reason, 4096)
         rules.check_text("rollout verdict", self.verdict, 4096)
+        rules.check_text("rollout note", self.note, 4096)
         rules.check_text("rollout by", self.by, 128)
 
 
@@ -179,10 +184,12 @@ def why_not(rollout: Rollout, steer: Steer) -> str:
             is_asked = rollout.stage is not None and rollout.stage.phase is StagePhase.APPROVAL
             return "" if is_asked else "no approval is waited for"
         case Steer.PAUSE:
+            if rollout.stage is not None and rollout.stage.phase is StagePhase.RETIRING:
+                return "the old replicas are being taken down; to go back, abort it"
             return "it is paused already" if phase is RolloutPhase.PAUSED else ""
         case Steer.RESUME:
             return "" if phase is RolloutPhase.PAUSED else "it is not paused"
         case Steer.PROMOTE:
-            return "" if rollout.strategy.is_staged else "a rolling update has no steps to skip"
+            return "" if rollout.stage is not None else "a rolling update has no steps to skip"
         case Steer.ABORT:
             return ""

@@ -7,11 +7,12 @@ What becomes of each slot's candidate was decided before (`cluster.rollout.steps
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from cluster.model.ids import NodeId
 from cluster.model.service import Assignment, AssignmentKey, DesiredState
+from cluster.model.strategy import Colour
 from cluster.rollout.limits import Limits
 from cluster.rollout.plan import Plan
 from cluster.rollout.slots import Slot
@@ -34,11 +35,13 @@ class Judged:
     """A slot after its candidate was judged; one that was given up is among `slot.removed` now.
 
     `is_proven`: the candidate may take over, because it serves, every router knows it, and it lasted.
-    `started_on` is where a new candidate was ordered in this decision.
+    `is_given_up`: without a candidate it stays as it is, none is started. `started_on` is where a new
+    candidate was ordered in this decision.
     """
 
     slot: Slot
     is_proven: bool = False
+    is_given_up: bool = False
     started_on: NodeId | None = None
 
     @property
@@ -56,18 +59,20 @@ _NO_HOSTS: frozenset[NodeId] = frozenset()
 
 @dataclass(slots=True)
 class Convergence:
-    """One pass over all slots; the orders go into `plan`."""
+    """One pass over all slots of one colour, which is what `view` has; the orders go into `plan`.
+
+    `keeps_others`: copies of another revision stand in until a candidate is proven. Without it they go at
+    once, for they get no requests.
+    """
 
     plan: Plan
+    view: ServiceView
+    colour: Colour
     judged: Sequence[Judged]
     limits: Limits
     choose: ChooseHost
     retry_at: RetryAt
-    _started: list[Occupying] = field(default_factory=list)
-
-    @property
-    def view(self) -> ServiceView:
-        return self.plan.view
+    keeps_others: bool = True
 
     def run(self) -> None:
         self._retire_extras()
@@ -90,7 +95,11 @@ class Convergence:
         One of the others stands in until the candidate is proven; the rest is superfluous.
         """
         slot = judged.slot
-        present = [copy for copy in slot.olds if not self._is_lost(copy, slot)]
+        present = [
+            copy
+            for copy in slot.olds
+            if not self._is_lost(copy, slot) and (self.keeps_others or copy.revision == slot.target)
+        ]
         stand_in = min(present, key=self._standing, default=None)
         is_served = stand_in is not None and self._is_standing_in(stand_in)
         for copy in slot.olds:
@@ -132,7 +141,7 @@ class Convergence:
         for judged in self.judged:
             is_served = self._is_served_by_old(judged.slot)
             up += judged.is_proven or is_served
-            if judged.node_id is None and any(self._is_untouched(copy) for copy in judged.slot.olds):
+            if self._is_missing(judged) and any(self._is_untouched(copy) for copy in judged.slot.olds):
                 waiting.append((is_served, judged.slot))
         # Replicas that answer nobody anyway go first and cost nothing.
         waiting.sort(key=lambda item: (item[0], item[1].ordinal))
@@ -162,7 +171,7 @@ class Convergence:
     def _start_missing(self) -> None:
         room = self._room()
         missing = [
-            judged for judged in self.judged if judged.node_id is None and self._may_start(judged.slot)
+            judged for judged in self.judged if self._is_missing(judged) and self._may_start(judged.slot)
         ]
         # Replicas nobody stands in for come first.
         missing.sort(key=lambda judged: (self._is_served_by_old(judged.slot), judged.slot.ordinal))
@@ -174,6 +183,9 @@ class Convergence:
     def _room(self) -> int:
         taken = sum(self.plan.takes_room(copy) for copy in self.view.assignments)
         return len(self.judged) + self.limits.surge - taken
+
+    def _is_missing(self, judged: Judged) -> bool:
+        return judged.node_id is None and not judged.is_given_up
 
     def _may_start(self, slot: Slot) -> bool:
         if self.limits.is_start_first:
@@ -193,7 +205,7 @@ class Convergence:
         again = self._find_host_again(slot)
         if again is not None:
             # The record of the first try goes before there can be another; the next decision makes it.
-            self.plan.forget += [copy.key for copy in slot.tombs if copy.node_id == again]
+            self.plan.forget += [copy.key for copy in self._tombs(slot) if copy.node_id == again]
         elif refused is not None:
             self.plan.block(slot.ordinal, refused.reason)
         return False
@@ -206,28 +218,39 @@ class Convergence:
                 revision=slot.target,
                 ordinal=slot.ordinal,
                 node_id=node_id,
-            )
-        )
-        judged.started_on = node_id
-        self._started.append(
+            ),
+            self.colour,
             Occupying(
                 node_id=node_id,
                 spec=self.view.revisions[slot.target].spec,
                 is_pinned=self.view.is_pinned(slot.target),
-            )
+            ),
         )
+        judged.started_on = node_id
 
     def _find_host_again(self, slot: Slot) -> NodeId | None:
         """A host that gave the replica up before, where nothing of it is left, when there is no other."""
         usable = frozenset(
             copy.node_id
-            for copy in slot.tombs
+            for copy in self._tombs(slot)
             if self.plan.can_forget(copy) and self.view.is_alive(copy.node_id)
         )
         if not usable or not self._is_time(slot, is_fresh=False):
             return None
         choice = self.choose(self._wanted(slot, allowed=usable))
         return None if isinstance(choice, NoHost) else choice
+
+    def _tombs(self, slot: Slot) -> list[Assignment]:
+        """Records that keep another try from their hosts: a key is used once, whatever its colour."""
+        return [
+            *slot.tombs,
+            *(copy for copy in self._namesakes(slot) if copy.desired is DesiredState.REMOVED),
+        ]
+
+    def _namesakes(self, slot: Slot) -> list[Assignment]:
+        return [
+            copy for copy in self.view.beside if copy.ordinal == slot.ordinal and copy.revision == slot.target
+        ]
 
     def _is_time(self, slot: Slot, *, is_fresh: bool) -> bool:
         return self.plan.is_due(self.retry_at(slot, is_fresh))
@@ -240,9 +263,10 @@ class Convergence:
         allowed: frozenset[NodeId] = _NO_HOSTS,
     ) -> WantedReplica:
         known = [copy for copy in (*slot.removed, *slot.olds) if copy.revision == slot.target]
+        known += self._namesakes(slot)
         return WantedReplica(
             spec=self.view.revisions[slot.target].spec,
-            occupying=(*self._occupying(without), *self._started),
+            occupying=(*self._occupying(without), *self.plan.started),
             siblings=tuple(judged.node_id for judged in self.judged if judged.node_id is not None),
             avoid={
                 copy.node_id: "is to be left" if copy.key in self.view.to_leave else "has tried it already"
@@ -253,7 +277,8 @@ class Convergence:
         )
 
     def _occupying(self, without: frozenset[AssignmentKey]) -> list[Occupying]:
-        return occupying(self.view, [copy for copy in self.view.assignments if copy.key not in without])
+        copies = (*self.view.assignments, *self.view.beside)
+        return occupying(self.view, [copy for copy in copies if copy.key not in without])
 
     # ---- forgetting ----
 
@@ -280,7 +305,11 @@ class Convergence:
         for copy in sorted(self.view.assignments, key=lambda copy: (copy.token, copy.revision, copy.node_id)):
             if copy.desired is DesiredState.REMOVED and self.view.is_pinned(copy.revision):
                 newest[copy.ordinal] = copy
-        present = {copy.ordinal for copy in self.view.assignments if copy.desired is not DesiredState.REMOVED}
+        present = {
+            copy.ordinal
+            for copy in (*self.view.assignments, *self.view.beside)
+            if copy.desired is not DesiredState.REMOVED
+        }
         return frozenset(copy.key for ordinal, copy in newest.items() if ordinal not in present)
 
 

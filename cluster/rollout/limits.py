@@ -23,11 +23,12 @@ class Limits:
         return self.surge > 0
 
 
-def limits(view: ServiceView, target: int, *, is_update: bool) -> Limits:
+def limits(view: ServiceView, target: int, *, is_update: bool, is_rolling_back: bool = False) -> Limits:
     """Return the limits for bringing replicas to revision `target`.
 
     When replicas of another revision are replaced (`is_update`), what two revisions cannot hold at the same
-    time makes it stop-first. A fenced service is stop-first always.
+    time makes it stop-first. A fenced service is stop-first always. Going back, start-first, has a surge of
+    its own; stop-first has not, for what is down serves nobody.
     """
     policy = view.service.policy
     spec = view.spec(target)
@@ -39,7 +40,8 @@ def limits(view: ServiceView, target: int, *, is_update: bool) -> Limits:
     if reason:
         return Limits(surge=0, unavailable=max(1, policy.max_unavailable), reason=reason)
     if policy.max_surge > policy.max_unavailable:
-        return Limits(surge=policy.max_surge, unavailable=0)
+        surge = (policy.rollback_surge or view.service.replicas) if is_rolling_back else policy.max_surge
+        return Limits(surge=max(1, surge), unavailable=0)
     return Limits(surge=0, unavailable=policy.max_unavailable)
 
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from cluster.model.service import Assignment, AssignmentKey, DesiredState
+from cluster.model.service import Assignment, AssignmentKey, DesiredState, Kept
+from cluster.model.strategy import WHOLE_PERMILLE, Colour
 from cluster.rollout.decision import Order
 from cluster.rollout.slots import gives_room_at_ms, takes_room
-from cluster.rollout.view import ServiceView, is_removal_confirmed
+from cluster.rollout.view import Occupying, ServiceView, is_removal_confirmed
 
 DRAIN_MARGIN_MS = 1_000
 """How much longer than the drain time a router has to say that it is over."""
 
 
 class Plan:
-    """Orders and removals of records, gathered during one decision. Nothing in the view changes."""
+    """Orders and removals of records, gathered during one decision. Nothing in the view changes.
+
+    `green_permille`, `kept` and `is_kept_ended` are those of the transition that comes of it. `started` is
+    what the replicas ordered so far will take up on their hosts.
+    """
 
     def __init__(self, view: ServiceView, now_ms: int) -> None:
         self.view = view
@@ -21,14 +26,18 @@ class Plan:
         self._blocked: dict[str, list[int]] = {}
         self.wake_at_ms: int | None = None
         self.awaits_routers = False
-        self._orders: dict[AssignmentKey, DesiredState] = {}
+        self.green_permille: int | None = None
+        self.kept: Kept | None = None
+        self.is_kept_ended = False
+        self.started: list[Occupying] = []
+        self._orders: dict[AssignmentKey, Order] = {}
 
     @property
     def orders(self) -> tuple[Order, ...]:
         return tuple(
-            Order(key=key, desired=desired)
-            for key, desired in sorted(
-                self._orders.items(), key=lambda item: (item[0].ordinal, item[0].revision, item[0].node_id)
+            sorted(
+                self._orders.values(),
+                key=lambda order: (order.key.ordinal, order.key.revision, order.key.node_id),
             )
         )
 
@@ -45,10 +54,19 @@ class Plan:
 
     def order(self, copy: Assignment, desired: DesiredState) -> None:
         if copy.desired is not desired:
-            self._orders[copy.key] = desired
+            self._orders[copy.key] = Order(key=copy.key, desired=desired, colour=copy.colour)
 
-    def start(self, key: AssignmentKey) -> None:
-        self._orders[key] = DesiredState.STARTED
+    def start(self, key: AssignmentKey, colour: Colour, takes: Occupying) -> None:
+        """Order a new replica, counted to `colour`."""
+        self._orders[key] = Order(key=key, desired=DesiredState.STARTED, colour=colour)
+        self.started.append(takes)
+
+    def share(self, colour: Colour, permille: int) -> None:
+        """Give `colour` its share of the requests, and the other one the rest."""
+        green_permille = permille if colour is Colour.GREEN else WHOLE_PERMILLE - permille
+        if green_permille != self.view.service.split.green_permille:
+            self.green_permille = green_permille
+            self.awaits_routers = True
 
     def is_ordered(self, copy: Assignment) -> bool:
         return copy.key in self._orders
@@ -66,6 +84,12 @@ class Plan:
 
     def is_routed(self, copy: Assignment) -> bool:
         if self.view.is_routed_everywhere(copy):
+            return True
+        self.awaits_routers = True
+        return False
+
+    def is_split_everywhere(self) -> bool:
+        if self.view.is_split_everywhere():
             return True
         self.awaits_routers = True
         return False

@@ -52,7 +52,8 @@ def _build_slot(
     view: ServiceView, ordinal: int, target: int, by_ordinal: Mapping[int, list[Assignment]]
 ) -> Slot:
     copies = by_ordinal.get(ordinal, [])
-    pinned_to = find_pin(view, ordinal, target, copies)
+    beside = [copy for copy in view.beside if copy.ordinal == ordinal]
+    pinned_to = find_pin(view, ordinal, target, [*copies, *beside])
     slot = Slot(ordinal=ordinal, target=target, pinned_to=pinned_to)
     stays: list[Assignment] = []
     for copy in copies:
@@ -77,7 +78,7 @@ def _may_stay(view: ServiceView, copy: Assignment, pinned_to: NodeId | None) -> 
     if pinned_to is not None:
         return copy.node_id == pinned_to
     if view.may_linger(copy):
-        # It may run where it is, and so nowhere else: it is waited for, and stays if its host returns in time.
+        # It may run where it is, and so nowhere else: it is waited for, and stays if its host returns.
         return True
     if not view.is_alive(copy.node_id) or view.is_draining(copy.node_id) or copy.key in view.to_leave:
         return False

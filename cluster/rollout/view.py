@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from cluster.model.ids import NodeId
@@ -21,6 +21,7 @@ from cluster.model.service import (
     ServiceSpec,
     VolumeKind,
 )
+from cluster.model.strategy import Colour
 from cluster.model.traffic import TrafficInterval
 
 
@@ -68,9 +69,11 @@ class ServiceView:
 
     `rollout` is the one under way, `last_rollout` the newest that ended. `routers` are the hosts' routers
     that have ever reported. `leases_over` are the hosts whose lease has surely run out, so that they run no
-    fenced replica; `lease_ends_ms` says when that will be of others, where it is known. `home` is the host its project belongs on, when that matters. `to_leave` are copies
-    that may not stay where they are, as if their host were being drained. `traffic` are the
-    newest intervals of every host while the service is judged by them; some were taken in before.
+    fenced replica; `lease_ends_ms` says when that will be of others, where it is known. `home` is the host
+    its project belongs on, when that matters. `to_leave` are copies that may not stay where they are, as if
+    their host were being drained. `traffic` are the newest intervals of every host while the service is
+    judged by them; some were taken in before. `beside` are copies that are not decided on here, because they
+    are of the other colour.
     """
 
     service: Service
@@ -85,6 +88,15 @@ class ServiceView:
     home: NodeId | None = None
     to_leave: frozenset[AssignmentKey] = frozenset()
     traffic: tuple[TrafficInterval, ...] = ()
+    beside: tuple[Assignment, ...] = ()
+
+    def of_colour(self, colour: Colour) -> ServiceView:
+        """The same with the copies of one colour only; the others are beside them."""
+        return replace(
+            self,
+            assignments=tuple(copy for copy in self.assignments if copy.colour is colour),
+            beside=tuple(copy for copy in self.assignments if copy.colour is not colour),
+        )
 
     def spec(self, revision: int) -> ServiceSpec | None:
         found = self.revisions.get(revision)
@@ -165,6 +177,10 @@ class ServiceView:
         return not self.is_routed(assignment.revision) or all(
             router.has_drained(assignment.token) for router in self._live_routers()
         )
+
+    def is_split_everywhere(self) -> bool:
+        """Whether every live router shares the requests as it was ordered last."""
+        return all(router.has_routed(self.service.split.token) for router in self._live_routers())
 
     def _live_routers(self) -> list[RouterState]:
         # One that is down is not waited for: nobody reaches a replica through it, or nobody we can know of.

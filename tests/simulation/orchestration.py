@@ -445,10 +445,13 @@ class World:
             self._deliver(ReportAssignments(node_id=host.node_id, reports=(), router=report))
 
     def _is_waited_for(self, routed: int, drained: int, done: set[int]) -> bool:
-        """A router tells of an index only when a change of wishes came after the last it told of, or when one
-        of its exceptions is `done`.
+        """A router tells of an index only when a change of wishes or shares came after the last it told of,
+        or when one of its exceptions is `done`.
         """
-        return any(copy.token > min(routed, drained) or copy.token in done for copy in self.assignments())
+        tokens = [copy.token for copy in self.assignments()]
+        with self.store.read() as txn:
+            tokens += [service.split.token for service in SERVICES.scan(txn)]
+        return any(token > min(routed, drained) or token in done for token in tokens)
 
     # ---- the leader ----
 

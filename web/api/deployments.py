@@ -1,4 +1,4 @@
-"""Services, deployments and rollouts."""
+"""Services and deployments."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from aiohttp import web
 from pydantic import TypeAdapter
 
 from web.api.endpoint import Ask, Endpoint, Nothing, json_response
-from web.api.schemas import DeploymentBody, PageQuery, RolloutsQuery
+from web.api.schemas import DeploymentBody, PageQuery
 from web.middleware.routes import needs
-from web.tools import deployments, rollouts, services
+from web.tools import deployments, services
 from web.tools.deployments import DeployRequest
 from web.tools.listing import Page, page_of
-from web.tools.views import DeploymentView, RolloutView, ServiceDetail, ServiceView
+from web.tools.views import DeploymentView, ServiceDetail, ServiceView
 
 COMPOSE_BODY_BYTES_MAX = 4 * 1024 * 1024
 _DEPLOYMENT: TypeAdapter[DeploymentView] = TypeAdapter(DeploymentView)
@@ -42,25 +42,12 @@ async def deploy(ask: Ask[DeploymentBody, Nothing]) -> web.Response:
             project=body.project or None,
             variables=body.variables,
             is_dry_run=body.dry_run,
+            strategy=body.strategy,
+            is_unjudged=body.skip_analysis,
         ),
     )
     status = HTTPStatus.OK if body.dry_run else HTTPStatus.ACCEPTED
     return json_response(_DEPLOYMENT.dump_json(view), status=status)
-
-
-async def list_rollouts(ask: Ask[None, RolloutsQuery]) -> Page[RolloutView]:
-    found = await rollouts.list_rollouts(ask.context, ask.call, service=ask.query.service)
-    return page_of(
-        found,
-        key=lambda view: (view.started_at_ms, view.id),
-        cursor=ask.query.cursor,
-        limit=ask.query.limit,
-        reverse=True,
-    )
-
-
-async def get_rollout(ask: Ask[None, Nothing]) -> RolloutView:
-    return await rollouts.get_rollout(ask.context, ask.call, ask.path["rollout"])
 
 
 ENDPOINTS = (
@@ -79,10 +66,10 @@ ENDPOINTS = (
         path="/services/{service}",
         run=get_service,
         access=needs("service.read"),
-        summary="One service: revisions, replicas, newest rollout",
+        summary="One service, by id or name: revisions, replicas, newest rollout, and what its hosts run",
         tag="services",
         answer=ServiceDetail,
-        problems=("not-found",),
+        problems=("not-found", "ambiguous"),
     ),
     Endpoint(
         method="DELETE",
@@ -93,7 +80,7 @@ ENDPOINTS = (
         tag="services",
         answer=ServiceView,
         status=HTTPStatus.ACCEPTED,
-        problems=("not-found", "conflict"),
+        problems=("not-found", "ambiguous", "conflict"),
     ),
     Endpoint(
         method="POST",
@@ -107,25 +94,5 @@ ENDPOINTS = (
         status=HTTPStatus.ACCEPTED,
         body_bytes_max=COMPOSE_BODY_BYTES_MAX,
         problems=("conflict", "host-unavailable"),
-    ),
-    Endpoint(
-        method="GET",
-        path="/rollouts",
-        run=list_rollouts,
-        access=needs("rollout.read"),
-        summary="The rollouts, newest first",
-        tag="services",
-        query=RolloutsQuery,
-        answer=Page[RolloutView],
-    ),
-    Endpoint(
-        method="GET",
-        path="/rollouts/{rollout}",
-        run=get_rollout,
-        access=needs("rollout.read"),
-        summary="One rollout",
-        tag="services",
-        answer=RolloutView,
-        problems=("not-found",),
     ),
 )

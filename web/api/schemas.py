@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from cluster.model.access import Role
 from cluster.model.secrets import PASSWORD_BYTES_MAX
+from cluster.model.service import REPLICAS_MAX
+from cluster.model.strategy import WHOLE_PERMILLE, Colour, Strategy
 from web.tools.listing import LIMIT_DEFAULT, LIMIT_MAX
 from web.tools.secrets import GENERATED_BYTES_MAX, GENERATED_BYTES_MIN
 
@@ -20,6 +22,7 @@ Password = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
 TokenText = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 Reference = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=_NO_CONTROL)]
 FilterText = Annotated[str, StringConstraints(max_length=256, pattern=_NO_CONTROL)]
+Reason = Annotated[str, StringConstraints(max_length=1024, pattern=_NO_CONTROL)]
 
 
 class Schema(BaseModel):
@@ -118,12 +121,53 @@ class DeploymentBody(Schema):
         Annotated[str, StringConstraints(max_length=64 * 1024)],
     ] = Field(default_factory=dict, max_length=1000)
     dry_run: bool = False
+    strategy: Strategy | None = Field(default=None, description="instead of the one of the file")
+    skip_analysis: bool = Field(
+        default=False, description="judge nothing and ask nobody for approval; recorded as such"
+    )
 
 
 class RolloutsQuery(PageQuery):
     """Of which service."""
 
     service: FilterText = ""
+
+
+class SteerBody(Schema):
+    """Why, for the record."""
+
+    reason: Reason = ""
+
+
+class RollbackBody(Schema):
+    """To which revision; null: the last one that was stable before."""
+
+    to: int | None = Field(default=None, ge=1, le=2**31)
+    reason: Reason = ""
+
+
+class TrafficBody(Schema):
+    """How much of the requests goes to which colour. A colour alone gets all.
+
+    A share alone is the new revision's, or that of the one that is kept beside.
+    """
+
+    colour: Colour | None = None
+    permille: int | None = Field(default=None, ge=0, le=WHOLE_PERMILLE, description="100 is 10 %")
+    force: bool = Field(default=False, description="even with too few replicas for it")
+
+
+class ScaleBody(Schema):
+    """How many replicas."""
+
+    replicas: int = Field(ge=0, le=REPLICAS_MAX)
+
+
+class ComparisonQuery(Schema):
+    """Which revisions; left out, the newest and the one before."""
+
+    before: int | None = Field(default=None, ge=1, le=2**31)
+    after: int | None = Field(default=None, ge=1, le=2**31)
 
 
 class UserBody(Schema):

@@ -76,12 +76,13 @@ class Permit:
             Decision(True, f"{self._decision.reason}; {reason}" if reason else self._decision.reason),
         )
 
-    async def propose(self, command: object, *, resource: str | None = None) -> object:
+    async def propose(self, command: object, *, resource: str | None = None, reason: str = "") -> object:
         """Have a command applied together with its entry, and return its result.
 
+        `reason` is what the caller said why, for the entry.
         Raises Problem when the state machine rejects it; NotCommitted or OutcomeUnknown.
         """
-        stamp = self.stamp(resource=resource)
+        stamp = self.stamp(resource=resource, reason=reason)
         try:
             outcome = await self._surroundings.state.propose(command, audit=stamp)
         except MalformedCommand as error:

@@ -99,7 +99,7 @@ class ServicesFeed:
     """Services and rollouts: those that changed, and the ids of those that are gone."""
 
     topic = Topic.SERVICES
-    tables = frozenset({"services", "revisions", "assignments", "rollouts", "nodes"})
+    tables = frozenset({"services", "revisions", "assignments", "rollouts", "nodes", "routers"})
 
     def __init__(self, context: Context) -> None:
         self._context = context

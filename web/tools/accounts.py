@@ -23,7 +23,7 @@ from web.auth.call import Call, Credential, Identity
 from web.auth.problems import FieldError, Problem, invalid
 from web.ports import Surroundings
 from web.tools.context import Context
-from web.tools.rollouts import is_key
+from web.tools.references import is_key
 from web.tools.views import ApiTokenMade, ApiTokenView, UserView
 
 

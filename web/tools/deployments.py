@@ -8,23 +8,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from cluster.commands.secrets import PutFile
-from cluster.commands.services import PutService
+from cluster.commands.services import AttemptRevision, PutService
 from cluster.compose import ComposeProject, ComposeService, Finding, parse
 from cluster.model.inventory import HostRefused, HostUnavailable
-from cluster.model.service import Revision, Service, ServiceSpec, VolumeKind
+from cluster.model.service import Aim, Service, ServiceSpec, VolumeKind
+from cluster.model.strategy import Strategy
 from cluster.raft.replicator import NotCommitted, OutcomeUnknown
-from cluster.store import records
+from cluster.store import ReadTxn, records
 from web.auth.authority import Permit
 from web.auth.call import Call
 from web.auth.problems import FieldError, Problem
 from web.middleware.errors import problem_of
 from web.ports import Surroundings
+from web.tools.attempts import revision_and_version, rollout_of_attempt
 from web.tools.context import Context
+from web.tools.deploy_plan import Present, planned_of, read_present, with_strategy
 from web.tools.file_pins import pin_files, require_use
+from web.tools.scaling import with_restart_of
 from web.tools.secrets import resource_of
+from web.tools.soon import soon
 from web.tools.views import DeployedService, DeploymentView, IgnoredKey
+from web.tools.wishes import propose_on
 
 DEPLOY = "service.deploy"
+SKIP_ANALYSIS = "service.skip-analysis"
+INSPECT = "service.inspect"
 HOST_ACCESS = "service.deploy-host-access"
 RESOLVING_AT_ONCE = 4
 FINDINGS_SHOWN = 100
@@ -37,7 +45,8 @@ _IMAGE_HINT = "check its name and tag, and that `docker pull` gets it on that ho
 class DeployRequest:
     """A Compose file. `project` names it over the file's own name; `variables` are for `${NAME}` in it.
 
-    Of secrets and configs, those of `environment` come before those of all environments.
+    Of secrets and configs, those of `environment` come before those of all environments. `strategy` is used
+    instead of the file's. With `is_unjudged` nothing is judged and nobody is asked to approve.
     """
 
     compose: str = field(repr=False)
@@ -45,44 +54,20 @@ class DeployRequest:
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     is_dry_run: bool = False
     environment: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Present:
-    """A service as it is now; neither is there before its first deployment."""
-
-    service: Service | None
-    revision: Revision | None
-
-    @property
-    def version(self) -> int:
-        return 0 if self.service is None else self.service.version
-
-    def differs(self, wanted: ComposeService) -> bool:
-        service, revision = self.service, self.revision
-        if service is None or revision is None or service.is_removed:
-            return True
-        return (revision.spec, service.replicas, service.policy) != (
-            wanted.spec,
-            wanted.replicas,
-            wanted.policy,
-        )
-
-    def next_revision(self, wanted: ComposeService) -> int:
-        """What the revision's number is going to be, as far as this node knows."""
-        if self.service is None:
-            return 1
-        is_new = self.revision is None or self.revision.spec != wanted.spec
-        return self.service.revision + (1 if is_new else 0)
+    strategy: Strategy | None = None
+    is_unjudged: bool = False
 
 
 async def deploy(context: Context, call: Call, request: DeployRequest) -> DeploymentView:
     """Have the services of a Compose file run as it says.
 
-    Returns once they are committed and their rollouts have begun, which the leader carries on with. Raises
-    Problem: 422 with everything that is wrong with the file.
+    Returns once they are committed and their rollouts have begun, which the leader carries on with. A rollout
+    of an earlier deployment that is under way is superseded, and that is said. Raises Problem: 422 with
+    everything that is wrong with the file, 409 when somebody else changed a service since this began.
     """
     await context.authority.require(call, DEPLOY, "service")
+    if request.is_unjudged:
+        await context.authority.require(call, SKIP_ANALYSIS, "service")
     # A file of a megabyte takes the parser seconds of a core: beside the loop, and one at a time.
     async with context.parsing:
         parsed = await asyncio.to_thread(
@@ -90,128 +75,160 @@ async def deploy(context: Context, call: Call, request: DeployRequest) -> Deploy
         )
     if not isinstance(parsed, ComposeProject):
         raise _unreadable(parsed)
-    present = _read_present(context.surroundings, parsed)
+    present = read_present(context.surroundings, parsed)
     warnings = _orphans(context.surroundings, parsed)
     await _check_host_access(context, call, parsed, warnings, is_dry_run=request.is_dry_run)
     with context.surroundings.state.read() as txn:
         pinned = pin_files(txn, parsed, environment=request.environment, by=call.known().name)
     await require_use(context.authority, call, pinned.services)
-    services = await _with_digests(context.surroundings, pinned.services, present)
+    wanted = with_strategy(pinned.services, request.strategy, warnings)
+    services = await _with_digests(context.surroundings, wanted, present)
+    shows_values = context.authority.decide(call, INSPECT, "service").allowed
+    planned = tuple(
+        planned_of(service, present[service.service_id], shows_values=shows_values) for service in services
+    )
+    for service in planned:
+        if service.supersedes is not None:
+            warnings.append(
+                f"{service.service_id}: what is under way is superseded: {present[service.service_id].moving}"
+            )
     if request.is_dry_run:
-        planned = tuple(_planned(service, present[service.service_id]) for service in services)
         return _answer(parsed, planned, warnings, is_dry_run=True)
+    work = _Putting(context.surroundings, call, parsed, present, is_unjudged=request.is_unjudged)
     deployed = await context.authority.perform(
         call,
         DEPLOY,
         f"service:{parsed.name}",
-        lambda permit: _put(permit, call, parsed, services, pinned.inline, present),
+        lambda permit: work.put(permit, services, planned, pinned.inline),
+        recorded_as=SKIP_ANALYSIS if request.is_unjudged else None,
     )
     deployed = await _name_rollouts(context, deployed, warnings)
     return _answer(parsed, deployed, warnings, is_dry_run=False)
 
 
-async def _put(
-    permit: Permit,
-    call: Call,
-    project: ComposeProject,
-    services: Sequence[ComposeService],
-    inline: Sequence[PutFile],
-    present: Mapping[str, _Present],
-) -> tuple[DeployedService, ...]:
-    deployed: list[DeployedService] = []
-    permit.nothing_changed()
-    for config in inline:
-        await permit.propose(config, resource=resource_of(config.kind, config.name, config.environment))
-    for service in services:
-        known = present[service.service_id]
-        if not known.differs(service):
-            deployed.append(_planned(service, known))
-            continue
-        command = PutService(
-            service_id=service.service_id,
-            project=project.name,
-            name=service.name,
-            spec=service.spec,
-            replicas=service.replicas,
-            policy=service.policy,
-            created_by=call.known().name,
-            expected_version=known.version,
-        )
-        try:
-            result = await permit.propose(command, resource=f"service:{service.service_id}")
-        except (Problem, NotCommitted, OutcomeUnknown) as error:
-            changed = [each.service_id for each in deployed if each.changed]
-            raise _after(changed, service.service_id, error, call) from error
-        revision, version = _pair(result)
-        deployed.append(
-            DeployedService(
+@dataclass(frozen=True, slots=True)
+class _Putting:
+    """Committing the services of one file, one after the other."""
+
+    surroundings: Surroundings
+    call: Call
+    project: ComposeProject
+    present: Mapping[str, Present]
+    is_unjudged: bool
+
+    async def put(
+        self,
+        permit: Permit,
+        services: Sequence[ComposeService],
+        planned: Sequence[DeployedService],
+        inline: Sequence[PutFile],
+    ) -> tuple[DeployedService, ...]:
+        deployed: list[DeployedService] = []
+        permit.nothing_changed()
+        for config in inline:
+            await permit.propose(config, resource=resource_of(config.kind, config.name, config.environment))
+        for service, plan in zip(services, planned, strict=True):
+            if not plan.changed:
+                deployed.append(plan)
+                continue
+            try:
+                result = await self._put_one(permit, service, is_retry=plan.is_retry)
+            except (Problem, NotCommitted, OutcomeUnknown) as error:
+                changed = [each.service_id for each in deployed if each.changed]
+                raise _after(changed, service.service_id, error, self.call) from error
+            revision, version = revision_and_version(result)
+            deployed.append(replace(plan, revision=revision, version=version))
+        return tuple(deployed)
+
+    async def _put_one(self, permit: Permit, service: ComposeService, *, is_retry: bool) -> object:
+        known = self.present[service.service_id]
+        by = self.call.known().name
+
+        def put(txn: ReadTxn, _: Service | None, version: int) -> PutService:
+            return PutService(
                 service_id=service.service_id,
-                revision=revision,
-                version=version,
-                rollout_id=None,
-                changed=True,
+                project=self.project.name,
+                name=service.name,
+                spec=service.spec,
+                replicas=service.replicas,
+                policy=service.policy,
+                created_by=by,
+                expected_version=version,
+                fencing=service.fencing,
+                is_unjudged=self.is_unjudged,
+                placement=service.placement,
             )
-        )
-    return tuple(deployed)
+
+        def try_again(txn: ReadTxn, present: Service | None, version: int) -> AttemptRevision:
+            assert present is not None, "there is a revision of it"
+            return AttemptRevision(
+                service_id=present.id,
+                revision=present.revision,
+                aim=Aim.RETRY,
+                by=by,
+                is_unjudged=self.is_unjudged,
+                expected_version=version,
+            )
+
+        wish = known.wish
+        result: object = None
+        if known.differs(service):
+            result = await propose_on(permit, self.surroundings, service.service_id, wish, put)
+            if is_retry:
+                assert wish is not None, "there is a revision of it"
+                wish = replace(
+                    wish,
+                    replicas=service.replicas,
+                    policy=service.policy,
+                    placement=service.placement,
+                    fencing=service.fencing,
+                )
+        if is_retry:
+            result = await propose_on(permit, self.surroundings, service.service_id, wish, try_again)
+        return result
 
 
 async def _name_rollouts(
     context: Context, deployed: tuple[DeployedService, ...], warnings: list[str]
 ) -> tuple[DeployedService, ...]:
     """Wait a moment for the leader to begin the rollouts, so that the caller can follow them."""
+
+    def look(txn: ReadTxn) -> tuple[DeployedService, ...] | None:
+        named = tuple(_with_rollout(txn, service) for service in deployed)
+        return None if any(_is_awaited(txn, service) for service in named) else named
+
     surroundings = context.surroundings
-    changed = asyncio.Event()
-    unsubscribe = surroundings.state.subscribe(lambda _: changed.set())
-    try:
-        async with asyncio.timeout(context.pace.rollout_wait_s):
-            while True:
-                changed.clear()
-                named = tuple(_with_rollout(surroundings, service) for service in deployed)
-                if not any(_is_awaited(surroundings, service) for service in named):
-                    return named
-                await changed.wait()
-    except TimeoutError:
-        named = tuple(_with_rollout(surroundings, service) for service in deployed)
-    finally:
-        unsubscribe()
-    for service in named:
-        if _is_awaited(surroundings, service):
-            warnings.append(
-                f"{service.service_id}: the leader has not begun the rollout yet; `tower services` shows when"
-                " it has"
-            )
+    named = await soon(surroundings, look, patience_s=context.pace.rollout_wait_s)
+    if named is not None:
+        return named
+    with surroundings.state.read() as txn:
+        named = tuple(_with_rollout(txn, service) for service in deployed)
+        for service in named:
+            if _is_awaited(txn, service):
+                warnings.append(
+                    f"{service.service_id}: the leader has not begun the rollout yet; `tower services` shows"
+                    " when it has"
+                )
     return named
 
 
-def _with_rollout(surroundings: Surroundings, deployed: DeployedService) -> DeployedService:
-    if not deployed.changed:
-        return deployed
-    with surroundings.state.read() as txn:
-        service = records.SERVICES.get(txn, deployed.service_id)
-        rollout_id = None if service is None else service.rollout_id
-        rollout = None if rollout_id is None else records.ROLLOUTS.get(txn, rollout_id)
+def _with_rollout(txn: ReadTxn, deployed: DeployedService) -> DeployedService:
+    """Name the rollout that is under way to the revision, of this deployment or of an equal one before."""
+    service = records.SERVICES.get(txn, deployed.service_id)
+    rollout = None if service is None else rollout_of_attempt(txn, service)
     if rollout is None or rollout.to_revision != deployed.revision:
+        return deployed
+    if rollout.phase.is_terminal and not deployed.changed:
         return deployed
     return replace(deployed, rollout_id=rollout.id)
 
 
-def _is_awaited(surroundings: Surroundings, deployed: DeployedService) -> bool:
+def _is_awaited(txn: ReadTxn, deployed: DeployedService) -> bool:
     """Whether a rollout is still to come. None is when only the number of replicas or the policy changed."""
     if not deployed.changed or deployed.rollout_id is not None:
         return False
-    with surroundings.state.read() as txn:
-        service = records.SERVICES.get(txn, deployed.service_id)
+    service = records.SERVICES.get(txn, deployed.service_id)
     return service is not None and service.stable_revision != deployed.revision
-
-
-def _read_present(surroundings: Surroundings, project: ComposeProject) -> dict[str, _Present]:
-    present: dict[str, _Present] = {}
-    with surroundings.state.read() as txn:
-        for wanted in project.services:
-            service = records.SERVICES.get(txn, wanted.service_id)
-            revision = None if service is None else records.REVISIONS.get(txn, service.id, service.revision)
-            present[wanted.service_id] = _Present(service, revision)
-    return present
 
 
 def _orphans(surroundings: Surroundings, project: ComposeProject) -> list[str]:
@@ -254,7 +271,7 @@ def _reach_into_host(spec: ServiceSpec) -> str | None:
 
 
 async def _with_digests(
-    surroundings: Surroundings, services: Sequence[ComposeService], present: Mapping[str, _Present]
+    surroundings: Surroundings, services: Sequence[ComposeService], present: Mapping[str, Present]
 ) -> list[ComposeService]:
     """Pin every image to what its reference means now, so that all hosts run the same."""
     gate = asyncio.Semaphore(RESOLVING_AT_ONCE)
@@ -291,23 +308,13 @@ async def _with_digests(
     return [_pinned(service, str(digests[service.spec.image]), present) for service in services]
 
 
-def _pinned(service: ComposeService, digest: str, present: Mapping[str, _Present]) -> ComposeService:
+def _pinned(service: ComposeService, digest: str, present: Mapping[str, Present]) -> ComposeService:
     revision = present[service.service_id].revision
     if not digest and revision is not None and revision.spec.image == service.spec.image:
         # Nobody can say whether the reference means something else now, so it means what it meant.
         digest = revision.spec.digest
-    return replace(service, spec=replace(service.spec, digest=digest))
-
-
-def _planned(service: ComposeService, present: _Present) -> DeployedService:
-    changed = present.differs(service)
-    return DeployedService(
-        service_id=service.service_id,
-        revision=present.next_revision(service),
-        version=present.version,
-        rollout_id=None,
-        changed=changed,
-    )
+    spec = replace(service.spec, digest=digest)
+    return replace(service, spec=with_restart_of(spec, None if revision is None else revision.spec))
 
 
 def _answer(
@@ -348,11 +355,3 @@ def _after(changed: list[str], failed: str, error: Exception, call: Call) -> Pro
     if changed:
         problem.detail += f". Changed before that: {', '.join(changed)}; deploy the file again to go on"
     return problem
-
-
-def _pair(result: object) -> tuple[int, int]:
-    match result:
-        case (int(revision), int(version)) | [int(revision), int(version)]:
-            return revision, version
-        case _:
-            raise AssertionError(f"PutService answered {result!r}")

@@ -16,7 +16,7 @@ from web.auth.call import Call
 from web.auth.problems import Problem
 from web.ports import Surroundings
 from web.tools.context import Context
-from web.tools.rollouts import is_key
+from web.tools.references import is_key
 from web.tools.views import JoinTokenMade, JoinTokenView
 
 JOIN = "node.join"

@@ -10,7 +10,8 @@ class Pace:
     """Seconds.
 
     `overview_patience_s` and `list_patience_s`: how long a list of hosts, and one of containers, waits for
-    hosts that do not answer. `rollout_wait_s`: how long a deployment waits to name its rollouts.
+    hosts that do not answer. `rollout_wait_s`: how long a deployment waits to name its rollouts, and who asks
+    something of one for its answer. `split_wait_s`: how long who shares requests anew waits for the routers.
     `drain_wait_s`: how long a leaving host waits for its replicas to run elsewhere. `coalesce_s`: changes of
     one topic are told together at most this often. `pulse_s`: how often a live connection hears that its host
     is there, whatever else is said; pages take three missed ones for its loss.
@@ -21,6 +22,7 @@ class Pace:
     list_patience_s: float = 2.5
     numbers_fresh_s: float = 2.0
     rollout_wait_s: float = 3.0
+    split_wait_s: float = 5.0
     drain_wait_s: float = 45.0
     stream_heartbeat_s: float = 15.0
     coalesce_s: float = 0.5

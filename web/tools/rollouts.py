@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from cluster.model.ids import NodeId
-from cluster.model.rollout import Rollout, RolloutPhase
+from cluster.model.rollout import Rollout, RolloutPhase, Steer, why_not
 from cluster.model.service import Assignment, DesiredState, ReplicaPhase, Service
 from cluster.store import ReadTxn, records
 from cluster.store.records import rollouts_of_service
 from web.auth.call import Call
-from web.auth.problems import Problem
 from web.ports import Surroundings
+from web.tools.behaviour import behaviour_of
 from web.tools.context import Context
 from web.tools.nodes import lost_in, names_in
-from web.tools.views import ReplicaStepView, RolloutView
+from web.tools.references import find_rollout
+from web.tools.splits import split_in
+from web.tools.stages import stage_of
+from web.tools.views import ReplicaStepView, RolloutView, StageView, SteeringView
 
 NOWHERE = NodeId("")
 """The host of a replica that none was chosen for."""
@@ -32,18 +35,11 @@ async def list_rollouts(context: Context, call: Call, *, service: str = "") -> l
     return sorted(views, key=lambda view: (view.started_at_ms, view.id), reverse=True)
 
 
-async def get_rollout(context: Context, call: Call, rollout_id: str) -> RolloutView:
-    """Return one rollout. Raises Problem (404)."""
-    await context.authority.require(call, "rollout.read", f"rollout:{rollout_id}")
+async def get_rollout(context: Context, call: Call, reference: str) -> RolloutView:
+    """Return a rollout by its id, or the newest of the service that is called so. Raises Problem."""
+    await context.authority.require(call, "rollout.read", f"rollout:{reference}")
     with context.surroundings.state.read() as txn:
-        rollout = records.ROLLOUTS.get(txn, rollout_id) if is_key(rollout_id) else None
-        if rollout is None:
-            raise Problem(
-                "not-found",
-                f"there is no rollout {rollout_id[:80]!r}",
-                hint="`tower rollout list` shows those that are remembered: the last 20 of each service",
-            )
-        return rollout_view(txn, rollout, names_in(txn))
+        return rollout_view(txn, find_rollout(txn, reference), names_in(txn))
 
 
 def read_newest(surroundings: Surroundings) -> list[RolloutView]:
@@ -69,13 +65,16 @@ def rollout_view(txn: ReadTxn, rollout: Rollout, names: Mapping[str, str]) -> Ro
         for assignment in assignments
     }
     coming = target_of(rollout)
+    split = None if service is None else split_in(txn, service, assignments)
+    stage = stage_of(rollout, split, assignments)
+    steering = rollout.steering
     return RolloutView(
         id=rollout.id,
         service_id=rollout.service_id,
         from_revision=rollout.from_revision,
         to_revision=rollout.to_revision,
         phase=rollout.phase,
-        progress=progress_of(rollout, service, assignments),
+        progress=progress_of(rollout, service, assignments, stage),
         reason=rollout.reason,
         failures=rollout.failures,
         started_at_ms=rollout.started_at_ms,
@@ -96,6 +95,19 @@ def rollout_view(txn: ReadTxn, rollout: Rollout, names: Mapping[str, str]) -> Ro
             )
             for step in rollout.replicas
         ),
+        strategy=rollout.strategy,
+        aim=rollout.aim,
+        is_unjudged=rollout.is_unjudged,
+        asked_by=rollout.by,
+        stage=stage,
+        split=split,
+        behaviour=behaviour_of(rollout),
+        verdict=rollout.verdict,
+        steering=None
+        if steering is None or rollout.phase.is_terminal
+        else SteeringView(steer=steering.steer, by=steering.by, at_ms=steering.at_ms, reason=steering.reason),
+        paused_at_ms=rollout.paused_ms or None,
+        can=tuple(steer for steer in Steer if not why_not(rollout, steer)),
     )
 
 
@@ -105,10 +117,20 @@ def target_of(rollout: Rollout) -> int:
     return rollout.from_revision if is_back else rollout.to_revision
 
 
-def progress_of(rollout: Rollout, service: Service | None, assignments: Sequence[Assignment]) -> str:
+def progress_of(
+    rollout: Rollout,
+    service: Service | None,
+    assignments: Sequence[Assignment],
+    stage: StageView | None = None,
+) -> str:
     """Return in words how far a rollout has come: by what serves, not by what was asked for."""
     wanted = len(rollout.replicas) if service is None else service.replicas
     match rollout.phase:
+        case RolloutPhase.RUNNING | RolloutPhase.PAUSED if stage is not None:
+            # How many it needs follows from its share, so "of how many" would say little.
+            ready = ready_replicas(assignments, rollout.to_revision)
+            paused = ", paused" if rollout.phase is RolloutPhase.PAUSED else ""
+            return f"{stage.words}; {_replicas(ready)} ready on revision {rollout.to_revision}{paused}"
         case RolloutPhase.RUNNING | RolloutPhase.PAUSED:
             ready = ready_replicas(assignments, rollout.to_revision)
             paused = ", paused" if rollout.phase is RolloutPhase.PAUSED else ""
@@ -146,11 +168,6 @@ def ready_replicas(assignments: Sequence[Assignment], revision: int | None = Non
             and revision in (None, assignment.revision)
         }
     )
-
-
-def is_key(text: str) -> bool:
-    """Whether text of a stranger can be looked up at all."""
-    return 0 < len(text) <= 128 and text.isascii() and text.isprintable()
 
 
 def _replicas(count: int) -> str:

@@ -8,19 +8,30 @@ from itertools import islice
 
 from cluster.commands.services import RemoveService
 from cluster.model.ids import NodeId, ServiceId
-from cluster.model.rollout import Rollout
-from cluster.model.service import Assignment, ReplicaPhase, Revision, Service, ServiceSpec
+from cluster.model.rollout import Rollout, RolloutPhase
+from cluster.model.service import (
+    Assignment,
+    DesiredState,
+    ReplicaPhase,
+    Revision,
+    Service,
+    ServiceSpec,
+)
+from cluster.model.strategy import Colour
 from cluster.store import ReadTxn, records
 from cluster.store.records import rollouts_of_service
 from web.auth.authority import Permit
 from web.auth.call import Call
-from web.auth.problems import Problem
 from web.ports import Surroundings
 from web.tools.context import Context
+from web.tools.drift import reality_of
 from web.tools.nodes import lost_in, names_in
-from web.tools.rollouts import is_key, on_live_hosts, ready_replicas, rollout_view
+from web.tools.references import find_service
+from web.tools.rollouts import on_live_hosts, ready_replicas, rollout_view
+from web.tools.splits import split_in
 from web.tools.views import (
     AssignmentView,
+    KeptView,
     ReplicaTrouble,
     RevisionView,
     ServedRevision,
@@ -31,6 +42,7 @@ from web.tools.views import (
 )
 
 TROUBLES_MAX = 10
+_ENDED_BADLY = (RolloutPhase.FAILED, RolloutPhase.ROLLED_BACK, RolloutPhase.CANCELLED)
 
 
 async def list_services(context: Context, call: Call) -> list[ServiceView]:
@@ -39,38 +51,50 @@ async def list_services(context: Context, call: Call) -> list[ServiceView]:
     return read_services(context.surroundings)
 
 
-async def get_service(context: Context, call: Call, service_id: str) -> ServiceDetail:
-    """Return one service with everything about it. Raises Problem (404)."""
-    resource = f"service:{service_id}"
-    await context.authority.require(call, "service.read", resource)
-    shows_values = context.authority.decide(call, "service.inspect", resource).allowed
+async def get_service(context: Context, call: Call, reference: str) -> ServiceDetail:
+    """Return one service by id or name, with everything about it and with what its hosts run.
+
+    Raises Problem (404, 409).
+    """
+    await context.authority.require(call, "service.read", f"service:{reference}")
+    # First, because nothing may be waited for while the state is read.
+    hosts = await context.views.read(patience_s=context.pace.list_patience_s)
     with context.surroundings.state.read() as txn:
-        service = _find(txn, service_id)
+        service = find_service(txn, reference)
+        shows_values = context.authority.decide(call, "service.inspect", f"service:{service.id}").allowed
         names = names_in(txn)
         assignments = records.ASSIGNMENTS.scan(txn, service.id)
         newest = rollouts_of_service(txn, service.id, limit=1)
         revisions = records.REVISIONS.scan(txn, service.id)
         view = _view(txn, service, assignments, names)
+        reality = reality_of(
+            service.id, assignments, {each.number: each.spec for each in revisions}, hosts, names
+        )
         return ServiceDetail(
             **shallow(view),
             policy=service.policy,
             revisions=tuple(_revision(revision, shows_values) for revision in reversed(revisions)),
             assignments=tuple(_assignment(assignment, names) for assignment in assignments),
             rollout=rollout_view(txn, newest[0], names) if newest else None,
+            fencing=service.fencing,
+            placement=service.placement,
+            split=split_in(txn, service, on_live_hosts(assignments, lost_in(txn))),
+            running=reality.running,
+            drift=reality.drift,
+            unseen=reality.unseen,
         )
 
 
-async def remove_service(context: Context, call: Call, service_id: str) -> ServiceView:
+async def remove_service(context: Context, call: Call, reference: str) -> ServiceView:
     """Have a service and its replicas taken down. Returns it as it is then: removing. Raises Problem."""
-    resource = f"service:{service_id}"
-    await context.authority.require(call, "service.remove", resource)
+    await context.authority.require(call, "service.remove", f"service:{reference}")
     with context.surroundings.state.read() as txn:
-        service = _find(txn, service_id)
+        service = find_service(txn, reference)
 
     async def change(permit: Permit) -> None:
         await permit.propose(RemoveService(service_id=ServiceId(service.id)))
 
-    await context.authority.perform(call, "service.remove", resource, change)
+    await context.authority.perform(call, "service.remove", f"service:{service.id}", change)
     with context.surroundings.state.read() as txn:
         names = names_in(txn)
         removed = records.SERVICES.get(txn, service.id) or service
@@ -87,8 +111,8 @@ def read_services(surroundings: Surroundings) -> list[ServiceView]:
         ]
 
 
-def status_of(service: Service, rollout: Rollout | None, ready: int) -> str:
-    """Return the one word for how a service is."""
+def status_of(service: Service, rollout: Rollout | None, ready: int, last: Rollout | None = None) -> str:
+    """Return the one word for how a service is. `last` is its newest rollout, ended or not."""
     if service.is_removed:
         return "removing"
     if rollout is not None and not rollout.phase.is_terminal:
@@ -97,7 +121,9 @@ def status_of(service: Service, rollout: Rollout | None, ready: int) -> str:
         return "stopped"
     if ready >= service.replicas:
         return "running"
-    return "degraded" if service.stable_revision else "starting"
+    if service.stable_revision:
+        return "degraded"
+    return "failed" if last is not None and last.phase in _ENDED_BADLY else "starting"
 
 
 def troubles_of(
@@ -140,32 +166,23 @@ def _trouble(
     )
 
 
-def _find(txn: ReadTxn, service_id: str) -> Service:
-    service = records.SERVICES.get(txn, service_id) if is_key(service_id) else None
-    if service is None:
-        raise Problem(
-            "not-found",
-            f"there is no service {service_id[:80]!r}",
-            hint="`tower services` lists them; an id is <project>.<service>",
-        )
-    return service
-
-
 def _view(
     txn: ReadTxn, service: Service, assignments: Sequence[Assignment], names: Mapping[str, str]
 ) -> ServiceView:
     revision = records.REVISIONS.get(txn, service.id, service.revision)
     rollout = None if service.rollout_id is None else records.ROLLOUTS.get(txn, service.rollout_id)
+    newest = rollouts_of_service(txn, service.id, limit=1)
     lost = lost_in(txn)
     live = on_live_hosts(assignments, lost)
     ready = ready_replicas(live)
     on = {assignment.node_id for assignment in live if assignment.observed.phase.is_running}
     route = None if revision is None else revision.spec.route
+    kept = service.kept
     return ServiceView(
         id=service.id,
         project=service.project,
         name=service.name,
-        status=status_of(service, rollout, ready),
+        status=status_of(service, rollout, ready, newest[0] if newest else None),
         replicas_wanted=0 if service.is_removed else service.replicas,
         replicas_ready=ready,
         revision=service.revision,
@@ -174,23 +191,54 @@ def _view(
         digest="" if revision is None else revision.spec.digest,
         nodes=tuple(sorted(names.get(node_id, node_id) for node_id in on)),
         routes=() if route is None else (route.host,),
-        serving=_serving(txn, service, live),
+        serving=_serving(txn, service, live, names),
         troubles=troubles_of(service, assignments, names, lost),
         rollout_id=service.rollout_id,
         version=service.version,
         created_at_ms=service.created_at_ms,
         changed_at_ms=service.changed_at_ms,
+        strategy=service.policy.shift.strategy,
+        kept=None
+        if kept is None
+        else KeptView(revision=kept.revision, colour=kept.colour, until_ms=kept.until_ms),
     )
 
 
-def _serving(txn: ReadTxn, service: Service, live: Sequence[Assignment]) -> tuple[ServedRevision, ...]:
+def _serving(
+    txn: ReadTxn, service: Service, live: Sequence[Assignment], names: Mapping[str, str]
+) -> tuple[ServedRevision, ...]:
     served: list[ServedRevision] = []
-    for number in sorted({assignment.revision for assignment in live}):
-        replicas = ready_replicas(live, number)
+    answering = [
+        each
+        for each in live
+        if each.desired is DesiredState.SERVING and each.observed.phase is ReplicaPhase.HEALTHY
+    ]
+    for number in sorted({assignment.revision for assignment in answering}):
         revision = records.REVISIONS.get(txn, service.id, number)
-        if replicas and revision is not None:
-            served.append(ServedRevision(revision=number, image=revision.spec.image, replicas=replicas))
+        if revision is None:
+            continue
+        on = {each.node_id for each in answering if each.revision == number}
+        served.append(
+            ServedRevision(
+                revision=number,
+                image=revision.spec.image,
+                digest=revision.spec.digest,
+                replicas=ready_replicas(live, number),
+                nodes=tuple(sorted(names.get(node_id, node_id) for node_id in on)),
+                permille=None if revision.spec.route is None else _share(service, answering, number),
+            )
+        )
     return tuple(served)
+
+
+def _share(service: Service, answering: Sequence[Assignment], revision: int) -> int:
+    """The share of the requests a revision gets: within a colour, replicas share alike."""
+    share = 0.0
+    for colour in Colour:
+        group = [each.revision for each in answering if each.colour is colour]
+        if group:
+            share += service.split.permille_of(colour) * group.count(revision) / len(group)
+    return round(share)
 
 
 def _revision(revision: Revision, shows_values: bool) -> RevisionView:
@@ -215,6 +263,8 @@ def _spec(spec: ServiceSpec, shows_values: bool) -> SpecView:
         labels=dict(spec.labels),
         stop_grace_period_ms=spec.stop_grace_period_ms,
         route=spec.route,
+        secrets=spec.secrets,
+        configs=spec.configs,
     )
 
 
@@ -235,4 +285,5 @@ def _assignment(assignment: Assignment, names: Mapping[str, str]) -> AssignmentV
         restarts=observed.restarts,
         changed_at_ms=assignment.changed_at_ms,
         observed_at_ms=observed.observed_at_ms,
+        colour=assignment.colour,
     )

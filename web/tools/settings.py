@@ -10,7 +10,7 @@ from cluster.store import records
 from web.auth.call import Call
 from web.auth.problems import FieldError, Problem
 from web.tools.context import Context
-from web.tools.rollouts import is_key
+from web.tools.references import is_key
 from web.tools.views import SettingView
 
 _PREFIX = "cluster."

@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from cluster.model.access import Role
 from cluster.model.node import NodeRole, NodeStatus
-from cluster.model.rollout import RolloutPhase, StepPhase
+from cluster.model.placing import PlacementRules
+from cluster.model.rollout import RolloutPhase, Steer, StepPhase
 from cluster.model.service import (
+    Aim,
     DesiredState,
+    Fencing,
+    FileReference,
     HealthCheck,
     PublishedPort,
     ReplicaPhase,
@@ -21,6 +25,10 @@ from cluster.model.service import (
     Route,
     VolumeMount,
 )
+from cluster.model.strategy import Colour, Strategy, TrafficStep
+from web.tools.behaviour import BehaviourView
+from web.tools.drift import DriftView, RunningView
+from web.tools.spec_diff import FieldChange
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -261,8 +269,94 @@ class ReplicaStepView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StageView:
+    """Where a staged rollout stands. `name` is its stage, `words` the same for people.
+
+    The stages of blue-green are deploy_green, health_check_green, approve, switch_traffic, monitor_green,
+    decommission_blue and return_to_blue; of a canary deploy_canary, health_check_canary, approve,
+    switch_traffic, monitor_canary, decommission_stable and return_to_stable. `colour` is the new revision's:
+    which one is called blue and which green changes each time. `step` counts from 1 to `steps`; `permille` is
+    the share that is ordered for the new revision. `hold_until_ms`: no earlier than then the step ends, null
+    while it is not held.
+    """
+
+    name: str
+    words: str
+    colour: Colour
+    step: int
+    steps: tuple[TrafficStep, ...]
+    permille: int
+    since_ms: int
+    hold_until_ms: int | None
+    deadline_ms: int
+    approved_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShareView:
+    """The share of the requests that one colour gets, and what it is made of: `replicas` are those that
+    answer."""
+
+    colour: Colour
+    permille: int
+    revisions: tuple[int, ...]
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouterAckView:
+    """One host's router. `has_routed`: it said that the split is in force there. One that is down is not
+    waited for, and nothing is known of it."""
+
+    node_id: str
+    node_name: str
+    is_down: bool
+    has_routed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitView:
+    """How requests are shared, and where that is in force.
+
+    `token` names this change of it; `by` is who made it by hand, empty for a rollout. `waiting_for` are the
+    hosts that are up and have not acknowledged it.
+    """
+
+    shares: tuple[ShareView, ...]
+    token: int
+    changed_at_ms: int
+    by: str
+    routers: tuple[RouterAckView, ...]
+    waiting_for: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SteeringView:
+    """What a person asked of a rollout, and the leader has not carried out yet."""
+
+    steer: Steer
+    by: str
+    at_ms: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptView:
+    """A replaced revision that is kept running without requests: until then, going back takes no start."""
+
+    revision: int
+    colour: Colour
+    until_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutView:
-    """One rollout. `progress` says in words how far it has come, `reason` why it is in its phase."""
+    """One rollout. `progress` says in words how far it has come, `reason` why it is in its phase.
+
+    `asked_by` is who asked for it, `can` what can be asked of it now. `stage` is there for blue-green and
+    canary, `split` while it is under way and shares requests, `behaviour` once both revisions answered side
+    by side. `verdict` is the judge's last word. `paused_at_ms` null: it is not paused.
+    """
 
     id: str
     service_id: str
@@ -277,6 +371,17 @@ class RolloutView:
     ended_at_ms: int | None
     deadline_ms: int
     replicas: tuple[ReplicaStepView, ...]
+    strategy: Strategy
+    aim: Aim
+    is_unjudged: bool
+    asked_by: str
+    stage: StageView | None
+    split: SplitView | None
+    behaviour: BehaviourView | None
+    verdict: str
+    steering: SteeringView | None
+    paused_at_ms: int | None
+    can: tuple[Steer, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,16 +399,22 @@ class ReplicaTrouble:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedRevision:
-    """A revision that serves now, with how many replicas."""
+    """A revision that serves now: with how many replicas, on which hosts, for which share of the requests.
+
+    `permille` is null where there is no route to share.
+    """
 
     revision: int
     image: str
+    digest: str
     replicas: int
+    nodes: tuple[str, ...]
+    permille: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceView:
-    """One service. `status` is running, rolling-out, degraded, starting, stopped or removing.
+    """One service. `status` is running, rolling-out, degraded, failed, starting, stopped or removing.
 
     `revision`, `image` and `digest` are what was asked for last, `serving` is what serves now: after a
     roll-back something else.
@@ -329,6 +440,8 @@ class ServiceView:
     version: int
     created_at_ms: int
     changed_at_ms: int
+    strategy: Strategy
+    kept: KeptView | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -346,6 +459,8 @@ class SpecView:
     labels: dict[str, str]
     stop_grace_period_ms: int
     route: Route | None
+    secrets: tuple[FileReference, ...]
+    configs: tuple[FileReference, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -376,27 +491,124 @@ class AssignmentView:
     restarts: int
     changed_at_ms: int
     observed_at_ms: int
+    colour: Colour
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceDetail(ServiceView):
-    """One service with its specifications (newest first), replicas, and the rollout under way or the last."""
+    """One service with its specifications (newest first), replicas, and the rollout under way or the last.
+
+    `running` are its containers as the hosts' engines list them, `drift` how those differ from what the
+    cluster asked for, `unseen` hosts of it that cannot be asked. `split` is null without a route.
+    """
 
     policy: RolloutPolicy
     revisions: tuple[RevisionView, ...]
     assignments: tuple[AssignmentView, ...]
     rollout: RolloutView | None
+    fencing: Fencing
+    placement: PlacementRules
+    split: SplitView | None
+    running: tuple[RunningView, ...]
+    drift: tuple[DriftView, ...]
+    unseen: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceChanged:
+    """What was asked of a service. `done` says it in words, `next` what to look at.
+
+    `rollout_id` is the rollout that carries it out, null where none is needed or none has begun.
+    """
+
+    service_id: str
+    revision: int
+    version: int
+    rollout_id: str | None
+    done: str
+    next: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptView:
+    """One rollout to a revision, and how it ended. `requests`, `failures` and `lost` are what the new
+    revision answered while it was judged, null where it was not."""
+
+    rollout_id: str
+    aim: Aim
+    strategy: Strategy
+    from_revision: int
+    phase: RolloutPhase
+    asked_by: str
+    is_unjudged: bool
+    reason: str
+    verdict: str
+    started_at_ms: int
+    ended_at_ms: int | None
+    requests: int | None
+    failures: int | None
+    lost: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryEntry:
+    """One revision: what it is, what it changed, and what became of it (attempts newest first).
+
+    `changes` are against the revision before it that is remembered, `compared_with`; 0: there is none.
+    `state` is stable, rolling-out, kept, was-stable, failed or never-run.
+    """
+
+    revision: int
+    state: str
+    image: str
+    digest: str
+    created_at_ms: int
+    created_by: str
+    compared_with: int
+    changes: tuple[FieldChange, ...]
+    attempts: tuple[AttemptView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryView:
+    """The revisions of a service that are remembered, newest first."""
+
+    service_id: str
+    revisions: tuple[HistoryEntry, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparisonView:
+    """Two revisions: what is different, and how they answered side by side.
+
+    `behaviour` is null where they never did; `note` says so.
+    """
+
+    service_id: str
+    before: int
+    after: int
+    changes: tuple[FieldChange, ...]
+    behaviour: BehaviourView | None
+    note: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeployedService:
-    """One service of a deployment. `version` and `rollout_id` are there once it was changed."""
+    """One service of a deployment. `rollout_id` is the rollout that carries it out, once it has begun.
+
+    `changes` is what is different from the deployment before, `supersedes` the rollout under way that this
+    one takes the place of. `is_retry`: nothing is different, and the revision is tried again.
+    """
 
     service_id: str
     revision: int
     version: int
     rollout_id: str | None
     changed: bool
+    strategy: Strategy
+    changes: tuple[FieldChange, ...]
+    supersedes: str | None
+    is_retry: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

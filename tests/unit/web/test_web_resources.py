@@ -448,7 +448,17 @@ async def test_a_compose_file_becomes_services_pinned_to_digests() -> None:
         detail = await api.get("/services/shop.web")
     assert status == 202
     assert answer["services"] == [
-        {"service_id": "shop.web", "revision": 1, "version": 1, "rollout_id": None, "changed": True}
+        {
+            "service_id": "shop.web",
+            "revision": 1,
+            "version": 1,
+            "rollout_id": None,
+            "changed": True,
+            "strategy": "rolling",
+            "changes": [],
+            "supersedes": None,
+            "is_retry": False,
+        }
     ]
     assert "has not begun" in answer["warnings"][0]
     assert detail["digest"] == "sha256:" + "a" * 64
@@ -624,6 +634,7 @@ def begin_rollout(world: WebWorld) -> None:
         started_at_ms=NOW_MS,
         changed_at_ms=NOW_MS,
         deadline_ms=NOW_MS + 60_000,
+        attempt=service.attempt.number,
     )
     orders = tuple(
         AssignmentOrder(
@@ -673,7 +684,8 @@ async def test_a_rollout_says_in_words_how_far_it_is() -> None:
     assert others["items"] == []
     assert (service["status"], service["replicas_ready"], service["nodes"]) == ("rolling-out", 1, ["h1"])
     image = service["image"]
-    assert service["serving"] == [{"revision": 1, "image": image, "replicas": 1}]
+    served = {"revision": 1, "image": image, "digest": "", "replicas": 1, "nodes": ["h1"], "permille": 1000}
+    assert service["serving"] == [served]
     assert [(trouble["ordinal"], trouble["node_name"]) for trouble in service["troubles"]] == [(1, "h2")]
 
 
@@ -687,7 +699,9 @@ async def test_after_a_new_revision_was_asked_for_what_serves_is_told_apart() ->
     async with logged_in(world, Role.VIEWER) as api:
         service = (await api.get("/services"))["items"][0]
     assert (service["revision"], service["image"]) == (2, "registry.example/web:2")
-    assert service["serving"] == [{"revision": 1, "image": "registry.example/web:1", "replicas": 1}]
+    assert [(each["revision"], each["image"]) for each in service["serving"]] == [
+        (1, "registry.example/web:1")
+    ]
 
 
 async def test_environment_values_are_for_those_who_may_inspect() -> None:

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from web.api import administration, cluster, containers, deployments, logins, logs, membership, secrets
+from web.api import (
+    administration,
+    cluster,
+    containers,
+    deployments,
+    logins,
+    logs,
+    membership,
+    placement,
+    secrets,
+)
 from web.api.endpoint import Endpoint
 
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -11,6 +21,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *containers.ENDPOINTS,
     *logs.ENDPOINTS,
     *deployments.ENDPOINTS,
+    *placement.ENDPOINTS,
     *secrets.ENDPOINTS,
     *administration.ENDPOINTS,
     *logins.ENDPOINTS,

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field
 
 from cluster.model.inventory import LogQuery
 from web.auth.call import Call
 from web.auth.problems import Problem
+from web.tools.arguments import Arguments, Named, Short
 from web.tools.cluster import get_cluster
 from web.tools.containers import ContainerFilter, list_containers, open_logs
 from web.tools.context import Context
 from web.tools.deployments import DeployRequest, deploy
 from web.tools.listing import page_of
 from web.tools.nodes import list_nodes
+from web.tools.placement_tools import PLACEMENT_TOOLS
 from web.tools.registry import Tool, ToolRegistry
 from web.tools.rollouts import get_rollout, list_rollouts
 from web.tools.services import get_service, list_services
@@ -29,15 +30,6 @@ LOG_LINES_MAX = 1000
 LOG_TIMEOUT_S = 30.0
 MARK_BYTES = 6
 _MIB = 1024 * 1024
-
-Short = Annotated[str, StringConstraints(max_length=256)]
-
-
-class Arguments(BaseModel):
-    """Arguments of a tool: unknown ones are refused."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
 
 # ---- hosts
 
@@ -179,7 +171,7 @@ def _container_line(view: ContainerView) -> ContainerLine:
 class GetContainerLogs(Arguments):
     """Which lines of which container."""
 
-    container: Annotated[Short, StringConstraints(min_length=1)] = Field(
+    container: Named = Field(
         description="name, id or beginning of an id, as list-containers shows it"
     )
     node: Short = Field(default="", description="its host, when several hosts have one of that name")
@@ -504,4 +496,4 @@ TOOLS: tuple[Tool, ...] = (
     ),
 )
 
-REGISTRY = ToolRegistry(TOOLS)
+REGISTRY = ToolRegistry((*TOOLS, *PLACEMENT_TOOLS))

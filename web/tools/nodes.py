@@ -134,6 +134,7 @@ def _view(
         joined_at_ms=node.joined_at_ms,
         lag=_lag(engine, node.id, host),
         facts=_facts(node.facts),
+        labels=node.effective_labels,
         containers=_count(host),
         cpu_percent=None if numbers is None else newest(numbers, "cpu_percent"),
         memory_bytes=None if memory is None else int(memory),

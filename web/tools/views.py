@@ -70,7 +70,8 @@ class NodeView:
     here.
 
     `status_at_ms` is when its status last changed. `cpu_percent` is of all cores together, `memory_bytes`
-    what is in use. `problem` says why its containers cannot be listed now.
+    what is in use. `labels` are what placement rules see: its own and those given to it. `problem` says why
+    its containers cannot be listed now.
     """
 
     id: str
@@ -87,6 +88,7 @@ class NodeView:
     joined_at_ms: int
     lag: int | None
     facts: FactsView
+    labels: dict[str, str]
     containers: ContainerCount | None
     cpu_percent: float | None
     memory_bytes: int | None

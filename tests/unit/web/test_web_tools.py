@@ -44,11 +44,14 @@ def a_call(world: WebWorld, role: Role) -> Call:
 def test_the_tools_have_the_names_that_were_promised() -> None:
     assert [tool.name for tool in REGISTRY.tools] == [
         "deploy-rolling",
+        "drain-node",
+        "explain-service",
         "get-cluster-status",
         "get-container-logs",
         "get-deploy-status",
         "list-containers",
         "list-nodes",
+        "rebalance-service",
     ]
 
 

@@ -1,0 +1,16 @@
+"""What the arguments of every tool have in common."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+Short = Annotated[str, StringConstraints(max_length=256)]
+Named = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+
+
+class Arguments(BaseModel):
+    """Arguments of a tool: unknown ones are refused."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)

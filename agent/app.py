@@ -25,6 +25,7 @@ from agent.config import LoadedSettings, Settings, split_address
 from agent.docker.engine import DockerEngine
 from agent.docker.watcher import InventoryWatcher
 from agent.execute.fence import Fence
+from agent.execute.files import ContainerFiles
 from agent.execute.probing import NetworkProber
 from agent.follow.assignments import Assignments
 from agent.follow.assignments_replica import Host
@@ -39,9 +40,11 @@ from agent.follow.local_host import LocalHost
 from agent.follow.peer_server import PeerDuties, build_peer_app
 from agent.follow.removal import take_down_replicas, wait_until_removed
 from agent.follow.routing import Routing
+from agent.follow.stored_files import RegistryLogins, StoredFiles
 from agent.follow.traffic_reports import TrafficReports
 from agent.host.addresses import choose_advertise_address
 from agent.host.listening import HEAD_TIMEOUT_S, listen
+from agent.host.memory_files import MemoryFiles
 from agent.host.probe import ProcHostProbe
 from agent.host.service_manager import ServiceManager
 from agent.ids import IdSource
@@ -64,9 +67,13 @@ from agent.node.state import NodeState
 from agent.peers.addresses import peer_address
 from agent.peers.client import PeerClient
 from agent.peers.protocol import Beat, TrafficReport
+from agent.ports import FilesRefused, FileStore
 from agent.router.absent import AbsentRouter
+from agent.router.choosing import choose_router
 from agent.router.haproxy.router import HaproxyRouter
+from agent.router.manual import ManualRouter
 from agent.router.protocol import Router
+from agent.router.traefik.router import TraefikRouter
 from cluster.identity.keyring import Keyring
 from cluster.model.ids import NodeId
 from cluster.model.node import NodeFacts
@@ -77,7 +84,7 @@ from cluster.raft.transport import ListenFailed
 from cluster.raft.types import RaftError
 from cluster.store import StoreError, records
 from web.middleware.rate_limit import Limits
-from web.ports import Surroundings
+from web.ports import NoExternalRouter, Surroundings
 from web.server import build_app
 
 log = logging.getLogger(__name__)
@@ -229,7 +236,6 @@ class _Agent:
         self._fatal: BaseException | None = None
         self._is_removed = False
         self._is_interrupted = False
-        self._haproxy: HaproxyRouter | None = None
 
     async def live(self) -> int:
         """Start everything, serve until told to stop, hand over, stop. Returns the exit status."""
@@ -314,24 +320,24 @@ class _Agent:
             interval_s=settings.metrics.interval_s,
             watched_interval_s=settings.metrics.watched_interval_s,
         )
-        router: Router = AbsentRouter(clock)
-        if settings.haproxy.enabled:
-            router = self._haproxy = HaproxyRouter(
-                directory=self._directory.path / "haproxy",
-                program=settings.haproxy.bin,
-                http_port=settings.haproxy.http_port,
-                clock=clock,
-                rng=self._ids.new_random(),
-                outlives_agent=True,
-            )
+        router = choose_router(
+            settings,
+            directory=self._directory.path,
+            epoch=f"in-{raft.thread.incarnation}",
+            clock=clock,
+            rng=self._ids.new_random(),
+        )
+        logins = RegistryLogins(state, self._keyring)
+        files = MemoryFiles(settings.docker.files_dir, self._identity.cluster_id)
         local = LocalHost(
             node_id=self._node_id,
             engine=engine,
             watcher=watcher,
             window=collector.window,
             applied_index=lambda: replicator.status().engine.applied_index,
-            router_problem=lambda: "" if self._haproxy is None else _router_problem(self._haproxy, clock),
+            router_problem=lambda: _router_problem(router, clock),
             clock=clock,
+            login_of=logins.of_image,
         )
         members = _Members(state)
         client = await stack.enter_async_context(
@@ -434,6 +440,7 @@ class _Agent:
                 engine=engine,
                 prober=NetworkProber(),
                 reports=reports,
+                files=ContainerFiles(files, StoredFiles(state, self._keyring).open),
                 clock=clock,
                 fence=Fence(),
                 address=lambda: members.address_of(self._node_id),
@@ -441,6 +448,7 @@ class _Agent:
                 until_caught_up=caught_up.wait,
                 until_led=replicator.leadership.wait_for_leader,
                 until_unrouted=routing.until_gone,
+                login_of=logins.of_image,
             ),
             watcher=watcher,
         )
@@ -469,6 +477,7 @@ class _Agent:
             cluster=cluster,
             public_origins=tuple(filter(None, (settings.api.public_url,))),
             request_body_bytes_max=settings.api.request_body_bytes_max,
+            router=router if isinstance(router, TraefikRouter | ManualRouter) else NoExternalRouter(),
         )
         await self._listen(
             stack,
@@ -492,12 +501,12 @@ class _Agent:
                 extra={"node_id": self._node_id, "api": settings.listen.api, "version": _version()},
             )
             await self._stopping.wait()
-            if self._haproxy is not None and (self._is_removed or self._is_interrupted):
-                self._haproxy.end_with_agent()
+            if isinstance(router, HaproxyRouter) and (self._is_removed or self._is_interrupted):
+                router.end_with_agent()
             for task in running:
                 task.cancel()
         if self._is_removed:
-            await self._take_down(engine)
+            await self._take_down(engine, files)
 
     def _interrupt(self) -> None:
         """Someone at the terminal ends all of it; a service manager's SIGTERM leaves the router serving."""
@@ -509,10 +518,13 @@ class _Agent:
         self._is_removed = True
         self._stopping.set()
 
-    async def _take_down(self, engine: DockerEngine) -> None:
+    async def _take_down(self, engine: DockerEngine, files: FileStore) -> None:
         try:
             async with asyncio.timeout(TAKE_DOWN_TIMEOUT_S):
                 await take_down_replicas(engine, cluster_id=self._identity.cluster_id)
+                await files.remove_all()
+        except FilesRefused as error:
+            log.warning("removal.files_left", extra={"reason": str(error)})
         except TimeoutError:
             log.warning("removal.replicas_left", extra={"reason": f"not done in {TAKE_DOWN_TIMEOUT_S:g} s"})
 
@@ -599,7 +611,9 @@ class _WebIds:
 
 
 def _router_problem(router: Router, clock: Clock) -> str:
-    """Why it serves nobody, once that is no mere start any more."""
+    """Why it serves nobody, once that is no mere start any more. A host may do without one."""
+    if isinstance(router, AbsentRouter):
+        return ""
     condition = router.condition
     is_lasting = clock.monotonic_s() - condition.since_s >= ROUTER_START_S
     return condition.problem if is_lasting and not condition.is_serving else ""

@@ -58,8 +58,8 @@ def _advertise(text: str) -> str:
     return text
 
 
-def _label_list(value: object) -> object:
-    """Labels as the list they are in the file; a variable or flag has one text for all."""
+def _texts(value: object) -> object:
+    """A list as it is in the file; a variable or flag has one text for all."""
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
     return value
@@ -142,7 +142,7 @@ class NodeSettings(Section):
             " route."
         ),
     )
-    labels: Annotated[tuple[str, ...], BeforeValidator(_label_list), AfterValidator(_labels)] = Field(
+    labels: Annotated[tuple[str, ...], BeforeValidator(_texts), AfterValidator(_labels)] = Field(
         default=(),
         description=(
             'What placement rules may look at, such as ["zone=a", "disk=ssd"]; in a variable or flag with'
@@ -235,6 +235,11 @@ class DockerSettings(Section):
         le=3600,
         description="How often everything is listed again, should an event have been missed.",
     )
+    files_dir: AbsolutePath = Field(
+        default=Path("/run/control-tower/files"),
+        description="Where secrets and configs of containers are. In memory (tmpfs), and seen by Docker under"
+        " the same path.",
+    )
 
 
 class HaproxySettings(Section):
@@ -245,6 +250,51 @@ class HaproxySettings(Section):
     )
     bin: str = Field(default="haproxy", min_length=1, description="Program name, or its absolute path.")
     http_port: Port = Field(default=80, description="Port for http requests to services.")
+
+
+class TraefikSettings(Section):
+    """A Traefik (2.11 or newer) that you run, instead of the agent's HAProxy.
+
+    Its HTTP provider asks this agent what to do, with an API token in a header:
+    `providers.http.endpoint: https://HOST:7443/api/v1/router/traefik/v3` (or `/v2`).
+    """
+
+    enabled: bool = Field(default=False, description="Route through Traefik; HAProxy is not started then.")
+    api_url: str = Field(
+        default="",
+        description="Where Traefik's API answers (`api: {}`), such as http://127.0.0.1:8080: with it a change"
+        " is known to be in force at once. Without it the agent waits for the time Traefik may take.",
+    )
+    metrics_url: str = Field(
+        default="",
+        description="Traefik's Prometheus metrics, such as http://127.0.0.1:8082/metrics: canaries are judged"
+        " by them. Without them no rollout through Traefik can be judged.",
+    )
+    entry_points: Annotated[tuple[str, ...], BeforeValidator(_texts)] = Field(
+        default=("web",), description="Its entry points for HTTP."
+    )
+    tls_entry_points: Annotated[tuple[str, ...], BeforeValidator(_texts)] = Field(
+        default=("websecure",), description="Its entry points for HTTPS."
+    )
+    certificate_resolver: str = Field(
+        default="", description="The resolver that gives certificates; empty: Traefik's own certificates."
+    )
+    throttle_s: float = Field(
+        default=2.0, ge=0, le=60, description="Its providers.providersThrottleDuration."
+    )
+
+
+class BalancerSettings(Section):
+    """A load balancer that you run and that neither HAProxy nor Traefik is: it is told by a webhook."""
+
+    webhook_url: str = Field(
+        default="",
+        description="Where what it should do is posted as JSON. 200 or 204: it is in force. 202: somebody"
+        " will acknowledge it. HAProxy is not started then.",
+    )
+    webhook_secret: SecretStr = Field(
+        default=SecretStr(""), description="Signs the body: X-Tower-Signature, hex HMAC-SHA256."
+    )
 
 
 class LogSettings(Section):
@@ -374,6 +424,8 @@ class Settings(Section):
     api: ApiSettings = ApiSettings()
     docker: DockerSettings = DockerSettings()
     haproxy: HaproxySettings = HaproxySettings()
+    traefik: TraefikSettings = TraefikSettings()
+    balancer: BalancerSettings = BalancerSettings()
     log: LogSettings = LogSettings()
     raft: RaftSettings = RaftSettings()
     limits: LimitSettings = LimitSettings()
@@ -382,7 +434,9 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Self:
-        if not self.haproxy.enabled:
+        if self.traefik.enabled and self.balancer.webhook_url:
+            raise ValueError("traefik.enabled and balancer.webhook_url: a host has one router; choose one")
+        if not self.haproxy.enabled or self.traefik.enabled or self.balancer.webhook_url:
             return self
         port = self.haproxy.http_port
         for other in ("api", "raft", "peers"):

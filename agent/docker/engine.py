@@ -281,7 +281,7 @@ class DockerEngine:
         allowed_s = timeout_s if timeout_s is not None else self._pull_timeout_s
         try:
             async with asyncio.timeout(allowed_s):
-                await self._pull(str(reference), params, _auth_headers(auth, reference), on_progress)
+                await self._pull(reference, params, auth, on_progress)
         except TimeoutError as error:
             raise PullRefused(
                 f"cannot pull {reference}: not done within {allowed_s:g} s",
@@ -300,14 +300,15 @@ class DockerEngine:
 
     async def _pull(
         self,
-        ref: str,
+        reference: ImageReference,
         params: Mapping[str, Any],
-        headers: Mapping[str, str],
+        auth: RegistryAuth | None,
         on_progress: Callable[[PullProgress], None] | None,
     ) -> None:
         loop = asyncio.get_running_loop()
+        refuse = _pull_translator(reference, auth)
         stalled = PullRefused(
-            f"cannot pull {ref}: no progress for {self._pull_stall_timeout_s:g} s",
+            f"cannot pull {reference}: no progress for {self._pull_stall_timeout_s:g} s",
             status=0,
             reason=PullRefusedReason.STALLED,
         )
@@ -318,17 +319,17 @@ class DockerEngine:
                     "images/create",
                     "POST",
                     params=params,
-                    headers=headers,
+                    headers=_auth_headers(auth, reference),
                     # The engine is silent while it asks the registry.
                     timeout_s=self._pull_stall_timeout_s + self._request_timeout_s,
-                    refuse=_pull_translator(ref),
+                    refuse=refuse,
                 ) as response,
             ):
                 async for line in _json_lines(response):
                     stall.reschedule(loop.time() + self._pull_stall_timeout_s)
                     if "error" in line or "errorDetail" in line:
                         detail = line.get("errorDetail") or {}
-                        raise pull_refusal(ref, 0, str(detail.get("message") or line.get("error") or ""))
+                        raise refuse(0, str(detail.get("message") or line.get("error") or ""))
                     if on_progress is not None:
                         on_progress(inspect.parse_progress(line))
         except TimeoutError as error:
@@ -338,7 +339,9 @@ class DockerEngine:
         reference = _reference(ref)
         if reference.digest:
             return reference.digest
-        async with self._request(f"digest of {reference}", refuse=_pull_translator(str(reference))) as docker:
+        async with self._request(
+            f"digest of {reference}", refuse=_pull_translator(reference, auth)
+        ) as docker:
             reply = await _json(
                 docker, f"distribution/{reference}/json", headers=_auth_headers(auth, reference)
             )
@@ -532,9 +535,17 @@ def _auth_headers(auth: RegistryAuth | None, reference: ImageReference) -> dict[
     return {"X-Registry-Auth": render.render_auth(auth, registry=reference.registry)}
 
 
-def _pull_translator(ref: str) -> Callable[[int, str], EngineRefused]:
+def _pull_translator(
+    reference: ImageReference, auth: RegistryAuth | None
+) -> Callable[[int, str], EngineRefused]:
     def translate(status: int, message: str) -> EngineRefused:
-        return pull_refusal(ref, status, message)
+        return pull_refusal(
+            str(reference),
+            status,
+            message,
+            registry=reference.registry,
+            username="" if auth is None else auth.username,
+        )
 
     return translate
 

@@ -79,17 +79,30 @@ def refusal(status: int, message: str) -> EngineRefused:
     return EngineRefused(text, status=status)
 
 
-def pull_refusal(ref: str, status: int, message: str) -> EngineRefused:
-    """Return the failure for a refused pull of `ref`."""
+def pull_refusal(
+    ref: str, status: int, message: str, *, registry: str = "", username: str = ""
+) -> EngineRefused:
+    """Return the failure for a refused pull of `ref`, made with the login of `username` where there is
+    one.
+    """
     text = tidy(message)
     if _MISSING_IMAGE.search(text):
         return ImageNotFound(f"no image {ref} in the registry ({text})", status=status)
     for reason, pattern, words in _PULL_REASONS:
         if pattern.search(text):
+            if reason is PullRefusedReason.AUTH and registry:
+                words = _why_not_let_in(registry, username)
             return PullRefused(f"cannot pull {ref}: {words} ({text})", status=status, reason=reason)
     if status == 404:
         return ImageNotFound(f"no image {ref} in the registry ({text})", status=status)
     return PullRefused(f"cannot pull {ref}: {text}", status=status, reason=PullRefusedReason.OTHER)
+
+
+def _why_not_let_in(registry: str, username: str) -> str:
+    login = f"`tower registry login {registry}`"
+    if username:
+        return f"registry {registry} refused user {username}; {login} gives it another login"
+    return f"registry {registry} wants a login that may read this image, or has no such image; {login}"
 
 
 def tidy(message: str) -> str:

@@ -11,6 +11,7 @@ from agent.ports import (
     ContainerNotFound,
     ContainerState,
     EngineRefused,
+    Mount,
     NameConflict,
 )
 
@@ -50,8 +51,17 @@ async def find_container(engine: ContainerEngine, replica: Replica, permit: Perm
     return found if is_same and not is_broken else None
 
 
-async def ensure_created(engine: ContainerEngine, replica: Replica, permit: Permit, *, address: str) -> str:
-    """Return the id of the replica's container, which need not run. Raises as `find_container` does."""
+async def ensure_created(
+    engine: ContainerEngine,
+    replica: Replica,
+    permit: Permit,
+    *,
+    address: str,
+    files: tuple[Mount, ...] = (),
+) -> str:
+    """Return the id of the replica's container, which need not run; `files` are there. Raises as
+    `find_container` does.
+    """
     conflict: NameConflict | None = None
     for _ in range(_ATTEMPTS):
         found = await find_container(engine, replica, permit)
@@ -62,7 +72,9 @@ async def ensure_created(engine: ContainerEngine, replica: Replica, permit: Perm
         await engine.ensure_network(replica.network, labels={LABEL_PROJECT: replica.project})
         permit.check()
         try:
-            return await engine.create(container_spec(replica, token=permit.token, address=address))
+            return await engine.create(
+                container_spec(replica, token=permit.token, address=address, files=files)
+            )
         except NameConflict as error:
             conflict = error
     raise EngineRefused(

@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 
 from agent.execute.fence import Permit
 from agent.execute.replica import Replica
-from agent.ports import ContainerEngine, ImageNotFound, PullProgress, PullRefused, PullRefusedReason
+from agent.ports import (
+    ContainerEngine,
+    ImageNotFound,
+    PullProgress,
+    PullRefused,
+    PullRefusedReason,
+    RegistryAuth,
+)
 
 _MB = 1_000_000
 _DONE = ("Pull complete", "Already exists")
@@ -53,9 +60,17 @@ class PullWords:
 
 
 async def ensure_image(
-    engine: ContainerEngine, replica: Replica, permit: Permit, *, on_progress: Callable[[str], None]
+    engine: ContainerEngine,
+    replica: Replica,
+    permit: Permit,
+    *,
+    on_progress: Callable[[str], None],
+    login_of: Callable[[str], RegistryAuth | None] = lambda _: None,
 ) -> None:
-    """Return once the image is on this host. Raises PullRefused, ImageNotFound or Superseded."""
+    """Return once the image is on this host. Raises PullRefused, ImageNotFound or Superseded.
+
+    `login_of` an image gives the login for its registry.
+    """
     try:
         await engine.image(replica.image)
     except ImageNotFound:
@@ -67,6 +82,7 @@ async def ensure_image(
     on_progress(f"pulling {replica.spec.image}")
     await engine.pull(
         replica.image,
+        auth=login_of(replica.image),
         on_progress=lambda step: on_progress(words.after(step)),
         timeout_s=replica.pull_timeout_s,
     )

@@ -123,8 +123,12 @@ def _set_fields(value: Any) -> Any:
     return found
 
 
-def container_spec(replica: Replica, *, token: int, address: str) -> ContainerSpec:
-    """Return the container to create. `address` is where other hosts reach this one."""
+def container_spec(
+    replica: Replica, *, token: int, address: str, files: tuple[Mount, ...] = ()
+) -> ContainerSpec:
+    """Return the container to create. `address` is where other hosts reach this one, `files` are its secrets
+    and configs.
+    """
     spec = replica.spec
     labels = {
         **dict(spec.labels),
@@ -146,7 +150,7 @@ def container_spec(replica: Replica, *, token: int, address: str) -> ContainerSp
         environment=dict(spec.environment),
         labels=labels,
         ports=_ports(spec, address),
-        mounts=tuple(_mount(replica.project, mount) for mount in spec.volumes),
+        mounts=(*(_mount(replica.project, mount) for mount in spec.volumes), *files),
         networks={replica.network: (replica.name,)},
         health_check=_health_check(spec),
         stop_grace_s=math.ceil(spec.stop_grace_period_ms / 1000),

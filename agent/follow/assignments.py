@@ -19,7 +19,7 @@ from agent.execute.removing import remove_container
 from agent.execute.replica import Replica, ReplicaLabels, parse_labels
 from agent.follow.assignments_replica import Host, ReplicaWorker
 from agent.follow.assignments_reports import SharedState
-from agent.ports import EngineError, EngineEvent
+from agent.ports import EngineError, EngineEvent, FilesRefused
 from cluster.model.ids import NodeId
 from cluster.model.service import Assignment, AssignmentKey, DesiredState
 from cluster.raft.replicator import ReadLevel, ReadUnavailable
@@ -181,9 +181,24 @@ class Assignments:
         while True:
             await self._is_sweep_due.wait()
             self._is_sweep_due.clear()
-            if self._strays() and not await self._sweep_once():
+            is_clean = await self._sweep_files()
+            if self._strays():
+                is_clean = await self._sweep_once() and is_clean
+            if not is_clean:
                 await self._host.clock.sleep(SWEEP_RETRY_S)
                 self._is_sweep_due.set()
+
+    async def _sweep_files(self) -> bool:
+        inventory = self._watcher.current
+        if not inventory.is_available:
+            return True
+        needed = self._ordered() | {container.name for container in inventory.containers}
+        try:
+            await self._host.files.remove_all_but(needed)
+        except FilesRefused as error:
+            log.warning("stray.files_not_removed", extra={"reason": str(error)})
+            return False
+        return True
 
     async def _sweep_once(self) -> bool:
         try:
@@ -204,7 +219,8 @@ class Assignments:
         permit = fence.permit(name, max(fence.newest(name), labels.token))
         try:
             await remove_container(self._host.engine, name, permit, cluster_id=self._host.cluster_id)
-        except (EngineError, Superseded) as error:
+            await self._host.files.remove(name)
+        except (EngineError, FilesRefused, Superseded) as error:
             log.warning("stray.not_removed", extra={"container": name, "reason": str(error)})
             return False
         if fence.newest(name) == permit.token:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from agent.clock import Clock
 from agent.execute.creating import ensure_created, find_container
 from agent.execute.fence import Fence, Permit, Superseded
+from agent.execute.files import ContainerFiles
 from agent.execute.health import HealthJudge, Sample, Verdict, printable
 from agent.execute.observing import why_it_ended
 from agent.execute.probing import Prober
@@ -29,8 +30,10 @@ from agent.ports import (
     ContainerState,
     EngineRefused,
     EngineUnavailable,
+    FilesRefused,
     ImageNotFound,
     PullRefused,
+    RegistryAuth,
 )
 from agent.router.protocol import replica_name
 from cluster.model.service import AssignmentKey, Observation, ReplicaPhase
@@ -58,6 +61,7 @@ class Host:
     engine: ContainerEngine
     prober: Prober
     reports: HostReports
+    files: ContainerFiles
     clock: Clock
     fence: Fence
     address: Callable[[], str]
@@ -69,6 +73,8 @@ class Host:
     """Returns once a leader is known: without one nothing new is started."""
     until_unrouted: Callable[[str, str], Awaitable[None]]
     """Returns once this host's own router sends nothing to a service's replica any more."""
+    login_of: Callable[[str], RegistryAuth | None] = lambda _: None
+    """The login for the registry an image is from."""
     bring_up_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
 
 
@@ -143,13 +149,13 @@ class ReplicaWorker:
                 # Somebody removed it between two steps: it is made again.
                 log.info("replica.container_gone", extra={**self._names, "reason": str(error)})
                 await self._pause(BACKOFF_MIN_S)
-            except EngineRefused as error:
+            except (EngineRefused, FilesRefused) as error:
                 self._note_failure(error)
                 pause_s = min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2.0 ** min(failures, 16))
                 failures += 1
                 await self._pause(pause_s)
 
-    def _note_failure(self, error: EngineRefused) -> None:
+    def _note_failure(self, error: EngineRefused | FilesRefused) -> None:
         log.warning("replica.failed", extra={**self._names, "reason": str(error)})
         if isinstance(error, PullRefused) and may_pass(error):
             self._note(ReplicaPhase.PULLING, f"{error}; trying again")
@@ -172,14 +178,27 @@ class ReplicaWorker:
         async with host.bring_up_slots:
             if found is None:
                 self._progress_at_s = None
-                await ensure_image(host.engine, self._replica, self._permit, on_progress=self._note_progress)
+                await ensure_image(
+                    host.engine,
+                    self._replica,
+                    self._permit,
+                    on_progress=self._note_progress,
+                    login_of=host.login_of,
+                )
             # The wait for a turn and the pull may have taken minutes, and the host may be cut off by now.
             await host.until_led()
             if self._observation.phase not in (ReplicaPhase.EXITED, ReplicaPhase.FAILED):
                 self._note(ReplicaPhase.STARTING, "creating the container")
+            self._permit.check()
+            # Also for one that is there: the files are in memory, and a start of the host forgets them.
+            await host.files.place(self._replica)
             try:
                 container = await ensure_created(
-                    host.engine, self._replica, self._permit, address=host.address()
+                    host.engine,
+                    self._replica,
+                    self._permit,
+                    address=host.address(),
+                    files=host.files.mounts(self._replica),
                 )
             except ImageNotFound as error:
                 # It was removed between the pull and here.
@@ -334,6 +353,7 @@ class ReplicaWorker:
                     self._permit,
                     cluster_id=self._host.cluster_id,
                 )
+                await self._host.files.remove(self._replica.container_name)
                 self._observation = Observation()
                 self._note(ReplicaPhase.REMOVED, "")
                 log.info("replica.removed", extra=self._names)
@@ -345,7 +365,7 @@ class ReplicaWorker:
             except Superseded as error:
                 log.info("replica.superseded", extra={**self._names, "reason": str(error)})
                 await self._woken.wait()
-            except EngineRefused as error:
+            except (EngineRefused, FilesRefused) as error:
                 log.warning("replica.not_removed", extra={**self._names, "reason": str(error)})
                 pause_s = min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2.0 ** min(failures, 16))
                 failures += 1

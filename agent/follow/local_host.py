@@ -19,6 +19,7 @@ from agent.ports.engine import (
     EngineError,
     EngineRefused,
     EngineUnavailable,
+    RegistryAuth,
 )
 from cluster.model.ids import NodeId
 from cluster.model.inventory import (
@@ -56,6 +57,7 @@ class LocalHost:
         applied_index: Callable[[], int],
         router_problem: Callable[[], str],
         clock: Clock,
+        login_of: Callable[[str], RegistryAuth | None] = lambda _: None,
     ) -> None:
         self.node_id = node_id
         self._applied_index = applied_index
@@ -64,6 +66,7 @@ class LocalHost:
         self._watcher = watcher
         self._window = window
         self._clock = clock
+        self._login_of = login_of
 
     def inventory(self) -> HostInventory:
         current = self._watcher.current
@@ -208,7 +211,7 @@ class LocalHost:
 
     async def image_digest(self, image: str) -> str:
         async with _translated():
-            return await self._engine.resolve_digest(image)
+            return await self._engine.resolve_digest(image, auth=self._login_of(image))
 
     def _summary(self, container: Container, listed_ago_s: float) -> ContainerSummary:
         labels = container.labels

@@ -37,6 +37,7 @@ from agent.ports.engine import (
     RegistryAuth,
     Volume,
 )
+from agent.ports.files import FilesRefused, FileStore, PlacedFile
 from agent.ports.host import (
     DiskUsage,
     HostFacts,
@@ -63,6 +64,8 @@ __all__ = [
     "EngineInfo",
     "EngineRefused",
     "EngineUnavailable",
+    "FileStore",
+    "FilesRefused",
     "Health",
     "HealthCheck",
     "HealthProbe",
@@ -77,6 +80,7 @@ __all__ = [
     "Mount",
     "NameConflict",
     "Network",
+    "PlacedFile",
     "PortMapping",
     "PortTaken",
     "PullProgress",

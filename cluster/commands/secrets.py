@@ -35,7 +35,9 @@ class PutFile:
         check_file_name(self.kind, self.name, self.environment)
         rules.check_range("version", self.version, 1, 2**31)
         extra = SEALED_EXTRA_BYTES if self.kind is FileKind.SECRET else 0
-        if not extra <= len(self.content) <= CONTENT_BYTES_MAX + extra:
+        if len(self.content) < extra:
+            raise ValueError(f"secret {self.name}: its content is not sealed")
+        if len(self.content) > CONTENT_BYTES_MAX + extra:
             raise ValueError(
                 f"{self.kind} {self.name}: {len(self.content) - extra} bytes; at most {CONTENT_BYTES_MAX} are"
                 " allowed"

@@ -93,6 +93,7 @@ class FakeEngine:
         self._events_seen = 0
         self.pull_failures: dict[str, EngineRefused] = {}
         self.calls: list[str] = []
+        self.logins: list[tuple[str, RegistryAuth | None]] = []
         for name_ in ("bridge", "host", "none"):
             self._add_network(name_, {}, driver={"none": "null"}.get(name_, name_))
 
@@ -259,6 +260,7 @@ class FakeEngine:
     ) -> Image:
         self._check()
         self.calls.append(f"pull {ref}")
+        self.logins.append((ref, auth))
         image = self._in_registry(ref)
         if platform not in ("", image.platform):
             raise PullRefused(
@@ -278,6 +280,7 @@ class FakeEngine:
 
     async def resolve_digest(self, ref: str, *, auth: RegistryAuth | None = None) -> str:
         self._check()
+        self.logins.append((ref, auth))
         reference = parse_reference(ref)
         if reference is not None and reference.digest:
             return reference.digest

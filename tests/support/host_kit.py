@@ -11,11 +11,12 @@ from typing import Any
 
 from agent.docker.watcher import InventoryWatcher
 from agent.execute.fence import Fence
+from agent.execute.files import ContainerFiles
 from agent.execute.replica import Replica as HostReplica
 from agent.follow.assignments import Assignments
 from agent.follow.assignments_replica import Host
 from agent.follow.assignments_reports import HostReports
-from agent.ports import ContainerDetail, ContainerSpec, ContainerState, EngineRefused, Image
+from agent.ports import ContainerDetail, ContainerSpec, ContainerState, EngineRefused, FilesRefused, Image
 from cluster.commands import Outcome
 from cluster.commands.services import (
     AssignmentOrder,
@@ -27,10 +28,12 @@ from cluster.commands.services import (
     ReportAssignments,
 )
 from cluster.model.ids import NodeId, ServiceId
+from cluster.model.secrets import FileKind
 from cluster.model.service import (
     Assignment,
     AssignmentKey,
     DesiredState,
+    FileReference,
     Observation,
     ReplicaPhase,
     RouterState,
@@ -40,9 +43,10 @@ from cluster.model.service import (
 from cluster.model.strategy import Colour
 from cluster.raft.replicator import ReadLevel, ReadPoint, ReadUnavailable
 from cluster.store import Committed, ReadTxn
-from cluster.store.records import ASSIGNMENTS, REVISIONS, ROUTERS, SERVICES
+from cluster.store.records import ASSIGNMENTS, FILE_CONTENTS, REVISIONS, ROUTERS, SERVICES
 from tests.support.fake_clock import FakeClock
 from tests.support.fake_engine import FakeEngine
+from tests.support.fake_files import FakeFiles
 from tests.support.state_builders import START_MS, Replica, a_node, a_service, a_spec
 
 HERE = NodeId("n1")
@@ -312,6 +316,17 @@ class FollowingHost:
         self.is_unrouted.set()
         self.waited_for: list[tuple[str, str]] = []
         self.slots = 4
+        self.files = FakeFiles()
+
+    def open_file(self, kind: FileKind, reference: FileReference) -> bytes:
+        """What is kept, without a seal."""
+        with self.state.read() as txn:
+            found = FILE_CONTENTS.get(
+                txn, kind.value, reference.environment, reference.source, reference.version
+            )
+        if found is None:
+            raise FilesRefused(f"{kind} {reference.source} has no version {reference.version} any more")
+        return found.content
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Assignments]:
@@ -324,6 +339,7 @@ class FollowingHost:
                 engine=self.engine,
                 prober=self.prober,
                 reports=self.reports,
+                files=ContainerFiles(self.files, self.open_file),
                 clock=self.clock,
                 fence=self.fence,
                 address=lambda: ADDRESS,

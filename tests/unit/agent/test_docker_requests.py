@@ -28,6 +28,23 @@ from agent.ports import (
 DIGEST = "sha256:" + "a" * 64
 
 
+# ---- logins -------------------------------------------------------------------------------------
+
+
+def test_a_refused_login_is_told_with_its_registry_and_user_and_what_to_do() -> None:
+    error = pull_refusal("ghcr.io/a:1", 0, "unauthorized: bad password", registry="ghcr.io", username="ci")
+    assert isinstance(error, PullRefused)
+    assert error.reason is PullRefusedReason.AUTH
+    assert "registry ghcr.io refused user ci" in str(error)
+    assert "`tower registry login ghcr.io`" in str(error)
+
+
+def test_a_registry_that_wants_a_login_is_told_with_the_command_that_gives_one() -> None:
+    error = pull_refusal("ghcr.io/a:1", 500, "no basic auth credentials", registry="ghcr.io")
+    assert "registry ghcr.io wants a login" in str(error)
+    assert "`tower registry login ghcr.io`" in str(error)
+
+
 # ---- creation -----------------------------------------------------------------------------------
 
 

@@ -23,8 +23,8 @@ from agent.execute.replica import (
     route_port,
 )
 from agent.ports import ContainerSpec, HealthCheck, Mount, PortMapping
-from cluster.model.service import HealthCheck as Check
 from cluster.model.service import (
+    FileReference,
     PortProtocol,
     PublishedPort,
     Resources,
@@ -33,6 +33,7 @@ from cluster.model.service import (
     VolumeKind,
     VolumeMount,
 )
+from cluster.model.service import HealthCheck as Check
 from tests.support.host_kit import ADDRESS, CLUSTER, IMAGE, a_replica, name_of
 from tests.support.state_builders import a_spec
 
@@ -220,11 +221,28 @@ def test_every_field_of_a_specification_is_in_its_hash() -> None:
         "labels": (("a", "b"),),
         "stop_grace_period_ms": 1,
         "route": ROUTE,
+        "secrets": (FileReference(source="key", target="/run/secrets/key", version=1),),
+        "configs": (FileReference(source="key", target="/key", version=1),),
     }
     assert changes.keys() == {field.name for field in fields(ServiceSpec)}
     plain = ServiceSpec(image="image")
     hashes = {config_hash(replace(plain, **{name: value})) for name, value in changes.items()}
     assert len(hashes | {config_hash(plain)}) == len(changes) + 1
+
+
+def test_the_hash_tells_versions_of_a_secret_apart() -> None:
+    hashes = {
+        config_hash(a_spec(secrets=(FileReference(source="key", target="/key", version=version),)))
+        for version in (1, 2)
+    }
+    assert len(hashes) == 2
+
+
+def test_files_are_mounted_beside_the_volumes() -> None:
+    volume = VolumeMount(kind=VolumeKind.TMPFS, target="/tmp")
+    file = Mount(kind="bind", target="/run/secrets/key", source="/run/files/x/secret-0", read_only=True)
+    spec = container_spec(a_replica(a_spec(volumes=(volume,))), token=7, address=ADDRESS, files=(file,))
+    assert spec.mounts == (Mount(kind="tmpfs", target="/tmp"), file)
 
 
 def test_a_field_that_a_newer_agent_adds_changes_no_hash_while_it_is_at_its_default() -> None:

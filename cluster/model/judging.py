@@ -11,37 +11,31 @@ SEEN_MAX = 256
 """Runs of agents whose intervals are told apart."""
 STRATA_MAX = 128
 """Hosts whose routers are judged each by itself."""
+BLOCKS_MAX = 16
 RATIOS_MAX = 16
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IntervalCounts:
-    """What is kept of one interval until its neighbour is known; `slow` among the `timed`."""
-
-    sequence: int
-    old_requests: int = 0
-    old_failures: int = 0
-    new_requests: int = 0
-    new_failures: int = 0
-    old_timed: int = 0
-    old_slow: int = 0
-    new_timed: int = 0
-    new_slow: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenInterval:
     """Which intervals of one run of a host's agent were taken in.
 
-    `sequence` is the newest one, bit i of `window` says whether `sequence - i` was. `unpaired` are those
-    whose neighbour has not come.
+    `sequence` is the newest one, bit i of `window` says whether `sequence - i` was.
     """
 
     node_id: NodeId
     epoch: str
     sequence: int
     window: int = 1
-    unpaired: tuple[IntervalCounts, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmCounts:
+    """One revision's requests and failures; of the `timed` ones those that were `slow`."""
+
+    requests: int = 0
+    failures: int = 0
+    timed: int = 0
+    slow: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,28 +63,36 @@ class Stratum:
     """
 
     node_id: NodeId
-    old_requests: int = 0
-    old_failures: int = 0
-    new_requests: int = 0
-    new_failures: int = 0
-    old_timed: int = 0
-    old_slow: int = 0
-    new_timed: int = 0
-    new_slow: int = 0
+    old: ArmCounts = field(default_factory=ArmCounts)
+    new: ArmCounts = field(default_factory=ArmCounts)
     old_failed_run: int = 0
     new_failed_run: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dispersion:
-    """How much more events vary from one interval to the next than independent ones would.
+class Block:
+    """Both revisions' requests through all routers in the `index`th stretch of the leader's time."""
 
-    `square_milli` is the sum of squared deviations in thousandths of what one independent event has on
-    average, `events` how many events they are of: their quotient is 1,000 when events are independent.
+    index: int
+    old: ArmCounts = field(default_factory=ArmCounts)
+    new: ArmCounts = field(default_factory=ArmCounts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispersion:
+    """Sums over blocks that can change no more, of one kind of event of one revision.
+
+    `pair_square_milli` are squared deviations between neighbouring blocks in thousandths, of `pair_events`.
+    The rest are the sums of the blocks' events and totals, of their squares and of their products.
     """
 
-    square_milli: int = 0
+    pair_square_milli: int = 0
+    pair_events: int = 0
     events: int = 0
+    totals: int = 0
+    events_squared: int = 0
+    totals_squared: int = 0
+    products: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,12 +113,12 @@ class JudgeState:
     """All the judge knows of one rollout.
 
     `old` and `new` are the totals of the steps before the present one, `step_old` and `step_new` those of the
-    present one; `strata` are the present step's by host. The `log_e` fields are the evidence of the steps
-    before, one number per rate ratio, in millionths of a nat: whole numbers add up to the same whatever the
-    order. `slow_bucket` is the last latency bucket that is not slow; -1 while that is not known.
-    `heard_at_ms` is when a host last reported anything new. An interval counts when it began at or after
-    `step_began_at_ms`. The step's latencies are compared once, at `compared_at_ms` or when there are enough;
-    `shift` is what came out.
+    present one; `strata` are the present step's by host, `blocks` the latest by time. The `log_e` fields are
+    the evidence of the steps before, one number per rate ratio, in millionths of a nat: whole numbers add up
+    to the same whatever the order. `slow_bucket` is the last latency bucket that is not slow; -1 while that
+    is not known. `heard_at_ms` is when a host last reported anything new. An interval counts when it began at
+    or after `step_began_at_ms`. The step's latencies are compared once, at `compared_at_ms` or when there are
+    enough; `shift` is what came out.
     """
 
     seen: tuple[SeenInterval, ...] = ()
@@ -129,6 +131,7 @@ class JudgeState:
     compared_at_ms: int = 0
     slow_bucket: int = -1
     strata: tuple[Stratum, ...] = ()
+    blocks: tuple[Block, ...] = ()
     failure_log_e: tuple[int, ...] = ()
     slow_log_e: tuple[int, ...] = ()
     old_failure_dispersion: Dispersion = field(default_factory=Dispersion)
@@ -140,6 +143,7 @@ class JudgeState:
     def __post_init__(self) -> None:
         rules.check_count("judge seen", self.seen, SEEN_MAX)
         rules.check_count("judge strata", self.strata, STRATA_MAX)
+        rules.check_count("judge blocks", self.blocks, BLOCKS_MAX)
         rules.check_count("judge failure_log_e", self.failure_log_e, RATIOS_MAX)
         rules.check_count("judge slow_log_e", self.slow_log_e, RATIOS_MAX)
 

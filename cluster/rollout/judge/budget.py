@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from cluster.model.strategy import Analysis
 
-FAILURES_SHARE = 0.5
-SLOW_SHARE = 0.3
-SHIFT_SHARE = 0.2
+FAILURES_SHARE = 0.7
+SLOW_SHARE = 0.15
+SHIFT_SHARE = 0.15
 
 
 def failures_e_needed(analysis: Analysis) -> float:

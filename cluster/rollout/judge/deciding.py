@@ -70,7 +70,7 @@ def _past_a_limit(state: JudgeState, analysis: Analysis) -> Verdict | None:
 def _more_failures(state: JudgeState, analysis: Analysis) -> Verdict | None:
     dispersion = folding.failure_dispersion(state)
     evidence, _ = folding.log_evidence(state)
-    e_value = sequential.e_value(evidence, dispersion)
+    e_value = sequential.e_value(evidence, sequential.FAILURE_WEIGHTS, dispersion)
     needed = budget.failures_e_needed(analysis)
     if e_value < needed:
         return None
@@ -88,7 +88,7 @@ def _more_failures(state: JudgeState, analysis: Analysis) -> Verdict | None:
 def _more_slow(state: JudgeState, analysis: Analysis) -> Verdict | None:
     dispersion = folding.slow_dispersion(state)
     _, evidence = folding.log_evidence(state)
-    e_value = sequential.e_value(evidence, dispersion)
+    e_value = sequential.e_value(evidence, sequential.SLOW_WEIGHTS, dispersion)
     needed = budget.slow_e_needed(analysis)
     if e_value < needed:
         return None

@@ -9,8 +9,10 @@ from cluster.model.ids import NodeId
 from cluster.model.judging import (
     SEEN_MAX,
     STRATA_MAX,
+    ArmCounts,
     ArmTotals,
-    IntervalCounts,
+    Block,
+    Dispersion,
     JudgeState,
     SeenInterval,
     ShiftLook,
@@ -18,10 +20,14 @@ from cluster.model.judging import (
 )
 from cluster.model.traffic import ArmTraffic, TrafficInterval
 from cluster.rollout.judge import histograms, sequential
-from cluster.rollout.judge.dispersion import factor, with_pair
+from cluster.rollout.judge.dispersion import Events, around_mean, between_neighbours, closed, factor
 
 WINDOW = 32
 """How far behind the newest interval of its host one may come; hosts repeat fewer."""
+BLOCK_MS = 20_000
+"""Long enough that a bunch of failures is mostly within one block, and intervals are shorter."""
+BLOCKS_KEPT = 6
+"""A late interval still finds its block: hosts repeat what is younger than this many."""
 _WINDOW_MASK = (1 << WINDOW) - 1
 EPOCHS_PER_HOST_MAX = 4
 BASELINE_TIMED_MIN = 200
@@ -51,7 +57,6 @@ def begin_step(state: JudgeState, *, now_ms: int, hold_ms: int = 0) -> JudgeStat
     old, new = totals(state)
     return replace(
         state,
-        seen=tuple(replace(each, unpaired=()) for each in state.seen),
         old=old,
         new=new,
         step_old=ArmTotals(),
@@ -73,7 +78,7 @@ def log_evidence(state: JudgeState) -> tuple[tuple[int, ...], tuple[int, ...]]:
         (
             sum(
                 sequential.log_likelihood_ratio(
-                    ratio, each.new_failures, each.new_requests, each.old_failures, each.old_requests
+                    ratio, each.new.failures, each.new.requests, each.old.failures, each.old.requests
                 )
                 for each in state.strata
             )
@@ -85,7 +90,7 @@ def log_evidence(state: JudgeState) -> tuple[tuple[int, ...], tuple[int, ...]]:
         (
             sum(
                 sequential.log_likelihood_ratio(
-                    ratio, each.new_slow, each.new_timed, each.old_slow, each.old_timed
+                    ratio, each.new.slow, each.new.timed, each.old.slow, each.old.timed
                 )
                 for each in state.strata
             )
@@ -122,8 +127,9 @@ def take_in(
     counted_from_ms = max(state.step_began_at_ms, judged_after_ms)
     for interval in fresh:
         age = newest[interval.node_id, interval.epoch] - interval.sequence
-        if now_ms - (age + 1) * interval.duration_ms >= counted_from_ms:
-            fold.count(interval)
+        began_ms = now_ms - (age + 1) * interval.duration_ms
+        if began_ms >= counted_from_ms:
+            fold.count(interval, began_ms // BLOCK_MS)
     after = fold.result(now_ms) if fresh else state
     if after.shift is None and now_ms >= after.compared_at_ms > 0:
         look = look_for_shift(after)
@@ -149,15 +155,28 @@ def totals(state: JudgeState) -> tuple[ArmTotals, ArmTotals]:
 
 
 def failure_dispersion(state: JudgeState) -> float:
-    return factor(state.old_failure_dispersion, state.new_failure_dispersion)
+    """Return by what to divide the evidence of failures, at least 1."""
+    old = [Events(each.index, each.old.failures, each.old.requests) for each in state.blocks]
+    new = [Events(each.index, each.new.failures, each.new.requests) for each in state.blocks]
+    return _factor(state.old_failure_dispersion, old, state.new_failure_dispersion, new)
 
 
 def slow_dispersion(state: JudgeState) -> float:
-    return factor(state.old_slow_dispersion, state.new_slow_dispersion)
+    """Return by what to divide the evidence of slow requests, at least 1."""
+    old = [Events(each.index, each.old.slow, each.old.timed) for each in state.blocks]
+    new = [Events(each.index, each.new.slow, each.new.timed) for each in state.blocks]
+    return _factor(state.old_slow_dispersion, old, state.new_slow_dispersion, new)
+
+
+def _factor(old_sums: Dispersion, old: list[Events], new_sums: Dispersion, new: list[Events]) -> float:
+    return factor(
+        [between_neighbours(old_sums, old)],
+        [between_neighbours(new_sums, new), around_mean(new_sums, new)],
+    )
 
 
 class _Fold:
-    """A state being added to. Strata and seen intervals are by host, so that most are left as they are."""
+    """A state being added to."""
 
     def __init__(self, state: JudgeState, old_revision: int, new_revision: int) -> None:
         self._state = state
@@ -165,11 +184,9 @@ class _Fold:
         self._new_revision = new_revision
         self._seen = {(each.node_id, each.epoch): each for each in state.seen}
         self._strata = {each.node_id: each for each in state.strata}
-        self._old: list[ArmTraffic] = []
-        self._new: list[ArmTraffic] = []
-        self._pairs: list[tuple[IntervalCounts, IntervalCounts]] = []
-        self._timed = [0, 0]
-        self._slow_count = [0, 0]
+        self._blocks = {each.index: each for each in state.blocks}
+        self._old = _Arm()
+        self._new = _Arm()
 
     def marks_seen(self, interval: TrafficInterval) -> bool:
         """Remember the interval; false for one that was seen before, or is too old to tell."""
@@ -177,24 +194,19 @@ class _Fold:
         seen = self._seen.get(key)
         if seen is None:
             self._make_room(interval.node_id)
-            self._seen[key] = SeenInterval(
-                node_id=interval.node_id, epoch=interval.epoch, sequence=interval.sequence
-            )
-            return True
-        ahead = interval.sequence - seen.sequence
-        if ahead > 0:
-            window = (seen.window << ahead | 1) & _WINDOW_MASK if ahead < WINDOW else 1
-            self._seen[key] = replace(
-                seen,
-                sequence=interval.sequence,
-                window=window,
-                unpaired=tuple(each for each in seen.unpaired if each.sequence > interval.sequence - WINDOW),
-            )
-            return True
-        bit = 1 << -ahead
-        if -ahead >= WINDOW or seen.window & bit:
-            return False
-        self._seen[key] = replace(seen, window=seen.window | bit)
+            window, newest = 1, interval.sequence
+        else:
+            ahead = interval.sequence - seen.sequence
+            newest = max(seen.sequence, interval.sequence)
+            if ahead > 0:
+                window = (seen.window << min(ahead, WINDOW)) | 1
+            elif -ahead < WINDOW and not (seen.window >> -ahead) & 1:
+                window = seen.window | (1 << -ahead)
+            else:
+                return False
+        self._seen[key] = SeenInterval(
+            node_id=interval.node_id, epoch=interval.epoch, sequence=newest, window=window & _WINDOW_MASK
+        )
         return True
 
     def _make_room(self, node_id: NodeId) -> None:
@@ -205,128 +217,140 @@ class _Fold:
         elif len(self._seen) >= SEEN_MAX:
             del self._seen[next(iter(self._seen))]
 
-    def count(self, interval: TrafficInterval) -> None:
-        """Add an interval that is seen for the first time."""
-        old = new = None
+    def count(self, interval: TrafficInterval, block: int) -> None:
+        """Add an interval that is seen for the first time and began in `block`."""
+        old = new = ArmCounts()
+        slow_bucket = self._state.slow_bucket
         for arm in interval.arms:
             if arm.revision == self._old_revision:
-                old = arm
+                old = self._old.add(arm, slow_bucket)
             elif arm.revision == self._new_revision:
-                new = arm
-        if old is not None:
-            self._old.append(old)
-        if new is not None:
-            self._new.append(new)
-        counts = self._counts(interval.sequence, old, new)
-        self._timed[0] += counts.old_timed
-        self._timed[1] += counts.new_timed
-        self._slow_count[0] += counts.old_slow
-        self._slow_count[1] += counts.new_slow
-        self._pair(interval, counts)
-        self._add_to_stratum(interval.node_id, counts)
-
-    def _counts(self, sequence: int, old: ArmTraffic | None, new: ArmTraffic | None) -> IntervalCounts:
-        old_failures, new_failures = _failures(old), _failures(new)
-        old_timed, old_slow = self._slow(old)
-        new_timed, new_slow = self._slow(new)
-        return IntervalCounts(
-            sequence=sequence,
-            old_requests=_requests(old),
-            old_failures=old_failures,
-            new_requests=_requests(new),
-            new_failures=new_failures,
-            old_timed=old_timed,
-            old_slow=old_slow,
-            new_timed=new_timed,
-            new_slow=new_slow,
-        )
-
-    def _slow(self, arm: ArmTraffic | None) -> tuple[int, int]:
-        """Return how many were timed and how many of them are slow, none while it is not known what is."""
-        slow_bucket = self._state.slow_bucket
-        if arm is None or slow_bucket < 0:
-            return 0, 0
-        return histograms.total(arm.latencies), histograms.above(arm.latencies, slow_bucket)
-
-    def _pair(self, interval: TrafficInterval, counts: IntervalCounts) -> None:
-        key = interval.node_id, interval.epoch
-        seen = self._seen.get(key)
-        if seen is None:
-            return
-        neighbour = interval.sequence ^ 1
-        for each in seen.unpaired:
-            if each.sequence == neighbour:
-                self._pairs.append((each, counts))
-                unpaired = tuple(other for other in seen.unpaired if other is not each)
-                break
-        else:
-            unpaired = tuple(sorted((*seen.unpaired, counts), key=lambda each: each.sequence))
-        self._seen[key] = replace(seen, unpaired=unpaired)
-
-    def _add_to_stratum(self, node_id: NodeId, counts: IntervalCounts) -> None:
+                new = self._new.add(arm, slow_bucket)
+        node_id = interval.node_id
         if node_id not in self._strata and len(self._strata) >= STRATA_MAX - 1:
             node_id = _OTHERS
-        before = self._strata.get(node_id) or Stratum(node_id=node_id)
+        stratum = self._strata.get(node_id) or Stratum(node_id=node_id)
         self._strata[node_id] = Stratum(
             node_id=node_id,
-            old_requests=before.old_requests + counts.old_requests,
-            old_failures=before.old_failures + counts.old_failures,
-            new_requests=before.new_requests + counts.new_requests,
-            new_failures=before.new_failures + counts.new_failures,
-            old_timed=before.old_timed + counts.old_timed,
-            old_slow=before.old_slow + counts.old_slow,
-            new_timed=before.new_timed + counts.new_timed,
-            new_slow=before.new_slow + counts.new_slow,
-            old_failed_run=_run(before.old_failed_run, counts.old_requests, counts.old_failures),
-            new_failed_run=_run(before.new_failed_run, counts.new_requests, counts.new_failures),
+            old=_added(stratum.old, old),
+            new=_added(stratum.new, new),
+            old_failed_run=_run(stratum.old_failed_run, old),
+            new_failed_run=_run(stratum.new_failed_run, new),
         )
+        before = self._blocks.get(block) or Block(index=block)
+        self._blocks[block] = Block(index=block, old=_added(before.old, old), new=_added(before.new, new))
 
     def result(self, now_ms: int) -> JudgeState:
         state = self._state
-        step_old = _with_arms(state.step_old, self._old, self._timed[0], self._slow_count[0])
-        step_new = _with_arms(state.step_new, self._new, self._timed[1], self._slow_count[1])
-        old_failures, new_failures = state.old_failure_dispersion, state.new_failure_dispersion
-        old_slow, new_slow = state.old_slow_dispersion, state.new_slow_dispersion
-        for one, other in self._pairs:
-            old_failures = with_pair(
-                old_failures, one.old_failures, one.old_requests, other.old_failures, other.old_requests
-            )
-            new_failures = with_pair(
-                new_failures, one.new_failures, one.new_requests, other.new_failures, other.new_requests
-            )
-            old_slow = with_pair(old_slow, one.old_slow, one.old_timed, other.old_slow, other.old_timed)
-            new_slow = with_pair(new_slow, one.new_slow, one.new_timed, other.new_slow, other.new_timed)
+        step_old, step_new = self._old.added_to(state.step_old), self._new.added_to(state.step_new)
         slow_bucket = state.slow_bucket
         if slow_bucket < 0:
             slow_bucket = _slow_bucket(_joined(state.old, step_old), slow_bucket)
-        return replace(
-            state,
-            seen=tuple(self._seen.values()),
-            step_old=step_old,
-            step_new=step_new,
-            heard_at_ms=max(state.heard_at_ms, now_ms),
-            slow_bucket=slow_bucket,
-            strata=tuple(sorted(self._strata.values(), key=lambda each: each.node_id)),
-            old_failure_dispersion=old_failures,
-            new_failure_dispersion=new_failures,
-            old_slow_dispersion=old_slow,
-            new_slow_dispersion=new_slow,
+        return _with_blocks_closed(
+            replace(
+                state,
+                seen=tuple(self._seen.values()),
+                step_old=step_old,
+                step_new=step_new,
+                heard_at_ms=max(state.heard_at_ms, now_ms),
+                slow_bucket=slow_bucket,
+                strata=tuple(sorted(self._strata.values(), key=lambda each: each.node_id)),
+                blocks=tuple(sorted(self._blocks.values(), key=lambda each: each.index)),
+            )
         )
 
 
-def _requests(arm: ArmTraffic | None) -> int:
-    return max(arm.requests, _failures(arm)) if arm is not None else 0
+class _Arm:
+    """What one revision's arms of several intervals come to."""
+
+    def __init__(self) -> None:
+        self._arms: list[ArmTraffic] = []
+        self._counts = ArmCounts()
+
+    def add(self, arm: ArmTraffic, slow_bucket: int) -> ArmCounts:
+        """Count an arm; nothing is slow and nothing timed while `slow_bucket` is not known (-1)."""
+        failures = arm.failures + arm.retried
+        is_timed = slow_bucket >= 0 and arm.latencies
+        counts = ArmCounts(
+            requests=max(arm.requests, failures),
+            failures=failures,
+            timed=histograms.total(arm.latencies) if is_timed else 0,
+            slow=histograms.above(arm.latencies, slow_bucket) if is_timed else 0,
+        )
+        self._arms.append(arm)
+        self._counts = _added(self._counts, counts)
+        return counts
+
+    def added_to(self, before: ArmTotals) -> ArmTotals:
+        if not self._arms:
+            return before
+        return ArmTotals(
+            requests=before.requests + self._counts.requests,
+            failures=before.failures + self._counts.failures,
+            lost=before.lost + sum(arm.lost for arm in self._arms),
+            retried=before.retried + sum(arm.retried for arm in self._arms),
+            slow=before.slow + self._counts.slow,
+            timed=before.timed + self._counts.timed,
+            latencies=histograms.merged((before.latencies, *(arm.latencies for arm in self._arms))),
+        )
 
 
-def _failures(arm: ArmTraffic | None) -> int:
-    """Those a client saw and those it was spared by another replica."""
-    return arm.failures + arm.retried if arm is not None else 0
+def _added(one: ArmCounts, other: ArmCounts) -> ArmCounts:
+    return ArmCounts(
+        requests=one.requests + other.requests,
+        failures=one.failures + other.failures,
+        timed=one.timed + other.timed,
+        slow=one.slow + other.slow,
+    )
 
 
-def _run(before: int, requests: int, failures: int) -> int:
-    if not requests:
+def _run(before: int, counts: ArmCounts) -> int:
+    if not counts.requests:
         return before
-    return before + failures if failures == requests else 0
+    return before + counts.failures if counts.failures == counts.requests else 0
+
+
+def _with_blocks_closed(state: JudgeState) -> JudgeState:
+    """Return the state with blocks that can change no more added to the sums.
+
+    One more than can change is kept: the block before it is compared with what it finally is.
+    """
+    blocks = state.blocks
+    sums = [
+        state.old_failure_dispersion,
+        state.new_failure_dispersion,
+        state.old_slow_dispersion,
+        state.new_slow_dispersion,
+    ]
+    kept_from = blocks[-1].index - BLOCKS_KEPT if blocks else 0
+    while blocks and blocks[0].index < kept_from:
+        block, *rest = blocks
+        following = rest[0] if rest and rest[0].index == block.index + 1 else None
+        sums = [
+            closed(before, this, after)
+            for before, this, after in zip(
+                sums, _events(block), _events(following) if following else (None,) * len(sums), strict=True
+            )
+        ]
+        blocks = tuple(rest)
+    return replace(
+        state,
+        blocks=blocks,
+        old_failure_dispersion=sums[0],
+        new_failure_dispersion=sums[1],
+        old_slow_dispersion=sums[2],
+        new_slow_dispersion=sums[3],
+    )
+
+
+def _events(block: Block) -> tuple[Events, ...]:
+    """Return a block's events in the order of the sums."""
+    return (
+        Events(block.index, block.old.failures, block.old.requests),
+        Events(block.index, block.new.failures, block.new.requests),
+        Events(block.index, block.old.slow, block.old.timed),
+        Events(block.index, block.new.slow, block.new.timed),
+    )
 
 
 def _slow_bucket(old: ArmTotals, before: int) -> int:
@@ -334,20 +358,6 @@ def _slow_bucket(old: ArmTotals, before: int) -> int:
         return before
     bucket = histograms.quantile_bucket(old.latencies, SLOW_QUANTILE)
     return before if bucket is None else bucket
-
-
-def _with_arms(before: ArmTotals, arms: Sequence[ArmTraffic], timed: int, slow: int) -> ArmTotals:
-    if not arms:
-        return before
-    return ArmTotals(
-        requests=before.requests + sum(_requests(arm) for arm in arms),
-        failures=before.failures + sum(_failures(arm) for arm in arms),
-        lost=before.lost + sum(arm.lost for arm in arms),
-        retried=before.retried + sum(arm.retried for arm in arms),
-        slow=before.slow + slow,
-        timed=before.timed + timed,
-        latencies=histograms.merged((before.latencies, *(arm.latencies for arm in arms))),
-    )
 
 
 def _joined(one: ArmTotals, other: ArmTotals) -> ArmTotals:

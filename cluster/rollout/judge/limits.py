@@ -24,7 +24,7 @@ def all_failing(state: JudgeState) -> str:
     requests), on every router that sent it any, of at least ALL_FAILING_REQUESTS in this step; and the old
     revision does not fail everything as well, or going back would help nobody.
     """
-    reached = [each for each in state.strata if each.new_requests]
+    reached = [each for each in state.strata if each.new.requests]
     run = sum(each.new_failed_run for each in reached)
     if (
         state.step_new.requests < ALL_FAILING_REQUESTS
@@ -32,7 +32,7 @@ def all_failing(state: JudgeState) -> str:
         or not all(each.new_failed_run for each in reached)
     ):
         return ""
-    old_reached = [each for each in state.strata if each.old_requests]
+    old_reached = [each for each in state.strata if each.old.requests]
     if old_reached and all(each.old_failed_run for each in old_reached):
         return ""
     return f"the last {run:,} requests of the new revision all failed"

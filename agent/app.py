@@ -34,6 +34,7 @@ from agent.follow.caught_up import CaughtUp
 from agent.follow.certificate import CertificateRenewal
 from agent.follow.every_host import EveryHost
 from agent.follow.facts import FactsReporter
+from agent.follow.fenced_host import build_fenced_host
 from agent.follow.first_steps import take_first_steps
 from agent.follow.heartbeat import Heartbeat
 from agent.follow.local_host import LocalHost
@@ -372,15 +373,35 @@ class _Agent:
         leading = LeaderDuties(
             node_id=self._node_id, state=state, raft=replicator, clock=clock, ids=self._ids
         )
-        heartbeat = Heartbeat(
+        fenced = build_fenced_host(
             node_id=self._node_id,
-            leader_id=lambda: replicator.leadership.leader_id,
-            make_beat=lambda: Beat(
+            cluster_id=self._identity.cluster_id,
+            directory=self._directory,
+            docker_socket=settings.docker.socket,
+            engine=engine,
+            inventory=lambda: watcher.current,
+            state=state,
+            clock=clock,
+            environment=os.environ,
+        )
+
+        def make_beat(sent_s: float) -> Beat:
+            asked = fenced.lease.ask(sent_s)
+            return Beat(
                 node_id=self._node_id,
                 applied_index=raft.store.flushed_index,
                 is_engine_available=watcher.current.is_available,
-            ),
+                sent_ms=asked.sent_ms,
+                held_ms=asked.held_ms,
+                answered_term=asked.answered_term,
+            )
+
+        heartbeat = Heartbeat(
+            node_id=self._node_id,
+            leader_id=lambda: replicator.leadership.leader_id,
+            make_beat=make_beat,
             answer_own=leading.on_beat,
+            on_answer=fenced.lease.take,
             client=client,
             clock=clock,
         )
@@ -443,6 +464,7 @@ class _Agent:
                 files=ContainerFiles(files, StoredFiles(state, self._keyring).open),
                 clock=clock,
                 fence=Fence(),
+                fenced=fenced.lease,
                 address=lambda: members.address_of(self._node_id),
                 until_engine=watcher.until_available,
                 until_caught_up=caught_up.wait,
@@ -457,6 +479,8 @@ class _Agent:
             ("collect", collector.run),
             ("leader-duties", lambda: run_duties_while_leader(replicator.leadership, leading)),
             ("heartbeat", heartbeat.run),
+            ("self-stop", fenced.self_stop.run),
+            ("leave", fenced.leave.run),
             ("facts", facts.run),
             ("certificate", certificate.run),
             ("watchdog", self._keep_alive),
@@ -501,6 +525,9 @@ class _Agent:
                 extra={"node_id": self._node_id, "api": settings.listen.api, "version": _version()},
             )
             await self._stopping.wait()
+            if not self._is_removed and self._fatal is None and not await self._manager.is_host_stopping():
+                # The cluster expects this host back; what ends a whole host is told from it.
+                await fenced.leave.ask()
             if isinstance(router, HaproxyRouter) and (self._is_removed or self._is_interrupted):
                 router.end_with_agent()
             for task in running:

@@ -11,10 +11,12 @@ from dataclasses import MISSING, dataclass, fields
 from typing import Any, Literal
 
 from agent.docker.references import parse_reference
+from agent.keeper.policy import LABEL_CLUSTER, LABEL_FENCED
 from agent.ports import ContainerSpec, HealthCheck, Mount, PortMapping
 from cluster.model.ids import ServiceId
 from cluster.model.service import (
     AssignmentKey,
+    Fencing,
     Route,
     ServiceSpec,
     VolumeKind,
@@ -22,7 +24,6 @@ from cluster.model.service import (
     container_name,
 )
 
-LABEL_CLUSTER = "tower.cluster"
 LABEL_SERVICE = "tower.service"
 LABEL_PROJECT = "tower.project"
 LABEL_REVISION = "tower.revision"
@@ -34,7 +35,7 @@ LABEL_CONFIG = "tower.config"
 _NUMBER = re.compile(r"[0-9]{1,19}")
 
 RESTART_POLICY: Literal["unless-stopped"] = "unless-stopped"
-"""The engine restarts what ends, also while no agent runs. A replica that must never run twice needs "no"."""
+"""The engine restarts what ends, also while no agent runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +143,8 @@ def container_spec(
     }
     if replica.rollout_id:
         labels[LABEL_ROLLOUT] = replica.rollout_id
+    if spec.fencing is not Fencing.NONE:
+        labels[LABEL_FENCED] = spec.fencing.value
     resources = spec.resources
     return ContainerSpec(
         name=replica.container_name,
@@ -154,7 +157,8 @@ def container_spec(
         networks={replica.network: (replica.name,)},
         health_check=_health_check(spec),
         stop_grace_s=math.ceil(spec.stop_grace_period_ms / 1000),
-        restart_policy=RESTART_POLICY,
+        # The engine would start it after the host has come back, and it may run elsewhere by then.
+        restart_policy=RESTART_POLICY if spec.fencing is Fencing.NONE else "no",
         memory_limit_bytes=resources.memory_limit_bytes,
         memory_reservation_bytes=resources.memory_reservation_bytes,
         cpu_limit=None if resources.cpu_limit_millis is None else resources.cpu_limit_millis / 1000,

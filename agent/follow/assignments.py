@@ -172,6 +172,7 @@ class Assignments:
         del self._lanes[replica.key], self._by_name[name]
         self._host.reports.forget(replica.key)
         self._host.fence.forget(name)
+        self._host.fenced.release(replica.key)
         self._is_sweep_due.set()
 
     # ---- containers without an order ----------------------------------------------------------

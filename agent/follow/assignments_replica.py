@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from agent.clock import Clock
 from agent.execute.creating import ensure_created, find_container
@@ -21,7 +22,7 @@ from agent.execute.probing import Prober
 from agent.execute.pulling import ensure_image, may_pass
 from agent.execute.removing import remove_container
 from agent.execute.replica import Replica, route_port
-from agent.execute.starting import ensure_started
+from agent.execute.starting import NotLeased, ensure_started
 from agent.follow.assignments_reports import HostReports
 from agent.ports import (
     ContainerDetail,
@@ -36,7 +37,7 @@ from agent.ports import (
     RegistryAuth,
 )
 from agent.router.protocol import replica_name
-from cluster.model.service import AssignmentKey, Observation, ReplicaPhase
+from cluster.model.service import AssignmentKey, Fencing, Observation, ReplicaPhase
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,19 @@ REASON_CHARS_MAX = 1024
 _WAITING = frozenset({ReplicaPhase.PULLING, ReplicaPhase.EXITED, ReplicaPhase.FAILED})
 
 
+class FencedStarts(Protocol):
+    """Whether what must never run twice may be started here. `agent.follow.lease.HostLease` fits."""
+
+    def expect(self, key: AssignmentKey) -> None: ...
+    def release(self, key: AssignmentKey) -> None: ...
+    def why_not(self, fencing: Fencing) -> str: ...
+    def check(self, key: AssignmentKey, token: int, fencing: Fencing) -> None:
+        """Raises NotLeased."""
+        ...
+
+    async def until_leave(self, fencing: Fencing) -> None: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
     """What the workers of one host share. `address` tells where other hosts reach it."""
@@ -64,6 +78,7 @@ class Host:
     files: ContainerFiles
     clock: Clock
     fence: Fence
+    fenced: FencedStarts
     address: Callable[[], str]
     until_engine: Callable[[], Awaitable[None]]
     """Returns once the engine answers."""
@@ -145,6 +160,9 @@ class ReplicaWorker:
             except Superseded as error:
                 log.info("replica.superseded", extra={**self._names, "reason": str(error)})
                 await self._wait(BACKOFF_MAX_S)
+            except NotLeased as error:
+                log.info("replica.waits_for_lease", extra={**self._names, "reason": str(error)})
+                await self._pause(BACKOFF_MIN_S)
             except ContainerNotFound as error:
                 # Somebody removed it between two steps: it is made again.
                 log.info("replica.container_gone", extra={**self._names, "reason": str(error)})
@@ -175,6 +193,7 @@ class ReplicaWorker:
             self._note(ReplicaPhase.PENDING, "waits for its turn to pull and start")
         await host.until_caught_up()
         await host.until_led()
+        await self._until_leave()
         async with host.bring_up_slots:
             if found is None:
                 self._progress_at_s = None
@@ -203,9 +222,26 @@ class ReplicaWorker:
             except ImageNotFound as error:
                 # It was removed between the pull and here.
                 raise EngineUnavailable(str(error)) from error
-            await ensure_started(host.engine, container, self._permit)
+            await ensure_started(host.engine, container, self._permit, check_leave=self._check_leave)
         log.info("replica.started", extra={**self._names, "container_id": container})
         return container
+
+    async def _until_leave(self) -> None:
+        """Wait until this host may start the replica, if that may never run twice."""
+        fencing = self._replica.spec.fencing
+        if fencing is Fencing.NONE:
+            return
+        if fencing is Fencing.STRICT:
+            self._host.fenced.expect(self._key)
+        problem = self._host.fenced.why_not(fencing)
+        if problem:
+            self._note(ReplicaPhase.PENDING, problem)
+            await self._host.fenced.until_leave(fencing)
+
+    def _check_leave(self) -> None:
+        fencing = self._replica.spec.fencing
+        if fencing is not Fencing.NONE:
+            self._host.fenced.check(self._key, self._permit.token, fencing)
 
     def _tells_why_it_waits(self) -> bool:
         phase = self._observation.phase
@@ -354,6 +390,7 @@ class ReplicaWorker:
                     cluster_id=self._host.cluster_id,
                 )
                 await self._host.files.remove(self._replica.container_name)
+                self._host.fenced.release(self._key)
                 self._observation = Observation()
                 self._note(ReplicaPhase.REMOVED, "")
                 log.info("replica.removed", extra=self._names)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from collections.abc import Mapping
+
+_ASK_TIMEOUT_S = 1.0
 
 
 class ServiceManager:
@@ -52,6 +55,25 @@ class ServiceManager:
     def alive(self) -> None:
         """The event loop turns: keep the watchdog from restarting the service."""
         self._send("WATCHDOG=1")
+
+    async def is_host_stopping(self) -> bool:
+        """Whether the whole host is being shut down, and not only this service. Unknown is no."""
+        if not self.is_present:
+            return False
+        try:
+            asking = await asyncio.create_subprocess_exec(
+                "systemctl", "is-system-running", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+            )
+        except OSError:
+            return False
+        try:
+            async with asyncio.timeout(_ASK_TIMEOUT_S):
+                said, _ = await asking.communicate()
+        except TimeoutError:
+            asking.kill()
+            await asking.wait()
+            return False
+        return said.strip() == b"stopping"
 
     def _send(self, message: str) -> None:
         if not self._address:

@@ -7,6 +7,7 @@
     first-steps      what the first start of a new cluster still has to commit; gone afterwards
     seeds            the members a joining node was told of
     haproxy/         the router's configuration and sockets
+    keeper/          this host's lease, where no service manager gives a directory in memory (agent.keeper)
 """
 
 from __future__ import annotations
@@ -55,6 +56,10 @@ class NodeDirectory:
     def haproxy(self) -> Path:
         return self.path / "haproxy"
 
+    @property
+    def keeper(self) -> Path:
+        return self.path / "keeper"
+
     def prepare(self) -> None:
         """Make the directory. Raises DirectoryUnusable."""
         try:
@@ -81,7 +86,7 @@ class NodeDirectory:
     def wipe(self) -> None:
         """Forget everything this node was; what does not exist is skipped."""
         self.identity.remove()
-        for path in (self.log, self.state, self.haproxy):
+        for path in (self.log, self.state, self.haproxy, self.keeper):
             shutil.rmtree(path, ignore_errors=True)
         for file in (self.first_steps, self.seeds):
             file.unlink(missing_ok=True)

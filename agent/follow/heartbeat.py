@@ -1,4 +1,4 @@
-"""This host's sign of life to whoever leads. Liveness never goes through the log."""
+"""This host's sign of life to whoever leads, and its request for a lease. Neither goes through the log."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class BeatClient(Protocol):
 
 
 class Heartbeat:
-    """Beats every half second, to itself while it leads. `confirmed_at_s` is when the last answered beat
-    *left*.
+    """Beats every half second, to itself while it leads, one beat after the other.
 
-    A lease that a host holds runs from then (CLOCK_BOOTTIME), never from when the answer came.
+    `make_beat` and `on_answer` are given when the beat *left* (CLOCK_BOOTTIME): a lease runs from then, never
+    from when the answer came. An answer that comes too late is not taken.
     """
 
     def __init__(
@@ -31,8 +31,9 @@ class Heartbeat:
         *,
         node_id: str,
         leader_id: Callable[[], str | None],
-        make_beat: Callable[[], Beat],
+        make_beat: Callable[[float], Beat],
         answer_own: Callable[[Beat], BeatAnswer | None],
+        on_answer: Callable[[float, BeatAnswer], None],
         client: BeatClient,
         clock: Clock,
     ) -> None:
@@ -40,36 +41,37 @@ class Heartbeat:
         self._leader_id = leader_id
         self._make_beat = make_beat
         self._answer_own = answer_own
+        self._on_answer = on_answer
         self._client = client
         self._clock = clock
         self._problem = ""
-        self.confirmed_at_s: float | None = None
 
     async def run(self) -> NoReturn:
         """Beat for ever."""
         while True:
             began_s = self._clock.boottime_s()
-            if await self._beat():
-                self.confirmed_at_s = began_s
+            answer = await self._beat(began_s)
+            if answer is not None:
+                self._on_answer(began_s, answer)
             await self._clock.sleep(PERIOD_S - (self._clock.boottime_s() - began_s))
 
-    async def _beat(self) -> bool:
+    async def _beat(self, began_s: float) -> BeatAnswer | None:
         leader = self._leader_id()
         if leader is None:
             self._note("no leader is known")
-            return False
-        beat = self._make_beat()
+            return None
+        beat = self._make_beat(began_s)
         if leader == self._node_id:
-            is_answered = self._answer_own(beat) is not None
-            self._note("" if is_answered else "this node leads without a quorum's lease")
-            return is_answered
+            own = self._answer_own(beat)
+            self._note("" if own is not None else "this node leads without a quorum's lease")
+            return own
         try:
-            await self._client.beat(leader, beat)
+            answer = await self._client.beat(leader, beat)
         except (HostUnavailable, HostRefused) as error:
             self._note(str(error))
-            return False
+            return None
         self._note("")
-        return True
+        return answer
 
     def _note(self, problem: str) -> None:
         if bool(problem) != bool(self._problem):

@@ -9,8 +9,8 @@ from pathlib import Path
 from agent.clock import Clock
 from agent.docker.watcher import Inventory
 from agent.follow.keeper_link import DirectoryKeeper
-from agent.follow.leave import PlannedLeave
 from agent.follow.lease import HostLease, is_newest_order
+from agent.follow.leave import PlannedLeave
 from agent.follow.self_stop import SelfStop
 from agent.keeper.lease_file import current_boot_id
 from agent.keeper.policy import LABEL_CLUSTER, LABEL_FENCED, STRICT
@@ -55,8 +55,7 @@ def build_fenced_host(
 
     def has_fenced() -> bool:
         return any(
-            container.labels.get(LABEL_FENCED) == STRICT
-            and container.labels.get(LABEL_CLUSTER) == cluster_id
+            container.labels.get(LABEL_FENCED) == STRICT and container.labels.get(LABEL_CLUSTER) == cluster_id
             for container in inventory().containers
         )
 
@@ -81,7 +80,5 @@ def build_fenced_host(
     return FencedHost(
         lease=lease,
         self_stop=SelfStop(lease=lease, engine=engine, clock=clock),
-        leave=PlannedLeave(
-            node_id=node_id, state=state, committed=committed_leave, lease=lease, clock=clock
-        ),
+        leave=PlannedLeave(node_id=node_id, state=state, committed=committed_leave, lease=lease, clock=clock),
     )

@@ -62,7 +62,10 @@ class ServiceManager:
             return False
         try:
             asking = await asyncio.create_subprocess_exec(
-                "systemctl", "is-system-running", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+                "systemctl",
+                "is-system-running",
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
             )
         except OSError:
             return False

@@ -16,8 +16,12 @@ from agent.execute.replica import Replica as HostReplica
 from agent.follow.assignments import Assignments
 from agent.follow.assignments_replica import Host
 from agent.follow.assignments_reports import HostReports
+from agent.follow.lease import is_newest_order
+from agent.follow.self_stop import SelfStop
+from agent.keeper.policy import LABEL_FENCED
 from agent.ports import ContainerDetail, ContainerSpec, ContainerState, EngineRefused, FilesRefused, Image
 from cluster.commands import Outcome
+from cluster.failover import LEASE_MS
 from cluster.commands.services import (
     AssignmentOrder,
     AssignmentRef,
@@ -46,6 +50,7 @@ from cluster.store import Committed, ReadTxn
 from cluster.store.records import ASSIGNMENTS, FILE_CONTENTS, REVISIONS, ROUTERS, SERVICES
 from tests.support.fake_clock import FakeClock
 from tests.support.fake_engine import FakeEngine
+from tests.support.lease_kit import MemoryKeeper, a_lease, an_answer
 from tests.support.fake_files import FakeFiles
 from tests.support.state_builders import START_MS, Replica, a_node, a_service, a_spec
 
@@ -317,6 +322,11 @@ class FollowingHost:
         self.waited_for: list[tuple[str, str]] = []
         self.slots = 4
         self.files = FakeFiles()
+        self.keeper = MemoryKeeper()
+
+    def grant(self, lease_ms: int = LEASE_MS) -> None:
+        """A heartbeat that leaves now is answered at once."""
+        self.lease.take(self.clock.boottime_s(), an_answer(lease_ms))
 
     def open_file(self, kind: FileKind, reference: FileReference) -> bytes:
         """What is kept, without a seal."""
@@ -334,6 +344,16 @@ class FollowingHost:
             watcher = InventoryWatcher(self.engine, self.clock, random.Random(1))
             self.fence = Fence()
             self.reports = HostReports(node_id=HERE, state=self.state, clock=self.clock)
+            self.lease = a_lease(
+                self.keeper,
+                self.clock,
+                cluster_id=CLUSTER,
+                has_fenced=lambda: any(
+                    LABEL_FENCED in container.labels for container in watcher.current.containers
+                ),
+                is_ordered=lambda key, token: is_newest_order(self.state.read, key, token),
+            )
+            self_stop = SelfStop(lease=self.lease, engine=self.engine, clock=self.clock)
             self.host = Host(
                 cluster_id=CLUSTER,
                 engine=self.engine,
@@ -342,6 +362,7 @@ class FollowingHost:
                 files=ContainerFiles(self.files, self.open_file),
                 clock=self.clock,
                 fence=self.fence,
+                fenced=self.lease,
                 address=lambda: ADDRESS,
                 until_engine=watcher.until_available,
                 until_caught_up=self.is_caught_up.wait,
@@ -352,7 +373,7 @@ class FollowingHost:
             assignments = Assignments(node_id=HERE, state=self.state, host=self.host, watcher=watcher)
             tasks = [
                 group.create_task(each)
-                for each in (watcher.run(), self.reports.run(), assignments.run())  # type: ignore[list-item]
+                for each in (watcher.run(), self.reports.run(), assignments.run(), self_stop.run())  # type: ignore[list-item]
             ]
             await self.clock.settle()
             yield assignments

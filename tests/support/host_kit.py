@@ -21,7 +21,6 @@ from agent.follow.self_stop import SelfStop
 from agent.keeper.policy import LABEL_FENCED
 from agent.ports import ContainerDetail, ContainerSpec, ContainerState, EngineRefused, FilesRefused, Image
 from cluster.commands import Outcome
-from cluster.failover import LEASE_MS
 from cluster.commands.services import (
     AssignmentOrder,
     AssignmentRef,
@@ -31,6 +30,7 @@ from cluster.commands.services import (
     RemoveService,
     ReportAssignments,
 )
+from cluster.failover import LEASE_MS
 from cluster.model.ids import NodeId, ServiceId
 from cluster.model.secrets import FileKind
 from cluster.model.service import (
@@ -50,8 +50,8 @@ from cluster.store import Committed, ReadTxn
 from cluster.store.records import ASSIGNMENTS, FILE_CONTENTS, REVISIONS, ROUTERS, SERVICES
 from tests.support.fake_clock import FakeClock
 from tests.support.fake_engine import FakeEngine
-from tests.support.lease_kit import MemoryKeeper, a_lease, an_answer
 from tests.support.fake_files import FakeFiles
+from tests.support.lease_kit import MemoryKeeper, a_lease, an_answer
 from tests.support.state_builders import START_MS, Replica, a_node, a_service, a_spec
 
 HERE = NodeId("n1")

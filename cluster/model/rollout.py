@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from cluster.model import rules
 from cluster.model.ids import NodeId, RolloutId, ServiceId
-from cluster.model.judging import JudgeState
+from cluster.model.judging import Evidence, JudgeState
 from cluster.model.service import REPLICAS_MAX, Aim
 from cluster.model.strategy import STEPS_MAX, Colour, Strategy, TrafficStep
 
@@ -133,7 +133,8 @@ class Rollout:
     `from_revision` is 0 for a first deployment. `step` counts what was asked for; events carry it, so that a
     late or repeated one is recognised. `deadline_ms` is the progress deadline. `reason` says, for people,
     why the phase is so. `stage` is there for staged rollouts only; `paused_ms` is when it was paused, 0 when
-    it is not; `verdict` is the judge's last word, with its figures. `by` names who asked for it. `note`
+    it is not; `verdict` is the judge's last word, and
+    `evidence` its figures. `by` names who asked for it. `note`
     says for people what is done otherwise than the policy says, and why.
     """
 
@@ -160,6 +161,7 @@ class Rollout:
     paused_ms: int = 0
     by: str = ""
     note: str = ""
+    evidence: Evidence | None = None
 
     def __post_init__(self) -> None:
         rules.check_id("rollout id", self.id)

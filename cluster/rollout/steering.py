@@ -6,6 +6,8 @@ from dataclasses import replace
 
 from cluster.model.rollout import Rollout, RolloutPhase, Stage, StagePhase, Steer, Steering, why_not
 from cluster.model.strategy import WHOLE_PERMILLE
+from cluster.rollout.evidence import verdict_on, with_new_step
+from cluster.rollout.judge import VerdictKind, begin
 from cluster.rollout.record import sentence
 from cluster.rollout.starting import WHOLE_STEP, index_above
 from cluster.rollout.view import ServiceView
@@ -36,7 +38,7 @@ def steer(view: ServiceView, rollout: Rollout, now_ms: int) -> Rollout:
                 steering=None,
             )
         case Steer.RESUME:
-            return replace(_resume(view, rollout, now_ms), steering=None)
+            return replace(_insist(view, _resume(view, rollout, now_ms), steering, now_ms), steering=None)
         case Steer.PROMOTE:
             promoted = replace(_resume(view, rollout, now_ms), is_unjudged=True, steering=None)
             note = by_whom("promoted", steering)
@@ -110,3 +112,22 @@ def _resume(view: ServiceView, rollout: Rollout, now_ms: int) -> Rollout:
             for step in rollout.replicas
         ),
     )
+
+
+def _insist(view: ServiceView, rollout: Rollout, steering: Steering, now_ms: int) -> Rollout:
+    """Return a resumed rollout without what would only pause it again.
+
+    Who resumes a step that could not be judged has it passed; one that was found worse is judged anew.
+    """
+    stage, policy = rollout.stage, view.service.policy
+    if stage is None or stage.phase is not StagePhase.WATCHING:
+        return rollout
+    verdict = verdict_on(rollout, policy, now_ms, is_step_over=True)
+    if verdict is not None and verdict.kind is VerdictKind.WORSE:
+        hold_ms = stage.steps[stage.index].hold_ms
+        stage = replace(stage, since_ms=now_ms, deadline_ms=now_ms + hold_ms, extended_ms=0)
+        anew = replace(rollout, stage=stage, judge=begin(now_ms=now_ms))
+        return with_new_step(anew, now_ms=now_ms, hold_ms=hold_ms)
+    if stage.deadline_ms <= now_ms:
+        return replace(rollout, stage=replace(stage, approved_by=steering.by))
+    return rollout

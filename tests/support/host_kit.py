@@ -217,6 +217,11 @@ class HostEngine(FakeEngine):
         self.refused: dict[str, Exception] = {}
         self.acting: defaultdict[str, int] = defaultdict(int)
         self.most_acting = 0
+        self.signals: list[tuple[str, str]] = []
+
+    async def kill(self, container: str, *, signal: str = "SIGKILL") -> None:
+        self.signals.append((self._name_of(container), signal))
+        await super().kill(container, signal=signal)
 
     async def _ask(self, call: str, container: str) -> None:
         self.acting[container] += 1

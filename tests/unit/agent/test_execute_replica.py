@@ -24,6 +24,7 @@ from agent.execute.replica import (
 )
 from agent.ports import ContainerSpec, HealthCheck, Mount, PortMapping
 from cluster.model.service import (
+    Fencing,
     FileReference,
     PortProtocol,
     PublishedPort,
@@ -223,6 +224,7 @@ def test_every_field_of_a_specification_is_in_its_hash() -> None:
         "route": ROUTE,
         "secrets": (FileReference(source="key", target="/run/secrets/key", version=1),),
         "configs": (FileReference(source="key", target="/key", version=1),),
+        "fencing": Fencing.STRICT,
     }
     assert changes.keys() == {field.name for field in fields(ServiceSpec)}
     plain = ServiceSpec(image="image")

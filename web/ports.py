@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from cluster.commands import Outcome
@@ -117,6 +117,29 @@ class Cluster(Protocol):
     async def transfer_leadership(self, target: str | None) -> None: ...
 
 
+class ExternalRouter(Protocol):
+    """A router of this host that somebody else runs."""
+
+    def traefik_document(self, version: str, poller: str) -> bytes | None:
+        """What Traefik at the address `poller` is to do, for its version "v2" or "v3"; None: nothing is
+        known, and it keeps what it has."""
+        ...
+
+    def acknowledge(self, mark: str) -> bool:
+        """Take somebody's word that the state with this mark is in force; whether it was ever sent."""
+        ...
+
+
+class NoExternalRouter:
+    """Nobody else runs one."""
+
+    def traefik_document(self, version: str, poller: str) -> bytes | None:
+        return None
+
+    def acknowledge(self, mark: str) -> bool:
+        return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """All of the above, and the address people use."""
@@ -128,3 +151,4 @@ class Surroundings:
     cluster: Cluster
     public_origins: tuple[str, ...]
     request_body_bytes_max: int = 8 * 1024 * 1024
+    router: ExternalRouter = field(default_factory=NoExternalRouter)

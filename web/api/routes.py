@@ -11,6 +11,8 @@ from web.api import (
     logs,
     membership,
     placement,
+    rollouts,
+    routers,
     secrets,
 )
 from web.api.endpoint import Endpoint
@@ -21,8 +23,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *containers.ENDPOINTS,
     *logs.ENDPOINTS,
     *deployments.ENDPOINTS,
+    *rollouts.ENDPOINTS,
     *placement.ENDPOINTS,
     *secrets.ENDPOINTS,
+    *routers.ENDPOINTS,
     *administration.ENDPOINTS,
     *logins.ENDPOINTS,
 )

@@ -9,21 +9,19 @@ from pydantic import Field
 
 from cluster.model.inventory import LogQuery
 from web.auth.call import Call
-from web.auth.problems import Problem
 from web.tools.arguments import Arguments, Named, Short
 from web.tools.cluster import get_cluster
 from web.tools.containers import ContainerFilter, list_containers, open_logs
 from web.tools.context import Context
-from web.tools.deployments import DeployRequest, deploy
-from web.tools.listing import page_of
 from web.tools.nodes import list_nodes
 from web.tools.placement_tools import PLACEMENT_TOOLS
 from web.tools.registry import Tool, ToolRegistry
-from web.tools.rollouts import get_rollout, list_rollouts
-from web.tools.services import get_service, list_services
+from web.tools.rollout_tools import ROLLOUT_TOOLS
+from web.tools.service_lines import ServiceLine, service_line
+from web.tools.services import list_services
 from web.tools.times import moment, parse_since
 from web.tools.untrusted import cleaned, marked
-from web.tools.views import ContainerView, NodeView, RolloutView, ServiceView
+from web.tools.views import ContainerView, NodeView
 
 TEXT_CHARACTERS_MAX = 40_000
 LOG_LINES_MAX = 1000
@@ -171,9 +169,7 @@ def _container_line(view: ContainerView) -> ContainerLine:
 class GetContainerLogs(Arguments):
     """Which lines of which container."""
 
-    container: Named = Field(
-        description="name, id or beginning of an id, as list-containers shows it"
-    )
+    container: Named = Field(description="name, id or beginning of an id, as list-containers shows it")
     node: Short = Field(default="", description="its host, when several hosts have one of that name")
     tail: int = Field(default=100, ge=1, le=LOG_LINES_MAX, description="the last so many lines")
     since: Short = Field(default="", description="only of the last 10m, 2h, 1d; or ISO 8601 with time zone")
@@ -210,20 +206,6 @@ class GetClusterStatus(Arguments):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServiceLine:
-    """One service, in short."""
-
-    id: str
-    status: str
-    replicas_ready: int
-    replicas_wanted: int
-    revision: int
-    image: str
-    nodes: tuple[str, ...]
-    routes: tuple[str, ...] | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterStatus:
     """Is the cluster well, and how much more can it lose?"""
 
@@ -255,166 +237,8 @@ async def _get_cluster_status(context: Context, call: Call, _: GetClusterStatus)
         nodes_up=len(view.nodes) - len(not_up),
         nodes_total=len(view.nodes),
         nodes_not_up=not_up or None,
-        services=tuple(_service_line(service) for service in await list_services(context, call)),
+        services=tuple(service_line(service) for service in await list_services(context, call)),
         disk_full=view.disk_full,
-    )
-
-
-def _service_line(view: ServiceView) -> ServiceLine:
-    return ServiceLine(
-        id=view.id,
-        status=view.status,
-        replicas_ready=view.replicas_ready,
-        replicas_wanted=view.replicas_wanted,
-        revision=view.revision,
-        image=view.image,
-        nodes=view.nodes,
-        routes=view.routes or None,
-    )
-
-
-# ---- deployments
-
-
-class DeployRolling(Arguments):
-    """A Compose file, and what it is called."""
-
-    compose: str = Field(
-        min_length=1, max_length=1024 * 1024, description="the whole text of a Compose file (YAML)"
-    )
-    project: Short | None = Field(default=None, description="its name, over the file's own name:")
-    variables: dict[str, str] = Field(default_factory=dict, description="values for ${NAME} in the file")
-    dry_run: bool = Field(default=False, description="only say what would change")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeployedLine:
-    """One service of a deployment."""
-
-    service: str
-    revision: int
-    changed: bool
-    rollout_id: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deployed:
-    """What was changed, and what to call next."""
-
-    project: str
-    services: tuple[DeployedLine, ...]
-    ignored: tuple[str, ...] | None
-    warnings: tuple[str, ...] | None
-    next: str
-
-
-async def _deploy_rolling(context: Context, call: Call, given: DeployRolling) -> Deployed:
-    view = await deploy(
-        context,
-        call,
-        DeployRequest(
-            compose=given.compose,
-            project=given.project or None,
-            variables=given.variables,
-            is_dry_run=given.dry_run,
-        ),
-    )
-    changed = [service.service_id for service in view.services if service.changed]
-    if given.dry_run:
-        following = "nothing was changed; call deploy-rolling without dry_run to deploy"
-    elif changed:
-        following = f"call get-deploy-status with service={changed[0]} until its phase is succeeded"
-    else:
-        following = "nothing to do: everything is as the file says"
-    return Deployed(
-        project=view.project,
-        services=tuple(
-            DeployedLine(
-                service=service.service_id,
-                revision=service.revision,
-                changed=service.changed,
-                rollout_id=service.rollout_id,
-            )
-            for service in view.services
-        ),
-        ignored=tuple(f"{key.path}: {key.reason}" for key in view.ignored) or None,
-        warnings=view.warnings or None,
-        next=following,
-    )
-
-
-class GetDeployStatus(Arguments):
-    """One rollout, one service's newest, or those of all services."""
-
-    rollout_id: Short = Field(default="", description="as deploy-rolling gave it")
-    service: Short = Field(default="", description="a service's id, such as shop.web")
-    limit: int = Field(default=10, ge=1, le=50)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeployLine:
-    """One rollout, in short."""
-
-    rollout_id: str
-    service: str
-    phase: str
-    progress: str
-    is_finished: bool
-    reason: str | None
-    from_revision: int | None
-    to_revision: int
-    started_at: str
-    ended_at: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeployStatus:
-    """Rollouts, newest first, and the service that was asked about as it is now."""
-
-    rollouts: tuple[DeployLine, ...]
-    service: ServiceLine | None
-    next: str | None
-
-
-async def _get_deploy_status(context: Context, call: Call, given: GetDeployStatus) -> DeployStatus:
-    service: ServiceView | None = None
-    if given.rollout_id:
-        rollouts = [await get_rollout(context, call, given.rollout_id)]
-    else:
-        if given.service:
-            service = await get_service(context, call, given.service)
-        found = await list_rollouts(context, call, service=given.service)
-        rollouts = list(
-            page_of(
-                found,
-                key=lambda view: (view.started_at_ms, view.id),
-                cursor=None,
-                limit=given.limit,
-                reverse=True,
-            ).items
-        )
-    if not rollouts and service is None:
-        raise Problem("not-found", "there was no deployment yet", hint="call deploy-rolling")
-    under_way = [rollout for rollout in rollouts if not rollout.phase.is_terminal]
-    return DeployStatus(
-        rollouts=tuple(_deploy_line(rollout) for rollout in rollouts),
-        service=None if service is None else _service_line(service),
-        next="call get-deploy-status again in a few seconds" if under_way else None,
-    )
-
-
-def _deploy_line(view: RolloutView) -> DeployLine:
-    return DeployLine(
-        rollout_id=view.id,
-        service=view.service_id,
-        phase=view.phase.value,
-        progress=view.progress,
-        is_finished=view.phase.is_terminal,
-        reason=view.reason or None,
-        from_revision=view.from_revision or None,
-        to_revision=view.to_revision,
-        started_at=moment(view.started_at_ms),
-        ended_at=None if view.ended_at_ms is None else moment(view.ended_at_ms),
     )
 
 
@@ -422,7 +246,7 @@ def _mib(size_bytes: int | None) -> int | None:
     return None if size_bytes is None else round(size_bytes / _MIB)
 
 
-TOOLS: tuple[Tool, ...] = (
+_BASE_TOOLS: tuple[Tool, ...] = (
     Tool(
         name="list-nodes",
         title="List hosts",
@@ -467,33 +291,6 @@ TOOLS: tuple[Tool, ...] = (
         action="cluster.read",
         run=_get_cluster_status,
     ),
-    Tool(
-        name="deploy-rolling",
-        title="Deploy a Compose file",
-        description="Deploy the services of a Compose file, or change running ones to what it says, one"
-        " replica at a time without losing requests. Returns at once with a rollout per changed service;"
-        " follow it with get-deploy-status. Use dry_run first to see what would change. Needs role operator;"
-        " host paths and fixed host ports need role admin.",
-        input_model=DeployRolling,
-        output=Deployed,
-        action="service.deploy",
-        run=_deploy_rolling,
-        is_read_only=False,
-        is_destructive=True,
-        is_idempotent=True,
-        is_open_world=True,
-    ),
-    Tool(
-        name="get-deploy-status",
-        title="Progress of deployments",
-        description="Say how far a rollout has come: phase, progress in words, and why it failed if it did."
-        " Give rollout_id for one, service for a service's rollouts and its ready replicas, or nothing for"
-        " the newest of all.",
-        input_model=GetDeployStatus,
-        output=DeployStatus,
-        action="rollout.read",
-        run=_get_deploy_status,
-    ),
 )
 
-REGISTRY = ToolRegistry((*TOOLS, *PLACEMENT_TOOLS))
+REGISTRY = ToolRegistry((*_BASE_TOOLS, *ROLLOUT_TOOLS, *PLACEMENT_TOOLS))

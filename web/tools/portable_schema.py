@@ -8,7 +8,10 @@ _DROPPED = frozenset({"title", "$defs"})
 
 
 def portable(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return an equal schema with references written out and "or null" left out: null is said by absence."""
+    """Return an equal schema with references written out and "or null" left out: null is said by absence.
+
+    What an object as a whole is, its tool and its fields say; whoever lists the tools pays for every word.
+    """
     result = _written_out(schema, schema.get("$defs", {}))
     assert isinstance(result, dict)
     return result
@@ -32,6 +35,8 @@ def _written_out(node: Any, definitions: dict[str, Any]) -> Any:
     result: dict[str, Any] = {}
     for key, value in node.items():
         if key in _DROPPED and not (key == "title" and isinstance(value, dict)):
+            continue
+        if key == "description" and "properties" in node and isinstance(value, str):
             continue
         if key == "properties":
             result[key] = {name: _written_out(inner, definitions) for name, inner in value.items()}

@@ -27,9 +27,10 @@ from web.tools.validation import problem_of_validation
 class Tool:
     """One tool. `output` is the dataclass that `run` returns; None: it returns text.
 
-    `action` is what the caller must be allowed, on `resource_of` the arguments. `is_destructive` and
-    `is_idempotent` say something only of tools that change things; `is_open_world` of those that show or
-    fetch what others wrote.
+    `action` is what the caller must be allowed, on `resource_of` the arguments. A tool that does one of
+    several things, as its arguments say, names the others in `more_actions`: one of them is enough to see it,
+    and the use case asks for the one that is meant. `is_destructive` and `is_idempotent` say something only
+    of tools that change things; `is_open_world` of those that show or fetch what others wrote.
     """
 
     name: str
@@ -40,13 +41,23 @@ class Tool:
     action: str
     run: Callable[[Context, Call, Any], Awaitable[object]]
     resource_of: Callable[[Any], str] | None = None
+    more_actions: tuple[str, ...] = ()
     is_read_only: bool = True
     is_destructive: bool = False
     is_idempotent: bool = True
     is_open_world: bool = False
 
     def __post_init__(self) -> None:
-        assert self.action in ACTIONS, self.action
+        for action in self.actions:
+            assert action in ACTIONS, action
+        assert self.resource_of is None or not self.more_actions, (
+            "the use case asks for the one that is meant"
+        )
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """What it may do."""
+        return (self.action, *self.more_actions)
 
     @cached_property
     def input_schema(self) -> dict[str, Any]:
@@ -99,11 +110,15 @@ class ToolRegistry:
 
     def visible_to(self, context: Context, call: Call) -> tuple[Tool, ...]:
         """Return the tools the caller may use, by name."""
-        return tuple(
-            tool
-            for tool in self.tools
-            if context.authority.decide(call, tool.action, ACTIONS[tool.action].resource.value).allowed
-        )
+        return tuple(tool for tool in self.tools if self._allowed(context, call, tool) is not None)
+
+    @staticmethod
+    def _allowed(context: Context, call: Call, tool: Tool) -> str | None:
+        """The first action of a tool that the caller may do."""
+        for action in tool.actions:
+            if context.authority.decide(call, action, ACTIONS[action].resource.value).allowed:
+                return action
+        return None
 
     async def call(
         self, context: Context, call: Call, name: str, arguments: Mapping[str, object]
@@ -118,8 +133,8 @@ class ToolRegistry:
             known = ", ".join(tool.name for tool in self.visible_to(context, call))
             raise Problem("not-found", f"there is no tool {name[:80]!r}", hint=f"there are {known}")
         try:
-            kind = ACTIONS[tool.action].resource.value
-            await context.authority.require(call, tool.action, kind)
+            action = self._allowed(context, call, tool) or tool.action
+            await context.authority.require(call, action, ACTIONS[action].resource.value)
             try:
                 given = tool.input_model.model_validate(dict(arguments))
             except ValidationError as error:

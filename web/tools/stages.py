@@ -34,7 +34,7 @@ def stage_of(
         steps=stage.steps,
         permille=permille,
         since_ms=stage.since_ms,
-        hold_until_ms=stage.since_ms + step.hold_ms + stage.extended_ms if is_held else None,
+        hold_until_ms=stage.deadline_ms if is_held and stage.deadline_ms else None,
         deadline_ms=stage.deadline_ms,
         approved_by=stage.approved_by,
     )

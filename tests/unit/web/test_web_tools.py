@@ -43,21 +43,32 @@ def a_call(world: WebWorld, role: Role) -> Call:
 
 def test_the_tools_have_the_names_that_were_promised() -> None:
     assert [tool.name for tool in REGISTRY.tools] == [
+        "compare-deployments",
+        "deploy-blue-green",
+        "deploy-canary",
         "deploy-rolling",
         "drain-node",
         "explain-service",
         "get-cluster-status",
         "get-container-logs",
         "get-deploy-status",
+        "get-deployment-history",
         "list-containers",
         "list-nodes",
         "rebalance-service",
+        "remove-service",
+        "restart-service",
+        "rollback-deploy",
+        "scale-service",
+        "steer-rollout",
+        "switch-traffic",
     ]
 
 
 def test_only_tools_whose_action_changes_nothing_say_that_they_read_only() -> None:
     for tool in REGISTRY.tools:
-        assert tool.is_read_only is not ACTIONS[tool.action].changes_state, tool.name
+        for action in tool.actions:
+            assert tool.is_read_only is not ACTIONS[action].changes_state, tool.name
 
 
 def test_the_schemas_are_such_that_every_client_reads_them() -> None:

@@ -86,6 +86,10 @@ class Client:
             "POST", path, body=body if body is not None else {}, timeout_s=timeout_s, query=query
         )
 
+    def put(self, path: str, body: object, **query: object) -> Any:
+        """Have `body` at `path` and return the answer's JSON."""
+        return self._json("PUT", path, body=body, query=query)
+
     def delete(self, path: str, **query: object) -> Any:
         """Remove what is at `path`."""
         return self._json("DELETE", path, query=query)

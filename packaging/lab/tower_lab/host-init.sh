@@ -33,6 +33,10 @@ umount -R -l /run/netns 2>/dev/null || true
 # Empty at boot, like a real one, but for what is parked.
 mount --rbind "$state/run" /run
 
+# /run itself may be on a disk here; what is secret must be in memory, as on any host with systemd.
+mkdir -m 755 /run/control-tower
+mount -t tmpfs -o size=64m,mode=755 tmpfs /run/control-tower
+
 # A sysfs of this network namespace, with the machine's control groups in it (ip netns exec loses them).
 mount -t sysfs sysfs /sys
 mount --rbind /run/.lab/cgroup /sys/fs/cgroup

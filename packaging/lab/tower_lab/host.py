@@ -489,6 +489,7 @@ class Host:
         # The registry stands in for the public one, so `demo/web:1` needs no address; it has a name, too.
         argv += ["--registry-mirror", f"http://{registry}", "--insecure-registry", registry]
         argv += ["--insecure-registry", f"{REGISTRY}:{REGISTRY_PORT}", "--dns", str(self._plan.gateway)]
+        argv += ["--insecure-registry", self._plan.private_registry_address]
         return [*argv, "--live-restore"] if live_restore else argv
 
     def _restore(self, rules: str) -> None:

@@ -108,6 +108,18 @@ class Lab:
         """
         return RegistryClient(self._plan(self._require_state()).registry_address)
 
+    def start_private_registry(self) -> RegistryClient:
+        """Have a registry beside the other that lets nobody in without `registry.PRIVATE_LOGIN`, and return a
+        client that has it. It ends with the lab.
+
+        Raises:
+            LabError: the lab is not up, or the registry did not come up.
+        """
+        server = RegistryServer(self._plan(self._require_state()), is_private=True)
+        if not server.is_running:
+            server.start()
+        return server.client
+
     def address_of(self, name: str) -> str:
         """The address of a host, of `root` (this machine) or of `registry`.
 

@@ -18,6 +18,7 @@ DEFAULT_PREFIX = "twlab"
 MAX_HOSTS = 50
 REGISTRY = "registry"
 REGISTRY_PORT = 5000
+PRIVATE_REGISTRY_PORT = 5001
 # Names with which a cut or a link speaks of what is no host.
 ROOT = "root"
 
@@ -103,6 +104,11 @@ class Plan:
     def registry_address(self) -> str:
         """`address:port` of the image registry, as the daemons know it."""
         return f"{self.registry.address}:{REGISTRY_PORT}"
+
+    @property
+    def private_registry_address(self) -> str:
+        """`address:port` of the registry that wants a login, where a test has one started."""
+        return f"{self.registry.address}:{PRIVATE_REGISTRY_PORT}"
 
     def host(self, name: str) -> Endpoint:
         """The host `name` (h1, h2, ...).

@@ -6,6 +6,7 @@ off from it. The client follows the distribution API (registry API v2, image man
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import http.client
 import json
@@ -26,6 +27,10 @@ _CONFIG_TYPE = "application/vnd.docker.container.image.v1+json"
 _LAYER_TYPE = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 _TIMEOUT_S = 30.0
 _START_TIMEOUT_S = 15.0
+PRIVATE_LOGIN = ("ci", "lab-password")
+"""User and password of the private registry."""
+# That password's bcrypt hash, the only kind the registry reads.
+_HTPASSWD = "ci:$2y$05$abcdefghijklmnopqrstuuL/Ej5MNdcjasz4Sr7bjTMIxZn.WGpgG\n"
 # Notes its own pid and start time (field 22; field 2 is "(sh)"), then becomes the registry.
 _NOTE_AND_EXEC = (
     'read -r line </proc/self/stat; set -- "$1" "$2" $line; printf "%s %s\\n" "$3" "${24}" >"$1"; '
@@ -44,11 +49,12 @@ class Published:
 
 
 class RegistryClient:
-    """A registry at `address:port`, over plain HTTP."""
+    """A registry at `address:port`, over plain HTTP; `login` is user and password where it wants them."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *, login: tuple[str, str] | None = None) -> None:
         """Nothing is connected before the first request."""
         self.address = address
+        self._login = login
 
     def answers(self) -> bool:
         """True when the registry serves requests."""
@@ -161,7 +167,7 @@ class RegistryClient:
     ) -> tuple[int, dict[str, str], bytes]:
         connection = http.client.HTTPConnection(self.address, timeout=timeout_s)
         try:
-            connection.request(method, path, body, headers or {})
+            connection.request(method, path, body, {**(headers or {}), **self._authorization()})
             response = connection.getresponse()
             return (
                 response.status,
@@ -173,15 +179,25 @@ class RegistryClient:
         finally:
             connection.close()
 
+    def _authorization(self) -> dict[str, str]:
+        if self._login is None:
+            return {}
+        return {"Authorization": f"Basic {base64.b64encode(':'.join(self._login).encode()).decode()}"}
+
 
 class RegistryServer:
-    """The registry's process."""
+    """The registry's process; a private one wants `PRIVATE_LOGIN`."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, *, is_private: bool = False) -> None:
         """Nothing is started."""
         self._plan = plan
-        self._state = plan.directories.state / "registry"
-        self.client = RegistryClient(plan.registry_address)
+        self._is_private = is_private
+        self._name = "registry-private" if is_private else "registry"
+        self._state = plan.directories.state / self._name
+        self.client = RegistryClient(
+            plan.private_registry_address if is_private else plan.registry_address,
+            login=PRIVATE_LOGIN if is_private else None,
+        )
 
     @property
     def process(self) -> Identity | None:
@@ -205,12 +221,15 @@ class RegistryServer:
         Raises:
             LabError: it did not come up; the message ends with its log.
         """
-        storage = self._plan.directories.data / "registry"
+        storage = self._plan.directories.data / self._name
         for directory in (self._state, storage):
             directory.mkdir(parents=True, exist_ok=True)
         attach(self._plan.registry)
         configuration = self._state / "config.yml"
-        configuration.write_text(_render(storage, self._plan.registry_address))
+        users = self._state / "htpasswd" if self._is_private else None
+        if users is not None:
+            users.write_text(_HTPASSWD)
+        configuration.write_text(_render(storage, self.client.address, users))
         log = self._state / "log"
         record = self._state / "pid"
         record.unlink(missing_ok=True)
@@ -242,16 +261,17 @@ class RegistryServer:
         detach(self._plan.registry)
 
 
-def _render(storage: Path, address: str) -> str:
+def _render(storage: Path, address: str, users: Path | None) -> str:
+    settings: dict[str, object] = {
+        "version": 0.1,
+        "log": {"level": "warn", "accesslog": {"disabled": True}},
+        "storage": {"filesystem": {"rootdirectory": str(storage)}, "delete": {"enabled": True}},
+        "http": {"addr": address},
+    }
+    if users is not None:
+        settings["auth"] = {"htpasswd": {"realm": "lab", "path": str(users)}}
     # JSON is YAML.
-    return json.dumps(
-        {
-            "version": 0.1,
-            "log": {"level": "warn", "accesslog": {"disabled": True}},
-            "storage": {"filesystem": {"rootdirectory": str(storage)}, "delete": {"enabled": True}},
-            "http": {"addr": address},
-        }
-    )
+    return json.dumps(settings)
 
 
 def _digest(content: bytes) -> str:

@@ -8,7 +8,7 @@ from agent.cli.connection import given_token, normalized
 from agent.cli.failures import CommandFailed, UsageWrong
 from agent.cli.output import print_json
 from agent.cli.parsing import Verbs
-from agent.cli.service import start_service
+from agent.cli.service_start import start_service
 from agent.cli.settings_flags import add_settings_flags, app_module, load
 
 

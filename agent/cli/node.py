@@ -1,4 +1,4 @@
-"""`tower node ls | drain | resume | rm`"""
+"""`tower node ls | drain | resume | label | rm`"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from agent.cli.client import Client, segment
 from agent.cli.connection import connect
 from agent.cli.failures import DONE, CommandFailed
-from agent.cli.output import in_bytes, moment, print_json, print_table
+from agent.cli.output import in_bytes, moment, print_error, print_json, print_table
 from agent.cli.parsing import Verbs
 
 
@@ -23,6 +23,15 @@ def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
     ):
         action = actions.add_parser(name, help=what)
         action.add_argument("node", metavar="NODE", help="its name or id")
+        if name == "drain":
+            action.add_argument(
+                "--dry-run", action="store_true", help="only say what would move and what would not"
+            )
+    labels = actions.add_parser("label", help="give a host labels for placement rules, or take some")
+    labels.add_argument("node", metavar="NODE", help="its name or id")
+    labels.add_argument(
+        "labels", nargs="*", metavar="KEY=VALUE|KEY-", help="set a label, or remove one; none: show them"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -35,8 +44,20 @@ def run(args: argparse.Namespace) -> int:
         else:
             print_nodes(nodes)
         return DONE
-    path = node_path(find_node(client, args.node))
+    node = find_node(client, args.node)
+    path = node_path(node)
+    if args.action == "label":
+        return _label(client, node, args.labels, as_json=as_json)
     if args.action == "drain":
+        if args.dry_run:
+            return _show_forecast(client, path, as_json=as_json)
+        # Told before it begins: afterwards what moved first is not there to be told of.
+        if not as_json:
+            try:
+                _show_forecast(client, path, as_json=False)
+            except CommandFailed as failure:
+                # A host is also drained because the cluster is not well.
+                print_error(f"what it moves cannot be told: {failure}")
         answer = client.post(f"{path}/drain", {"draining": True})
         said = "takes no new replicas; those it has are moving"
     elif args.action == "resume":
@@ -49,6 +70,54 @@ def run(args: argparse.Namespace) -> int:
         print_json(answer)
     else:
         print(f"{args.node} {said}")
+    return DONE
+
+
+def _label(client: Client, node: dict[str, Any], changes: list[str], *, as_json: bool) -> int:
+    put, remove = _changes(changes)
+    if put or remove:
+        node = client.post(f"{node_path(node)}/labels", {"put": put, "remove": remove})
+    if as_json:
+        print_json({"labels": node["labels"]})
+        return DONE
+    rows = sorted(node["labels"].items())
+    print_table(("label", "value"), rows, empty=f"{node['name']} has no labels")
+    still = sorted(key for key in remove if key in node["labels"])
+    if still:
+        print(f"from the host's own settings, and there to be removed: {', '.join(still)}")
+    return DONE
+
+
+def _changes(words: list[str]) -> tuple[dict[str, str], list[str]]:
+    put: dict[str, str] = {}
+    remove: list[str] = []
+    for word in words:
+        key, separator, value = word.partition("=")
+        if separator and key:
+            put[key] = value
+        elif word.endswith("-") and len(word) > 1:
+            remove.append(word.removesuffix("-"))
+        else:
+            raise CommandFailed(
+                f"{word!r} is no change of a label", hint="write zone=a to set it, zone- to remove it"
+            )
+    return put, remove
+
+
+def _show_forecast(client: Client, path: str, *, as_json: bool) -> int:
+    forecast: dict[str, Any] = client.get(f"{path}/drain-forecast")
+    if as_json:
+        print_json(forecast)
+        return DONE
+    rows = [
+        *((move["service_id"], move["ordinal"], move["to_node"], "") for move in forecast["moves"]),
+        *((stay["service_id"], stay["ordinal"], "stays", stay["reason"]) for stay in forecast["stays"]),
+    ]
+    if rows:
+        print_table(("service", "replica", "to", "reason"), rows, empty="")
+    print(f"{forecast['node_name']}: {forecast['summary']}")
+    if forecast["unmanaged"] is None:
+        print("containers that are not managed here cannot be counted: the host does not answer")
     return DONE
 
 

@@ -1,38 +1,65 @@
-"""Starting the service of this host after it became a member."""
+"""`tower service explain | rebalance`: where a service's replicas are, and why."""
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-from pathlib import Path
+import argparse
+from typing import Any
 
-from agent.cli.failures import DONE, CommandFailed
+from agent.cli.client import segment
+from agent.cli.connection import connect
+from agent.cli.failures import DONE
+from agent.cli.output import print_json, print_table, printable
+from agent.cli.parsing import Verbs
+from agent.cli.rebalance import add_dry_run, rebalance
 
-SERVICE = "tower.service"
-START_TIMEOUT_S = 90
+
+def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
+    parser = verbs.add_parser("service", help="explain and change where a service's replicas are")
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", dest="action", required=True)
+    explain = actions.add_parser("explain", help="why its replicas are there, and why not elsewhere")
+    explain.add_argument("service", metavar="NAME", help="its id, as shop.web, or its name")
+    moving = actions.add_parser("rebalance", help="move replicas to where they would be placed anew")
+    moving.add_argument("service", metavar="NAME", help="its id, as shop.web, or its name")
+    add_dry_run(moving)
 
 
-def start_service(*, should_start: bool, is_quiet: bool) -> int:
-    """Start the agent through systemd where it is installed; elsewhere say how to start it."""
-    systemctl = shutil.which("systemctl")
-    if not should_start or systemctl is None or not Path("/run/systemd/system").is_dir():
-        if not is_quiet:
-            print("start the agent: tower run")
-        return DONE
-    try:
-        subprocess.run(
-            [systemctl, "enable", "--now", SERVICE],
-            check=True,
-            timeout=START_TIMEOUT_S,
-            capture_output=True,
-            text=True,
-        )
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-        detail = getattr(error, "stderr", "") or str(error)
-        raise CommandFailed(
-            f"this host is a member, but its service did not start: {detail.strip()}",
-            hint=f"journalctl -u {SERVICE} shows why; start it with: systemctl start {SERVICE}",
-        ) from error
-    if not is_quiet:
-        print("the agent is running")
+def run(args: argparse.Namespace) -> int:
+    if args.action == "rebalance":
+        return rebalance(args, args.service)
+    placement: dict[str, Any] = connect(args).get(f"/services/{segment(args.service)}/placement")
+    if getattr(args, "json", False):
+        print_json(placement)
+    else:
+        print_placement(placement)
     return DONE
+
+
+def print_placement(placement: dict[str, Any]) -> None:
+    """Print why replicas are where they are, then every host with its verdict."""
+    for rule in placement["rules"]:
+        print(f"rule: {printable(rule)}")
+    rows = [
+        (
+            replica["ordinal"],
+            replica["node_name"],
+            "; ".join(replica["reasons"]),
+            "; ".join(replica["objections"]),
+        )
+        for replica in placement["replicas"]
+    ]
+    print_table(
+        ("replica", "host", "why here", "what speaks against it"), rows, empty="no replica is anywhere"
+    )
+    print()
+    hosts = [
+        (
+            host["node_name"],
+            host["verdict"],
+            ", ".join(map(str, host["ordinals"])),
+            "; ".join(host["reasons"]),
+        )
+        for host in placement["hosts"]
+    ]
+    print_table(("host", "for one more", "replicas", "reasons"), hosts, empty="the cluster has no hosts")
+    if placement["refusal"]:
+        print(f"\n{printable(placement['refusal'])}")

@@ -138,6 +138,129 @@ def test_hosts_are_listed_and_found_by_name(api: StubApi, tower: Tower) -> None:
     assert "the cluster has h1, h2" in err
 
 
+FORECAST = {
+    "node_id": "n_2",
+    "node_name": "h2",
+    "summary": "1 container moves, 1 cannot (local volume)",
+    "moves": [{"service_id": "shop.web", "ordinal": 0, "to_node": "h1"}],
+    "stays": [
+        {"service_id": "shop.db", "ordinal": 0, "kind": "local volume", "reason": "its volume is here"}
+    ],
+    "unmanaged": None,
+}
+
+
+def test_a_drain_says_what_moves_before_it_begins(api: StubApi, tower: Tower) -> None:
+    api.answers["GET /nodes/n_2/drain-forecast"] = Answer(body=FORECAST)
+    status, out, _ = tower("node", "drain", "h2", "--dry-run")
+    assert status == 0
+    assert [re.split(r"\s{2,}", line) for line in out.splitlines()[1:3]] == [
+        ["shop.web", "0", "h1", "-"],
+        ["shop.db", "0", "stays", "its volume is here"],
+    ]
+    assert out.splitlines()[3:] == [
+        "h2: 1 container moves, 1 cannot (local volume)",
+        "containers that are not managed here cannot be counted: the host does not answer",
+    ]
+    assert json.loads(tower("node", "drain", "h2", "--dry-run", "--json")[1]) == FORECAST
+    assert "POST /nodes/n_2/drain" not in api.asked()
+    api.answers["POST /nodes/n_2/drain"] = Answer(204)
+    _, out, _ = tower("node", "drain", "h2")
+    assert "h2: 1 container moves" in out
+    assert out.splitlines()[-1] == "h2 takes no new replicas; those it has are moving"
+
+
+def test_a_host_is_drained_even_when_nobody_can_say_what_moves(api: StubApi, tower: Tower) -> None:
+    api.answers["POST /nodes/n_2/drain"] = Answer(204)
+    status, out, err = tower("node", "drain", "h2")
+    assert (status, out) == (0, "h2 takes no new replicas; those it has are moving\n")
+    assert "what it moves cannot be told" in err
+
+
+def test_labels_are_given_taken_and_shown(api: StubApi, tower: Tower) -> None:
+    labelled = {**NODES[0], "labels": {"zone": "a", "disk": "ssd"}}
+    api.answers["POST /nodes/n_1/labels"] = Answer(body=labelled)
+    status, out, _ = tower("node", "label", "h1", "zone=a", "expr=x=y", "disk-")
+    assert status == 0
+    assert api.requests[-1].body == {"put": {"zone": "a", "expr": "x=y"}, "remove": ["disk"]}
+    assert [line.split() for line in out.splitlines()[1:3]] == [["disk", "ssd"], ["zone", "a"]]
+    assert out.splitlines()[3] == "from the host's own settings, and there to be removed: disk"
+    status, _, err = tower("node", "label", "h1", "zone")
+    assert status == 1
+    assert "write zone=a to set it, zone- to remove it" in err
+    api.answers["GET /nodes"] = Answer(body={"items": [{**NODES[0], "labels": {}}], "next_cursor": None})
+    assert tower("node", "label", "h1")[1] == "h1 has no labels\n"
+
+
+PLACEMENT = {
+    "service_id": "shop.web",
+    "rules": ["only where node.labels.zone == a"],
+    "refusal": "no host can take it: h1 is full; h2 is down",
+    "hosts": [
+        {
+            "node_id": "n_1",
+            "node_name": "h1",
+            "verdict": "refused",
+            "ordinals": [0, 2],
+            "reasons": ["is full"],
+        },
+        {"node_id": "n_2", "node_name": "h2", "verdict": "refused", "ordinals": [], "reasons": ["is down"]},
+    ],
+    "replicas": [
+        {
+            "ordinal": 0,
+            "node_id": "n_1",
+            "node_name": "h1",
+            "reasons": ["its volume is here"],
+            "objections": [],
+        }
+    ],
+}
+
+
+def test_a_services_placement_is_explained_in_two_tables(api: StubApi, tower: Tower) -> None:
+    api.answers["GET /services/shop.web/placement"] = Answer(body=PLACEMENT)
+    status, out, _ = tower("service", "explain", "shop.web")
+    assert status == 0
+    lines = [re.split(r"\s{2,}", line) for line in out.splitlines()]
+    assert lines[0] == ["rule: only where node.labels.zone == a"]
+    assert lines[2] == ["0", "h1", "its volume is here", "-"]
+    assert lines[5:7] == [["h1", "refused", "0, 2", "is full"], ["h2", "refused", "-", "is down"]]
+    assert out.splitlines()[-1] == "no host can take it: h1 is full; h2 is down"
+    assert json.loads(tower("service", "explain", "shop.web", "--json")[1]) == PLACEMENT
+
+
+def test_a_rebalance_shows_its_moves_and_what_comes_after(api: StubApi, tower: Tower) -> None:
+    move = {"ordinal": 2, "from_node": "h1", "to_node": "h2", "reason": "h2 has 0 of its replicas, h1 3"}
+    services = [
+        {"service_id": "shop.web", "moves": [move], "refusal": ""},
+        {"service_id": "blog.web", "moves": [move], "refusal": ""},
+    ]
+    api.answers["POST /rebalance"] = Answer(body={"dry_run": True, "services": services, "started": None})
+    status, out, _ = tower("rebalance", "--dry-run")
+    assert status == 0
+    assert api.requests[-1].body == {"dry_run": True}
+    assert re.split(r"\s{2,}", out.splitlines()[1]) == (
+        ["shop.web", "2", "h1", "h2", "h2 has 0 of its replicas, h1 3"]
+    )
+    api.answers["POST /rebalance"] = Answer(
+        body={"dry_run": False, "services": services, "started": "shop.web"}
+    )
+    _, out, _ = tower("rebalance")
+    assert "shop.web is moving, each successor first" in out
+    assert out.splitlines()[-1] == "the others wait their turn: run this again when it is done"
+
+
+def test_what_is_not_rebalanced_says_why(api: StubApi, tower: Tower) -> None:
+    services = [{"service_id": "shop.db", "moves": [], "refusal": "its volumes do not move"}]
+    api.answers["POST /rebalance"] = Answer(body={"dry_run": False, "services": services, "started": None})
+    status, out, _ = tower("service", "rebalance", "db")
+    assert (status, out) == (0, "shop.db stays as it is: its volumes do not move\n")
+    assert api.requests[-1].body == {"dry_run": False, "service": "db"}
+    api.answers["POST /rebalance"] = Answer(body={"dry_run": True, "services": [], "started": None})
+    assert "nothing to move" in tower("rebalance", "--dry-run")[1]
+
+
 def test_a_join_token_is_printed_with_the_command_to_use_it(api: StubApi, tower: Tower) -> None:
     api.answers["POST /join-tokens"] = Answer(body={"id": "jt_1", "token": "TW1.x", "expires_at_ms": 1})
     _, out, _ = tower("token", "create", "--ttl", "2h", "--uses", "3", "--learner")

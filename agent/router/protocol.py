@@ -18,7 +18,8 @@ class ServiceRoute:
     behind it where not every path does ("shop.example/api"). The longest path that begins a request's wins,
     whole segments only; of two services with the same claim, the first. `health_path` "" checks by a TCP
     connect. `replicas_max` is how many replicas of one colour may be in the router at once. A replica that is
-    opened gets its whole share of requests after `slow_start_s`.
+    opened gets its whole share of requests after `slow_start_s`. One that is drained may keep websockets for
+    `websocket_drain_s`, where that is longer than its requests get.
     """
 
     service: str
@@ -28,6 +29,7 @@ class ServiceRoute:
     sticky: Sticky = Sticky.NONE
     tls: RouteTls = RouteTls.OFF
     slow_start_s: float = 0.0
+    websocket_drain_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

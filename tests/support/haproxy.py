@@ -16,6 +16,7 @@ from typing import Any
 import aiohttp
 
 from agent.clock import SystemClock
+from agent.execute.probing import NetworkProber
 from agent.ports import Endpoint
 from agent.router.haproxy.router import HaproxyRouter
 from agent.router.protocol import replica_name
@@ -28,8 +29,9 @@ PATIENCE_S = 15.0
 class Upstream:
     """A web server of one replica: /up is its health, /hold answers when `release` was called."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, revision: int = 1) -> None:
         self.name = name
+        self.revision = revision
         self.port = 0
         self.is_healthy = True
         self.requests = 0
@@ -41,7 +43,12 @@ class Upstream:
 
     @property
     def endpoint(self) -> Endpoint:
-        return Endpoint(replica=replica_name(LOOPBACK, self.port), address=LOOPBACK, port=self.port)
+        return Endpoint(
+            replica=replica_name(LOOPBACK, self.port),
+            address=LOOPBACK,
+            port=self.port,
+            revision=self.revision,
+        )
 
     async def start(self, port: int = 0) -> None:
         self._server = await asyncio.start_server(self._serve, LOOPBACK, port)
@@ -129,7 +136,13 @@ async def running_router(
     """A router whose `run` runs; ended with the block."""
     program = require_program("haproxy")
     port = free_port() if http_port is None else http_port
-    options = {"reload_interval_s": 0.2, "drain_on_stop_s": 0.2, "bind_address": LOOPBACK, **options}
+    options = {
+        "prober": NetworkProber(),
+        "reload_interval_s": 0.2,
+        "drain_on_stop_s": 0.2,
+        "bind_address": LOOPBACK,
+        **options,
+    }
     router = HaproxyRouter(
         directory=directory,
         program=program,

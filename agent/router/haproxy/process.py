@@ -20,7 +20,7 @@ from pathlib import Path
 
 from agent.clock import Clock
 from agent.ports import SwitchError
-from agent.router.haproxy.render import HaproxyFiles
+from agent.router.haproxy.files import HaproxyFiles
 from agent.router.haproxy.runtime import RuntimeSocket
 
 log = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""HAProxy's configuration, maps and server states as text. Pure; HAProxy 2.6 and later read it.
+"""HAProxy's configuration and server states as text. Pure; HAProxy 2.6 and later read it.
 
 One backend for each service and colour with slots declared in advance (`server-template`), because servers
 added at runtime crash or lose requests before 3.0; one map value per service is the split. What is in the
@@ -7,29 +7,33 @@ slots changes over the runtime socket, and survives a reload through the file of
 
 from __future__ import annotations
 
-import re
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from urllib.parse import quote
 
+from agent.router.haproxy.files import HaproxyFiles
+from agent.router.haproxy.maps import host_of, request_target
 from agent.router.haproxy.slots import Slot, SlotState
 from agent.router.protocol import ServiceRoute
+from cluster.model.service import Sticky
 
 BLUE = "blue"
 GREEN = "green"
 COLOURS = (BLUE, GREEN)
+OWN_BACKENDS = frozenset({"unknown", "previews", "tunnels"})
+"""The backends that are no service's."""
 
 SLOTS_MIN = 8
-SOCKET_PATH_CHARS_MAX = 90
-"""sun_path has 107, and HAProxy binds to a longer, temporary name first."""
 SLOT_NAME_PREFIX = "s"
 _UNUSED_ADDRESS = "127.0.0.1"
 _UNUSED_PORT = 1
 
-_PLAIN_PATH = re.compile(r"/[A-Za-z0-9_./+-]*")
-# What may stand in a request target (RFC 3986), less the quote that would end the word in the configuration.
-_TARGET_SAFE = "/?&=%:@!$()*+,;~-._"
+COLOUR_HEADER = "X-Tower-Colour"
+SHARE_COOKIE = "tower-share"
+LOG_MARK = "tower1"
+LOGGED_PER_SECOND = 100
+"""Lines of one backend; of more requests, so many are picked by chance."""
+_PRIVATE_NETWORKS = "127.0.0.0/8 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 ::1 fc00::/7"
 
 SERVER_STATE_VERSION = "1"
 _SERVER_STATE_FIELDS = (
@@ -43,73 +47,23 @@ _ADMIN_DISABLED_IN_CONFIG = 0x04
 _ADMIN_DRAIN = 0x08
 
 
-@dataclass(frozen=True, slots=True)
-class HaproxyFiles:
-    """Where the files of one HAProxy are."""
-
-    directory: Path
-
-    @property
-    def problem(self) -> str:
-        """Why HAProxy cannot work there; empty when it can."""
-        if not _PLAIN_PATH.fullmatch(str(self.directory)):
-            return (
-                f"{self.directory}: the path of HAProxy's directory may have letters, digits and _ . / + - "
-                "only: choose another node.data_dir"
-            )
-        if len(str(self.socket)) > SOCKET_PATH_CHARS_MAX:
-            return (
-                f"{self.directory}: too long a path for the sockets HAProxy makes there: choose a shorter "
-                "node.data_dir"
-            )
-        return ""
-
-    @property
-    def config(self) -> Path:
-        return self.directory / "haproxy.cfg"
-
-    @property
-    def socket(self) -> Path:
-        return self.directory / "haproxy.sock"
-
-    @property
-    def master_socket(self) -> Path:
-        return self.directory / "master.sock"
-
-    @property
-    def server_states(self) -> Path:
-        return self.directory / "servers.state"
-
-    @property
-    def host_map(self) -> Path:
-        return self.directory / "host.map"
-
-    @property
-    def wildcard_map(self) -> Path:
-        return self.directory / "wildcard.map"
-
-    @property
-    def split_map(self) -> Path:
-        return self.directory / "split.map"
-
-    @property
-    def log(self) -> Path:
-        return self.directory / "haproxy.log"
-
-    @property
-    def process(self) -> Path:
-        return self.directory / "process.json"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigOptions:
-    """What the configuration depends on besides the services. `account`: user and group id of the workers,
-    None for the agent's own.
+    """What the configuration depends on besides the services.
+
+    `account` is user and group id of the workers, None for the agent's own. HTTPS is served on `https_port`
+    once there are certificates, whose `certificates_digest` changes with them ("": there are none).
     """
 
     http_port: int
     bind_address: str = "*"
     account: tuple[int, int] | None = None
+    https_port: int | None = None
+    certificates_digest: str = ""
+
+    @property
+    def serves_https(self) -> bool:
+        return self.https_port is not None and bool(self.certificates_digest)
 
 
 def backend_name(service: str, colour: str) -> str:
@@ -140,6 +94,7 @@ def render_config(
         "global",
         f"  stats socket {files.socket} mode 600 level admin expose-fd listeners",
         "  stats timeout 10s",
+        f"  log abns@{files.request_log} len 256 format raw local0 info",
         f"  server-state-file {files.server_states}",
         "  hard-stop-after 10m",
         # Without a bound HAProxy sizes its tables by the hard limit, which containers set to a million.
@@ -147,10 +102,33 @@ def render_config(
     ]
     if options.account is not None:
         lines += [f"  uid {options.account[0]}", f"  gid {options.account[1]}"]
+    lines += ["", *_defaults(), "", *_frontend(files, options)]
     lines += [
         "",
+        "backend unknown",
+        "  http-request set-log-level silent",
+        *_text_answer("http-request return", 404, "no service of this cluster has this host name"),
+        "",
+        # By backend: what is to be left out of what HAProxy counts.
+        "backend previews",
+        "  stick-table type string len 128 size 10k store http_req_cnt,gpc0,gpc1,conn_cur",
+        "",
+        # By backend and server: websockets and the like under way.
+        "backend tunnels",
+        "  stick-table type string len 144 size 100k store conn_cur",
+    ]
+    for route in sorted(routes, key=lambda route: route.service):
+        for colour in COLOURS:
+            lines += ["", *_backend(route, colour, slots[route.service])]
+    return "\n".join(lines) + "\n"
+
+
+def _defaults() -> Iterable[str]:
+    yield from (
         "defaults",
         "  mode http",
+        "  log global",
+        f'  log-format "{LOG_MARK} %b %si %sp %ST %Tr"',
         "  option forwardfor",
         # At each attempt, not only the last: a host that has just died must not be tried three times.
         "  option redispatch 1",
@@ -169,37 +147,128 @@ def render_config(
         # inter is also the longest wait for the first check of a server that leaves maintenance.
         "  default-server inter 500ms fastinter 250ms downinter 500ms fall 2 rise 1",
         *_text_answer("http-error", 503, "no replica of this service can answer on this host at the moment"),
-        "",
-        "frontend http",
-        f"  bind {options.bind_address}:{options.http_port}",
-        # Sent again, another request might be carried out twice.
-        "  http-request disable-l7-retry unless { method GET HEAD OPTIONS }",
-        "  http-request set-header X-Forwarded-Proto http",
-        f"  http-request set-var(txn.service) req.hdr(host),field(1,:),lower,map_str({files.host_map})",
-        "  http-request set-var(txn.service)"
-        f" req.hdr(host),field(1,:),lower,map_end({files.wildcard_map}) if !{{ var(txn.service) -m found }}",
-        f"  http-request set-var(txn.permille) var(txn.service),map_str_int({files.split_map},0)",
-        "  http-request set-var(txn.dice) rand(1000)",
-        f"  http-request set-var(txn.colour) str({BLUE})",
-        f"  http-request set-var(txn.colour) str({GREEN}) if {{ var(txn.dice),sub(txn.permille) lt 0 }}",
-        "  use_backend %[var(txn.service)]-%[var(txn.colour)] if { var(txn.service) -m found }",
-        "  default_backend unknown",
-        "",
-        "backend unknown",
-        *_text_answer("http-request return", 404, "no service of this cluster has this host name"),
-    ]
-    for route in sorted(routes, key=lambda route: route.service):
-        for colour in COLOURS:
-            lines += ["", *_backend(route, colour, slots[route.service])]
-    return "\n".join(lines) + "\n"
+    )
+
+
+def _frontend(files: HaproxyFiles, options: ConfigOptions) -> Iterable[str]:
+    yield "frontend http"
+    yield f"  bind {options.bind_address}:{options.http_port}"
+    if options.serves_https:
+        yield f"  # certificates {options.certificates_digest}"
+        yield (
+            f"  bind {options.bind_address}:{options.https_port} ssl crt {files.certificates}/"
+            " alpn h2,http/1.1 ssl-min-ver TLSv1.2"
+        )
+    # Sent again, another request might be carried out twice.
+    yield "  http-request disable-l7-retry unless { method GET HEAD OPTIONS }"
+    yield "  http-request set-header X-Forwarded-Proto http"
+    if options.serves_https:
+        yield "  http-request set-header X-Forwarded-Proto https if { ssl_fc }"
+    yield from _finding_the_service(files)
+    if options.serves_https:
+        yield from _redirecting_to_https(files, options)
+    yield from _choosing_a_share(files)
+    yield from _choosing_a_colour()
+    yield "  use_backend %[var(txn.service)]-%[var(txn.colour)] if { var(txn.service) -m found }"
+    yield "  default_backend unknown"
+
+
+def _finding_the_service(files: HaproxyFiles) -> Iterable[str]:
+    lookup = f"concat(,txn.path,/),map_beg({files.path_map})"
+    yield "  http-request set-var(txn.host) req.hdr(host),field(1,:),lower"
+    yield "  http-request set-var(txn.path) path,bytes(0,2048)"
+    yield f"  http-request set-var(txn.service) var(txn.host),{lookup}"
+    yield (
+        f"  http-request set-var(txn.wildcard) var(txn.host),map_end({files.wildcard_map})"
+        " if !{ var(txn.service) -m found }"
+    )
+    yield (
+        f"  http-request set-var(txn.service) var(txn.wildcard),{lookup} if {{ var(txn.wildcard) -m found }}"
+    )
+
+
+def _redirecting_to_https(files: HaproxyFiles, options: ConfigOptions) -> Iterable[str]:
+    is_wanted = f"{{ var(txn.service),map_str({files.tls_map}) -m str redirect }} !{{ ssl_fc }}"
+    port = "" if options.https_port == 443 else f":{options.https_port}"
+    yield f"  http-request set-log-level silent if {is_wanted}"
+    # 308, because a request that is not GET must come again as it was.
+    yield f"  http-request redirect code 308 location https://%[var(txn.host)]{port}%[pathq] if {is_wanted}"
+
+
+def _choosing_a_share(files: HaproxyFiles) -> Iterable[str]:
+    """One number below 1000 for each request. One that stays with a person moves them only with the split."""
+    by_cookie, has_cookie = (
+        "{ var(txn.sticky) -m str cookie }",
+        f"{{ req.cook({SHARE_COOKIE}) -m reg ^[0-9]{{1,3}}$ }}",
+    )
+    yield f"  http-request set-var(txn.permille) var(txn.service),map_str_int({files.split_map},0)"
+    yield f"  http-request set-var(txn.sticky) var(txn.service),map_str({files.sticky_map})"
+    yield "  http-request set-var(txn.share) rand(1000)"
+    yield (
+        "  http-request set-var(txn.share) src,concat(/,txn.service),crc32(1),mod(1000)"
+        " if { var(txn.sticky) -m str address }"
+    )
+    yield f"  http-request set-var(txn.share) req.cook_val({SHARE_COOKIE}) if {by_cookie} {has_cookie}"
+    yield f"  http-request set-var(txn.is_new) bool(true) if {by_cookie} !{has_cookie}"
+    yield (
+        f'  http-after-response add-header Set-Cookie "{SHARE_COOKIE}=%[var(txn.share)]; Path=/; HttpOnly;'
+        ' SameSite=Lax" if { var(txn.is_new) -m bool }'
+    )
+
+
+def _choosing_a_colour() -> Iterable[str]:
+    is_preview = "{ var(txn.preview) -m found }"
+    yield f"  http-request set-var(txn.colour) str({BLUE})"
+    yield f"  http-request set-var(txn.other) str({GREEN})"
+    for name, colour in (("other", BLUE), ("colour", GREEN)):
+        yield (
+            f"  http-request set-var(txn.{name}) str({colour}) if {{ var(txn.share),sub(txn.permille) lt 0 }}"
+        )
+    yield (
+        "  http-request set-var(txn.colour) var(txn.other)"
+        " if { var(txn.service),concat(-,txn.colour),nbsrv eq 0 }"
+        " { var(txn.service),concat(-,txn.other),nbsrv gt 0 }"
+    )
+    yield (
+        f"  http-request set-var(txn.preview) req.hdr({COLOUR_HEADER})"
+        f" if {{ req.hdr({COLOUR_HEADER}) -m str {BLUE} {GREEN} }} {{ src {_PRIVATE_NETWORKS} }}"
+        " { var(txn.service) -m found }"
+    )
+    yield f"  http-request del-header {COLOUR_HEADER}"
+    yield f"  http-request set-var(txn.colour) var(txn.preview) if {is_preview}"
+    yield f"  http-request set-log-level silent if {is_preview}"
+    # One for which there is no server never reaches what is counted.
+    yield (
+        "  http-request track-sc0 var(txn.service),concat(-,txn.colour) table previews"
+        f" if {is_preview} {{ var(txn.service),concat(-,txn.colour),nbsrv gt 0 }}"
+    )
+    yield "  http-response sc-inc-gpc0(0) if { sc0_tracked }"
+    yield "  http-response sc-inc-gpc1(0) if { sc0_tracked } { status ge 500 }"
 
 
 def _backend(route: ServiceRoute, colour: str, slots: int) -> Iterable[str]:
-    yield f"backend {backend_name(route.service, colour)}"
-    yield "  balance roundrobin"
+    name = backend_name(route.service, colour)
+    yield f"backend {name}"
+    if route.sticky is Sticky.ADDRESS:
+        yield "  balance source"
+        # Otherwise nearly everybody would change places with each replica that comes or goes.
+        yield "  hash-type consistent"
+    else:
+        yield "  balance roundrobin"
+    if route.sticky is Sticky.COOKIE:
+        yield f"  cookie tower-{route.service} insert indirect nocache httponly dynamic attr SameSite=Lax"
+        # The same on every host, so that a person finds the same replica through any of them.
+        yield f"  dynamic-cookie-key {hashlib.sha256(route.service.encode()).hexdigest()[:32]}"
+    yield "  http-request set-var(txn.rate) be_sess_rate"
+    yield (
+        "  http-request set-log-level silent"
+        f" if {{ rand(1000),mul(txn.rate),div(1000) ge {LOGGED_PER_SECOND} }}"
+    )
+    yield "  http-response set-var(txn.slot) srv_name if { status 101 }"
+    yield f"  http-response track-sc1 str({name}/),concat(,txn.slot) table tunnels if {{ status 101 }}"
     if route.health_path:
         yield "  option httpchk"
-        host = f" hdr Host {route.hosts[0].removeprefix('*.')}" if route.hosts else ""
+        host = f" hdr Host {host_of(route.hosts[0])}" if route.hosts else ""
         yield f"  http-check send meth GET uri '{request_target(route.health_path)}' ver HTTP/1.1{host}"
     yield (
         f"  server-template {SLOT_NAME_PREFIX} {slots} {_UNUSED_ADDRESS}:{_UNUSED_PORT} check disabled"
@@ -209,38 +278,6 @@ def _backend(route: ServiceRoute, colour: str, slots: int) -> Iterable[str]:
 
 def _text_answer(rule: str, status: int, words: str) -> Iterable[str]:
     yield f'  {rule} status {status} content-type "text/plain; charset=utf-8" string "{words}\\n"'
-
-
-def request_target(path: str) -> str:
-    """Return `path` as it may stand in a request line: everything unusual is percent-encoded."""
-    return quote(path, safe=_TARGET_SAFE)
-
-
-def host_entries(routes: Iterable[ServiceRoute]) -> list[tuple[str, str]]:
-    """Return (host, service), sorted; a host that two services claim is the first's."""
-    return sorted(_claims(routes, is_wildcard=False).items())
-
-
-def wildcard_entries(routes: Iterable[ServiceRoute]) -> list[tuple[str, str]]:
-    """Return (".suffix", service), the longest first: the first that matches wins."""
-    claims = _claims(routes, is_wildcard=True)
-    return sorted(
-        ((host.removeprefix("*"), service) for host, service in claims.items()),
-        key=lambda entry: (-len(entry[0]), entry),
-    )
-
-
-def _claims(routes: Iterable[ServiceRoute], *, is_wildcard: bool) -> dict[str, str]:
-    claims: dict[str, str] = {}
-    for route in routes:
-        for host in route.hosts:
-            if host.startswith("*.") is is_wildcard:
-                claims.setdefault(host.lower(), route.service)
-    return claims
-
-
-def render_map(entries: Iterable[tuple[str, str]]) -> str:
-    return "".join(f"{key} {value}\n" for key, value in entries)
 
 
 def render_server_states(backends: Mapping[str, Sequence[Slot]]) -> str:

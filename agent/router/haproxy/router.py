@@ -8,33 +8,38 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import random
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from agent.clock import Clock
 from agent.ports import Endpoint, ServerStatus, SwitchError
-from agent.router.haproxy.accounting import Traffic, TrafficLedger
+from agent.router.haproxy.certificates import Installed, install
+from agent.router.haproxy.counting import TrafficCounter
+from agent.router.haproxy.files import HaproxyFiles
+from agent.router.haproxy.maps import all_entries, host_of, render_map, split_entries
 from agent.router.haproxy.process import HaproxyProcess, HaproxyUnusable, service_account
+from agent.router.haproxy.ramp import Ramp, Ramps, weight_at
 from agent.router.haproxy.render import (
     COLOURS,
     GREEN,
+    OWN_BACKENDS,
     ConfigOptions,
-    HaproxyFiles,
     backend_name,
-    host_entries,
     render_config,
-    render_map,
     render_server_states,
     slot_count,
     slot_name,
     split_backend_name,
-    wildcard_entries,
 )
+from agent.router.haproxy.request_log import RequestLog
 from agent.router.haproxy.runtime import RuntimeSocket
 from agent.router.haproxy.slots import BackendSlots, Slot, SlotState
-from agent.router.haproxy.stats import BackendCounters, ServerState, ServerStats, Workers
+from agent.router.haproxy.stats import ServerState, ServerStats, Workers
+from agent.router.haproxy.switching import SlotSwitch, server_name
 from agent.router.protocol import (
     RevisionTraffic,
     RouterCondition,
@@ -42,6 +47,7 @@ from agent.router.protocol import (
     ServiceRoute,
     replica_name,
 )
+from cluster.model.service import Sticky
 
 log = logging.getLogger(__name__)
 
@@ -56,12 +62,21 @@ STEADY_S = 60.0
 LOG_BYTES_MAX = 1024 * 1024
 
 
+class Prober(Protocol):
+    """Asks a replica itself whether it can serve."""
+
+    async def probe(self, address: str, port: int, *, path: str, host: str) -> str:
+        """Return "" when it answers as it should, else why not. `path` "" is a TCP connect."""
+        ...
+
+
 class HaproxyRouter:
     """A `Router` that owns one HAProxy. `directory` holds its configuration, sockets and log.
 
     Nothing starts before `configure` was called once, so that HAProxy never answers for services it does
     not know yet. Cancelling `run` ends HAProxy once requests are done, after at most `drain_on_stop_s`; with
-    `outlives_agent` it goes on, and the next run takes it over.
+    `outlives_agent` it goes on, and the next run takes it over. A replica is admitted as soon as `prober`
+    finds it fit, and without one by HAProxy's own check, the first of which may take half a second to come.
     """
 
     def __init__(
@@ -72,7 +87,9 @@ class HaproxyRouter:
         http_port: int,
         clock: Clock,
         rng: random.Random,
+        https_port: int | None = None,
         bind_address: str = "*",
+        prober: Prober | None = None,
         reload_interval_s: float = 5.0,
         drain_on_stop_s: float = 5.0,
         outlives_agent: bool = False,
@@ -82,7 +99,9 @@ class HaproxyRouter:
             http_port=http_port,
             bind_address=bind_address,
             account=service_account(),
+            https_port=https_port,
         )
+        self._prober = prober
         self._clock = clock
         self._rng = rng
         self._reload_interval_s = reload_interval_s
@@ -96,17 +115,29 @@ class HaproxyRouter:
             is_serving=False, since_s=clock.monotonic_s(), problem="HAProxy was not started yet"
         )
         self._wanted: tuple[ServiceRoute, ...] | None = None
+        self._certificates: tuple[ServerCertificate, ...] = ()
+        self._installed: tuple[tuple[ServerCertificate, ...], Installed] | None = None
+        self._routes: dict[str, ServiceRoute] = {}
         self._is_wanted_changed = asyncio.Event()
         self._loaded: dict[str, str] = {}
         """Sections of the configuration in force, by their first line."""
-        self._maps: tuple[list[tuple[str, str]], list[tuple[str, str]]] = ([], [])
         self._is_loaded_changed = asyncio.Event()
         self._slots: dict[str, BackendSlots] = {}
         self._shares: dict[str, tuple[int, int]] = {}
         """Revision and permille of green, by service."""
         self._reloaded_at_s: float | None = None
-        self._may_have_old_workers = True
-        self._ledger = TrafficLedger()
+        self._switch = SlotSwitch(self._runtime)
+        self._counter = TrafficCounter(
+            runtime=self._runtime, slots=self._slots, old_workers=self._switch.old_workers, clock=clock
+        )
+        self._ramps = Ramps(clock)
+        account = self._options.account
+        self._request_log = RequestLog(
+            name=self._files.request_log,
+            accounts={os.geteuid(), os.geteuid() if account is None else account[0]},
+            clock=clock,
+            on_answer=self._counter.note,
+        )
         # One at a time: a change made while a reload copies states would be lost with the old worker.
         self._lock = asyncio.Lock()
 
@@ -130,8 +161,8 @@ class HaproxyRouter:
         self, routes: Sequence[ServiceRoute], certificates: Sequence[ServerCertificate] = ()
     ) -> None:
         wanted = tuple(sorted(routes, key=lambda route: route.service))
-        if wanted != self._wanted:
-            self._wanted = wanted
+        if (wanted, tuple(certificates)) != (self._wanted, self._certificates):
+            self._wanted, self._certificates = wanted, tuple(certificates)
             self._is_wanted_changed.set()
 
     def replicas(self) -> frozenset[tuple[str, str, str]]:
@@ -149,15 +180,22 @@ class HaproxyRouter:
         slots = await self._slots_of(service, backend)
         async with self._lock:
             slot = slots.find(endpoint.replica)
-            if slot is not None and slot.endpoint != endpoint:
+            if slot is not None and not _is_same_place(slot.endpoint, endpoint):
                 await self._take_out(backend, slots, slot)
                 slot = None
             if slot is None:
                 slot = await self._place(backend, slots, endpoint)
-            elif slot.state is SlotState.READY:
+            else:
+                await self._correct(backend, slot, endpoint)
+            if slot.state is SlotState.READY:
                 return
+            if slot.state is SlotState.DRAINING and self._is_by_cookie(service):
+                await self._switch.enter(server_name(backend, slot), endpoint)
+                slot.state = SlotState.ADMITTED
         deadline_s = self._clock.monotonic_s() + ADMIT_TIMEOUT_S
         while True:
+            if await self._is_fit(service, endpoint):
+                return
             server = await self._server(backend, slot)
             if server.is_settled_drain and server.address == _shown(endpoint):
                 return
@@ -168,6 +206,17 @@ class HaproxyRouter:
                 )
             await self._clock.sleep(POLL_S)
 
+    async def _is_fit(self, service: str, endpoint: Endpoint) -> bool:
+        """Whether it passes here and now what HAProxy will check. One that does not after all is taken out of
+        traffic by HAProxy's first check, for a server that was never checked has no check to lose."""
+        route = self._routes.get(service)
+        if self._prober is None or route is None:
+            return False
+        host = host_of(route.hosts[0]) if route.hosts else endpoint.address
+        return not await self._prober.probe(
+            endpoint.address, endpoint.port, path=route.health_path, host=host
+        )
+
     async def open(self, service: str, colour: str, replica: str) -> None:
         backend = backend_name(service, colour)
         async with self._lock:
@@ -176,26 +225,47 @@ class HaproxyRouter:
                 raise SwitchError(f"{replica} of {service} was not admitted: admit it first")
             if slot.state is SlotState.READY:
                 return
-            server = f"{backend}/{slot_name(slot.number)}"
-            await self._runtime.set_state(server, "ready")
+            server = server_name(backend, slot)
+            route = self._routes.get(service)
+            slow_start_s = 0.0 if route is None else route.slow_start_s
+            weight = slot.endpoint.weight
+            if slow_start_s > 0:
+                weight = weight_at(weight, 0.0, slow_start_s)
+                self._ramps.begin(server, self._ramp(server, slot, slot.endpoint, slow_start_s))
+            await self._runtime.set_weight(server, weight)
+            await self._switch.open(server, slot.endpoint)
             slot.state, slot.is_idle = SlotState.READY, False
-            # A worker that finishes old connections may get one more request on each of them.
-            for worker in await self._old_workers():
-                await self._place_in_old_worker(worker, server, slot.endpoint)
+
+    def _ramp(self, server: str, slot: Slot, endpoint: Endpoint, duration_s: float) -> Ramp:
+        async def set_weight(weight: int) -> bool:
+            async with self._lock:
+                if not _is_same_place(slot.endpoint, endpoint) or slot.state is not SlotState.READY:
+                    return False
+                await self._runtime.set_weight(server, weight)
+                return True
+
+        return Ramp(
+            weight=endpoint.weight,
+            began_s=self._clock.monotonic_s(),
+            duration_s=duration_s,
+            set_weight=set_weight,
+        )
 
     async def drain(self, service: str, colour: str, replica: str, *, timeout_s: float) -> bool:
         backend = backend_name(service, colour)
-        deadline_s = self._clock.monotonic_s() + timeout_s
+        began_s = self._clock.monotonic_s()
+        route = self._routes.get(service)
+        tunnel_timeout_s = 0.0 if route is None else route.websocket_drain_s
         async with self._lock:
             slot = self._find(backend, replica)
             if slot is None:
                 return True
-            endpoint = slot.endpoint
+            endpoint, server = slot.endpoint, server_name(backend, slot)
             slot.state, slot.is_idle = SlotState.DRAINING, False
-            await self._everywhere(f"{backend}/{slot_name(slot.number)}", "drain")
+            await self._switch.close(server, is_by_cookie=self._is_by_cookie(service))
         idle_readings = 0
         while True:
-            in_flight = (await self._in_flight(backend)).get(slot_name(slot.number), 0)
+            in_flight = (await self._switch.in_flight(backend)).get(slot_name(slot.number), 0)
             idle_readings = 0 if in_flight else idle_readings + 1
             # A thread of HAProxy may have chosen the server just before, and not counted its request yet.
             if idle_readings == IDLE_READINGS:
@@ -203,7 +273,12 @@ class HaproxyRouter:
                 return True
             if slot.endpoint is not endpoint or slot.state is not SlotState.DRAINING:
                 raise SwitchError(f"{replica} of {service} was given another part while it drained")
-            if in_flight and self._clock.monotonic_s() >= deadline_s:
+            waited_s = self._clock.monotonic_s() - began_s
+            if (
+                in_flight
+                and waited_s >= timeout_s
+                and (waited_s >= tunnel_timeout_s or in_flight > await self._switch.tunnels(server))
+            ):
                 return False
             await self._clock.sleep(POLL_S)
 
@@ -226,10 +301,10 @@ class HaproxyRouter:
             if revision < in_force:
                 return in_force
             shares = {**self._shares, service: (revision, shares_permille.get(GREEN, 0))}
-            entries = _split_entries(shares)
+            entries = split_entries(_permilles(shares))
             # In the file first: a reload reads it again.
             await self._write(self._files.split_map, render_map(entries))
-            await self._runtime.replace_map(self._files.split_map, entries)
+            await self._runtime.change_map(self._files.split_map, entries)
             if sorted(await self._runtime.map_entries(self._files.split_map)) != entries:
                 raise SwitchError(f"HAProxy did not take over the shares of {service}")
             self._shares = shares
@@ -248,25 +323,20 @@ class HaproxyRouter:
         return found
 
     async def traffic(self) -> tuple[RevisionTraffic, ...]:
-        return ()
-
-    async def colour_traffic(self) -> dict[tuple[str, str], Traffic]:
-        """What passed through each service and colour since this agent began to count."""
-        pid = await self._runtime.present_pid()
-        readings: dict[int, Mapping[str, BackendCounters]] = {pid: await self._runtime.backends()}
-        for worker in await self._old_workers():
-            readings[worker] = await self._runtime.backends(worker=worker)
-        totals = {}
-        for backend, traffic in self._ledger.record(readings).items():
-            names = split_backend_name(backend)
-            if names is not None:
-                totals[names] = traffic
-        return totals
+        # Not while a reload replaces the worker: what is counted in between would be missed.
+        async with self._lock:
+            return await self._counter.totals()
 
     # ---- the life of the process --------------------------------------------------------------
 
     async def run(self) -> NoReturn:
         """Keep HAProxy running with what was configured, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._request_log.run(), name="router-request-log")
+            await self._keep_running()
+        raise AssertionError("a task group lets nothing end that does not")
+
+    async def _keep_running(self) -> NoReturn:
         failures = 0
         is_first = True
         try:
@@ -309,14 +379,15 @@ class HaproxyRouter:
             return
         states, _ = await self._runtime.server_states()
         self._loaded = sections(await asyncio.to_thread(_read, self._files.config))
-        self._slots = _slots_of(states)
+        self._slots.update(_slots_of(states))
         declared = {head.split()[1] for head in self._loaded if head.startswith("backend ")}
-        if not self._slots.keys() <= declared or declared - self._slots.keys() != {"unknown"}:
+        if not self._slots.keys() <= declared or declared - self._slots.keys() != OWN_BACKENDS:
             # The earlier run ended between writing the file and loading it.
             self._loaded = {}
         for service, permille in await self._runtime.map_entries(self._files.split_map):
             if permille.isdecimal():
                 self._shares[service] = (0, int(permille))
+        await self._counter.begin()
         self._is_loaded_changed.set()
         self._is_wanted_changed.set()
 
@@ -327,20 +398,24 @@ class HaproxyRouter:
         while self._wanted is None:
             await self._is_wanted_changed.wait()
         self._is_wanted_changed.clear()
+        routes = self._wanted or ()
         async with self._lock:
-            text = await self._write_files(self._wanted or ())
+            await self._install_certificates()
+            text = await self._write_files(routes)
             await self._process.validate(self._candidate)
             await asyncio.to_thread(self._candidate.rename, self._files.config)
             await self._write(self._files.server_states, render_server_states(self._by_backend()))
             await self._process.start()
-            await self._loaded_now(text)
+            await self._loaded_now(text, routes)
 
     async def _serve(self) -> None:
         self._note("")
         async with asyncio.TaskGroup() as tasks:
             keeping = tasks.create_task(self._keep_configured(), name="router-configuration")
+            ramping = tasks.create_task(self._ramps.run(), name="router-slow-starts")
             await self._process.ended()
             keeping.cancel()
+            ramping.cancel()
 
     async def _keep_configured(self) -> NoReturn:
         failures = 0
@@ -359,15 +434,28 @@ class HaproxyRouter:
                 await self._clock.wait(self._is_wanted_changed, pause_s)
 
     async def _bring_in_force(self) -> None:
-        text = self._render(self._wanted or ())
-        wanted = sections(text)
+        async with self._lock:
+            await self._install_certificates()
+        routes = self._wanted or ()
+        wanted = sections(self._render(routes))
         if any(self._loaded.get(head) != body for head, body in wanted.items()):
             await self._wait_for_reload_slot()
             async with self._lock:
                 await self._reload()
         else:
             async with self._lock:
-                await self._bring_maps_in_force()
+                await self._bring_maps_in_force(routes)
+
+    async def _install_certificates(self) -> None:
+        """Put the certificates where HAProxy reads them. With the lock held."""
+        wanted = self._certificates if self._options.https_port is not None else ()
+        if self._installed is not None and self._installed[0] == wanted:
+            return
+        installed = await asyncio.to_thread(install, self._files.certificates, wanted)
+        for name, reason in installed.refused.items():
+            log.error("router.certificate_refused", extra={"certificate": name, "reason": reason})
+        self._installed = (wanted, installed)
+        self._options = replace(self._options, certificates_digest=installed.digest)
 
     async def _wait_for_reload_slot(self) -> None:
         """The first reload comes at once, the next ones together."""
@@ -379,18 +467,20 @@ class HaproxyRouter:
     async def _reload(self) -> None:
         """Replace the worker by one with the new configuration. With the lock held."""
         self._is_wanted_changed.clear()
-        text = await self._write_files(self._wanted or ())
+        routes = self._wanted or ()
+        text = await self._write_files(routes)
         await self._process.validate(self._candidate)
         before = await self._runtime.workers()
+        await self._counter.record()
         _, states = await self._runtime.server_states()
         await self._write(self._files.server_states, states)
         await asyncio.to_thread(self._candidate.rename, self._files.config)
-        self._may_have_old_workers = True
+        self._switch.expect_old_workers()
         await self._runtime.reload()
         await self._until_reloaded(before)
-        await self._loaded_now(text)
+        await self._loaded_now(text, routes)
         await self._process.trim_log(LOG_BYTES_MAX)
-        log.info("router.reloaded", extra={"services": len(self._wanted or ())})
+        log.info("router.reloaded", extra={"services": len(routes)})
 
     async def _until_reloaded(self, before: Workers) -> None:
         known = {*before.present, *before.old}
@@ -411,27 +501,36 @@ class HaproxyRouter:
                 raise SwitchError(f"HAProxy did not reload within {RELOAD_TIMEOUT_S:g} s: {problem}")
             await self._clock.sleep(POLL_S)
 
-    async def _loaded_now(self, text: str) -> None:
+    async def _loaded_now(self, text: str, routes: Sequence[ServiceRoute]) -> None:
         """The configuration is in force: have HAProxy agree with the book of slots, and let waiters go on."""
         self._loaded = sections(text)
-        self._maps = (host_entries(self._wanted or ()), wildcard_entries(self._wanted or ()))
+        self._routes = {route.service: route for route in routes}
         states, _ = await self._runtime.server_states()
-        present = {(state.backend, state.number): state for state in states}
-        for backend, slots in self._slots.items():
-            for slot in slots:
-                await self._mend(backend, slot, present.get((backend, slot.number)))
+        for state in states:
+            names = split_backend_name(state.backend)
+            slots = self._slots.get(state.backend)
+            if names is not None and slots is not None and state.number <= len(slots):
+                slot = slots.at(state.number)
+                await self._switch.mend(
+                    server_name(state.backend, slot), slot, state, is_by_cookie=self._is_by_cookie(names[0])
+                )
         self._is_loaded_changed.set()
         self._is_loaded_changed = asyncio.Event()
 
-    async def _bring_maps_in_force(self) -> None:
-        """Change which host names lead where, without a reload. With the lock held."""
-        hosts, wildcards = host_entries(self._wanted or ()), wildcard_entries(self._wanted or ())
-        if (hosts, wildcards) == self._maps:
-            return
-        for path, entries in ((self._files.host_map, hosts), (self._files.wildcard_map, wildcards)):
+    async def _bring_maps_in_force(self, routes: Sequence[ServiceRoute]) -> None:
+        """Change which requests lead where, without a reload. With the lock held."""
+        self._routes = {route.service: route for route in routes}
+        files = self._files
+        maps = all_entries(files, routes, _permilles(self._shares))
+        for path, entries in maps.items():
             await self._write(path, render_map(entries))
-            await self._runtime.replace_map(path, entries)
-        self._maps = (hosts, wildcards)
+            if path == files.tls_map and not self._options.serves_https:
+                continue  # nothing reads it
+            if path == files.wildcard_map:
+                if await self._runtime.map_entries(path) != entries:
+                    await self._runtime.replace_map(path, entries)
+            else:
+                await self._runtime.change_map(path, entries)
 
     def _render(self, routes: Sequence[ServiceRoute]) -> str:
         counts = {}
@@ -453,9 +552,8 @@ class HaproxyRouter:
         text = self._render(routes)
         if not self._files.server_states.exists():
             await self._write(self._files.server_states, render_server_states({}))
-        await self._write(self._files.host_map, render_map(host_entries(routes)))
-        await self._write(self._files.wildcard_map, render_map(wildcard_entries(routes)))
-        await self._write(self._files.split_map, render_map(_split_entries(self._shares)))
+        for path, entries in all_entries(self._files, routes, _permilles(self._shares)).items():
+            await self._write(path, render_map(entries))
         await self._write(self._candidate, text)
         return text
 
@@ -499,92 +597,41 @@ class HaproxyRouter:
 
     async def _place(self, backend: str, slots: BackendSlots, endpoint: Endpoint) -> Slot:
         """Put a replica into a free slot, checked but without traffic. With the lock held."""
-        in_flight = await self._in_flight(backend)
+        # Also because from now on what this slot counts is another revision's.
+        await self._counter.record(backend)
+        in_flight = await self._switch.in_flight(backend)
         slot = next((s for s in slots.free() if not in_flight.get(slot_name(s.number))), None)
         if slot is None:
             raise SwitchError(f"all {len(slots)} slots of {backend} are in use or still serve requests")
-        await self._enter(f"{backend}/{slot_name(slot.number)}", endpoint)
+        await self._switch.enter(server_name(backend, slot), endpoint)
         slots.take(slot, endpoint, SlotState.ADMITTED)
         return slot
 
-    async def _enter(self, server: str, endpoint: Endpoint) -> None:
-        # From maintenance straight to ready, requests would come before the first check.
-        await self._runtime.set_state(server, "maint")
-        await self._runtime.set_address(server, endpoint.address, endpoint.port)
-        await self._runtime.set_weight(server, endpoint.weight)
-        await self._runtime.set_state(server, "drain")
+    async def _correct(self, backend: str, slot: Slot, endpoint: Endpoint) -> None:
+        """Note what is known better of a replica that is there already. With the lock held."""
+        before = slot.endpoint
+        assert before is not None
+        if before.weight != endpoint.weight:
+            await self._runtime.set_weight(server_name(backend, slot), endpoint.weight)
+        if before.revision not in (0, endpoint.revision):
+            await self._counter.record(backend)
+        if before != endpoint:
+            slot.endpoint, slot.revision = endpoint, endpoint.revision
 
     async def _take_out(self, backend: str, slots: BackendSlots, slot: Slot) -> None:
         """Nothing reaches the slot any more, and what it still serves is cut off. With the lock held."""
-        server = f"{backend}/{slot_name(slot.number)}"
-        await self._everywhere(server, "maint")
-        if not slot.is_idle:
-            await self._runtime.cut_sessions(server)
-            for worker in await self._old_workers():
-                await self._in_old_worker(self._runtime.cut_sessions(server, worker=worker))
+        await self._switch.take_out(server_name(backend, slot), cuts=not slot.is_idle)
         slots.release(slot)
 
-    async def _mend(self, backend: str, slot: Slot, present: ServerState | None) -> None:
-        if present is None:
-            return
-        server = f"{backend}/{slot_name(slot.number)}"
-        endpoint = slot.endpoint
-        if endpoint is None:
-            if not present.is_maintenance:
-                await self._runtime.set_state(server, "maint")
-            return
-        if present.is_maintenance or (present.address, present.port) != (endpoint.address, endpoint.port):
-            log.warning("router.slot_mended", extra={"server": server, "replica": endpoint.replica})
-            await self._enter(server, endpoint)
-            if slot.state is SlotState.READY:
-                await self._runtime.set_state(server, "ready")
-        elif present.is_drained is (slot.state is SlotState.READY):
-            await self._runtime.set_state(server, "ready" if slot.state is SlotState.READY else "drain")
+    def _is_by_cookie(self, service: str) -> bool:
+        route = self._routes.get(service)
+        return route is not None and route.sticky is Sticky.COOKIE
 
     async def _server(self, backend: str, slot: Slot) -> ServerStats:
         server = (await self._runtime.servers(backend)).get(slot_name(slot.number))
         if server is None:
             raise SwitchError(f"HAProxy has no slot {slot.number} in {backend}")
         return server
-
-    async def _in_flight(self, backend: str) -> dict[str, int]:
-        """Requests under way by slot, in the present worker and in old ones."""
-        totals = {name: server.in_flight for name, server in (await self._runtime.servers(backend)).items()}
-        for worker in await self._old_workers():
-            try:
-                old = await self._runtime.servers(backend, worker=worker)
-            except SwitchError:
-                continue  # it has just ended
-            for name, server in old.items():
-                totals[name] = totals.get(name, 0) + server.in_flight
-        return totals
-
-    async def _everywhere(self, server: str, state: str) -> None:
-        await self._runtime.set_state(server, state)
-        for worker in await self._old_workers():
-            await self._in_old_worker(self._runtime.set_state(server, state, worker=worker))
-
-    async def _place_in_old_worker(self, worker: int, server: str, endpoint: Endpoint) -> None:
-        async def place() -> None:
-            await self._runtime.set_state(server, "maint", worker=worker)
-            await self._runtime.set_address(server, endpoint.address, endpoint.port, worker=worker)
-            await self._runtime.set_state(server, "ready", worker=worker)
-
-        await self._in_old_worker(place())
-
-    async def _in_old_worker(self, work: Coroutine[None, None, None]) -> None:
-        """An old worker may end at any moment, and need not know the backend."""
-        try:
-            await work
-        except SwitchError as error:
-            log.debug("router.old_worker_missed", extra={"reason": str(error)})
-
-    async def _old_workers(self) -> tuple[int, ...]:
-        if not self._may_have_old_workers:
-            return ()
-        old = (await self._runtime.workers()).old
-        self._may_have_old_workers = bool(old)
-        return old
 
     def _by_backend(self) -> dict[str, list[Slot]]:
         return {backend: list(slots) for backend, slots in self._slots.items()}
@@ -618,7 +665,7 @@ def _slots_of(states: Sequence[ServerState]) -> dict[str, BackendSlots]:
             port=state.port,
             weight=state.weight,
         )
-        slot = next(slot for slot in slots if slot.number == state.number)
+        slot = slots.at(state.number)
         slots.take(slot, endpoint, SlotState.DRAINING if state.is_drained else SlotState.READY)
     return found
 
@@ -635,8 +682,12 @@ def _status(slot: Slot, server: ServerStats | None) -> ServerStatus:
             return ServerStatus.STARTING
 
 
-def _split_entries(shares: Mapping[str, tuple[int, int]]) -> list[tuple[str, str]]:
-    return sorted((service, str(permille)) for service, (_, permille) in shares.items() if permille)
+def _permilles(shares: Mapping[str, tuple[int, int]]) -> dict[str, int]:
+    return {service: permille for service, (_, permille) in shares.items()}
+
+
+def _is_same_place(one: Endpoint | None, other: Endpoint) -> bool:
+    return one is not None and (one.address, one.port) == (other.address, other.port)
 
 
 def _shown(endpoint: Endpoint) -> str:

@@ -9,12 +9,15 @@ from agent.ports import SwitchError
 from agent.router.haproxy.stats import (
     AnswerMalformed,
     BackendCounters,
+    PreviewCounters,
     ServerState,
     ServerStats,
     Workers,
-    parse_backends,
+    parse_counters,
+    parse_previews,
     parse_server_states,
     parse_servers,
+    parse_tunnels,
     parse_workers,
 )
 
@@ -61,13 +64,31 @@ class RuntimeSocket:
         except AnswerMalformed as error:
             raise SwitchError(f"HAProxy's statistics are not as documented: {error}") from error
 
-    async def backends(self, *, worker: int | None = None) -> dict[str, BackendCounters]:
-        """The counters of all backends."""
-        answer = await self._to(worker, "show stat -1 2 -1")
+    async def counters(
+        self, backend: str | None = None, *, worker: int | None = None
+    ) -> dict[str, BackendCounters]:
+        """The counters of one backend or of all, and of their servers."""
+        answer = await self._to(worker, f"show stat {backend or -1} 6 -1")
+        if answer.strip().startswith("No such proxy"):
+            return {}
         try:
-            return parse_backends(answer)
+            return parse_counters(answer)
         except AnswerMalformed as error:
             raise SwitchError(f"HAProxy's statistics are not as documented: {error}") from error
+
+    async def previews(self, *, worker: int | None = None) -> dict[str, PreviewCounters]:
+        """The previews through each backend that had any."""
+        try:
+            return parse_previews(await self._to(worker, "show table previews"))
+        except AnswerMalformed as error:
+            raise SwitchError(f"HAProxy's table of previews is not as documented: {error}") from error
+
+    async def tunnels(self, *, worker: int | None = None) -> dict[str, int]:
+        """How many connections to each backend/server were upgraded and are still open."""
+        try:
+            return parse_tunnels(await self._to(worker, "show table tunnels"))
+        except AnswerMalformed as error:
+            raise SwitchError(f"HAProxy's table of tunnels is not as documented: {error}") from error
 
     async def server_states(self) -> tuple[list[ServerState], str]:
         """The state of every server, and the same as text for the file HAProxy reads when it starts."""
@@ -103,8 +124,25 @@ class RuntimeSocket:
                 entries.append((words[1], words[2]))
         return entries
 
+    async def change_map(self, path: Path, entries: list[tuple[str, str]]) -> None:
+        """Have the map hold `entries` and no others, changing only what differs.
+
+        Not as a new version of it: until 2.9 a lookup meanwhile may find the entry after its own (fixed by
+        "pattern: only visit equivalent nodes when skipping versions").
+        """
+        wanted = dict(entries)
+        present = dict(await self.map_entries(path))
+        for key in present.keys() - wanted.keys():
+            await self._quietly(None, f"del map {path} {key}")
+        for key, value in wanted.items():
+            if key not in present:
+                await self._quietly(None, f"add map {path} {key} {value}")
+            elif present[key] != value:
+                await self._quietly(None, f"set map {path} {key} {value}")
+
     async def replace_map(self, path: Path, entries: list[tuple[str, str]]) -> None:
-        """Put `entries` in the place of all of the map's, at once."""
+        """Put `entries` in the place of all of the map's, in this order; for maps that are searched one by
+        one."""
         answer = await self._ask(self._path, f"prepare map {path}")
         version = answer.rpartition(":")[2].strip()
         if not version.isdecimal():

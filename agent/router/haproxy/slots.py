@@ -20,12 +20,16 @@ class SlotState(StrEnum):
 
 @dataclass(slots=True)
 class Slot:
-    """One server of a backend. `endpoint` is None while it is free; `is_idle` once it was drained empty."""
+    """One server of a backend. `endpoint` is None while it is free; `is_idle` once it was drained empty.
+
+    `revision` is the one that requests of this server count for: of its endpoint, or the last that it had.
+    """
 
     number: int
     endpoint: Endpoint | None = None
     state: SlotState = SlotState.FREE
     is_idle: bool = False
+    revision: int = 0
 
 
 class BackendSlots:
@@ -39,6 +43,9 @@ class BackendSlots:
 
     def __len__(self) -> int:
         return len(self._slots)
+
+    def at(self, number: int) -> Slot:
+        return self._slots[number - 1]
 
     def grow(self, count: int) -> None:
         """Have at least `count` slots; those in use stay."""
@@ -60,6 +67,7 @@ class BackendSlots:
         assert slot.endpoint is None
         slot.endpoint = endpoint
         slot.state = state
+        slot.revision = endpoint.revision
 
     def release(self, slot: Slot) -> None:
         slot.endpoint = None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 _CLASSES = ("hrsp_1xx", "hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "hrsp_other")
 _ADMIN_MAINTENANCE = 0x01 | 0x02 | 0x20
@@ -37,14 +37,42 @@ class ServerStats:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BackendCounters:
-    """What one backend of one worker counted since the worker began."""
+class ServerCounters:
+    """What one server of one worker counted since the worker began.
 
-    requests: int
-    responses: int
-    server_errors: int
-    in_flight: int
-    client_aborts: int
+    `attempts` are requests that were sent or were to be sent there, `retries` those of them that were tried
+    once more, here or elsewhere. `answers` count when their first line comes. `failed_attempts` got no
+    connection or no answer; 3.x counts some of them twice.
+    """
+
+    attempts: int = 0
+    retries: int = 0
+    answers: int = 0
+    server_errors: int = 0
+    failed_attempts: int = 0
+    in_flight: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendCounters:
+    """What one backend of one worker counted since the worker began; `answers` count when they are whole, and
+    with those that HAProxy gave itself."""
+
+    requests: int = 0
+    answers: int = 0
+    server_errors: int = 0
+    in_flight: int = 0
+    servers: Mapping[str, ServerCounters] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewCounters:
+    """Previews through one backend of one worker; `answers` and `server_errors` are a replica's."""
+
+    requests: int = 0
+    answers: int = 0
+    server_errors: int = 0
+    in_flight: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,19 +114,61 @@ def parse_servers(answer: str) -> list[ServerStats]:
     ]
 
 
-def parse_backends(answer: str) -> dict[str, BackendCounters]:
-    """Parse the backends of `show stat -1 2 -1`."""
+def parse_counters(answer: str) -> dict[str, BackendCounters]:
+    """Parse `show stat <backend> 6 -1`. Servers that never had a request are left out."""
+    backends: dict[str, dict[str, str]] = {}
+    servers: dict[str, dict[str, ServerCounters]] = {}
+    for row in _rows(answer):
+        if row["svname"] == "BACKEND":
+            backends[row["pxname"]] = row
+        elif _count(row, "stot"):
+            servers.setdefault(row["pxname"], {})[row["svname"]] = ServerCounters(
+                attempts=_count(row, "stot"),
+                # A redispatch after an answer that did not come counts as both, after a connection as one.
+                retries=max(_count(row, "wretr"), _count(row, "wredis")),
+                answers=sum(_count(row, name) for name in _CLASSES),
+                server_errors=_count(row, "hrsp_5xx"),
+                failed_attempts=_count(row, "econ") + _count(row, "eresp"),
+                in_flight=_count(row, "scur"),
+            )
     return {
-        row["pxname"]: BackendCounters(
+        name: BackendCounters(
             requests=_count(row, "stot"),
-            responses=sum(_count(row, name) for name in _CLASSES),
+            answers=sum(_count(row, each) for each in _CLASSES),
             server_errors=_count(row, "hrsp_5xx"),
             in_flight=_count(row, "scur"),
-            client_aborts=_count(row, "cli_abrt"),
+            servers=servers.get(name, {}),
         )
-        for row in _rows(answer)
-        if row["svname"] == "BACKEND"
+        for name, row in backends.items()
     }
+
+
+def parse_previews(answer: str) -> dict[str, PreviewCounters]:
+    """Parse `show table previews`, whose keys are backends."""
+    return {
+        key: PreviewCounters(
+            requests=_count(entry, "http_req_cnt"),
+            answers=_count(entry, "gpc0"),
+            server_errors=_count(entry, "gpc1"),
+            in_flight=_count(entry, "conn_cur"),
+        )
+        for key, entry in _entries(answer)
+    }
+
+
+def parse_tunnels(answer: str) -> dict[str, int]:
+    """Parse `show table tunnels`: how many are under way, by "backend/server"."""
+    return {key: _count(entry, "conn_cur") for key, entry in _entries(answer)}
+
+
+def _entries(answer: str) -> Iterator[tuple[str, dict[str, str]]]:
+    lines = [line for line in answer.splitlines() if line.strip()]
+    if not lines or not lines[0].startswith("# table:"):
+        raise AnswerMalformed(f"no stick table: {answer[:200]!r}")
+    for line in lines[1:]:
+        entry = dict(word.split("=", 1) for word in line.split() if "=" in word)
+        if "key" in entry:
+            yield entry["key"], entry
 
 
 def _rows(answer: str) -> Iterator[dict[str, str]]:

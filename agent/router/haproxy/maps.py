@@ -1,0 +1,85 @@
+"""What HAProxy looks up for each request, as the entries of its maps. Pure.
+
+A claim's key is the host name, its path and "/": so that the longest key that begins a request's is the
+longest path of whole segments. Requests for a wildcard are looked up by its own name in the same map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeAlias
+from urllib.parse import quote
+
+from agent.router.haproxy.files import HaproxyFiles
+from agent.router.protocol import ServiceRoute
+from cluster.model.service import RouteTls, Sticky
+
+Entries: TypeAlias = list[tuple[str, str]]
+
+# What may stand in a request target (RFC 3986), less the quote that would end the word in the configuration
+# and the semicolon that would end the command on the socket.
+_TARGET_SAFE = "/?&=%:@!$()*+,~-._"
+
+
+def request_target(path: str) -> str:
+    """Return `path` as it may stand in a request line: everything unusual is percent-encoded."""
+    return quote(path, safe=_TARGET_SAFE)
+
+
+def claim_key(claim: str) -> str:
+    """Return the key of a host name and the path behind it."""
+    host, _, path = claim.partition("/")
+    path = request_target(path).strip("/")
+    return f"{host.lower()}/{path}/" if path else f"{host.lower()}/"
+
+
+def host_of(claim: str) -> str:
+    """Return the host name of a claim, of a wildcard the domain all its names are in."""
+    return claim.partition("/")[0].removeprefix("*.")
+
+
+def path_entries(routes: Iterable[ServiceRoute]) -> Entries:
+    """Return (key, service); a claim that two services make is the first's."""
+    claims: dict[str, str] = {}
+    for route in routes:
+        for claim in route.hosts:
+            claims.setdefault(claim_key(claim), route.service)
+    return sorted(claims.items())
+
+
+def wildcard_entries(routes: Iterable[ServiceRoute]) -> Entries:
+    """Return (".suffix", "*.suffix"), the longest first: the first that matches wins."""
+    hosts = {claim.partition("/")[0].lower() for route in routes for claim in route.hosts}
+    suffixes = sorted(host.removeprefix("*") for host in hosts if host.startswith("*."))
+    return [(suffix, f"*{suffix}") for suffix in sorted(suffixes, key=len, reverse=True)]
+
+
+def sticky_entries(routes: Iterable[ServiceRoute]) -> Entries:
+    return sorted((route.service, route.sticky.value) for route in routes if route.sticky is not Sticky.NONE)
+
+
+def tls_entries(routes: Iterable[ServiceRoute]) -> Entries:
+    return sorted((route.service, route.tls.value) for route in routes if route.tls is RouteTls.REDIRECT)
+
+
+def split_entries(permilles: Mapping[str, int]) -> Entries:
+    """Return (service, permille of green), for those that have any."""
+    return sorted((service, str(permille)) for service, permille in permilles.items() if permille)
+
+
+def render_map(entries: Iterable[tuple[str, str]]) -> str:
+    return "".join(f"{key} {value}\n" for key, value in entries)
+
+
+def all_entries(
+    files: HaproxyFiles, routes: Sequence[ServiceRoute], permilles: Mapping[str, int]
+) -> dict[Path, Entries]:
+    """Return the entries of every map by its file."""
+    return {
+        files.path_map: path_entries(routes),
+        files.wildcard_map: wildcard_entries(routes),
+        files.sticky_map: sticky_entries(routes),
+        files.tls_map: tls_entries(routes),
+        files.split_map: split_entries(permilles),
+    }

@@ -24,6 +24,7 @@ def render_container(spec: ContainerSpec) -> dict[str, Any]:
         "Env": [f"{name}={value}" for name, value in sorted(spec.environment.items())],
         "Labels": dict(sorted(spec.labels.items())),
         "Hostname": spec.hostname,
+        "Domainname": spec.domainname,
         "User": spec.user,
         "WorkingDir": spec.working_dir,
         "StopSignal": spec.stop_signal,
@@ -51,6 +52,8 @@ def render_health_check(check: HealthCheck) -> dict[str, Any]:
             "Timeout": _ns(check.timeout_s),
             "StartPeriod": _ns(check.start_period_s),
             "Retries": check.retries,
+            # Known since API 1.44; older engines overlook it.
+            "StartInterval": _ns(check.start_interval_s),
         }
     )
 
@@ -81,6 +84,26 @@ def _host_config(spec: ContainerSpec) -> dict[str, Any]:
         "CapAdd": list(spec.cap_add),
         "CapDrop": list(spec.cap_drop),
         "ExtraHosts": list(spec.extra_hosts),
+        "SecurityOpt": ["no-new-privileges:true"] if spec.no_new_privileges else None,
+        "Devices": [
+            {
+                "PathOnHost": device.source,
+                "PathInContainer": device.target,
+                "CgroupPermissions": device.permissions,
+            }
+            for device in spec.devices
+        ],
+        "GroupAdd": list(spec.groups),
+        "Ulimits": [
+            {"Name": limit.name, "Soft": limit.soft, "Hard": limit.hard} for limit in spec.process_limits
+        ],
+        "Sysctls": dict(sorted(spec.sysctls.items())),
+        "ShmSize": spec.shm_size_bytes,
+        "OomScoreAdj": spec.oom_score_adj,
+        "Dns": list(spec.dns),
+        "DnsSearch": list(spec.dns_search),
+        "DnsOptions": list(spec.dns_options),
+        "LogConfig": {"Type": spec.log_driver, "Config": dict(sorted(spec.log_options.items()))},
     }
 
 
@@ -90,6 +113,8 @@ def _mount(mount: Mount) -> dict[str, Any]:
         "Source": mount.source,
         "Target": mount.target,
         "ReadOnly": mount.read_only or None,
+        "TmpfsOptions": {"SizeBytes": mount.size_bytes, "Mode": mount.mode},
+        "VolumeOptions": {"NoCopy": mount.no_copy or None},
     }
 
 
@@ -119,7 +144,13 @@ def _without_unset(body: dict[str, Any]) -> dict[str, Any]:
     """Drop what is unset at any depth: null means "default" to some engine versions and "clear" to others."""
     kept = {}
     for key, value in body.items():
-        if isinstance(value, dict) and key not in ("Labels", "ExposedPorts", "EndpointsConfig"):
+        if isinstance(value, dict) and key not in (
+            "Labels",
+            "ExposedPorts",
+            "EndpointsConfig",
+            "Sysctls",
+            "Config",
+        ):
             value = _without_unset(value)
         elif isinstance(value, list):
             value = [_without_unset(item) if isinstance(item, dict) else item for item in value]

@@ -67,16 +67,19 @@ async def ensure_image(
     on_progress: Callable[[str], None],
     login_of: Callable[[str], RegistryAuth | None] = lambda _: None,
 ) -> None:
-    """Return once the image is on this host. Raises PullRefused, ImageNotFound or Superseded.
+    """Return once the image is on this host, for the platform that is wanted. Raises PullRefused,
+    ImageNotFound or Superseded.
 
     `login_of` an image gives the login for its registry.
     """
+    platform = replica.spec.options.platform
     try:
-        await engine.image(replica.image)
+        present = await engine.image(replica.image)
     except ImageNotFound:
         pass
     else:
-        return
+        if not present.platform or present.platform.startswith(platform):
+            return
     permit.check()
     words = PullWords(replica.spec.image)
     on_progress(f"pulling {replica.spec.image}")
@@ -85,6 +88,7 @@ async def ensure_image(
         auth=login_of(replica.image),
         on_progress=lambda step: on_progress(words.after(step)),
         timeout_s=replica.pull_timeout_s,
+        platform=platform,
     )
 
 

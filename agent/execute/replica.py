@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from agent.docker.references import parse_reference
 from agent.keeper.policy import LABEL_CLUSTER, LABEL_FENCED
-from agent.ports import ContainerSpec, HealthCheck, Mount, PortMapping
+from agent.ports import ContainerSpec, HealthCheck, HostDevice, Mount, PortMapping, ProcessLimit
 from cluster.model.ids import ServiceId
 from cluster.model.service import (
     AssignmentKey,
@@ -145,7 +145,7 @@ def container_spec(
         labels[LABEL_ROLLOUT] = replica.rollout_id
     if spec.fencing is not Fencing.NONE:
         labels[LABEL_FENCED] = spec.fencing.value
-    resources = spec.resources
+    resources, options = spec.resources, spec.options
     return ContainerSpec(
         name=replica.container_name,
         image=replica.image,
@@ -162,6 +162,37 @@ def container_spec(
         memory_limit_bytes=resources.memory_limit_bytes,
         memory_reservation_bytes=resources.memory_reservation_bytes,
         cpu_limit=None if resources.cpu_limit_millis is None else resources.cpu_limit_millis / 1000,
+        pids_limit=resources.pids_limit,
+        entrypoint=options.entrypoint,
+        user=options.user,
+        working_dir=options.working_dir,
+        hostname=options.hostname,
+        domainname=options.domainname,
+        init=options.init,
+        read_only=options.is_read_only,
+        privileged=options.is_privileged,
+        no_new_privileges=options.has_no_new_privileges,
+        cap_add=options.cap_add,
+        cap_drop=options.cap_drop,
+        devices=tuple(
+            HostDevice(source=device.source, target=device.target, permissions=device.permissions)
+            for device in options.devices
+        ),
+        groups=options.group_add,
+        process_limits=tuple(
+            ProcessLimit(name=limit.name, soft=limit.soft, hard=limit.hard) for limit in options.ulimits
+        ),
+        sysctls=dict(options.sysctls),
+        shm_size_bytes=options.shm_size_bytes or None,
+        oom_score_adj=options.oom_score_adj or None,
+        stop_signal=options.stop_signal,
+        extra_hosts=tuple(f"{name}:{address}" for name, address in options.extra_hosts),
+        dns=options.dns,
+        dns_search=options.dns_search,
+        dns_options=options.dns_options,
+        log_driver="" if options.log is None else options.log.name,
+        log_options={} if options.log is None else dict(options.log.options),
+        platform=options.platform,
     )
 
 
@@ -204,7 +235,15 @@ def _mount(project: str, mount: VolumeMount) -> Mount:
     if mount.kind is VolumeKind.VOLUME and source:
         # As Compose names them, so that a project that was deployed with Compose finds its data.
         source = f"{project}_{source}"
-    return Mount(kind=mount.kind.value, target=mount.target, source=source, read_only=mount.is_read_only)
+    return Mount(
+        kind=mount.kind.value,
+        target=mount.target,
+        source=source,
+        read_only=mount.is_read_only,
+        size_bytes=mount.memory_size_bytes or None,
+        mode=mount.memory_mode or None,
+        no_copy=mount.is_copy_off,
+    )
 
 
 def _health_check(spec: ServiceSpec) -> HealthCheck | None:
@@ -217,4 +256,5 @@ def _health_check(spec: ServiceSpec) -> HealthCheck | None:
         timeout_s=check.timeout_ms / 1000,
         start_period_s=check.start_period_ms / 1000,
         retries=check.retries,
+        start_interval_s=check.start_interval_ms / 1000 or None,
     )

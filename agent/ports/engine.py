@@ -122,13 +122,17 @@ class Mount:
     """Something of the host seen inside the container at `target`.
 
     `source` is a volume's name for kind "volume" ("" makes an anonymous one), a host path for
-    "bind", and empty for "tmpfs".
+    "bind", and empty for "tmpfs", which may have a size and a mode. With `no_copy` a new volume does not
+    begin with the image's files.
     """
 
     kind: str
     target: str
     source: str = ""
     read_only: bool = False
+    size_bytes: int | None = None
+    mode: int | None = None
+    no_copy: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -351,6 +355,25 @@ class HealthCheck:
     timeout_s: float | None = None
     start_period_s: float | None = None
     retries: int | None = None
+    start_interval_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessLimit:
+    """A ulimit of a container's processes; -1 is unlimited."""
+
+    name: str
+    soft: int
+    hard: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostDevice:
+    """A device of the host at `target` in the container; `permissions` of r, w and m."""
+
+    source: str
+    target: str
+    permissions: str = "rwm"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -358,7 +381,8 @@ class ContainerSpec:
     """A container to create. None and empty leave the image's or the engine's default.
 
     `networks` maps a network's name to the aliases to be known by there; the first becomes the
-    container's network mode. `network_mode` ("host", "none") excludes `networks`.
+    container's network mode. `network_mode` ("host", "none") excludes `networks`. `log_options` may hold a
+    token and are left out of the repr.
     """
 
     name: str
@@ -389,6 +413,19 @@ class ContainerSpec:
     cap_drop: tuple[str, ...] = ()
     extra_hosts: tuple[str, ...] = ()
     platform: str = ""
+    domainname: str = ""
+    no_new_privileges: bool = False
+    devices: tuple[HostDevice, ...] = ()
+    groups: tuple[str, ...] = ()
+    process_limits: tuple[ProcessLimit, ...] = ()
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    shm_size_bytes: int | None = None
+    oom_score_adj: int | None = None
+    dns: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    dns_options: tuple[str, ...] = ()
+    log_driver: str = ""
+    log_options: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -91,6 +91,8 @@ def _joined(base: Value, over: Value, where: str) -> Value:
 
 
 def _within_service(place: Place) -> str:
+    if place[:1] == ("x-tower-environments",):
+        place = place[2:]
     return ".".join(place[2:]) if place[:1] == ("services",) and len(place) > 2 else ""
 
 

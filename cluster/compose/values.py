@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 
+from cluster.model.container import Device, Ulimit
 from cluster.model.service import PortProtocol, PublishedPort, VolumeKind, VolumeMount
 
 _DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(us|ms|s|m|h|d)")
@@ -89,3 +90,84 @@ def parse_command(text: str) -> tuple[str, ...]:
         return tuple(shlex.split(text))
     except ValueError as error:
         raise ValueError(f"the command cannot be split into words: {error}") from error
+
+
+def parse_tmpfs(text: str) -> VolumeMount:
+    """Memory at a path: "/run", "/run:size=64m,mode=1777". Raises ValueError with the rule."""
+    target, _, given = text.partition(":")
+    size_bytes = mode = 0
+    for option in given.split(",") if given else ():
+        name, _, content = option.partition("=")
+        if name == "size" and content:
+            size_bytes = parse_size_bytes(content)
+        elif name == "mode" and content:
+            mode = parse_octal(content)
+        elif name not in ("rw", "nosuid", "nodev", "noexec"):
+            raise ValueError(f"{text!r}: there are size and mode, such as /run:size=64m,mode=1777")
+    return VolumeMount(kind=VolumeKind.TMPFS, target=target, memory_size_bytes=size_bytes, memory_mode=mode)
+
+
+def parse_octal(text: str) -> int:
+    """Permissions such as "0440". Raises ValueError with the rule."""
+    try:
+        return int(text.removeprefix("0o"), 8)
+    except ValueError as error:
+        raise ValueError(f"{text!r} are no permissions: write them in octal, such as 0440") from error
+
+
+def parse_rate(text: str) -> float:
+    """A share from 0 to 1 of "1%" or "0.01". Raises ValueError with the rule."""
+    try:
+        value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no share: write it as 1% or 0.01") from error
+    if not 0 <= value <= 1:
+        raise ValueError(f"{text!r} is not from 0% to 100%: write it as 1% or 0.01")
+    return value
+
+
+def parse_permille(text: str) -> int:
+    """Thousandths of "10", "10%" or "0.5%". Raises ValueError with the rule."""
+    try:
+        permille = float(text.removesuffix("%")) * 10
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no weight: write it in percent, such as 10 or 0.5") from error
+    if not 1 <= permille <= 1000 or permille != round(permille):
+        raise ValueError(f"{text!r}: a weight is from 0.1 to 100 percent, in steps of 0.1")
+    return round(permille)
+
+
+def parse_extra_host(text: str) -> tuple[str, str]:
+    """Name and address of "name:address" or "name=address". Raises ValueError with the rule."""
+    name, separator, address = text.partition("=")
+    if not separator:
+        name, separator, address = text.partition(":")
+    if not name or not address:
+        raise ValueError(f"{text!r} is no host: write it as name:address")
+    return name, address.strip("[]")
+
+
+def parse_device(text: str) -> Device:
+    """A device: "/dev/fuse", "/dev/a:/dev/b", "/dev/a:/dev/b:r". Raises ValueError with the rule."""
+    source, *more = text.split(":")
+    if len(more) > 2:
+        raise ValueError(f"{text!r} is no device: write it as /dev/a or /dev/a:/dev/b:rwm")
+    permissions = more[1] if len(more) == 2 else "rwm"
+    return Device(source=source, target=more[0] if more else source, permissions=permissions)
+
+
+def parse_ulimit(name: str, soft: str, hard: str) -> Ulimit:
+    """A limit of processes. Raises ValueError with the rule."""
+    try:
+        return Ulimit(name=name, soft=int(soft), hard=int(hard))
+    except ValueError as error:
+        if "ulimits" in str(error):
+            raise
+        raise ValueError(
+            f"ulimits.{name}: {soft!r} and {hard!r} must be whole numbers; -1 is unlimited"
+        ) from error
+
+
+def parse_capability(text: str) -> str:
+    """A capability without CAP_, in capitals."""
+    return text.upper().removeprefix("CAP_")

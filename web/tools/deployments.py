@@ -11,7 +11,7 @@ from cluster.commands.secrets import PutFile
 from cluster.commands.services import AttemptRevision, PutService
 from cluster.compose import ComposeProject, ComposeService, Finding, parse
 from cluster.model.inventory import HostRefused, HostUnavailable
-from cluster.model.service import Aim, Service, ServiceSpec, VolumeKind
+from cluster.model.service import Aim, Service
 from cluster.model.strategy import Strategy
 from cluster.raft.replicator import NotCommitted, OutcomeUnknown
 from cluster.store import ReadTxn, records
@@ -24,6 +24,9 @@ from web.tools.attempts import revision_and_version, rollout_of_attempt
 from web.tools.context import Context
 from web.tools.deploy_plan import Present, planned_of, read_present, with_strategy
 from web.tools.file_pins import pin_files, require_use
+from web.tools.host_reach import reach_into_host
+from web.tools.placement import plan_deployment
+from web.tools.placement_views import PlannedHost
 from web.tools.scaling import with_restart_of
 from web.tools.secrets import resource_of
 from web.tools.soon import soon
@@ -93,7 +96,13 @@ async def deploy(context: Context, call: Call, request: DeployRequest) -> Deploy
                 f"{service.service_id}: what is under way is superseded: {present[service.service_id].moving}"
             )
     if request.is_dry_run:
-        return _answer(parsed, planned, warnings, is_dry_run=True)
+        hosts = await plan_deployment(context, parsed.name, services)
+        warnings += [
+            f"{host.service_id}: replica {host.ordinal} would wait: {host.reason}"
+            for host in hosts
+            if host.node_name is None
+        ]
+        return _answer(parsed, planned, warnings, is_dry_run=True, hosts=hosts)
     work = _Putting(context.surroundings, call, parsed, present, is_unjudged=request.is_unjudged)
     deployed = await context.authority.perform(
         call,
@@ -246,7 +255,7 @@ async def _check_host_access(
     context: Context, call: Call, project: ComposeProject, warnings: list[str], *, is_dry_run: bool
 ) -> None:
     for service in project.services:
-        reach = _reach_into_host(service.spec)
+        reach = reach_into_host(service.spec)
         if reach is None:
             continue
         resource = f"service:{service.service_id}"
@@ -254,20 +263,6 @@ async def _check_host_access(
             await context.authority.require(call, HOST_ACCESS, resource)
         elif not context.authority.decide(call, HOST_ACCESS, resource).allowed:
             warnings.append(f"{service.service_id}: {reach}; only an administrator may deploy that")
-
-
-def _reach_into_host(spec: ServiceSpec) -> str | None:
-    """Return what of the host a container would get hold of, or None.
-
-    A port the engine chooses is what every routed replica has; a fixed one takes it from the others.
-    """
-    for volume in spec.volumes:
-        if volume.kind is VolumeKind.BIND:
-            return f"it mounts {volume.source} of the host"
-    for port in spec.ports:
-        if port.host_port:
-            return f"it takes port {port.host_port} of the host"
-    return None
 
 
 async def _with_digests(
@@ -323,6 +318,7 @@ def _answer(
     warnings: list[str],
     *,
     is_dry_run: bool,
+    hosts: tuple[PlannedHost, ...] = (),
 ) -> DeploymentView:
     return DeploymentView(
         project=project.name,
@@ -330,6 +326,7 @@ def _answer(
         services=services,
         ignored=tuple(IgnoredKey(path=each.path, reason=each.reason) for each in project.ignored),
         warnings=tuple(warnings),
+        hosts=hosts,
     )
 
 

@@ -16,10 +16,12 @@ from agent.ports import (
     ContainerSpec,
     EngineRefused,
     HealthCheck,
+    HostDevice,
     ImageNotFound,
     Mount,
     PortMapping,
     PortTaken,
+    ProcessLimit,
     PullRefused,
     PullRefusedReason,
     RegistryAuth,
@@ -53,6 +55,57 @@ def test_a_bare_container_leaves_every_default_to_the_engine() -> None:
         "Image": "shop:1",
         "HostConfig": {"RestartPolicy": {"Name": "no"}},
     }
+
+
+def test_the_settings_of_a_container_are_in_dockers_words() -> None:
+    spec = ContainerSpec(
+        name="web",
+        image="shop:1",
+        domainname="example.com",
+        no_new_privileges=True,
+        devices=(HostDevice(source="/dev/a", target="/dev/b", permissions="r"),),
+        groups=("44",),
+        process_limits=(ProcessLimit(name="nofile", soft=1, hard=-1),),
+        sysctls={"net.core.somaxconn": "512"},
+        shm_size_bytes=1 << 20,
+        oom_score_adj=100,
+        dns=("10.0.0.1",),
+        dns_search=("example.com",),
+        dns_options=("ndots:1",),
+        log_driver="json-file",
+        log_options={"tag": "", "max-size": "10m"},
+        mounts=(
+            Mount(kind="tmpfs", target="/run", size_bytes=1 << 20, mode=0o700),
+            Mount(kind="volume", source="data", target="/data", no_copy=True),
+        ),
+        health_check=HealthCheck(test=("CMD", "up"), start_interval_s=0.5),
+    )
+    body = render_container(spec)
+    assert body["Domainname"] == "example.com"
+    assert body["Healthcheck"] == {"Test": ["CMD", "up"], "StartInterval": 500_000_000}
+    assert body["HostConfig"] == {
+        "Mounts": [
+            {"Type": "tmpfs", "Target": "/run", "TmpfsOptions": {"SizeBytes": 1 << 20, "Mode": 0o700}},
+            {"Type": "volume", "Source": "data", "Target": "/data", "VolumeOptions": {"NoCopy": True}},
+        ],
+        "RestartPolicy": {"Name": "no"},
+        "SecurityOpt": ["no-new-privileges:true"],
+        "Devices": [{"PathOnHost": "/dev/a", "PathInContainer": "/dev/b", "CgroupPermissions": "r"}],
+        "GroupAdd": ["44"],
+        "Ulimits": [{"Name": "nofile", "Soft": 1, "Hard": -1}],
+        "Sysctls": {"net.core.somaxconn": "512"},
+        "ShmSize": 1 << 20,
+        "OomScoreAdj": 100,
+        "Dns": ["10.0.0.1"],
+        "DnsSearch": ["example.com"],
+        "DnsOptions": ["ndots:1"],
+        "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "tag": ""}},
+    }
+
+
+def test_options_of_a_log_driver_may_hold_a_token_and_are_in_no_repr() -> None:
+    spec = ContainerSpec(name="a", image="b", log_driver="splunk", log_options={"splunk-token": "hunter2"})
+    assert "hunter2" not in repr(spec)
 
 
 def test_a_container_is_asked_for_in_dockers_words() -> None:

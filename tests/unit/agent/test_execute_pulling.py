@@ -7,8 +7,10 @@ import pytest
 from agent.execute.fence import Fence, Superseded
 from agent.execute.pulling import PullWords, ensure_image, may_pass
 from agent.ports import ImageNotFound, PullProgress, PullRefused, PullRefusedReason
+from cluster.model.container import ContainerOptions
 from tests.support.fake_clock import FakeClock
 from tests.support.host_kit import IMAGE, HostEngine, a_replica, name_of
+from tests.support.state_builders import a_spec
 
 
 def words(*steps: PullProgress) -> list[str]:
@@ -99,3 +101,13 @@ async def test_an_order_that_was_overtaken_pulls_nothing() -> None:
     with pytest.raises(Superseded):
         await ensure_image(engine, a_replica(), permit, on_progress=lambda told: None)
     assert engine.calls == []
+
+
+async def test_an_image_for_another_platform_than_is_wanted_is_pulled_again() -> None:
+    engine = HostEngine(FakeClock())
+    engine.publish(IMAGE)
+    replica = a_replica(a_spec(IMAGE, options=ContainerOptions(platform="linux/riscv64")))
+    engine.add_image(IMAGE)
+    with pytest.raises(PullRefused) as refused:
+        await ensure_image(engine, replica, Fence().permit(name_of(), 1), on_progress=lambda _: None)
+    assert refused.value.reason is PullRefusedReason.PLATFORM

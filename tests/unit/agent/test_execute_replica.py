@@ -22,7 +22,8 @@ from agent.execute.replica import (
     parse_labels,
     route_port,
 )
-from agent.ports import ContainerSpec, HealthCheck, Mount, PortMapping
+from agent.ports import ContainerSpec, HealthCheck, HostDevice, Mount, PortMapping, ProcessLimit
+from cluster.model.container import ContainerOptions, Device, LogDriver, Ulimit
 from cluster.model.service import (
     Fencing,
     FileReference,
@@ -187,7 +188,9 @@ def test_times_sizes_and_checks_are_handed_over_in_the_units_of_the_engine() -> 
         stop_grace_period_ms=1500,
         command=("serve", "--now"),
         environment=(("A", "1"),),
-        resources=Resources(cpu_limit_millis=250, memory_limit_bytes=64 << 20, memory_reservation_bytes=1),
+        resources=Resources(
+            cpu_limit_millis=250, memory_limit_bytes=64 << 20, memory_reservation_bytes=1, pids_limit=9
+        ),
         healthcheck=Check(
             test=("CMD", "ok"), interval_ms=1500, timeout_ms=500, retries=2, start_period_ms=4000
         ),
@@ -195,10 +198,86 @@ def test_times_sizes_and_checks_are_handed_over_in_the_units_of_the_engine() -> 
     found = made(spec)
     assert (found.stop_grace_s, found.command, found.environment) == (2, ("serve", "--now"), {"A": "1"})
     assert (found.cpu_limit, found.memory_limit_bytes, found.memory_reservation_bytes) == (0.25, 64 << 20, 1)
+    assert found.pids_limit == 9
     assert found.health_check == HealthCheck(
         test=("CMD", "ok"), interval_s=1.5, timeout_s=0.5, start_period_s=4.0, retries=2
     )
     assert found.restart_policy == "unless-stopped"
+
+
+def test_every_setting_of_the_engine_is_handed_over() -> None:
+    options = ContainerOptions(
+        entrypoint=("/init",),
+        user="1000:1000",
+        working_dir="/app",
+        hostname="web",
+        domainname="example.com",
+        init=True,
+        is_read_only=True,
+        is_privileged=True,
+        has_no_new_privileges=True,
+        cap_add=("NET_ADMIN",),
+        cap_drop=("ALL",),
+        devices=(Device(source="/dev/a", target="/dev/b", permissions="r"),),
+        group_add=("44",),
+        ulimits=(Ulimit(name="nofile", soft=1, hard=2),),
+        sysctls=(("net.core.somaxconn", "512"),),
+        shm_size_bytes=1 << 20,
+        oom_score_adj=100,
+        stop_signal="SIGINT",
+        extra_hosts=(("db", "10.0.0.5"),),
+        dns=("10.0.0.1",),
+        dns_search=("example.com",),
+        dns_options=("ndots:1",),
+        log=LogDriver(name="local", options=(("max-size", "10m"),)),
+        platform="linux/amd64",
+    )
+    unused = {field.name for field in fields(ContainerOptions) if field.name != "restart"} - {
+        name
+        for name in ContainerOptions.__slots__
+        if getattr(options, name) != getattr(ContainerOptions(), name)
+    }
+    assert not unused
+    assert made(a_spec(IMAGE, options=options)) == replace(
+        made(a_spec(IMAGE)),
+        labels={**made().labels, LABEL_CONFIG: config_hash(a_spec(IMAGE, options=options))},
+        entrypoint=("/init",),
+        user="1000:1000",
+        working_dir="/app",
+        hostname="web",
+        domainname="example.com",
+        init=True,
+        read_only=True,
+        privileged=True,
+        no_new_privileges=True,
+        cap_add=("NET_ADMIN",),
+        cap_drop=("ALL",),
+        devices=(HostDevice(source="/dev/a", target="/dev/b", permissions="r"),),
+        groups=("44",),
+        process_limits=(ProcessLimit(name="nofile", soft=1, hard=2),),
+        sysctls={"net.core.somaxconn": "512"},
+        shm_size_bytes=1 << 20,
+        oom_score_adj=100,
+        stop_signal="SIGINT",
+        extra_hosts=("db:10.0.0.5",),
+        dns=("10.0.0.1",),
+        dns_search=("example.com",),
+        dns_options=("ndots:1",),
+        log_driver="local",
+        log_options={"max-size": "10m"},
+        platform="linux/amd64",
+    )
+
+
+def test_a_mount_of_memory_has_its_size_and_mode_and_a_volume_may_begin_empty() -> None:
+    volumes = (
+        VolumeMount(kind=VolumeKind.TMPFS, target="/run", memory_size_bytes=1 << 20, memory_mode=0o700),
+        VolumeMount(kind=VolumeKind.VOLUME, target="/data", source="data", is_copy_off=True),
+    )
+    assert made(a_spec(volumes=volumes)).mounts == (
+        Mount(kind="tmpfs", target="/run", size_bytes=1 << 20, mode=0o700),
+        Mount(kind="volume", target="/data", source="shop_data", no_copy=True),
+    )
 
 
 def test_nothing_is_limited_that_the_service_does_not_limit() -> None:
@@ -225,6 +304,7 @@ def test_every_field_of_a_specification_is_in_its_hash() -> None:
         "secrets": (FileReference(source="key", target="/run/secrets/key", version=1),),
         "configs": (FileReference(source="key", target="/key", version=1),),
         "fencing": Fencing.STRICT,
+        "options": ContainerOptions(user="app"),
     }
     assert changes.keys() == {field.name for field in fields(ServiceSpec)}
     plain = ServiceSpec(image="image")
@@ -250,19 +330,19 @@ def test_files_are_mounted_beside_the_volumes() -> None:
 def test_a_field_that_a_newer_agent_adds_changes_no_hash_while_it_is_at_its_default() -> None:
     @dataclass(frozen=True, slots=True, kw_only=True)
     class NewerResources(Resources):
-        pids_limit: int | None = None
+        swap_limit_bytes: int | None = None
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class NewerSpec(ServiceSpec):
         resources: NewerResources = dataclasses.field(default_factory=NewerResources)
-        user: str = ""
+        runtime: str = ""
         capabilities: tuple[str, ...] = ()
 
     present = {field.name: getattr(a_spec(), field.name) for field in fields(ServiceSpec)}
     older = a_spec(resources=Resources(cpu_limit_millis=1))
     newer = NewerSpec(**{**present, "resources": NewerResources(cpu_limit_millis=1)})
     assert config_hash(newer) == config_hash(older)
-    assert config_hash(replace(newer, user="app")) != config_hash(older)
+    assert config_hash(replace(newer, runtime="app")) != config_hash(older)
 
 
 def test_the_hash_is_the_same_in_every_version() -> None:

@@ -54,7 +54,7 @@ labels: ["team=web"]
 stop_grace_period: 40s
 deploy:
   replicas: 3
-  resources: {limits: {cpus: "0.5", memory: 512M}, reservations: {memory: 1g}}
+  resources: {limits: {cpus: "0.5", memory: 2g}, reservations: {memory: 512M}}
   update_config: {order: stop-first, parallelism: 2, monitor: 5s, failure_action: pause}
 x-tower:
   route: {host: Shop.Example.com, port: 8080, health: /up}
@@ -77,7 +77,7 @@ x-tower:
     assert spec.labels == (("team", "web"),)
     assert spec.stop_grace_period_ms == 40_000
     assert spec.resources == Resources(
-        cpu_limit_millis=500, memory_limit_bytes=512 * 1024**2, memory_reservation_bytes=1024**3
+        cpu_limit_millis=500, memory_limit_bytes=2 * 1024**3, memory_reservation_bytes=512 * 1024**2
     )
     assert spec.route == Route(host="shop.example.com", port=8080, health_path="/up")
     policy = service.policy
@@ -86,11 +86,11 @@ x-tower:
 
 
 def test_keys_without_a_meaning_here_are_listed_with_a_reason() -> None:
-    project = accepted(a_file("restart: always\ndepends_on: [db]", top='version: "3.9"\n'))
+    project = accepted(a_file("tty: true\nnetworks: [front]", top='version: "3.9"\n'))
     assert {ignored.path for ignored in project.ignored} == {
         "version",
-        "services.web.restart",
-        "services.web.depends_on",
+        "services.web.tty",
+        "services.web.networks",
     }
     assert all(ignored.reason for ignored in project.ignored)
 
@@ -98,7 +98,7 @@ def test_keys_without_a_meaning_here_are_listed_with_a_reason() -> None:
 @pytest.mark.parametrize(
     ("keys", "path", "rule"),
     [
-        ("privileged: true", "services.web.privileged", "refused"),
+        ("userns_mode: host", "services.web.userns_mode", "refused"),
         ("network_mode: host", "services.web.network_mode", "refused"),
         ("heathcheck: {}", "services.web.heathcheck", "not known (did you mean healthcheck?)"),
         ("frobnicate: {}", "services.web.frobnicate", "not known (check the spelling"),
@@ -161,7 +161,7 @@ def test_what_cannot_be_read_is_placed_by_line_and_column(
 
 
 def test_all_findings_of_a_file_are_told_at_once_in_its_order() -> None:
-    findings = refused(a_file("privileged: true\nports: [x]\nstop_grace_period: soon"))
+    findings = refused(a_file("pid: host\nports: [x]\nstop_grace_period: soon"))
     assert [finding.line for finding in findings] == [5, 6, 7]
 
 

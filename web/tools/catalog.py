@@ -17,6 +17,7 @@ from web.tools.nodes import list_nodes
 from web.tools.placement_tools import PLACEMENT_TOOLS
 from web.tools.registry import Tool, ToolRegistry
 from web.tools.rollout_tools import ROLLOUT_TOOLS
+from web.tools.secret_tools import SECRET_TOOLS
 from web.tools.service_lines import ServiceLine, service_line
 from web.tools.services import list_services
 from web.tools.times import moment, parse_since
@@ -293,4 +294,4 @@ _BASE_TOOLS: tuple[Tool, ...] = (
     ),
 )
 
-REGISTRY = ToolRegistry((*_BASE_TOOLS, *ROLLOUT_TOOLS, *PLACEMENT_TOOLS))
+REGISTRY = ToolRegistry((*_BASE_TOOLS, *ROLLOUT_TOOLS, *PLACEMENT_TOOLS, *SECRET_TOOLS))

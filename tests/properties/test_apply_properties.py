@@ -229,6 +229,10 @@ class LogWriter:
             lambda: nodes.UpdateNodeFacts(node_id=node, facts=NodeFacts(hostname=rng.choice("xyz"))),
             lambda: nodes.SetNodeStatus(node_id=node, status=status, reason=""),
             lambda: nodes.SetNodeDraining(node_id=node, is_draining=rng.random() < 0.5),
+            lambda: nodes.SetNodeMaintenance(
+                node_id=node, duration_ms=rng.choice([0, 60_000]), is_given_back=False
+            ),
+            lambda: nodes.ConfirmNodeFenced(node_id=node),
             lambda: nodes.SetNodeRole(node_id=node, role=rng.choice(list(NodeRole))),
             lambda: nodes.RemoveNode(node_id=NodeId("n3"), reason=""),
             lambda: nodes.CreateJoinToken(

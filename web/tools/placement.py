@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from cluster.commands.nodes import SetNodeLabels
 from cluster.commands.services import AssignmentRef, MoveReplicas
+from cluster.compose import ComposeService
 from cluster.model.ids import NodeId, ServiceId
 from cluster.model.inventory import HostView
 from cluster.placement import (
@@ -26,6 +27,7 @@ from web.tools.nodes import find_node, node_names, read_nodes
 from web.tools.placement_views import (
     DrainForecastView,
     PlacementView,
+    PlannedHost,
     RebalanceView,
     drain_forecast_view,
     placement_view,
@@ -106,6 +108,40 @@ async def set_node_labels(
 async def plan_hosts(context: Context, intents: Sequence[Intent]) -> tuple[PlannedReplica, ...]:
     """Return where a deployment's replicas would be, for callers whose right to ask was decided."""
     return (await _census(context)).plan(intents)
+
+
+async def plan_deployment(
+    context: Context, project: str, services: Sequence[ComposeService]
+) -> tuple[PlannedHost, ...]:
+    """Return where the replicas of a Compose file would be, for callers whose right to deploy was decided.
+
+    The images of `services` are pinned, or every replica would look new.
+    """
+    planned = await plan_hosts(
+        context,
+        [
+            Intent(
+                service_id=service.service_id,
+                project=project,
+                spec=service.spec,
+                replicas=service.replicas,
+                policy=service.policy,
+                rules=service.placement,
+            )
+            for service in services
+        ],
+    )
+    names = node_names(context.surroundings)
+    return tuple(
+        PlannedHost(
+            service_id=each.service_id,
+            ordinal=each.ordinal,
+            node_name=None if each.node_id is None else names.get(each.node_id, each.node_id),
+            is_new=each.is_new,
+            reason=each.reason,
+        )
+        for each in planned
+    )
 
 
 async def _move(context: Context, call: Call, census: Census, plan: RebalancePlan) -> None:

@@ -88,6 +88,18 @@ class DrainForecastView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedHost:
+    """Where a deployment would have one replica. `node_name` null: nowhere, for `reason`. `is_new`: a
+    container is started for it."""
+
+    service_id: str
+    ordinal: int
+    node_name: str | None
+    is_new: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MoveView:
     """One replica to another host, and what that makes better."""
 

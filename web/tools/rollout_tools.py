@@ -19,6 +19,7 @@ from web.tools.context import Context
 from web.tools.deployments import DeployRequest, deploy
 from web.tools.history import compare_revisions, get_history
 from web.tools.listing import page_of
+from web.tools.placement_views import PlannedHost
 from web.tools.registry import Tool
 from web.tools.rolling_back import ROLLBACK, rollback_service
 from web.tools.rollouts import get_rollout, list_rollouts
@@ -117,6 +118,7 @@ def _deploying(strategy: Strategy) -> Callable[[Context, Call, Deploy], Awaitabl
                 for service in view.services
                 for change in _changes(service.changes)
             ),
+            *_hosts(view.hosts),
             *view.warnings,
             *(f"{key.path} is ignored: {key.reason}" for key in view.ignored),
         )
@@ -142,6 +144,16 @@ def _changes(changes: tuple[FieldChange, ...]) -> tuple[str, ...]:
         f"{change.field}: {_value(change.before)} -> {_value(change.after)} ({change.effect})"
         for change in changes
     )
+
+
+def _hosts(planned: tuple[PlannedHost, ...]) -> tuple[str, ...]:
+    """Where replicas would go, a note for each service; those without a host are warned of already."""
+    placed: dict[str, list[str]] = {}
+    for each in planned:
+        if each.node_name is not None:
+            what = "" if each.is_new else " (stays)"
+            placed.setdefault(each.service_id, []).append(f"{each.ordinal} on {each.node_name}{what}")
+    return tuple(f"{service}: replicas {', '.join(where)}" for service, where in sorted(placed.items()))
 
 
 def _value(value: str | None) -> str:

@@ -28,6 +28,7 @@ from cluster.model.service import (
 from cluster.model.strategy import Colour, Strategy, TrafficStep
 from web.tools.behaviour import BehaviourView
 from web.tools.drift import DriftView, RunningView
+from web.tools.placement_views import PlannedHost
 from web.tools.spec_diff import FieldChange
 
 if TYPE_CHECKING:
@@ -623,13 +624,17 @@ class IgnoredKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentView:
-    """What a deployment changed, or with `dry_run` would change."""
+    """What a deployment changed, or with `dry_run` would change.
+
+    `hosts` is only planned with `dry_run`: where every replica would be, as things are now.
+    """
 
     project: str
     dry_run: bool
     services: tuple[DeployedService, ...]
     ignored: tuple[IgnoredKey, ...]
     warnings: tuple[str, ...]
+    hosts: tuple[PlannedHost, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

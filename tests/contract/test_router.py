@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Protocol
 
 import pytest
@@ -12,7 +13,8 @@ import pytest
 from agent.clock import SystemClock
 from agent.ports import Endpoint, ServerStatus, SwitchError
 from agent.router.haproxy.render import SLOTS_MIN
-from agent.router.protocol import Router, ServiceRoute, replica_name
+from agent.router.protocol import RevisionTraffic, Router, ServiceRoute, replica_name
+from cluster.model.service import Sticky
 from tests.support.fake_router import FakeRouter, HeldRequest
 from tests.support.haproxy import (
     LOOPBACK,
@@ -40,10 +42,12 @@ class World(Protocol):
 
     router: Router
 
-    async def replica(self, name: str, *, is_healthy: bool = True) -> Endpoint: ...
+    async def replica(self, name: str, *, is_healthy: bool = True, revision: int = 1) -> Endpoint: ...
     def mend(self, replica: str) -> None: ...
-    async def answer(self, host: str) -> tuple[int, str]:
-        """Status, and the name of the replica that answered."""
+    async def answer(
+        self, host: str, path: str = "/", *, preview: str = "", cookies: dict[str, str] | None = None
+    ) -> tuple[int, str]:
+        """Status, and the replica that answered. `cookies` are one person's, and get what is set."""
         ...
 
     async def hold(self, host: str) -> Held: ...
@@ -64,19 +68,21 @@ class FakeWorld:
         self.router: Router = self.fake
         self._names: dict[str, str] = {}
 
-    async def replica(self, name: str, *, is_healthy: bool = True) -> Endpoint:
+    async def replica(self, name: str, *, is_healthy: bool = True, revision: int = 1) -> Endpoint:
         port = 20_000 + len(self._names)
         replica = replica_name(LOOPBACK, port)
         self._names[replica] = name
         if not is_healthy:
             self.fake.sick.add(replica)
-        return Endpoint(replica=replica, address=LOOPBACK, port=port)
+        return Endpoint(replica=replica, address=LOOPBACK, port=port, revision=revision)
 
     def mend(self, replica: str) -> None:
         self.fake.sick.discard(replica)
 
-    async def answer(self, host: str) -> tuple[int, str]:
-        status, replica = self.fake.request(host)
+    async def answer(
+        self, host: str, path: str = "/", *, preview: str = "", cookies: dict[str, str] | None = None
+    ) -> tuple[int, str]:
+        status, replica = self.fake.request(host, path, preview=preview, cookies=cookies)
         return status, self._names.get(replica, "")
 
     async def hold(self, host: str) -> Held:
@@ -103,8 +109,8 @@ class HaproxyWorld:
         self._tasks = tasks
         self._upstreams: list[Upstream] = []
 
-    async def replica(self, name: str, *, is_healthy: bool = True) -> Endpoint:
-        upstream = Upstream(name)
+    async def replica(self, name: str, *, is_healthy: bool = True, revision: int = 1) -> Endpoint:
+        upstream = Upstream(name, revision=revision)
         upstream.is_healthy = is_healthy
         await upstream.start()
         self._upstreams.append(upstream)
@@ -115,8 +121,11 @@ class HaproxyWorld:
             if upstream.endpoint.replica == replica:
                 upstream.is_healthy = True
 
-    async def answer(self, host: str) -> tuple[int, str]:
-        status, text = await self._running.get(host)
+    async def answer(
+        self, host: str, path: str = "/", *, preview: str = "", cookies: dict[str, str] | None = None
+    ) -> tuple[int, str]:
+        headers = {"X-Tower-Colour": preview} if preview else {}
+        status, text = await self._running.get(host, path, headers=headers, cookies=cookies)
         return status, text if status == 200 else ""
 
     async def hold(self, host: str) -> Held:
@@ -157,12 +166,32 @@ async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
         yield real
 
 
-async def serve(world: World, name: str, colour: str = "blue") -> Endpoint:
-    """A replica of the shop that gets requests."""
-    endpoint = await world.replica(name)
-    await world.router.admit("shop.web", colour, endpoint)
-    await world.router.open("shop.web", colour, endpoint.replica)
+async def serve(
+    world: World, name: str, colour: str = "blue", *, service: str = "shop.web", revision: int = 1
+) -> Endpoint:
+    """A replica that gets requests."""
+    endpoint = await world.replica(name, revision=revision)
+    await world.router.admit(service, colour, endpoint)
+    await world.router.open(service, colour, endpoint.replica)
     return endpoint
+
+
+async def declare(world: World, *routes: ServiceRoute) -> None:
+    """Have these routes in force, and no others."""
+    marker = ServiceRoute(service="zz.marker", hosts=("marker.example",))
+    world.router.configure([*routes, marker])
+
+    async def is_in_force() -> bool:
+        return await world.answer("marker.example") == (503, "")
+
+    await eventually(is_in_force)
+
+
+async def counted(world: World, revision: int) -> RevisionTraffic:
+    for each in await world.router.traffic():
+        if (each.service, each.revision) == ("shop.web", revision):
+            return each
+    return RevisionTraffic(service="shop.web", revision=revision)
 
 
 async def eventually(check: Callable[[], Awaitable[bool]]) -> None:
@@ -336,3 +365,170 @@ async def test_what_is_in_the_router_can_be_listed(world: World) -> None:
         ("shop.web", "green", canary.replica),
     }
     assert world.router.condition.is_serving
+
+
+async def test_a_colour_without_a_usable_replica_is_replaced_by_the_other(world: World) -> None:
+    await serve(world, "stable", "blue")
+    await world.router.split("shop.web", {"blue": 0, "green": 1000}, revision=1)
+    assert {await world.answer("shop.example") for _ in range(5)} == {(200, "stable")}
+    canary = await serve(world, "canary", "green")
+    assert {await world.answer("shop.example") for _ in range(5)} == {(200, "canary")}
+    await world.router.drain("shop.web", "green", canary.replica, timeout_s=5.0)
+    assert {await world.answer("shop.example") for _ in range(5)} == {(200, "stable")}
+
+
+async def test_a_preview_sees_the_colour_it_asks_for_whatever_the_split(world: World) -> None:
+    await serve(world, "stable", "blue")
+    await serve(world, "canary", "green")
+    assert {await world.answer("shop.example", preview="green") for _ in range(5)} == {(200, "canary")}
+    await world.router.split("shop.web", {"blue": 0, "green": 1000}, revision=1)
+    assert {await world.answer("shop.example", preview="blue") for _ in range(5)} == {(200, "stable")}
+    assert await world.answer("shop.example", preview="red") == (200, "canary")
+
+
+async def test_a_preview_never_sees_the_other_colour(world: World) -> None:
+    await serve(world, "stable", "blue")
+    assert await world.answer("shop.example", preview="green") == (503, "")
+
+
+async def test_a_share_of_requests_is_that_share(world: World) -> None:
+    await serve(world, "stable", "blue")
+    await serve(world, "canary", "green")
+    await world.router.split("shop.web", {"blue": 700, "green": 300}, revision=1)
+    names = [(await world.answer("shop.example"))[1] for _ in range(1000)]
+    # Five standard deviations of 1000 throws.
+    assert 228 <= names.count("canary") <= 372
+    assert names.count("canary") + names.count("stable") == 1000
+
+
+async def test_the_longest_path_of_whole_segments_wins_among_the_services_of_a_host(world: World) -> None:
+    shop, api, admin = (
+        ServiceRoute(service="shop.web", hosts=("shop.example",), health_path="/up"),
+        ServiceRoute(service="api.web", hosts=("shop.example/api", "*.shop.example/api/"), health_path="/up"),
+        ServiceRoute(service="admin.web", hosts=("shop.example/api/admin",), health_path="/up"),
+    )
+    await declare(world, shop, api, admin)
+    for route in (shop, api, admin):
+        await serve(world, route.service, service=route.service)
+    for path, service in {
+        "/": "shop.web",
+        "/apis": "shop.web",
+        "/api": "api.web",
+        "/api?page=2": "api.web",
+        "/api/": "api.web",
+        "/api/adm": "api.web",
+        "/api/admin": "admin.web",
+        "/api/admin/x": "admin.web",
+    }.items():
+        assert await world.answer("shop.example", path) == (200, service), path
+    assert await world.answer("eu.shop.example", "/api/1") == (200, "api.web")
+    assert await world.answer("eu.shop.example", "/") == (404, "")
+
+
+async def test_an_address_stays_with_one_colour(world: World) -> None:
+    await declare(
+        world,
+        ServiceRoute(service="shop.web", hosts=("shop.example",), health_path="/up", sticky=Sticky.ADDRESS),
+    )
+    await serve(world, "stable", "blue")
+    await serve(world, "canary", "green")
+    await world.router.split("shop.web", {"blue": 500, "green": 500}, revision=1)
+    assert len({await world.answer("shop.example") for _ in range(20)}) == 1
+    await world.router.split("shop.web", {"blue": 0, "green": 1000}, revision=2)
+    assert {await world.answer("shop.example") for _ in range(5)} == {(200, "canary")}
+
+
+async def test_a_person_with_a_cookie_stays_with_a_colour_and_a_replica(world: World) -> None:
+    await declare(
+        world,
+        ServiceRoute(service="shop.web", hosts=("shop.example",), health_path="/up", sticky=Sticky.COOKIE),
+    )
+    for name in ("stable-1", "stable-2"):
+        await serve(world, name, "blue")
+    for name in ("canary-1", "canary-2"):
+        await serve(world, name, "green")
+    await world.router.split("shop.web", {"blue": 500, "green": 500}, revision=1)
+    people: list[dict[str, str]] = [{} for _ in range(40)]
+    firsts = [await world.answer("shop.example", cookies=cookies) for cookies in people]
+    assert {name for _, name in firsts} == {"stable-1", "stable-2", "canary-1", "canary-2"}
+    assert [await world.answer("shop.example", cookies=cookies) for cookies in people] == firsts
+    await world.router.split("shop.web", {"blue": 400, "green": 600}, revision=2)
+    seconds = [await world.answer("shop.example", cookies=cookies) for cookies in people]
+    moved = {(one[1][:6], other[1][:6]) for one, other in zip(firsts, seconds, strict=True) if one != other}
+    assert moved <= {("stable", "canary")}, "a higher share of the canary moved somebody away from it"
+
+
+async def test_a_drained_replica_gets_no_request_that_brings_its_cookie(world: World) -> None:
+    await declare(
+        world,
+        ServiceRoute(service="shop.web", hosts=("shop.example",), health_path="/up", sticky=Sticky.COOKIE),
+    )
+    one = await serve(world, "one")
+    cookies: dict[str, str] = {}
+    assert await world.answer("shop.example", cookies=cookies) == (200, "one")
+    await serve(world, "two")
+    assert await world.answer("shop.example", cookies=cookies) == (200, "one")
+    assert await world.router.drain("shop.web", "blue", one.replica, timeout_s=5.0)
+    assert {await world.answer("shop.example", cookies=cookies) for _ in range(4)} == {(200, "two")}
+    await world.router.admit("shop.web", "blue", one)
+    await world.router.open("shop.web", "blue", one.replica)
+    assert {(await world.answer("shop.example"))[1] for _ in range(6)} == {"one", "two"}
+
+
+async def test_requests_are_counted_for_the_revision_that_answered(world: World) -> None:
+    await serve(world, "stable", "blue", revision=3)
+    await serve(world, "canary", "green", revision=4)
+    await world.router.split("shop.web", {"blue": 500, "green": 500}, revision=1)
+    names = [(await world.answer("shop.example"))[1] for _ in range(40)]
+
+    async def are_all_over() -> bool:
+        return (await counted(world, 3)).requests + (await counted(world, 4)).requests == 40
+
+    await eventually(are_all_over)
+    for name, revision in (("stable", 3), ("canary", 4)):
+        traffic = await counted(world, revision)
+        assert traffic.requests == names.count(name)
+        assert (traffic.failures, traffic.lost, traffic.retried) == (0, 0, 0)
+
+
+async def test_answers_that_were_timed_are_of_the_revision_that_gave_them(world: World) -> None:
+    await serve(world, "stable", "blue", revision=3)
+
+    async def is_timed() -> bool:
+        await world.answer("shop.example")
+        return sum((await counted(world, 3)).latencies.values()) > 0
+
+    await eventually(is_timed)
+    assert (await counted(world, 4)).latencies == {}
+
+
+async def test_neither_checks_nor_previews_are_counted(world: World) -> None:
+    await serve(world, "stable", "blue", revision=3)
+    await serve(world, "canary", "green", revision=4)
+    for _ in range(5):
+        assert await world.answer("shop.example", preview="green") == (200, "canary")
+    assert await world.answer("shop.example") == (200, "stable")
+
+    async def is_counted() -> bool:
+        return (await counted(world, 3)).requests == 1
+
+    await eventually(is_counted)
+    assert (await counted(world, 4)).requests == 0
+    assert sum((await counted(world, 4)).latencies.values()) == 0
+
+
+async def test_a_replica_without_a_revision_is_counted_for_none(world: World) -> None:
+    await serve(world, "old", revision=0)
+    await world.answer("shop.example")
+    assert await world.router.traffic() == ()
+
+
+async def test_a_replica_whose_revision_becomes_known_goes_on_serving(world: World) -> None:
+    endpoint = await serve(world, "old", revision=0)
+    await world.router.admit("shop.web", "blue", replace(endpoint, revision=5))
+    assert await world.answer("shop.example") == (200, "old")
+
+    async def is_counted() -> bool:
+        return (await counted(world, 5)).requests == 1
+
+    await eventually(is_counted)

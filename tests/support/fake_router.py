@@ -6,11 +6,16 @@ import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NoReturn
+from ipaddress import ip_address
+from typing import Any, NoReturn
+from zlib import crc32
 
 from agent.clock import Clock
 from agent.ports import Endpoint, ServerStatus, SwitchError
+from agent.router.haproxy.maps import path_entries, wildcard_entries
+from agent.router.haproxy.render import COLOURS
 from agent.router.protocol import RevisionTraffic, RouterCondition, ServerCertificate, ServiceRoute
+from cluster.model.service import Sticky
 from tests.support.fake_clock import FakeClock
 
 ADMIT_TIMEOUT_S = 10.0
@@ -53,6 +58,7 @@ class FakeRouter:
         self._traffic: dict[tuple[str, int], RevisionTraffic] = {}
         self._held: list[HeldRequest] = []
         self._turn = itertools.count()
+        self._throw = itertools.count()
 
     # ---- the protocol -------------------------------------------------------------------------
 
@@ -142,35 +148,75 @@ class FakeRouter:
         """Serve again."""
         self.condition = RouterCondition(is_serving=True, since_s=self._clock.monotonic_s())
 
-    def request(self, host: str) -> tuple[int, str]:
-        """Status of the answer, and the replica that gave it."""
-        held = self.hold(host)
+    def request(self, host: str, path: str = "/", **of_client: Any) -> tuple[int, str]:
+        """Status of the answer, and the replica that gave it; `of_client` as for `hold`."""
+        held = self.hold(host, path, **of_client)
         if isinstance(held, int):
             return held, ""
         held.finish()
         return 200, held.replica
 
-    def hold(self, host: str) -> HeldRequest | int:
-        """A request under way, or the status of the router's own answer."""
+    def hold(
+        self,
+        host: str,
+        path: str = "/",
+        *,
+        preview: str = "",
+        client: str = "127.0.0.1",
+        cookies: dict[str, str] | None = None,
+    ) -> HeldRequest | int:
+        """A request under way, or the status of the router's own answer.
+
+        `preview` is the value of X-Tower-Colour. `cookies` are those of one person, and get what is set.
+        """
         name = host.lower().partition(":")[0]
-        service = next((s for s, route in self.routes.items() if _matches(route.hosts, name)), None)
+        service = self._service_of(name, path)
         if service is None:
             return 404
+        is_preview = preview in COLOURS and ip_address(client).is_private
+        jar = {} if cookies is None else cookies
+        colour = preview if is_preview else self._colour(service, client, jar)
+        ready = self._ready(service, colour)
+        if not ready:
+            return 503
+        server = ready[next(self._turn) % len(ready)]
+        if self.routes[service].sticky is Sticky.COOKIE:
+            server = next((each for each in ready if each.endpoint.replica == jar.get("replica")), server)
+            jar["replica"] = server.endpoint.replica
+        server.in_flight += 1
+        if not is_preview:
+            self.count(service, server.endpoint.revision, requests=1, latencies={0: 1})
+        held = HeldRequest(server.endpoint.replica, _server=server)
+        self._held.append(held)
+        return held
+
+    def _colour(self, service: str, client: str, jar: dict[str, str]) -> str:
+        share = next(self._throw) * 389 % 1000
+        match self.routes[service].sticky:
+            case Sticky.ADDRESS:
+                share = crc32(f"{client}/{service}".encode()) % 1000
+            case Sticky.COOKIE:
+                share = int(jar.setdefault("tower-share", str(share)))
         _, green = self._shares.get(service, (0, 0))
-        colour = "green" if next(self._turn) % 1000 < green else "blue"
-        ready = [
+        colour, other = ("green", "blue") if share < green else ("blue", "green")
+        return colour if self._ready(service, colour) or not self._ready(service, other) else other
+
+    def _ready(self, service: str, colour: str) -> list[_Server]:
+        return [
             server
             for server in self._servers.get((service, colour), {}).values()
             if self._status(server) is ServerStatus.READY
         ]
-        if not ready:
-            return 503
-        server = ready[next(self._turn) % len(ready)]
-        server.in_flight += 1
-        self.count(service, server.endpoint.revision, requests=1)
-        held = HeldRequest(server.endpoint.replica, _server=server)
-        self._held.append(held)
-        return held
+
+    def _service_of(self, name: str, path: str) -> str | None:
+        routes = sorted(self.routes.values(), key=lambda route: route.service)
+        claims = dict(path_entries(routes))
+        wildcards = (own for suffix, own in wildcard_entries(routes) if name.endswith(suffix))
+        for host in (name, *list(wildcards)[:1]):
+            found = [key for key in claims if f"{host}{path.partition('?')[0]}/".startswith(key)]
+            if found:
+                return claims[max(found, key=len)]
+        return None
 
     def count(
         self,
@@ -225,7 +271,3 @@ class FakeRouter:
 
 def _is_same_place(one: Endpoint, other: Endpoint) -> bool:
     return (one.address, one.port) == (other.address, other.port)
-
-
-def _matches(hosts: Sequence[str], name: str) -> bool:
-    return any(name.endswith(host[1:]) if host.startswith("*.") else name == host for host in hosts)

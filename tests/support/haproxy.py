@@ -7,7 +7,7 @@ import random
 import shutil
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,9 +101,22 @@ class RunningRouter:
     client: aiohttp.ClientSession
     stop: Callable[[], Any]
 
-    async def get(self, host: str, path: str = "/") -> tuple[int, str]:
+    async def get(
+        self,
+        host: str,
+        path: str = "/",
+        *,
+        headers: Mapping[str, str] | None = None,
+        cookies: dict[str, str] | None = None,
+    ) -> tuple[int, str]:
+        """Status and text of the answer. `cookies` are those of one person, and get what is set."""
         url = f"http://{LOOPBACK}:{self.http_port}{path}"
-        async with self.client.get(url, headers={"Host": host}) as answer:
+        sent = {"Host": host, **(headers or {})}
+        if cookies:
+            sent["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
+        async with self.client.get(url, headers=sent) as answer:
+            if cookies is not None:
+                cookies.update({name: morsel.value for name, morsel in answer.cookies.items()})
             return answer.status, await answer.text()
 
     async def until_serving(self) -> None:
@@ -154,7 +167,9 @@ async def running_router(
     timeout = aiohttp.ClientTimeout(total=PATIENCE_S)
     connector = aiohttp.TCPConnector(force_close=True)
     async with (
-        aiohttp.ClientSession(timeout=timeout, connector=connector) as client,
+        aiohttp.ClientSession(
+            timeout=timeout, connector=connector, cookie_jar=aiohttp.DummyCookieJar()
+        ) as client,
         asyncio.TaskGroup() as tasks,
     ):
         running = tasks.create_task(router.run())

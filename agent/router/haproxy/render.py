@@ -144,8 +144,6 @@ def _defaults() -> Iterable[str]:
         "  timeout http-request 10s",
         "  timeout tunnel 1h",
         "  load-server-state-from-file global",
-        # inter is also the longest wait for the first check of a server that leaves maintenance.
-        "  default-server inter 500ms fastinter 250ms downinter 500ms fall 2 rise 1",
         *_text_answer("http-error", 503, "no replica of this service can answer on this host at the moment"),
     )
 
@@ -270,9 +268,10 @@ def _backend(route: ServiceRoute, colour: str, slots: int) -> Iterable[str]:
         yield "  option httpchk"
         host = f" hdr Host {host_of(route.hosts[0])}" if route.hosts else ""
         yield f"  http-check send meth GET uri '{request_target(route.health_path)}' ver HTTP/1.1{host}"
+    # inter is also the longest wait for the first check of a server that leaves maintenance.
     yield (
-        f"  server-template {SLOT_NAME_PREFIX} {slots} {_UNUSED_ADDRESS}:{_UNUSED_PORT} check disabled"
-        " weight 100"
+        f"  server-template {SLOT_NAME_PREFIX} {slots} {_UNUSED_ADDRESS}:{_UNUSED_PORT} disabled weight 100"
+        " check inter 500ms fastinter 250ms downinter 500ms fall 2 rise 1"
     )
 
 

@@ -108,6 +108,12 @@ FORMS: Mapping[str, Schema] = {
         "pattern": f"^[0-9]+(\\.[0-9])?%?$|{VARIABLE}",
         "description": "Percent of the requests",
     },
+    "headroom": {
+        "type": ["integer", "string"],
+        "minimum": 0,
+        "maximum": 90,
+        "pattern": f"^[0-9]{{1,2}}%?$|{VARIABLE}",
+    },
     "words": {
         "description": "Words, or a line that is split into words as a shell does",
         "anyOf": [_FORM, {"type": "array", "items": _FORM}],
@@ -160,7 +166,6 @@ FORMS: Mapping[str, Schema] = {
     },
     "analysis_or_off": {"anyOf": [{"const": False}, {"$ref": "#/$defs/analysis"}]},
     "services": {"type": "object", "additionalProperties": {"$ref": "#/$defs/service"}},
-    "service_patches": {"type": "object", "additionalProperties": {"$ref": "#/$defs/service_patch"}},
     "secrets": {"type": "object", "additionalProperties": {"$ref": "#/$defs/secret"}},
     "configs": {"type": "object", "additionalProperties": {"$ref": "#/$defs/config"}},
     "environments": {"type": "object", "additionalProperties": {"$ref": "#/$defs/environment"}},
@@ -187,14 +192,13 @@ TOP = Section(
         "networks": "services of one project share one network on each host",
     },
     refused={"include": _RESOLVE, "models": "models are not run by this cluster"},
-    required=("services",),
     is_open=True,
 )
 
 ENVIRONMENT = Section(
     "environment",
     {
-        "services": of("service_patches", "Keys of services, merged over the file's own"),
+        "services": of("services", "Keys of services, merged over the file's own"),
         "secrets": of("secrets", "Secrets, merged over the file's own"),
         "configs": of("configs", "Configs, merged over the file's own"),
     },
@@ -326,13 +330,7 @@ SERVICE = Section(
         "uts": _ISOLATION,
         "volumes_from": "volumes of other containers are not shared between hosts",
     },
-    required=("image",),
     is_open=True,
-)
-
-# What may be laid over a service: everything of it, and nothing has to be there.
-SERVICE_PATCH = Section(
-    "service_patch", _SERVICE_KNOWN, ignored=SERVICE.ignored, refused=SERVICE.refused, is_open=True
 )
 
 HEALTHCHECK = Section(
@@ -761,7 +759,7 @@ HOOK = Section(
 )
 
 SECTIONS: tuple[Section, ...] = (
-    TOP, ENVIRONMENT, SERVICE, SERVICE_PATCH, HEALTHCHECK, PORT, VOLUME, VOLUME_OPTIONS, TMPFS_OPTIONS,
+    TOP, ENVIRONMENT, SERVICE, HEALTHCHECK, PORT, VOLUME, VOLUME_OPTIONS, TMPFS_OPTIONS,
     ENV_FILE, FILE_REFERENCE, SECRET, CONFIG, FILE_VERSION, DEVICE, ULIMIT, LOGGING, DEPENDENCY, DEPLOY,
     UPDATE_CONFIG, ROLLBACK_CONFIG, RESTART_POLICY, PLACEMENT, PREFERENCE, RESOURCES, LIMITS,
     RESERVATIONS, TOWER, ROUTE, ROLLING, STEP, BLUE_GREEN, CANARY, ANALYSIS, LATENCY, ERRORS, DRAIN,

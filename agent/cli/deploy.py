@@ -5,17 +5,21 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
-from agent.cli.client import segment
+from agent.cli.client import Client, segment
+from agent.cli.compare import print_changes
 from agent.cli.connection import connect
-from agent.cli.failures import DONE, FAILED, CommandFailed, UsageWrong
-from agent.cli.output import print_json
+from agent.cli.failures import DONE, FAILED, CommandFailed, OutcomeUnknown, UsageWrong
+from agent.cli.following import follow_all, succeeded
+from agent.cli.output import print_json, print_table
 from agent.cli.parsing import Verbs
-from agent.cli.rollout import follow, succeeded
 
 _FILE_BYTES_MAX = 1024 * 1024
+_BEGIN_S_MAX = 60.0
+_POLL_INTERVAL_S = 0.5
 
 
 def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
@@ -31,8 +35,20 @@ def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--variable", metavar="NAME=VALUE", action="append", default=[], help="for ${NAME} in the file"
     )
+    parser.add_argument(
+        "--strategy",
+        choices=("rolling", "blue-green", "canary"),
+        help="how requests move to a new revision, instead of what the file says",
+    )
+    parser.add_argument(
+        "--skip-analysis",
+        action="store_true",
+        help="an emergency: judge nothing and ask nobody for approval; the audit says so",
+    )
     parser.add_argument("--dry-run", action="store_true", help="only say what would happen")
-    parser.add_argument("--no-wait", action="store_true", help="return when the rollout has begun")
+    waiting = parser.add_mutually_exclusive_group()
+    waiting.add_argument("--wait", action="store_true", help="until every rollout has ended (the default)")
+    waiting.add_argument("--no-wait", action="store_true", help="return when the rollouts have begun")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -46,34 +62,85 @@ def run(args: argparse.Namespace) -> int:
             "project": args.project or _folder_name(args.file, compose),
             "variables": _variables(args.variable),
             "dry_run": args.dry_run,
+            "strategy": args.strategy,
+            "skip_analysis": args.skip_analysis,
         },
     )
     if not as_json:
-        _say_plan(answer)
+        _say_plan(answer, is_dry_run=args.dry_run)
     if args.dry_run or args.no_wait:
         if as_json:
             print_json(answer)
         return DONE
-    rollouts = [
-        follow(client, client.get(f"/rollouts/{segment(service['rollout_id'])}"), quiet=as_json)
-        for service in answer["services"]
-        if service.get("rollout_id")
-    ]
+    begun = [client.get(f"/rollouts/{segment(rollout_id)}") for rollout_id in _begun(client, answer)]
+    rollouts = follow_all(client, begun, quiet=as_json) if begun else []
     if as_json:
         print_json({**answer, "rollouts": rollouts})
-    elif not rollouts:
+    elif not any(service["changed"] for service in answer["services"]) and not rollouts:
         print("nothing to do: everything is as the file says")
     return DONE if all(succeeded(rollout) for rollout in rollouts) else FAILED
 
 
-def _say_plan(answer: dict[str, Any]) -> None:
+def _begun(client: Client, answer: dict[str, Any]) -> list[str]:
+    """The rollouts to follow: also those that the leader had not begun when it was asked.
+
+    A change of replicas or of the policy alone needs none.
+    """
+    found = []
+    until_s = time.monotonic() + _BEGIN_S_MAX
+    for service in answer["services"]:
+        rollout_id = service.get("rollout_id")
+        while service["changed"] and not rollout_id:
+            detail = client.get(f"/services/{segment(service['service_id'])}")
+            if detail["stable_revision"] == service["revision"]:
+                break
+            rollout = detail.get("rollout")
+            if rollout and rollout["to_revision"] == service["revision"]:
+                rollout_id = rollout["id"]
+            elif time.monotonic() > until_s:
+                raise OutcomeUnknown(
+                    f"{service['service_id']}: no leader has begun its rollout within {_BEGIN_S_MAX:.0f} s",
+                    hint="it begins as soon as there is one: `tower status` shows whether there is",
+                )
+            else:
+                time.sleep(_POLL_INTERVAL_S)
+        if rollout_id:
+            found.append(rollout_id)
+    return found
+
+
+def _say_plan(answer: dict[str, Any], *, is_dry_run: bool) -> None:
     for ignored in answer.get("ignored", ()):
         print(f"note: {ignored['path']} is ignored: {ignored['reason']}", file=sys.stderr)
     for warning in answer.get("warnings", ()):
         print(f"warning: {warning}", file=sys.stderr)
     for service in answer["services"]:
-        changed = f"revision {service['revision']}" if service["changed"] else "unchanged"
-        print(f"{service['service_id']}: {changed}")
+        print(f"{service['service_id']}: {_planned(service)}")
+        if is_dry_run and service.get("changes"):
+            print_changes(service["changes"], empty="")
+    hosts = answer.get("hosts", ())
+    if hosts:
+        rows = [
+            (
+                host["service_id"],
+                host["ordinal"],
+                host["node_name"] or "nowhere",
+                "new" if host["is_new"] else "stays",
+                host["reason"],
+            )
+            for host in hosts
+        ]
+        print_table(("service", "replica", "host", "container", "reason"), rows, empty="")
+
+
+def _planned(service: dict[str, Any]) -> str:
+    if service.get("is_retry"):
+        return f"revision {service['revision']} again, which did not last"
+    if not service["changed"]:
+        under_way = ", its rollout is under way" if service.get("rollout_id") else ""
+        return f"unchanged{under_way}"
+    strategy = service.get("strategy", "rolling")
+    return f"revision {service['revision']}" + ("" if strategy == "rolling" else f", {strategy}")
 
 
 def _folder_name(file: str, compose: str) -> str | None:

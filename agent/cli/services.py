@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
+from agent.cli.client import segment
 from agent.cli.connection import connect
 from agent.cli.failures import DONE
-from agent.cli.output import print_json, print_table
+from agent.cli.output import moment, print_json, print_table, printable
 from agent.cli.parsing import Verbs
+from agent.cli.rollout_words import line_of, percent, split_lines
 
 
 def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
-    verbs.add_parser("services", help="list the deployed services")
+    parser = verbs.add_parser(
+        "services",
+        help="list the deployed services, or show one",
+        description="List the deployed services. Of one, show what really runs of it, host by host, and where"
+        " that is not what the cluster asked for.",
+    )
+    parser.add_argument("service", nargs="?", metavar="SERVICE", help="its id, as shop.web, or its name")
 
 
 def run(args: argparse.Namespace) -> int:
-    services = connect(args).items("/services")
+    client = connect(args)
+    if args.service is not None:
+        detail = client.get(f"/services/{segment(args.service)}")
+        if getattr(args, "json", False):
+            print_json(detail)
+        else:
+            _print_one(detail)
+        return DONE
+    services = client.items("/services")
     if getattr(args, "json", False):
         print_json({"items": services})
         return DONE
@@ -34,3 +51,45 @@ def run(args: argparse.Namespace) -> int:
     columns = ("service", "status", "ready", "revision", "image", "on", "route")
     print_table(columns, rows, empty="nothing is deployed; try `tower deploy compose.yaml`")
     return DONE
+
+
+def _print_one(service: dict[str, Any]) -> None:
+    lines = [
+        f"service   {service['id']}",
+        f"status    {service['status']}: {service['replicas_ready']} of {service['replicas_wanted']} ready",
+    ]
+    for each in service["serving"]:
+        share = "" if each["permille"] is None else f", {percent(each['permille'])} of the requests"
+        lines.append(
+            f"serving   revision {each['revision']} of {each['image']} on {', '.join(each['nodes'])}{share}"
+        )
+    if service["kept"]:
+        kept = service["kept"]
+        lines.append(
+            f"kept      revision {kept['revision']} without requests until {moment(kept['until_ms'])}:"
+            f" tower rollback {service['id']}"
+        )
+    split = service["split"]
+    if split and any(share["permille"] not in (0, 1000) or split["waiting_for"] for share in split["shares"]):
+        lines += split_lines(split)
+    if service["rollout"]:
+        lines.append(f"rollout   {line_of(service['rollout'])}")
+    for trouble in service["troubles"]:
+        on = trouble["node_name"] or "no host"
+        lines.append(f"replica   {trouble['ordinal']} on {on} is {trouble['phase']}: {trouble['reason']}")
+    lines += [f"drift     {each['words']}" for each in service["drift"]]
+    lines += [f"unknown   what runs on {host} cannot be asked now" for host in service["unseen"]]
+    for line in lines:
+        print(printable(line))
+    rows = [
+        (
+            each["node_name"],
+            each["container_name"],
+            each["revision"],
+            each["digest"].removeprefix("sha256:")[:12] or each["image"],
+            each["health"] or each["state"],
+        )
+        for each in service["running"]
+    ]
+    columns = ("host", "container", "revision", "image", "state")
+    print_table(columns, rows, empty="no container of it runs on a host that can be asked")

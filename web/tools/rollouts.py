@@ -24,12 +24,14 @@ NOWHERE = NodeId("")
 
 
 async def list_rollouts(context: Context, call: Call, *, service: str = "") -> list[RolloutView]:
-    """Return the rollouts that are remembered, newest first; of one service if it is named."""
+    """Return the rollouts that are remembered, newest first; of one service if its id or name is given."""
     await context.authority.require(call, "rollout.read", "rollout")
     with context.surroundings.state.read() as txn:
         names = names_in(txn)
         rollouts = [
-            rollout for rollout in records.ROLLOUTS.scan(txn) if not service or rollout.service_id == service
+            rollout
+            for rollout in records.ROLLOUTS.scan(txn)
+            if not service or service in (rollout.service_id, rollout.service_id.partition(".")[2])
         ]
         views = [rollout_view(txn, rollout, names) for rollout in rollouts]
     return sorted(views, key=lambda view: (view.started_at_ms, view.id), reverse=True)

@@ -364,7 +364,7 @@ def compose(tmp_path: Path) -> Path:
 def test_a_deployment_is_followed_to_its_end(
     api: StubApi, tower: Tower, compose: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.cli.rollout._POLL_INTERVAL_S", 0)
+    monkeypatch.setattr("agent.cli.following.POLL_INTERVAL_S", 0)
     phases = iter(
         [
             a_rollout("running", "0 of 2 replicas on revision 2"),
@@ -393,6 +393,8 @@ def test_a_deployment_is_followed_to_its_end(
         "project": "shop",
         "variables": {"TAG": "2"},
         "dry_run": False,
+        "strategy": None,
+        "skip_analysis": False,
     }
 
 
@@ -459,6 +461,7 @@ def test_a_rollout_is_found_by_id_by_service_or_as_the_newest(api: StubApi, towe
         body={"items": [a_rollout("running"), {**a_rollout("failed"), "id": "ro_0"}]}
     )
     api.answers["GET /rollouts/ro_1"] = Answer(body=a_rollout("running", "1 of 2"))
+    api.answers["GET /rollouts/shop%2Fweb"] = api.answers["GET /rollouts/ro_1"]
     api.answers["GET /rollouts/ro_0"] = Answer(body={**a_rollout("failed"), "id": "ro_0"})
     for words in ([], ["ro_1"], ["shop/web"]):
         status, out, _ = tower("rollout", "status", *words)
@@ -466,7 +469,10 @@ def test_a_rollout_is_found_by_id_by_service_or_as_the_newest(api: StubApi, towe
         assert out.startswith("rollout   ro_1 of shop/web\nphase     running: 1 of 2\n")
     assert tower("rollout", "status", "ro_0")[0] == 1
     status, _, err = tower("rollout", "status", "nope")
-    assert (status, "there is no rollout" in err) == (1, True)
+    assert (status, "not found" in err) == (1, True)
+    api.answers["GET /rollouts"] = Answer(body={"items": []})
+    assert "there was no rollout yet" in tower("rollout", "status")[2]
+    api.answers["GET /rollouts"] = Answer(body={"items": [a_rollout("running"), a_rollout("failed")]})
     assert len(tower("rollout", "list")[1].splitlines()) == 3
 
 

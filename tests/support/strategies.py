@@ -6,13 +6,14 @@ blame for.
 
 from __future__ import annotations
 
-import json
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+
+import yaml
 
 from tests.support.lab import Host
 from tests.support.open_load import OpenLoad, Seen
@@ -61,7 +62,7 @@ class Release:
     tower: dict[str, Any] = field(default_factory=dict)
 
     def compose(self) -> str:
-        """The Compose file; JSON is YAML."""
+        """The Compose file."""
         service = {
             "image": "registry:5000/demo/web:1",
             "environment": {"VERSION": self.version, **self.environment},
@@ -81,7 +82,7 @@ class Release:
                 **self.tower,
             },
         }
-        return json.dumps({"name": "shop", "services": {"web": service}})
+        return yaml.safe_dump({"name": "shop", "services": {"web": service}}, sort_keys=False)
 
 
 @contextmanager

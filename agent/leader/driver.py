@@ -27,7 +27,7 @@ from cluster.model.placing import PlacementRules
 from cluster.model.rollout import Rollout
 from cluster.model.service import RouterState, ServiceSpec
 from cluster.model.traffic import TrafficInterval
-from cluster.placement import Landscape, Occupant, direct_groups
+from cluster.placement import Amounts, Landscape, Occupant, amounts, direct_groups
 from cluster.raft.replicator import NotCommitted, OutcomeUnknown
 from cluster.rollout import Decision, ServiceView, Transition, decide, resume
 from cluster.store import Committed, ReadTxn
@@ -97,6 +97,7 @@ class RolloutDriver:
         self._occupants: dict[ServiceId, tuple[Occupant, ...]] = {}
         self._newest: dict[ServiceId, tuple[str, ServiceSpec]] = {}
         self._rules: dict[ServiceId, tuple[str, PlacementRules]] = {}
+        self._sizes: dict[ServiceId, Amounts] = {}
         self._is_stale = True
         self._has_stale_nodes = True
         self._has_stale_routers = True
@@ -170,6 +171,7 @@ class RolloutDriver:
         self._occupants.clear()
         self._newest.clear()
         self._rules.clear()
+        self._sizes.clear()
         for service in SERVICES.scan(txn):
             view = read_view(txn, service.id, self._nodes, self._routers)
             assert view is not None
@@ -186,6 +188,7 @@ class RolloutDriver:
         spec = view.spec(service.revision)
         if spec is None:
             return
+        self._sizes[service.id] = amounts([(spec, service.replicas)])
         before = self._newest.get(service.id)
         self._newest[service.id] = (service.project, spec)
         if before is None or (before[1].route is None) != (spec.route is None):
@@ -194,6 +197,7 @@ class RolloutDriver:
     def _drop_service(self, service_id: ServiceId) -> None:
         self._mark_mates(service_id)
         self._rules.pop(service_id, None)
+        self._sizes.pop(service_id, None)
         for known in (self._occupants, self._newest, self._wake_at_ms, self._not_before_s, self._blocked):
             known.pop(service_id, None)
         self._awaiting_routers.discard(service_id)
@@ -240,7 +244,9 @@ class RolloutDriver:
                 self._mark(service_id)
             groups = direct_groups(self._summaries())
             troubled = dict.fromkeys(sorted(self._without_engine()), "has no container engine that answers")
-            landscape = Landscape(self._nodes, self._occupants, groups, troubled, self._rules)
+            landscape = Landscape(
+                self._nodes, self._occupants, groups, troubled, self._rules, self._sizes
+            )
             for service_id in self._ready()[:DECISIONS_MAX]:
                 if self._is_full():
                     return

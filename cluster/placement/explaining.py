@@ -120,8 +120,10 @@ def _in_words(rank: Rank, rules: PlacementRules) -> tuple[str, ...]:
         f"{_count(count, 'replica')} of it where {attribute} is the same"
         for attribute, count in zip(rules.spread, rank.together, strict=True)
     ]
+    cramped = ["not everything it talks to would fit beside it"] if rank.is_cramped else []
     mates = [f"{_count(-rank.mates, 'replica')} it talks to"] if rank.mates else []
     return (
+        *cramped,
         *levels,
         f"{_count(rank.beside, 'replica')} of it",
         *mates,
@@ -130,6 +132,8 @@ def _in_words(rank: Rank, rules: PlacementRules) -> tuple[str, ...]:
 
 
 def _difference(better: Rank, worse: Rank) -> str:
+    if better.is_cramped != worse.is_cramped:
+        return "everything it talks to would fit beside it"
     if better.spread != worse.spread:
         return "its replicas are spread more evenly"
     if better.mates != worse.mates:

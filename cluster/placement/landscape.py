@@ -11,6 +11,7 @@ from cluster.model.node import Node, NodeStatus
 from cluster.model.placing import HostAttribute, PlacementRules
 from cluster.model.service import ServiceSpec
 from cluster.placement.attributes import values_of, violations
+from cluster.placement.quota import Amounts
 from cluster.placement.request import (
     Choice,
     Objection,
@@ -22,7 +23,7 @@ from cluster.placement.request import (
     Unplaceable,
     Verdict,
 )
-from cluster.placement.room import conflicts, shortages
+from cluster.placement.room import conflicts, has_room, shortages
 
 REASONS_SHOWN = 8
 
@@ -58,16 +59,19 @@ class Landscape:
         groups: Mapping[str, frozenset[ServiceId]] | None = None,
         troubled: Mapping[NodeId, str] | None = None,
         rules: Mapping[ServiceId, tuple[str, PlacementRules]] | None = None,
+        sizes: Mapping[ServiceId, Amounts] | None = None,
     ) -> None:
         """`groups` are those of `direct_groups`; `troubled` hosts get nothing now, for the reason given.
 
-        `rules` are the (project, rules) of every service, for what they ask of the others.
+        `rules` are the (project, rules) of every service, for what they ask of the others; `sizes` what all
+        replicas of a service reserve together, for those that belong on one host.
         """
         self._nodes = {node_id: nodes[node_id] for node_id in sorted(nodes) if nodes[node_id].is_member}
         self._occupants = occupants
         self._groups: Mapping[str, frozenset[ServiceId]] = groups or {}
         self._troubled: Mapping[NodeId, str] = troubled or {}
         self._rules: Mapping[ServiceId, tuple[str, PlacementRules]] = rules or {}
+        self._sizes: Mapping[ServiceId, Amounts] = sizes or {}
 
     @property
     def nodes(self) -> Mapping[NodeId, Node]:
@@ -81,6 +85,7 @@ class Landscape:
         occupants: Mapping[ServiceId, tuple[Occupant, ...]] | None = None,
         groups: Mapping[str, frozenset[ServiceId]] | None = None,
         rules: Mapping[ServiceId, tuple[str, PlacementRules]] | None = None,
+        sizes: Mapping[ServiceId, Amounts] | None = None,
     ) -> Landscape:
         """Return the same with other hosts, groups or rules, or with other replicas of some services."""
         return Landscape(
@@ -89,6 +94,7 @@ class Landscape:
             self._groups if groups is None else groups,
             self._troubled,
             self._rules if rules is None else rules,
+            self._sizes if sizes is None else sizes,
         )
 
     def home(self, service_id: ServiceId, project: str, own: Iterable[Occupant] = ()) -> NodeId | None:
@@ -125,8 +131,8 @@ class Landscape:
     def choose(self, request: Request) -> Choice:
         """Return the best host, or why there is none.
 
-        Of the hosts that will do, the one with the least `Rank`: where the fewest replicas of this service
-        are, over each spread preference and then on the host itself; then with the most of the services of
+        Of the hosts that will do, the one with the least `Rank`: for the first of several services that
+        belong on one host, where all of them would fit; then where the fewest replicas of this service are, over each spread preference and then on the host itself; then with the most of the services of
         its project it reaches directly; then with the fewest replicas in all; then the first by id.
         """
         if request.quota is not None:
@@ -153,10 +159,12 @@ class Landscape:
             Counter(places[node_id][: level + 1] for node_id in siblings.elements() if node_id in places)
             for level in range(len(request.rules.spread))
         ]
+        group = self._founded(request, home)
         verdicts = []
         for node_id, node in self._nodes.items():
             on_host = by_host.get(node_id, [])
             rank = Rank(
+                is_cramped=not self._fits(group, node, on_host, request.rules.headroom_percent),
                 together=tuple(counts[places[node_id][: level + 1]] for level, counts in enumerate(together)),
                 beside=siblings[node_id],
                 mates=-sum(_are_mates(request, occupant) for occupant in on_host),
@@ -166,6 +174,22 @@ class Landscape:
             objections = tuple(self._objections(node, on_host, request, home, several, siblings[node_id]))
             verdicts.append(Verdict(node_id=node_id, name=node.name, objections=objections, rank=rank))
         return tuple(verdicts)
+
+    def _founded(self, request: Request, home: NodeId | None) -> frozenset[ServiceId]:
+        """The services that will have to follow this replica to its host; none when it follows others."""
+        if home is not None or request.pinned_to is not None:
+            return frozenset()
+        group = self._groups.get(request.project, frozenset())
+        return group if request.service_id in group else frozenset()
+
+    def _fits(
+        self, group: frozenset[ServiceId], node: Node, on_host: list[Occupant], headroom_percent: int
+    ) -> bool:
+        needed = Amounts()
+        for member in sorted(group):
+            needed = needed.and_also(self._sizes.get(member, Amounts()))
+        others = [occupant for occupant in on_host if occupant.service_id not in group]
+        return has_room(node, needed, others, headroom_percent)
 
     def _place(self, node: Node, spread: Sequence[HostAttribute]) -> tuple[str, ...]:
         return tuple(values_of(node, attribute)[0] for attribute in spread)

@@ -27,6 +27,15 @@ class Amounts:
         )
 
 
+    def and_also(self, other: Amounts) -> Amounts:
+        """Return both together."""
+        return Amounts(
+            cpu_millis=self.cpu_millis + other.cpu_millis,
+            memory_bytes=self.memory_bytes + other.memory_bytes,
+            replicas=self.replicas + other.replicas,
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quota:
     """Bounds on the services of `environment` together; None: no bound."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from cluster.model.node import Node
 from cluster.model.service import PublishedPort, ServiceSpec
+from cluster.placement.quota import Amounts, amounts
 from cluster.placement.request import Occupant
 
 _EVERY_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 (what a port may be published on, not a listener)
@@ -32,6 +33,26 @@ def _collide(one: PublishedPort, other: PublishedPort) -> bool:
     )
 
 
+def has_room(node: Node, needed: Amounts, on_host: Sequence[Occupant], headroom_percent: int) -> bool:
+    """Whether so much can be reserved besides what is there, of what the host tells."""
+    taken = amounts((occupant.spec, 1) for occupant in on_host)
+    has_cpu = not node.facts.cpu_count or (
+        taken.cpu_millis + needed.cpu_millis <= _cpu_millis(node, headroom_percent)
+    )
+    has_memory = not node.facts.memory_bytes or (
+        taken.memory_bytes + needed.memory_bytes <= _memory_bytes(node, headroom_percent)
+    )
+    return has_cpu and has_memory
+
+
+def _cpu_millis(node: Node, headroom_percent: int) -> int:
+    return 10 * node.facts.cpu_count * (100 - headroom_percent)
+
+
+def _memory_bytes(node: Node, headroom_percent: int) -> int:
+    return node.facts.memory_bytes * (100 - headroom_percent) // 100
+
+
 def shortages(
     node: Node, spec: ServiceSpec, on_host: Sequence[Occupant], headroom_percent: int
 ) -> Iterator[str]:
@@ -44,12 +65,12 @@ def shortages(
     cpu = spec.resources.cpu_reservation_millis
     if cpu and node.facts.cpu_count:
         taken = sum(occupant.spec.resources.cpu_reservation_millis or 0 for occupant in on_host)
-        free = 10 * node.facts.cpu_count * (100 - headroom_percent) - taken
+        free = _cpu_millis(node, headroom_percent) - taken
         if cpu > free:
             yield f"has {max(free, 0) / 1000:g} CPU not reserved, of {cpu / 1000:g} needed{kept}"
     memory = spec.resources.memory_reservation_bytes
     if memory and node.facts.memory_bytes:
         taken = sum(occupant.spec.resources.memory_reservation_bytes or 0 for occupant in on_host)
-        free = node.facts.memory_bytes * (100 - headroom_percent) // 100 - taken
+        free = _memory_bytes(node, headroom_percent) - taken
         if memory > free:
             yield f"has {max(free, 0) // _MIB} MiB not reserved, of {-(-memory // _MIB)} MiB needed{kept}"

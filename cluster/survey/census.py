@@ -14,6 +14,7 @@ from cluster.placement import (
     PlannedReplica,
     Resident,
     Wanted,
+    amounts,
     direct_groups,
     plan_placement,
 )
@@ -180,4 +181,5 @@ def _with_rules(landscape: Landscape, households: Iterable[Household]) -> Landsc
     return landscape.changed(
         groups=direct_groups((each.service_id, each.project, each.spec) for each in known),
         rules={each.service_id: (each.project, each.rules) for each in known},
+        sizes={each.service_id: amounts([(each.spec, each.replicas)]) for each in known},
     )

@@ -38,7 +38,7 @@ from cluster.model.service import (
     ServiceSpec,
     container_name,
 )
-from cluster.placement import Landscape, direct_groups
+from cluster.placement import Landscape, amounts, direct_groups
 from cluster.rollout import Decision, ServiceView, decide, resume
 from cluster.rollout.view import is_healthy
 from cluster.store import Store
@@ -472,7 +472,12 @@ class World:
             if (spec := each.spec(each.service.revision)) is not None
         ]
         rules = {each.service.id: (each.service.project, each.service.placement) for each in views.values()}
-        landscape = Landscape(view.nodes, occupants, direct_groups(specs), rules=rules)
+        sizes = {
+            each.service.id: amounts([(spec, each.service.replicas)])
+            for each in views.values()
+            if (spec := each.spec(each.service.revision)) is not None
+        }
+        landscape = Landscape(view.nodes, occupants, direct_groups(specs), rules=rules, sizes=sizes)
         service = view.service
         view = oriented(view, landscape, self.now_ms)
         rollout_id = RolloutId(f"ro_{self.replica.index:08d}")

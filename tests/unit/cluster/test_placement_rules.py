@@ -196,6 +196,37 @@ def test_services_that_reach_each_other_directly_share_their_rules() -> None:
     assert sorted(together.unfit(worker, "shop", PlacementRules())) == ["h1", "h2"]
 
 
+def test_the_first_of_a_project_goes_where_all_of_it_has_room() -> None:
+    cache, worker = ServiceId("shop.cache"), ServiceId("shop.worker")
+    nodes = hosts(
+        host("h1", facts=NodeFacts(memory_bytes=1000 * MIB)), host("h2", facts=NodeFacts(memory_bytes=4000 * MIB))
+    )
+    half = a_spec(route=None, resources=Resources(memory_reservation_bytes=600 * MIB))
+    other = on("h2")
+    together = Landscape(
+        nodes,
+        {other.service_id: (other,)},
+        {"shop": frozenset({cache, worker})},
+        sizes={cache: amounts([(half, 1)]), worker: amounts([(half, 2)])},
+    )
+    assert together.choose(a_request(half, "shop.cache")) == Placed(NodeId("h2"))
+    alone = Landscape(nodes, {other.service_id: (other,)})
+    assert alone.choose(a_request(half, "shop.cache")) == Placed(NodeId("h1"))
+
+
+def test_where_a_whole_project_fits_nowhere_its_first_is_placed_all_the_same() -> None:
+    cache, worker = ServiceId("shop.cache"), ServiceId("shop.worker")
+    nodes = hosts(host("h1", facts=NodeFacts(cpu_count=1)))
+    half = a_spec(route=None, resources=Resources(cpu_reservation_millis=600))
+    together = Landscape(
+        nodes,
+        {},
+        {"shop": frozenset({cache, worker})},
+        sizes={cache: amounts([(half, 1)]), worker: amounts([(half, 1)])},
+    )
+    assert together.choose(a_request(half, "shop.cache")) == Placed(NodeId("h1"))
+
+
 def test_a_project_leaves_a_host_that_the_rules_of_one_of_its_services_exclude() -> None:
     cache, worker = ServiceId("shop.cache"), ServiceId("shop.worker")
     here = on("h1", a_spec(route=None), "shop.cache")

@@ -13,6 +13,8 @@ from cluster.rollout import judge
 from cluster.rollout.judge import Verdict
 from cluster.rollout.view import ServiceView
 
+HANDFUL = 5
+"""Requests of the new revision without which a step of blue-green is left out."""
 COMMIT_MS = 5 * SECOND_MS
 """How often at most what the judge remembers is committed for its own sake."""
 
@@ -114,20 +116,37 @@ def requests_per_s(traffic: Sequence[TrafficInterval], revision: int) -> float |
 def affordable_steps(view: ServiceView, rollout: Rollout) -> tuple[tuple[TrafficStep, ...], str]:
     """Return the steps that will have enough requests to be judged by, and what is said of the others.
 
-    A canary keeps at least one. Blue-green without enough for any is the plain switch, and is watched after.
+    A canary keeps at least one. Blue-green keeps those with a handful, which shows a revision that answers
+    nothing; without any it is the plain switch, and is watched after.
     """
     stage, policy = rollout.stage, view.service.policy
     assert stage is not None
     if not is_judged(rollout, policy):
         return stage.steps, ""
     rate = requests_per_s(view.traffic, rollout.from_revision)
-    needed = policy.shift.analysis.requests_min
-    steps, note = judge.merge_steps(stage.steps, requests_per_s=rate, requests_min=needed)
-    if rollout.strategy is Strategy.BLUE_GREEN and rate is not None and len(steps) > 1:
-        most = max(rate * step.permille / WHOLE_PERMILLE * step.hold_ms / SECOND_MS for step in steps[:-1])
-        if most < needed and not any(step.needs_approval for step in steps):
-            return steps[-1:], (
-                f"at {rate:.3g} requests per second no part of them is enough to judge by: all are switched"
-                " at once"
-            )
-    return steps, note
+    if rollout.strategy is Strategy.CANARY:
+        needed = policy.shift.analysis.requests_min
+        return judge.merge_steps(stage.steps, requests_per_s=rate, requests_min=needed)
+    if rate is None:
+        return stage.steps, ""
+    steps = tuple(
+        step
+        for step in stage.steps
+        if step is stage.steps[-1]
+        or step.needs_approval
+        or rate * step.permille / WHOLE_PERMILLE * step.hold_ms / SECOND_MS >= HANDFUL
+    )
+    if steps == stage.steps:
+        return steps, ""
+    first = f"the first step is {steps[0].permille / 10:g} %"
+    return steps, f"at {rate:.3g} requests per second a smaller part of them tells nothing: {first}"
+
+
+def may_pass_unproven(rollout: Rollout) -> bool:
+    """Whether a step that nothing speaks against may be passed without the proof that a canary asks for.
+
+    Blue-green looks at a part of the requests first to see a bad revision early, not to measure how good one
+    is; hardly any service has enough requests for that within a minute.
+    """
+    figures = rollout.evidence
+    return rollout.strategy is Strategy.BLUE_GREEN and figures is not None and figures.difference <= 0

@@ -15,6 +15,7 @@ from cluster.rollout.decision import Decision
 from cluster.rollout.evidence import (
     affordable_steps,
     commit_at_ms,
+    may_pass_unproven,
     verdict_on,
     with_new_step,
     with_traffic,
@@ -332,12 +333,13 @@ class Forward(StagedLook):
             return StepEnd.PASS
         if verdict.kind is VerdictKind.SILENT:
             return StepEnd.EXTEND
-        return plan_extend(
+        step_end = plan_extend(
             verdict,
             hold_ms=self._step.hold_ms,
             held_ms=self.now_ms - self.stage.since_ms,
             analysis=self.policy.shift.analysis,
         )
+        return StepEnd.PASS if step_end is StepEnd.PAUSE and may_pass_unproven(self.rollout) else step_end
 
     def _pass(self) -> Decision:
         if self._step.needs_approval and not self.rollout.is_unjudged:

@@ -10,7 +10,7 @@ import heapq
 import itertools
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agent.leader.views import command_of
@@ -38,6 +38,7 @@ from cluster.model.service import (
     ServiceSpec,
     container_name,
 )
+from cluster.model.traffic import TrafficInterval
 from cluster.placement import Landscape, amounts, direct_groups
 from cluster.rollout import Decision, ServiceView, decide, resume
 from cluster.rollout.view import is_healthy
@@ -52,6 +53,7 @@ from tests.simulation.orchestration_promises import (
     check_room,
     describe,
 )
+from tests.simulation.orchestration_traffic import INTERVAL_MS, Routed, Traffic
 from tests.support.state_builders import Replica, a_node
 
 DOWN_AFTER_MS = 3_000
@@ -89,6 +91,8 @@ class Host:
     node_id: NodeId
     is_cut: bool = False
     is_hanging: bool = False
+    is_deaf: bool = False
+    """Its router goes on as it is."""
     is_busy: bool = True
     seen_index: int = 0
     containers: dict[str, Container] = field(default_factory=dict)
@@ -99,6 +103,8 @@ class Host:
     unreached: set[ServiceId] = field(default_factory=set)
     """The services whose replicas its router cannot reach, unless it did before."""
     unrouted: set[int] = field(default_factory=set)
+    routed: dict[ServiceId, Routed] = field(default_factory=dict)
+    """What its router has in force."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +137,8 @@ class World:
         self.replica = Replica()
         self.store: Store = self.replica.store
         self.behaviours: dict[str, Behaviour] = {}
+        self.traffic = Traffic(random.Random(0))
+        self.on_traffic: list[Callable[[NodeId, tuple[TrafficInterval, ...]], None]] = []
         self.on_commit: list[Callable[[Outcome], None]] = []
         self.is_led = is_led
         self.transitions = 0
@@ -263,6 +271,7 @@ class World:
         self.hosts[node_id] = Host(node_id)
         if is_polling:
             self.after(self.rng.randrange(POLL_MS), lambda: self._poll(node_id))
+            self.after(len(self.hosts) * 1_000 % INTERVAL_MS, lambda: self._count(node_id))
 
     def cut(self, host: str) -> None:
         """The host works on, but nobody hears it and it hears nobody."""
@@ -418,7 +427,7 @@ class World:
         self.apply(command, client=f"host-{command.node_id}", leader_term=0)
 
     def _route(self, host: Host) -> None:
-        if not self._has_routers or host.is_cut:
+        if not self._has_routers or host.is_cut or host.is_deaf:
             return
         index = self.replica.index
         lagging = {
@@ -433,6 +442,7 @@ class World:
         routed, drained, unrouted = host.routed_index, host.drained_index, host.unrouted
         if self.rng.random() < 0.7:
             host.routed_index = index
+            self._bring_in_force(host)
         if self.rng.random() < 0.5:
             host.drained_index = host.routed_index
         host.unrouted = {token for token in lagging if token <= host.routed_index}
@@ -443,6 +453,42 @@ class World:
                 unrouted=tuple(sorted(host.unrouted)),
             )
             self._deliver(ReportAssignments(node_id=host.node_id, reports=(), router=report))
+
+    def _bring_in_force(self, host: Host) -> None:
+        for view in self.views():
+            before = host.routed.get(view.service.id)
+            known = {copy.key for copy in before.copies} if before is not None else set()
+            is_blind = view.service.id in host.unreached
+            host.routed[view.service.id] = Routed(
+                view.service.split,
+                tuple(
+                    copy
+                    for copy in view.assignments
+                    if copy.desired is DesiredState.SERVING and (not is_blind or copy.key in known)
+                ),
+            )
+
+    def _count(self, node_id: NodeId) -> None:
+        """Close the interval of a host's router, which counts whether or not anybody hears it."""
+        host = self.hosts[node_id]
+        able = {
+            name
+            for each in self.hosts.values()
+            if not each.is_cut
+            for name, container in each.containers.items()
+            if container.phase is ReplicaPhase.HEALTHY
+        }
+        for view in self.views() if self.traffic.requests_per_s else ():
+            service_id = view.service.id
+            if service_id not in self.traffic.requests_per_s or service_id not in host.routed or host.is_cut:
+                continue
+            images = {number: revision.spec.image for number, revision in view.revisions.items()}
+            told = self.traffic.close(service_id, node_id, host.routed[service_id], images, able)
+            for hear in self.on_traffic:
+                hear(node_id, told)
+            if view.rollout is not None and view.rollout.stage is not None:
+                self._touch()
+        self.after(INTERVAL_MS, lambda: self._count(node_id))
 
     def _is_waited_for(self, routed: int, drained: int, done: set[int]) -> bool:
         """A router tells of an index only when a change of wishes or shares came after the last it told of,
@@ -479,7 +525,7 @@ class World:
         }
         landscape = Landscape(view.nodes, occupants, direct_groups(specs), rules=rules, sizes=sizes)
         service = view.service
-        view = oriented(view, landscape, self.now_ms)
+        view = replace(oriented(view, landscape, self.now_ms), traffic=self.traffic.of(service.id))
         rollout_id = RolloutId(f"ro_{self.replica.index:08d}")
         made = [
             decide(view, self.now_ms, rollout_id=rollout_id, choose=chooser(service, landscape))

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from cluster.model.node import NodeStatus
 from cluster.model.rollout import RolloutPhase
-from cluster.model.service import Assignment, DesiredState, ReplicaPhase, RouterState
+from cluster.model.service import Aim, Assignment, DesiredState, ReplicaPhase, RouterState
+from cluster.model.strategy import Colour
 from cluster.rollout import ServiceView
 from cluster.rollout.limits import limits
 
@@ -33,10 +34,38 @@ def describe(view: ServiceView) -> str:
 def check_promises(before: ServiceView, after: ServiceView, now_ms: int) -> None:
     """What may not get worse through a change that the leader commits."""
     _check_drain(before, after, now_ms)
+    if after.service.is_removed:
+        return
+    _check_shares(after)
+    # While requests are shared, both colours keep what they have; one without requests keeps nobody waiting.
+    for colour in Colour:
+        if before.service.split.permille_of(colour) and after.service.split.permille_of(colour):
+            _check_availability(before.of_colour(colour), after.of_colour(colour))
+
+
+def _check_shares(after: ServiceView) -> None:
+    """Nobody is sent to a colour without a replica that answers while the other one has some."""
+    for colour in Colour:
+        has_some = any(map(after.is_available, after.of_colour(colour).assignments))
+        others_have = any(map(after.is_available, after.of_colour(colour.other).assignments))
+        if after.service.split.permille_of(colour) and others_have and not has_some:
+            raise BrokenPromise(f"{colour} gets requests and has no replica: {describe(after)}")
+    rollout = after.rollout
+    if rollout is None or rollout.stage is None or rollout.phase is RolloutPhase.PAUSED:
+        return
+    colour = rollout.stage.colour
+    new = {
+        copy.revision
+        for copy in after.of_colour(colour).assignments
+        if copy.desired is DesiredState.SERVING and after.service.split.permille_of(colour)
+    }
+    if len(new) > 1:
+        raise BrokenPromise(f"more than one new revision gets requests: {describe(after)}")
+
+
+def _check_availability(before: ServiceView, after: ServiceView) -> None:
     service = after.service
     policy = service.policy
-    if service.is_removed:
-        return
     answering = answering_ordinals(before)
     left = answering_ordinals(after) | {
         # The wish was changed just now: routers cannot have it yet, and until they do, requests go there.
@@ -46,6 +75,8 @@ def check_promises(before: ServiceView, after: ServiceView, now_ms: int) -> None
     }
     stop_first = limits(after, service.revision, is_update=True).unavailable
     unavailable = max(policy.max_unavailable, stop_first)
+    if not stop_first and policy.max_surge > policy.max_unavailable:
+        unavailable = 0
     least = min(len(answering), service.replicas - unavailable)
     if len(left) < least:
         raise BrokenPromise(
@@ -63,8 +94,23 @@ def check_room(before: ServiceView, after: ServiceView, is_there: Callable[[Assi
         if after.is_alive(copy.node_id) and (is_there(copy) or copy.desired is not DesiredState.REMOVED)
     ]
     service = after.service
-    if started and len(room) > service.replicas + service.policy.max_surge:
+    if started and len(room) > service.replicas + surge(after):
         raise BrokenPromise(f"{len(room)} replicas of {service.replicas} are there: {describe(after)}")
+
+
+def surge(view: ServiceView) -> int:
+    """How many replicas more than wanted there may be: a whole second set for a staged rollout, and one more
+    of each colour while a host is left.
+    """
+    service = view.service
+    policy = service.policy
+    most = policy.max_surge
+    rollout = view.rollout
+    if rollout is not None and (rollout.phase is RolloutPhase.ROLLING_BACK or rollout.aim is Aim.ROLLBACK):
+        most = max(most, policy.rollback_surge or service.replicas)
+    if {copy.colour for copy in view.assignments} == set(Colour):
+        most = max(most, service.replicas + 1 + policy.max_surge)
+    return most
 
 
 def check_end(after: ServiceView, now_ms: int, is_there: Callable[[Assignment], bool]) -> None:
@@ -74,7 +120,14 @@ def check_end(after: ServiceView, now_ms: int, is_there: Callable[[Assignment], 
         return
     if rollout.phase not in (RolloutPhase.SUCCEEDED, RolloutPhase.ROLLED_BACK):
         return
-    ordinals = [copy.ordinal for copy in after.assignments if after.is_alive(copy.node_id) and is_there(copy)]
+    kept = after.service.kept
+    ordinals = [
+        copy.ordinal
+        for copy in after.assignments
+        if after.is_alive(copy.node_id)
+        and is_there(copy)
+        and (kept is None or (copy.colour, copy.revision) != (kept.colour, kept.revision))
+    ]
     if len(ordinals) > len(set(ordinals)) or any(each >= after.service.replicas for each in ordinals):
         raise BrokenPromise(f"something is left: {describe(after)}")
 

@@ -244,9 +244,7 @@ class RolloutDriver:
                 self._mark(service_id)
             groups = direct_groups(self._summaries())
             troubled = dict.fromkeys(sorted(self._without_engine()), "has no container engine that answers")
-            landscape = Landscape(
-                self._nodes, self._occupants, groups, troubled, self._rules, self._sizes
-            )
+            landscape = Landscape(self._nodes, self._occupants, groups, troubled, self._rules, self._sizes)
             for service_id in self._ready()[:DECISIONS_MAX]:
                 if self._is_full():
                     return

@@ -132,8 +132,9 @@ class Landscape:
         """Return the best host, or why there is none.
 
         Of the hosts that will do, the one with the least `Rank`: for the first of several services that
-        belong on one host, where all of them would fit; then where the fewest replicas of this service are, over each spread preference and then on the host itself; then with the most of the services of
-        its project it reaches directly; then with the fewest replicas in all; then the first by id.
+        belong on one host, where all of them would fit; then where the fewest replicas of this service are,
+        over each spread preference and then on the host itself; then with the most of the services of its
+        project it reaches directly; then with the fewest replicas in all; then the first by id.
         """
         if request.quota is not None:
             used = request.quota_used.plus(request.spec, len(request.siblings) + 1)

@@ -26,7 +26,6 @@ class Amounts:
             replicas=self.replicas + replicas,
         )
 
-
     def and_also(self, other: Amounts) -> Amounts:
         """Return both together."""
         return Amounts(

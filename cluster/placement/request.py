@@ -72,9 +72,10 @@ Choice: TypeAlias = Placed | Unplaceable
 class Rank:
     """How good a host is for a replica, compared from the first field to the last; less is better.
 
-    `is_cramped`: the services that would have to follow this replica would not all fit. `together` are the replicas that stay, counted over the hosts with the same value of each spread
-    preference, the most important first. `beside` are those on the host itself, `mates` (negative) the
-    replicas there of the services of its project it reaches directly, `crowd` all replicas there.
+    `is_cramped`: the services that would have to follow this replica would not all fit. `together` are the
+    replicas that stay, counted over the hosts with the same value of each spread preference, the most
+    important first. `beside` are those on the host itself, `mates` (negative) the replicas there of the
+    services of its project it reaches directly, `crowd` all replicas there.
     """
 
     is_cramped: bool

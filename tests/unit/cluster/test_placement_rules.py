@@ -199,7 +199,8 @@ def test_services_that_reach_each_other_directly_share_their_rules() -> None:
 def test_the_first_of_a_project_goes_where_all_of_it_has_room() -> None:
     cache, worker = ServiceId("shop.cache"), ServiceId("shop.worker")
     nodes = hosts(
-        host("h1", facts=NodeFacts(memory_bytes=1000 * MIB)), host("h2", facts=NodeFacts(memory_bytes=4000 * MIB))
+        host("h1", facts=NodeFacts(memory_bytes=1000 * MIB)),
+        host("h2", facts=NodeFacts(memory_bytes=4000 * MIB)),
     )
     half = a_spec(route=None, resources=Resources(memory_reservation_bytes=600 * MIB))
     other = on("h2")

@@ -327,6 +327,7 @@ class _Agent:
             epoch=f"in-{raft.thread.incarnation}",
             clock=clock,
             rng=self._ids.new_random(),
+            prober=NetworkProber(),
         )
         logins = RegistryLogins(state, self._keyring)
         files = MemoryFiles(settings.docker.files_dir, self._identity.cluster_id)

@@ -250,6 +250,9 @@ class HaproxySettings(Section):
     )
     bin: str = Field(default="haproxy", min_length=1, description="Program name, or its absolute path.")
     http_port: Port = Field(default=80, description="Port for http requests to services.")
+    https_port: Port = Field(
+        default=443, description="Port for https requests, once the cluster has a certificate."
+    )
 
 
 class TraefikSettings(Section):
@@ -438,10 +441,15 @@ class Settings(Section):
             raise ValueError("traefik.enabled and balancer.webhook_url: a host has one router; choose one")
         if not self.haproxy.enabled or self.traefik.enabled or self.balancer.webhook_url:
             return self
-        port = self.haproxy.http_port
-        for other in ("api", "raft", "peers"):
-            if split_address(getattr(self.listen, other))[1] == port:
-                raise ValueError(f"haproxy.http_port and listen.{other} must not share port {port}")
+        ports = {name: getattr(self.haproxy, name) for name in ("http_port", "https_port")}
+        if len(set(ports.values())) < len(ports):
+            raise ValueError(
+                f"haproxy.http_port and haproxy.https_port must not share port {ports['http_port']}"
+            )
+        for name, port in ports.items():
+            for other in ("api", "raft", "peers"):
+                if split_address(getattr(self.listen, other))[1] == port:
+                    raise ValueError(f"haproxy.{name} and listen.{other} must not share port {port}")
         return self
 
 

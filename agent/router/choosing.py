@@ -9,7 +9,7 @@ from agent.clock import Clock
 from agent.config import Settings
 from agent.router.absent import AbsentRouter
 from agent.router.declared import BookFile
-from agent.router.haproxy.router import HaproxyRouter
+from agent.router.haproxy.router import HaproxyRouter, Prober
 from agent.router.manual import ManualRouter
 from agent.router.traefik.document import EntryPoints
 from agent.router.traefik.router import TraefikRouter
@@ -18,7 +18,7 @@ AnyRouter = HaproxyRouter | TraefikRouter | ManualRouter | AbsentRouter
 
 
 def choose_router(
-    settings: Settings, *, directory: Path, epoch: str, clock: Clock, rng: random.Random
+    settings: Settings, *, directory: Path, epoch: str, clock: Clock, rng: random.Random, prober: Prober
 ) -> AnyRouter:
     """Return the host's router; what it keeps is below `directory`. `epoch` names this run of the agent."""
     if settings.traefik.enabled:
@@ -50,6 +50,8 @@ def choose_router(
             directory=directory / "haproxy",
             program=settings.haproxy.bin,
             http_port=settings.haproxy.http_port,
+            https_port=settings.haproxy.https_port,
+            prober=prober,
             clock=clock,
             rng=rng,
             outlives_agent=True,

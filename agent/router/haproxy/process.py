@@ -33,8 +33,8 @@ POLL_S = 0.05
 LOG_TAIL_BYTES = 8192
 
 _VERSION = re.compile(r"HAProxy version (\d+)\.(\d+)")
-_PORT_TAKEN = re.compile(r"cannot bind socket.*Address already in use")
-_PORT_DENIED = re.compile(r"cannot bind socket.*Permission denied")
+_PORT_TAKEN = re.compile(r"cannot bind socket.*Address already in use.*:(\d+)\]")
+_PORT_DENIED = re.compile(r"cannot bind socket.*Permission denied.*:(\d+)\]")
 
 
 class HaproxyUnusable(Exception):
@@ -45,11 +45,18 @@ class HaproxyProcess:
     """The one HAProxy of this host, running or not."""
 
     def __init__(
-        self, *, files: HaproxyFiles, program: str, http_port: int, runtime: RuntimeSocket, clock: Clock
+        self,
+        *,
+        files: HaproxyFiles,
+        program: str,
+        http_port: int,
+        https_port: int | None = None,
+        runtime: RuntimeSocket,
+        clock: Clock,
     ) -> None:
         self._files = files
         self._program = program
-        self._http_port = http_port
+        self._settings = {http_port: "haproxy.http_port", https_port: "haproxy.https_port"}
         self._runtime = runtime
         self._clock = clock
         self._pidfd: int | None = None
@@ -176,13 +183,14 @@ class HaproxyProcess:
     async def why_it_ended(self) -> str:
         """What its log says, for people."""
         text = await asyncio.to_thread(_tail, self._files.log)
-        if _PORT_TAKEN.search(text):
+        if match := _PORT_TAKEN.search(text):
+            setting = self._settings.get(int(match[1]), "haproxy.http_port")
             return (
-                f"port {self._http_port} is in use by another program on this host: stop that, or set "
-                "haproxy.http_port to a free one"
+                f"port {match[1]} is in use by another program on this host: stop that, or set {setting} to "
+                "a free one"
             )
-        if _PORT_DENIED.search(text):
-            return f"no permission to listen on port {self._http_port}: run the agent as root"
+        if match := _PORT_DENIED.search(text):
+            return f"no permission to listen on port {match[1]}: run the agent as root"
         return f"HAProxy ended: {_alerts(text) or 'it said nothing'}"
 
     async def stop(self, *, drain_timeout_s: float) -> None:

@@ -109,7 +109,12 @@ class HaproxyRouter:
         self._outlives_agent = outlives_agent
         self._runtime = RuntimeSocket(self._files.socket, self._files.master_socket)
         self._process = HaproxyProcess(
-            files=self._files, program=program, http_port=http_port, runtime=self._runtime, clock=clock
+            files=self._files,
+            program=program,
+            http_port=http_port,
+            https_port=https_port,
+            runtime=self._runtime,
+            clock=clock,
         )
         self._condition = RouterCondition(
             is_serving=False, since_s=clock.monotonic_s(), problem="HAProxy was not started yet"

@@ -367,6 +367,7 @@ def _finding(wrong: Mapping[str, Any]) -> str:
     place = f"line {wrong['line']}" if wrong.get("line") else ""
     if place and wrong.get("column"):
         place += f", column {wrong['column']}"
+    place = ", ".join(part for part in (str(wrong.get("file") or ""), place) if part)
     place += ": " if place else ""
     field = str(wrong.get("field") or wrong.get("path") or "")
     value = f" = {json.dumps(wrong['value'], ensure_ascii=False)}" if wrong.get("value") is not None else ""

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from aiohttp import web
 from pydantic import TypeAdapter
 
+from cluster.compose import ComposeFile
 from web.api.endpoint import Ask, Endpoint, Nothing, json_response
 from web.api.schemas import DeploymentBody, PageQuery
 from web.middleware.routes import needs
@@ -42,6 +43,10 @@ async def deploy(ask: Ask[DeploymentBody, Nothing]) -> web.Response:
             project=body.project or None,
             variables=body.variables,
             is_dry_run=body.dry_run,
+            file=body.file,
+            overrides=tuple(ComposeFile(text=each.compose, name=each.file) for each in body.overrides),
+            files=body.files,
+            environment=body.environment,
             strategy=body.strategy,
             is_unjudged=body.skip_analysis,
         ),

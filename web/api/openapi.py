@@ -226,6 +226,7 @@ def _problem_schema() -> dict[str, Any]:
             "hint": text,
             "line": {"type": "integer"},
             "column": {"type": "integer"},
+            "file": {"type": "string"},
         },
         "required": ["field", "value", "rule", "hint"],
     }

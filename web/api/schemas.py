@@ -111,10 +111,33 @@ class LogsQuery(ContainerQuery):
     timestamps: bool = Field(default=False, description="of text/plain: begin each line with its moment")
 
 
+ComposeText = Annotated[str, StringConstraints(min_length=1, max_length=1024 * 1024)]
+FileName = Annotated[str, StringConstraints(max_length=256, pattern=_NO_CONTROL)]
+
+
+class OverrideBody(Schema):
+    """A Compose file that is laid over the first one, and what findings call it."""
+
+    compose: ComposeText
+    file: FileName = ""
+
+
 class DeploymentBody(Schema):
     """A Compose file. `variables` are for `${NAME}` in it."""
 
-    compose: Annotated[str, StringConstraints(min_length=1, max_length=1024 * 1024)]
+    compose: ComposeText
+    file: FileName = Field(default="", description="what findings call the file")
+    overrides: list[OverrideBody] = Field(
+        default_factory=list, max_length=16, description="files over it, merged as Compose does, in order"
+    )
+    files: dict[FileName, Annotated[str, StringConstraints(max_length=256 * 1024)]] = Field(
+        default_factory=dict,
+        max_length=64,
+        description="contents of the files that env_file and configs name, by the path they name",
+    )
+    environment: FilterText = Field(
+        default="", description="where it is deployed to: applies its section of x-tower-environments"
+    )
     project: Annotated[str, StringConstraints(max_length=64)] | None = None
     variables: dict[
         Annotated[str, StringConstraints(min_length=1, max_length=256)],

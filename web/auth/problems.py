@@ -41,7 +41,10 @@ KINDS: Mapping[str, tuple[int, str]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldError:
-    """One thing that is wrong with what was sent. `value` is left out for secrets and long values."""
+    """One thing that is wrong with what was sent. `value` is left out for secrets and long values.
+
+    `file` is the name of the text that `line` and `column` are in, "" for the only one.
+    """
 
     field: str
     rule: str
@@ -49,6 +52,7 @@ class FieldError:
     hint: str = ""
     line: int | None = None
     column: int | None = None
+    file: str = ""
 
 
 class Problem(Exception):
@@ -107,4 +111,6 @@ def _error_to_json(error: FieldError) -> dict[str, object]:
         members["line"] = error.line
     if error.column is not None:
         members["column"] = error.column
+    if error.file:
+        members["file"] = error.file
     return members

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from cluster.commands.secrets import PutFile
 from cluster.commands.services import AttemptRevision, PutService
-from cluster.compose import ComposeProject, ComposeService, Finding, parse
+from cluster.compose import ComposeFile, ComposeProject, ComposeService, Finding, parse
 from cluster.model.inventory import HostRefused, HostUnavailable
 from cluster.model.service import Aim, Service
 from cluster.model.strategy import Strategy
@@ -49,7 +49,8 @@ class DeployRequest:
     """A Compose file. `project` names it over the file's own name; `variables` are for `${NAME}` in it.
 
     Of secrets and configs, those of `environment` come before those of all environments. `strategy` is used
-    instead of the file's. With `is_unjudged` nothing is judged and nobody is asked to approve.
+    instead of the file's. With `is_unjudged` nothing is judged and nobody is asked to approve. `overrides`
+    are laid over the file, `files` are the contents of those it names, and findings call it `file`.
     """
 
     compose: str = field(repr=False)
@@ -59,6 +60,9 @@ class DeployRequest:
     environment: str = ""
     strategy: Strategy | None = None
     is_unjudged: bool = False
+    file: str = ""
+    overrides: tuple[ComposeFile, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 async def deploy(context: Context, call: Call, request: DeployRequest) -> DeploymentView:
@@ -74,12 +78,19 @@ async def deploy(context: Context, call: Call, request: DeployRequest) -> Deploy
     # A file of a megabyte takes the parser seconds of a core: beside the loop, and one at a time.
     async with context.parsing:
         parsed = await asyncio.to_thread(
-            parse, request.compose, project=request.project, variables=dict(request.variables)
+            parse,
+            request.compose,
+            project=request.project,
+            variables=dict(request.variables),
+            overrides=request.overrides,
+            environment=request.environment,
+            files=dict(request.files),
+            file=request.file,
         )
     if not isinstance(parsed, ComposeProject):
         raise _unreadable(parsed)
     present = read_present(context.surroundings, parsed)
-    warnings = _orphans(context.surroundings, parsed)
+    warnings = [*map(str, parsed.warnings), *_orphans(context.surroundings, parsed)]
     await _check_host_access(context, call, parsed, warnings, is_dry_run=request.is_dry_run)
     with context.surroundings.state.read() as txn:
         pinned = pin_files(txn, parsed, environment=request.environment, by=call.known().name)
@@ -338,6 +349,7 @@ def _unreadable(findings: Sequence[Finding]) -> Problem:
             hint=finding.hint,
             line=finding.line or None,
             column=finding.column or None,
+            file=finding.file,
         )
         for finding in findings[:FINDINGS_SHOWN]
     ]

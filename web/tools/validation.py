@@ -17,6 +17,7 @@ _SECRET_FIELDS = frozenset(
         "token",
         "refresh_token",
         "compose",
+        "files",
         "variables",
         "value",
         "value_base64",

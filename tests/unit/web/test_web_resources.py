@@ -460,7 +460,8 @@ async def test_a_compose_file_becomes_services_pinned_to_digests() -> None:
             "is_retry": False,
         }
     ]
-    assert "has not begun" in answer["warnings"][0]
+    assert "DB_PASSWORD stands here in plain text" in answer["warnings"][0]
+    assert "has not begun" in answer["warnings"][1]
     assert detail["digest"] == "sha256:" + "a" * 64
     assert detail["routes"] == ["shop.example.com"]
     assert (detail["status"], detail["replicas_wanted"], detail["replicas_ready"]) == ("starting", 2, 0)
@@ -519,7 +520,7 @@ async def test_a_rollout_that_the_leader_begins_is_named_in_the_answer() -> None
             begin_rollout(world)
         _, answer = deploying.result()
     assert answer["services"][0]["rollout_id"] == "ro_1"
-    assert answer["warnings"] == []
+    assert not any("has not begun" in warning for warning in answer["warnings"])
 
 
 async def test_everything_wrong_with_a_file_is_told_with_its_place() -> None:
@@ -553,7 +554,7 @@ async def test_what_reaches_into_a_host_needs_an_administrator(line: str) -> Non
         dry_status, dry = await deploy(api, compose, dry_run=True)
         status, problem = await deploy(api, compose)
     assert dry_status == 200
-    assert "administrator" in dry["warnings"][0]
+    assert any("administrator" in warning for warning in dry["warnings"])
     assert status == 403
     assert "deploy-host-access" in problem["detail"]
     assert world.state.audit()[-1].stamp.action == "service.deploy-host-access"

@@ -138,6 +138,46 @@ async def deploy_by_mcp(shop: Shop, version: str) -> tuple[set[str], str]:
             await asyncio.sleep(0.5)
 
 
+def test_labels_and_rules_move_replicas_without_one_lost_request(whole: Shop) -> None:
+    first, second, third = (host.name for host in whole.lab.hosts)
+    ruled = COMPOSE.format(version="ruled", latency_ms=5).replace(
+        "      replicas: 3\n", "      replicas: 3\n      placement: {constraints: [node.labels.zone==a]}\n"
+    )
+
+    def is_on(*hosts: str) -> bool:
+        found = whole.containers()
+        return whole.is_whole() and {name for name, containers in found.items() if containers} == set(hosts)
+
+    whole.tower("node", "label", first, "zone=a")
+    whole.tower("node", "label", second, "zone=a")
+    try:
+        with HttpLoad(whole.addresses, APP, clients=2).running() as load:
+            load.wait_for(50, timeout_s=20)
+            file = whole.write(ruled)
+            planned = whole.tower("deploy", file, "--dry-run")
+            assert first in planned
+            assert third not in planned
+            whole.tower("deploy", file)
+            whole.agents.wait("two hosts have it", lambda: is_on(first, second), tell=whole.tell)
+            explained = whole.tower("service", "explain", "shop.web")
+            assert "does not meet node.labels.zone == a (it has no such label)" in explained
+            whole.tower("node", "label", third, "zone=a")
+            assert third in whole.tower("rebalance", "--dry-run")
+            assert is_on(first, second), "a dry run moved something"
+            whole.tower("service", "rebalance", "web")
+            whole.agents.wait("each host has one", lambda: is_on(first, second, third), tell=whole.tell)
+            assert "1 container moves" in whole.tower("node", "drain", third, "--dry-run")
+            whole.tower("node", "label", second, "zone-")
+            whole.agents.wait("one host is left", lambda: is_on(first, third), tell=whole.tell)
+            load.wait_for(load.answers.count + 100, timeout_s=30)
+        assert load.answers.failures == []
+    finally:
+        for host in (first, second, third):
+            whole.tower("node", "label", host, "zone-")
+        whole.roll_out("1")
+        whole.tower("rebalance")
+
+
 def test_an_agent_is_restarted_without_one_lost_request(whole: Shop) -> None:
     with HttpLoad(whole.addresses, APP, clients=2).running() as load:
         load.wait_for(50, timeout_s=20)

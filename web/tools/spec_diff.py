@@ -12,8 +12,10 @@ from cluster.model.placing import Constraint, HostAttribute, PlacementRules
 from cluster.model.service import FileReference, PublishedPort, RolloutPolicy, ServiceSpec, VolumeMount
 
 HIDDEN = "(hidden)"
-"""What stands for the value of an environment variable where its reader may not inspect it."""
+"""What stands for a value that may be a secret where its reader may not inspect it."""
 _CHARACTERS_MAX = 2000
+# Drivers that send logs somewhere are given their tokens as options.
+_MAY_BE_SECRET = ("environment.", "options.log.")
 
 
 class Effect(StrEnum):
@@ -51,7 +53,7 @@ def diff_specs(before: ServiceSpec, after: ServiceSpec, *, shows_values: bool) -
     """Return the fields that differ, by name.
 
     A revision is what its containers are made from, so every difference means new ones. Without
-    `shows_values` those of the environment are `HIDDEN`: that one changed is still told.
+    `shows_values` those that may be secret are `HIDDEN`: that one changed is still told.
     """
     changes = _differences(_named(before), _named(after), Effect.RECREATE)
     if shows_values:
@@ -127,16 +129,12 @@ def _parts_of_list(items: Sequence[object], place: str) -> Iterator[tuple[str, s
         yield place, shlex.join(str(item) for item in items)
         return
     told: Counter[str] = Counter()
-    for number, item in enumerate(items):
-        if isinstance(item, tuple):
-            name, inner = item
-            yield from _parts(inner, f"{place}.{name}")
-            continue
+    for number, item in enumerate(items, start=1):
         # By what makes it that one and not by its place, so that a port put first changes no other.
-        name = _name_of(item) or str(number + 1)
+        name, inner = item if isinstance(item, tuple) else (_name_of(item) or str(number), item)
         told[name] += 1
         again = f"#{told[name]}" if told[name] > 1 else ""
-        yield from _parts(item, f"{place}.{name}{again}")
+        yield from _parts(inner, f"{place}.{name}{again}")
 
 
 def _name_of(item: object) -> str:

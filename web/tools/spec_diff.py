@@ -58,7 +58,7 @@ def diff_specs(before: ServiceSpec, after: ServiceSpec, *, shows_values: bool) -
     changes = _differences(_named(before), _named(after), Effect.RECREATE)
     if shows_values:
         return tuple(changes)
-    return tuple(_hidden(change) if change.field.startswith("environment.") else change for change in changes)
+    return tuple(_hidden(change) if change.field.startswith(_MAY_BE_SECRET) else change for change in changes)
 
 
 def diff_wanted(before: Wanted, after: Wanted, *, shows_values: bool) -> tuple[FieldChange, ...]:

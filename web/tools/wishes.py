@@ -18,8 +18,8 @@ from cluster.store import ReadTxn, records
 from web.auth.authority import Permit
 from web.auth.problems import Problem
 from web.ports import Surroundings
-from web.tools.nodes import lost_in
-from web.tools.rollouts import on_live_hosts, progress_of
+from web.tools.nodes import names_in
+from web.tools.rollouts import rollout_view
 
 TRIES_MAX = 20
 
@@ -92,9 +92,9 @@ def under_way(txn: ReadTxn, service: Service) -> str:
     rollout = None if service.rollout_id is None else records.ROLLOUTS.get(txn, service.rollout_id)
     if rollout is None:
         return ""
-    live = on_live_hosts(records.ASSIGNMENTS.scan(txn, service.id), lost_in(txn))
     by = f" of {rollout.by}" if rollout.by else ""
-    return f"rollout {rollout.id}{by} is {rollout.phase.value}: {progress_of(rollout, service, live)}"
+    progress = rollout_view(txn, rollout, names_in(txn)).progress
+    return f"rollout {rollout.id}{by} is {rollout.phase.value}: {progress}"
 
 
 def _changed_meanwhile(

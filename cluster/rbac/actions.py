@@ -83,7 +83,7 @@ def _actions() -> tuple[Action, ...]:
         # One's own password, logins and tokens: a token holds at most its owner's role.
         Role.VIEWER: {Resource.ACCOUNT: ("set-password", "end-login", "create-token", "revoke-token")},
         Role.OPERATOR: {
-            Resource.NODE: ("drain",),
+            Resource.NODE: ("drain", "maintain"),
             Resource.CONTAINER: ("start", "stop", "restart"),
             Resource.SERVICE: (
                 "deploy",
@@ -100,8 +100,9 @@ def _actions() -> tuple[Action, ...]:
         },
         Role.ADMIN: {
             Resource.CLUSTER: ("transfer-leadership", "recover"),
-            # Labels decide which hosts a service may be on.
-            Resource.NODE: ("join", "remove", "set-role", "label"),
+            # Labels decide which hosts a service may be on; a host that is wrongly said to be off runs twice what
+            # must not.
+            Resource.NODE: ("join", "remove", "set-role", "label", "fence"),
             Resource.JOIN_TOKEN: ("create", "revoke"),
             Resource.SETTING: ("write",),
             Resource.CONTAINER: ("remove", "exec"),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from web.api.endpoint import Ask, Endpoint, Nothing
-from web.api.schemas import DrainBody, PageQuery, TransferBody
+from web.api.schemas import DrainBody, MaintenanceBody, PageQuery, TransferBody
 from web.middleware.routes import everybody, needs
-from web.tools import cluster, nodes
+from web.tools import cluster, maintenance, nodes
 from web.tools.listing import Page, page_of
 from web.tools.views import ClusterView, HealthView, NodeView
 
@@ -38,6 +38,20 @@ async def get_node(ask: Ask[None, Nothing]) -> NodeView:
 
 async def drain_node(ask: Ask[DrainBody, Nothing]) -> NodeView:
     return await nodes.drain_node(ask.context, ask.call, ask.path["node"], is_draining=ask.body.draining)
+
+
+async def give_leave(ask: Ask[MaintenanceBody, Nothing]) -> NodeView:
+    return await maintenance.give_leave(
+        ask.context,
+        ask.call,
+        ask.path["node"],
+        duration_ms=ask.body.duration_s * 1000,
+        reason=ask.body.reason,
+    )
+
+
+async def confirm_fenced(ask: Ask[None, Nothing]) -> NodeView:
+    return await maintenance.confirm_fenced(ask.context, ask.call, ask.path["node"])
 
 
 async def remove_node(ask: Ask[None, Nothing]) -> None:
@@ -102,6 +116,27 @@ ENDPOINTS = (
         summary="Empty a host of replicas, or end that",
         tag="nodes",
         body=DrainBody,
+        answer=NodeView,
+        problems=("not-found",),
+    ),
+    Endpoint(
+        method="POST",
+        path="/nodes/{node}/maintenance",
+        run=give_leave,
+        access=needs("node.maintain"),
+        summary="Let a host be away for a while without anything being moved from it",
+        tag="nodes",
+        body=MaintenanceBody,
+        answer=NodeView,
+        problems=("not-found",),
+    ),
+    Endpoint(
+        method="POST",
+        path="/nodes/{node}/fence",
+        run=confirm_fenced,
+        access=needs("node.fence"),
+        summary="Say that a host which is down runs nothing any more",
+        tag="nodes",
         answer=NodeView,
         problems=("not-found",),
     ),

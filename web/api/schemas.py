@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from cluster.commands.nodes import MAINTENANCE_MAX_MS
 from cluster.model.access import Role
 from cluster.model.secrets import PASSWORD_BYTES_MAX
 from cluster.model.service import REPLICAS_MAX
@@ -70,6 +71,13 @@ class DrainBody(Schema):
     """True to empty the host, false to end that."""
 
     draining: bool
+
+
+class MaintenanceBody(Schema):
+    """How long the host may be away from now on; 0 ends that."""
+
+    duration_s: int = Field(ge=0, le=MAINTENANCE_MAX_MS // 1000)
+    reason: Annotated[str, StringConstraints(max_length=512, pattern=_NO_CONTROL)] = ""
 
 
 class ContainersQuery(PageQuery):

@@ -140,6 +140,10 @@ def _view(
         memory_bytes=None if memory is None else int(memory),
         last_seen_ms=_last_seen_ms(surroundings, host),
         problem="" if host is None else problem_of(host, node.name),
+        maintenance_until_ms=None
+        if node.maintenance is None or not node.maintenance.left_ms(surroundings.clock.now_ms())
+        else node.maintenance.until_ms,
+        is_fenced=node.is_fenced,
     )
 
 

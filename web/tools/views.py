@@ -72,7 +72,8 @@ class NodeView:
 
     `status_at_ms` is when its status last changed. `cpu_percent` is of all cores together, `memory_bytes`
     what is in use. `labels` are what placement rules see: its own and those given to it. `problem` says why
-    its containers cannot be listed now.
+    its containers cannot be listed now. Until `maintenance_until_ms` the host may be away. `is_fenced`: it is
+    down, and a person has said that it runs nothing any more.
     """
 
     id: str
@@ -95,6 +96,8 @@ class NodeView:
     memory_bytes: int | None
     last_seen_ms: int | None
     problem: str
+    maintenance_until_ms: int | None = None
+    is_fenced: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

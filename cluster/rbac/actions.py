@@ -100,8 +100,8 @@ def _actions() -> tuple[Action, ...]:
         },
         Role.ADMIN: {
             Resource.CLUSTER: ("transfer-leadership", "recover"),
-            # Labels decide which hosts a service may be on; a host that is wrongly said to be off runs twice what
-            # must not.
+            # Labels decide which hosts a service may be on. A host that is wrongly said to be off runs twice
+            # what must not.
             Resource.NODE: ("join", "remove", "set-role", "label", "fence"),
             Resource.JOIN_TOKEN: ("create", "revoke"),
             Resource.SETTING: ("write",),

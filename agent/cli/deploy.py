@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
+from agent.cli import compose_files
 from agent.cli.client import Client, segment
 from agent.cli.compare import print_changes
 from agent.cli.connection import connect
-from agent.cli.failures import DONE, FAILED, CommandFailed, OutcomeUnknown, UsageWrong
+from agent.cli.failures import DONE, FAILED, OutcomeUnknown
 from agent.cli.following import follow_all, succeeded
 from agent.cli.output import print_json, print_table
 from agent.cli.parsing import Verbs
 
-_FILE_BYTES_MAX = 1024 * 1024
 _BEGIN_S_MAX = 60.0
 _POLL_INTERVAL_S = 0.5
 
@@ -30,11 +28,7 @@ def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
         " Returns when all replicas are healthy and the old ones are gone. Interrupting the"
         " command does not stop the rollout.",
     )
-    parser.add_argument("file", metavar="FILE", help='the Compose file, "-" for standard input')
-    parser.add_argument("--project", "-p", metavar="NAME", help="default: the file's name:, or its folder's")
-    parser.add_argument(
-        "--variable", metavar="NAME=VALUE", action="append", default=[], help="for ${NAME} in the file"
-    )
+    compose_files.add_arguments(parser)
     parser.add_argument(
         "--strategy",
         choices=("rolling", "blue-green", "canary"),
@@ -52,15 +46,14 @@ def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    compose = _read(args.file)
+    given = compose_files.gather(args)
+    given.check_complete()
     client = connect(args)
     as_json = getattr(args, "json", False)
     answer = client.post(
         "/deployments",
         {
-            "compose": compose,
-            "project": args.project or _folder_name(args.file, compose),
-            "variables": _variables(args.variable),
+            **given.body(),
             "dry_run": args.dry_run,
             "strategy": args.strategy,
             "skip_analysis": args.skip_analysis,
@@ -141,44 +134,3 @@ def _planned(service: dict[str, Any]) -> str:
         return f"unchanged{under_way}"
     strategy = service.get("strategy", "rolling")
     return f"revision {service['revision']}" + ("" if strategy == "rolling" else f", {strategy}")
-
-
-def _folder_name(file: str, compose: str) -> str | None:
-    """The project's name where neither the command nor the file gives one, as Compose does it."""
-    if file == "-" or re.search(r"^name\s*:", compose, re.MULTILINE):
-        return None
-    return Path(file).resolve().parent.name or None
-
-
-def _variables(assignments: list[str]) -> dict[str, str]:
-    variables = {}
-    for assignment in assignments:
-        name, equals, value = assignment.partition("=")
-        if not equals:
-            raise UsageWrong(f"--variable {assignment}: there is no '='", hint="such as --variable TAG=1.2")
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-            raise UsageWrong(
-                f"--variable {assignment}: {name!r} is no name of a variable",
-                hint="letters, digits and _, no digit first, such as --variable TAG=1.2",
-            )
-        variables[name] = value
-    return variables
-
-
-def _read(file: str) -> str:
-    try:
-        content = sys.stdin.buffer.read(_FILE_BYTES_MAX + 1) if file == "-" else Path(file).read_bytes()
-        if len(content) > _FILE_BYTES_MAX:
-            raise CommandFailed(
-                f"{file} is larger than 1 MiB, the most a Compose file may be",
-                hint="is it the file you meant? large data belongs into an image or a volume",
-            )
-        return content.decode("utf-8")
-    except OSError as error:
-        raise CommandFailed(
-            f"cannot read {file}: {error.strerror}", hint='name the Compose file, or "-" for standard input'
-        ) from error
-    except UnicodeDecodeError as error:
-        raise CommandFailed(
-            f"{file} is not UTF-8 text (byte {error.start + 1})", hint="is it the Compose file you meant?"
-        ) from error

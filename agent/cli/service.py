@@ -1,10 +1,11 @@
-"""`tower service explain | rebalance`: where a service's replicas are, and why."""
+"""`tower service explain | rebalance | lint | schema`: where replicas are and why, and what files may say."""
 
 from __future__ import annotations
 
 import argparse
 from typing import Any
 
+from agent.cli import service_lint
 from agent.cli.client import segment
 from agent.cli.connection import connect
 from agent.cli.failures import DONE
@@ -14,16 +15,23 @@ from agent.cli.rebalance import add_dry_run, rebalance
 
 
 def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
-    parser = verbs.add_parser("service", help="explain and change where a service's replicas are")
+    parser = verbs.add_parser(
+        "service", help="explain and change where a service's replicas are; check its file"
+    )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", dest="action", required=True)
     explain = actions.add_parser("explain", help="why its replicas are there, and why not elsewhere")
     explain.add_argument("service", metavar="NAME", help="its id, as shop.web, or its name")
     moving = actions.add_parser("rebalance", help="move replicas to where they would be placed anew")
     moving.add_argument("service", metavar="NAME", help="its id, as shop.web, or its name")
     add_dry_run(moving)
+    service_lint.add_actions(actions)
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.action == "lint":
+        return service_lint.run_lint(args)
+    if args.action == "schema":
+        return service_lint.run_schema()
     if args.action == "rebalance":
         return rebalance(args, args.service)
     placement: dict[str, Any] = connect(args).get(f"/services/{segment(args.service)}/placement")

@@ -20,6 +20,9 @@ import aiohttp
 TIMEOUT_S = 10.0
 OUTSTANDING_MAX = 2000
 TALK_EVERY_S = 0.1
+NORMAL = 1000
+GOING_AWAY = 1001
+ABNORMAL = 1006
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class Seen:
     failures: list[Failure] = field(default_factory=list)
     echoes: int = 0
     closes: Counter[int] = field(default_factory=Counter)
-    """Ends of WebSockets by code; 1006 is an end without a word."""
+    """Ends of WebSockets by code (RFC 6455 7.4.1); ABNORMAL is an end without a word."""
 
     @property
     def count(self) -> int:
@@ -138,17 +141,38 @@ class OpenLoad:
         """Hold a WebSocket and say something now and then; open it anew when it was closed."""
         while not self._is_over.is_set():
             try:
-                async with session.ws_connect(f"http://{address}/ws", headers={"Host": self._host}) as ws:
-                    while not self._is_over.is_set():
-                        await ws.send_str("hello")
-                        message = await ws.receive(timeout=TIMEOUT_S)
-                        if message.type is not aiohttp.WSMsgType.TEXT:
-                            self.seen.closes[ws.close_code or 1006] += 1
-                            break
-                        self.seen.echoes += 1
-                        await asyncio.sleep(TALK_EVERY_S)
-            except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
+                headers = {"Host": self._host}
+                async with (
+                    session.ws_connect(f"http://{address}/ws", headers=headers) as ws,
+                    asyncio.TaskGroup() as group,
+                ):
+                    saying = group.create_task(self._say(ws))
+                    code = await self._listen(ws)
+                    saying.cancel()
+                self.seen.closes[code] += 1
+            except (aiohttp.ClientError, TimeoutError) as error:
                 self.seen.failures.append(
                     Failure(time.monotonic() - self._began_s, address, f"WebSocket: {error!r}")
                 )
                 await asyncio.sleep(TALK_EVERY_S)
+
+    async def _say(self, ws: aiohttp.ClientWebSocketResponse) -> None:
+        while not self._is_over.is_set():
+            try:
+                await ws.send_str("hello")
+            except ConnectionError:
+                return  # the listener hears how it ended
+            await asyncio.sleep(TALK_EVERY_S)
+        await ws.close()
+
+    async def _listen(self, ws: aiohttp.ClientWebSocketResponse) -> int:
+        """Count echoes until the end, and return its code: that of the peer's close frame, 1006 without
+        one."""
+        while True:
+            message = await ws.receive()
+            if message.type is aiohttp.WSMsgType.TEXT:
+                self.seen.echoes += 1
+            elif message.type is aiohttp.WSMsgType.CLOSE:
+                return int(message.data)
+            else:
+                return NORMAL if self._is_over.is_set() else ABNORMAL

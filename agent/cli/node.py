@@ -1,10 +1,11 @@
-"""`tower node ls | drain | resume | label | rm`"""
+"""`tower node ls | drain | resume | maintenance | fence | label | rm`"""
 
 from __future__ import annotations
 
 import argparse
 from typing import Any
 
+from agent.cli import node_away
 from agent.cli.client import Client, segment
 from agent.cli.connection import connect
 from agent.cli.failures import DONE, CommandFailed
@@ -27,6 +28,7 @@ def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
             action.add_argument(
                 "--dry-run", action="store_true", help="only say what would move and what would not"
             )
+    node_away.add_actions(actions)
     labels = actions.add_parser("label", help="give a host labels for placement rules, or take some")
     labels.add_argument("node", metavar="NODE", help="its name or id")
     labels.add_argument(
@@ -48,7 +50,9 @@ def run(args: argparse.Namespace) -> int:
     path = node_path(node)
     if args.action == "label":
         return _label(client, node, args.labels, as_json=as_json)
-    if args.action == "drain":
+    if args.action in node_away.ACTIONS:
+        answer, said = node_away.run_action(client, node, args)
+    elif args.action == "drain":
         if args.dry_run:
             return _show_forecast(client, path, as_json=as_json)
         # Told before it begins: afterwards what moved first is not there to be told of.
@@ -147,7 +151,7 @@ def print_nodes(nodes: list[dict[str, Any]]) -> None:
     rows = [
         (
             node["name"],
-            "draining" if node.get("is_draining") and node["status"] == "up" else node["status"],
+            _state(node),
             "leader" if node["is_leader"] else node["role"],
             node["address"],
             _of(node.get("containers")),
@@ -162,6 +166,14 @@ def print_nodes(nodes: list[dict[str, Any]]) -> None:
     ]
     columns = ("name", "status", "role", "address", "running", "cpu", "memory", "lag", "seen", "reason")
     print_table(columns, rows, empty="no hosts")
+
+
+def _state(node: dict[str, Any]) -> str:
+    if node["status"] == "down" and node.get("is_fenced"):
+        return "down, off"
+    if node["status"] != "down" and node.get("maintenance_until_ms"):
+        return "maintenance"
+    return "draining" if node.get("is_draining") and node["status"] == "up" else str(node["status"])
 
 
 def _of(containers: dict[str, int] | None) -> str:

@@ -225,7 +225,7 @@ def test_a_secret_survives_the_agent_the_engine_and_the_host(alone: World) -> No
         return world.are_healthy(1) and starts(host, name) == times
 
     def tell() -> str:
-        return world.agents.log_of(host)
+        return f"{world.agents.log_of(host)}"
 
     world.agents.process(host).signal(9)
     world.agents.wait_until_serving(host)
@@ -275,7 +275,7 @@ services:
     def refusal() -> str:
         with pytest.raises(CommandFailed) as caught:
             client.post("/deployments", {"compose": compose})
-        return str(caught.value)
+        return f"{caught.value}"
 
     login = f"`tower registry login {registry.address}`"
     without = refusal()

@@ -21,7 +21,7 @@ from aiohttp import web
 from agent.clock import Clock, SystemClock
 from agent.collect.collector import Collector
 from agent.collect.container_files import ContainerFileOpener
-from agent.config import LoadedSettings, Settings, split_address
+from agent.config import LoadedSettings, Settings, label_pairs, split_address
 from agent.docker.engine import DockerEngine
 from agent.docker.watcher import InventoryWatcher
 from agent.execute.fence import Fence
@@ -408,7 +408,7 @@ class _Agent:
         )
         facts = FactsReporter(
             node_id=self._node_id,
-            read=lambda: _facts(probe, watcher, settings.node.label_pairs()),
+            read=lambda: _facts(probe, watcher, label_pairs(settings.node.labels)),
             committed=lambda: members.facts_of(self._node_id),
             state=state,
             clock=clock,

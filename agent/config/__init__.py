@@ -8,7 +8,7 @@ in the file: name a file that holds one with `<key>_file`, or set TOWER_<SECTION
 from agent.config.example import default_text, render_example, shown_settings
 from agent.config.loading import DEFAULT_PATH, load_settings
 from agent.config.origin import ConfigError, LoadedSettings, Origin, Problem
-from agent.config.settings import Settings, setting_keys, split_address, variable_of
+from agent.config.settings import Settings, label_pairs, setting_keys, split_address, variable_of
 
 __all__ = [
     "DEFAULT_PATH",
@@ -18,6 +18,7 @@ __all__ = [
     "Problem",
     "Settings",
     "default_text",
+    "label_pairs",
     "load_settings",
     "render_example",
     "setting_keys",

@@ -70,6 +70,11 @@ def _label_pair(text: str) -> tuple[str, str]:
     return key.strip(), value.strip()
 
 
+def label_pairs(labels: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Return the labels of the node's settings as sorted pairs."""
+    return tuple(sorted(_label_pair(text) for text in labels))
+
+
 def _labels(texts: tuple[str, ...]) -> tuple[str, ...]:
     pairs = [_label_pair(text) for text in texts]
     for text, (key, value) in zip(texts, pairs, strict=True):
@@ -149,10 +154,6 @@ class NodeSettings(Section):
             " commas between. Labels given with `tower node label` win over these."
         ),
     )
-
-    def label_pairs(self) -> tuple[tuple[str, str], ...]:
-        """Return the labels as sorted pairs."""
-        return tuple(sorted(_label_pair(text) for text in self.labels))
 
 
 class ListenSettings(Section):

@@ -11,6 +11,7 @@ from agent.config import (
     ConfigError,
     LoadedSettings,
     Settings,
+    label_pairs,
     load_settings,
     setting_keys,
     shown_settings,
@@ -263,7 +264,8 @@ def test_labels_are_a_list_in_the_file_and_one_text_elsewhere(tmp_path: Path) ->
     pairs = (("disk", "ssd"), ("zone", "a"))
     listed = load('[node]\nlabels = ["zone=a", "disk = ssd"]\n', tmp_path=tmp_path)
     told = load(tmp_path=tmp_path, environment={"TOWER_NODE_LABELS": "zone=a, disk=ssd"})
-    assert listed.settings.node.label_pairs() == told.settings.node.label_pairs() == pairs
+    assert label_pairs(listed.settings.node.labels) == pairs
+    assert label_pairs(told.settings.node.labels) == pairs
 
 
 @pytest.mark.parametrize(

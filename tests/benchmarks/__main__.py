@@ -16,7 +16,14 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.benchmarks import agent_footprint, host_failover, leader_failover, programs
+from tests.benchmarks import (
+    agent_footprint,
+    host_failover,
+    leader_failover,
+    programs,
+    rolling_update,
+    singleton,
+)
 from tests.benchmarks.leftovers import remove_abandoned_scratch
 from tests.benchmarks.machine import Missing, date, description, load_average
 from tests.benchmarks.results import FILE, Circumstances, Finding, keep, section
@@ -28,6 +35,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "proposals": programs.proposals,
     "leader-failover": leader_failover.run,
     "host-failover": host_failover.run,
+    "rolling-update": rolling_update.run,
+    "singleton": singleton.run,
     "agent": agent_footprint.run,
     "apply": programs.apply,
     "log": programs.journal,

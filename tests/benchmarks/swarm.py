@@ -96,8 +96,9 @@ class Swarm:
             return False
         return True
 
-    def create_service(self, name: str, replicas: int) -> None:
-        """Run replicas of the sample application and wait until they all run.
+    def create_service(self, name: str, replicas: int, *, host_port: int = 0) -> None:
+        """Run replicas of the sample application, published on every host's port if one is given, and wait
+        until they all run.
 
         Raises:
             LabError: they did not in two minutes.
@@ -109,6 +110,9 @@ class Swarm:
             "TaskTemplate": {"ContainerSpec": {"Image": IMAGE}},
             "Mode": {"Replicated": {"Replicas": replicas}},
         }
+        if host_port:
+            port = {"TargetPort": 8080, "PublishedPort": host_port, "PublishMode": "host"}
+            body["EndpointSpec"] = {"Ports": [port]}
         self.hosts[0].engine.request("POST", "/services/create", body)
         self._wait_until_running(name, replicas)
 
@@ -133,6 +137,22 @@ class Swarm:
         if not wait_until(is_spread, timeout_s=WHOLE_TIMEOUT_S, poll_s=0.1):
             raise LabError(f"{name}: its replicas do not spread over the hosts")
         self._wait_until_running(name, replicas)
+
+    def begin_update(self, name: str, *, parallelism: int) -> None:
+        """Have all replicas of a service replaced by equal ones, so many at a time, watched for no time."""
+        leader = self.leader()
+        service = leader.engine.get(f"/services/{name}")
+        spec = service["Spec"]
+        spec["TaskTemplate"]["ForceUpdate"] = spec["TaskTemplate"].get("ForceUpdate", 0) + 1
+        # A time of 0 ns is Docker's word for its default of 5 s.
+        spec["UpdateConfig"] = {"Parallelism": parallelism, "Monitor": 1, "Delay": 0, "Order": "stop-first"}
+        version = service["Version"]["Index"]
+        leader.engine.request("POST", f"/services/{name}/update?version={version}", spec)
+
+    def update_state(self, name: str) -> str:
+        """How far the newest update is, in Swarm's words."""
+        service = self.leader().engine.get(f"/services/{name}")
+        return str((service.get("UpdateStatus") or {}).get("State", ""))
 
     def _wait_until_running(self, name: str, replicas: int) -> None:
         leader = self.leader()

@@ -23,6 +23,7 @@ from cluster.commands import (
     encode,
     leadership,
     nodes,
+    secrets,
     services,
 )
 from cluster.commands import settings as setting_commands
@@ -33,14 +34,19 @@ from cluster.model.audit import AuditOutcome, AuditRecord
 from cluster.model.ids import JoinTokenId, LoginId, NodeId, PrincipalId, RolloutId, ServiceId, TokenPrefix
 from cluster.model.node import NodeFacts, NodeRole, NodeStatus
 from cluster.model.rollout import Rollout, RolloutPhase
-from cluster.model.service import DesiredState, Observation, ReplicaPhase, ServiceSpec
+from cluster.model.secrets import FILES_MAX, VERSIONS_KEPT, FileKind
+from cluster.model.service import DesiredState, FileReference, Observation, ReplicaPhase, ServiceSpec
 from cluster.raft.machine import ReplicatedState
+from cluster.store import ReadTxn
 from cluster.store.records import (
     API_TOKENS,
     API_TOKENS_BY_PRINCIPAL,
     ASSIGNMENTS,
     ASSIGNMENTS_BY_NODE,
     AUDIT,
+    FILE_CONTENTS,
+    FILE_USERS,
+    FILES,
     LOGINS,
     LOGINS_BY_PRINCIPAL,
     NODES,
@@ -207,7 +213,14 @@ class LogWriter:
     def _command(self) -> Any:
         rng = self.rng
         name = rng.choice(
-            ["_node_command", "_access_command", "_service_command", "_service_command", "_other"]
+            [
+                "_node_command",
+                "_access_command",
+                "_service_command",
+                "_service_command",
+                "_file_command",
+                "_other",
+            ]
         )
         return rng.choice(getattr(self, name)())()
 
@@ -299,7 +312,7 @@ class LogWriter:
             service_id=service,
             project="p",
             name="n",
-            spec=ServiceSpec(image=rng.choice(["i:1", "i:2", "i:3"])),
+            spec=ServiceSpec(image=rng.choice(["i:1", "i:2", "i:3"]), **self._references()),
             replicas=rng.randint(0, 3),
             expected_version=self._version(service),
         )
@@ -393,6 +406,37 @@ class LogWriter:
             node_id=node, reports=tuple(reports), router=rng.choice([None, router])
         )
 
+    def _newest(self, kind: FileKind, name: str) -> int:
+        present = FILES.get(self.machine.store.begin(), kind.value, "", name)
+        return 0 if present is None else present.newest
+
+    def _references(self) -> dict[str, Any]:
+        rng, name = self.rng, self.rng.choice(["f1", "f2"])
+        key, kind = rng.choice([("secrets", FileKind.SECRET), ("configs", FileKind.CONFIG)])
+        version = max(0, self._newest(kind, name) - rng.choice([0, 0, 1, 4]))
+        return rng.choice([{}, {key: (FileReference(source=name, target="/f", version=version),)}])
+
+    def _file_command(self) -> list[Callable[[], Any]]:
+        rng, name = self.rng, self.rng.choice(["f1", "f2"])
+        kind, registry = rng.choice(list(FileKind)), rng.choice(["a.example", "b.example"])
+        put = lambda: secrets.PutFile(  # noqa: E731 (one of a list of choices)
+            kind=kind,
+            name=name,
+            version=self._newest(kind, name) + rng.choice([1, 1, 1, 2]),
+            content=bytes(40),
+            created_by="u1",
+        )
+        return [
+            put,
+            put,
+            put,
+            lambda: secrets.RemoveFile(kind=kind, name=name),
+            lambda: secrets.PutRegistryCredential(
+                registry=registry, username="u", sealed_password=bytes(40), changed_by="u1"
+            ),
+            lambda: secrets.RemoveRegistryCredential(registry=registry),
+        ]
+
     def _other(self) -> list[Callable[[], Any]]:
         rng = self.rng
         record = AuditRecord(
@@ -423,7 +467,7 @@ def histories() -> st.SearchStrategy[list[bytes]]:
 
 def test_the_histories_below_reach_every_handler_and_get_through_it() -> None:
     seen: dict[str, set[type]] = {}
-    for seed in range(15):
+    for seed in range(25):
         machine = a_machine()
         for data in LogWriter(seed).write(300):
             name = type(decode(data).command).__name__
@@ -499,6 +543,33 @@ def without_meta(machine: ReplicatedState) -> list[tuple[bytes, bytes]]:
     return [row for row in rows(machine) if row[0][0] > 2]
 
 
+def check_files(txn: ReadTxn) -> None:
+    """Contents are those of the versions kept, and who uses what is what revisions say."""
+    files = FILES.scan(txn)
+    assert len(files) <= FILES_MAX
+    kept = [
+        (file.kind, file.environment, file.name, version.number)
+        for file in files
+        for version in file.versions
+    ]
+    assert kept == [
+        (each.kind, each.environment, each.name, each.version) for each in FILE_CONTENTS.scan(txn)
+    ]
+    for file in files:
+        numbers = [version.number for version in file.versions]
+        assert numbers == sorted(set(numbers))[-VERSIONS_KEPT:]
+        assert all(number <= file.newest for number in numbers)
+    assert sorted(FILE_USERS.scan(txn)) == sorted(
+        (kind.value, each.environment, each.source, each.version, revision.service_id, revision.number)
+        for revision in REVISIONS.scan(txn)
+        for kind, references in (
+            (FileKind.SECRET, revision.spec.secrets),
+            (FileKind.CONFIG, revision.spec.configs),
+        )
+        for each in references
+    )
+
+
 def check_consistency(machine: ReplicatedState) -> None:
     """Indexes and records agree, references lead somewhere, the audit tree is over its entries."""
     txn = machine.store.begin()
@@ -533,6 +604,7 @@ def check_consistency(machine: ReplicatedState) -> None:
             if rollout.service_id == service.id and not rollout.phase.is_terminal
         }
         assert running == ({service.rollout_id} if service.rollout_id else set())
+    check_files(txn)
     assert verify_trail(AUDIT.scan(txn), audit_head(txn)).is_intact
     clients = [key for key, _ in txn.scan(CLIENTS)]
     assert sorted(key[8:] for key, _ in txn.scan(CLIENT_TIMES)) == clients

@@ -27,13 +27,15 @@ PATIENCE_S = 15.0
 
 
 class Upstream:
-    """A web server of one replica: /up is its health, /hold answers when `release` was called."""
+    """A web server of one replica: /up is its health, /hold answers when `release` was called, /error with an
+    error. With `answers` False it closes the connection instead of answering."""
 
     def __init__(self, name: str, *, revision: int = 1) -> None:
         self.name = name
         self.revision = revision
         self.port = 0
         self.is_healthy = True
+        self.answers = True
         self.requests = 0
         self.held = 0
         self.is_held = asyncio.Event()
@@ -77,6 +79,10 @@ class Upstream:
                     status = b"200 OK" if self.is_healthy else b"503 Not Fit"
                 else:
                     self.requests += 1
+                    if not self.answers:
+                        break
+                if target == b"/error":
+                    status = b"500 Oops"
                 if target == b"/hold":
                     self.held += 1
                     self.is_held.set()

@@ -1,15 +1,16 @@
 """From HAProxy's counters to the traffic of revisions. Pure.
 
-HAProxy says of a server how many requests were tried there and how many it answered. What came of the rest it
-says only of the whole backend:
+HAProxy says of a server how many requests it answered. How many of the others failed it says only of the
+whole backend:
 
 - errors it answered itself: the backend's 5xx less those of its servers.
 - requests it lost: begun - answered - in flight. One lost on a reused connection leaves no error, no response
   and no log line (`abort_keep_alive` in HAProxy's src/http_ana.c, 2.6 to 3.5); one that its client gave up
   does leave an answer (400, or of no class).
 
-Both are shared out among the revisions of the backend by the requests of theirs that came to nothing. An
-error for which no server was tried (none is usable) is nobody's.
+Both are shared out among the revisions of the backend by the attempts of theirs that came to nothing. An
+error for which no server was tried (none is usable) is nobody's. Attempts themselves are no measure of
+requests: one that is sent again may count as one retry or as two.
 
 A worker's counters are read one after the other while it works, so that a request may be seen begun and not
 yet in flight: an error or a loss counts once two readings in a row saw it.
@@ -56,8 +57,9 @@ class _Confirmed:
 class _Backend:
     """One backend of one worker between two readings.
 
-    `unanswered` are requests that are over without an answer of a server, by revision, and not shared out
-    yet. `previews_due` and `preview_errors_due` are previews that are still to be left out.
+    `unanswered` are attempts that are over without an answer of a server, by revision, and not shared out
+    yet; `troubles` those that HAProxy noticed. `previews_due` and `preview_errors_due` are answered previews
+    that are still to be left out.
     """
 
     counters: BackendCounters = field(default_factory=BackendCounters)
@@ -65,7 +67,7 @@ class _Backend:
     own_errors: _Confirmed = field(default_factory=_Confirmed)
     lost: _Confirmed = field(default_factory=_Confirmed)
     unanswered: Counter[int] = field(default_factory=Counter)
-    failed_attempts: Counter[int] = field(default_factory=Counter)
+    troubles: Counter[int] = field(default_factory=Counter)
     previews_due: int = 0
     preview_errors_due: int = 0
 
@@ -77,12 +79,6 @@ class _Counts:
     lost: int = 0
     retried: int = 0
 
-    def raise_to(self, other: _Counts) -> None:
-        self.requests = max(self.requests, other.requests)
-        self.failures = max(self.failures, other.failures)
-        self.lost = max(self.lost, other.lost)
-        self.retried = max(self.retried, other.retried)
-
 
 class TrafficLedger:
     """Adds up what workers counted that come and go; the counters of each begin at 0."""
@@ -90,7 +86,6 @@ class TrafficLedger:
     def __init__(self) -> None:
         self._backends: dict[tuple[int, str], _Backend] = {}
         self._counts: dict[tuple[str, int], _Counts] = {}
-        self._shown: dict[tuple[str, int], _Counts] = {}
 
     def begin(self, pid: int, reading: Reading) -> None:
         """Count nothing of what a worker counted up to now."""
@@ -138,13 +133,9 @@ class TrafficLedger:
         for service, revision in list(self._counts):
             if service not in services or revision not in newest[service][:revisions_max]:
                 del self._counts[service, revision]
-                self._shown.pop((service, revision), None)
 
     def totals(self) -> tuple[RevisionTraffic, ...]:
-        """Return the counts of every revision, without latencies; they never fall."""
-        for key, counts in self._counts.items():
-            # A retry takes back a request that a reading between the two attempts counted.
-            self._shown.setdefault(key, _Counts()).raise_to(counts)
+        """Return the counts of every revision, without latencies."""
         return tuple(
             RevisionTraffic(
                 service=service,
@@ -154,29 +145,31 @@ class TrafficLedger:
                 lost=counts.lost,
                 retried=counts.retried,
             )
-            for (service, revision), counts in sorted(self._shown.items())
+            for (service, revision), counts in sorted(self._counts.items(), key=lambda item: item[0])
             if revision
         )
 
     def _add_servers(
         self, service: str, backend: _Backend, now: BackendCounters, revisions: Mapping[str, int]
     ) -> None:
-        over: Counter[int] = Counter()
+        answers: Counter[int] = Counter()
         errors: Counter[int] = Counter()
         for server, counters in now.servers.items():
             before = backend.counters.servers.get(server, ServerCounters())
             revision = revisions[server]
-            retried = counters.retries - before.retries
-            ended = counters.attempts - before.attempts - retried - (counters.in_flight - before.in_flight)
-            over[revision] += ended
+            attempts = counters.attempts - before.attempts
+            retried = min(attempts, counters.retries - before.retries)
+            answered = counters.answers - before.answers
+            answers[revision] += answered
             errors[revision] += counters.server_errors - before.server_errors
-            backend.unanswered[revision] += ended - (counters.answers - before.answers)
-            backend.failed_attempts[revision] += counters.failed_attempts - before.failed_attempts
+            in_flight = counters.in_flight - before.in_flight
+            backend.unanswered[revision] += attempts - retried - answered - in_flight
+            backend.troubles[revision] += retried + counters.failed_attempts - before.failed_attempts
             self._of(service, revision).retried += retried
-        backend.previews_due -= _take(over, backend.previews_due)
+        backend.previews_due -= _take(answers, backend.previews_due)
         backend.preview_errors_due -= _take(errors, backend.preview_errors_due)
-        for revision in over:
-            self._of(service, revision).requests += over[revision]
+        for revision in answers:
+            self._of(service, revision).requests += answers[revision]
             self._of(service, revision).failures += errors[revision]
 
     def _add_rest(self, service: str, backend: _Backend, now: BackendCounters) -> None:
@@ -186,16 +179,17 @@ class TrafficLedger:
         backend.counters = now
 
     def _share_out(self, service: str, backend: _Backend, number: int, *, is_lost: bool) -> None:
-        weights = +backend.failed_attempts
+        weights = +backend.troubles
         if is_lost:
             weights = +backend.unanswered or weights or Counter(dict.fromkeys(backend.unanswered, 1))
         for revision, part in apportion(number, weights).items():
             counts = self._of(service, revision)
+            counts.requests += part
             counts.failures += part
             counts.lost += part if is_lost else 0
             backend.unanswered[revision] -= part
         if number:
-            backend.failed_attempts.clear()
+            backend.troubles.clear()
 
     def _of(self, service: str, revision: int) -> _Counts:
         return self._counts.setdefault((service, revision), _Counts())
@@ -203,7 +197,7 @@ class TrafficLedger:
 
 def _leave_out(backend: _Backend, now: PreviewCounters) -> None:
     before, backend.previews = backend.previews, now
-    backend.previews_due += now.requests - now.in_flight - (before.requests - before.in_flight)
+    backend.previews_due += now.answers - before.answers
     backend.preview_errors_due += now.server_errors - before.server_errors
 
 

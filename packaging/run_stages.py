@@ -95,6 +95,7 @@ def stages(target: str) -> list[Stage]:
     if target == "check":
         return gates()
     longer = 1.0 if target == "test" else 6.0
+    long = [pytest_stage("matrix", "matrix", limit_s=3 * 3600.0)] if target == "verify" else []
     return [
         *gates(),
         pytest_stage("unit", "unit", "properties", "scenarios", limit_s=300 * longer, workers=2),
@@ -102,6 +103,7 @@ def stages(target: str) -> list[Stage]:
         pytest_stage("contract", "contract", limit_s=180 * longer),
         pytest_stage("integration", "integration", limit_s=540 * longer),
         pytest_stage("e2e", "e2e", limit_s=480 * longer),
+        *long,
     ]
 
 

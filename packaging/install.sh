@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Control Tower agent on a Debian (12 or newer) or Ubuntu (22.04 or newer) host: a virtual
-# environment of its own, the `tower` command, a configuration file and a systemd unit.
+# environment of its own, the `tower` command, a configuration file and two systemd units.
 #
 #   packaging/install.sh                         from the source tree this script is in
 #   packaging/install.sh --from FILE.whl         from a wheel
@@ -47,6 +47,7 @@ done
 prefix=/opt/control-tower
 command=$root/usr/local/bin/tower
 unit=$root/etc/systemd/system/tower.service
+keeper=$root/etc/systemd/system/tower-keeper.service
 settings=$root/etc/control-tower
 state=$root/var/lib/control-tower
 completion=$root/usr/share/bash-completion/completions/tower
@@ -66,7 +67,17 @@ if [ "$uninstall" = yes ]; then
         systemctl stop tower.service || true
         systemctl kill --kill-whom=all --signal=SIGKILL tower.service 2>/dev/null || true
     fi
-    rm -f "$unit" "$completion"
+    if has_systemd && systemctl cat tower-keeper.service >/dev/null 2>&1; then
+        systemctl disable --now tower-keeper.service >/dev/null 2>&1 || true
+    fi
+    if [ -z "$root" ] && command -v docker >/dev/null 2>&1; then
+        # Nothing stops it any more when the cluster starts it elsewhere.
+        for container in $(docker ps -q --filter label=tower.fenced=strict 2>/dev/null); do
+            warn "stopping container $container: it must never run twice (singleton)"
+            docker stop "$container" >/dev/null || true
+        done
+    fi
+    rm -f "$unit" "$keeper" "$completion"
     # Only a link of ours: somebody may have another program of that name.
     case $(readlink "$command" 2>/dev/null || true) in "$prefix"/*) rm -f "$command" ;; esac
     rm -rf "$root/opt/control-tower"
@@ -194,6 +205,7 @@ if [ ! -e "$settings/tower.toml" ]; then
     say "settings to change, all with their defaults: $settings/tower.toml"
 fi
 install -m 0644 "$here/systemd/tower.service" "$unit"
+install -m 0644 "$here/systemd/tower-keeper.service" "$keeper"
 
 # ---- running it ---------------------------------------------------------------------------------------------
 
@@ -202,6 +214,10 @@ if ! has_systemd; then
     exit 0
 fi
 systemctl daemon-reload
+# The keeper runs from here on. Of an upgrade it takes a moment, in which every lease lasts; the agent has to
+# find it awake.
+systemctl enable tower-keeper.service >/dev/null 2>&1
+systemctl restart tower-keeper.service || fail 'the keeper did not start; journalctl -u tower-keeper says why'
 if [ "$start" = yes ]; then
     systemctl enable tower.service >/dev/null 2>&1
     systemctl restart tower.service || fail 'the agent did not start; journalctl -u tower says why'

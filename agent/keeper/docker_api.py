@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import time
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -38,11 +39,12 @@ class _Connection(http.client.HTTPConnection):
 
 
 class DockerApi:
-    """One engine. `timeout_s` is for each wait on its socket."""
+    """One engine, for one look: `timeout_s` is for each wait on its socket, `budget_s` for all calls."""
 
-    def __init__(self, socket_path: str, *, timeout_s: float = 1.0) -> None:
+    def __init__(self, socket_path: str, *, timeout_s: float = 1.0, budget_s: float = 3.0) -> None:
         self.socket_path = socket_path
         self._timeout_s = timeout_s
+        self._until_s = time.monotonic() + budget_s
 
     def running(self, labels: dict[str, str]) -> list[Running]:
         """Return the containers with these labels that have processes. Raises EngineAway."""
@@ -67,6 +69,8 @@ class DockerApi:
         )
 
     def _ask(self, method: str, path: str, *, missing: Any = ...) -> Any:
+        if time.monotonic() > self._until_s:
+            raise EngineAway(f"{self.socket_path}: it answers too slowly")
         connection = _Connection(self.socket_path, self._timeout_s)
         try:
             connection.request(method, path, headers={"Host": "docker", "Connection": "close"})

@@ -23,6 +23,7 @@ from tests.support.requirements import require_program, require_root
 ROOT = Path(__file__).resolve().parents[2]
 INSTALL = ROOT / "packaging" / "install.sh"
 UNIT = ROOT / "packaging" / "systemd" / "tower.service"
+KEEPER = ROOT / "packaging" / "systemd" / "tower-keeper.service"
 
 PROGRAM = """\
 import sys
@@ -120,6 +121,7 @@ def test_a_host_gets_the_command_its_settings_and_the_unit(host: Path) -> None:
     assert (host / "etc/control-tower/tower.toml").stat().st_mode & 0o777 == 0o640
     assert (host / "var/lib/control-tower").stat().st_mode & 0o777 == 0o700
     assert (host / "etc/systemd/system/tower.service").read_text() == UNIT.read_text()
+    assert (host / "etc/systemd/system/tower-keeper.service").read_text() == KEEPER.read_text()
     assert (host / "usr/share/bash-completion/completions/tower").read_text() == "# completion\n"
 
 
@@ -159,6 +161,7 @@ def test_uninstalling_leaves_settings_and_state_unless_they_are_purged(host: Pat
         assert not (host / "opt/control-tower").exists()
         assert not (host / "usr/local/bin/tower").is_symlink()
         assert not (host / "etc/systemd/system/tower.service").exists()
+        assert not (host / "etc/systemd/system/tower-keeper.service").exists()
         assert (host / "etc/control-tower/tower.toml").exists()
         assert (host / "var/lib/control-tower/state").exists()
     assert install(host, "--uninstall", "--purge").returncode == 0
@@ -205,23 +208,31 @@ def test_the_help_is_the_scripts_own_head() -> None:
 # ---- the unit -----------------------------------------------------------------------------------
 
 
-def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
+def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     analyze = require_program("systemd-analyze", package="systemd")
-    copy = tmp_path / "tower.service"
-    # Verifying looks for the program, which is not installed here.
-    copy.write_text(re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", UNIT.read_text(), flags=re.MULTILINE))
+    copies = []
+    for unit in (UNIT, KEEPER):
+        copies.append(tmp_path / unit.name)
+        # Verifying looks for the program, which is not installed here.
+        text = re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", unit.read_text(), flags=re.MULTILINE)
+        copies[-1].write_text(text)
     run = subprocess.run(
-        [analyze, "verify", "--man=no", str(copy)], capture_output=True, text=True, timeout=60, check=False
+        [analyze, "verify", "--man=no", *map(str, copies)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
-    findings = [line for line in (run.stdout + run.stderr).splitlines() if "tower.service" in line]
+    findings = [line for line in (run.stdout + run.stderr).splitlines() if "tower" in line]
     assert findings == []
     assert run.returncode == 0
 
 
-def test_the_unit_gives_the_agent_little_it_does_not_use() -> None:
+@pytest.mark.parametrize(("unit", "exposure"), [(UNIT, 35), (KEEPER, 20)], ids=["agent", "keeper"])
+def test_a_unit_gives_its_program_little_it_does_not_use(unit: Path, exposure: int) -> None:
     analyze = require_program("systemd-analyze", package="systemd")
     run = subprocess.run(
-        [analyze, "security", "--offline=true", "--no-pager", "--threshold=35", str(UNIT)],
+        [analyze, "security", "--offline=true", "--no-pager", f"--threshold={exposure}", str(unit)],
         capture_output=True,
         text=True,
         timeout=60,
@@ -230,5 +241,15 @@ def test_the_unit_gives_the_agent_little_it_does_not_use() -> None:
     assert run.returncode == 0, run.stdout[-500:]
 
 
-def test_the_unit_runs_the_program_that_is_installed() -> None:
+def test_the_units_run_the_programs_that_are_installed() -> None:
     assert "\nExecStart=/opt/control-tower/current/bin/tower run\n" in UNIT.read_text()
+    assert "\nExecStart=/opt/control-tower/current/bin/python -I -m agent.keeper " in KEEPER.read_text()
+
+
+def test_the_keeper_is_not_stopped_with_the_agent() -> None:
+    for unit, other in ((UNIT, "tower-keeper"), (KEEPER, "tower")):
+        for word in ("PartOf", "BindsTo", "Requires", "StopPropagatedFrom"):
+            assert f"{word}={other}.service" not in unit.read_text()
+        assert {"RuntimeDirectory=control-tower", "RuntimeDirectoryPreserve=yes"} <= set(
+            unit.read_text().splitlines()
+        )

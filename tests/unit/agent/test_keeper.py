@@ -282,6 +282,12 @@ def test_a_host_without_a_lease_file_is_left_alone(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_engine_that_is_slow_with_many_containers_is_left_in_time(engine: StubEngine) -> None:
+    engine.running["db"] = 1
+    with pytest.raises(EngineAway, match="too slowly"):
+        DockerApi(engine.path, budget_s=-1).running({})
+
+
 def test_an_engine_that_is_away_is_an_error_in_words(tmp_path: Path) -> None:
     with pytest.raises(EngineAway, match="No such file"):
         DockerApi(str(tmp_path / "none.sock")).running({})

@@ -21,7 +21,7 @@ class PutFile:
 
     A secret is sealed for its version before it is sent, so `version` is the number the sender expects: one
     more than the newest there ever was (the first is 1), or VERSION_CONFLICT. What is beyond the versions
-    kept and in nobody's use makes room.
+    kept and in nobody's use makes room. `project` is the one whose Compose file it came with.
     """
 
     kind: FileKind
@@ -30,9 +30,12 @@ class PutFile:
     content: bytes = field(repr=False)
     created_by: str
     environment: str = ""
+    project: str = ""
 
     def __post_init__(self) -> None:
         check_file_name(self.kind, self.name, self.environment)
+        if self.project:
+            rules.check_id("project", self.project)
         rules.check_range("version", self.version, 1, 2**31)
         extra = SEALED_EXTRA_BYTES if self.kind is FileKind.SECRET else 0
         if len(self.content) < extra:

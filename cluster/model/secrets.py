@@ -50,7 +50,8 @@ class StoredFile:
     """A secret or config by name, for one environment or (`environment` empty) for all.
 
     `newest` is the highest number ever given, `versions` are those still kept, ascending; at most
-    `VERSIONS_KEPT`. Without versions it was removed, and is here so that no number comes twice.
+    `VERSIONS_KEPT`. Without versions it was removed, and is here so that no number comes twice. One that came
+    with a `project`'s Compose file goes when no revision has it any more.
     """
 
     kind: FileKind
@@ -58,6 +59,7 @@ class StoredFile:
     name: str
     newest: int
     versions: tuple[FileVersion, ...]
+    project: str = ""
 
     @property
     def is_removed(self) -> bool:

@@ -65,7 +65,10 @@ def put_file(entry: Entry, command: PutFile) -> Outcome:
         created_at_ms=entry.now_ms,
         created_by=command.created_by,
     )
-    FILES.put(entry.txn, replace(present, newest=made.number, versions=(*kept, made)))
+    FILES.put(
+        entry.txn,
+        replace(present, newest=made.number, versions=(*kept, made), project=command.project),
+    )
     FILE_CONTENTS.put(
         entry.txn,
         FileContent(
@@ -91,13 +94,7 @@ def remove_file(entry: Entry, command: RemoveFile) -> Outcome:
         return Rejected(
             f"{present.label} is used by {shown}: deploy without it, or remove them, first", Code.IN_USE
         )
-    for version in present.versions:
-        _forget_content(entry, present, version.number)
-    if _users(entry, present):
-        # A revision of long ago names it. Should the name return, that must not get the new content.
-        FILES.put(entry.txn, replace(present, versions=()))
-    else:
-        FILES.delete(entry.txn, present.kind.value, present.environment, present.name)
+    _forget_file(entry, present)
     return Applied()
 
 
@@ -154,9 +151,12 @@ def note_uses(entry: Entry, revision: Revision) -> None:
 
 
 def forget_uses(entry: Entry, revision: Revision) -> None:
-    """A revision is forgotten, and uses nothing any more."""
+    """A revision is forgotten, and uses nothing any more. What only came with it goes, too."""
     for kind, reference in _references(revision.spec):
         FILE_USERS.remove(entry.txn, *_user_key(kind, reference, revision))
+        stored = FILES.get(entry.txn, kind.value, reference.environment, reference.source)
+        if stored is not None and (stored.project or stored.is_removed) and not _users(entry, stored):
+            _forget_file(entry, stored)
 
 
 def _references(spec: ServiceSpec) -> Iterator[tuple[FileKind, FileReference]]:
@@ -249,6 +249,16 @@ def _check_bounds(
 
 def _is_same(one: StoredFile, other: StoredFile) -> bool:
     return (one.kind, one.environment, one.name) == (other.kind, other.environment, other.name)
+
+
+def _forget_file(entry: Entry, stored: StoredFile) -> None:
+    for version in stored.versions:
+        _forget_content(entry, stored, version.number)
+    if _users(entry, stored):
+        # A revision of long ago names it. Should the name return, that must not get the new content.
+        FILES.put(entry.txn, replace(stored, versions=()))
+    else:
+        FILES.delete(entry.txn, stored.kind.value, stored.environment, stored.name)
 
 
 def _forget_content(entry: Entry, stored: StoredFile, version: int) -> None:

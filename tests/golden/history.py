@@ -560,7 +560,9 @@ COMMANDS: tuple[tuple[str, Any], ...] = (
     ),
     (
         "put-file/unused",
-        secrets.PutFile(kind=FileKind.CONFIG, name="unused", version=1, content=b"", created_by="ann"),
+        secrets.PutFile(
+            kind=FileKind.CONFIG, name="unused", version=1, content=b"", created_by="ann", project="shop"
+        ),
     ),
     ("remove-file", secrets.RemoveFile(kind=FileKind.CONFIG, name="unused")),
     (

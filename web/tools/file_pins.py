@@ -33,7 +33,7 @@ def pin_files(txn: ReadTxn, project: ComposeProject, *, environment: str, by: st
 
     Raises Problem: 422 with every name that nothing is known of.
     """
-    inline = {config.name: _inline(txn, config, by) for config in project.configs}
+    inline = {config.name: _inline(txn, config, project.name, by) for config in project.configs}
     made = {name: command for name, (_, command) in inline.items() if command is not None}
     pins = _Pins(txn, environment, {name: version for name, (version, _) in inline.items()}, made)
     services = tuple(pins.service(service) for service in project.services)
@@ -61,7 +61,7 @@ def _references(service: ComposeService) -> list[tuple[FileKind, FileReference]]
     ]
 
 
-def _inline(txn: ReadTxn, config: InlineConfig, by: str) -> tuple[int, PutFile | None]:
+def _inline(txn: ReadTxn, config: InlineConfig, project: str, by: str) -> tuple[int, PutFile | None]:
     """The version with this content, and the command that makes it when it is new."""
     content = config.content.encode()
     stored = records.FILES.get(txn, FileKind.CONFIG.value, "", config.name)
@@ -75,7 +75,12 @@ def _inline(txn: ReadTxn, config: InlineConfig, by: str) -> tuple[int, PutFile |
         raise Problem("invalid", f"{field}: {rule}", errors=(FieldError(field=field, rule=rule),))
     version = 1 if stored is None else stored.newest + 1
     return version, PutFile(
-        kind=FileKind.CONFIG, name=config.name, version=version, content=content, created_by=by
+        kind=FileKind.CONFIG,
+        name=config.name,
+        version=version,
+        content=content,
+        created_by=by,
+        project=project,
     )
 
 

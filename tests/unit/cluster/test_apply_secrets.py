@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -206,6 +207,30 @@ def test_a_forgotten_service_uses_nothing() -> None:
     replica.must(CommitTransition(service_id=WEB, expected_version=2, is_service_forgotten=True))
     assert FILE_USERS.scan(replica.txn, "secret") == []
     replica.must(RemoveFile(kind=FileKind.SECRET, name="stripe_key"))
+
+
+def inline(version: int) -> ServiceSpec:
+    return a_spec(configs=(FileReference(source="shop_web", target="/web", version=version),))
+
+
+def test_a_config_that_came_with_a_compose_file_goes_with_its_last_revision() -> None:
+    replica = Replica()
+    replica.lead()
+    for version in (1, 2):
+        replica.must(replace(a_config(version, name="shop_web"), project="shop"))
+        replica.must(a_service(spec=inline(version)))
+    replica.must(RemoveService(service_id=WEB))
+    assert FILES.get(replica.txn, "config", "", "shop_web") is not None
+    replica.must(CommitTransition(service_id=WEB, expected_version=3, is_service_forgotten=True))
+    assert FILES.get(replica.txn, "config", "", "shop_web") is None
+    assert FILE_CONTENTS.scan(replica.txn) == []
+
+
+def test_the_number_of_a_removed_secret_goes_with_the_last_revision_that_named_it() -> None:
+    replica = removed_while_an_earlier_revision_names_it()
+    for number in range(3, REVISIONS_KEPT + 2):
+        replica.must(a_service(spec=a_spec(f"registry.example/web:{number}")))
+    assert the_secret(replica) is None
 
 
 def test_a_forgotten_revision_uses_nothing() -> None:

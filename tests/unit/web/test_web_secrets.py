@@ -272,6 +272,7 @@ async def test_docker_hub_has_one_name() -> None:
     world = a_web_world()
     async with logged_in(world, Role.ADMIN) as api:
         await api.put("/registries/index.docker.io", username="ci", password=VALUE)
+        assert (await api.put("/registries/host.example%3A5000", username="ci", password=VALUE))[0] == 200
         assert (await api.ask("DELETE", "/registries/docker.io"))[0] == 204
         assert (await api.ask("DELETE", "/registries/docker.io"))[0] == 404
 

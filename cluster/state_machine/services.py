@@ -25,7 +25,7 @@ from cluster.commands.services import (
 )
 from cluster.encoding import pack, unpack
 from cluster.model.ids import NodeId, RolloutId, ServiceId
-from cluster.model.rollout import Rollout, RolloutPhase, Steering, why_not
+from cluster.model.rollout import Rollout, RolloutPhase, StagePhase, Steering, why_not
 from cluster.model.service import (
     Assignment,
     Attempt,
@@ -215,6 +215,10 @@ def set_split(entry: Entry, command: SetSplit) -> Outcome:
         assert rollout is not None
         if rollout.phase is RolloutPhase.ROLLING_BACK:
             return Rejected(f"rollout {rollout.id} is going back: wait for its end", Code.IN_USE)
+        if rollout.stage is not None and rollout.stage.phase is StagePhase.RETIRING:
+            return Rejected(
+                f"rollout {rollout.id} takes the old replicas down already: to go back, abort it", Code.IN_USE
+            )
         reason = f"{command.by} shared the requests by hand: resume to go on, or abort"
         ROLLOUTS.put(
             entry.txn,

@@ -28,7 +28,8 @@ PATIENCE_S = 15.0
 
 class Upstream:
     """A web server of one replica: /up is its health, /hold answers when `release` was called, /error with an
-    error. With `answers` False it closes the connection instead of answering."""
+    error, /socket becomes a tunnel that sends everything back. With `answers` False it closes the connection
+    instead of answering."""
 
     def __init__(self, name: str, *, revision: int = 1) -> None:
         self.name = name
@@ -36,6 +37,8 @@ class Upstream:
         self.port = 0
         self.is_healthy = True
         self.answers = True
+        self.last_head = ""
+        """The head of its newest request, in small letters."""
         self.requests = 0
         self.held = 0
         self.is_held = asyncio.Event()
@@ -79,8 +82,12 @@ class Upstream:
                     status = b"200 OK" if self.is_healthy else b"503 Not Fit"
                 else:
                     self.requests += 1
+                    self.last_head = head.decode("latin-1").lower()
                     if not self.answers:
                         break
+                if target == b"/socket":
+                    await _echo(reader, writer)
+                    break
                 if target == b"/error":
                     status = b"500 Oops"
                 if target == b"/hold":
@@ -95,6 +102,16 @@ class Upstream:
                 await writer.drain()
         self._writers.discard(writer)
         writer.close()
+
+
+async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+    )
+    while data := await reader.read(4096):
+        writer.write(data)
+        await writer.drain()
 
 
 @dataclass

@@ -177,6 +177,9 @@ class TrafficLedger:
         self._share_out(service, backend, backend.own_errors.see(own_errors), is_lost=False)
         self._share_out(service, backend, backend.lost.see(lost), is_lost=True)
         backend.counters = now
+        if not now.in_flight and not backend.own_errors.is_open:
+            # Nothing is under way any more that could still fail of them.
+            backend.troubles.clear()
 
     def _share_out(self, service: str, backend: _Backend, number: int, *, is_lost: bool) -> None:
         weights = +backend.troubles
@@ -188,8 +191,8 @@ class TrafficLedger:
             counts.failures += part
             counts.lost += part if is_lost else 0
             backend.unanswered[revision] -= part
-        if number:
-            backend.troubles.clear()
+            if not is_lost:
+                backend.troubles[revision] -= min(part, backend.troubles[revision])
 
     def _of(self, service: str, revision: int) -> _Counts:
         return self._counts.setdefault((service, revision), _Counts())

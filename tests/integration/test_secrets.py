@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from agent.cli.failures import CommandFailed
-from tests.support.lab import Host, Lab, LabAgents, a_lab, remove_abandoned, require_lab
+from tests.support.lab import Host, Lab, LabAgents, a_lab, remove_abandoned, require_lab, url_of
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -255,6 +256,37 @@ def test_a_new_version_is_rolled_out_by_the_next_deployment(world: World) -> Non
         kept = host.exec(["sh", "-c", "ls /run/control-tower/files/*"]).stdout.split()
         assert before.isdisjoint(kept)
         assert name in kept
+
+
+def test_a_person_puts_a_secret_with_the_command_line_and_sees_names_alone(world: World) -> None:
+    host, value = world.agents.hosts[2], "typed_by_a_person_55e0"
+
+    def tower(*words: str, given: str = "") -> str:
+        done = host.exec(
+            [sys.executable, "-m", "agent.cli", *words],
+            env={
+                "PYTHONPATH": str(Path(__file__).parents[2]),
+                "TOWER_SERVER": url_of(host),
+                "TOWER_CA": "/var/lib/control-tower/identity/ca.pem",
+                "TOWER_TOKEN": world.agents.token,
+            },
+            input=given,
+        )
+        assert done.returncode == 0, done.stderr
+        return f"{done.stdout}{done.stderr}"
+
+    printed = tower("secret", "put", "db_password", given=value)
+    assert printed == "secret db_password: version 1 is kept\n"
+    printed += tower("secret", "list") + tower("secret", "list", "--json")
+    assert "db_password" in printed
+    assert value not in printed
+    assert tower("config", "show", "web.conf") == CONFIG
+    assert tower("registry", "login", "ghcr.io", "--username", "ci", given=f"{value}\n").endswith(
+        "from now on\n"
+    )
+    assert value not in tower("registry", "list", "--json")
+    tower("registry", "logout", "ghcr.io")
+    tower("secret", "remove", "db_password")
 
 
 def test_a_private_image_is_pulled_on_every_host_with_the_login_of_its_registry(world: World) -> None:

@@ -261,8 +261,8 @@ class FileBody(Schema):
     many bytes, as base64url text, that nobody sees.
     """
 
-    value: str | None = None
-    value_base64: str | None = None
+    value: str | None = Field(default=None, repr=False)
+    value_base64: str | None = Field(default=None, repr=False)
     generate_bytes: int | None = Field(default=None, ge=GENERATED_BYTES_MIN, le=GENERATED_BYTES_MAX)
 
 

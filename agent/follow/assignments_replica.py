@@ -358,6 +358,8 @@ class ReplicaWorker:
             self._note(ReplicaPhase.EXITED, words, detail)
             return False
         words = await why_it_ended(self._host.engine, detail)
+        if self._replica.spec.fencing is Fencing.STRICT and self._host.fenced.why_not(Fencing.STRICT):
+            words = f"stopped, as this host has lost the cluster and must not run it twice; {words}"
         self._note(ReplicaPhase.EXITED, words, detail)
         if detail.state is ContainerState.RESTARTING:
             await self._wait(INSPECT_S)

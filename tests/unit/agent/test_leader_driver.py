@@ -14,11 +14,13 @@ from agent.leader.driver import IN_FLIGHT_MAX, RolloutDriver
 from cluster.commands import Code, Outcome, Rejected
 from cluster.commands.access import CreateUser
 from cluster.commands.audit import RecordAudit
+from cluster.commands.nodes import SetNodeLabels
 from cluster.commands.services import CommitTransition
 from cluster.model.access import Role
 from cluster.model.audit import AuditEntry, AuditOutcome
 from cluster.model.ids import NodeId, PrincipalId, ServiceId
 from cluster.model.node import NodeStatus
+from cluster.model.placing import PlacementRules, parse_constraint
 from cluster.model.rollout import RolloutPhase
 from cluster.model.service import PublishedPort, RolloutPolicy
 from cluster.raft.replicator import NotCommitted, OutcomeUnknown
@@ -120,6 +122,31 @@ async def test_a_rollout_that_failed_says_so_in_the_audit() -> None:
     [entry] = it.closing_entries()
     assert entry.outcome is AuditOutcome.FAILED
     assert "cannot open the database" in entry.stamp.reason
+
+
+async def test_replicas_leave_a_host_whose_label_is_taken() -> None:
+    it = Driven()
+
+    def label(host: str, put: tuple[tuple[str, str], ...] = (), remove: tuple[str, ...] = ()) -> None:
+        it.world.must(
+            SetNodeLabels(node_id=NodeId(host), put=put, remove=remove), client="person", leader_term=0
+        )
+
+    def hosts() -> list[str]:
+        return sorted(copy.node_id for copy in it.world.assignments())
+
+    rules = PlacementRules(constraints=(parse_constraint("node.labels.zone==a"),))
+    label("h1", (("zone", "a"),))
+    label("h2", (("zone", "a"),))
+    async with it.running():
+        it.world.deploy(a_spec("v1"), policy=QUICK, replicas=2, placement=rules)
+        await it.pass_time(10)
+        assert hosts() == ["h1", "h2"]
+        label("h3", (("zone", "a"),))
+        label("h2", remove=("zone",))
+        await it.pass_time(10)
+        assert hosts() == ["h1", "h3"]
+    it.world.check_final()
 
 
 async def test_transitions_carry_no_audit_stamp_of_their_own() -> None:

@@ -179,3 +179,14 @@ async def test_other_replicas_need_no_lease_and_keep_running_without_one() -> No
         await it.until_phase(ReplicaPhase.HEALTHY)
         await it.pass_time(600)
         assert it.engine.running() == [NAME]
+
+
+async def test_what_was_stopped_for_want_of_a_lease_says_so() -> None:
+    it = a_singleton()
+    async with it.running():
+        it.grant()
+        it.state.order(STARTED, SERVING)
+        await beat_for(it, 2)
+        await it.pass_time(LEASE_MS / 1000)
+        told = [report.observed.reason for command in it.state.reports for report in command.reports]
+        assert any(reason.startswith("stopped, as this host has lost the cluster") for reason in told)

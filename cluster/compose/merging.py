@@ -134,7 +134,7 @@ def _published(value: Value) -> Hashable:
     if isinstance(value.content, dict):
         parts = [value.content.get(key) for key in ("target", "published", "protocol", "host_ip")]
         target, published, protocol, address = (None if part is None else part.content for part in parts)
-        return (str(target), str(published or 0), protocol or "tcp", address or "")
+        return (str(target), str(published or 0), str(protocol or "tcp"), str(address or ""))
     try:
         port = parse_port(str(value.content))
     except ValueError:

@@ -16,6 +16,9 @@ from cluster.compose.vocabulary import Section
 
 T = TypeVar("T")
 
+_HIDDEN = "the variable's value"
+# A shorter text would be found in the words of many a rule.
+_TELLING_CHARS = 4
 # What a rule shows of values: quoted, or a number.
 _SHOWN = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|(?<![\w.])-?[0-9][0-9.]*(?![\w.])")
 
@@ -72,10 +75,16 @@ class Reader:
     ignored: list[Ignored] = field(default_factory=list)
 
     def refuse(self, value: Value, rule: str, hint: str = "") -> None:
-        self.findings.append(value.finding(rule, hint))
+        self.findings.append(_without_variables(value, rule, hint))
+
+    def mismatch(self, value: Value, expected: str) -> None:
+        """The value is of another kind than `expected`."""
+        # That a variable in it is not set is said already.
+        if value.content is not None or not value.is_replaced:
+            self.findings.append(value.is_not(expected))
 
     def warn(self, value: Value, rule: str, hint: str = "") -> None:
-        self.warnings.append(value.finding(rule, hint, Severity.WARNING))
+        self.warnings.append(replace(_without_variables(value, rule, hint), severity=Severity.WARNING))
 
     def ignore(self, value: Value, reason: str) -> None:
         self.ignored.append(Ignored(path=value.path, reason=reason))
@@ -111,13 +120,13 @@ class Reader:
         if isinstance(value.content, dict):
             return value.content
         if value.content is not None:
-            self.findings.append(value.is_not("a mapping"))
+            self.mismatch(value, "a mapping")
         return None
 
     def each(self, value: Value, read: Read[T | None]) -> tuple[T, ...]:
         """A list's items; those that read as None are left out."""
         if not isinstance(value.content, list):
-            self.findings.append(value.is_not("a list"))
+            self.mismatch(value, "a list")
             return ()
         return tuple(item for item in map(read, value.content) if item is not None)
 
@@ -143,7 +152,7 @@ class Reader:
             case int() | float():
                 return str(value.content)
             case _:
-                self.findings.append(value.is_not("text"))
+                self.mismatch(value, "text")
                 return ""
 
     def count(self, value: Value) -> int:
@@ -154,13 +163,13 @@ class Reader:
                 return number
             case str(text) if text.isascii() and text.removeprefix("-").isdigit() and len(text) < 20:
                 return int(text)
-        self.findings.append(value.is_not("a whole number"))
+        self.mismatch(value, "a whole number")
         return 0
 
     def flag(self, value: Value) -> bool:
         if isinstance(value.content, bool):
             return value.content
-        self.findings.append(value.is_not("true or false"))
+        self.mismatch(value, "true or false")
         return False
 
     def choice(self, value: Value, choices: Mapping[str, T], default: T) -> T:
@@ -181,7 +190,7 @@ class Reader:
 
     def measured(self, value: Value, measure: Callable[[str], T], default: T) -> T:
         if isinstance(value.content, dict | list):
-            self.findings.append(value.is_not("text"))
+            self.mismatch(value, "text")
             return default
         text = self.text(value)
         built = self.built(value, lambda: measure(text))
@@ -192,7 +201,7 @@ class Reader:
         try:
             return build()
         except ValueError as error:
-            self.refuse(value, _without_variables(str(error), value))
+            self.refuse(value, str(error))
             return None
 
     def pairs(self, value: Value) -> dict[str, Value]:
@@ -204,11 +213,12 @@ class Reader:
         if isinstance(value.content, dict):
             return value.content
         if not isinstance(value.content, list):
-            self.findings.append(value.is_not("a mapping or a list of NAME=value"))
+            self.mismatch(value, "a mapping or a list of NAME=value")
             return pairs
         for item in value.content:
             name, content = split_pair(self.text(item))
-            pairs[name] = replace(item, content=content)
+            if name:
+                pairs[name] = replace(item, content=content)
         return pairs
 
     def sorted_pairs(self, value: Value) -> tuple[tuple[str, str], ...]:
@@ -220,18 +230,23 @@ class Reader:
         return tuple(sorted(texts.items()))
 
 
-def _without_variables(rule: str, value: Value) -> str:
-    """The rule without what variables put into the value, or parts of it: it may be a secret."""
-    secret = [content.lower() for content in _replaced_in(value) if content]
+def _without_variables(value: Value, rule: str, hint: str) -> Finding:
+    """The finding without what variables put into the value, or parts of it: it may be a secret."""
+    secret = {content.lower() for content in _replaced_in(value) if content}
     if not secret:
-        return rule
+        return value.finding(rule, hint)
 
     def hide(match: re.Match[str]) -> str:
         shown = match[0].strip("'\"").lower()
         is_secret = any(shown in content or content in shown for content in secret)
-        return "the variable's value" if is_secret and shown else match[0]
+        return _HIDDEN if is_secret and shown else match[0]
 
-    return _SHOWN.sub(hide, rule)
+    rule = _SHOWN.sub(hide, rule)
+    for content in secret:
+        if len(content) >= _TELLING_CHARS:
+            rule = re.sub(re.escape(content), _HIDDEN, rule, flags=re.IGNORECASE)
+            hint = "" if content in hint.lower() else hint
+    return value.finding(rule, hint)
 
 
 def _replaced_in(value: Value) -> Iterator[str]:

@@ -13,7 +13,11 @@ ITEMS_MAX = 64
 
 _CAPABILITY = re.compile(r"ALL|[A-Z][A-Z0-9_]{1,31}")
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,61}[A-Za-z0-9])?")
-_SIGNAL = re.compile(r"SIG[A-Z0-9]{2,8}([+-][0-9]{1,2})?|[1-9][0-9]?")
+_SIGNAL = re.compile(
+    r"SIG(HUP|INT|QUIT|ILL|TRAP|ABRT|BUS|FPE|KILL|USR1|SEGV|USR2|PIPE|ALRM|TERM|STKFLT|CHLD|CONT|STOP|TSTP"
+    r"|TTIN|TTOU|URG|XCPU|XFSZ|VTALRM|PROF|WINCH|IO|PWR|SYS|RTMIN([+][0-9]{1,2})?|RTMAX(-[0-9]{1,2})?)"
+    r"|[1-9]|[1-5][0-9]|6[0-4]"
+)
 _ULIMITS = frozenset(
     {
         "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss",

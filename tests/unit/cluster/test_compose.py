@@ -6,32 +6,9 @@ from __future__ import annotations
 
 import pytest
 
-from cluster.compose import ComposeProject, ComposeService, Finding, parse
+from cluster.compose import ComposeProject, parse
 from cluster.model.service import HealthCheck, PortProtocol, PublishedPort, Resources, Route, VolumeKind
-
-
-def a_file(service: str = "", *, top: str = "") -> str:
-    """A file with one service `web` of image nginx:1, more keys of it, and more keys at the top."""
-    keys = "".join(f"    {line}\n" for line in service.strip("\n").splitlines())
-    return f"name: shop\n{top}services:\n  web:\n    image: nginx:1\n{keys}"
-
-
-def accepted(text: str, **variables: str) -> ComposeProject:
-    project = parse(text, variables=variables)
-    assert isinstance(project, ComposeProject), project
-    return project
-
-
-def the_service(text: str, **variables: str) -> ComposeService:
-    (service,) = accepted(text, **variables).services
-    return service
-
-
-def refused(text: str, **variables: str) -> tuple[Finding, ...]:
-    findings = parse(text, variables=variables)
-    assert not isinstance(findings, ComposeProject)
-    assert findings
-    return findings
+from tests.support.compose_kit import a_file, accepted, refused, the_service
 
 
 def test_a_service_needs_no_more_than_an_image() -> None:
@@ -187,13 +164,13 @@ def test_a_file_without_a_name_takes_the_given_one() -> None:
     ],
 )
 def test_variables_are_replaced_as_compose_does(text: str, value: str) -> None:
-    service = the_service(a_file(f'environment: {{A: "{text}"}}'), TAG="5", EMPTY="")
+    service = the_service(a_file(f'environment: {{A: "{text}"}}'), variables={"TAG": "5", "EMPTY": ""})
     assert service.spec.environment == (("A", value),)
 
 
 @pytest.mark.parametrize("text", ["${MISSING}", "${MISSING:?say which}", "${TAG", "$"])
 def test_a_variable_that_is_not_set_or_malformed_is_refused(text: str) -> None:
-    (finding,) = refused(a_file(f'environment: {{A: "{text}"}}'), TAG="5")
+    (finding,) = refused(a_file(f'environment: {{A: "{text}"}}'), variables={"TAG": "5"})
     assert finding.path == "services.web.environment.A"
     assert finding.line == 5
 
@@ -208,7 +185,7 @@ def test_a_finding_never_repeats_a_variable_s_value() -> None:
         "deploy: {replicas: ${SECRET}, resources: {limits: {memory: '${SECRET}', cpus: '${SECRET}'}}}",
         "healthcheck: {test: a, retries: ${SECRET}, interval: ${SECRET}}",
     ):
-        findings = refused(a_file(keys), SECRET="hunter2-hunter2")
+        findings = refused(a_file(keys), variables={"SECRET": "hunter2-hunter2"})
         assert not any("hunter2" in str(finding) for finding in findings), findings
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from cluster.model.ids import NodeId, ServiceId
 from cluster.model.placing import PlacementRules
 from cluster.model.service import Assignment, DesiredState, Revision, RolloutPolicy, ServiceSpec
 from cluster.placement import (
+    Amounts,
     Household,
     Landscape,
     PlannedReplica,
+    Quota,
     Resident,
     Wanted,
     amounts,
@@ -28,7 +30,11 @@ from cluster.survey.views import occupants_of, read_nodes, read_routers, read_vi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
-    """A service as a deployment would make it. `spec` has the image's digest, or every replica looks new."""
+    """A service as a deployment would make it. `spec` has the image's digest, or every replica looks new.
+
+    With `quota`, `quota_used` is what the other services of its environment reserve when all their replicas
+    are there.
+    """
 
     service_id: ServiceId
     project: str
@@ -36,6 +42,8 @@ class Intent:
     replicas: int
     policy: RolloutPolicy
     rules: PlacementRules
+    quota: Quota | None = None
+    quota_used: Amounts = field(default_factory=Amounts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +74,9 @@ class Census:
                     spec=intent.spec,
                     rules=intent.rules,
                     replicas=intent.replicas,
-                )
+                ),
+                quota=intent.quota,
+                quota_used=intent.quota_used,
             )
         number = max(view.revisions, default=0) + 1
         after = replace(
@@ -97,6 +107,8 @@ class Census:
             household=household,
             is_stop_first=not bounds.is_start_first,
             keeps_old=intent.policy.shift.strategy.is_staged,
+            quota=intent.quota,
+            quota_used=intent.quota_used,
         )
 
 

@@ -32,6 +32,7 @@ from cluster.model.service import (
     VolumeKind,
     VolumeMount,
 )
+from cluster.placement import Amounts, Quota
 from cluster.store.records import ASSIGNMENTS, NODES
 from cluster.survey import Intent
 from tests.support.state_builders import a_service, a_spec
@@ -392,3 +393,40 @@ async def test_a_service_that_is_stopped_before_it_is_replaced_needs_no_room_twi
     )
     [planned] = await plan_hosts(a_context(world), [intent])
     assert (planned.node_id, planned.is_new) == ("nd_1", True)
+
+
+async def test_a_deployment_over_the_quota_of_its_environment_is_planned_up_to_it() -> None:
+    intent = Intent(
+        service_id=WEB,
+        project="shop",
+        spec=a_spec(),
+        replicas=3,
+        policy=RolloutPolicy(),
+        rules=PlacementRules(),
+        quota=Quota(environment="staging", replicas=3),
+        quota_used=Amounts(replicas=1),
+    )
+    planned = await plan_hosts(a_context(a_web_world()), [intent])
+    assert [each.node_id for each in planned] == ["nd_1", "nd_2", None]
+    assert planned[2].reason == "the quota of staging: 4 replicas, of 3 allowed"
+
+
+async def test_a_dry_run_says_where_replicas_would_be_and_which_would_wait() -> None:
+    world = a_web_world()
+    world.hosts.digests["registry.example/shop:1"] = "sha256:" + "1" * 64
+    compose = """
+name: shop
+services:
+  web:
+    image: registry.example/shop:1
+    deploy: {replicas: 2, placement: {constraints: [node.hostname==h2], max_replicas_per_node: 1}}
+    x-tower: {route: {host: shop.example.com, port: 8080}}
+"""
+    async with logged_in(world) as api:
+        status, planned = await api.ask("POST", "/deployments", {"compose": compose, "dry_run": True})
+    assert status == 200, planned
+    assert [(host["ordinal"], host["node_name"], host["is_new"]) for host in planned["hosts"]] == [
+        (0, "h2", True),
+        (1, None, True),
+    ]
+    assert any("replica 1 would wait: no host can take it" in warning for warning in planned["warnings"])

@@ -115,3 +115,14 @@ def fatal_failure(advanced: Sequence[Advanced], policy: RolloutPolicy) -> str:
         return ""
     newest = next((each.failure for each in failed if each.failure), "")
     return newest or f"replica {failed[0].progress.ordinal} has failed for good"
+
+
+def failures_text(advanced: Sequence[Advanced], policy: RolloutPolicy) -> str:
+    """Say for people what failed in this look, and what follows; "" when nothing did."""
+    failed = [each for each in advanced if each.failure]
+    again = any(not is_failed_for_good(each, policy) for each in failed)
+    return sentence(
+        *(each.failure for each in failed),
+        "it is tried on another host if there is one" if again else "",
+        "it is left as it was" if failed and not again else "",
+    )

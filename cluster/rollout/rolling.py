@@ -16,6 +16,7 @@ from cluster.rollout.record import (
     clip,
     decision_of,
     end,
+    failures_text,
     fatal_failure,
     go_on,
     is_failed_for_good,
@@ -74,8 +75,8 @@ class _Roll:
             is_rolling_back=self._is_back,
         )
         advanced = [self._advance(stepper, slot, before.get(slot.ordinal)) for slot in slots]
-        failures = [each.failure for each in advanced if each.failure]
-        self._rollout = rollout = replace(rollout, failures=rollout.failures + len(failures))
+        failures = sum(bool(each.failure) for each in advanced)
+        self._rollout = rollout = replace(rollout, failures=rollout.failures + failures)
         why = self._why_failed(advanced)
         if why:
             return _fail(self._whole, rollout, why, self._now_ms, self._choose)
@@ -90,7 +91,7 @@ class _Roll:
             retry_at=lambda slot, _is_fresh: self._next_batch_at_ms(slot, advanced),
         ).run()
         steps = tuple(stepper.settle(each) for each in advanced)
-        return self._conclude(advanced, steps, slots, bounds, failures)
+        return self._conclude(advanced, steps, slots, bounds)
 
     def _conclude(
         self,
@@ -98,7 +99,6 @@ class _Roll:
         steps: tuple[ReplicaProgress, ...],
         slots: Sequence[Slot],
         bounds: Limits,
-        failures: Sequence[str],
     ) -> Decision:
         rollout, plan, view = self._rollout, self._plan, self._view
         is_everywhere = all(each.judged.is_proven or _is_done(each) for each in advanced)
@@ -107,7 +107,7 @@ class _Roll:
             return self._succeed(steps, "")
         deadline_ms = progress_deadline_ms(rollout, steps, self._now_ms, self._policy)
         if not plan.is_due(deadline_ms):
-            reason = self._reason(bounds, failures)
+            reason = self._reason(bounds, failures_text(advanced, self._policy))
             return go_on(plan, replace(rollout, replicas=steps, reason=reason, deadline_ms=deadline_ms))
         if is_everywhere:
             return self._succeed(steps, f"; {len(left)} old replicas are not removed yet")
@@ -176,13 +176,13 @@ class _Roll:
         )
         return decision_of(plan, transition_of(plan, rollout=ended, stable_revision=stable))
 
-    def _reason(self, bounds: Limits, failures: Sequence[str]) -> str:
+    def _reason(self, bounds: Limits, failures: str) -> str:
         """Why the rollout stands where it does."""
         rollout = self._rollout
         if self._is_back:
             return rollout.reason
         if failures:
-            return sentence(*failures, "it is tried on another host if there is one")
+            return failures
         if rollout.failures:
             return rollout.reason
         return sentence(rollout.note or bounds.reason, *self._plan.blocked)

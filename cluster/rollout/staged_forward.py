@@ -29,6 +29,7 @@ from cluster.rollout.record import (
     clip,
     decision_of,
     end,
+    failures_text,
     fatal_failure,
     go_on,
     is_failed_for_good,
@@ -45,6 +46,8 @@ from cluster.rollout.starting import WHOLE_STEP
 from cluster.rollout.steps import Advanced, Stepper
 from cluster.rollout.view import ServiceView
 
+TAKE_OVER_MS = 30_000
+"""How long the old revision may have nobody who answers before the new one is promoted."""
 LOOK_MS = 5_000
 """How often at least it is asked whether there is enough to judge by, once a step's time is over."""
 
@@ -64,7 +67,7 @@ class Forward(StagedLook):
             self.rollout = with_traffic(self.new, self.rollout, self.now_ms)
         if self._has_foreign_requests():
             return self._clear_colour()
-        if self.replicas and self.share < WHOLE_PERMILLE and self._must_take_over():
+        if self._must_take_over():
             self._take_over()
         elif self._has_nobody():
             return self._nobody_answers()
@@ -73,8 +76,8 @@ class Forward(StagedLook):
             return self._fail(worse)
         self.tend_old()
         advanced, steps = self._advance_new()
-        failures = [each.failure for each in advanced if each.failure]
-        self.rollout = replace(self.rollout, failures=self.rollout.failures + len(failures))
+        failures = sum(bool(each.failure) for each in advanced)
+        self.rollout = replace(self.rollout, failures=self.rollout.failures + failures)
         why = self._why_failed(advanced)
         if why:
             return self._fail(why)
@@ -89,7 +92,7 @@ class Forward(StagedLook):
         )
         match self.stage.phase:
             case StagePhase.DEPLOYING:
-                return self._deploying(is_ready, failures)
+                return self._deploying(is_ready, failures_text(advanced, self.policy))
             case StagePhase.APPROVAL:
                 return self._approval()
             case StagePhase.SWITCHING:
@@ -149,22 +152,46 @@ class Forward(StagedLook):
     # ---- when one of the two has nobody left ----
 
     def _must_take_over(self) -> bool:
-        return not self.is_old_available() and self.is_new_available()
+        return self.replicas > 0 and not self.is_old_available() and self.is_new_available()
+
+    def _take_over(self) -> None:
+        """Give the new revision all requests while the old one answers none, and for good if that lasts.
+
+        There is nobody to judge by, and nobody to keep requests for.
+        """
+        revision = self.rollout.from_revision
+        if self.share < WHOLE_PERMILLE:
+            self._enter(StagePhase.DEPLOYING, self.stage)
+            self.plan.share(self.stage.colour, WHOLE_PERMILLE)
+            why = f"revision {revision} has no healthy replica: the new one has all requests meanwhile"
+            self.rollout = replace(self.rollout, reason=why)
+        elif not self._is_last and self.plan.is_due(self.view.service.split.changed_at_ms + TAKE_OVER_MS):
+            why = f"revision {revision} has no healthy replica: the new one gets all requests unjudged"
+            self.rollout = replace(self.rollout, note=sentence(self.rollout.note, why), is_unjudged=True)
+            stage = replace(self.stage, steps=(*self.stage.steps[: self.stage.index], WHOLE_STEP))
+            self._enter(StagePhase.SWITCHING, stage)
+
+    def _has_borrowed_requests(self) -> bool:
+        """Whether the new revision has more than its step because the old one had nobody."""
+        return (
+            self.stage.phase is StagePhase.DEPLOYING
+            and self.share > self._step.permille
+            and not self.view.service.split.by
+        )
+
+    def _return_borrowed(self) -> None:
+        """Go on from the step before, once the old revision is whole again."""
+        able = {copy.ordinal for copy in self.old.assignments if self.view.is_available(copy)}
+        if len(able) >= self.replicas:
+            index = self.stage.index
+            before = self.stage.steps[index - 1].permille if index else 0
+            self.plan.share(self.stage.colour, before)
 
     def _has_nobody(self) -> bool:
         """Whether the new revision gets requests that it cannot answer, and the old one could."""
         if not (self.share and self.replicas) or self.is_new_available():
             return False
         return self.is_old_available()
-
-    def _take_over(self) -> None:
-        """Nobody is left to judge by, or to keep requests for: the new revision takes them all."""
-        why = f"revision {self.rollout.from_revision} has no healthy replica: the new one gets all requests"
-        self.rollout = replace(self.rollout, note=sentence(self.rollout.note, why), is_unjudged=True)
-        index = min(self.stage.index, len(self.stage.steps) - 1)
-        stage = replace(self.stage, steps=(*self.stage.steps[:index], WHOLE_STEP), index=index)
-        self._enter(StagePhase.SWITCHING, stage)
-        self.plan.share(self.stage.colour, WHOLE_PERMILLE)
 
     def _nobody_answers(self) -> Decision:
         """The new revision gets requests and has no replica that is healthy."""
@@ -199,11 +226,17 @@ class Forward(StagedLook):
         if deadline_ms:
             self.plan.is_due(deadline_ms)
 
-    def _deploying(self, is_ready: bool, failures: Sequence[str]) -> Decision:
+    def _deploying(self, is_ready: bool, failures: str) -> Decision:
+        if self.plan.green_permille is not None or self._has_borrowed_requests():
+            if self.plan.green_permille is None:
+                self._return_borrowed()
+            return self._within_deadline(
+                f"revision {self.rollout.from_revision} is not whole again", self.rollout.reason
+            )
         if not is_ready:
             waits = what_is_waited_for(self.plan, self.rollout.replicas)
             if failures:
-                reason = sentence(*failures, "it is tried on another host if there is one")
+                reason = failures
             elif self.rollout.failures:
                 reason = self.rollout.reason
             else:

@@ -503,20 +503,39 @@ def test_without_any_figures_it_waits_and_is_then_taken_back() -> None:
     assert "nobody knows how revision 2 does" in ended.reason
 
 
+def crash(shop: Shop, revision: int) -> None:
+    for host in shop.world.hosts.values():
+        for container in host.containers.values():
+            if container.key.revision == revision:
+                container.phase = ReplicaPhase.EXITED
+
+
 def test_when_the_old_revision_dies_the_new_one_takes_over_unjudged() -> None:
     shop = a_shop(Strategy.CANARY)
     shop.deploy("v2")
     shop.until(StagePhase.WATCHING)
-    for host in shop.world.hosts.values():
-        for container in host.containers.values():
-            if container.key.revision == 1:
-                container.phase = ReplicaPhase.EXITED
-                container.behaviour = Behaviour(is_good=False)
+    shop.world.behaviours["v1"] = Behaviour(is_good=False)
+    crash(shop, 1)
     shop.world.run(5_000)
     assert shop.share == 1000
     ended = shop.until_end()
     assert ended.phase is RolloutPhase.SUCCEEDED
-    assert "revision 1 has no healthy replica" in ended.reason
+    assert "revision 1 has no healthy replica: the new one gets all requests unjudged" in ended.reason
+
+
+def test_when_the_old_revision_recovers_it_has_its_requests_back_and_the_rollout_goes_on() -> None:
+    shop = a_shop(Strategy.CANARY)
+    shop.deploy("v2")
+    shop.until(StagePhase.WATCHING, 1)
+    crash(shop, 1)
+    shop.world.run(5_000)
+    assert shop.share == 1000
+    assert "the new one has all requests meanwhile" in shop.rollout.reason
+    shop.until(StagePhase.WATCHING, 1)
+    assert shop.share == 500
+    ended = shop.until_end()
+    assert ended.phase is RolloutPhase.SUCCEEDED
+    assert not ended.is_unjudged
 
 
 def test_a_canary_that_is_lost_with_its_host_is_brought_up_again() -> None:

@@ -4,7 +4,8 @@ What happens:
 
     hosts h1 h2 h3                       the cluster
     deploy image=v1 replicas=2 ...       surge= unavailable= monitor= drain= start= progress= retries= action=
-                                         port= volume= cpu= route=no service=
+                                         port= volume= cpu= route=no service= delay= budget=
+                                         strategy= steps=10:60s,50:60s,100 approve=yes keep= analysis=no
                                          only=zone==a spread=zone most=1 apart=cache pin=host-h1
     report 1/0@h1 healthy why it is so   revision/ordinal@host, and the phase its host saw
     routed [h1 ...], drained [h1 ...]    these routers (all that are up) have everything in force, or drained
@@ -13,29 +14,39 @@ What happens:
     label h1 zone=a [disk- ...]          labels are given and taken
     move 1/0@h1 [...]                    somebody asks for replicas to be moved
     leader                               another leader takes over
+    approve, pause, resume, promote, abort   what ann asks of the rollout
+    share 30                             ann gives GREEN 30 % of the requests
+    back 1                               ann asks for revision 1 again
     remove                               of the service
 
-What is committed: the rollout's phase and reason when they change, each replica's wish, records that go.
+What is committed: the rollout's phase, its stage and reason when they change, each replica's wish (a * marks
+those of GREEN), shares of the requests, records that go.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 from agent.leader.views import command_of
 from cluster.commands.nodes import RemoveNode, SetNodeLabels
 from cluster.commands.services import (
     AssignmentRef,
     AssignmentReport,
+    AttemptRevision,
     MoveReplicas,
     ReportAssignments,
     RouterReport,
+    SetSplit,
+    SteerRollout,
 )
 from cluster.model.ids import NodeId, ServiceId
 from cluster.model.node import NodeStatus
 from cluster.model.placing import PlacementRules, parse_attribute, parse_constraint
+from cluster.model.rollout import Steer
 from cluster.model.service import (
+    Aim,
     FailureAction,
     Observation,
     PublishedPort,
@@ -47,6 +58,7 @@ from cluster.model.service import (
     VolumeKind,
     VolumeMount,
 )
+from cluster.model.strategy import Colour, Shift, Strategy, TrafficStep
 from cluster.rollout import Decision, ServiceView, resume
 from tests.simulation.orchestration import World
 
@@ -120,6 +132,9 @@ class Stage:
             "label": self._label,
             "move": self._move,
             "leader": self._elect,
+            "share": self._share,
+            "back": self._back,
+            **{steer.value: partial(self._steer, steer) for steer in Steer},
             "remove": lambda: self._world.remove(self._service),
         }
         verbs[verb](*words)
@@ -180,6 +195,12 @@ class Stage:
                     policy = replace(policy, drain_timeout_ms=_ms(value))
                 case "start":
                     policy = replace(policy, start_deadline_ms=_ms(value))
+                case "delay":
+                    policy = replace(policy, delay_ms=_ms(value))
+                case "budget":
+                    policy = replace(policy, failures_max_permille=10 * int(value))
+                case "strategy" | "steps" | "approve" | "keep" | "analysis":
+                    policy = replace(policy, shift=_shift(policy.shift, name, value))
                 case "progress":
                     policy = replace(policy, progress_deadline_ms=_ms(value))
                 case _:
@@ -243,6 +264,23 @@ class Stage:
         command = MoveReplicas(service_id=self._service, copies=tuple(copies))
         self._world.must(command, client="person", leader_term=0)
 
+    def _steer(self, steer: Steer) -> None:
+        view = self._world.view(self._service)
+        assert view is not None
+        assert view.rollout is not None
+        self._ask(SteerRollout(rollout_id=view.rollout.id, steer=steer, by="ann"))
+
+    def _share(self, percent: str) -> None:
+        self._ask(SetSplit(service_id=self._service, green_permille=10 * int(percent), by="ann"))
+
+    def _back(self, revision: str) -> None:
+        self._ask(
+            AttemptRevision(service_id=self._service, revision=int(revision), aim=Aim.ROLLBACK, by="ann")
+        )
+
+    def _ask(self, command: object) -> None:
+        self._world.must(command, client="person", leader_term=0)
+
     def _leave(self, name: str) -> None:
         self._world.must(RemoveNode(node_id=NodeId(name), reason="test"), client="person", leader_term=0)
 
@@ -275,15 +313,26 @@ class Stage:
         rollout = transition.rollout
         if rollout is not None:
             text = f"rollout {rollout.from_revision}->{rollout.to_revision} {rollout.phase}"
+            stage = rollout.stage
+            if stage is not None and not rollout.phase.is_terminal:
+                text += f" {stage.phase} {stage.steps[stage.index].permille / 10:g} %"
             text += f": {rollout.reason}" if rollout.reason else ""
             if self._shown.get(view.service.id) != text:
                 self._shown[view.service.id] = text
                 self._say(view, text)
         for order in transition.orders:
             key = order.key
-            self._say(view, f"  {key.revision}/{key.ordinal}@{key.node_id} {order.desired}")
+            mark = "*" if order.colour is Colour.GREEN else ""
+            self._say(view, f"  {key.revision}/{key.ordinal}@{key.node_id}{mark} {order.desired}")
         for key in transition.forget:
             self._say(view, f"  {key.revision}/{key.ordinal}@{key.node_id} forgotten")
+        if transition.green_permille is not None:
+            self._say(view, f"  green gets {transition.green_permille / 10:g} %")
+        if transition.kept is not None:
+            kept_s = (transition.kept.until_ms - self._world.now_ms) / 1000
+            self._say(view, f"revision {transition.kept.revision} kept for {kept_s:g} s")
+        if transition.is_kept_ended:
+            self._say(view, "nothing kept any more")
         if transition.stable_revision is not None:
             self._say(view, f"stable revision {transition.stable_revision}")
         if transition.is_service_forgotten:
@@ -299,6 +348,29 @@ class Stage:
     def _say(self, view: ServiceView, text: str) -> None:
         prefix = "" if len(self._specs) < 2 else f"{view.service.id}: "
         self._lines.append(prefix + text)
+
+
+def _shift(shift: Shift, name: str, value: str) -> Shift:
+    blue_green, canary = shift.blue_green, shift.canary
+    match name:
+        case "strategy":
+            return replace(shift, strategy=Strategy(value))
+        case "analysis":
+            return replace(shift, analysis=replace(shift.analysis, is_on=value != "no"))
+        case "keep":
+            return replace(shift, blue_green=replace(blue_green, keep_ms=_ms(value)))
+        case "approve":
+            return replace(shift, blue_green=replace(blue_green, is_promoted_by_itself=value != "yes"))
+        case _:
+            steps = tuple(_step(part) for part in value.split(","))
+            return replace(
+                shift, blue_green=replace(blue_green, steps=steps), canary=replace(canary, steps=steps)
+            )
+
+
+def _step(text: str) -> TrafficStep:
+    percent, _, hold = text.partition(":")
+    return TrafficStep(permille=10 * int(percent), hold_ms=_ms(hold) if hold else 0)
 
 
 def _ms(text: str) -> int:

@@ -15,10 +15,11 @@ from typing import Any
 
 from agent.ids import IdSource
 from agent.leader import LeaderDuties
-from agent.peers.protocol import Beat
+from agent.peers.protocol import Beat, TrafficReport
 from cluster.commands import Applied, Outcome
 from cluster.commands.services import CommitTransition
 from cluster.model.ids import NodeId
+from cluster.model.traffic import TrafficInterval
 from cluster.raft.membership import MemberChange
 from cluster.raft.types import EngineStatus, Role
 from cluster.store import Committed, ReadTxn
@@ -151,6 +152,7 @@ class LedWorld:
         self._leader = NodeId(hosts[0])
         self.died_in_term = 0
         self._random = random.Random(seed)
+        self.world.on_traffic.append(self._tell_traffic)
 
     async def lead(self, scenario: Callable[[], None], *, until: Callable[[], bool], limit_ms: int) -> None:
         """Elect a leader, let `scenario` happen, and go on until `until`, through deaths of leaders."""
@@ -200,6 +202,10 @@ class LedWorld:
             if self.late and self._newest_leader_term() > self.died_in_term:
                 self.late_outcomes += [arrive() for arrive in self.late]
                 self.late.clear()
+
+    def _tell_traffic(self, node_id: NodeId, intervals: tuple[TrafficInterval, ...]) -> None:
+        if self.duties is not None:
+            self.duties.on_traffic(TrafficReport(node_id=node_id, intervals=intervals))
 
     def _newest_leader_term(self) -> int:
         with self.world.store.read() as txn:

@@ -36,18 +36,21 @@ def check_promises(before: ServiceView, after: ServiceView, now_ms: int) -> None
     _check_drain(before, after, now_ms)
     if after.service.is_removed:
         return
-    _check_shares(after)
+    _check_shares(before, after)
     # While requests are shared, both colours keep what they have; one without requests keeps nobody waiting.
     for colour in Colour:
         if before.service.split.permille_of(colour) and after.service.split.permille_of(colour):
             _check_availability(before.of_colour(colour), after.of_colour(colour))
 
 
-def _check_shares(after: ServiceView) -> None:
+def _check_shares(before: ServiceView, after: ServiceView) -> None:
     """Nobody is sent to a colour without a replica that answers while the other one has some."""
     for colour in Colour:
         has_some = any(map(after.is_available, after.of_colour(colour).assignments))
-        others_have = any(map(after.is_available, after.of_colour(colour.other).assignments))
+        others_have = any(
+            before.is_available(copy) and after.is_available(copy)
+            for copy in before.of_colour(colour.other).assignments
+        )
         if after.service.split.permille_of(colour) and others_have and not has_some:
             raise BrokenPromise(f"{colour} gets requests and has no replica: {describe(after)}")
     rollout = after.rollout

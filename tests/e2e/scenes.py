@@ -164,8 +164,8 @@ def three_hosts(*, copies: int = 1, now_ms: int = NOW_MS) -> Scene:
     ]
     # It is being replaced, and media.worker was taken back.
     scene.services[0]["serving"] = [
-        {"revision": 4, "image": "registry.internal:5000/shop/web:2.14.0", "replicas": 1},
-        {"revision": 5, "image": "registry.internal:5000/shop/web:2.15.0", "replicas": 4},
+        _served(4, "registry.internal:5000/shop/web:2.14.0", 1, permille=200),
+        _served(5, "registry.internal:5000/shop/web:2.15.0", 4, permille=800),
     ]
     scene.services[3].update(revision=8, image="media/transcode:1.9")
     scene.services[3]["troubles"] = [_trouble(1, "h2", "unhealthy", "its check failed 3 times in a row")]
@@ -335,12 +335,60 @@ def many_hosts(now_ms: int = NOW_MS) -> Scene:
     return scene
 
 
+def a_canary(now_ms: int = NOW_MS) -> Scene:
+    """Return the cluster of three with a canary that waits for somebody, and a revision that is kept."""
+    scene = three_hosts(now_ms=now_ms)
+    steps = [
+        {"permille": permille, "hold_ms": 60_000, "needs_approval": True} for permille in (50, 250, 1000)
+    ]
+    scene.rollouts[0].update(
+        strategy="canary",
+        progress="canary step 2 of 3, 25 %: waits for approval; 2 replicas ready on revision 5",
+        verdict="no worse so far: 3 of 1,204 requests failed, 9 of 3,611 before",
+        can=["approve", "pause", "promote", "abort"],
+        stage={
+            "name": "approve",
+            "words": "canary step 2 of 3, 25 %: waits for approval",
+            "colour": "green",
+            "step": 2,
+            "steps": steps,
+            "permille": 250,
+            "since_ms": now_ms - 20_000,
+            "hold_until_ms": None,
+            "deadline_ms": now_ms + 600_000,
+            "approved_by": "",
+        },
+        split={
+            "shares": [
+                {"colour": "blue", "permille": 750, "revisions": [4], "replicas": 6},
+                {"colour": "green", "permille": 250, "revisions": [5], "replicas": 2},
+            ],
+            "token": 4711,
+            "changed_at_ms": now_ms - 30_000,
+            "by": "",
+            "routers": [
+                {
+                    "node_id": node["id"],
+                    "node_name": node["name"],
+                    "is_down": False,
+                    "has_routed": node["name"] != "h3",
+                }
+                for node in scene.nodes
+            ],
+            "waiting_for": ["h3"],
+        },
+    )
+    scene.services[1]["kept"] = {"revision": 3, "colour": "blue", "until_ms": now_ms + 540_000}
+    return scene
+
+
 SCENES: dict[str, Callable[[int], Scene]] = {
     "three": lambda now_ms: three_hosts(now_ms=now_ms),
     "empty": empty_cluster,
     "lost": lost_host,
     "no-quorum": no_quorum,
     "many": many_hosts,
+    "canary": a_canary,
 }
 
 
@@ -542,14 +590,25 @@ def _service(
         "digest": "sha256:" + "0" * 64,
         "nodes": ["h1", "h2", "h3"],
         "routes": [route] if route else [],
-        "serving": [
-            {"revision": revision, "image": image, "replicas": ready},
-        ],
+        "serving": [_served(revision, image, ready, permille=1000 if route else None)],
         "troubles": [],
         "rollout_id": rollout,
         "version": 12,
         "created_at_ms": now_ms - 86_400_000,
         "changed_at_ms": now_ms - 74_000,
+        "strategy": "rolling",
+        "kept": None,
+    }
+
+
+def _served(revision: int, image: str, replicas: int, *, permille: int | None) -> Json:
+    return {
+        "revision": revision,
+        "image": image,
+        "digest": "sha256:" + "0" * 64,
+        "replicas": replicas,
+        "nodes": ["h1", "h2", "h3"],
+        "permille": permille,
     }
 
 
@@ -594,6 +653,17 @@ def _rollout(
             }
             for ordinal in range(total)
         ],
+        "strategy": "rolling",
+        "aim": "deploy",
+        "is_unjudged": False,
+        "asked_by": "deploy-bot",
+        "stage": None,
+        "split": None,
+        "behaviour": None,
+        "verdict": "",
+        "steering": None,
+        "paused_at_ms": None,
+        "can": [] if is_over else ["pause", "abort"],
     }
 
 

@@ -128,6 +128,8 @@ class StubServer:
         app.router.add_get(f"{api}/logs/{{ref}}", self._logs)
         app.router.add_get(f"{api}/services", self._services)
         app.router.add_get(f"{api}/rollouts", self._rollouts)
+        app.router.add_post(f"{api}/rollouts/{{ref}}/{{verb}}", self._steer)
+        app.router.add_post(f"{api}/services/{{ref}}/{{verb}}", self._change_service)
         app.router.add_get(f"{api}/audit", self._audit)
         app.router.add_get(f"{api}/metrics/live", self._metrics)
         app.router.add_get(f"{api}/live", self._live)
@@ -166,6 +168,48 @@ class StubServer:
 
     async def _rollouts(self, request: web.Request) -> web.Response:
         return web.json_response(_page(self.scene.rollouts))
+
+    async def _steer(self, request: web.Request) -> web.Response:
+        verb = request.match_info["verb"]
+        refusal = self._refusal(request, f"rollout.{verb}")
+        if refusal is not None:
+            return refusal
+        rollout = next(each for each in self.scene.rollouts if each["id"] == request.match_info["ref"])
+        if verb not in rollout["can"]:
+            detail = f"rollout {rollout['id']} of {rollout['service_id']}: {verb} cannot be asked of it now"
+            return problem(request, 409, "conflict", "Not possible as things are", detail)
+        self.acts.append((verb, rollout["service_id"]))
+        phases = {"pause": "paused", "resume": "running", "abort": "rolling-back"}
+        rollout["phase"] = phases.get(verb, "running")
+        can = {"pause": ["resume", "abort"], "abort": []}
+        rollout["can"] = can.get(verb, ["pause", "abort"])
+        await self._push("services")
+        return web.json_response(rollout, status=202)
+
+    async def _change_service(self, request: web.Request) -> web.Response:
+        verb = request.match_info["verb"]
+        refusal = self._refusal(request, f"service.{verb}")
+        if refusal is not None:
+            return refusal
+        service = next(each for each in self.scene.services if each["id"] == request.match_info["ref"])
+        self.acts.append((verb, service["id"]))
+        changed = {
+            "service_id": service["id"],
+            "revision": service["revision"],
+            "version": service["version"] + 1,
+            "rollout_id": None,
+            "done": f"{service['id']} goes back to revision 3, which still runs",
+            "next": "",
+        }
+        return web.json_response(changed, status=202)
+
+    def _refusal(self, request: web.Request, action: str) -> web.Response | None:
+        role = self._role(request)
+        assert role is not None
+        if action in me(role)["permissions"]:
+            return None
+        detail = f"{action} needs role operator; this is a {role}"
+        return problem(request, 403, "forbidden", "Not allowed", detail)
 
     async def _metrics(self, request: web.Request) -> web.Response:
         return web.json_response(self.scene.metrics)

@@ -332,7 +332,7 @@ async def test_what_is_asked_of_a_rollout_is_kept_for_the_leader_with_who_and_wh
     a_canary(
         world,
         stage=stage,
-        **({"phase": RolloutPhase.PAUSED, "paused_ms": NOW_MS} if steer is Steer.RESUME else {}),
+        phase=RolloutPhase.PAUSED if steer is Steer.RESUME else RolloutPhase.RUNNING,
     )
     async with an_operator(world) as api:
         rollout = await api.done(f"/rollouts/shop.web/{steer}", reason="it is Friday")

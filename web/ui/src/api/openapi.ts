@@ -8,6 +8,101 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * AcknowledgementBody
+         * @description The mark that came with what is in force now.
+         */
+        AcknowledgementBody: {
+            /** Mark */
+            mark: string;
+        };
+        /**
+         * Aim
+         * @description What the newest attempt to change a service was asked for as.
+         * @enum {string}
+         */
+        Aim: "deploy" | "rollback" | "retry" | "promote";
+        /**
+         * Analysis
+         * @description What makes the new revision worse than the old one, while both get requests.
+         *
+         *     `budget` is the chance that a whole rollout of an identical revision is rolled back, over all tests
+         *     together. Nothing is judged during a replica's first `warmup_ms`, and no share is passed with fewer than
+         *     `requests_min` requests of the new revision. `failure_rate_effect` is the least failure rate that matters,
+         *     `failure_rate_margin` how many more of all requests may fail at the next step's share, if the new revision
+         *     is as much worse as its confidence interval allows, when a step ends. The rest are the user's own limits,
+         *     None where there is none: rates from 0 to 1, latencies in milliseconds, `latency_ratio_max` against the
+         *     old revision's 95th percentile.
+         */
+        Analysis: {
+            /**
+             * Budget
+             * @default 0.01
+             */
+            budget: number;
+            /**
+             * Error Rate Max
+             * @default null
+             */
+            error_rate_max: number | null;
+            /**
+             * Failure Rate Effect
+             * @default 0.002
+             */
+            failure_rate_effect: number;
+            /**
+             * Failure Rate Margin
+             * @default 0.01
+             */
+            failure_rate_margin: number;
+            /**
+             * Is On
+             * @default true
+             */
+            is_on: boolean;
+            /**
+             * Latency P50 Ms Max
+             * @default null
+             */
+            latency_p50_ms_max: number | null;
+            /**
+             * Latency P95 Ms Max
+             * @default null
+             */
+            latency_p95_ms_max: number | null;
+            /**
+             * Latency P99 Ms Max
+             * @default null
+             */
+            latency_p99_ms_max: number | null;
+            /**
+             * Latency Ratio Max
+             * @default null
+             */
+            latency_ratio_max: number | null;
+            /** @default pause */
+            on_inconclusive: components["schemas"]["InconclusiveAction"];
+            /**
+             * Requests Min
+             * @default 50
+             */
+            requests_min: number;
+            /**
+             * Silence Ms
+             * @default 300000
+             */
+            silence_ms: number;
+            /**
+             * Success Rate Min
+             * @default null
+             */
+            success_rate_min: number | null;
+            /**
+             * Warmup Ms
+             * @default 60000
+             */
+            warmup_ms: number;
+        };
+        /**
          * ApiTokenBody
          * @description A token for programs: at most the caller's role. Without `ttl_s` it works until it is revoked.
          */
@@ -71,6 +166,26 @@ export interface components {
             state: string;
         };
         /**
+         * ArmView
+         * @description What one revision answered. `failures` include requests that were lost or retried elsewhere.
+         *
+         *     Latencies are null where none was measured.
+         */
+        ArmView: {
+            failures: components["schemas"]["RateView"];
+            /** Lost */
+            lost: number;
+            p50: components["schemas"]["LatencyView"] | null;
+            p95: components["schemas"]["LatencyView"] | null;
+            p99: components["schemas"]["LatencyView"] | null;
+            /** Requests */
+            requests: number;
+            /** Retried */
+            retried: number;
+            /** Revision */
+            revision: number;
+        };
+        /**
          * AssignmentView
          * @description One replica on one host: what is wanted of it, and what the host last said.
          */
@@ -79,6 +194,7 @@ export interface components {
             address: string;
             /** Changed At Ms */
             changed_at_ms: number;
+            colour: components["schemas"]["Colour"];
             /** Container Id */
             container_id: string;
             /** Container Name */
@@ -101,6 +217,38 @@ export interface components {
             restarts: number;
             /** Revision */
             revision: number;
+        };
+        /**
+         * AttemptView
+         * @description One rollout to a revision, and how it ended. `requests`, `failures` and `lost` are what the new
+         *     revision answered while it was judged, null where it was not.
+         */
+        AttemptView: {
+            aim: components["schemas"]["Aim"];
+            /** Asked By */
+            asked_by: string;
+            /** Ended At Ms */
+            ended_at_ms: number | null;
+            /** Failures */
+            failures: number | null;
+            /** From Revision */
+            from_revision: number;
+            /** Is Unjudged */
+            is_unjudged: boolean;
+            /** Lost */
+            lost: number | null;
+            phase: components["schemas"]["RolloutPhase"];
+            /** Reason */
+            reason: string;
+            /** Requests */
+            requests: number | null;
+            /** Rollout Id */
+            rollout_id: string;
+            /** Started At Ms */
+            started_at_ms: number;
+            strategy: components["schemas"]["Strategy"];
+            /** Verdict */
+            verdict: string;
         };
         /**
          * Page
@@ -156,6 +304,122 @@ export interface components {
             user_agent: string;
         };
         /**
+         * BehaviourView
+         * @description Two revisions over the same time, behind the same routers.
+         *
+         *     `difference` is the failure rate of the new one less that of the old one, with its 95 % confidence
+         *     interval (Newcombe).
+         */
+        BehaviourView: {
+            /** Difference */
+            difference: number;
+            /** Difference High */
+            difference_high: number;
+            /** Difference Low */
+            difference_low: number;
+            new: components["schemas"]["ArmView"];
+            old: components["schemas"]["ArmView"];
+            /** Rollout Id */
+            rollout_id: string;
+        };
+        /**
+         * BlueGreen
+         * @description The whole new revision beside the old one, then the switch.
+         *
+         *     `preview_replicas` 0: as many as the service has. Without `is_promoted_by_itself` a person approves the
+         *     switch within `approval_ms`, or it is given up. The old revision stays up for `keep_ms` after the switch.
+         */
+        BlueGreen: {
+            /**
+             * Approval Ms
+             * @default 28800000
+             */
+            approval_ms: number;
+            /**
+             * Is Promoted By Itself
+             * @default true
+             */
+            is_promoted_by_itself: boolean;
+            /**
+             * Keep Ms
+             * @default 600000
+             */
+            keep_ms: number;
+            /**
+             * Monitor Ms
+             * @default 300000
+             */
+            monitor_ms: number;
+            /**
+             * Preview Replicas
+             * @default 0
+             */
+            preview_replicas: number;
+            /**
+             * Steps
+             * @default [
+             *       {
+             *         "hold_ms": 60000,
+             *         "needs_approval": false,
+             *         "permille": 100
+             *       },
+             *       {
+             *         "hold_ms": 0,
+             *         "needs_approval": false,
+             *         "permille": 1000
+             *       }
+             *     ]
+             */
+            steps: components["schemas"]["TrafficStep"][];
+        };
+        /**
+         * Canary
+         * @description Rising shares for the new revision, as many of its replicas as its share needs, judged at each.
+         */
+        Canary: {
+            /**
+             * Approval Ms
+             * @default 28800000
+             */
+            approval_ms: number;
+            /**
+             * Keep Ms
+             * @default 0
+             */
+            keep_ms: number;
+            /**
+             * Steps
+             * @default [
+             *       {
+             *         "hold_ms": 300000,
+             *         "needs_approval": false,
+             *         "permille": 50
+             *       },
+             *       {
+             *         "hold_ms": 300000,
+             *         "needs_approval": false,
+             *         "permille": 100
+             *       },
+             *       {
+             *         "hold_ms": 600000,
+             *         "needs_approval": false,
+             *         "permille": 250
+             *       },
+             *       {
+             *         "hold_ms": 600000,
+             *         "needs_approval": false,
+             *         "permille": 500
+             *       },
+             *       {
+             *         "hold_ms": 0,
+             *         "needs_approval": false,
+             *         "permille": 1000
+             *       }
+             *     ]
+             */
+            steps: components["schemas"]["TrafficStep"][];
+        };
+        /**
          * ClusterView
          * @description The cluster as the answering node knows it.
          *
@@ -186,6 +450,69 @@ export interface components {
             term: number;
             /** Version */
             version: string;
+        };
+        /**
+         * Colour
+         * @description The two groups of replicas a router tells apart. Which one serves changes with each staged rollout.
+         * @enum {string}
+         */
+        Colour: "blue" | "green";
+        /**
+         * ComparisonView
+         * @description Two revisions: what is different, and how they answered side by side.
+         *
+         *     `behaviour` is null where they never did; `note` says so.
+         */
+        ComparisonView: {
+            /** After */
+            after: number;
+            /** Before */
+            before: number;
+            behaviour: components["schemas"]["BehaviourView"] | null;
+            /** Changes */
+            changes: components["schemas"]["FieldChange"][];
+            /** Note */
+            note: string;
+            /** Service Id */
+            service_id: string;
+        };
+        /**
+         * ConfigView
+         * @description One version of a config, as text (`value`), or as base64 where it is no text.
+         */
+        ConfigView: {
+            /** Created At Ms */
+            created_at_ms: number;
+            /** Created By */
+            created_by: string;
+            /** Environment */
+            environment: string;
+            /** Name */
+            name: string;
+            /** Size Bytes */
+            size_bytes: number;
+            /** Value */
+            value: string | null;
+            /** Value Base64 */
+            value_base64: string | null;
+            /** Version */
+            version: number;
+        };
+        /**
+         * Constraint
+         * @description A rule every host of the service meets: the attribute is the value, or (`is_equal` false) is not.
+         *
+         *     As in Swarm, upper and lower case are the same, and a label that a host does not have is the empty text.
+         */
+        Constraint: {
+            attribute: components["schemas"]["HostAttribute"];
+            /**
+             * Is Equal
+             * @default true
+             */
+            is_equal: boolean;
+            /** Value */
+            value: string;
         };
         /**
          * ContainerActed
@@ -325,17 +652,27 @@ export interface components {
         };
         /**
          * DeployedService
-         * @description One service of a deployment. `version` and `rollout_id` are there once it was changed.
+         * @description One service of a deployment. `rollout_id` is the rollout that carries it out, once it has begun.
+         *
+         *     `changes` is what is different from the deployment before, `supersedes` the rollout under way that this
+         *     one takes the place of. `is_retry`: nothing is different, and the revision is tried again.
          */
         DeployedService: {
             /** Changed */
             changed: boolean;
+            /** Changes */
+            changes: components["schemas"]["FieldChange"][];
+            /** Is Retry */
+            is_retry: boolean;
             /** Revision */
             revision: number;
             /** Rollout Id */
             rollout_id: string | null;
             /** Service Id */
             service_id: string;
+            strategy: components["schemas"]["Strategy"];
+            /** Supersedes */
+            supersedes: string | null;
             /** Version */
             version: number;
         };
@@ -352,10 +689,45 @@ export interface components {
              */
             dry_run: boolean;
             /**
+             * Environment
+             * @description where it is deployed to: applies its section of x-tower-environments
+             * @default
+             */
+            environment: string;
+            /**
+             * File
+             * @description what findings call the file
+             * @default
+             */
+            file: string;
+            /**
+             * Files
+             * @description contents of the files that env_file and configs name, by the path they name
+             */
+            files?: {
+                [key: string]: string;
+            };
+            /**
+             * Overrides
+             * @description files over it, merged as Compose does, in order
+             */
+            overrides?: components["schemas"]["OverrideBody"][];
+            /**
              * Project
              * @default null
              */
             project: string | null;
+            /**
+             * Skip Analysis
+             * @description judge nothing and ask nobody for approval; recorded as such
+             * @default false
+             */
+            skip_analysis: boolean;
+            /**
+             * @description instead of the one of the file
+             * @default null
+             */
+            strategy: components["schemas"]["Strategy"] | null;
             /** Variables */
             variables?: {
                 [key: string]: string;
@@ -364,10 +736,14 @@ export interface components {
         /**
          * DeploymentView
          * @description What a deployment changed, or with `dry_run` would change.
+         *
+         *     `hosts` is only planned with `dry_run`: where every replica would be, as things are now.
          */
         DeploymentView: {
             /** Dry Run */
             dry_run: boolean;
+            /** Hosts */
+            hosts: components["schemas"]["PlannedHost"][];
             /** Ignored */
             ignored: components["schemas"]["IgnoredKey"][];
             /** Project */
@@ -394,6 +770,55 @@ export interface components {
             /** Draining */
             draining: boolean;
         };
+        /**
+         * DrainForecastView
+         * @description What emptying a host would do, or goes on doing, as things are now.
+         *
+         *     `unmanaged` are running containers that nobody moves, None while the host cannot be asked.
+         */
+        DrainForecastView: {
+            /** Moves */
+            moves: components["schemas"]["ReplicaMove"][];
+            /** Node Id */
+            node_id: string;
+            /** Node Name */
+            node_name: string;
+            /** Stays */
+            stays: components["schemas"]["ReplicaStay"][];
+            /** Summary */
+            summary: string;
+            /** Unmanaged */
+            unmanaged: number | null;
+        };
+        /**
+         * DriftKind
+         * @description MISSING: no such container. STOPPED: it does not run. OTHER_IMAGE: it runs another digest.
+         *
+         *     LEFT_OVER: it runs, and nothing asks for it.
+         * @enum {string}
+         */
+        DriftKind: "missing" | "stopped" | "other-image" | "left-over";
+        /**
+         * DriftView
+         * @description One thing that is not as the cluster has it. `words` say it for people.
+         */
+        DriftView: {
+            /** Container Name */
+            container_name: string;
+            kind: components["schemas"]["DriftKind"];
+            /** Node Name */
+            node_name: string;
+            /** Words */
+            words: string;
+        };
+        /**
+         * Effect
+         * @description What a change does to what runs. IN_PLACE: replicas come or go. RECREATE: every replica is replaced.
+         *
+         *     POLICY_ONLY: nothing, until the next rollout or the next choice of a host.
+         * @enum {string}
+         */
+        Effect: "in-place" | "recreate" | "policy-only";
         /**
          * FactsView
          * @description What a host said of itself.
@@ -425,11 +850,123 @@ export interface components {
             os_version: string;
         };
         /**
+         * Failover
+         * @description What becomes of a replica whose host is lost.
+         *
+         *     AUTO: it starts elsewhere, unless its volume is on the lost host: then it waits. RESTART: it starts
+         *     elsewhere also then, beside a new, empty volume, once the lost copy has surely stopped. NONE: it waits for
+         *     its host.
+         * @enum {string}
+         */
+        Failover: "auto" | "restart" | "none";
+        /**
          * FailureAction
          * @description What a failing rollout does.
          * @enum {string}
          */
-        FailureAction: "rollback" | "pause";
+        FailureAction: "rollback" | "pause" | "continue";
+        /**
+         * Fencing
+         * @description What keeps a service from running twice when a host is lost.
+         *
+         *     NONE: a replica is started elsewhere at once, and the lost one may still run. STRICT: only when the lost
+         *     host has surely stopped its own. MANUAL: only when a person says so.
+         * @enum {string}
+         */
+        Fencing: "none" | "strict" | "manual";
+        /**
+         * FieldChange
+         * @description One field, such as `environment.MODE` or `ports.80/tcp.host_port`; None: not set.
+         */
+        FieldChange: {
+            /** After */
+            after: string | null;
+            /** Before */
+            before: string | null;
+            effect: components["schemas"]["Effect"];
+            /** Field */
+            field: string;
+        };
+        /**
+         * FileBody
+         * @description A secret's or config's new content in one of three ways. `generate_bytes` makes a random secret of so
+         *     many bytes, as base64url text, that nobody sees.
+         */
+        FileBody: {
+            /**
+             * Generate Bytes
+             * @default null
+             */
+            generate_bytes: number | null;
+            /**
+             * Value
+             * @default null
+             */
+            value: string | null;
+            /**
+             * Value Base64
+             * @default null
+             */
+            value_base64: string | null;
+        };
+        /**
+         * FileReference
+         * @description A secret or config as a file of the container, by reference only: the value is in no specification.
+         *
+         *     `source` names the object. `version` is the one a deployment pinned, of `environment`'s own object or
+         *     of the one for all environments (""); 0 is not pinned yet. `target` is the absolute path in the
+         *     container (`secret_target` and `config_target` give the defaults), `uid` and `gid` own the file.
+         *     Everybody in the container may read it unless `mode` says otherwise, as with Docker's own secrets:
+         *     an image that runs as its own user could not read a file of root's alone.
+         */
+        FileReference: {
+            /**
+             * Environment
+             * @default
+             */
+            environment: string;
+            /**
+             * Gid
+             * @default 0
+             */
+            gid: number;
+            /**
+             * Mode
+             * @default 292
+             */
+            mode: number;
+            /** Source */
+            source: string;
+            /** Target */
+            target: string;
+            /**
+             * Uid
+             * @default 0
+             */
+            uid: number;
+            /**
+             * Version
+             * @default 0
+             */
+            version: number;
+        };
+        /**
+         * FileVersionView
+         * @description One version of a secret or config that is kept. `used_by` are services whose newest or running
+         *     specification has it.
+         */
+        FileVersionView: {
+            /** Created At Ms */
+            created_at_ms: number;
+            /** Created By */
+            created_by: string;
+            /** Size Bytes */
+            size_bytes: number;
+            /** Used By */
+            used_by: string[];
+            /** Version */
+            version: number;
+        };
         /**
          * HealthCheck
          * @description Compose's `healthcheck`. `test` begins with CMD, CMD-SHELL or NONE. `start_interval_ms` 0: as
@@ -485,6 +1022,74 @@ export interface components {
             version: string;
         };
         /**
+         * HistoryEntry
+         * @description One revision: what it is, what it changed, and what became of it (attempts newest first).
+         *
+         *     `changes` are against the revision before it that is remembered, `compared_with`; 0: there is none.
+         *     `state` is stable, rolling-out, kept, was-stable, failed or never-run.
+         */
+        HistoryEntry: {
+            /** Attempts */
+            attempts: components["schemas"]["AttemptView"][];
+            /** Changes */
+            changes: components["schemas"]["FieldChange"][];
+            /** Compared With */
+            compared_with: number;
+            /** Created At Ms */
+            created_at_ms: number;
+            /** Created By */
+            created_by: string;
+            /** Digest */
+            digest: string;
+            /** Image */
+            image: string;
+            /** Revision */
+            revision: number;
+            /** State */
+            state: string;
+        };
+        /**
+         * HistoryView
+         * @description The revisions of a service that are remembered, newest first.
+         */
+        HistoryView: {
+            /** Revisions */
+            revisions: components["schemas"]["HistoryEntry"][];
+            /** Service Id */
+            service_id: string;
+        };
+        /**
+         * Hook
+         * @description A command in a container of the new revision; whatever ends with another status than 0 has failed.
+         */
+        Hook: {
+            /** Command */
+            command: string[];
+            /**
+             * Timeout Ms
+             * @default 300000
+             */
+            timeout_ms: number;
+        };
+        /**
+         * HostAttribute
+         * @description One fact of a host; of its labels the one named `label`.
+         */
+        HostAttribute: {
+            fact: components["schemas"]["HostFact"];
+            /**
+             * Label
+             * @default
+             */
+            label: string;
+        };
+        /**
+         * HostFact
+         * @description What a rule can look at on a host. The values are Swarm's names.
+         * @enum {string}
+         */
+        HostFact: "node.id" | "node.hostname" | "node.role" | "node.platform.os" | "node.platform.arch" | "node.labels";
+        /**
          * HostLiveView
          * @description The last ten minutes of one host. A series' subject is "host" or a container's id.
          */
@@ -495,6 +1100,23 @@ export interface components {
             series: components["schemas"]["SeriesView"][];
             /** Times Ms */
             times_ms: number[];
+        };
+        /**
+         * HostPlacement
+         * @description One host: which replicas are there, and what it is for one more.
+         *
+         *     `reasons` are everything against it where it is refused, else how it compares with the others.
+         */
+        HostPlacement: {
+            /** Node Id */
+            node_id: string;
+            /** Node Name */
+            node_name: string;
+            /** Ordinals */
+            ordinals: number[];
+            /** Reasons */
+            reasons: string[];
+            verdict: components["schemas"]["HostVerdict"];
         };
         /**
          * HostProblem
@@ -509,6 +1131,12 @@ export interface components {
             reason: string;
         };
         /**
+         * HostVerdict
+         * @description What a host is for one more replica of the service.
+         * @enum {string}
+         */
+        HostVerdict: "chosen" | "possible" | "refused";
+        /**
          * IgnoredKey
          * @description A key of a Compose file that has no effect, and why.
          */
@@ -518,6 +1146,12 @@ export interface components {
             /** Reason */
             reason: string;
         };
+        /**
+         * InconclusiveAction
+         * @description What follows when there is too little to judge by.
+         * @enum {string}
+         */
+        InconclusiveAction: "pause" | "promote" | "rollback";
         /**
          * JoinTokenBody
          * @description How long the token works, for how many hosts, and whether they join without a vote.
@@ -591,6 +1225,41 @@ export interface components {
             uses_left: number;
         };
         /**
+         * KeptView
+         * @description A replaced revision that is kept running without requests: until then, going back takes no start.
+         */
+        KeptView: {
+            colour: components["schemas"]["Colour"];
+            /** Revision */
+            revision: number;
+            /** Until Ms */
+            until_ms: number;
+        };
+        /**
+         * LabelsBody
+         * @description Labels to give and labels to take; others stay as they are.
+         */
+        LabelsBody: {
+            /** Put */
+            put?: {
+                [key: string]: string;
+            };
+            /** Remove */
+            remove?: string[];
+        };
+        /**
+         * LatencyView
+         * @description A percentile with its 95 % confidence interval, in milliseconds, each up to 9 % too high.
+         */
+        LatencyView: {
+            /** High Ms */
+            high_ms: number;
+            /** Low Ms */
+            low_ms: number;
+            /** Value Ms */
+            value_ms: number;
+        };
+        /**
          * LoginBody
          * @description Name and password. Mode "cookie" is for browsers, "token" for programs.
          */
@@ -635,6 +1304,19 @@ export interface components {
             role: components["schemas"]["Role"];
         };
         /**
+         * MaintenanceBody
+         * @description How long the host may be away from now on; 0 ends that.
+         */
+        MaintenanceBody: {
+            /** Duration S */
+            duration_s: number;
+            /**
+             * Reason
+             * @default
+             */
+            reason: string;
+        };
+        /**
          * MeView
          * @description Who the caller is, and what they may do. `csrf_token` goes with a browser's changes, null for
          *     others.
@@ -649,6 +1331,20 @@ export interface components {
             /** Principal Id */
             principal_id: string;
             role: components["schemas"]["Role"];
+        };
+        /**
+         * MoveView
+         * @description One replica to another host, and what that makes better.
+         */
+        MoveView: {
+            /** From Node */
+            from_node: string;
+            /** Ordinal */
+            ordinal: number;
+            /** Reason */
+            reason: string;
+            /** To Node */
+            to_node: string;
         };
         /**
          * Page
@@ -682,7 +1378,9 @@ export interface components {
          *     here.
          *
          *     `status_at_ms` is when its status last changed. `cpu_percent` is of all cores together, `memory_bytes`
-         *     what is in use. `problem` says why its containers cannot be listed now.
+         *     what is in use. `labels` are what placement rules see: its own and those given to it. `problem` says why
+         *     its containers cannot be listed now. Until `maintenance_until_ms` the host may be away. `is_fenced`: it is
+         *     down, and a person has said that it runs nothing any more.
          */
         NodeView: {
             /** Address */
@@ -697,16 +1395,30 @@ export interface components {
             id: string;
             /** Is Draining */
             is_draining: boolean;
+            /**
+             * Is Fenced
+             * @default false
+             */
+            is_fenced: boolean;
             /** Is Leader */
             is_leader: boolean;
             /** Is Self */
             is_self: boolean;
             /** Joined At Ms */
             joined_at_ms: number;
+            /** Labels */
+            labels: {
+                [key: string]: string;
+            };
             /** Lag */
             lag: number | null;
             /** Last Seen Ms */
             last_seen_ms: number | null;
+            /**
+             * Maintenance Until Ms
+             * @default null
+             */
+            maintenance_until_ms: number | null;
             /** Memory Bytes */
             memory_bytes: number | null;
             /** Name */
@@ -721,6 +1433,19 @@ export interface components {
             status_reason: string;
         };
         /**
+         * OverrideBody
+         * @description A Compose file that is laid over the first one, and what findings call it.
+         */
+        OverrideBody: {
+            /** Compose */
+            compose: string;
+            /**
+             * File
+             * @default
+             */
+            file: string;
+        };
+        /**
          * PasswordBody
          * @description A new password; for one's own, the present one too.
          */
@@ -732,6 +1457,83 @@ export interface components {
             current_password: string | null;
             /** Password */
             password: string;
+        };
+        /**
+         * PlacementRules
+         * @description Rules on the hosts of a service. Not part of a revision: changing them restarts nothing by itself.
+         *
+         *     `spread` are the attributes over whose values replicas are spread evenly, the most important first; after
+         *     them over hosts. At most `replicas_per_host_max` are on one host (0: any number). No host has both this
+         *     and a service of `apart_from`: names within the project, or whole ids (`project.name`). `pin_host` is the
+         *     name or id of the one host it may be on ("": any). Reservations leave `headroom_percent` of a host free.
+         *     `failover` says what follows when a host is lost.
+         */
+        PlacementRules: {
+            /**
+             * Apart From
+             * @default []
+             */
+            apart_from: string[];
+            /**
+             * Constraints
+             * @default []
+             */
+            constraints: components["schemas"]["Constraint"][];
+            /** @default auto */
+            failover: components["schemas"]["Failover"];
+            /**
+             * Headroom Percent
+             * @default 10
+             */
+            headroom_percent: number;
+            /**
+             * Pin Host
+             * @default
+             */
+            pin_host: string;
+            /**
+             * Replicas Per Host Max
+             * @default 0
+             */
+            replicas_per_host_max: number;
+            /**
+             * Spread
+             * @default []
+             */
+            spread: components["schemas"]["HostAttribute"][];
+        };
+        /**
+         * PlacementView
+         * @description The placement of a service. `refusal`: why no host would take one more replica, "" where one would.
+         */
+        PlacementView: {
+            /** Hosts */
+            hosts: components["schemas"]["HostPlacement"][];
+            /** Refusal */
+            refusal: string;
+            /** Replicas */
+            replicas: components["schemas"]["ReplicaPlacement"][];
+            /** Rules */
+            rules: string[];
+            /** Service Id */
+            service_id: string;
+        };
+        /**
+         * PlannedHost
+         * @description Where a deployment would have one replica. `node_name` null: nowhere, for `reason`. `is_new`: a
+         *     container is started for it.
+         */
+        PlannedHost: {
+            /** Is New */
+            is_new: boolean;
+            /** Node Name */
+            node_name: string | null;
+            /** Ordinal */
+            ordinal: number;
+            /** Reason */
+            reason: string;
+            /** Service Id */
+            service_id: string;
         };
         /**
          * PortProtocol
@@ -758,6 +1560,7 @@ export interface components {
             errors?: {
                 column?: number;
                 field: string;
+                file?: string;
                 hint: string;
                 line?: number;
                 rule: string;
@@ -806,6 +1609,50 @@ export interface components {
             voters: number;
         };
         /**
+         * RateView
+         * @description `count` of `total`, from 0 to 1, with its 95 % confidence interval (Wilson).
+         */
+        RateView: {
+            /** Count */
+            count: number;
+            /** High */
+            high: number;
+            /** Low */
+            low: number;
+            /** Total */
+            total: number;
+            /** Value */
+            value: number;
+        };
+        /**
+         * RebalanceBody
+         * @description Which service, none for the first that has something to move; with `dry_run` only say what.
+         */
+        RebalanceBody: {
+            /**
+             * Dry Run
+             * @default false
+             */
+            dry_run: boolean;
+            /**
+             * Service
+             * @default null
+             */
+            service: string | null;
+        };
+        /**
+         * RebalanceView
+         * @description What a rebalance moves. `started`: the service whose moves were asked for, None when nothing was.
+         */
+        RebalanceView: {
+            /** Dry Run */
+            dry_run: boolean;
+            /** Services */
+            services: components["schemas"]["ServiceMoves"][];
+            /** Started */
+            started: string | null;
+        };
+        /**
          * RefreshBody
          * @description A program's refresh token; a browser's is in its cookie.
          */
@@ -817,11 +1664,90 @@ export interface components {
             refresh_token: string | null;
         };
         /**
+         * RegistryBody
+         * @description A login at a registry.
+         */
+        RegistryBody: {
+            /** Password */
+            password: string;
+            /** Username */
+            username: string;
+        };
+        /**
+         * Page
+         * @description Some items of a list. `next_cursor` continues it; null: these were the last.
+         */
+        RegistryPage: {
+            /** Items */
+            items: components["schemas"]["RegistryView"][];
+            /**
+             * Next Cursor
+             * @default null
+             */
+            next_cursor: string | null;
+        };
+        /**
+         * RegistryView
+         * @description The login at one registry, without its password.
+         */
+        RegistryView: {
+            /** Changed At Ms */
+            changed_at_ms: number;
+            /** Changed By */
+            changed_by: string;
+            /** Registry */
+            registry: string;
+            /** Username */
+            username: string;
+        };
+        /**
+         * ReplicaMove
+         * @description A replica that finds another host.
+         */
+        ReplicaMove: {
+            /** Ordinal */
+            ordinal: number;
+            /** Service Id */
+            service_id: string;
+            /** To Node */
+            to_node: string;
+        };
+        /**
          * ReplicaPhase
          * @description What the host says of the replica.
          * @enum {string}
          */
         ReplicaPhase: "pending" | "pulling" | "starting" | "healthy" | "unhealthy" | "exited" | "failed" | "removed";
+        /**
+         * ReplicaPlacement
+         * @description One replica: why it is where it is, and what would keep it from being placed there today.
+         */
+        ReplicaPlacement: {
+            /** Node Id */
+            node_id: string;
+            /** Node Name */
+            node_name: string;
+            /** Objections */
+            objections: string[];
+            /** Ordinal */
+            ordinal: number;
+            /** Reasons */
+            reasons: string[];
+        };
+        /**
+         * ReplicaStay
+         * @description A replica that does not: `kind` in two words, `reason` in full.
+         */
+        ReplicaStay: {
+            /** Kind */
+            kind: string;
+            /** Ordinal */
+            ordinal: number;
+            /** Reason */
+            reason: string;
+            /** Service Id */
+            service_id: string;
+        };
         /**
          * ReplicaStepView
          * @description Where the replacement of one replica stands. `reason` is what its new host last said of it.
@@ -863,7 +1789,8 @@ export interface components {
         };
         /**
          * Resources
-         * @description Limits and reservations; None = none. CPU in thousandths of a core.
+         * @description Limits and reservations; None = none. CPU in thousandths of a core. `pids_limit` bounds processes and
+         *     threads.
          */
         Resources: {
             /**
@@ -886,6 +1813,11 @@ export interface components {
              * @default null
              */
             memory_reservation_bytes: number | null;
+            /**
+             * Pids Limit
+             * @default null
+             */
+            pids_limit: number | null;
         };
         /**
          * RevisionView
@@ -914,6 +1846,22 @@ export interface components {
             role: components["schemas"]["Role"];
         };
         /**
+         * RollbackBody
+         * @description To which revision; null: the last one that was stable before.
+         */
+        RollbackBody: {
+            /**
+             * Reason
+             * @default
+             */
+            reason: string;
+            /**
+             * To
+             * @default null
+             */
+            to: number | null;
+        };
+        /**
          * Page
          * @description Some items of a list. `next_cursor` continues it; null: these were the last.
          */
@@ -940,9 +1888,17 @@ export interface components {
          *     Start-first is `max_surge` above `max_unavailable`. `start_deadline_ms` is a replica's time to become
          *     healthy after its image is there, `progress_deadline_ms` the longest time without progress, `monitor_ms`
          *     how long a new replica must stay healthy, `drain_timeout_ms` the time old requests get before the old
-         *     container is stopped.
+         *     container is stopped; open WebSockets get `tunnel_drain_ms` in all. `delay_ms` passes between two batches.
+         *     A rollout fails when more than `failures_max_permille` of its replicas have failed for good.
+         *     `rollback_surge` is the surge of a roll-back, 0 for all at once. `shift` says how requests move over.
+         *     `pre_deploy` are run before the first container of a revision serves, `post_deploy` after the last does.
          */
         RolloutPolicy: {
+            /**
+             * Delay Ms
+             * @default 0
+             */
+            delay_ms: number;
             /**
              * Drain Timeout Ms
              * @default 30000
@@ -950,6 +1906,11 @@ export interface components {
             drain_timeout_ms: number;
             /** @default rollback */
             failure_action: components["schemas"]["FailureAction"];
+            /**
+             * Failures Max Permille
+             * @default 0
+             */
+            failures_max_permille: number;
             /**
              * Max Surge
              * @default 1
@@ -966,6 +1927,16 @@ export interface components {
              */
             monitor_ms: number;
             /**
+             * Post Deploy
+             * @default []
+             */
+            post_deploy: components["schemas"]["Hook"][];
+            /**
+             * Pre Deploy
+             * @default []
+             */
+            pre_deploy: components["schemas"]["Hook"][];
+            /**
              * Progress Deadline Ms
              * @default 600000
              */
@@ -981,16 +1952,37 @@ export interface components {
              */
             retries: number;
             /**
+             * Rollback Surge
+             * @default 0
+             */
+            rollback_surge: number;
+            shift: components["schemas"]["Shift"];
+            /**
              * Start Deadline Ms
              * @default 120000
              */
             start_deadline_ms: number;
+            /**
+             * Tunnel Drain Ms
+             * @default 0
+             */
+            tunnel_drain_ms: number;
         };
         /**
          * RolloutView
          * @description One rollout. `progress` says in words how far it has come, `reason` why it is in its phase.
+         *
+         *     `asked_by` is who asked for it, `can` what can be asked of it now. `stage` is there for blue-green and
+         *     canary, `split` while it is under way and shares requests, `behaviour` once both revisions answered side
+         *     by side. `verdict` is the judge's last word. `paused_at_ms` null: it is not paused.
          */
         RolloutView: {
+            aim: components["schemas"]["Aim"];
+            /** Asked By */
+            asked_by: string;
+            behaviour: components["schemas"]["BehaviourView"] | null;
+            /** Can */
+            can: components["schemas"]["Steer"][];
             /** Changed At Ms */
             changed_at_ms: number;
             /** Deadline Ms */
@@ -1003,6 +1995,10 @@ export interface components {
             from_revision: number;
             /** Id */
             id: string;
+            /** Is Unjudged */
+            is_unjudged: boolean;
+            /** Paused At Ms */
+            paused_at_ms: number | null;
             phase: components["schemas"]["RolloutPhase"];
             /** Progress */
             progress: string;
@@ -1012,15 +2008,24 @@ export interface components {
             replicas: components["schemas"]["ReplicaStepView"][];
             /** Service Id */
             service_id: string;
+            split: components["schemas"]["SplitView"] | null;
+            stage: components["schemas"]["StageView"] | null;
             /** Started At Ms */
             started_at_ms: number;
+            steering: components["schemas"]["SteeringView"] | null;
+            strategy: components["schemas"]["Strategy"];
             /** To Revision */
             to_revision: number;
+            /** Verdict */
+            verdict: string;
         };
         /**
          * Route
          * @description Requests for `host` go to the replicas' `port` once `health_path` answers 2xx or 3xx ("" = a TCP
          *     connect).
+         *
+         *     Of several services of one host name, the one with the longest `path` that begins the request's gets it.
+         *     `slow_start_ms`: how long a new replica's share takes to grow.
          */
         Route: {
             /**
@@ -1030,8 +2035,71 @@ export interface components {
             health_path: string;
             /** Host */
             host: string;
+            /**
+             * Path
+             * @default /
+             */
+            path: string;
             /** Port */
             port: number;
+            /**
+             * Slow Start Ms
+             * @default 0
+             */
+            slow_start_ms: number;
+            /** @default none */
+            sticky: components["schemas"]["Sticky"];
+            /** @default off */
+            tls: components["schemas"]["RouteTls"];
+        };
+        /**
+         * RouteTls
+         * @description OFF: plain HTTP only. ON: also HTTPS where there is a certificate. REDIRECT: HTTP is sent to HTTPS.
+         * @enum {string}
+         */
+        RouteTls: "off" | "on" | "redirect";
+        /**
+         * RouterAckView
+         * @description One host's router. `has_routed`: it said that the split is in force there. One that is down is not
+         *     waited for, and nothing is known of it.
+         */
+        RouterAckView: {
+            /** Has Routed */
+            has_routed: boolean;
+            /** Is Down */
+            is_down: boolean;
+            /** Node Id */
+            node_id: string;
+            /** Node Name */
+            node_name: string;
+        };
+        /**
+         * RunningView
+         * @description A container of the service, as its host's engine lists it. `digest` is empty where it says none.
+         */
+        RunningView: {
+            /** Container Name */
+            container_name: string;
+            /** Digest */
+            digest: string;
+            /** Health */
+            health: string;
+            /** Image */
+            image: string;
+            /** Node Name */
+            node_name: string;
+            /** Revision */
+            revision: number;
+            /** State */
+            state: string;
+        };
+        /**
+         * ScaleBody
+         * @description How many replicas.
+         */
+        ScaleBody: {
+            /** Replicas */
+            replicas: number;
         };
         /**
          * SeriesView
@@ -1047,19 +2115,50 @@ export interface components {
         };
         /**
          * ServedRevision
-         * @description A revision that serves now, with how many replicas.
+         * @description A revision that serves now: with how many replicas, on which hosts, for which share of the requests.
+         *
+         *     `permille` is null where there is no route to share.
          */
         ServedRevision: {
+            /** Digest */
+            digest: string;
             /** Image */
             image: string;
+            /** Nodes */
+            nodes: string[];
+            /** Permille */
+            permille: number | null;
             /** Replicas */
             replicas: number;
             /** Revision */
             revision: number;
         };
         /**
+         * ServiceChanged
+         * @description What was asked of a service. `done` says it in words, `next` what to look at.
+         *
+         *     `rollout_id` is the rollout that carries it out, null where none is needed or none has begun.
+         */
+        ServiceChanged: {
+            /** Done */
+            done: string;
+            /** Next */
+            next: string;
+            /** Revision */
+            revision: number;
+            /** Rollout Id */
+            rollout_id: string | null;
+            /** Service Id */
+            service_id: string;
+            /** Version */
+            version: number;
+        };
+        /**
          * ServiceDetail
          * @description One service with its specifications (newest first), replicas, and the rollout under way or the last.
+         *
+         *     `running` are its containers as the hosts' engines list them, `drift` how those differ from what the
+         *     cluster asked for, `unseen` hosts of it that cannot be asked. `split` is null without a route.
          */
         ServiceDetail: {
             /** Assignments */
@@ -1070,14 +2169,19 @@ export interface components {
             created_at_ms: number;
             /** Digest */
             digest: string;
+            /** Drift */
+            drift: components["schemas"]["DriftView"][];
+            fencing: components["schemas"]["Fencing"];
             /** Id */
             id: string;
             /** Image */
             image: string;
+            kept: components["schemas"]["KeptView"] | null;
             /** Name */
             name: string;
             /** Nodes */
             nodes: string[];
+            placement: components["schemas"]["PlacementRules"];
             policy: components["schemas"]["RolloutPolicy"];
             /** Project */
             project: string;
@@ -1094,16 +2198,34 @@ export interface components {
             rollout_id: string | null;
             /** Routes */
             routes: string[];
+            /** Running */
+            running: components["schemas"]["RunningView"][];
             /** Serving */
             serving: components["schemas"]["ServedRevision"][];
+            split: components["schemas"]["SplitView"] | null;
             /** Stable Revision */
             stable_revision: number;
             /** Status */
             status: string;
+            strategy: components["schemas"]["Strategy"];
             /** Troubles */
             troubles: components["schemas"]["ReplicaTrouble"][];
+            /** Unseen */
+            unseen: string[];
             /** Version */
             version: number;
+        };
+        /**
+         * ServiceMoves
+         * @description The moves of one service in their order, or why there are none.
+         */
+        ServiceMoves: {
+            /** Moves */
+            moves: components["schemas"]["MoveView"][];
+            /** Refusal */
+            refusal: string;
+            /** Service Id */
+            service_id: string;
         };
         /**
          * Page
@@ -1120,7 +2242,7 @@ export interface components {
         };
         /**
          * ServiceView
-         * @description One service. `status` is running, rolling-out, degraded, starting, stopped or removing.
+         * @description One service. `status` is running, rolling-out, degraded, failed, starting, stopped or removing.
          *
          *     `revision`, `image` and `digest` are what was asked for last, `serving` is what serves now: after a
          *     roll-back something else.
@@ -1138,6 +2260,7 @@ export interface components {
             id: string;
             /** Image */
             image: string;
+            kept: components["schemas"]["KeptView"] | null;
             /** Name */
             name: string;
             /** Nodes */
@@ -1160,6 +2283,7 @@ export interface components {
             stable_revision: number;
             /** Status */
             status: string;
+            strategy: components["schemas"]["Strategy"];
             /** Troubles */
             troubles: components["schemas"]["ReplicaTrouble"][];
             /** Version */
@@ -1230,12 +2354,39 @@ export interface components {
             is_needed: boolean;
         };
         /**
+         * ShareView
+         * @description The share of the requests that one colour gets, and what it is made of: `replicas` are those that
+         *     answer.
+         */
+        ShareView: {
+            colour: components["schemas"]["Colour"];
+            /** Permille */
+            permille: number;
+            /** Replicas */
+            replicas: number;
+            /** Revisions */
+            revisions: number[];
+        };
+        /**
+         * Shift
+         * @description Everything a staged rollout needs to know besides the replicas' own deadlines.
+         */
+        Shift: {
+            analysis: components["schemas"]["Analysis"];
+            blue_green: components["schemas"]["BlueGreen"];
+            canary: components["schemas"]["Canary"];
+            /** @default rolling */
+            strategy: components["schemas"]["Strategy"];
+        };
+        /**
          * SpecView
          * @description What a container is made from. Environment values are null for those who may not inspect.
          */
         SpecView: {
             /** Command */
             command: string[] | null;
+            /** Configs */
+            configs: components["schemas"]["FileReference"][];
             /** Digest */
             digest: string;
             /** Environment */
@@ -1253,10 +2404,97 @@ export interface components {
             ports: components["schemas"]["PublishedPort"][];
             resources: components["schemas"]["Resources"];
             route: components["schemas"]["Route"] | null;
+            /** Secrets */
+            secrets: components["schemas"]["FileReference"][];
             /** Stop Grace Period Ms */
             stop_grace_period_ms: number;
             /** Volumes */
             volumes: components["schemas"]["VolumeMount"][];
+        };
+        /**
+         * SplitView
+         * @description How requests are shared, and where that is in force.
+         *
+         *     `token` names this change of it; `by` is who made it by hand, empty for a rollout. `waiting_for` are the
+         *     hosts that are up and have not acknowledged it.
+         */
+        SplitView: {
+            /** By */
+            by: string;
+            /** Changed At Ms */
+            changed_at_ms: number;
+            /** Routers */
+            routers: components["schemas"]["RouterAckView"][];
+            /** Shares */
+            shares: components["schemas"]["ShareView"][];
+            /** Token */
+            token: number;
+            /** Waiting For */
+            waiting_for: string[];
+        };
+        /**
+         * StageView
+         * @description Where a staged rollout stands. `name` is its stage, `words` the same for people.
+         *
+         *     The stages of blue-green are deploy_green, health_check_green, approve, switch_traffic, monitor_green,
+         *     decommission_blue and return_to_blue; of a canary deploy_canary, health_check_canary, approve,
+         *     switch_traffic, monitor_canary, decommission_stable and return_to_stable. `colour` is the new revision's:
+         *     which one is called blue and which green changes each time. `step` counts from 1 to `steps`; `permille` is
+         *     the share that is ordered for the new revision. `hold_until_ms`: no earlier than then the step ends, null
+         *     while it is not held.
+         */
+        StageView: {
+            /** Approved By */
+            approved_by: string;
+            colour: components["schemas"]["Colour"];
+            /** Deadline Ms */
+            deadline_ms: number;
+            /** Hold Until Ms */
+            hold_until_ms: number | null;
+            /** Name */
+            name: string;
+            /** Permille */
+            permille: number;
+            /** Since Ms */
+            since_ms: number;
+            /** Step */
+            step: number;
+            /** Steps */
+            steps: components["schemas"]["TrafficStep"][];
+            /** Words */
+            words: string;
+        };
+        /**
+         * Steer
+         * @description What a person asks of a rollout under way.
+         *
+         *     APPROVE: go on from here. PROMOTE: to the end at once, without judging. ABORT: back to the old revision.
+         * @enum {string}
+         */
+        Steer: "approve" | "pause" | "resume" | "promote" | "abort";
+        /**
+         * SteerBody
+         * @description Why, for the record.
+         */
+        SteerBody: {
+            /**
+             * Reason
+             * @default
+             */
+            reason: string;
+        };
+        /**
+         * SteeringView
+         * @description What a person asked of a rollout, and the leader has not carried out yet.
+         */
+        SteeringView: {
+            /** At Ms */
+            at_ms: number;
+            /** By */
+            by: string;
+            /** Reason */
+            reason: string;
+            steer: components["schemas"]["Steer"];
         };
         /**
          * StepPhase
@@ -1264,6 +2502,88 @@ export interface components {
          * @enum {string}
          */
         StepPhase: "waiting" | "starting" | "routing" | "monitoring" | "draining" | "removing" | "done";
+        /**
+         * Sticky
+         * @description What keeps a person on one revision, and with COOKIE on one replica.
+         * @enum {string}
+         */
+        Sticky: "none" | "cookie" | "address";
+        /**
+         * Page
+         * @description Some items of a list. `next_cursor` continues it; null: these were the last.
+         */
+        StoredFilePage: {
+            /** Items */
+            items: components["schemas"]["StoredFileView"][];
+            /**
+             * Next Cursor
+             * @default null
+             */
+            next_cursor: string | null;
+        };
+        /**
+         * StoredFileView
+         * @description A secret or config without its content, the newest version first. `environment` empty: for all.
+         */
+        StoredFileView: {
+            /** Environment */
+            environment: string;
+            /** Name */
+            name: string;
+            /** Newest */
+            newest: number;
+            /** Versions */
+            versions: components["schemas"]["FileVersionView"][];
+        };
+        /**
+         * Strategy
+         * @description ROLLING replaces replicas one by one; the others bring the new revision up beside the old one and move
+         *     requests over.
+         * @enum {string}
+         */
+        Strategy: "rolling" | "blue-green" | "canary";
+        /**
+         * TrafficBody
+         * @description How much of the requests goes to which colour. A colour alone gets all.
+         *
+         *     A share alone is the new revision's, or that of the one that is kept beside.
+         */
+        TrafficBody: {
+            /** @default null */
+            colour: components["schemas"]["Colour"] | null;
+            /**
+             * Force
+             * @description even with too few replicas for it
+             * @default false
+             */
+            force: boolean;
+            /**
+             * Permille
+             * @description 100 is 10 %
+             * @default null
+             */
+            permille: number | null;
+        };
+        /**
+         * TrafficStep
+         * @description A share of the requests for the new revision, held for at least `hold_ms`.
+         *
+         *     With `needs_approval` a person lets it go on from there.
+         */
+        TrafficStep: {
+            /**
+             * Hold Ms
+             * @default 0
+             */
+            hold_ms: number;
+            /**
+             * Needs Approval
+             * @default false
+             */
+            needs_approval: boolean;
+            /** Permille */
+            permille: number;
+        };
         /**
          * TransferBody
          * @description Who is to lead; null: the voter that is furthest.
@@ -1340,14 +2660,32 @@ export interface components {
          * VolumeMount
          * @description Something of the host at `target` in the container: a named volume, a host path, or memory (`source`
          *     empty).
+         *
+         *     Memory has a size (0: half of the host's) and a mode (0: 1777). With `is_copy_off` a new volume does not
+         *     begin with what the image has at `target`.
          */
         VolumeMount: {
+            /**
+             * Is Copy Off
+             * @default false
+             */
+            is_copy_off: boolean;
             /**
              * Is Read Only
              * @default false
              */
             is_read_only: boolean;
             kind: components["schemas"]["VolumeKind"];
+            /**
+             * Memory Mode
+             * @default 0
+             */
+            memory_mode: number;
+            /**
+             * Memory Size Bytes
+             * @default 0
+             */
+            memory_size_bytes: number;
             /**
              * Source
              * @default
@@ -1363,14 +2701,26 @@ export interface components {
     headers: never;
     pathItems: never;
 }
+export type AcknowledgementBody = components['schemas']['AcknowledgementBody'];
+export type Aim = components['schemas']['Aim'];
+export type Analysis = components['schemas']['Analysis'];
 export type ApiTokenBody = components['schemas']['ApiTokenBody'];
 export type ApiTokenMade = components['schemas']['ApiTokenMade'];
 export type ApiTokenPage = components['schemas']['ApiTokenPage'];
 export type ApiTokenView = components['schemas']['ApiTokenView'];
+export type ArmView = components['schemas']['ArmView'];
 export type AssignmentView = components['schemas']['AssignmentView'];
+export type AttemptView = components['schemas']['AttemptView'];
 export type AuditPage = components['schemas']['AuditPage'];
 export type AuditView = components['schemas']['AuditView'];
+export type BehaviourView = components['schemas']['BehaviourView'];
+export type BlueGreen = components['schemas']['BlueGreen'];
+export type Canary = components['schemas']['Canary'];
 export type ClusterView = components['schemas']['ClusterView'];
+export type Colour = components['schemas']['Colour'];
+export type ComparisonView = components['schemas']['ComparisonView'];
+export type ConfigView = components['schemas']['ConfigView'];
+export type Constraint = components['schemas']['Constraint'];
 export type ContainerActed = components['schemas']['ContainerActed'];
 export type ContainerCount = components['schemas']['ContainerCount'];
 export type ContainerDetail = components['schemas']['ContainerDetail'];
@@ -1381,46 +2731,89 @@ export type DeploymentBody = components['schemas']['DeploymentBody'];
 export type DeploymentView = components['schemas']['DeploymentView'];
 export type DesiredState = components['schemas']['DesiredState'];
 export type DrainBody = components['schemas']['DrainBody'];
+export type DrainForecastView = components['schemas']['DrainForecastView'];
+export type DriftKind = components['schemas']['DriftKind'];
+export type DriftView = components['schemas']['DriftView'];
+export type Effect = components['schemas']['Effect'];
 export type FactsView = components['schemas']['FactsView'];
+export type Failover = components['schemas']['Failover'];
 export type FailureAction = components['schemas']['FailureAction'];
+export type Fencing = components['schemas']['Fencing'];
+export type FieldChange = components['schemas']['FieldChange'];
+export type FileBody = components['schemas']['FileBody'];
+export type FileReference = components['schemas']['FileReference'];
+export type FileVersionView = components['schemas']['FileVersionView'];
 export type HealthCheck = components['schemas']['HealthCheck'];
 export type HealthView = components['schemas']['HealthView'];
+export type HistoryEntry = components['schemas']['HistoryEntry'];
+export type HistoryView = components['schemas']['HistoryView'];
+export type Hook = components['schemas']['Hook'];
+export type HostAttribute = components['schemas']['HostAttribute'];
+export type HostFact = components['schemas']['HostFact'];
 export type HostLiveView = components['schemas']['HostLiveView'];
+export type HostPlacement = components['schemas']['HostPlacement'];
 export type HostProblem = components['schemas']['HostProblem'];
+export type HostVerdict = components['schemas']['HostVerdict'];
 export type IgnoredKey = components['schemas']['IgnoredKey'];
+export type InconclusiveAction = components['schemas']['InconclusiveAction'];
 export type JoinTokenBody = components['schemas']['JoinTokenBody'];
 export type JoinTokenMade = components['schemas']['JoinTokenMade'];
 export type JoinTokenPage = components['schemas']['JoinTokenPage'];
 export type JoinTokenView = components['schemas']['JoinTokenView'];
+export type KeptView = components['schemas']['KeptView'];
+export type LabelsBody = components['schemas']['LabelsBody'];
+export type LatencyView = components['schemas']['LatencyView'];
 export type LoginBody = components['schemas']['LoginBody'];
 export type LoginView = components['schemas']['LoginView'];
+export type MaintenanceBody = components['schemas']['MaintenanceBody'];
 export type MeView = components['schemas']['MeView'];
+export type MoveView = components['schemas']['MoveView'];
 export type NodePage = components['schemas']['NodePage'];
 export type NodeRole = components['schemas']['NodeRole'];
 export type NodeStatus = components['schemas']['NodeStatus'];
 export type NodeView = components['schemas']['NodeView'];
+export type OverrideBody = components['schemas']['OverrideBody'];
 export type PasswordBody = components['schemas']['PasswordBody'];
+export type PlacementRules = components['schemas']['PlacementRules'];
+export type PlacementView = components['schemas']['PlacementView'];
+export type PlannedHost = components['schemas']['PlannedHost'];
 export type PortProtocol = components['schemas']['PortProtocol'];
 export type PortView = components['schemas']['PortView'];
 export type Problem = components['schemas']['Problem'];
 export type PublishedPort = components['schemas']['PublishedPort'];
 export type QuorumView = components['schemas']['QuorumView'];
+export type RateView = components['schemas']['RateView'];
+export type RebalanceBody = components['schemas']['RebalanceBody'];
+export type RebalanceView = components['schemas']['RebalanceView'];
 export type RefreshBody = components['schemas']['RefreshBody'];
+export type RegistryBody = components['schemas']['RegistryBody'];
+export type RegistryPage = components['schemas']['RegistryPage'];
+export type RegistryView = components['schemas']['RegistryView'];
+export type ReplicaMove = components['schemas']['ReplicaMove'];
 export type ReplicaPhase = components['schemas']['ReplicaPhase'];
+export type ReplicaPlacement = components['schemas']['ReplicaPlacement'];
+export type ReplicaStay = components['schemas']['ReplicaStay'];
 export type ReplicaStepView = components['schemas']['ReplicaStepView'];
 export type ReplicaTrouble = components['schemas']['ReplicaTrouble'];
 export type Resources = components['schemas']['Resources'];
 export type RevisionView = components['schemas']['RevisionView'];
 export type Role = components['schemas']['Role'];
 export type RoleBody = components['schemas']['RoleBody'];
+export type RollbackBody = components['schemas']['RollbackBody'];
 export type RolloutPage = components['schemas']['RolloutPage'];
 export type RolloutPhase = components['schemas']['RolloutPhase'];
 export type RolloutPolicy = components['schemas']['RolloutPolicy'];
 export type RolloutView = components['schemas']['RolloutView'];
 export type Route = components['schemas']['Route'];
+export type RouteTls = components['schemas']['RouteTls'];
+export type RouterAckView = components['schemas']['RouterAckView'];
+export type RunningView = components['schemas']['RunningView'];
+export type ScaleBody = components['schemas']['ScaleBody'];
 export type SeriesView = components['schemas']['SeriesView'];
 export type ServedRevision = components['schemas']['ServedRevision'];
+export type ServiceChanged = components['schemas']['ServiceChanged'];
 export type ServiceDetail = components['schemas']['ServiceDetail'];
+export type ServiceMoves = components['schemas']['ServiceMoves'];
 export type ServicePage = components['schemas']['ServicePage'];
 export type ServiceView = components['schemas']['ServiceView'];
 export type SettingBody = components['schemas']['SettingBody'];
@@ -1428,8 +2821,21 @@ export type SettingPage = components['schemas']['SettingPage'];
 export type SettingView = components['schemas']['SettingView'];
 export type SetupBody = components['schemas']['SetupBody'];
 export type SetupView = components['schemas']['SetupView'];
+export type ShareView = components['schemas']['ShareView'];
+export type Shift = components['schemas']['Shift'];
 export type SpecView = components['schemas']['SpecView'];
+export type SplitView = components['schemas']['SplitView'];
+export type StageView = components['schemas']['StageView'];
+export type Steer = components['schemas']['Steer'];
+export type SteerBody = components['schemas']['SteerBody'];
+export type SteeringView = components['schemas']['SteeringView'];
 export type StepPhase = components['schemas']['StepPhase'];
+export type Sticky = components['schemas']['Sticky'];
+export type StoredFilePage = components['schemas']['StoredFilePage'];
+export type StoredFileView = components['schemas']['StoredFileView'];
+export type Strategy = components['schemas']['Strategy'];
+export type TrafficBody = components['schemas']['TrafficBody'];
+export type TrafficStep = components['schemas']['TrafficStep'];
 export type TransferBody = components['schemas']['TransferBody'];
 export type UserBody = components['schemas']['UserBody'];
 export type UserPage = components['schemas']['UserPage'];

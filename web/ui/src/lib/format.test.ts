@@ -4,11 +4,18 @@ import {
   formatBytes,
   formatDuration,
   formatPercent,
+  formatShare,
   formatSize,
   parseImage,
   plural,
   UNKNOWN,
 } from "./format";
+
+test.each([
+  [0, "0 %"],
+  [25, "2.5 %"],
+  [1000, "100 %"],
+])("a share of %d thousandths reads as %s", (permille, text) => expect(formatShare(permille)).toBe(text));
 
 describe("bytes", () => {
   test.each([

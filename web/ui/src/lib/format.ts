@@ -45,6 +45,11 @@ export function formatPercent(percent: number | null | undefined): string {
   return percent < 9.95 ? `${percent.toFixed(1)} %` : `${percent.toFixed(0)} %`;
 }
 
+/** A share in thousandths, as people say it: "2.5 %". */
+export function formatShare(permille: number): string {
+  return `${permille / 10} %`;
+}
+
 /** How long, in the one or two largest units: "42 s", "3 min", "2 h 5 min", "3 d 4 h". */
 export function formatDuration(ms: number): string {
   const positive = Math.max(0, ms);

@@ -11,7 +11,15 @@ const service = (ready: number, wanted: number, more: Partial<ServiceView> = {})
     ...more,
   }) as ServiceView;
 const rollout = (phase: RolloutView["phase"], more: Partial<RolloutView> = {}) =>
-  ({ phase, progress: "2 of 3 replicas on revision 4", reason: "", replicas: [], ...more }) as RolloutView;
+  ({
+    phase,
+    progress: "2 of 3 replicas on revision 4",
+    reason: "",
+    verdict: "",
+    steering: null,
+    replicas: [],
+    ...more,
+  }) as RolloutView;
 const step = (more: Partial<ReplicaStepView>): ReplicaStepView => ({
   ordinal: 1,
   phase: "starting",
@@ -73,6 +81,12 @@ test("a rollout under way is told in the server's words, with why it waits and w
     details: ["replica 2: no host has room", "Replica 1 is starting on h2"],
     rollout: newest,
   });
+});
+
+test("the judge's word and what somebody asked for are told too", () => {
+  const steering = { steer: "pause", by: "otto", at_ms: 0, reason: "" } as const;
+  const newest = rollout("running", { verdict: "no worse so far", steering });
+  expect(standingOf(service(3, 3), newest).details).toEqual(["no worse so far", "otto asked to pause"]);
 });
 
 test.each([

@@ -37,7 +37,8 @@ export function standingOf(service: ServiceView, newest: RolloutView | undefined
   if (newest !== undefined && UNDER_WAY.includes(newest.phase)) {
     const { tone, lead } = PHASES[newest.phase];
     const steps = newest.replicas.map(stepWords).filter((words) => words !== "");
-    const details = few([newest.reason, ...steps].filter((words) => words !== ""));
+    const said = [newest.reason, newest.verdict, steeringWords(newest), ...steps];
+    const details = few(said.filter((words) => words !== ""));
     return { tone, words: join(lead, newest.progress), details, rollout: newest };
   }
   if (wanted === 0) return plain("neutral", "Stopped: no replicas wanted");
@@ -53,6 +54,11 @@ export function standingOf(service: ServiceView, newest: RolloutView | undefined
     return plain(tone, join(lead, newest.reason));
   }
   return plain("ok", "");
+}
+
+/** What somebody asked for, until it is done. */
+function steeringWords({ steering }: RolloutView): string {
+  return steering === null ? "" : `${steering.by} asked to ${steering.steer}`;
 }
 
 /** The newest rollout of each service. */

@@ -1,6 +1,8 @@
 import { useQuery } from "@tanstack/react-query";
 import { Boxes, ExternalLink } from "lucide-react";
+import { lazy, Suspense, useState } from "react";
 import type { RolloutView, ServiceView } from "@/api/openapi";
+import { useCan } from "@/api/permissions";
 import { rolloutsQuery, servicesQuery } from "@/api/queries";
 import { Loaded } from "@/components/loaded";
 import { Empty, Loading } from "@/components/states";
@@ -9,7 +11,12 @@ import { Card, Section } from "@/components/ui/section";
 import { useNow } from "@/lib/clock";
 import { formatCount, formatDuration, formatMoment, parseImage, plural } from "@/lib/format";
 import { RolloutBar } from "./rollout-bar";
+import { needsConfirmation, type ServiceRequest, useServiceAction, type Verb } from "./service-actions";
+import { RolloutButtons, ServiceMenu } from "./service-buttons";
 import { newestRollouts, type Standing, standingOf } from "./service-standing";
+import { TrafficBar } from "./traffic-bar";
+
+const ConfirmServiceAction = lazy(() => import("./confirm-service-action"));
 
 /** What Control Tower runs, and how far each rollout is. */
 export function ServicesSection() {
@@ -27,11 +34,7 @@ export function ServicesSection() {
                 Containers that already run are listed below and can be controlled as they are.
               </Empty>
             ) : (
-              <ul className="divide-y divide-line">
-                {known.map((service) => (
-                  <ServiceRow key={service.id} service={service} rollout={newest.get(service.id)} />
-                ))}
-              </ul>
+              <Services services={known} newest={newest} />
             )
           }
         </Loaded>
@@ -40,7 +43,61 @@ export function ServicesSection() {
   );
 }
 
-function ServiceRow({ service, rollout }: { service: ServiceView; rollout: RolloutView | undefined }) {
+interface Actions {
+  can: (action: string) => boolean;
+  isPending: boolean;
+  onVerb: (service: ServiceView, rollout: RolloutView | null, verb: Verb) => void;
+}
+
+function Services({
+  services,
+  newest,
+}: {
+  services: readonly ServiceView[];
+  newest: ReadonlyMap<string, RolloutView>;
+}) {
+  const can = useCan();
+  const action = useServiceAction();
+  const [asked, setAsked] = useState<ServiceRequest | null>(null);
+  const actions: Actions = {
+    can,
+    isPending: action.isPending,
+    onVerb: (service, rollout, verb) => {
+      const request = { service, rollout, verb };
+      if (needsConfirmation(verb)) setAsked(request);
+      else action.mutate(request);
+    },
+  };
+  return (
+    <>
+      <ul className="divide-y divide-line">
+        {services.map((service) => (
+          <ServiceRow key={service.id} service={service} rollout={newest.get(service.id)} actions={actions} />
+        ))}
+      </ul>
+      {asked !== null && (
+        <Suspense fallback={null}>
+          <ConfirmServiceAction
+            request={asked}
+            isPending={action.isPending}
+            onConfirm={() => action.mutate(asked, { onSettled: () => setAsked(null) })}
+            onCancel={() => setAsked(null)}
+          />
+        </Suspense>
+      )}
+    </>
+  );
+}
+
+function ServiceRow({
+  service,
+  rollout,
+  actions,
+}: {
+  service: ServiceView;
+  rollout: RolloutView | undefined;
+  actions: Actions;
+}) {
   const standing = standingOf(service, rollout);
   return (
     <li className="px-4 py-3">
@@ -57,6 +114,13 @@ function ServiceRow({ service, rollout }: { service: ServiceView; rollout: Rollo
             {formatCount(service.replicas_ready)} of {formatCount(service.replicas_wanted)} serving
           </Status>
         </span>
+        <span className="-my-2 -mr-2 shrink-0 self-center empty:hidden">
+          <ServiceMenu
+            service={service}
+            can={actions.can}
+            onVerb={(verb) => actions.onVerb(service, null, verb)}
+          />
+        </span>
       </div>
       <p className="mt-0.5 text-sm text-muted">
         <Versions versions={versionsOf(service, standing.rollout)} />
@@ -65,12 +129,20 @@ function ServiceRow({ service, rollout }: { service: ServiceView; rollout: Rollo
       <p className="mt-0.5 flex flex-wrap gap-x-4 text-sm empty:hidden sm:hidden">
         <Routes service={service} />
       </p>
-      <StandingLines service={service} standing={standing} />
+      <StandingLines service={service} standing={standing} actions={actions} />
     </li>
   );
 }
 
-function StandingLines({ service, standing }: { service: ServiceView; standing: Standing }) {
+function StandingLines({
+  service,
+  standing,
+  actions,
+}: {
+  service: ServiceView;
+  standing: Standing;
+  actions: Actions;
+}) {
   const { tone, words, details, rollout } = standing;
   if (words === "") return null;
   return (
@@ -81,6 +153,9 @@ function StandingLines({ service, standing }: { service: ServiceView; standing: 
         {rollout !== null && <Elapsed sinceMs={rollout.started_at_ms} />}
       </p>
       {rollout !== null && <RolloutBar rollout={rollout} tone={tone} label={`Rollout of ${service.name}`} />}
+      {rollout?.split && rollout.stage !== null && (
+        <TrafficBar split={rollout.split} label={`Requests of ${service.name}`} />
+      )}
       {details.length > 0 && (
         <ul className="flex flex-col gap-0.5 text-sm text-muted">
           {details.map((detail) => (
@@ -89,6 +164,15 @@ function StandingLines({ service, standing }: { service: ServiceView; standing: 
             </li>
           ))}
         </ul>
+      )}
+      {rollout !== null && (
+        <RolloutButtons
+          service={service}
+          rollout={rollout}
+          can={actions.can}
+          isPending={actions.isPending}
+          onVerb={(verb) => actions.onVerb(service, rollout, verb)}
+        />
       )}
     </div>
   );

@@ -1,0 +1,70 @@
+import { EllipsisVertical, RotateCw, Undo2 } from "lucide-react";
+import type { ReactNode } from "react";
+import type { RolloutView, ServiceView } from "@/api/openapi";
+import { Button } from "@/components/ui/button";
+import { MenuButton } from "@/components/ui/menu-button";
+import { steersOf, VERBS, type Verb, verbsOf } from "./service-actions";
+
+interface ServiceButtonsProps {
+  service: ServiceView;
+  can: (action: string) => boolean;
+  isPending: boolean;
+  onVerb: (verb: Verb) => void;
+}
+
+/** What can be asked of a rollout under way. Without rights there are no buttons. */
+export function RolloutButtons({
+  service,
+  rollout,
+  can,
+  isPending,
+  onVerb,
+}: ServiceButtonsProps & { rollout: RolloutView }) {
+  const steers = steersOf(rollout, can);
+  if (steers.length === 0) return null;
+  return (
+    <div className="flex flex-wrap gap-2 pt-1">
+      {steers.map((steer) => (
+        <Button
+          key={steer}
+          tone={steer === "approve" ? "primary" : "plain"}
+          disabled={isPending}
+          aria-label={`${VERBS[steer].label} the rollout of ${service.id}`}
+          onClick={() => onVerb(steer)}
+        >
+          {VERBS[steer].label}
+        </Button>
+      ))}
+    </div>
+  );
+}
+
+const ICONS: Partial<Record<Verb, ReactNode>> = {
+  restart: <RotateCw aria-hidden className="size-3.5" />,
+  rollback: <Undo2 aria-hidden className="size-3.5" />,
+};
+
+/** What can be asked of a service that is not being rolled out. */
+export function ServiceMenu({ service, can, onVerb }: Omit<ServiceButtonsProps, "isPending">) {
+  const verbs = verbsOf(service, can);
+  if (verbs.length === 0) return null;
+  const item = (verb: Verb) => ({
+    key: verb,
+    label: VERBS[verb].label,
+    icon: ICONS[verb],
+    isDangerous: VERBS[verb].isDangerous,
+    onSelect: () => onVerb(verb),
+  });
+  return (
+    <MenuButton
+      tone="ghost"
+      isIcon
+      aria-label={`Actions for ${service.id}`}
+      title="Actions"
+      menuLabel={`Actions for ${service.id}`}
+      groups={[verbs.map(item)]}
+    >
+      <EllipsisVertical aria-hidden className="size-4" />
+    </MenuButton>
+  );
+}

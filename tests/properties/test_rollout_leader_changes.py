@@ -86,8 +86,14 @@ async def roll(story: Story, *, die_at: int = 0, death: Death = Death.BEFORE) ->
 def steered(world: World, story: Story, is_over: Callable[[], bool]) -> Callable[[], bool]:
     """Whether it is over; until then, the story's person asks once."""
     asked: list[Steer] = []
+    seen = -1
 
     def look() -> bool:
+        nonlocal seen
+        if seen == world.replica.index:
+            # Nothing was committed since the last look.
+            return False
+        seen = world.replica.index
         rollout = world.rollouts(WEB)[0]
         is_watching = rollout.stage is not None and rollout.stage.phase is StagePhase.WATCHING
         if story.steer is not None and is_watching and not asked and not rollout.phase.is_terminal:

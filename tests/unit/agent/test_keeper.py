@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 import signal
-import socketserver
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-import agent
 from agent.follow.keeper_link import START_EVERY_MS, DirectoryKeeper
 from agent.keeper import processes
 from agent.keeper.docker_api import DockerApi, EngineAway, Running
@@ -29,13 +20,12 @@ from agent.keeper.lease_file import (
     NAME,
     Lease,
     LeaseUnreadable,
-    boottime_ms,
-    current_boot_id,
     read_lease,
     write_lease,
 )
 from agent.keeper.policy import GRACE_MS, KILL_BUDGET_MS, Due, what_is_due
 from agent.keeper.presence import ALIVE_MAX_MS, AlreadyKept, Presence, is_awake
+from tests.support.stub_docker import StubEngine, an_engine
 
 BOOT = "0f0f"
 LEASE = Lease(deadline_ms=100_000, boot_id=BOOT, cluster_id="c1", docker_socket="/d.sock", is_guarding=True)
@@ -107,82 +97,6 @@ def test_a_lease_that_does_not_fit_is_refused(tmp_path: Path) -> None:
 
 
 # ---- an engine that is not real -----------------------------------------------------------------
-
-
-@dataclass
-class StubEngine:
-    """What a Docker socket answers. `running` maps names to pids; `status` 500 refuses everything."""
-
-    path: str
-    running: dict[str, int] = field(default_factory=dict)
-    status: int = 200
-    asked: list[dict[str, Any]] = field(default_factory=list)
-    signals: list[tuple[str, str]] = field(default_factory=list)
-
-    def answer(self, method: str, target: str) -> tuple[int, Any]:
-        parts = urlsplit(target)
-        query = {key: values[0] for key, values in parse_qs(parts.query).items()}
-        if self.status != 200:
-            return self.status, {"message": "no"}
-        if parts.path == "/containers/json":
-            self.asked.append(json.loads(query["filters"]))
-            return 200, [{"Id": f"id-{name}"} for name in self.running]
-        name = parts.path.split("/")[2].removeprefix("id-")
-        if method == "GET":
-            detail = {
-                "Name": f"/{name}",
-                "State": {"Pid": self.running.get(name, 0)},
-                "Config": {"StopSignal": "SIGQUIT"},
-            }
-            return 200, detail
-        if name not in self.running:
-            return 409, {"message": f"{name} is not running"}
-        self.signals.append((name, query["signal"]))
-        if query["signal"] == "SIGKILL":
-            del self.running[name]
-        return 204, None
-
-
-class _UnixServer(socketserver.ThreadingUnixStreamServer):
-    daemon_threads = True
-    stub: StubEngine
-
-
-class _Handler(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self._reply()
-
-    def do_POST(self) -> None:
-        self._reply()
-
-    def address_string(self) -> str:
-        return "unix"
-
-    def log_message(self, *_: Any) -> None:
-        return
-
-    def _reply(self) -> None:
-        assert isinstance(self.server, _UnixServer)
-        status, body = self.server.stub.answer(self.command, self.path)
-        data = b"" if body is None else json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-
-@contextmanager
-def an_engine(directory: Path) -> Iterator[StubEngine]:
-    path = str(directory / "d.sock")
-    with _UnixServer(path, _Handler) as server:
-        server.stub = StubEngine(path)
-        serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        serving.start()
-        try:
-            yield server.stub
-        finally:
-            server.shutdown()
-            serving.join()
 
 
 @pytest.fixture
@@ -346,50 +260,7 @@ def test_a_process_that_has_ended_is_no_other_process(tmp_path: Path) -> None:
         held.close()
 
 
-# ---- the process --------------------------------------------------------------------------------
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    deadline_s = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline_s, what
-        time.sleep(0.02)
-
-
-@contextmanager
-def a_running_keeper(directory: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "agent.keeper", str(directory), *options],
-        cwd=Path(agent.__file__).parents[1],
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        until(lambda: is_awake(directory, boottime_ms()), "the keeper is awake")
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
-def test_the_program_kills_by_the_clock_of_this_boot_and_ends_when_asked(
-    tmp_path: Path, engine: StubEngine
-) -> None:
-    engine.running["db"] = 1
-    directory = tmp_path / "keeper"
-    with a_running_keeper(directory) as process:
-        lease = Lease(
-            deadline_ms=boottime_ms() + KILL_BUDGET_MS + 500,
-            boot_id=current_boot_id(),
-            cluster_id="c1",
-            docker_socket=engine.path,
-            is_guarding=True,
-        )
-        write_lease(directory, lease)
-        until(lambda: ("db", "SIGKILL") in engine.signals, "it is killed")
-        assert boottime_ms() >= lease.deadline_ms - KILL_BUDGET_MS
-        process.terminate()
-        assert process.wait(10) == 0
-        assert not is_awake(directory, boottime_ms() + ALIVE_MAX_MS + 1000)
+# ---- one keeper, and whether it is awake --------------------------------------------------------
 
 
 def test_there_is_one_keeper_for_a_directory(tmp_path: Path) -> None:
@@ -400,15 +271,6 @@ def test_there_is_one_keeper_for_a_directory(tmp_path: Path) -> None:
     Presence(tmp_path).close()
 
 
-def test_one_that_is_started_by_the_agent_ends_with_its_directory(tmp_path: Path) -> None:
-    directory = tmp_path / "keeper"
-    with a_running_keeper(directory, "--until-removed") as process:
-        for path in directory.iterdir():
-            path.unlink()
-        directory.rmdir()
-        assert process.wait(10) == 0
-
-
 def test_one_that_has_not_said_so_lately_or_says_it_of_another_boot_is_not_awake(tmp_path: Path) -> None:
     presence = Presence(tmp_path)
     presence.say_alive(50_000)
@@ -416,20 +278,6 @@ def test_one_that_has_not_said_so_lately_or_says_it_of_another_boot_is_not_awake
     assert not is_awake(tmp_path, 50_001 + ALIVE_MAX_MS)
     assert not is_awake(tmp_path, 49_999)
     presence.close()
-
-
-def test_a_directory_that_cannot_be_used_is_said(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    run = subprocess.run(
-        [sys.executable, "-m", "agent.keeper", str(tmp_path / "file")],
-        cwd=Path(agent.__file__).parents[1],
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
-    assert run.returncode == 1
-    assert "cannot be used" in run.stderr
 
 
 # ---- the agent's side ---------------------------------------------------------------------------
@@ -478,31 +326,3 @@ def test_a_lease_that_cannot_be_read_is_no_lease(tmp_path: Path) -> None:
     assert link.read() == LEASE
     (tmp_path / NAME).write_bytes(b"broken")
     assert link.read() is None
-
-
-def keepers_of(directory: Path) -> list[str]:
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with suppress(OSError):
-                words = (entry / "cmdline").read_bytes().split(b"\0")
-                if b"agent.keeper" in words and str(directory).encode() in words:
-                    found.append(entry.name)
-    return found
-
-
-def test_the_keeper_that_the_agent_starts_outlives_it_and_goes_with_the_membership(tmp_path: Path) -> None:
-    directory = tmp_path / "keeper"
-    script = (
-        "from pathlib import Path; from agent.keeper.presence import start_detached;"
-        f"start_detached(Path({str(directory)!r}))"
-    )
-    subprocess.run(
-        [sys.executable, "-c", script], cwd=Path(agent.__file__).parents[1], timeout=20, check=True
-    )
-    try:
-        until(lambda: is_awake(directory, boottime_ms()), "the keeper is awake")
-        assert len(keepers_of(directory)) == 1
-    finally:
-        shutil.rmtree(directory)
-    until(lambda: not keepers_of(directory), "it ends")

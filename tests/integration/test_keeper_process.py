@@ -14,6 +14,7 @@ import agent
 from agent.keeper.lease_file import Lease, boottime_ms, current_boot_id, write_lease
 from agent.keeper.policy import KILL_BUDGET_MS
 from agent.keeper.presence import ALIVE_MAX_MS, is_awake
+from tests.support.stub_docker import an_engine
 
 
 def until(condition: Callable[[], bool], what: str) -> None:

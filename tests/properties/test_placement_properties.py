@@ -200,6 +200,7 @@ def test_a_rebalance_ends_improves_and_finds_nothing_more_to_do(
         plan = plan_rebalance(landscape, household)
         if not plan.moves:
             break
+        assert len({move.ordinal for move in plan.moves}) == len(plan.moves)
         for move in plan.moves:
             resident = next(each for each in household.residents if each.ordinal == move.ordinal)
             assert resident.node_id == move.from_node != move.to_node

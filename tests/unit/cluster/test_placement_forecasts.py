@@ -280,6 +280,12 @@ def test_a_new_service_is_planned_onto_hosts() -> None:
     ]
 
 
+def test_replicas_of_a_plan_are_spread_however_crowded_the_hosts_are() -> None:
+    crowded = {ServiceId("blog.web"): (on("h2"),) * 5 + (on("h3"),) * 5}
+    planned = plan_placement(Landscape(THREE, crowded), [Wanted(household=a_household(replicas=3))])
+    assert [each.node_id for each in planned] == [H1, H2, H3]
+
+
 def test_replicas_that_do_not_change_stay_where_they_are() -> None:
     web = a_household("h2", replicas=2)
     planned = plan_placement(a_landscape(THREE, web), [Wanted(household=web)])

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.leader.views import command_of
+from cluster.commands.nodes import SetNodeLabels
+from cluster.commands.services import AssignmentRef, MoveReplicas
 from cluster.model.ids import NodeId, RolloutId, ServiceId
 from cluster.model.node import Node, NodeFacts, NodeRole, NodeStatus
 from cluster.model.rollout import ReplicaProgress, Rollout, RolloutPhase, StepPhase
+from cluster.model.placing import PlacementRules, parse_attribute, parse_constraint
 from cluster.model.service import (
     Assignment,
     DesiredState,
@@ -57,6 +60,10 @@ policies = st.builds(
     retries=st.integers(0, 2),
     failure_action=st.sampled_from(FailureAction),
 )
+RULES = (
+    PlacementRules(constraints=(parse_constraint("node.labels.zone==a"),)),
+    PlacementRules(spread=(parse_attribute("node.labels.zone"),), replicas_per_host_max=2),
+)
 images = st.sampled_from([*GOOD, *BAD])
 hosts = st.sampled_from(HOSTS)
 actions = st.one_of(
@@ -67,6 +74,10 @@ actions = st.one_of(
     st.tuples(st.just("reboot"), hosts),
     st.tuples(st.just("drain"), hosts),
     st.tuples(st.just("undrain"), hosts),
+    st.tuples(st.just("label"), hosts),
+    st.tuples(st.just("unlabel"), hosts),
+    st.tuples(st.just("rules"), st.sampled_from([PlacementRules(), *RULES])),
+    st.tuples(st.just("move"), hosts),
     st.tuples(st.just("elect"), hosts),
     st.tuples(st.just("lose sight"), hosts),
     st.tuples(st.just("see again"), hosts),
@@ -90,12 +101,13 @@ class Play:
     policy: RolloutPolicy
     service_id: ServiceId = WEB
     replicas: int = 3
+    rules: PlacementRules = field(default_factory=PlacementRules)
 
     def deploy(self, image: str) -> None:
         view = self.world.view(self.service_id)
         if view is None or not view.service.is_removed:
             spec = a_spec(image, **self.shape)
-            self.world.deploy(spec, replicas=self.replicas, policy=self.policy)
+            self.world.deploy(spec, replicas=self.replicas, policy=self.policy, placement=self.rules)
 
     def carry_out(self, action: tuple[object, ...]) -> None:
         world = self.world
@@ -105,6 +117,12 @@ class Play:
                 self.deploy(image)
             case ("policy", RolloutPolicy() as policy):
                 self.policy = policy
+            case ("rules", PlacementRules() as rules):
+                self.rules = rules
+                view = world.view(self.service_id)
+                spec = None if view is None else view.spec(view.service.revision)
+                if spec is not None:
+                    self.deploy(spec.image)
             case ("remove",):
                 if world.view(self.service_id) is not None:
                     world.remove(self.service_id)
@@ -115,6 +133,9 @@ class Play:
                     "reboot": world.reboot,
                     "drain": world.drain,
                     "undrain": lambda host: world.drain(host, False),
+                    "label": lambda host: self.label(host, (("zone", "a"),), ()),
+                    "unlabel": lambda host: self.label(host, (), ("zone",)),
+                    "move": self.move,
                     "elect": world.elect,
                     "lose sight": lambda host: world.hosts[NodeId(host)].unreached.add(self.service_id),
                     "see again": lambda host: world.hosts[NodeId(host)].unreached.clear(),
@@ -123,9 +144,29 @@ class Play:
             case _:
                 pass  # of a host this cluster does not have
 
+    def label(self, host: str, put: tuple[tuple[str, str], ...], remove: tuple[str, ...]) -> None:
+        command = SetNodeLabels(node_id=NodeId(host), put=put, remove=remove)
+        self.world.must(command, client="person", leader_term=0)
+
+    def move(self, host: str) -> None:
+        """Ask for everything of the service to leave a host; refused while a rollout is under way."""
+        view = self.world.view(self.service_id)
+        if view is None:
+            return
+        copies = tuple(
+            AssignmentRef(revision=copy.revision, ordinal=copy.ordinal, node_id=copy.node_id)
+            for copy in view.assignments
+            if copy.node_id == host and copy.desired is not DesiredState.REMOVED
+        )
+        command = MoveReplicas(service_id=self.service_id, copies=copies, within_ms=30_000)
+        self.world.apply(command, client="person", leader_term=0)
+
     def calm_down(self) -> None:
-        """From here on nothing goes wrong any more."""
+        """From here on nothing goes wrong any more, and every host may be used."""
         self.world.faults = Faults()
+        for name in sorted(self.world.hosts):
+            self.label(name, (("zone", "a"),), ())
+        self.carry_out(("rules", PlacementRules()))
         for host in self.world.hosts.values():
             self.world.heal(host.node_id)
             self.world.drain(host.node_id, False)
@@ -277,6 +318,7 @@ def views(draw: st.DrawFn) -> ServiceView:
         rollout=under_way,
         last_rollout=ended,
         home=draw(st.none() | st.sampled_from([NodeId(name) for name in names])),
+        to_leave=frozenset(copy.key for copy in assignments if draw(st.sampled_from([False, False, True]))),
     )
 
 

@@ -15,8 +15,8 @@ from cluster.commands.nodes import SetNodeLabels
 from cluster.commands.services import AssignmentRef, MoveReplicas
 from cluster.model.ids import NodeId, RolloutId, ServiceId
 from cluster.model.node import Node, NodeFacts, NodeRole, NodeStatus
-from cluster.model.rollout import ReplicaProgress, Rollout, RolloutPhase, StepPhase
 from cluster.model.placing import PlacementRules, parse_attribute, parse_constraint
+from cluster.model.rollout import ReplicaProgress, Rollout, RolloutPhase, StepPhase
 from cluster.model.service import (
     Assignment,
     DesiredState,

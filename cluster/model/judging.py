@@ -59,7 +59,8 @@ class ArmTotals:
 class Stratum:
     """Both revisions' requests through one host's router in the present step.
 
-    `old_failed_run` and `new_failed_run` are requests in a row, as far as intervals tell, that all failed.
+    `old_failed_run` and `new_failed_run` are requests in a row, as far as intervals tell, that all failed;
+    `new_failed_intervals` is of how many intervals.
     """
 
     node_id: NodeId
@@ -67,6 +68,7 @@ class Stratum:
     new: ArmCounts = field(default_factory=ArmCounts)
     old_failed_run: int = 0
     new_failed_run: int = 0
+    new_failed_intervals: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

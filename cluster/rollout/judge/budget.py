@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from cluster.model.strategy import Analysis
 
-FAILURES_SHARE = 0.7
-SLOW_SHARE = 0.15
-SHIFT_SHARE = 0.15
+FAILURES_SHARE = 0.8
+SLOW_SHARE = 0.1
+SHIFT_SHARE = 0.1
 
 
 def failures_e_needed(analysis: Analysis) -> float:

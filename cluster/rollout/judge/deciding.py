@@ -37,10 +37,11 @@ def judge(
     """
     if not analysis.is_on:
         return Verdict(kind=VerdictKind.GOOD if is_step_over else VerdictKind.UNDECIDED, reason="not judged")
+    is_comparable = folding.is_watched_long_enough(state)
     worse = (
         _all_failing(state)
-        or _more_failures(state, analysis)
-        or _more_slow(state, analysis)
+        or (_more_failures(state, analysis) if is_comparable else None)
+        or (_more_slow(state, analysis) if is_comparable else None)
         or _past_a_limit(state, analysis)
         or (_shifted(state, analysis, steps) if is_step_over else None)
     )

@@ -20,7 +20,7 @@ from cluster.model.judging import Dispersion
 
 _PRIOR_EVENTS = 1
 """As if one independent event had been seen: a single pair says little."""
-_CHANCE = 0.5
+_CHANCE = 0.6
 """So much dispersion of independent events is by chance; tempering by it would only cost power."""
 _SHARE_MIN = 0.2
 """A block that has just begun counts as a quarter of its neighbour: one event in it would say too much."""

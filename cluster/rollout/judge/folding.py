@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from cluster.model.ids import NodeId
 from cluster.model.judging import (
@@ -28,6 +29,8 @@ BLOCK_MS = 20_000
 """Long enough that a bunch of failures is mostly within one block, and intervals are shorter."""
 BLOCKS_KEPT = 6
 """A late interval still finds its block: hosts repeat what is younger than this many."""
+BLOCKS_MIN = 4
+"""Three whole blocks and one that has begun: with fewer, one bunch looks like a revision that fails."""
 _WINDOW_MASK = (1 << WINDOW) - 1
 EPOCHS_PER_HOST_MAX = 4
 BASELINE_TIMED_MIN = 200
@@ -154,6 +157,12 @@ def totals(state: JudgeState) -> tuple[ArmTotals, ArmTotals]:
     return _joined(state.old, state.step_old), _joined(state.new, state.step_new)
 
 
+def is_watched_long_enough(state: JudgeState) -> bool:
+    """Say whether it can be told by now if failures come in bunches: there are blocks to compare."""
+    is_any_closed = state.new_failure_dispersion.totals > 0
+    return is_any_closed or sum(each.new.requests > 0 for each in state.blocks) >= BLOCKS_MIN
+
+
 def failure_dispersion(state: JudgeState) -> float:
     """Return by what to divide the evidence of failures, at least 1."""
     old = [Events(each.index, each.old.failures, each.old.requests) for each in state.blocks]
@@ -234,8 +243,11 @@ class _Fold:
             node_id=node_id,
             old=_added(stratum.old, old),
             new=_added(stratum.new, new),
-            old_failed_run=_run(stratum.old_failed_run, old),
-            new_failed_run=_run(stratum.new_failed_run, new),
+            old_failed_run=_run(stratum.old_failed_run, old.requests, old.failures),
+            new_failed_run=_run(stratum.new_failed_run, new.requests, new.failures),
+            new_failed_intervals=_run(
+                stratum.new_failed_intervals, min(1, new.requests), new.failures == new.requests
+            ),
         )
         before = self._blocks.get(block) or Block(index=block)
         self._blocks[block] = Block(index=block, old=_added(before.old, old), new=_added(before.new, new))
@@ -246,7 +258,7 @@ class _Fold:
         slow_bucket = state.slow_bucket
         if slow_bucket < 0:
             slow_bucket = _slow_bucket(_joined(state.old, step_old), slow_bucket)
-        return _with_blocks_closed(
+        return _with_blocks(
             replace(
                 state,
                 seen=tuple(self._seen.values()),
@@ -255,8 +267,8 @@ class _Fold:
                 heard_at_ms=max(state.heard_at_ms, now_ms),
                 slow_bucket=slow_bucket,
                 strata=tuple(sorted(self._strata.values(), key=lambda each: each.node_id)),
-                blocks=tuple(sorted(self._blocks.values(), key=lambda each: each.index)),
-            )
+            ),
+            sorted(self._blocks.values(), key=lambda each: each.index),
         )
 
 
@@ -304,18 +316,18 @@ def _added(one: ArmCounts, other: ArmCounts) -> ArmCounts:
     )
 
 
-def _run(before: int, counts: ArmCounts) -> int:
-    if not counts.requests:
+def _run(before: int, total: int, failed: int) -> int:
+    """Go on with a run of failures that one success ends and nothing at all leaves as it is."""
+    if not total:
         return before
-    return before + counts.failures if counts.failures == counts.requests else 0
+    return before + failed if failed == total else 0
 
 
-def _with_blocks_closed(state: JudgeState) -> JudgeState:
-    """Return the state with blocks that can change no more added to the sums.
+def _with_blocks(state: JudgeState, blocks: list[Block]) -> JudgeState:
+    """Return the state with these blocks, but those that can change no more added to the sums.
 
     One more than can change is kept: the block before it is compared with what it finally is.
     """
-    blocks = state.blocks
     sums = [
         state.old_failure_dispersion,
         state.new_failure_dispersion,
@@ -323,19 +335,16 @@ def _with_blocks_closed(state: JudgeState) -> JudgeState:
         state.new_slow_dispersion,
     ]
     kept_from = blocks[-1].index - BLOCKS_KEPT if blocks else 0
-    while blocks and blocks[0].index < kept_from:
-        block, *rest = blocks
-        following = rest[0] if rest and rest[0].index == block.index + 1 else None
+    kept = [each for each in blocks if each.index >= kept_from]
+    for block, following in pairwise((*(each for each in blocks if each.index < kept_from), *kept[:1])):
+        is_next = following.index == block.index + 1
         sums = [
-            closed(before, this, after)
-            for before, this, after in zip(
-                sums, _events(block), _events(following) if following else (None,) * len(sums), strict=True
-            )
+            closed(before, this, after if is_next else None)
+            for before, this, after in zip(sums, _events(block), _events(following), strict=True)
         ]
-        blocks = tuple(rest)
     return replace(
         state,
-        blocks=blocks,
+        blocks=tuple(kept),
         old_failure_dispersion=sums[0],
         new_failure_dispersion=sums[1],
         old_slow_dispersion=sums[2],

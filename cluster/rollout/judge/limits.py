@@ -15,14 +15,16 @@ from cluster.rollout.judge.confidence import Z_ONE_SIDED_995, wilson
 LIMIT_REQUESTS_MIN = 20
 ALL_FAILING_RUN = 10
 ALL_FAILING_REQUESTS = 20
+ALL_FAILING_INTERVALS = 3
 
 
 def all_failing(state: JudgeState) -> str:
     """Return how it is that the new revision fails everything, "" when it does not.
 
     At least ALL_FAILING_RUN of its requests in a row failed, as far as intervals tell (all of an interval's
-    requests), on every router that sent it any, of at least ALL_FAILING_REQUESTS in this step; and the old
-    revision does not fail everything as well, or going back would help nobody.
+    requests, ALL_FAILING_INTERVALS in a row), on every router that sent it any, of at least
+    ALL_FAILING_REQUESTS in this step; and the old revision does not fail everything as well, or going back
+    would help nobody.
     """
     reached = [each for each in state.strata if each.new.requests]
     run = sum(each.new_failed_run for each in reached)
@@ -30,6 +32,7 @@ def all_failing(state: JudgeState) -> str:
         state.step_new.requests < ALL_FAILING_REQUESTS
         or run < ALL_FAILING_RUN
         or not all(each.new_failed_run for each in reached)
+        or max(each.new_failed_intervals for each in reached) < ALL_FAILING_INTERVALS
     ):
         return ""
     old_reached = [each for each in state.strata if each.old.requests]

@@ -261,7 +261,7 @@ def _replica(txn: ReadTxn, order: Assignment, cluster_id: str) -> Replica:
     return Replica(
         key=order.key,
         cluster_id=cluster_id,
-        project=service.project,
+        project=service.scope,
         name=service.name,
         spec=revision.spec,
         rollout_id=service.rollout_id or "",

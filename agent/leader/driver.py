@@ -31,7 +31,7 @@ from cluster.placement import Amounts, Landscape, Occupant, amounts, direct_grou
 from cluster.raft.replicator import NotCommitted, OutcomeUnknown
 from cluster.rollout import Decision, ServiceView, Transition, decide, resume
 from cluster.store import Committed, ReadTxn
-from cluster.store.records import ASSIGNMENTS, NODES, ROUTERS, SERVICES
+from cluster.store.records import ASSIGNMENTS, ENVIRONMENTS, NODES, ROUTERS, SERVICES
 from cluster.survey import (
     chooser,
     occupants_of,
@@ -132,6 +132,9 @@ class RolloutDriver:
                 self._mark(ServiceId(str(ASSIGNMENTS.parts_of(key)[0])))
             elif table == NODES.table.name:
                 self._has_stale_nodes = True
+            elif table == ENVIRONMENTS.table.name:
+                # Which hosts it has decides where all of its services may be.
+                self._is_stale = True
             elif table == ROUTERS.table.name:
                 self._has_stale_routers = True
         self._wake.set()
@@ -181,7 +184,7 @@ class RolloutDriver:
     def _note_service(self, view: ServiceView) -> None:
         service = view.service
         self._occupants[service.id] = occupants_of(view)
-        rules = service.project, service.placement
+        rules = service.scope, service.placement
         if self._rules.get(service.id, rules) != rules:
             self._mark_mates(service.id)
         self._rules[service.id] = rules
@@ -190,7 +193,7 @@ class RolloutDriver:
             return
         self._sizes[service.id] = amounts([(spec, service.replicas)])
         before = self._newest.get(service.id)
-        self._newest[service.id] = (service.project, spec)
+        self._newest[service.id] = (service.scope, spec)
         if before is None or (before[1].route is None) != (spec.route is None):
             self._mark_mates(service.id)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from cluster.commands import access, audit, leadership, nodes, secrets, services, settings
+from cluster.commands import access, audit, environments, leadership, nodes, secrets, services, settings
 from cluster.encoding import Codec, codec
 
 IGNORABLE_FROM = 1000
@@ -92,6 +92,8 @@ KINDS: tuple[CommandKind, ...] = (
     CommandKind(71, "remove-file", secrets.RemoveFile),
     CommandKind(72, "put-registry-credential", secrets.PutRegistryCredential),
     CommandKind(73, "remove-registry-credential", secrets.RemoveRegistryCredential),
+    CommandKind(76, "put-environment", environments.PutEnvironment),
+    CommandKind(77, "remove-environment", environments.RemoveEnvironment),
     CommandKind(80, "record-audit", audit.RecordAudit),
 )
 

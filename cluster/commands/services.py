@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from cluster.model import rules
-from cluster.model.ids import NodeId, RolloutId, ServiceId
+from cluster.model.environments import check_environment
+from cluster.model.ids import NodeId, RolloutId, ServiceId, service_id_of
 from cluster.model.placing import PlacementRules
 from cluster.model.rollout import Rollout, Steer
 from cluster.model.service import (
@@ -24,6 +25,8 @@ from cluster.model.strategy import WHOLE_PERMILLE, Colour
 
 REPORTS_MAX = 512
 ORDERS_MAX = 2048
+BOUND_MAX = 64
+"""Most places of a Compose file that are remembered as its environment's own."""
 
 
 def _check_replica(revision: int, ordinal: int) -> None:
@@ -36,7 +39,8 @@ class PutService:
     """Create a service or change it. Result: `[revision, version]`.
 
     A `spec` that differs from the newest revision's becomes the next revision. With `expected_version` only
-    if the service is at that version; 0 means that it must not exist yet.
+    if the service is at that version; 0 means that it must not exist yet. `bound` and `promoted_from` are
+    kept with a new revision.
     """
 
     service_id: ServiceId
@@ -51,9 +55,21 @@ class PutService:
     aim: Aim = Aim.DEPLOY
     is_unjudged: bool = False
     placement: PlacementRules = field(default_factory=PlacementRules)
+    environment: str = ""
+    bound: tuple[str, ...] = ()
+    promoted_from: str = ""
 
     def __post_init__(self) -> None:
         rules.check_id("service id", self.service_id)
+        if self.environment:
+            check_environment("environment", self.environment)
+            wanted = service_id_of(self.project, self.name, self.environment)
+            if self.service_id != wanted:
+                raise ValueError(f"service id {self.service_id!r}: in {self.environment} it is {wanted}")
+        rules.check_count("bound", self.bound, BOUND_MAX)
+        for place in self.bound:
+            rules.check_text("bound", place, 256)
+        rules.check_text("promoted from", self.promoted_from, 128)
         rules.check_id("project", self.project)
         rules.check_id("service name", self.name)
         rules.check_range("replicas", self.replicas, 0, REPLICAS_MAX)

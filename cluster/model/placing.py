@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from cluster.model import rules
@@ -11,6 +11,7 @@ from cluster.model import rules
 CONSTRAINTS_MAX = 32
 PREFERENCES_MAX = 8
 APART_MAX = 32
+NAMES_MAX = 64
 LABEL_CHARS_MAX = 256
 LABELS_MAX = 128
 HEADROOM_PERCENT = 10
@@ -83,6 +84,22 @@ class Constraint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HostSet:
+    """Hosts that meet every constraint and, where `names` has any, are among them by name or id."""
+
+    constraints: tuple[Constraint, ...] = ()
+    names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        rules.check_count("hosts: constraints", self.constraints, CONSTRAINTS_MAX)
+        rules.check_count("hosts", self.names, NAMES_MAX)
+        for name in self.names:
+            rules.check_id("hosts", name)
+        if list(self.names) != sorted(set(self.names)):
+            raise ValueError("hosts: names must be sorted and different")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlacementRules:
     """Rules on the hosts of a service. Not part of a revision: changing them restarts nothing by itself.
 
@@ -90,7 +107,9 @@ class PlacementRules:
     them over hosts. At most `replicas_per_host_max` are on one host (0: any number). No host has both this
     and a service of `apart_from`: names within the project, or whole ids (`project.name`). `pin_host` is the
     name or id of the one host it may be on ("": any). Reservations leave `headroom_percent` of a host free.
-    `failover` says what follows when a host is lost.
+    `failover` says what follows when a host is lost. `within` are the hosts of the service's environment:
+    they are not kept with the service, but filled in where its rules are read, so that an environment's
+    hosts can change.
     """
 
     constraints: tuple[Constraint, ...] = ()
@@ -100,6 +119,7 @@ class PlacementRules:
     pin_host: str = ""
     headroom_percent: int = HEADROOM_PERCENT
     failover: Failover = Failover.AUTO
+    within: HostSet = field(default_factory=HostSet)
 
     def __post_init__(self) -> None:
         rules.check_count("placement.constraints", self.constraints, CONSTRAINTS_MAX)

@@ -8,7 +8,7 @@ from enum import StrEnum
 from cluster.model import rules
 from cluster.model.container import ContainerOptions
 from cluster.model.hooks import HOOKS_MAX, Hook
-from cluster.model.ids import NodeId, RolloutId, ServiceId
+from cluster.model.ids import NodeId, RolloutId, ServiceId, scope_of
 from cluster.model.placing import PlacementRules
 from cluster.model.strategy import WHOLE_PERMILLE, Colour, Shift
 
@@ -280,13 +280,20 @@ class ServiceSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revision:
-    """One immutable specification of a service. Numbers count from 1 and are never used again."""
+    """One immutable specification of a service. Numbers count from 1 and are never used again.
+
+    `bound` are the places of the Compose file whose values were those of the environment it was deployed to
+    (variables, files of variables, sections of `x-tower-environments`): without the file nobody can tell what
+    they would be elsewhere. `promoted_from` is the service and revision it was copied from.
+    """
 
     service_id: ServiceId
     number: int
     spec: ServiceSpec
     created_at_ms: int
     created_by: str
+    bound: tuple[str, ...] = ()
+    promoted_from: str = ""
 
 
 class FailureAction(StrEnum):
@@ -410,7 +417,7 @@ class Service:
 
     `version` rises with every change of this record or of its assignments' desired states: the leader
     decides on a version and commits only against it. `is_removed` asks for its replicas to be taken down;
-    the record goes last.
+    the record goes last. `environment` is where it is deployed to, "" for none.
     """
 
     id: ServiceId
@@ -431,6 +438,13 @@ class Service:
     kept: Kept | None = None
     fencing: Fencing = Fencing.NONE
     placement: PlacementRules = field(default_factory=PlacementRules)
+    environment: str = ""
+
+    @property
+    def scope(self) -> str:
+        """What its containers, networks and volumes share with the rest of its project on a host, and with
+        nothing of another environment."""
+        return scope_of(self.project, self.environment)
 
 
 class DesiredState(StrEnum):

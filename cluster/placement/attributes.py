@@ -56,9 +56,11 @@ def violations(node: Node, several: Iterable[PlacementRules]) -> list[str]:
     for rules in several:
         if rules.pin_host and rules.pin_host not in (node.name, node.id):
             found.append(f"is not {rules.pin_host}, the host it is pinned to")
+        if rules.within.names and not {node.name, node.id} & set(rules.within.names):
+            found.append("is not one of the environment's hosts")
         found += [
             f"does not meet {constraint} ({_told(node, constraint.attribute)})"
-            for constraint in rules.constraints
+            for constraint in (*rules.within.constraints, *rules.constraints)
             if not meets(node, constraint)
         ]
     return list(dict.fromkeys(found))

@@ -42,9 +42,15 @@ def direct_groups(services: Iterable[tuple[ServiceId, str, ServiceSpec]]) -> dic
 
 
 def apart_of(project: str, rules: PlacementRules) -> frozenset[ServiceId]:
-    """Return the services these rules keep off the hosts of a service of `project`."""
+    """Return the services these rules keep off the hosts of a service of `project`.
+
+    `project` is within its environment, if it has one ("staging.shop"), and so is what the rules name.
+    """
+    environment = project.rpartition(".")[0]
     return frozenset(
-        ServiceId(reference if "." in reference else f"{project}.{reference}")
+        ServiceId(f"{environment}.{reference}" if environment else reference)
+        if "." in reference
+        else ServiceId(f"{project}.{reference}")
         for reference in rules.apart_from
     )
 

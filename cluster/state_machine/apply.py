@@ -12,6 +12,7 @@ from typing import Any
 
 from cluster.commands import access as access_commands
 from cluster.commands import audit as audit_commands
+from cluster.commands import environments as environment_commands
 from cluster.commands import leadership as leadership_commands
 from cluster.commands import nodes as node_commands
 from cluster.commands import secrets as secret_commands
@@ -21,7 +22,16 @@ from cluster.commands.envelope import Envelope, MalformedCommand, SkippedCommand
 from cluster.commands.outcome import Applied, Code, Outcome, Rejected, decode_outcome, encode_outcome
 from cluster.commands.registry import BY_CLASS, CommandKind
 from cluster.model.audit import AuditStamp
-from cluster.state_machine import access, audit_trail, leadership, nodes, secrets, services, settings
+from cluster.state_machine import (
+    access,
+    audit_trail,
+    environments,
+    leadership,
+    nodes,
+    secrets,
+    services,
+    settings,
+)
 from cluster.state_machine.clients import Client
 from cluster.state_machine.entry import Entry
 from cluster.store import StoreError, WriteTxn
@@ -70,6 +80,8 @@ HANDLERS: dict[type[Any], Handler] = {
     secret_commands.RemoveFile: secrets.remove_file,
     secret_commands.PutRegistryCredential: secrets.put_registry_credential,
     secret_commands.RemoveRegistryCredential: secrets.remove_registry_credential,
+    environment_commands.PutEnvironment: environments.put_environment,
+    environment_commands.RemoveEnvironment: environments.remove_environment,
     audit_commands.RecordAudit: audit_trail.record_audit,
 }
 assert HANDLERS.keys() == BY_CLASS.keys()

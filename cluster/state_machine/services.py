@@ -49,6 +49,7 @@ from cluster.store.records import (
     ROLLOUTS_BY_SERVICE,
     ROUTERS,
     SERVICES,
+    find_environment,
     key_of,
 )
 from cluster.store.tables import RETIRED_SERVICES
@@ -66,6 +67,10 @@ def put_service(entry: Entry, command: PutService) -> Outcome:
         return Rejected(
             f"service {command.service_id} is being removed: wait until it is gone, then deploy again",
             Code.IN_USE,
+        )
+    if command.environment and find_environment(entry.txn, command.environment) is None:
+        return Rejected(
+            f"there is no environment {command.environment}: `tower environment put` makes it", Code.NOT_FOUND
         )
     # Fencing is a matter of the container (its restart policy, its keeper), so another one makes a revision.
     spec = replace(command.spec, fencing=command.fencing)
@@ -104,6 +109,7 @@ def put_service(entry: Entry, command: PutService) -> Outcome:
         kept=None if present is None else present.kept,
         fencing=command.fencing,
         placement=command.placement,
+        environment=command.environment,
     )
     SERVICES.put(entry.txn, service)
     if is_new_spec:
@@ -116,6 +122,8 @@ def put_service(entry: Entry, command: PutService) -> Outcome:
             spec=spec,
             created_at_ms=entry.now_ms,
             created_by=command.created_by,
+            bound=command.bound,
+            promoted_from=command.promoted_from,
         )
         REVISIONS.put(entry.txn, made)
         note_uses(entry, made)

@@ -14,6 +14,7 @@ from cluster.audit.trail import head_of
 from cluster.encoding import codec, pack, unpack
 from cluster.model.access import ApiToken, LoginSession, Principal, SetupToken
 from cluster.model.audit import AuditEntry, AuditHead
+from cluster.model.environments import KNOWN_ENVIRONMENTS, Environment
 from cluster.model.node import Certificate, ClusterIdentity, JoinToken, LeaderTerm, Node
 from cluster.model.rollout import Rollout
 from cluster.model.secrets import FileContent, RegistryCredential, StoredFile
@@ -213,11 +214,22 @@ REGISTRY_CREDENTIALS = Records(
     tables.REGISTRY_CREDENTIALS, RegistryCredential, (str,), lambda r: (r.registry,)
 )
 
+ENVIRONMENTS = Records(tables.ENVIRONMENTS, Environment, (str,), lambda r: (r.name,))
+"""By name: those that were put. `find_environment` also knows the ones that are there by themselves."""
+
 AUDIT = Records(tables.AUDIT, AuditEntry, (int,), lambda r: (r.sequence,))
 
 LEADER_TERM = Single("leader-term", LeaderTerm)
 CLUSTER = Single("cluster", ClusterIdentity)
 SETUP_TOKEN = Single("setup-token", SetupToken)
+
+
+def find_environment(txn: ReadTxn, name: str) -> Environment | None:
+    """Return an environment, one of the well-known with its defaults until it is put."""
+    found = ENVIRONMENTS.get(txn, name) if name else None
+    if found is None and name in KNOWN_ENVIRONMENTS:
+        return Environment(name=name)
+    return found
 
 
 def assignments_of_node(txn: ReadTxn, node_id: str) -> list[Assignment]:

@@ -76,6 +76,8 @@ FILE_CONTENTS = Table(51, "file_contents", is_watched=False)
 FILE_USERS = Table(52, "file_users", is_watched=False)
 REGISTRY_CREDENTIALS = Table(53, "registry_credentials")
 
+ENVIRONMENTS = Table(56, "environments")
+
 ALL_TABLES: tuple[Table, ...] = tuple(value for value in dict(globals()).values() if isinstance(value, Table))
 
 BY_NUMBER: dict[int, Table] = {table.number: table for table in ALL_TABLES}

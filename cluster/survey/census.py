@@ -32,6 +32,8 @@ from cluster.survey.views import occupants_of, read_nodes, read_routers, read_vi
 class Intent:
     """A service as a deployment would make it. `spec` has the image's digest, or every replica looks new.
 
+    `project` is within its environment (`Service.scope`), and `rules` say which hosts that has.
+
     With `quota`, `quota_used` is what the other services of its environment reserve when all their replicas
     are there.
     """
@@ -144,7 +146,7 @@ def household_of(view: ServiceView) -> Household | None:
     pins = _pins(view, service.revision)
     return Household(
         service_id=service.id,
-        project=service.project,
+        project=service.scope,
         spec=spec,
         rules=service.placement,
         replicas=service.replicas,

@@ -28,6 +28,7 @@ from cluster.store.records import (
     SERVICES,
     rollouts_of_service,
 )
+from cluster.survey.environments import rules_in
 
 
 def read_nodes(txn: ReadTxn) -> dict[NodeId, Node]:
@@ -44,10 +45,14 @@ def read_view(
     nodes: Mapping[NodeId, Node],
     routers: Mapping[NodeId, RouterState],
 ) -> ServiceView | None:
-    """Return everything about one service; None when there is no such service (any more)."""
+    """Return everything about one service; None when there is no such service (any more).
+
+    Its rules on hosts are those of its environment, too.
+    """
     service = SERVICES.get(txn, service_id)
     if service is None:
         return None
+    service = replace(service, placement=rules_in(txn, service.environment, service.placement))
     assignments = tuple(ASSIGNMENTS.scan(txn, service_id))
     under_way = None if service.rollout_id is None else ROLLOUTS.get(txn, service.rollout_id)
     newest = rollouts_of_service(txn, service_id, limit=1)
@@ -85,7 +90,7 @@ def ordered_occupants(view: ServiceView, orders: Iterable[Order]) -> tuple[Occup
     return tuple(
         Occupant(
             service_id=view.service.id,
-            project=view.service.project,
+            project=view.service.scope,
             node_id=order.key.node_id,
             spec=view.revisions[order.key.revision].spec,
             is_pinned=view.is_pinned(order.key.revision),
@@ -102,7 +107,7 @@ def chooser(service: Service, landscape: Landscape) -> ChooseHost:
         choice = landscape.choose(
             Request(
                 service_id=service.id,
-                project=service.project,
+                project=service.scope,
                 spec=wanted.spec,
                 rules=service.placement,
                 own=tuple(_occupant(service, each) for each in wanted.occupying),
@@ -124,10 +129,10 @@ def oriented(view: ServiceView, landscape: Landscape, now_ms: int) -> ServiceVie
     """
     service = view.service
     own = occupants_of(view)
-    unfit = landscape.unfit(service.id, service.project, service.placement)
+    unfit = landscape.unfit(service.id, service.scope, service.placement)
     return replace(
         view,
-        home=landscape.home(service.id, service.project, own),
+        home=landscape.home(service.id, service.scope, own),
         to_leave=frozenset(
             copy.key for copy in view.assignments if copy.node_id in unfit or now_ms < copy.leave_by_ms
         ),
@@ -137,7 +142,7 @@ def oriented(view: ServiceView, landscape: Landscape, now_ms: int) -> ServiceVie
 def _occupant(service: Service, each: Occupying) -> Occupant:
     return Occupant(
         service_id=service.id,
-        project=service.project,
+        project=service.scope,
         node_id=each.node_id,
         spec=each.spec,
         is_leaving=each.is_leaving,

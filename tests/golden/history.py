@@ -7,11 +7,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from cluster.commands import Envelope, access, audit, leadership, nodes, secrets, services, settings
+from cluster.commands import (
+    Envelope,
+    access,
+    audit,
+    environments,
+    leadership,
+    nodes,
+    secrets,
+    services,
+    settings,
+)
 from cluster.model.access import Role
 from cluster.model.audit import AuditOutcome, AuditRecord, AuditStamp
+from cluster.model.environments import Environment, EnvironmentQuota
 from cluster.model.ids import JoinTokenId, LoginId, NodeId, PrincipalId, RolloutId, ServiceId, TokenPrefix
 from cluster.model.node import NodeFacts, NodeRole, NodeStatus
+from cluster.model.placing import HostSet, parse_constraint
 from cluster.model.rollout import ReplicaProgress, Rollout, RolloutPhase, Stage, StagePhase, Steer, StepPhase
 from cluster.model.secrets import FileKind
 from cluster.model.service import (
@@ -587,6 +599,42 @@ COMMANDS: tuple[tuple[str, Any], ...] = (
         nodes.SetNodeStatus(node_id=N1, status=NodeStatus.DOWN, reason="no heartbeat for 3.0 s"),
     ),
     ("confirm-node-fenced", nodes.ConfirmNodeFenced(node_id=N1)),
+    (
+        "put-environment",
+        environments.PutEnvironment(
+            environment=Environment(
+                name="production",
+                hosts=HostSet(constraints=(parse_constraint("node.labels.tier==prod"),), names=("h1", "h2")),
+                registry="registry.example:5000/mirror",
+                replicas_min=1,
+                replicas_max=20,
+                quota=EnvironmentQuota(cpu_millis=8000, memory_bytes=2**34, replicas=40),
+                requires="staging",
+                soak_ms=600_000,
+                is_protected=True,
+                is_alerting=False,
+                alert_channel="night",
+                sample_interval_ms=10_000,
+                changed_by="ann",
+            )
+        ),
+    ),
+    (
+        "put-service/promoted",
+        services.PutService(
+            service_id=ServiceId("production.shop.pay"),
+            project="shop",
+            name="pay",
+            spec=ServiceSpec(image="registry.example/shop/pay:1", digest="sha256:" + "a" * 64),
+            replicas=2,
+            aim=Aim.PROMOTE,
+            environment="production",
+            bound=("environment.LEVEL",),
+            promoted_from="staging.shop.pay revision 4",
+        ),
+    ),
+    ("put-environment/own", environments.PutEnvironment(environment=Environment(name="try-out"))),
+    ("remove-environment", environments.RemoveEnvironment(name="try-out")),
 )
 """(name, command); a name is the command's, with a variant after a slash."""
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from cluster.commands.nodes import SetNodeLabels
 from cluster.commands.services import AssignmentRef, MoveReplicas
 from cluster.compose import ComposeService
-from cluster.model.ids import NodeId, ServiceId
+from cluster.model.ids import NodeId, ServiceId, name_in
 from cluster.model.inventory import HostView
 from cluster.placement import (
     Household,
@@ -194,9 +194,7 @@ def _find(census: Census, reference: str) -> Household:
     if found is not None:
         return found
     named = [
-        household
-        for service_id, household in census.households.items()
-        if service_id.partition(".")[2] == reference
+        household for service_id, household in census.households.items() if name_in(service_id) == reference
     ]
     if len(named) == 1:
         return named[0]

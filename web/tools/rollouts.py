@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from cluster.model.ids import NodeId
+from cluster.model.ids import NodeId, name_in
 from cluster.model.rollout import Rollout, RolloutPhase, Steer, why_not
 from cluster.model.service import Assignment, DesiredState, ReplicaPhase, Service
 from cluster.store import ReadTxn, records
@@ -31,7 +31,7 @@ async def list_rollouts(context: Context, call: Call, *, service: str = "") -> l
         rollouts = [
             rollout
             for rollout in records.ROLLOUTS.scan(txn)
-            if not service or service in (rollout.service_id, rollout.service_id.partition(".")[2])
+            if not service or service in (rollout.service_id, name_in(rollout.service_id))
         ]
         views = [rollout_view(txn, rollout, names) for rollout in rollouts]
     return sorted(views, key=lambda view: (view.started_at_ms, view.id), reverse=True)

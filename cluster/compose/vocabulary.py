@@ -287,6 +287,7 @@ SERVICE = Section(
         "container_name": "names are made from service, revision and replica: revisions run side by side",
         "develop": "files are not watched on a cluster",
         "networks": "services of one project share one network on each host",
+        "pull_refresh_after": "an image is pinned to its digest, which does not change",
         "stdin_open": "replicas have no terminal",
         "tty": "replicas have no terminal",
     },
@@ -421,12 +422,14 @@ SECRET = Section(
         "name": text("Its name in the cluster. Default: the key"),
         "x-tower": of("file_version", "Which version"),
     },
+    ignored={"labels": "a secret has no labels"},
     refused={
         "file": "a secret is not read from a file at deployment: store it with `tower secret put`, and write"
         " external: true",
         "environment": "a secret is not taken from a variable: store it with `tower secret put`, and write"
         " external: true",
         "driver": "not supported",
+        "driver_opts": "not supported",
         "template_driver": "not supported",
     },
     is_open=True,
@@ -440,9 +443,9 @@ CONFIG = Section(
         "file": text("A file beside this one with its content; `tower deploy` sends it along"),
         "x-tower": of("file_version", "Which version of an external one"),
     },
+    ignored={"labels": "a config has no labels"},
     refused={
         "environment": "write content: ${NAME}",
-        "driver": "not supported",
         "template_driver": "not supported",
     },
     is_open=True,
@@ -505,7 +508,6 @@ DEPLOY = Section(
         "labels": of("pairs", "Labels of the service; its containers do not get them"),
     },
     ignored={"endpoint_mode": "a route reaches every replica, and a name in the project's network does"},
-    refused={"job": "services run on", "mode_options": "not supported"},
     is_open=True,
 )
 UPDATE_CONFIG = Section(

@@ -320,7 +320,7 @@ def occupying(view: ServiceView, copies: Sequence[Assignment]) -> list[Occupying
         spec = view.spec(copy.revision)
         if spec is None or view.is_gone(copy.node_id):
             continue
-        if not view.is_alive(copy.node_id) and not view.is_pinned(copy.revision):
+        if not view.is_alive(copy.node_id) and not view.is_waited_for(copy):
             continue
         if copy.desired is DesiredState.REMOVED and is_removal_confirmed(copy):
             continue

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cluster.model.ids import NodeId
+from cluster.model.placing import Failover
 from cluster.model.service import Assignment, DesiredState
 from cluster.rollout.view import ServiceView, is_healthy, is_removal_confirmed, volume_names
 
@@ -87,11 +88,24 @@ def _may_stay(view: ServiceView, copy: Assignment, pinned_to: NodeId | None) -> 
 
 
 def find_pin(view: ServiceView, ordinal: int, target: int, copies: list[Assignment]) -> NodeId | None:
-    """Return the host that has the named volumes of this replica; None when it has none or none yet.
+    """Return the host that has the named volumes of this replica, or that it waits for; None when it has
+    none or none yet.
 
     Volumes are not in the replicated state: they are where the replica is, was (a removed copy is kept for
-    that), or was brought by the last rollout.
+    that), or was brought by the last rollout. Of a service that may leave them behind, those on lost hosts
+    are as good as gone.
     """
+    failover = view.service.placement.failover
+    if failover is Failover.NONE:
+        lost = [
+            copy
+            for copy in copies
+            if copy.desired is not DesiredState.REMOVED
+            and not view.is_alive(copy.node_id)
+            and not view.is_gone(copy.node_id)
+        ]
+        if lost:
+            return min(lost, key=_nearness).node_id
     spec = view.spec(target)
     names = frozenset() if spec is None else volume_names(spec)
     if not names:
@@ -99,20 +113,28 @@ def find_pin(view: ServiceView, ordinal: int, target: int, copies: list[Assignme
     holders = []
     for copy in copies:
         own = view.spec(copy.revision)
-        if own is not None and names & volume_names(own) and not view.is_gone(copy.node_id):
+        is_left = failover is Failover.RESTART and not view.is_alive(copy.node_id)
+        if own is None or not names & volume_names(own) or view.is_gone(copy.node_id):
+            continue
+        if not is_left or view.is_waited_for(copy):
             holders.append(copy)
     if holders:
-        nearest = min(holders, key=lambda copy: (_NEARNESS.get(copy.desired, 3), -copy.token, copy.node_id))
-        return nearest.node_id
+        return min(holders, key=_nearness).node_id
     for rollout in (view.rollout, view.last_rollout):
         brought = None if rollout is None else view.spec(rollout.to_revision)
         if rollout is None or brought is None or not names & volume_names(brought):
             continue
         for progress in rollout.replicas:
             node_id = progress.node_id or progress.old_node_id
-            if progress.ordinal == ordinal and node_id is not None and not view.is_gone(node_id):
+            if progress.ordinal != ordinal or node_id is None or view.is_gone(node_id):
+                continue
+            if failover is not Failover.RESTART or view.is_alive(node_id):
                 return node_id
     return None
+
+
+def _nearness(copy: Assignment) -> tuple[int, int, NodeId]:
+    return (_NEARNESS.get(copy.desired, 3), -copy.token, copy.node_id)
 
 
 def takes_room(view: ServiceView, copy: Assignment, now_ms: int) -> bool:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from cluster.model.ids import NodeId
 from cluster.model.node import Node, NodeStatus
+from cluster.model.placing import Failover
 from cluster.model.rollout import Rollout
 from cluster.model.service import (
     Assignment,
@@ -157,6 +158,17 @@ class ServiceView:
         """Whether its replicas stay where their volume is."""
         spec = self.spec(revision)
         return spec is not None and bool(volume_names(spec))
+
+    def is_waited_for(self, copy: Assignment) -> bool:
+        """Whether a replica on a lost host waits for that host, by what its service asks for then."""
+        match self.service.placement.failover:
+            case Failover.NONE:
+                return True
+            case Failover.RESTART:
+                # Its volume is left behind, once nothing writes to it any more.
+                return self.may_linger(copy)
+            case Failover.AUTO:
+                return self.is_pinned(copy.revision)
 
     def is_available(self, assignment: Assignment) -> bool:
         """Whether requests are answered by this replica."""

@@ -17,7 +17,7 @@ def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
         "compare",
         help="compare two revisions of a service",
         description="Say which fields of two revisions differ, and how both answered when they served side by"
-        " side. Without revisions, the newest and the one before it; with one, that and the newest.",
+        " side. Without revisions, the newest and the one it replaced; with one, that and the newest.",
     )
     parser.add_argument("service", metavar="SERVICE", help="its id, as shop.web, or its name")
     parser.add_argument("before", nargs="?", type=int, metavar="REVISION", help="as `tower history` shows it")

@@ -70,10 +70,16 @@ class Shop:
             check=False,
         )
 
-    def deploy(self, version: str, *, latency_ms: int = 0, at: Host | None = None) -> None:
+    def compose(self, version: str, *, latency_ms: int = 0) -> str:
+        """The Compose file of the app in that version."""
+        return COMPOSE.format(version=version, latency_ms=latency_ms)
+
+    def deploy(
+        self, version: str, *, latency_ms: int = 0, strategy: str = "rolling", at: Host | None = None
+    ) -> None:
         """Commit the app in that version; the rollout goes on by itself."""
-        compose = COMPOSE.format(version=version, latency_ms=latency_ms)
-        self.tower("deploy", self.write(compose), "--no-wait", at=at)
+        file = self.write(self.compose(version, latency_ms=latency_ms))
+        self.tower("deploy", file, "--strategy", strategy, "--no-wait", at=at)
 
     def write(self, compose: str) -> str:
         """Keep a Compose file; return its path."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 
 from cluster.model.rollout import Rollout
 from cluster.model.service import Revision, Service
@@ -33,16 +32,21 @@ async def compare_revisions(
 ) -> ComparisonView:
     """Return what differs from one revision to another, and how they answered side by side.
 
-    Without `after` the newest; without `before` the one that is remembered before that. Raises Problem.
+    Without `after` the newest; without `before` the one it took the place of. Raises Problem.
     """
     await context.authority.require(call, "service.read", f"service:{reference}")
     with context.surroundings.state.read() as txn:
         service = find_service(txn, reference)
         shows_values = context.authority.decide(call, "service.inspect", f"service:{service.id}").allowed
         known = {revision.number: revision for revision in records.REVISIONS.scan(txn, service.id)}
+        rollouts = rollouts_of_service(txn, service.id)
         new = _known(service, known, after if after is not None else max(known), "after")
-        old = _known(service, known, before if before is not None else _before(service, known, new), "before")
-        behaviour = _side_by_side(rollouts_of_service(txn, service.id), old.number, new.number)
+        if before is None:
+            before = _replaced(new.number, known, rollouts)
+            if before is None:
+                raise _nothing_before(service, new)
+        old = _known(service, known, before, "before")
+        behaviour = _side_by_side(rollouts, old.number, new.number)
     return ComparisonView(
         service_id=service.id,
         before=old.number,
@@ -54,12 +58,13 @@ async def compare_revisions(
 
 
 def _entries(txn: ReadTxn, service: Service, shows_values: bool) -> tuple[HistoryEntry, ...]:
-    revisions = records.REVISIONS.scan(txn, service.id)
+    known = {revision.number: revision for revision in records.REVISIONS.scan(txn, service.id)}
     rollouts = rollouts_of_service(txn, service.id)
     stable = was_stable(txn, service)
     entries = []
-    for before, revision in pairwise([None, *revisions]):
-        assert revision is not None
+    for revision in known.values():
+        replaced = _replaced(revision.number, known, rollouts)
+        before = None if replaced is None else known[replaced]
         attempts = [each for each in rollouts if each.to_revision == revision.number]
         entries.append(
             HistoryEntry(
@@ -146,12 +151,20 @@ def _known(service: Service, known: Mapping[int, Revision], number: int, field: 
     return revision
 
 
-def _before(service: Service, known: Mapping[int, Revision], revision: Revision) -> int:
-    older = [number for number in known if number < revision.number]
-    if not older:
-        raise Problem(
-            "conflict",
-            f"no revision of {service.id} from before revision {revision.number} is remembered",
-            hint="there is nothing to compare it with yet",
-        )
-    return max(older)
+def _replaced(number: int, known: Mapping[int, Revision], rollouts: Sequence[Rollout]) -> int | None:
+    """The revision that one took the place of when it was new; else the one before it by number.
+
+    After going back from 2 to 1, what 3 changed is what it changed of 1.
+    """
+    first = next((each for each in reversed(rollouts) if each.to_revision == number), None)
+    if first is not None and first.from_revision in known and first.from_revision != number:
+        return first.from_revision
+    return max((each for each in known if each < number), default=None)
+
+
+def _nothing_before(service: Service, revision: Revision) -> Problem:
+    return Problem(
+        "conflict",
+        f"no revision of {service.id} from before revision {revision.number} is remembered",
+        hint="there is nothing to compare it with yet",
+    )

@@ -481,7 +481,7 @@ class CompareDeployments(Arguments):
     """Two revisions of a service."""
 
     service: Named = Field(description=_SERVICE)
-    before: int | None = Field(default=None, ge=1, le=2**31, description="default: the one before `after`")
+    before: int | None = Field(default=None, ge=1, le=2**31, description="default: what `after` replaced")
     after: int | None = Field(default=None, ge=1, le=2**31, description="default: the newest")
 
 

@@ -560,7 +560,7 @@ class AttemptView:
 class HistoryEntry:
     """One revision: what it is, what it changed, and what became of it (attempts newest first).
 
-    `changes` are against the revision before it that is remembered, `compared_with`; 0: there is none.
+    `changes` are against the revision it took the place of, `compared_with`; 0: none is remembered.
     `state` is stable, rolling-out, kept, was-stable, failed or never-run.
     """
 

@@ -796,6 +796,25 @@ async def test_the_history_says_what_became_of_each_revision() -> None:
     assert (first["compared_with"], first["changes"]) == (0, [])
 
 
+async def test_what_a_revision_changed_is_what_it_changed_of_the_one_it_replaced() -> None:
+    world = a_world()
+    deployed(world, "1")
+    failed(world, "2")
+    deployed(world, "3")
+    async with an_operator(world) as api:
+        history = await api.get("/services/web/history")
+        compared = await api.get("/services/web/comparison")
+    assert [(each["revision"], each["compared_with"]) for each in history["revisions"]] == [
+        (3, 1),
+        (2, 1),
+        (1, 0),
+    ]
+    assert (compared["before"], compared["after"]) == (1, 3)
+    assert [(each["before"], each["after"]) for each in compared["changes"]] == [
+        ("registry.example/shop:1", "registry.example/shop:3")
+    ]
+
+
 async def test_two_revisions_are_compared_by_how_they_answered_side_by_side() -> None:
     world = a_world()
     judge = JudgeState(

@@ -1025,7 +1025,7 @@ export interface components {
          * HistoryEntry
          * @description One revision: what it is, what it changed, and what became of it (attempts newest first).
          *
-         *     `changes` are against the revision before it that is remembered, `compared_with`; 0: there is none.
+         *     `changes` are against the revision it took the place of, `compared_with`; 0: none is remembered.
          *     `state` is stable, rolling-out, kept, was-stable, failed or never-run.
          */
         HistoryEntry: {
@@ -1129,6 +1129,22 @@ export interface components {
             node_name: string;
             /** Reason */
             reason: string;
+        };
+        /**
+         * HostSet
+         * @description Hosts that meet every constraint and, where `names` has any, are among them by name or id.
+         */
+        HostSet: {
+            /**
+             * Constraints
+             * @default []
+             */
+            constraints: components["schemas"]["Constraint"][];
+            /**
+             * Names
+             * @default []
+             */
+            names: string[];
         };
         /**
          * HostVerdict
@@ -1466,7 +1482,9 @@ export interface components {
          *     them over hosts. At most `replicas_per_host_max` are on one host (0: any number). No host has both this
          *     and a service of `apart_from`: names within the project, or whole ids (`project.name`). `pin_host` is the
          *     name or id of the one host it may be on ("": any). Reservations leave `headroom_percent` of a host free.
-         *     `failover` says what follows when a host is lost.
+         *     `failover` says what follows when a host is lost. `within` are the hosts of the service's environment:
+         *     they are not kept with the service, but filled in where its rules are read, so that an environment's
+         *     hosts can change.
          */
         PlacementRules: {
             /**
@@ -1501,6 +1519,7 @@ export interface components {
              * @default []
              */
             spread: components["schemas"]["HostAttribute"][];
+            within: components["schemas"]["HostSet"];
         };
         /**
          * PlacementView
@@ -2753,6 +2772,7 @@ export type HostFact = components['schemas']['HostFact'];
 export type HostLiveView = components['schemas']['HostLiveView'];
 export type HostPlacement = components['schemas']['HostPlacement'];
 export type HostProblem = components['schemas']['HostProblem'];
+export type HostSet = components['schemas']['HostSet'];
 export type HostVerdict = components['schemas']['HostVerdict'];
 export type IgnoredKey = components['schemas']['IgnoredKey'];
 export type InconclusiveAction = components['schemas']['InconclusiveAction'];

@@ -1,0 +1,122 @@
+"""What a person does to a service that runs, from the command line, on a real cluster."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.lab import LabAgents, a_lab, remove_abandoned, require_lab
+from tests.support.shop import Shop
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    require_lab()
+    remove_abandoned()
+    lab = a_lab("v")
+    directory = tmp_path_factory.mktemp("verbs")
+    try:
+        lab.up(3)
+        agents = LabAgents(lab, directory)
+        agents.form()
+        shop = Shop(lab, agents, directory)
+        shop.roll_out("one")
+        yield shop
+    finally:
+        lab.down()
+
+
+def asked(shop: Shop, *words: str) -> Any:
+    return json.loads(shop.tower(*words, "--json"))
+
+
+def test_requests_are_shared_by_hand_promoted_and_given_back_to_what_is_kept(shop: Shop) -> None:
+    shop.deploy("two", strategy="blue-green")
+    shop.agents.wait("green gets its first share", lambda: is_shared(shop), tell=shop.tell)
+    assert "not possible as things are" in shop.try_tower("rollout", "resume", "web").stderr.lower()
+
+    split = asked(shop, "traffic", "web", "--new", "40%")
+    assert sorted(each["permille"] for each in split["shares"]) == [400, 600]
+    assert (split["waiting_for"], split["by"]) == ([], "admin")
+    assert len(split["routers"]) == 3
+    paused = asked(shop, "rollout", "status", "web")
+    assert (paused["phase"], "resume" in paused["can"]) == ("paused", True)
+
+    shop.tower("rollout", "resume", "web")
+    shop.tower("rollout", "promote", "web", "--wait", "--reason", "it is well")
+    served = asked(shop, "services", "web")
+    assert [(each["revision"], each["permille"]) for each in served["serving"] if each["permille"]] == [
+        (2, 1000)
+    ]
+    assert served["kept"]["revision"] == 1
+    assert served["drift"] == served["unseen"] == []
+
+    assert "at once" in shop.tower("rollback", "web")
+    served = asked(shop, "services", "web")
+    assert [each["revision"] for each in served["serving"] if each["permille"]] == [1]
+
+
+def is_shared(shop: Shop) -> bool:
+    split = asked(shop, "rollout", "status", "web")["split"]
+    return split is not None and all(each["permille"] for each in split["shares"])
+
+
+def test_a_service_that_is_scaled_and_restarted_stays_whole(shop: Shop) -> None:
+    settled(shop)
+    shop.tower("scale", "web=2")
+    shop.agents.wait("there are two replicas", lambda: len(shop.ordinals()) == 2, tell=shop.tell)
+    shop.tower("scale", "web=3")
+    shop.agents.wait("there are three again", shop.is_whole, tell=shop.tell)
+
+    before = shop.containers()
+    shop.tower("restart", "web")
+    after = shop.containers()
+    assert {name for names in before.values() for name in names}.isdisjoint(
+        name for names in after.values() for name in names
+    )
+    assert [change["field"] for change in asked(shop, "compare", "web")["changes"]] == [
+        "labels.tower.restarted"
+    ]
+    # The same file again is no reason to replace them once more.
+    shop.roll_out("one")
+    assert shop.containers() == after
+
+
+def test_the_past_can_be_looked_at_and_gone_back_to(shop: Shop) -> None:
+    settled(shop)
+    shop.roll_out("three")
+    entries = asked(shop, "history", "web")["revisions"]
+    newest, before = entries[0], entries[1]
+    assert newest["state"] == "stable"
+    assert next(change["field"] for change in newest["changes"]) == "environment.VERSION"
+    assert newest["attempts"][0]["asked_by"] == "admin"
+
+    shop.tower("rollback", "web", "--to", str(before["revision"]))
+    entries = asked(shop, "history", "web")["revisions"]
+    states = {entry["revision"]: entry["state"] for entry in entries}
+    assert states[before["revision"]] == "stable"
+    assert states[newest["revision"]] == "was-stable"
+    refused = shop.try_tower("rollback", "web", "--to", "999")
+    assert (refused.returncode, "there has never been" in refused.stderr) == (1, True)
+
+
+def test_a_revision_that_never_serves_fails_the_command_and_is_tried_again(shop: Shop) -> None:
+    settled(shop)
+    compose = shop.compose("broken").replace("demo/web:1", "demo/web:1@sha256:" + "0" * 64)
+    done = shop.try_tower("deploy", shop.write(compose))
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert shop.is_whole()
+    again = shop.try_tower("rollout", "retry", "web", "--wait")
+    assert (again.returncode, "is tried again" in again.stdout) == (1, True)
+    assert "did not last" in shop.try_tower("rollback", "web").stderr
+
+
+def settled(shop: Shop) -> None:
+    """Have version one run whole, whatever the test before left."""
+    shop.tower("deploy", shop.write(shop.compose("one")), "--strategy", "rolling")
+    shop.agents.wait("every replica runs once", shop.is_whole, tell=shop.tell)

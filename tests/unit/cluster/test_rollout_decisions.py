@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from cluster.model.ids import NodeId, RolloutId, ServiceId
 from cluster.model.node import Node, NodeRole, NodeStatus
-from cluster.model.rollout import ReplicaProgress, Rollout, RolloutPhase, StepPhase
+from cluster.model.rollout import ReplicaProgress, Rollout, RolloutPhase, Steer, Steering, StepPhase
 from cluster.model.service import (
     Assignment,
     DesiredState,
@@ -277,6 +278,141 @@ def test_an_old_replica_that_was_being_drained_is_needed_again_when_its_successo
         rollout=a_rollout(a_step(StepPhase.DRAINING)),
     )
     assert orders(view) == ["1/0@h1 serving", "2/0@h2 removed"]
+
+
+# ---- what a rolling update allows ------------------------------------------------------------------------
+
+
+def failing(*, attempts: int, **policy: Any) -> ServiceView:
+    """Of three replicas the first one's new copy just failed; retries are over with `attempts` before."""
+    return a_view(
+        "1/0@h1 serving healthy",
+        "1/1@h2 serving healthy",
+        "1/2@h3 serving healthy",
+        a_copy("2/0@h2 started failed"),
+        replicas=3,
+        revision=2,
+        rollout=a_rollout(a_step(StepPhase.STARTING, attempts=attempts)),
+        policy=RolloutPolicy(monitor_ms=0, retries=0, **policy),
+    )
+
+
+def test_one_of_three_may_fail_for_good_when_a_third_may() -> None:
+    assert rollout_of(failing(attempts=0)).phase is RolloutPhase.ROLLING_BACK
+    within = failing(attempts=0, failures_max_permille=334)
+    going_on = rollout_of(within)
+    assert going_on.phase is RolloutPhase.RUNNING
+    assert going_on.reason == "replica 0 on host-h2 failed; it is left as it was"
+
+
+def test_a_replica_that_failed_for_good_keeps_its_old_copy_and_the_others_go_on() -> None:
+    view = failing(attempts=0, failure_action=FailureAction.CONTINUE)
+    after = replace(view, rollout=rollout_of(view), assignments=view.assignments[:3])
+    assert orders(after) == ["2/1@h2 started"]
+
+
+def test_a_rollout_that_goes_on_ends_with_what_it_brought() -> None:
+    steps = tuple(
+        ReplicaProgress(ordinal=number, phase=phase, node_id=NodeId("h3"), attempts=attempts)
+        for number, (phase, attempts) in enumerate(((StepPhase.WAITING, 1), (StepPhase.DONE, 0)))
+    )
+    view = a_view(
+        "1/0@h1 serving healthy",
+        "2/1@h3 serving healthy",
+        replicas=2,
+        revision=2,
+        rollout=a_rollout(*steps),
+        policy=RolloutPolicy(monitor_ms=0, retries=0, failure_action=FailureAction.CONTINUE),
+    )
+    ended = rollout_of(view)
+    assert (ended.phase, ended.reason) == (RolloutPhase.SUCCEEDED, "1 of 2 replicas run revision 2")
+    assert orders(view) == []
+
+
+def test_a_rollout_of_which_nothing_works_does_not_go_on() -> None:
+    view = a_view(
+        "1/0@h1 serving healthy",
+        a_copy("2/0@h2 started failed"),
+        revision=2,
+        rollout=a_rollout(a_step(StepPhase.STARTING)),
+        policy=RolloutPolicy(monitor_ms=0, retries=0, failure_action=FailureAction.CONTINUE),
+    )
+    assert rollout_of(view).phase is RolloutPhase.ROLLING_BACK
+
+
+@pytest.mark.parametrize(("surge", "started"), [(0, 3), (1, 1), (2, 2)])
+def test_the_way_back_has_a_surge_of_its_own(surge: int, started: int) -> None:
+    view = a_view(
+        *(f"2/{number}@h{number + 1} serving healthy" for number in range(3)),
+        replicas=3,
+        revision=2,
+        rollout=a_rollout(phase=RolloutPhase.ROLLING_BACK),
+        policy=RolloutPolicy(rollback_surge=surge),
+    )
+    assert len(orders(view)) == started
+
+
+def test_a_while_passes_between_batches() -> None:
+    done = ReplicaProgress(ordinal=0, phase=StepPhase.DONE, node_id=NodeId("h2"), since_ms=NOW_MS - 4_000)
+    view = a_view(
+        "2/0@h2 serving healthy",
+        "1/1@h1 serving healthy",
+        replicas=2,
+        revision=2,
+        rollout=a_rollout(done),
+        policy=RolloutPolicy(monitor_ms=0, delay_ms=10_000),
+    )
+    waiting = decision(view)
+    assert orders(view) == []
+    assert waiting.wake_at_ms == NOW_MS + 6_000
+    urgent = replace(view, assignments=(view.assignments[0], a_copy("1/1@h1 started exited")))
+    assert "2/1@h1 started" in orders(urgent), "what nobody stands in for does not wait"
+
+
+# ---- what people ask of a rolling update -----------------------------------------------------------------
+
+
+def asked(steer: Steer, phase: RolloutPhase = RolloutPhase.RUNNING, **fields: Any) -> Rollout:
+    steering = Steering(steer=steer, by="ann", at_ms=NOW_MS, reason="too many errors")
+    rollout = a_rollout(a_step(StepPhase.STARTING, attempts=1), phase=phase, **fields)
+    return replace(rollout, steering=steering, paused_ms=NOW_MS - 2_000)
+
+
+def test_to_abort_is_to_go_back() -> None:
+    view = a_view("1/0@h1 serving healthy", "2/0@h2 started starting", revision=2, rollout=asked(Steer.ABORT))
+    turned = rollout_of(view)
+    assert (turned.phase, turned.reason) == (RolloutPhase.ROLLING_BACK, "aborted by ann: too many errors")
+    assert turned.steering is None
+    assert orders(view) == ["2/0@h2 removed"]
+
+
+def test_a_first_deployment_is_aborted_where_it_is() -> None:
+    view = a_view(
+        "1/0@h2 started starting", stable=0, rollout=asked(Steer.ABORT, from_revision=0, to_revision=1)
+    )
+    ended = rollout_of(view)
+    assert ended.phase is RolloutPhase.FAILED
+    assert ended.reason == "aborted by ann: too many errors; there is no earlier revision to go back to"
+    assert orders(view) == ["1/0@h2 removed"]
+
+
+def test_a_paused_rollout_may_be_aborted() -> None:
+    rollout = asked(Steer.ABORT, RolloutPhase.PAUSED)
+    view = a_view("1/0@h1 serving healthy", "2/1@h2 serving healthy", replicas=2, revision=2, rollout=rollout)
+    assert rollout_of(view).phase is RolloutPhase.ROLLING_BACK
+
+
+def test_to_resume_is_to_try_again_what_failed_with_the_time_it_had() -> None:
+    view = a_view(
+        "1/0@h1 serving healthy",
+        "2/0@h2 started starting",
+        revision=2,
+        rollout=asked(Steer.RESUME, RolloutPhase.PAUSED),
+    )
+    resumed = rollout_of(view)
+    assert (resumed.phase, resumed.paused_ms) == (RolloutPhase.RUNNING, 0)
+    assert resumed.replicas[0].attempts == 0
+    assert resumed.replicas[0].since_ms == NOW_MS - 1_000 + 2_000
 
 
 # ---- routers ---------------------------------------------------------------------------------------------

@@ -12,15 +12,27 @@ from hypothesis import strategies as st
 
 from agent.leader.views import command_of
 from cluster.commands.nodes import SetNodeLabels
-from cluster.commands.services import AssignmentRef, MoveReplicas
+from cluster.commands.services import AssignmentRef, AttemptRevision, MoveReplicas, SetSplit, SteerRollout
 from cluster.model.ids import NodeId, RolloutId, ServiceId
 from cluster.model.node import Node, NodeFacts, NodeRole, NodeStatus
 from cluster.model.placing import PlacementRules, parse_attribute, parse_constraint
-from cluster.model.rollout import ReplicaProgress, Rollout, RolloutPhase, StepPhase
+from cluster.model.rollout import (
+    ReplicaProgress,
+    Rollout,
+    RolloutPhase,
+    Stage,
+    StagePhase,
+    Steer,
+    Steering,
+    StepPhase,
+)
 from cluster.model.service import (
+    Aim,
     Assignment,
+    Attempt,
     DesiredState,
     FailureAction,
+    Kept,
     Observation,
     PublishedPort,
     ReplicaPhase,
@@ -28,14 +40,26 @@ from cluster.model.service import (
     RolloutPolicy,
     RouterState,
     Service,
+    Split,
     VolumeKind,
     VolumeMount,
+)
+from cluster.model.strategy import (
+    Analysis,
+    BlueGreen,
+    Canary,
+    Colour,
+    InconclusiveAction,
+    Shift,
+    Strategy,
+    TrafficStep,
 )
 from cluster.placement import Landscape
 from cluster.rollout import Decision, ServiceView, decide, resume
 from cluster.survey import chooser
 from tests.simulation.orchestration import Behaviour, Faults, World
 from tests.simulation.orchestration_promises import BrokenPromise, check_promises
+from tests.simulation.orchestration_traffic import Answers
 from tests.support.state_builders import START_MS, a_spec
 
 WEB = ServiceId("shop.web")
@@ -49,6 +73,40 @@ SHAPES: dict[str, dict[str, object]] = {
     "volume": {"volumes": (VolumeMount(kind=VolumeKind.VOLUME, target="/data", source="data"),)},
 }
 
+steps = st.sampled_from(
+    [
+        (TrafficStep(permille=1000),),
+        (TrafficStep(permille=100, hold_ms=5_000), TrafficStep(permille=1000)),
+        (
+            TrafficStep(permille=250, hold_ms=1_000, needs_approval=True),
+            TrafficStep(permille=500, hold_ms=10_000),
+            TrafficStep(permille=1000, hold_ms=2_000),
+        ),
+    ]
+)
+shifts = st.builds(
+    lambda strategy, steps, keep_ms, approval_ms, analysis, **fields: Shift(
+        strategy=strategy,
+        blue_green=BlueGreen(steps=steps, keep_ms=keep_ms, approval_ms=approval_ms, **fields),
+        canary=Canary(steps=steps, keep_ms=keep_ms, approval_ms=approval_ms),
+        analysis=analysis,
+    ),
+    strategy=st.sampled_from(Strategy),
+    steps=steps,
+    keep_ms=st.sampled_from([0, 20_000]),
+    approval_ms=st.just(20_000),
+    monitor_ms=st.sampled_from([0, 3_000]),
+    preview_replicas=st.sampled_from([0, 1]),
+    is_promoted_by_itself=st.booleans(),
+    analysis=st.builds(
+        Analysis,
+        is_on=st.booleans(),
+        warmup_ms=st.just(1_000),
+        requests_min=st.just(10),
+        silence_ms=st.just(30_000),
+        on_inconclusive=st.sampled_from(InconclusiveAction),
+    ),
+)
 policies = st.builds(
     lambda limits, **fields: RolloutPolicy(max_surge=limits[0], max_unavailable=limits[1], **fields),
     st.sampled_from([(1, 0), (2, 0), (0, 1), (1, 1), (0, 2)]),
@@ -59,6 +117,10 @@ policies = st.builds(
     progress_deadline_ms=st.sampled_from([30_000, 120_000]),
     retries=st.integers(0, 2),
     failure_action=st.sampled_from(FailureAction),
+    shift=shifts,
+    delay_ms=st.sampled_from([0, 2_000]),
+    failures_max_permille=st.sampled_from([0, 0, 400]),
+    rollback_surge=st.sampled_from([0, 1]),
 )
 RULES = (
     PlacementRules(constraints=(parse_constraint("node.labels.zone==a"),)),
@@ -82,6 +144,9 @@ actions = st.one_of(
     st.tuples(st.just("lose sight"), hosts),
     st.tuples(st.just("see again"), hosts),
     st.tuples(st.just("remove")),
+    st.tuples(st.just("steer"), st.sampled_from(Steer)),
+    st.tuples(st.just("share"), st.sampled_from([0, 300, 1000])),
+    st.tuples(st.just("attempt"), st.integers(1, 4), st.sampled_from(Aim), st.booleans()),
 )
 scripts = st.lists(st.tuples(st.sampled_from([50, 300, 1_000, 4_000, 15_000]), actions), max_size=12)
 faults = st.builds(
@@ -109,6 +174,10 @@ class Play:
             spec = a_spec(image, **self.shape)
             self.world.deploy(spec, replicas=self.replicas, policy=self.policy, placement=self.rules)
 
+    def ask(self, command: object) -> None:
+        """What people ask for may be refused."""
+        self.world.apply(command, client="person", leader_term=0)
+
     def carry_out(self, action: tuple[object, ...]) -> None:
         world = self.world
         match action:
@@ -123,6 +192,22 @@ class Play:
                 spec = None if view is None else view.spec(view.service.revision)
                 if spec is not None:
                     self.deploy(spec.image)
+            case ("steer", Steer() as steer):
+                rollouts = world.rollouts(self.service_id)
+                if rollouts:
+                    self.ask(SteerRollout(rollout_id=rollouts[0].id, steer=steer, by="ann"))
+            case ("share", int(permille)):
+                self.ask(SetSplit(service_id=self.service_id, green_permille=permille, by="ann"))
+            case ("attempt", int(revision), Aim() as aim, bool(is_unjudged)):
+                self.ask(
+                    AttemptRevision(
+                        service_id=self.service_id,
+                        revision=revision,
+                        aim=aim,
+                        by="ann",
+                        is_unjudged=is_unjudged,
+                    )
+                )
             case ("remove",):
                 if world.view(self.service_id) is not None:
                     world.remove(self.service_id)
@@ -172,6 +257,11 @@ class Play:
             self.world.drain(host.node_id, False)
             host.unreached.clear()
         self.world.run(5_000)
+        view = self.world.view(self.service_id)
+        if view is not None and view.service.kept is not None:
+            # What is kept stays for as long as somebody has it answer requests.
+            whole = 1000 if view.service.kept.colour.other is Colour.GREEN else 0
+            self.ask(SetSplit(service_id=self.service_id, green_permille=whole, by="ann"))
 
 
 @given(
@@ -181,6 +271,7 @@ class Play:
     policy=policies,
     fault=faults,
     has_routers=st.booleans(),
+    has_traffic=st.booleans(),
     script=scripts,
 )
 def test_a_rollout_keeps_its_promises_and_ends_whatever_happens(
@@ -190,12 +281,16 @@ def test_a_rollout_keeps_its_promises_and_ends_whatever_happens(
     policy: RolloutPolicy,
     fault: Faults,
     has_routers: bool,
+    has_traffic: bool,
     script: list[tuple[int, tuple[object, ...]]],
 ) -> None:
     """The world checks availability, room, drains and repeated decisions after every change."""
     world = World(HOSTS[:host_count], rng=random.Random(seed), faults=fault, has_routers=has_routers)
     world.behaviours |= {f"bad-{phase}": Behaviour(is_good=False, phase=phase) for phase in ReplicaPhase}
     world.behaviours |= {"brief": Behaviour(lasts_ms=800), "slow": Behaviour(start_ms=1_500)}
+    world.traffic.answers |= {"good-3": Answers(failure_rate=0.3)}
+    if has_traffic:
+        world.traffic.requests_per_s[WEB] = 2
     play = Play(world, SHAPES[shape], policy)
     play.deploy("good-1")
     for pause_ms, action in script:
@@ -280,6 +375,7 @@ def views(draw: st.DrawFn) -> ServiceView:
             leader_term=1,
             changed_at_ms=draw(times),
             observed=Observation(phase=draw(st.sampled_from(ReplicaPhase)), restarts=draw(st.integers(0, 4))),
+            colour=draw(st.sampled_from(Colour)),
         )
         for revision, ordinal, name in sorted(draw(st.sets(keys, max_size=8)))
     )
@@ -301,6 +397,23 @@ def views(draw: st.DrawFn) -> ServiceView:
             created_at_ms=START_MS,
             changed_at_ms=START_MS,
             is_removed=draw(st.sampled_from([False, False, False, True])),
+            attempt=Attempt(number=draw(st.sampled_from([0, 0, 0, 1])), aim=draw(st.sampled_from(Aim))),
+            split=Split(
+                green_permille=draw(st.sampled_from([0, 0, 300, 1000])),
+                token=draw(st.integers(0, 100)),
+                by=draw(st.sampled_from(["", "ann"])),
+            ),
+            kept=None
+            if under_way is not None
+            else draw(
+                st.none()
+                | st.builds(
+                    Kept,
+                    revision=revision_numbers,
+                    colour=st.sampled_from(Colour),
+                    until_ms=st.integers(START_MS - 100_000, START_MS + 100_000),
+                )
+            ),
         ),
         revisions={
             number: Revision(
@@ -356,6 +469,29 @@ def rollouts(
             for ordinal in sorted(ordinals)
         ),
         reason=draw(st.sampled_from(["", "replica 0 failed"])),
+        strategy=draw(st.sampled_from(Strategy)),
+        stage=draw(st.none() | stages()),
+        steering=draw(
+            st.none()
+            | st.builds(Steering, steer=st.sampled_from(Steer), by=st.just("ann"), at_ms=st.just(START_MS))
+        ),
+        is_unjudged=draw(st.booleans()),
+        paused_ms=draw(st.sampled_from([0, START_MS - 5_000])),
+    )
+
+
+@st.composite
+def stages(draw: st.DrawFn) -> Stage:
+    chosen = draw(steps)
+    return Stage(
+        steps=chosen,
+        colour=draw(st.sampled_from(Colour)),
+        index=draw(st.integers(0, len(chosen) - 1)),
+        phase=draw(st.sampled_from(StagePhase)),
+        since_ms=draw(times),
+        deadline_ms=draw(st.sampled_from([0, START_MS - 1, START_MS + 5_000])),
+        approved_by=draw(st.sampled_from(["", "ann"])),
+        is_old_reduced=draw(st.booleans()),
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from agent.cli.output import moment
+
 SUCCEEDED = "succeeded"
 ROLLED_BACK = "rolled-back"
 TERMINAL = frozenset({SUCCEEDED, ROLLED_BACK, "failed", "cancelled"})
@@ -31,6 +33,8 @@ def details_of(rollout: dict[str, Any]) -> list[str]:
     stage = rollout.get("stage")
     if stage:
         lines.append(f"steps     {_steps(stage)}")
+        if stage.get("hold_until_ms"):
+            lines.append(f"held      at least until {moment(stage['hold_until_ms'])}")
     split = rollout.get("split")
     if split:
         lines += split_lines(split) if stage else []
@@ -44,6 +48,8 @@ def details_of(rollout: dict[str, Any]) -> list[str]:
     if is_waiting_for_approval(rollout):
         service = rollout.get("service_id")
         lines.append(f"approve   tower rollout approve {service}  (or: tower rollout abort {service})")
+        if stage and stage.get("deadline_ms"):
+            lines.append(f"          given up at {moment(stage['deadline_ms'])} when nobody does")
     return lines
 
 

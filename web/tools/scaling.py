@@ -97,6 +97,8 @@ async def restart_service(context: Context, call: Call, reference: str) -> Servi
             # What it is made from has proven itself already.
             is_unjudged=True,
             placement=present.placement,
+            environment=present.environment,
+            bound=revision.bound,
         )
 
     async def change(permit: Permit) -> object:

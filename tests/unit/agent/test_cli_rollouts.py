@@ -121,9 +121,10 @@ def one_after_the_other(*rollouts: dict[str, Any]) -> Callable[[Request], Answer
 # ---- in words
 
 
+@pytest.mark.usefixtures("api")
 def test_everything_about_a_canary_is_told() -> None:
     rollout = a_rollout(
-        stage=a_stage(),
+        stage={**a_stage(), "hold_until_ms": 60_000},
         split=a_split("h2"),
         behaviour=BEHAVIOUR,
         verdict="no worse so far",
@@ -134,6 +135,7 @@ def test_everything_about_a_canary_is_told() -> None:
     )
     assert details_of(rollout) == [
         "steps     5% > [10%] > 100%",
+        "held      at least until 1970-01-01 00:01:00",
         "blue      ##################..    90%  revision 1, 3 ready",
         "green     ##..................    10%  revision 2, 1 ready",
         "routers   not yet in force on h2",
@@ -148,9 +150,12 @@ def test_everything_about_a_canary_is_told() -> None:
     ]
 
 
+@pytest.mark.usefixtures("api")
 def test_who_has_to_do_something_is_told_what() -> None:
-    waiting = a_rollout(can=["approve", "pause", "promote", "abort"])
-    assert "tower rollout approve shop.web" in details_of(waiting)[-1]
+    stage = {**a_stage(), "deadline_ms": 90_000}
+    waiting = a_rollout(can=["approve", "pause", "promote", "abort"], stage=stage)
+    assert "tower rollout approve shop.web" in details_of(waiting)[-2]
+    assert "given up at 1970-01-01 00:01:30" in details_of(waiting)[-1]
     asked = a_rollout(steering={"steer": "pause", "by": "bob"})
     assert line_of(asked).endswith("(bob asked to pause)")
 

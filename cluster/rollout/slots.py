@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from cluster.model.ids import NodeId
@@ -43,17 +43,23 @@ class Slot:
 
 def build_slots(view: ServiceView, targets: Mapping[int, int]) -> list[Slot]:
     """Return a slot per ordinal of `targets` (ordinal -> revision), by ordinal."""
+    own, beside = _by_ordinal(view.assignments), _by_ordinal(view.beside)
+    return [
+        _build_slot(view, ordinal, targets[ordinal], own.get(ordinal, []), beside.get(ordinal, []))
+        for ordinal in sorted(targets)
+    ]
+
+
+def _by_ordinal(copies: Iterable[Assignment]) -> dict[int, list[Assignment]]:
     by_ordinal: dict[int, list[Assignment]] = {}
-    for assignment in view.assignments:
-        by_ordinal.setdefault(assignment.ordinal, []).append(assignment)
-    return [_build_slot(view, ordinal, targets[ordinal], by_ordinal) for ordinal in sorted(targets)]
+    for copy in copies:
+        by_ordinal.setdefault(copy.ordinal, []).append(copy)
+    return by_ordinal
 
 
 def _build_slot(
-    view: ServiceView, ordinal: int, target: int, by_ordinal: Mapping[int, list[Assignment]]
+    view: ServiceView, ordinal: int, target: int, copies: list[Assignment], beside: list[Assignment]
 ) -> Slot:
-    copies = by_ordinal.get(ordinal, [])
-    beside = [copy for copy in view.beside if copy.ordinal == ordinal]
     pinned_to = find_pin(view, ordinal, target, [*copies, *beside])
     slot = Slot(ordinal=ordinal, target=target, pinned_to=pinned_to)
     stays: list[Assignment] = []

@@ -104,7 +104,12 @@ class Forward(StagedLook):
 
     def _has_foreign_requests(self) -> bool:
         """Whether what an earlier rollout left in this colour gets requests, or may."""
-        is_foreign = any(copy.revision != self.rollout.to_revision for copy in self.new.assignments)
+        is_foreign = any(
+            copy.revision != self.rollout.to_revision
+            and copy.desired is DesiredState.SERVING
+            and self.view.is_alive(copy.node_id)
+            for copy in self.new.assignments
+        )
         return is_foreign and (self.share > 0 or not self.view.is_split_everywhere())
 
     def _clear_colour(self) -> Decision:

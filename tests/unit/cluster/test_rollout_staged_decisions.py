@@ -505,6 +505,15 @@ def test_the_replicas_of_a_superseded_revision_go_when_no_router_sends_them_requ
     assert orders(known) == ["2/0@h3* draining", "2/1@h4* draining"]
 
 
+@pytest.mark.parametrize("left", ["3/0@h1* draining healthy", "3/0@h2* removed healthy"])
+def test_what_is_left_of_a_superseded_revision_and_gets_no_requests_holds_nothing_back(left: str) -> None:
+    stage = a_stage(StagePhase.WATCHING, deadline_ms=NOW_MS + 5_000)
+    view = a_view(
+        *OLD, NEW[0], a_copy(left, age_ms=0), green=100, rollout=a_rollout(stage, done=1), down=("h2",)
+    )
+    assert share(view) is None
+
+
 # ---- people ----------------------------------------------------------------------------------------------
 
 

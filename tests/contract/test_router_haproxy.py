@@ -174,6 +174,10 @@ async def test_reloads_lose_no_request_and_keep_what_is_in_the_slots(directory: 
             first = replicas[1].requests
         assert clients.failures == []
         assert replicas[1].requests == first, "a drained replica got requests after a reload"
+        traffic = await traffic_of(running, 1)
+        assert (traffic.failures, traffic.lost) == (0, 0)
+        # What an old worker answered between its last reading and its end is not known.
+        assert 0.5 * clients.answered < traffic.requests <= clients.answered + CLIENTS
         assert {(await running.get("shop.example"))[1] for _ in range(4)} == {"one"}
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from agent.clock import SystemClock
+from agent.ports import ServerStatus
 from agent.router.haproxy.files import HaproxyFiles
 from agent.router.haproxy.runtime import RuntimeSocket
 from agent.router.protocol import ServerCertificate, ServiceRoute
@@ -293,6 +294,7 @@ async def test_what_the_agent_found_fit_is_admitted_before_haproxy_has_checked_i
         async with asyncio.timeout(PATIENCE_S):
             while (await running.get("shop.example"))[0] != 503:
                 await SystemClock().sleep(0.02)
+        assert await running.router.status("shop.web") == {replica.endpoint.replica: ServerStatus.DOWN}
         replica.is_healthy = True
         async with asyncio.timeout(PATIENCE_S):
             while await running.get("shop.example") != (200, "one"):

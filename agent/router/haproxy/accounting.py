@@ -23,16 +23,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from agent.router.haproxy.render import split_backend_name
-from agent.router.haproxy.stats import BackendCounters, PreviewCounters, ServerCounters
+from agent.router.haproxy.stats import BackendCounters, PreviewCounters, Reading, ServerCounters
 from agent.router.protocol import RevisionTraffic
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """What one worker said at one moment. Previews are read first, so that none is left out of both."""
-
-    previews: Mapping[str, PreviewCounters]
-    backends: Mapping[str, BackendCounters]
 
 
 @dataclass(slots=True)

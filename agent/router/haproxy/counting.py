@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 from agent.clock import Clock
 from agent.ports import SwitchError
-from agent.router.haproxy.accounting import Reading, TrafficLedger
+from agent.router.haproxy.accounting import TrafficLedger
 from agent.router.haproxy.render import SLOT_NAME_PREFIX, split_backend_name
 from agent.router.haproxy.request_log import Answered
 from agent.router.haproxy.runtime import RuntimeSocket
 from agent.router.haproxy.slots import BackendSlots
+from agent.router.haproxy.stats import Reading
 from agent.router.protocol import RevisionTraffic, replica_name
 from cluster.model.traffic import latency_bucket
+
+log = logging.getLogger(__name__)
 
 CONFIRM_S = 0.05
 REVISIONS_MAX = 16
@@ -45,13 +49,27 @@ class TrafficCounter:
     async def begin(self) -> None:
         """Leave out what the workers of an earlier run of the agent counted."""
         async with self._lock:
-            for pid, reading in (await self._readings(None)).items():
+            try:
+                readings = await self._readings(None)
+            except SwitchError as error:
+                self._note_missed(error)
+                return
+            for pid, reading in readings.items():
                 self._ledger.begin(pid, reading)
 
     async def record(self, backend: str | None = None) -> None:
-        """Take in what one backend or all counted, before something changes whose requests they are."""
+        """Take in what one backend or all counted, before something changes whose requests they are.
+
+        That it cannot be read holds nothing up: figures are worth less than the requests they are about.
+        """
         async with self._lock:
-            await self._record(backend)
+            try:
+                await self._record(backend)
+            except SwitchError as error:
+                self._note_missed(error)
+
+    def _note_missed(self, error: SwitchError) -> None:
+        log.warning("router.traffic_not_counted", extra={"reason": str(error)})
 
     async def totals(self) -> tuple[RevisionTraffic, ...]:
         """Return the counts of every revision."""
@@ -83,19 +101,16 @@ class TrafficCounter:
             self._ledger.record(await self._readings(backend), revision_of=self._revision_of)
 
     async def _readings(self, backend: str | None) -> dict[int, Reading]:
-        pid = await self._runtime.present_pid()
-        readings = {
-            pid: Reading(
-                previews=await self._runtime.previews(), backends=await self._runtime.counters(backend)
-            )
-        }
-        old = await self._old_workers()
+        pid, present = await self._runtime.reading(backend)
+        readings = {pid: present}
+        try:
+            old = await self._old_workers()
+        except SwitchError:
+            # While it reloads, the master does not answer; the present worker does.
+            return readings
         for worker in old:
             try:
-                readings[worker] = Reading(
-                    previews=await self._runtime.previews(worker=worker),
-                    backends=await self._runtime.counters(backend, worker=worker),
-                )
+                readings[worker] = await self._runtime.reading_of(worker, backend)
             except SwitchError:
                 continue  # it has just ended
         self._ledger.forget(present=(pid, *old))

@@ -31,7 +31,7 @@ _UNUSED_PORT = 1
 COLOUR_HEADER = "X-Tower-Colour"
 SHARE_COOKIE = "tower-share"
 LOG_MARK = "tower1"
-LOGGED_PER_SECOND = 100
+LOGGED_PER_SECOND = 20
 """Lines of one backend; of more requests, so many are picked by chance."""
 _PRIVATE_NETWORKS = "127.0.0.0/8 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 ::1 fc00::/7"
 

@@ -21,7 +21,7 @@ from agent.router.haproxy.render import LOG_MARK
 
 log = logging.getLogger(__name__)
 
-TURN_S = 0.05
+TURN_S = 0.1
 LINES_PER_TURN_MAX = 1000
 BIND_RETRY_S = 5.0
 _LINE_BYTES_MAX = 512

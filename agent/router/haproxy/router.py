@@ -476,13 +476,12 @@ class HaproxyRouter:
         text = await self._write_files(routes)
         await self._process.validate(self._candidate)
         before = await self._runtime.workers()
-        await self._counter.record()
         _, states = await self._runtime.server_states()
         await self._write(self._files.server_states, states)
         await asyncio.to_thread(self._candidate.rename, self._files.config)
-        self._switch.expect_old_workers()
-        await self._runtime.reload()
-        await self._until_reloaded(before)
+        with self._switch.reloading():
+            await self._runtime.reload()
+            await self._until_reloaded(before)
         await self._loaded_now(text, routes)
         await self._process.trim_log(LOG_BYTES_MAX)
         log.info("router.reloaded", extra={"services": len(routes)})
@@ -492,6 +491,8 @@ class HaproxyRouter:
         deadline_s = self._clock.monotonic_s() + RELOAD_TIMEOUT_S
         while True:
             problem = "no new worker has come up"
+            # What the old one counts is gone when it ends, which is soon after the new one takes over.
+            await self._counter.record()
             try:
                 now = await self._runtime.workers()
                 if now.failed_reloads > before.failed_reloads:

@@ -8,8 +8,7 @@ from pathlib import Path
 from agent.ports import SwitchError
 from agent.router.haproxy.stats import (
     AnswerMalformed,
-    BackendCounters,
-    PreviewCounters,
+    Reading,
     ServerState,
     ServerStats,
     Workers,
@@ -64,24 +63,22 @@ class RuntimeSocket:
         except AnswerMalformed as error:
             raise SwitchError(f"HAProxy's statistics are not as documented: {error}") from error
 
-    async def counters(
-        self, backend: str | None = None, *, worker: int | None = None
-    ) -> dict[str, BackendCounters]:
-        """The counters of one backend or of all, and of their servers."""
-        answer = await self._to(worker, f"show stat {backend or -1} 6 -1")
-        if answer.strip().startswith("No such proxy"):
-            return {}
-        try:
-            return parse_counters(answer)
-        except AnswerMalformed as error:
-            raise SwitchError(f"HAProxy's statistics are not as documented: {error}") from error
+    async def reading(self, backend: str | None) -> tuple[int, Reading]:
+        """The present worker's pid, and what it counted of one backend or of all.
 
-    async def previews(self, *, worker: int | None = None) -> dict[str, PreviewCounters]:
-        """The previews through each backend that had any."""
-        try:
-            return parse_previews(await self._to(worker, "show table previews"))
-        except AnswerMalformed as error:
-            raise SwitchError(f"HAProxy's table of previews is not as documented: {error}") from error
+        In one question: another worker may take over the socket between two.
+        """
+        answer = await self._ask(self._path, f"show info;{_counting(backend)}")
+        for line in answer.splitlines():
+            name, _, value = line.partition(":")
+            if name == "Pid" and value.strip().isdecimal():
+                return int(value), _reading(answer)
+        raise SwitchError("HAProxy did not tell its pid")
+
+    async def reading_of(self, worker: int, backend: str | None) -> Reading:
+        """What another worker counted of one backend or of all."""
+        previews, counters = _counting(backend).split(";")
+        return _reading(await self._to(worker, previews) + await self._to(worker, counters))
 
     async def tunnels(self, *, worker: int | None = None) -> dict[str, int]:
         """How many connections to each backend/server were upgraded and are still open."""
@@ -183,3 +180,21 @@ class RuntimeSocket:
         except OSError as error:
             raise SwitchError(f"HAProxy cannot be reached on {path}: {error.strerror or error}") from error
         return answer.decode("utf-8", "replace")
+
+
+def _counting(backend: str | None) -> str:
+    """The commands that tell what was counted; previews first, so that none is left out of both."""
+    return f"show table previews;show stat {backend or -1} 6 -1"
+
+
+def _reading(answer: str) -> Reading:
+    _, _, tables = answer.partition("# table:")
+    previews, found, counters = tables.partition("# pxname")
+    if not found:
+        raise SwitchError(f"HAProxy did not tell what it counted: {answer.strip()[-200:]}")
+    try:
+        return Reading(
+            previews=parse_previews(f"# table:{previews}"), backends=parse_counters(f"# pxname{counters}")
+        )
+    except AnswerMalformed as error:
+        raise SwitchError(f"HAProxy's counters are not as documented: {error}") from error

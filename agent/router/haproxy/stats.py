@@ -76,6 +76,14 @@ class PreviewCounters:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What one worker said at one moment, by backend."""
+
+    previews: Mapping[str, PreviewCounters]
+    backends: Mapping[str, BackendCounters]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Workers:
     """The processes of one HAProxy: present ones, those that only finish old connections, failed reloads."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 
 from agent.ports import Endpoint, SwitchError
 from agent.router.haproxy.render import slot_name
@@ -24,17 +25,23 @@ class SlotSwitch:
     def __init__(self, runtime: RuntimeSocket) -> None:
         self._runtime = runtime
         self._may_have_old_workers = True
+        self._is_reloading = False
 
-    def expect_old_workers(self) -> None:
-        """After a reload."""
-        self._may_have_old_workers = True
+    @contextmanager
+    def reloading(self) -> Iterator[None]:
+        """Within it there may be old workers at any moment, and after it until they are seen to be gone."""
+        self._may_have_old_workers = self._is_reloading = True
+        try:
+            yield
+        finally:
+            self._is_reloading = False
 
     async def old_workers(self) -> tuple[int, ...]:
         """The workers that finish what they had before a reload."""
         if not self._may_have_old_workers:
             return ()
         old = (await self._runtime.workers()).old
-        self._may_have_old_workers = bool(old)
+        self._may_have_old_workers = self._is_reloading or bool(old)
         return old
 
     async def enter(self, server: str, endpoint: Endpoint) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.router.haproxy.accounting import Reading, TrafficLedger, apportion
-from agent.router.haproxy.stats import BackendCounters, PreviewCounters, ServerCounters
+from agent.router.haproxy.accounting import TrafficLedger, apportion
+from agent.router.haproxy.stats import BackendCounters, PreviewCounters, Reading, ServerCounters
 from agent.router.protocol import RevisionTraffic
 
 BACKEND = "shop.web-blue"

@@ -86,7 +86,7 @@ def test_hosts_that_repeat_their_last_intervals_count_as_those_that_do_not(inter
 
 @given(interval_lists(), st.randoms(use_true_random=False))
 def test_intervals_that_come_late_count_as_those_in_time(intervals, random):  # type: ignore[no-untyped-def]
-    """Each by itself. What may differ is the block of time they are thought to be of, and runs of failures."""
+    """Each by itself. What may differ is the block of time they are thought to be of, and runs."""
     in_time = step()
     for interval in intervals:
         in_time = fed(in_time, [interval], now_ms=1_000_000)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cluster.commands.services import AttemptRevision, SteerRollout
+from cluster.commands.services import AttemptRevision
 from cluster.model.ids import RolloutId
 from cluster.model.rollout import RolloutPhase, Steer
 from cluster.model.service import Aim, Service
@@ -16,6 +16,7 @@ from web.auth.problems import FieldError, Problem
 from web.tools.attempts import begun
 from web.tools.context import Context
 from web.tools.references import find_service
+from web.tools.steering import ask_of_rollout
 from web.tools.views import ServiceChanged
 from web.tools.wishes import propose_on, wish_of
 
@@ -63,8 +64,7 @@ async def rollback_service(
 
     async def change(permit: Permit) -> object:
         if way.abort is not None:
-            command = SteerRollout(rollout_id=way.abort, steer=Steer.ABORT, by=by, reason=reason)
-            version = await permit.propose(command, reason=reason)
+            version = await ask_of_rollout(permit, way.abort, Steer.ABORT, by=by, reason=reason)
             return [way.revision, version]
         return await propose_on(permit, surroundings, service.id, seen, plan, reason=reason)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cluster.commands.services import AttemptRevision, SteerRollout
+from cluster.model.ids import RolloutId
 from cluster.model.rollout import Rollout, Steer, why_not
 from cluster.model.service import Aim, Service
 from cluster.store import ReadTxn, records
@@ -16,7 +17,7 @@ from web.tools.references import find_rollout
 from web.tools.rollouts import rollout_view
 from web.tools.soon import soon
 from web.tools.views import RolloutView, ServiceChanged
-from web.tools.wishes import propose_on, wish_of
+from web.tools.wishes import as_things_are, propose_on, wish_of
 
 ACTION_OF = {steer: f"rollout.{steer.value}" for steer in Steer}
 """What one has to be allowed for each thing that can be asked of a rollout."""
@@ -41,8 +42,7 @@ async def steer_rollout(
         raise _cannot(rollout, refused)
 
     async def change(permit: Permit) -> None:
-        command = SteerRollout(rollout_id=rollout.id, steer=steer, by=call.known().name, reason=reason)
-        await permit.propose(command, reason=reason)
+        await ask_of_rollout(permit, rollout.id, steer, by=call.known().name, reason=reason)
 
     await context.authority.perform(
         call, action, f"rollout:{rollout.id}", change, recorded_as=f"rollout.{steer.value}"
@@ -55,6 +55,18 @@ async def steer_rollout(
     await soon(surroundings, look, patience_s=context.pace.rollout_wait_s)
     with surroundings.state.read() as txn:
         return rollout_view(txn, records.ROLLOUTS.get(txn, rollout.id) or rollout, names_in(txn))
+
+
+async def ask_of_rollout(
+    permit: Permit, rollout_id: RolloutId, steer: Steer, *, by: str, reason: str
+) -> object:
+    """Have the leader told what is asked, and return the service's version. Raises Problem (409)."""
+    command = SteerRollout(rollout_id=rollout_id, steer=steer, by=by, reason=reason)
+    try:
+        return await permit.propose(command, reason=reason)
+    except Problem as problem:
+        # It ended, or moved on, since it was looked at.
+        raise as_things_are(problem) from problem
 
 
 async def retry_rollout(context: Context, call: Call, reference: str) -> ServiceChanged:

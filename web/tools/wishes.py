@@ -76,7 +76,7 @@ async def propose_on(
             return await permit.propose(command, resource=f"service:{service_id}", reason=reason)
         except Problem as problem:
             if problem.extra.get("code") != Code.VERSION_CONFLICT.value:
-                raise
+                raise as_things_are(problem) from problem
         # This node may be behind what the conflict was with.
         await surroundings.state.point(ReadLevel.LINEARIZABLE)
     raise Problem(
@@ -85,6 +85,13 @@ async def propose_on(
         hint="try again in a moment",
         retry_after_s=1,
     )
+
+
+def as_things_are(problem: Problem) -> Problem:
+    """Return the problem of a command that is right in itself and not possible in the present state."""
+    if problem.extra.get("code") != Code.INVALID.value:
+        return problem
+    return Problem("conflict", problem.detail, hint=problem.hint, extra=problem.extra)
 
 
 def under_way(txn: ReadTxn, service: Service) -> str:

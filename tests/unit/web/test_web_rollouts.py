@@ -381,6 +381,23 @@ async def test_what_cannot_be_asked_now_is_refused_with_what_can(
         assert problem["hint"].endswith("pause, promote, abort")
 
 
+@pytest.mark.parametrize("path", ["/rollouts/web/abort", "/services/web/rollback"])
+async def test_a_rollout_that_ends_at_that_very_moment_is_a_conflict_and_no_wrong_request(path: str) -> None:
+    world = a_world()
+    rollout = a_canary(world)
+    async with an_operator(world) as api:
+        propose = world.state.propose
+
+        async def propose_late(command: object, **options: Any) -> Any:
+            if isinstance(command, SteerRollout):
+                transition(world, rollout=a_rollout(world, id=rollout.id, phase=RolloutPhase.SUCCEEDED))
+            return await propose(command, **options)
+
+        world.state.propose = propose_late  # type: ignore[method-assign]
+        problem = await api.refused(path)
+    assert "has ended (succeeded)" in problem["detail"]
+
+
 async def test_a_viewer_steers_nothing() -> None:
     world = a_world()
     a_canary(world)

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from agent.docker.references import parse_reference
 from agent.keeper.policy import LABEL_CLUSTER, LABEL_FENCED
 from agent.ports import ContainerSpec, HealthCheck, HostDevice, Mount, PortMapping, ProcessLimit
+from cluster.model.container import RestartRule
 from cluster.model.ids import ServiceId
 from cluster.model.service import (
     AssignmentKey,
@@ -157,8 +158,7 @@ def container_spec(
         networks={replica.network: (replica.name,)},
         health_check=_health_check(spec),
         stop_grace_s=math.ceil(spec.stop_grace_period_ms / 1000),
-        # The engine would start it after the host has come back, and it may run elsewhere by then.
-        restart_policy=RESTART_POLICY if spec.fencing is Fencing.NONE else "no",
+        restart_policy=RESTART_POLICY if _is_restarted_by_engine(spec) else "no",
         memory_limit_bytes=resources.memory_limit_bytes,
         memory_reservation_bytes=resources.memory_reservation_bytes,
         cpu_limit=None if resources.cpu_limit_millis is None else resources.cpu_limit_millis / 1000,
@@ -194,6 +194,15 @@ def container_spec(
         log_options={} if options.log is None else dict(options.log.options),
         platform=options.platform,
     )
+
+
+def _is_restarted_by_engine(spec: ServiceSpec) -> bool:
+    """Whether what ended may be started by the engine, at any time.
+
+    A fenced one not: after the host has come back it may run elsewhere. One with a rule of its own neither:
+    the engine knows neither windows nor delays.
+    """
+    return spec.fencing is Fencing.NONE and spec.options.restart == RestartRule()
 
 
 def _ports(spec: ServiceSpec, address: str) -> tuple[PortMapping, ...]:

@@ -22,6 +22,7 @@ from agent.execute.probing import Prober
 from agent.execute.pulling import ensure_image, may_pass
 from agent.execute.removing import remove_container
 from agent.execute.replica import Replica, route_port
+from agent.execute.restarting import BACKOFF_MAX_S, BACKOFF_MIN_S, Restarts
 from agent.execute.starting import NotLeased, ensure_started
 from agent.follow.assignments_reports import HostReports
 from agent.ports import (
@@ -37,6 +38,7 @@ from agent.ports import (
     RegistryAuth,
 )
 from agent.router.protocol import replica_name
+from cluster.model.container import RestartRule
 from cluster.model.service import AssignmentKey, Fencing, Observation, ReplicaPhase
 
 log = logging.getLogger(__name__)
@@ -47,8 +49,6 @@ STEADY_AFTER_S = 30.0
 INSPECT_S = 5.0
 EXIT_GRACE_S = 0.5
 PROGRESS_S = 2.0
-BACKOFF_MIN_S = 1.0
-BACKOFF_MAX_S = 30.0
 REASON_CHARS_MAX = 1024
 
 _WAITING = frozenset({ReplicaPhase.PULLING, ReplicaPhase.EXITED, ReplicaPhase.FAILED})
@@ -108,7 +108,7 @@ class ReplicaWorker:
         """The container, and when it was started."""
         self._healthy_since_s: float | None = None
         self._starts = 0
-        self._ends_in_a_row = 0
+        self._restarts = Restarts()
         self._progress_at_s: float | None = None
 
     @property
@@ -149,6 +149,10 @@ class ReplicaWorker:
         while True:
             self._woken.clear()
             try:
+                if await self._stays_ended():
+                    # Until somebody starts it, or enough time has passed to try again.
+                    await self._wait(BACKOFF_MAX_S)
+                    continue
                 container = await self._bring_up()
                 await self._watch(container)
                 failures = 0
@@ -277,7 +281,7 @@ class ReplicaWorker:
             self._note_verdict(judge.judge(await self._sample(detail)), detail)
             is_steady = self._is_steady()
             if is_steady:
-                self._ends_in_a_row = 0
+                self._restarts.note_steady()
             if await self._wait(STEADY_PROBE_S if is_steady else PROBE_S):
                 inspected_at_s = float("-inf")
 
@@ -365,9 +369,29 @@ class ReplicaWorker:
             await self._wait(INSPECT_S)
             return False
         # Stopped by hand, or the engine gave up: it is wanted, so it is started again, less and less often.
-        await self._pause(min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2.0 ** min(self._ends_in_a_row, 16)))
-        self._ends_in_a_row += 1
+        rule = self._replica.spec.options.restart
+        if self._restarts.why_not(rule, exit_code=detail.exit_code, now_s=self._host.clock.monotonic_s()):
+            return True
+        await self._pause(self._restarts.pause_s(rule))
+        self._restarts.note_end()
         self._starts += 1
+        return True
+
+    async def _stays_ended(self) -> bool:
+        """Report a container that ended and is not to be started again; of one that is, note the attempt."""
+        rule = self._replica.spec.options.restart
+        if rule == RestartRule():
+            return False
+        found = await find_container(self._host.engine, self._replica, self._permit)
+        if found is None or found.state is not ContainerState.EXITED:
+            return False
+        now_s = self._host.clock.monotonic_s()
+        reason = self._restarts.why_not(rule, exit_code=found.exit_code, now_s=now_s)
+        if not reason:
+            self._restarts.note_attempt(now_s)
+            return False
+        words = await why_it_ended(self._host.engine, found)
+        self._note(ReplicaPhase.EXITED, f"{reason}; {words}", found)
         return True
 
     # ---- to have it gone ----------------------------------------------------------------------

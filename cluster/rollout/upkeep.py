@@ -6,6 +6,7 @@ committed, and which hosts gave a replica up since it last served (their records
 
 from __future__ import annotations
 
+from cluster.model.container import RestartCondition, RestartRule
 from cluster.model.service import Assignment, DesiredState, ReplicaPhase
 from cluster.rollout.converge import Judged
 from cluster.rollout.plan import Plan
@@ -56,20 +57,26 @@ def judge(plan: Plan, slot: Slot) -> Judged:
         return Judged(slot, is_proven=plan.is_routed(copy))
     if is_healthy(copy):
         plan.order(copy, DesiredState.SERVING)
-    elif plan.is_due(_given_up_at_ms(plan, copy)):
+    elif (given_up_at_ms := _given_up_at_ms(plan, copy)) is not None and plan.is_due(given_up_at_ms):
         plan.order(copy, DesiredState.REMOVED)
         slot.candidate = None
         slot.removed.append(copy)
     return Judged(slot)
 
 
-def _given_up_at_ms(plan: Plan, copy: Assignment) -> int:
+def _given_up_at_ms(plan: Plan, copy: Assignment) -> int | None:
+    """When another takes its place; None for one whose end is for its own restart policy to deal with."""
     policy = plan.view.service.policy
     match copy.observed.phase:
         case ReplicaPhase.FAILED | ReplicaPhase.REMOVED:
             return copy.changed_at_ms
         case ReplicaPhase.EXITED:
-            return copy.changed_at_ms + EXITED_PATIENCE_MS
+            spec = plan.view.spec(copy.revision)
+            rule = RestartRule() if spec is None else spec.options.restart
+            if rule.condition is not RestartCondition.ANY or rule.attempts_max:
+                # To replace it on another host would be one more start than its rule may allow.
+                return None
+            return copy.changed_at_ms + EXITED_PATIENCE_MS + rule.delay_ms
         case ReplicaPhase.UNHEALTHY:
             return copy.changed_at_ms + UNHEALTHY_PATIENCE_MS
         case _:

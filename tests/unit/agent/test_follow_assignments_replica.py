@@ -18,6 +18,7 @@ from agent.follow.assignments_replica import (
     STEADY_PROBE_S,
 )
 from agent.ports import ContainerSpec, Health, PortTaken, PullProgress, PullRefused, PullRefusedReason
+from cluster.model.container import ContainerOptions, RestartCondition, RestartRule
 from cluster.model.service import (
     DesiredState,
     HealthCheck,
@@ -415,6 +416,50 @@ async def test_one_that_ends_tells_why_with_its_last_words_and_is_started_again(
     assert it.state.observed().restarts == 1
     assert it.engine.count("create") == 1
     assert it.engine.count("start") == 2
+
+
+async def test_one_whose_rule_forbids_it_stays_ended_and_says_so() -> None:
+    it = FollowingHost()
+    rule = RestartRule(condition=RestartCondition.ON_FAILURE)
+    it.state.deploy(a_spec(IMAGE, options=ContainerOptions(restart=rule)))
+    it.state.order(STARTED)
+    async with it.running():
+        container = await a_healthy_replica(it)
+        it.engine.crash(container, exit_code=0)
+        await it.until_phase(ReplicaPhase.EXITED, within_s=1)
+        await it.pass_time(600)
+        told = len(it.state.reports)
+        assert it.state.observed().phase is ReplicaPhase.EXITED
+        assert it.state.observed().reason.startswith(
+            "it ended well, and its restart policy is on-failure; ended"
+        )
+        assert it.engine.count("start") == 1
+        await it.pass_time(600)
+        assert len(it.state.reports) == told
+        await it.engine.start(container)
+        await it.until_phase(ReplicaPhase.HEALTHY, within_s=5)
+        it.engine.crash(container, exit_code=1)
+        await it.until_phase(ReplicaPhase.EXITED, within_s=1)
+        await it.until_phase(ReplicaPhase.HEALTHY, within_s=5)
+    assert (await it.engine.inspect(NAME)).restart_policy == "no"
+
+
+async def test_one_with_a_limit_of_attempts_is_started_so_often_and_no_more() -> None:
+    it = FollowingHost()
+    rule = RestartRule(attempts_max=2, delay_ms=3_000)
+    it.state.deploy(a_spec(IMAGE, options=ContainerOptions(restart=rule)))
+    it.state.order(STARTED)
+    async with it.running():
+        container = await a_healthy_replica(it)
+        for _ in range(2):
+            it.engine.crash(container)
+            await it.pass_time(2)
+            assert it.state.observed().phase is ReplicaPhase.EXITED
+            await it.until_phase(ReplicaPhase.HEALTHY, within_s=5)
+        it.engine.crash(container)
+        await it.pass_time(600)
+        assert it.state.observed().reason.startswith("it was started again 2 times")
+    assert it.engine.count("start") == 3
 
 
 async def test_one_that_the_engine_keeps_restarting_is_left_to_it_and_says_why_it_ends() -> None:

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from cluster.commands.services import AssignmentOrder
+from cluster.model.container import ContainerOptions, RestartCondition, RestartRule
 from cluster.model.ids import NodeId, RolloutId
 from cluster.model.node import NodeStatus
 from cluster.model.placing import Failover, PlacementRules
@@ -37,14 +39,17 @@ def a_lost_one(
 
 
 def started_on(view: ServiceView) -> list[NodeId]:
+    return [order.key.node_id for order in orders(view) if order.desired is DesiredState.STARTED]
+
+
+def orders(view: ServiceView) -> tuple[AssignmentOrder, ...]:
     def choose(wanted: WantedReplica) -> NodeId | NoHost:
         if wanted.pinned_to is not None:
             return wanted.pinned_to if view.is_alive(wanted.pinned_to) else NoHost("its volume is there")
         return next(host for host in (H2, H3) if host not in wanted.avoid)
 
     decision = decide(view, NOW_MS, rollout_id=RolloutId("ro_new"), choose=choose)
-    orders = () if decision.transition is None else decision.transition.orders
-    return [order.key.node_id for order in orders if order.desired is DesiredState.STARTED]
+    return () if decision.transition is None else decision.transition.orders
 
 
 @pytest.mark.parametrize(
@@ -83,3 +88,28 @@ def test_the_host_that_returns_does_not_get_back_what_was_begun_anew_elsewhere()
     old = a_copy(H1, DesiredState.REMOVED, ReplicaPhase.REMOVED)
     new = replace(a_copy(H2), token=11)
     assert started_on(a_lost_one(Failover.RESTART, old, new, has_volume=True, h1=UP)) == []
+
+
+# ---- restart policies -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rule", "age_ms", "is_given_up"),
+    [
+        (RestartRule(), 9_000, False),
+        (RestartRule(), 11_000, True),
+        (RestartRule(delay_ms=60_000), 60_000, False),
+        (RestartRule(delay_ms=60_000), 71_000, True),
+        (RestartRule(condition=RestartCondition.NONE), 10**9, False),
+        (RestartRule(condition=RestartCondition.ON_FAILURE), 10**9, False),
+        (RestartRule(attempts_max=3), 10**9, False),
+    ],
+)
+def test_one_that_ended_is_replaced_elsewhere_unless_its_own_rule_limits_its_starts(
+    rule: RestartRule, age_ms: int, is_given_up: bool
+) -> None:
+    ended = a_copy(H1, DesiredState.STARTED, ReplicaPhase.EXITED, age_ms=age_ms)
+    view = a_view(ended, fencing=Fencing.NONE)
+    spec = replace(view.revisions[1].spec, options=ContainerOptions(restart=rule))
+    view = replace(view, revisions={1: replace(view.revisions[1], spec=spec)})
+    assert [order.desired for order in orders(view)] == ([DesiredState.REMOVED] if is_given_up else [])

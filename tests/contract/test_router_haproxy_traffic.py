@@ -201,6 +201,24 @@ async def test_a_request_that_its_client_gave_up_is_no_failure(shop: Shop) -> No
     assert (traffic.failures, traffic.lost) == (0, 0)
 
 
+async def test_hints_before_an_answer_are_no_requests_and_a_websocket_is_one(shop: Shop) -> None:
+    await shop.serve("only")
+    connection = await shop.connect()
+    connection.writer.write(b"GET /hinted HTTP/1.1\r\nHost: shop.example\r\n\r\n")
+    assert b" 103 " in await connection.reader.readuntil(b"\r\n\r\n")
+    await connection.reader.readuntil(b"only")
+    assert (await shop.until_counted(1)).requests == 1
+    connection.writer.write(
+        b"GET /socket HTTP/1.1\r\nHost: shop.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    assert b" 101 " in await connection.reader.readuntil(b"\r\n\r\n")
+    assert (await shop.traffic()).requests == 1, "it is not over yet"
+    connection.writer.close()
+    traffic = await shop.until_counted(2)
+    assert (traffic.requests, traffic.failures, traffic.lost) == (2, 0, 0)
+
+
 async def test_a_preview_that_fails_is_not_counted_either(shop: Shop) -> None:
     await shop.serve("stable", revision=1)
     canary = await shop.serve("canary", colour="green", revision=2)

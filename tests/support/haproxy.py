@@ -27,9 +27,12 @@ PATIENCE_S = 15.0
 
 
 class Upstream:
-    """A web server of one replica: /up is its health, /hold answers when `release` was called, /error with an
-    error, /socket becomes a tunnel that sends everything back. With `answers` False it closes the connection
-    instead of answering."""
+    """A web server of one replica.
+
+    /up is its health, /hold answers when `release` was called, /error with an error, /hinted after a hint,
+    /socket becomes a tunnel that sends everything back. With `answers` False it closes the connection
+    instead.
+    """
 
     def __init__(self, name: str, *, revision: int = 1) -> None:
         self.name = name
@@ -88,6 +91,8 @@ class Upstream:
                 if target == b"/socket":
                     await _echo(reader, writer)
                     break
+                if target == b"/hinted":
+                    writer.write(b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n")
                 if target == b"/error":
                     status = b"500 Oops"
                 if target == b"/hold":

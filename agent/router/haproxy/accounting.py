@@ -1,14 +1,15 @@
 """From HAProxy's counters to the traffic of revisions. Pure.
 
-HAProxy says of a server how many requests it answered. How many of the others failed it says only of the
-whole backend:
+HAProxy says of a server how many requests it answered. What became of the others it says only of the whole
+backend:
 
 - errors it answered itself: the backend's 5xx less those of its servers.
+- upgrades to a websocket, which look like any other informational answer of a server.
 - requests it lost: begun - answered - in flight. One lost on a reused connection leaves no error, no response
   and no log line (`abort_keep_alive` in HAProxy's src/http_ana.c, 2.6 to 3.5); one that its client gave up
   does leave an answer (400, or of no class).
 
-Both are shared out among the revisions of the backend by the attempts of theirs that came to nothing. An
+They are shared out among the revisions of the backend, failures by the attempts that came to nothing. An
 error for which no server was tried (none is usable) is nobody's. Attempts themselves are no measure of
 requests: one that is sent again may count as one retry or as two.
 
@@ -60,6 +61,7 @@ class _Backend:
     lost: _Confirmed = field(default_factory=_Confirmed)
     unanswered: Counter[int] = field(default_factory=Counter)
     troubles: Counter[int] = field(default_factory=Counter)
+    informational: Counter[int] = field(default_factory=Counter)
     previews_due: int = 0
     preview_errors_due: int = 0
 
@@ -156,6 +158,7 @@ class TrafficLedger:
             errors[revision] += counters.server_errors - before.server_errors
             in_flight = counters.in_flight - before.in_flight
             backend.unanswered[revision] += attempts - retried - answered - in_flight
+            backend.informational[revision] += counters.informational - before.informational
             backend.troubles[revision] += retried + counters.failed_attempts - before.failed_attempts
             self._of(service, revision).retried += retried
         backend.previews_due -= _take(answers, backend.previews_due)
@@ -165,6 +168,10 @@ class TrafficLedger:
             self._of(service, revision).failures += errors[revision]
 
     def _add_rest(self, service: str, backend: _Backend, now: BackendCounters) -> None:
+        upgrades = now.upgrades - backend.counters.upgrades
+        for revision, part in apportion(upgrades, +backend.informational).items():
+            self._of(service, revision).requests += part
+            backend.unanswered[revision] -= part
         own_errors, lost = _without_answer(now, backend.previews)
         self._share_out(service, backend, backend.own_errors.see(own_errors), is_lost=False)
         self._share_out(service, backend, backend.lost.see(lost), is_lost=True)

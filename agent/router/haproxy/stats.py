@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-_CLASSES = ("hrsp_1xx", "hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "hrsp_other")
+_FINAL_CLASSES = ("hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "hrsp_other")
 _ADMIN_MAINTENANCE = 0x01 | 0x02 | 0x20
 _ADMIN_DRAIN = 0x08 | 0x10
 
@@ -41,13 +41,15 @@ class ServerCounters:
     """What one server of one worker counted since the worker began.
 
     `attempts` are requests that were sent or were to be sent there, `retries` those of them that were tried
-    once more, here or elsewhere. `answers` count when their first line comes. `failed_attempts` got no
-    connection or no answer; 3.x counts some of them twice.
+    once more, here or elsewhere. `answers` count when their first line comes; `informational` ones (1xx) come
+    before an answer, or are the upgrade to a websocket. `failed_attempts` got no connection or no answer; 3.x
+    counts some of them twice.
     """
 
     attempts: int = 0
     retries: int = 0
     answers: int = 0
+    informational: int = 0
     server_errors: int = 0
     failed_attempts: int = 0
     in_flight: int = 0
@@ -55,11 +57,15 @@ class ServerCounters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackendCounters:
-    """What one backend of one worker counted since the worker began; `answers` count when they are whole, and
-    with those that HAProxy gave itself."""
+    """What one backend of one worker counted since the worker began.
+
+    `answers` count when they are whole, with those that HAProxy gave itself; `upgrades` are those of them
+    that became a tunnel.
+    """
 
     requests: int = 0
     answers: int = 0
+    upgrades: int = 0
     server_errors: int = 0
     in_flight: int = 0
     servers: Mapping[str, ServerCounters] = field(default_factory=dict)
@@ -134,7 +140,8 @@ def parse_counters(answer: str) -> dict[str, BackendCounters]:
                 attempts=_count(row, "stot"),
                 # A redispatch after an answer that did not come counts as both, after a connection as one.
                 retries=max(_count(row, "wretr"), _count(row, "wredis")),
-                answers=sum(_count(row, name) for name in _CLASSES),
+                answers=sum(_count(row, name) for name in _FINAL_CLASSES),
+                informational=_count(row, "hrsp_1xx"),
                 server_errors=_count(row, "hrsp_5xx"),
                 failed_attempts=_count(row, "econ") + _count(row, "eresp"),
                 in_flight=_count(row, "scur"),
@@ -142,7 +149,8 @@ def parse_counters(answer: str) -> dict[str, BackendCounters]:
     return {
         name: BackendCounters(
             requests=_count(row, "stot"),
-            answers=sum(_count(row, each) for each in _CLASSES),
+            answers=sum(_count(row, each) for each in ("hrsp_1xx", *_FINAL_CLASSES)),
+            upgrades=_count(row, "hrsp_1xx"),
             server_errors=_count(row, "hrsp_5xx"),
             in_flight=_count(row, "scur"),
             servers=servers.get(name, {}),

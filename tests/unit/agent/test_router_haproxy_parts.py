@@ -103,18 +103,20 @@ def test_a_slow_start_grows_to_the_whole_weight_in_its_time() -> None:
 
 _STAT = """\
 # pxname,svname,stot,scur,hrsp_1xx,hrsp_2xx,hrsp_3xx,hrsp_4xx,hrsp_5xx,hrsp_other,econ,eresp,wretr,wredis,
-shop.web-blue,s1,9,1,0,5,0,1,1,0,1,0,4,6,
+shop.web-blue,s1,9,1,3,5,0,1,1,0,1,0,4,6,
 shop.web-blue,s2,0,0,0,0,0,0,0,0,0,0,0,0,
-shop.web-blue,BACKEND,8,1,0,5,0,1,2,0,1,0,4,6,
+shop.web-blue,BACKEND,9,1,1,5,0,1,2,0,1,0,4,6,
 """
 
 
 def test_counters_are_found_by_the_names_of_their_columns() -> None:
     counters = parse_counters(_STAT)["shop.web-blue"]
-    assert (counters.requests, counters.answers, counters.server_errors, counters.in_flight) == (8, 8, 2, 1)
+    assert (counters.requests, counters.answers, counters.server_errors, counters.in_flight) == (9, 9, 2, 1)
+    assert counters.upgrades == 1
     assert list(counters.servers) == ["s1"]
     server = counters.servers["s1"]
     assert (server.attempts, server.answers, server.retries, server.failed_attempts) == (9, 7, 6, 1)
+    assert server.informational == 3
 
 
 def test_stick_tables_are_read_whatever_else_they_have() -> None:

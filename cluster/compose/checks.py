@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 
 from cluster.compose.document import Value
 from cluster.compose.reader import Keys, Reader
 from cluster.model.placing import PlacementRules
-from cluster.model.service import Fencing, RolloutPolicy, ServiceSpec, VolumeKind
+from cluster.model.service import (
+    FailureAction,
+    Fencing,
+    RolloutPolicy,
+    ServiceSpec,
+    VolumeKind,
+    VolumeMount,
+)
 from cluster.model.strategy import Strategy
 
 CHECK_INTERVAL_MS_MAX = 5_000
+DATABASES = frozenset(
+    {"postgres", "postgis", "mysql", "mariadb", "mongo", "percona", "cockroach", "etcd", "influxdb"}
+)
+"""Images that keep files which two of them must not write to."""
 
 
 def check_service(
@@ -26,12 +38,15 @@ def check_service(
     _check_strategy(reader, keys, spec, policy)
     _check_singleton(reader, keys, spec, replicas, policy)
     _check_health(reader, keys, spec, policy)
+    _check_data(reader, keys, spec, replicas)
+    _check_end(reader, keys, spec, policy)
 
 
 def check_file(reader: Reader, services: Mapping[str, tuple[ServiceSpec, Value]]) -> None:
     """Hold the services of a file against each other."""
     routes: dict[tuple[str, str], str] = {}
     for name, (spec, at) in services.items():
+        _check_health_of_others(reader, name, spec, at, services.keys())
         if spec.route is None:
             continue
         key = (spec.route.host, spec.route.path)
@@ -116,6 +131,7 @@ def _check_singleton(
 def _check_health(reader: Reader, keys: Keys, spec: ServiceSpec, policy: RolloutPolicy) -> None:
     check = spec.healthcheck
     if check is None or check.test == ("NONE",):
+        # Docker's own, of the image, may be there: that is known once the image is.
         return
     at = _at(keys.at, "healthcheck")
     first_ms = check.start_interval_ms or check.interval_ms
@@ -130,4 +146,62 @@ def _check_health(reader: Reader, keys: Keys, spec: ServiceSpec, policy: Rollout
             at,
             f"start_period is as long as a replica has for becoming healthy: {policy.start_deadline_ms} ms",
             "set x-tower.start_deadline higher",
+        )
+
+
+def _check_health_of_others(
+    reader: Reader, name: str, spec: ServiceSpec, at: Value, services: Collection[str]
+) -> None:
+    """Whether a service says it is ill when another one is."""
+    if spec.healthcheck is None:
+        return
+    words = " ".join(spec.healthcheck.test)
+    for other in sorted(set(services) - {name}):
+        if re.search(rf"(//|@|-h |--host[= ]){re.escape(other)}(?![\w.-])", words):
+            reader.warn(
+                _at(at, "healthcheck", "test"),
+                f"it asks {other}: when that is down, every replica of this is unhealthy, and is replaced",
+                "test this service alone",
+            )
+
+
+def _writable(spec: ServiceSpec) -> list[VolumeMount]:
+    return [
+        volume
+        for volume in spec.volumes
+        if volume.kind is VolumeKind.VOLUME and volume.source and not volume.is_read_only
+    ]
+
+
+def _check_data(reader: Reader, keys: Keys, spec: ServiceSpec, replicas: int) -> None:
+    volumes = _writable(spec)
+    if not volumes or spec.fencing is not Fencing.NONE:
+        return
+    name = spec.image.partition("@")[0].rpartition("/")[2].partition(":")[0]
+    if name in DATABASES:
+        reader.warn(
+            _at(keys.at, "image"),
+            f"{name} keeps its data in {volumes[0].source}, and nothing here keeps it from running twice",
+            "set x-tower.singleton: true",
+        )
+    elif replicas > 1:
+        reader.warn(
+            _at(keys.at, "volumes"),
+            f"a volume is on one host: each replica has a {volumes[0].source} of its host's own, and stays"
+            " with it",
+        )
+
+
+def _check_end(reader: Reader, keys: Keys, spec: ServiceSpec, policy: RolloutPolicy) -> None:
+    if spec.route is not None and policy.drain_timeout_ms == 0:
+        reader.warn(
+            _at(keys.at, "x-tower", "drain", "timeout"),
+            "requests that are being answered when a replica goes are cut off",
+            "set x-tower.drain.timeout to the longest a request takes",
+        )
+    if policy.pre_deploy and policy.failure_action is FailureAction.ROLLBACK:
+        reader.warn(
+            _at(keys.at, "x-tower", "hooks", "pre_deploy"),
+            "what it does is not undone when the rollout goes back to the old revision, which then meets it",
+            "set update_config.failure_action: pause where the old revision could not",
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from cluster.compose import vocabulary
@@ -44,11 +44,15 @@ class Needs:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The merged document with what is wrong with its values, and the names of its environments."""
+    """The merged document with what is wrong with its values, and the names of its environments.
+
+    `sections` are the pairs of an environment and a service that it says something of, "*" for all of them.
+    """
 
     document: Value
     findings: tuple[Finding, ...]
     environments: tuple[str, ...]
+    sections: tuple[tuple[str, str], ...] = ()
 
 
 def load(
@@ -67,10 +71,12 @@ def load(
     merged = settle(merged)
     sections = merged.content.get(ENVIRONMENTS) if isinstance(merged.content, dict) else None
     names: tuple[str, ...] = ()
+    about: list[tuple[str, str]] = []
     if sections is not None:
         known = reader.mapping(sections) or {}
         names = tuple(known)
         for name, section in known.items():
+            about += ((name, service) for service in _spoken_of(section))
             if reader.keys(section, vocabulary.ENVIRONMENT) is not None and name == environment:
                 merged = settle(merge(merged, _patch(section)))
         if environment and environment not in known:
@@ -80,7 +86,16 @@ def load(
     # Of other environments, nobody was asked for the variables.
     others = tuple(f"{ENVIRONMENTS}.{name}." for name in names if name != environment)
     kept = tuple(finding for finding in findings if not finding.path.startswith(others))
-    return Loaded(merged, kept, names)
+    return Loaded(merged, kept, names, tuple(about))
+
+
+def _spoken_of(section: Value) -> Iterator[str]:
+    content = section.content if isinstance(section.content, dict) else {}
+    services = content.get("services")
+    if services is not None and isinstance(services.content, dict):
+        yield from services.content
+    if any(content.get(key) is not None for key in ("secrets", "configs")):
+        yield "*"
 
 
 def _patch(section: Value) -> Value:

@@ -9,6 +9,7 @@ from functools import partial
 from graphlib import CycleError, TopologicalSorter
 
 from cluster.compose import vocabulary
+from cluster.compose.bound import bound_places
 from cluster.compose.checks import check_file, check_service
 from cluster.compose.container import read_container
 from cluster.compose.deploying import read_placement, read_replicas, read_update
@@ -16,23 +17,28 @@ from cluster.compose.document import Unreadable, Value
 from cluster.compose.environment import Beside
 from cluster.compose.files import Declared, InlineConfig, read_declared
 from cluster.compose.findings import Finding
-from cluster.compose.loading import ComposeFile, load
+from cluster.compose.loading import ComposeFile, Loaded, load
 from cluster.compose.options import read_options
 from cluster.compose.reader import Ignored, Keys, Parts, Reader
 from cluster.compose.resources import read_resources
 from cluster.compose.tower import Tower, read_tower
-from cluster.model.ids import ServiceId
+from cluster.model.environments import check_environment
+from cluster.model.ids import ServiceId, scope_of, service_id_of
 from cluster.model.placing import Failover, PlacementRules
 from cluster.model.service import Fencing, RolloutPolicy, ServiceSpec
 
 SERVICES_MAX = 100
+ID_CHARS_MAX = 63
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,30}")
 _NAME_RULE = "1 to 31 of a-z 0-9 _ -, a letter or digit first"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComposeService:
-    """One service: what PutService needs but for the image's digest, which a registry knows."""
+    """One service: what PutService needs but for the image's digest, which a registry knows.
+
+    `bound` are the places in it that are its environment's own, see `bound_places`.
+    """
 
     service_id: ServiceId
     name: str
@@ -42,6 +48,7 @@ class ComposeService:
     fencing: Fencing = Fencing.NONE
     placement: PlacementRules = field(default_factory=PlacementRules)
     labels: tuple[tuple[str, str], ...] = ()
+    bound: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +63,12 @@ class ComposeProject:
     configs: tuple[InlineConfig, ...] = ()
     warnings: tuple[Finding, ...] = ()
     environments: tuple[str, ...] = ()
+    environment: str = ""
+
+    @property
+    def scope(self) -> str:
+        """The project within the environment it was read for, see `Service.scope`."""
+        return scope_of(self.name, self.environment)
 
 
 def parse(
@@ -71,8 +84,9 @@ def parse(
     """The project in `text`, or all that is wrong with it (at least one finding). Total for any text.
 
     `project` names it, over the file's own `name`. `overrides` are laid over it one after the other, and over
-    them the file's own section for `environment`. `files` are the contents of files beside it that it names,
-    by the path it names. Findings give the name `file` to the first text.
+    them the file's own section for `environment`, which is a part of the services' ids. `files` are the
+    contents of files beside it that it names, by the path it names. Findings give the name `file` to the
+    first text.
     """
     reader = Reader()
     texts = [ComposeFile(text=text, name=file), *overrides]
@@ -82,7 +96,7 @@ def parse(
         return (error.finding,)
     reader.findings.extend(loaded.findings)
     beside = Beside(variables=variables or {}, files=files or {})
-    parsed = _Project(reader, beside).read(loaded.document, project, loaded.environments)
+    parsed = _Project(reader, beside, loaded, environment).read(loaded.document, project)
     if reader.findings or parsed is None:
         return in_order(reader.findings, texts)
     return parsed
@@ -104,11 +118,16 @@ class _Project:
 
     reader: Reader
     beside: Beside
+    loaded: Loaded
+    environment: str
 
-    def read(
-        self, document: Value, given_name: str | None, environments: tuple[str, ...]
-    ) -> ComposeProject | None:
+    def read(self, document: Value, given_name: str | None) -> ComposeProject | None:
         reader = self.reader
+        try:
+            check_environment("environment", self.environment or "none")
+        except ValueError as error:
+            reader.findings.append(Finding(path="environment", rule=str(error)))
+            return None
         top = reader.keys(document, vocabulary.TOP)
         if top is None:
             if not reader.findings:
@@ -139,7 +158,8 @@ class _Project:
             ignored=tuple(reader.ignored),
             configs=declared.inline,
             warnings=in_order(reader.warnings, ()),
-            environments=environments,
+            environments=self.loaded.environments,
+            environment=self.environment,
         )
 
     def _name(self, top: Keys, given_name: str | None) -> str:
@@ -234,10 +254,13 @@ class _Project:
         spec = reader.built(
             value, lambda: ServiceSpec(image=image, route=tower.route, fencing=fencing, **fields)
         )
-        if spec is None:
+        service_id = service_id_of(project, name, self.environment)
+        if reader.built(value, lambda: _checked(service_id)) is None or spec is None:
             return None
+        top = self.loaded.document.content
+        configs = top.get("configs") if isinstance(top, dict) else None
         service = ComposeService(
-            service_id=ServiceId(f"{project}.{name}"),
+            service_id=service_id,
             name=name,
             spec=spec,
             replicas=replicas,
@@ -245,6 +268,7 @@ class _Project:
             fencing=fencing,
             placement=rules,
             labels=labels,
+            bound=bound_places(value, name, configs, self.loaded.sections),
         )
         check_service(reader, keys, spec, replicas, service.policy, rules)
         return service
@@ -271,3 +295,13 @@ class _Project:
         if fencing is not Fencing.NONE and not policy.has("max_surge"):
             policy.set_all({"max_surge": 0, "max_unavailable": 1}, tower.singleton or keys.at)
         return fencing
+
+
+def _checked(service_id: ServiceId) -> ServiceId:
+    """Environment, project and name each are right; together they may be too long."""
+    if len(service_id) > ID_CHARS_MAX:
+        raise ValueError(
+            f"{service_id} has {len(service_id)} characters, and an id at most {ID_CHARS_MAX}:"
+            " give the service or its project a shorter name"
+        )
+    return service_id

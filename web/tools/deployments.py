@@ -177,6 +177,8 @@ class _Putting:
                 fencing=service.fencing,
                 is_unjudged=self.is_unjudged,
                 placement=service.placement,
+                environment=self.project.environment,
+                bound=service.bound,
             )
 
         def try_again(txn: ReadTxn, present: Service | None, version: int) -> AttemptRevision:
@@ -258,7 +260,7 @@ def _orphans(surroundings: Surroundings, project: ComposeProject) -> list[str]:
     return [
         f"{service.id} is not in the file and goes on running; remove it if it is not needed any more"
         for service in services
-        if service.project == project.name and service.id not in wanted and not service.is_removed
+        if service.scope == project.scope and service.id not in wanted and not service.is_removed
     ]
 
 

@@ -35,12 +35,12 @@ async def deploy(world: WebWorld, compose: str, role: Role = Role.ADMIN, **field
         return response.status, await response.json(content_type=None)
 
 
-async def deployed(compose: str, **fields: Any) -> tuple[Service, Revision]:
+async def deployed(compose: str, *, of: str = "shop.web", **fields: Any) -> tuple[Service, Revision]:
     world = a_web_world()
     status, answer = await deploy(world, compose, **fields)
     assert status == 202, answer
     with world.state.read() as txn:
-        service = records.SERVICES.get(txn, ServiceId("shop.web"))
+        service = records.SERVICES.get(txn, ServiceId(of))
         assert service is not None
         revision = records.REVISIONS.get(txn, service.id, service.revision)
     assert revision is not None
@@ -62,7 +62,7 @@ async def test_a_file_is_laid_over_another() -> None:
 
 async def test_an_environment_s_section_is_applied_where_it_is_named() -> None:
     plain, _ = await deployed(STAGED)
-    staging, _ = await deployed(STAGED, environment="staging")
+    staging, _ = await deployed(STAGED, of="staging.shop.web", environment="staging")
     assert (plain.replicas, staging.replicas) == (2, 5)
 
 

@@ -58,6 +58,7 @@ class PutService:
     environment: str = ""
     bound: tuple[str, ...] = ()
     promoted_from: str = ""
+    labels: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         rules.check_id("service id", self.service_id)
@@ -70,6 +71,7 @@ class PutService:
         for place in self.bound:
             rules.check_text("bound", place, 256)
         rules.check_text("promoted from", self.promoted_from, 128)
+        rules.check_pairs("labels", self.labels, 256, 4096)
         rules.check_id("project", self.project)
         rules.check_id("service name", self.name)
         rules.check_range("replicas", self.replicas, 0, REPLICAS_MAX)

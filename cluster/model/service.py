@@ -417,7 +417,8 @@ class Service:
 
     `version` rises with every change of this record or of its assignments' desired states: the leader
     decides on a version and commits only against it. `is_removed` asks for its replicas to be taken down;
-    the record goes last. `environment` is where it is deployed to, "" for none.
+    the record goes last. `environment` is where it is deployed to, "" for none. `labels` are sorted pairs of
+    the service itself, which its containers do not get.
     """
 
     id: ServiceId
@@ -439,6 +440,7 @@ class Service:
     fencing: Fencing = Fencing.NONE
     placement: PlacementRules = field(default_factory=PlacementRules)
     environment: str = ""
+    labels: tuple[tuple[str, str], ...] = ()
 
     @property
     def scope(self) -> str:

@@ -110,6 +110,7 @@ def put_service(entry: Entry, command: PutService) -> Outcome:
         fencing=command.fencing,
         placement=command.placement,
         environment=command.environment,
+        labels=command.labels,
     )
     SERVICES.put(entry.txn, service)
     if is_new_spec:

@@ -43,12 +43,20 @@ class Present:
         service, revision = self.service, self.revision
         if service is None or revision is None or service.is_removed:
             return True
-        return (revision.spec, service.replicas, service.policy, service.fencing, service.placement) != (
+        return (
+            revision.spec,
+            service.replicas,
+            service.policy,
+            service.fencing,
+            service.placement,
+            service.labels,
+        ) != (
             wanted.spec,
             wanted.replicas,
             wanted.policy,
             wanted.fencing,
             wanted.placement,
+            wanted.labels,
         )
 
     def is_tried_again(self, wanted: ComposeService) -> bool:

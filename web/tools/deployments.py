@@ -179,6 +179,7 @@ class _Putting:
                 placement=service.placement,
                 environment=self.project.environment,
                 bound=service.bound,
+                labels=service.labels,
             )
 
         def try_again(txn: ReadTxn, present: Service | None, version: int) -> AttemptRevision:

@@ -99,6 +99,7 @@ async def restart_service(context: Context, call: Call, reference: str) -> Servi
             placement=present.placement,
             environment=present.environment,
             bound=revision.bound,
+            labels=present.labels,
         )
 
     async def change(permit: Permit) -> object:

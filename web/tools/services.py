@@ -78,6 +78,7 @@ async def get_service(context: Context, call: Call, reference: str) -> ServiceDe
             rollout=rollout_view(txn, newest[0], names) if newest else None,
             fencing=service.fencing,
             placement=service.placement,
+            labels=dict(service.labels),
             split=split_in(txn, service, on_live_hosts(assignments, lost_in(txn))),
             running=reality.running,
             drift=reality.drift,

@@ -514,6 +514,7 @@ class ServiceDetail(ServiceView):
     rollout: RolloutView | None
     fencing: Fencing
     placement: PlacementRules
+    labels: dict[str, str]
     split: SplitView | None
     running: tuple[RunningView, ...]
     drift: tuple[DriftView, ...]

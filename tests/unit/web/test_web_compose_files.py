@@ -126,3 +126,18 @@ async def test_settings_that_reach_into_a_host_need_an_administrator(line: str) 
 async def test_settings_that_stay_within_the_container_are_for_operators(line: str) -> None:
     status, answer = await deploy(a_web_world(), SHOP + f"    {line}\n", Role.OPERATOR)
     assert status == 202, answer
+
+
+async def test_labels_of_a_service_are_kept_with_it_and_change_no_container() -> None:
+    world = a_web_world()
+    labelled = SHOP.replace("{replicas: 2}", "{replicas: 2, labels: {tier: front}}")
+    await deploy(world, SHOP)
+    async with serving(world, pace=QUICK) as client:
+        headers = await log_in(client, "ann")
+        response = await client.request(
+            "POST", "/api/v1/deployments", headers=headers, json={"compose": labelled}
+        )
+        (answer,) = (await response.json())["services"]
+        detail = await (await client.get("/api/v1/services/shop.web", headers=headers)).json()
+    assert (answer["changed"], answer["revision"]) == (True, 1)
+    assert detail["labels"] == {"tier": "front"}

@@ -11,25 +11,22 @@ import logging
 import os
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn, Protocol
 
 from agent.clock import Clock
 from agent.ports import Endpoint, ServerStatus, SwitchError
-from agent.router.haproxy.certificates import Installed, install
+from agent.router.haproxy.configuration import Configuration
 from agent.router.haproxy.counting import TrafficCounter
 from agent.router.haproxy.files import HaproxyFiles
-from agent.router.haproxy.maps import all_entries, host_of, render_map, split_entries
+from agent.router.haproxy.maps import host_of, render_map, split_entries
 from agent.router.haproxy.process import HaproxyProcess, HaproxyUnusable, service_account
 from agent.router.haproxy.ramp import Ramp, Ramps, weight_at
 from agent.router.haproxy.render import (
     COLOURS,
     GREEN,
-    OWN_BACKENDS,
     ConfigOptions,
     backend_name,
-    render_config,
     render_server_states,
     slot_count,
     slot_name,
@@ -95,11 +92,12 @@ class HaproxyRouter:
         outlives_agent: bool = False,
     ) -> None:
         self._files = HaproxyFiles(directory)
-        self._options = ConfigOptions(
-            http_port=http_port,
-            bind_address=bind_address,
-            account=service_account(),
-            https_port=https_port,
+        account = service_account()
+        self._configuration = Configuration(
+            self._files,
+            ConfigOptions(
+                http_port=http_port, bind_address=bind_address, account=account, https_port=https_port
+            ),
         )
         self._prober = prober
         self._clock = clock
@@ -119,13 +117,6 @@ class HaproxyRouter:
         self._condition = RouterCondition(
             is_serving=False, since_s=clock.monotonic_s(), problem="HAProxy was not started yet"
         )
-        self._wanted: tuple[ServiceRoute, ...] | None = None
-        self._certificates: tuple[ServerCertificate, ...] = ()
-        self._installed: tuple[tuple[ServerCertificate, ...], Installed] | None = None
-        self._routes: dict[str, ServiceRoute] = {}
-        self._is_wanted_changed = asyncio.Event()
-        self._loaded: dict[str, str] = {}
-        """Sections of the configuration in force, by their first line."""
         self._is_loaded_changed = asyncio.Event()
         self._slots: dict[str, BackendSlots] = {}
         self._shares: dict[str, tuple[int, int]] = {}
@@ -136,7 +127,6 @@ class HaproxyRouter:
             runtime=self._runtime, slots=self._slots, old_workers=self._switch.old_workers, clock=clock
         )
         self._ramps = Ramps(clock)
-        account = self._options.account
         self._request_log = RequestLog(
             name=self._files.request_log,
             accounts={os.geteuid(), os.geteuid() if account is None else account[0]},
@@ -155,8 +145,7 @@ class HaproxyRouter:
     @property
     def services(self) -> frozenset[str]:
         """The services of the configuration in force."""
-        heads = (head.removeprefix("backend ") for head in self._loaded if head.startswith("backend "))
-        return frozenset(names[0] for head in heads if (names := split_backend_name(head)) is not None)
+        return self._configuration.services
 
     async def workers(self) -> Workers:
         """The processes of this HAProxy. Raises SwitchError while it does not run."""
@@ -165,10 +154,7 @@ class HaproxyRouter:
     def configure(
         self, routes: Sequence[ServiceRoute], certificates: Sequence[ServerCertificate] = ()
     ) -> None:
-        wanted = tuple(sorted(routes, key=lambda route: route.service))
-        if (wanted, tuple(certificates)) != (self._wanted, self._certificates):
-            self._wanted, self._certificates = wanted, tuple(certificates)
-            self._is_wanted_changed.set()
+        self._configuration.want(routes, certificates)
 
     def replicas(self) -> frozenset[tuple[str, str, str]]:
         found = set()
@@ -214,7 +200,7 @@ class HaproxyRouter:
     async def _is_fit(self, service: str, endpoint: Endpoint) -> bool:
         """Whether it passes here and now what HAProxy will check. One that does not after all is taken out of
         traffic by HAProxy's first check, for a server that was never checked has no check to lose."""
-        route = self._routes.get(service)
+        route = self._configuration.routes.get(service)
         if self._prober is None or route is None:
             return False
         host = host_of(route.hosts[0]) if route.hosts else endpoint.address
@@ -231,7 +217,7 @@ class HaproxyRouter:
             if slot.state is SlotState.READY:
                 return
             server = server_name(backend, slot)
-            route = self._routes.get(service)
+            route = self._configuration.routes.get(service)
             slow_start_s = 0.0 if route is None else route.slow_start_s
             weight = slot.endpoint.weight
             if slow_start_s > 0:
@@ -259,7 +245,7 @@ class HaproxyRouter:
     async def drain(self, service: str, colour: str, replica: str, *, timeout_s: float) -> bool:
         backend = backend_name(service, colour)
         began_s = self._clock.monotonic_s()
-        route = self._routes.get(service)
+        route = self._configuration.routes.get(service)
         tunnel_timeout_s = 0.0 if route is None else route.websocket_drain_s
         async with self._lock:
             slot = self._find(backend, replica)
@@ -308,7 +294,7 @@ class HaproxyRouter:
             shares = {**self._shares, service: (revision, shares_permille.get(GREEN, 0))}
             entries = split_entries(_permilles(shares))
             # In the file first: a reload reads it again.
-            await self._write(self._files.split_map, render_map(entries))
+            await self._configuration.write_file(self._files.split_map, render_map(entries))
             await self._runtime.change_map(self._files.split_map, entries)
             if sorted(await self._runtime.map_entries(self._files.split_map)) != entries:
                 raise SwitchError(f"HAProxy did not take over the shares of {service}")
@@ -383,33 +369,27 @@ class HaproxyRouter:
         if not await self._process.find():
             return
         states, _ = await self._runtime.server_states()
-        self._loaded = sections(await asyncio.to_thread(_read, self._files.config))
         self._slots.update(_slots_of(states))
-        declared = {head.split()[1] for head in self._loaded if head.startswith("backend ")}
-        if not self._slots.keys() <= declared or declared - self._slots.keys() != OWN_BACKENDS:
-            # The earlier run ended between writing the file and loading it.
-            self._loaded = {}
+        await self._configuration.adopt(frozenset(self._slots))
         for service, permille in await self._runtime.map_entries(self._files.split_map):
             if permille.isdecimal():
                 self._shares[service] = (0, int(permille))
         await self._counter.begin()
         self._is_loaded_changed.set()
-        self._is_wanted_changed.set()
+        self._configuration.is_changed.set()
 
     async def _start(self) -> None:
         if self._files.problem:
             raise HaproxyUnusable(self._files.problem)
         await self._process.check_version()
-        while self._wanted is None:
-            await self._is_wanted_changed.wait()
-        self._is_wanted_changed.clear()
-        routes = self._wanted or ()
+        configuration = self._configuration
+        while configuration.wanted is None:
+            await configuration.is_changed.wait()
         async with self._lock:
-            await self._install_certificates()
-            text = await self._write_files(routes)
-            await self._process.validate(self._candidate)
-            await asyncio.to_thread(self._candidate.rename, self._files.config)
-            await self._write(self._files.server_states, render_server_states(self._by_backend()))
+            text, routes = await self._write_candidate()
+            await configuration.write_file(
+                self._files.server_states, render_server_states(self._by_backend())
+            )
             await self._process.start()
             await self._loaded_now(text, routes)
 
@@ -423,44 +403,31 @@ class HaproxyRouter:
             ramping.cancel()
 
     async def _keep_configured(self) -> NoReturn:
+        is_changed = self._configuration.is_changed
         failures = 0
         while True:
             if not failures:
-                await self._is_wanted_changed.wait()
-            self._is_wanted_changed.clear()
+                await is_changed.wait()
+            is_changed.clear()
             try:
-                if self._wanted is not None:
+                if self._configuration.wanted is not None:
                     await self._bring_in_force()
                 failures = 0
             except (HaproxyUnusable, SwitchError, OSError) as error:
                 log.warning("router.configuration_refused", extra={"reason": str(error)})
                 failures += 1
                 pause_s = min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2.0 ** min(failures, 16))
-                await self._clock.wait(self._is_wanted_changed, pause_s)
+                await self._clock.wait(is_changed, pause_s)
 
     async def _bring_in_force(self) -> None:
         async with self._lock:
-            await self._install_certificates()
-        routes = self._wanted or ()
-        wanted = sections(self._render(routes))
-        if any(self._loaded.get(head) != body for head, body in wanted.items()):
-            await self._wait_for_reload_slot()
-            async with self._lock:
-                await self._reload()
-        else:
-            async with self._lock:
-                await self._bring_maps_in_force(routes)
-
-    async def _install_certificates(self) -> None:
-        """Put the certificates where HAProxy reads them. With the lock held."""
-        wanted = self._certificates if self._options.https_port is not None else ()
-        if self._installed is not None and self._installed[0] == wanted:
-            return
-        installed = await asyncio.to_thread(install, self._files.certificates, wanted)
-        for name, reason in installed.refused.items():
-            log.error("router.certificate_refused", extra={"certificate": name, "reason": reason})
-        self._installed = (wanted, installed)
-        self._options = replace(self._options, certificates_digest=installed.digest)
+            await self._configuration.install_certificates()
+            if not self._configuration.needs_load(self._slot_counts(self._configuration.wanted or ())):
+                await self._bring_maps_in_force()
+                return
+        await self._wait_for_reload_slot()
+        async with self._lock:
+            await self._reload()
 
     async def _wait_for_reload_slot(self) -> None:
         """The first reload comes at once, the next ones together."""
@@ -471,14 +438,10 @@ class HaproxyRouter:
 
     async def _reload(self) -> None:
         """Replace the worker by one with the new configuration. With the lock held."""
-        self._is_wanted_changed.clear()
-        routes = self._wanted or ()
-        text = await self._write_files(routes)
-        await self._process.validate(self._candidate)
+        text, routes = await self._write_candidate()
         before = await self._runtime.workers()
         _, states = await self._runtime.server_states()
-        await self._write(self._files.server_states, states)
-        await asyncio.to_thread(self._candidate.rename, self._files.config)
+        await self._configuration.write_file(self._files.server_states, states)
         with self._switch.reloading():
             await self._runtime.reload()
             await self._until_reloaded(before)
@@ -509,8 +472,7 @@ class HaproxyRouter:
 
     async def _loaded_now(self, text: str, routes: Sequence[ServiceRoute]) -> None:
         """The configuration is in force: have HAProxy agree with the book of slots, and let waiters go on."""
-        self._loaded = sections(text)
-        self._routes = {route.service: route for route in routes}
+        self._configuration.note_loaded(text, routes)
         states, _ = await self._runtime.server_states()
         for state in states:
             names = split_backend_name(state.backend)
@@ -523,30 +485,20 @@ class HaproxyRouter:
         self._is_loaded_changed.set()
         self._is_loaded_changed = asyncio.Event()
 
-    async def _bring_maps_in_force(self, routes: Sequence[ServiceRoute]) -> None:
+    async def _bring_maps_in_force(self) -> None:
         """Change which requests lead where, without a reload. With the lock held."""
-        self._routes = {route.service: route for route in routes}
-        files = self._files
-        maps = all_entries(files, routes, _permilles(self._shares))
+        maps = await self._configuration.write_maps(_permilles(self._shares))
         for path, entries in maps.items():
-            await self._write(path, render_map(entries))
-            if path == files.tls_map and not self._options.serves_https:
-                continue  # nothing reads it
-            if path == files.wildcard_map:
-                if await self._runtime.map_entries(path) != entries:
-                    await self._runtime.replace_map(path, entries)
-            else:
+            if path != self._files.wildcard_map:
                 await self._runtime.change_map(path, entries)
+            elif await self._runtime.map_entries(path) != entries:
+                await self._runtime.replace_map(path, entries)
 
-    def _render(self, routes: Sequence[ServiceRoute]) -> str:
-        counts = {}
-        for route in routes:
-            present = self._slots.get(backend_name(route.service, COLOURS[0]), ())
-            counts[route.service] = max(slot_count(route.replicas_max), len(present))
-        return render_config(self._files, self._options, routes, counts)
-
-    async def _write_files(self, routes: Sequence[ServiceRoute]) -> str:
-        """Write the candidate configuration and the maps; grow the book of slots to it."""
+    async def _write_candidate(self) -> tuple[str, tuple[ServiceRoute, ...]]:
+        """Put a configuration that HAProxy accepts in its place, and grow the book of slots to it."""
+        self._configuration.is_changed.clear()
+        await self._configuration.install_certificates()
+        routes = self._configuration.wanted or ()
         for route in routes:
             for colour in COLOURS:
                 slots = self._slots.setdefault(backend_name(route.service, colour), BackendSlots(0))
@@ -555,20 +507,17 @@ class HaproxyRouter:
         for backend in self._slots.keys() - declared:
             # Its backend goes with this load; old workers finish what is under way.
             del self._slots[backend]
-        text = self._render(routes)
-        if not self._files.server_states.exists():
-            await self._write(self._files.server_states, render_server_states({}))
-        for path, entries in all_entries(self._files, routes, _permilles(self._shares)).items():
-            await self._write(path, render_map(entries))
-        await self._write(self._candidate, text)
-        return text
+        text = await self._configuration.write(routes, self._slot_counts(routes), _permilles(self._shares))
+        await self._process.validate(self._configuration.candidate)
+        await self._configuration.accept_candidate()
+        return text, routes
 
-    @property
-    def _candidate(self) -> Path:
-        return self._files.config.with_suffix(".cfg.new")
-
-    async def _write(self, path: Path, text: str) -> None:
-        await asyncio.to_thread(_write_whole, path, text)
+    def _slot_counts(self, routes: Sequence[ServiceRoute]) -> dict[str, int]:
+        counts = {}
+        for route in routes:
+            present = self._slots.get(backend_name(route.service, COLOURS[0]), ())
+            counts[route.service] = max(slot_count(route.replicas_max), len(present))
+        return counts
 
     def _note(self, problem: str) -> None:
         present = self._condition
@@ -577,7 +526,7 @@ class HaproxyRouter:
         if problem:
             log.error("router.not_serving", extra={"reason": problem})
         else:
-            log.info("router.serving", extra={"http_port": self._options.http_port})
+            log.info("router.serving", extra={"http_port": self._configuration.options.http_port})
         since_s = self._clock.monotonic_s() if present.is_serving == bool(problem) else present.since_s
         self._condition = RouterCondition(is_serving=not problem, since_s=since_s, problem=problem)
 
@@ -587,7 +536,7 @@ class HaproxyRouter:
         deadline_s = self._clock.monotonic_s() + CONFIGURE_TIMEOUT_S
         while True:
             self._check_serving()
-            if f"backend {backend}" in self._loaded:
+            if backend in self._configuration.backends:
                 return self._slots[backend]
             changed = self._is_loaded_changed
             if not await self._clock.wait(changed, deadline_s - self._clock.monotonic_s()):
@@ -630,7 +579,7 @@ class HaproxyRouter:
         slots.release(slot)
 
     def _is_by_cookie(self, service: str) -> bool:
-        route = self._routes.get(service)
+        route = self._configuration.routes.get(service)
         return route is not None and route.sticky is Sticky.COOKIE
 
     async def _server(self, backend: str, slot: Slot) -> ServerStats:
@@ -641,18 +590,6 @@ class HaproxyRouter:
 
     def _by_backend(self) -> dict[str, list[Slot]]:
         return {backend: list(slots) for backend, slots in self._slots.items()}
-
-
-def sections(config: str) -> dict[str, str]:
-    """The sections of a configuration of ours by their first line."""
-    found: dict[str, list[str]] = {}
-    body: list[str] = []
-    for line in config.splitlines():
-        if line and not line.startswith((" ", "#")):
-            body = found.setdefault(line, [])
-        elif line.startswith(" "):
-            body.append(line)
-    return {head: "\n".join(lines) for head, lines in found.items()}
 
 
 def _slots_of(states: Sequence[ServerState]) -> dict[str, BackendSlots]:
@@ -704,16 +641,3 @@ def _shown(endpoint: Endpoint) -> str:
 
 def _prepare(directory: Path) -> None:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:
-        return ""
-
-
-def _write_whole(path: Path, text: str) -> None:
-    fresh = path.with_name(path.name + ".tmp")
-    fresh.write_text(text)
-    fresh.rename(path)

@@ -117,21 +117,26 @@ def _nowhere(_wanted: WantedReplica) -> NoHost:
 # ---- the other colour, while no staged rollout is under way ----------------------------------------------
 
 
-def settle_other(plan: Plan, main: Colour) -> None:
-    """Keep what was replaced for its time, and take down whatever else the other colour still has."""
+def settle_other(plan: Plan, main: Colour, *, is_rolling: bool = False) -> None:
+    """Keep what was replaced for its time, and take down whatever else the other colour still has.
+
+    A rolling update (`is_rolling`) ends what is kept: there is one revision to go back to.
+    """
     view = plan.view
     kept = view.service.kept
     share = view.service.split.permille_of(main.other)
-    if kept is not None and not _is_kept_over(plan, kept, share):
+    if kept is not None and not is_rolling and not _is_kept_over(plan, kept, share):
         leave_dead_colour(plan)
         tend_without_starting(plan, kept.colour, kept.revision)
         return
     if kept is not None:
         plan.is_kept_ended = True
     if share:
-        # Left by a rollout that could not even be taken back.
+        # Set by hand, or left by a rollout that could not even be taken back.
         if has_available(view.of_colour(main)) or not view.service.replicas:
             plan.share(main, WHOLE_PERMILLE)
+        else:
+            leave_dead_colour(plan)
         tend_without_starting(plan, main.other, _serving_revision(view.of_colour(main.other)))
     elif view.of_colour(main.other).assignments and plan.is_split_everywhere():
         retire_all(plan, main.other)

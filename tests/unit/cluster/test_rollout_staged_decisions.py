@@ -407,6 +407,27 @@ def test_kept_replicas_that_have_requests_by_hand_stay() -> None:
     assert decision(view) == Decision()
 
 
+def test_a_rolling_update_ends_what_is_kept_and_its_share() -> None:
+    kept = Kept(revision=1, colour=Colour.BLUE, until_ms=NOW_MS + 60_000)
+    fields: dict[str, Any] = {"revision": 3, "stable_revision": 2, "policy": a_policy(Strategy.ROLLING)}
+    by_hand = decision(a_view(*OLD, *NEW, green=900, by="ann", kept=kept, **fields)).transition
+    assert by_hand is not None
+    assert (by_hand.green_permille, by_hand.is_kept_ended) == (1000, True)
+    assert "1/0@h1 draining" not in orders(a_view(*OLD, *NEW, green=900, by="ann", kept=kept, **fields))
+    unused = a_view(*OLD, *NEW, green=1000, kept=kept, **fields)
+    assert {"1/0@h1 draining", "1/1@h2 draining"} <= set(orders(unused))
+
+
+def test_what_a_failed_way_back_left_is_taken_down_once_it_has_no_requests() -> None:
+    failed = a_rollout(None, RolloutPhase.FAILED)
+    sharing = a_view(*OLD, *NEW, green=300, last_rollout=failed)
+    assert (share(sharing), orders(sharing)) == (0, [])
+    dead = a_view("1/0@h1 started exited", *NEW, green=300, last_rollout=failed)
+    assert share(dead) == 1000
+    whole = a_view(*OLD, *NEW, last_rollout=failed)
+    assert orders(whole) == ["2/0@h3* draining", "2/1@h4* draining"]
+
+
 # ---- back ------------------------------------------------------------------------------------------------
 
 

@@ -40,6 +40,7 @@ from agent.follow.heartbeat import Heartbeat
 from agent.follow.local_host import LocalHost
 from agent.follow.peer_server import PeerDuties, build_peer_app
 from agent.follow.removal import take_down_replicas, wait_until_removed
+from agent.follow.route_certificates import RouteCertificates
 from agent.follow.routing import Routing
 from agent.follow.stored_files import RegistryLogins, StoredFiles
 from agent.follow.traffic_reports import TrafficReports
@@ -453,7 +454,10 @@ class _Agent:
         )
         reports = HostReports(node_id=self._node_id, state=state, clock=clock)
         caught_up = CaughtUp(state, clock)
-        routing = Routing(state=state, router=router, reports=reports, clock=clock)
+        certificates = RouteCertificates(
+            state=state, keyring=self._keyring, directory=settings.haproxy.certificates_dir, clock=clock
+        )
+        routing = Routing(state=state, router=router, reports=reports, clock=clock, certificates=certificates)
         assignments = Assignments(
             node_id=self._node_id,
             state=state,
@@ -490,6 +494,7 @@ class _Agent:
             ("reports", reports.run),
             ("assignments", assignments.run),
             ("router", router.run),
+            ("route-certificates", certificates.run),
             ("routing", routing.run),
             ("traffic-reports", traffic_reports.run),
             ("removal", lambda: self._stop_when_removed(replicator)),

@@ -44,6 +44,7 @@ VERBS = (
     "container",
     "secret",
     "registry",
+    "certificate",
     "login",
     "mcp",
     "config",

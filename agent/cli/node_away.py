@@ -20,8 +20,8 @@ def add_actions(actions: Verbs[argparse.ArgumentParser]) -> None:
     leave = actions.add_parser(
         "maintenance",
         help="let a host be away for a while: nothing is moved from it, and what it runs goes on",
-        description="For an upgrade of the agent, of Docker or of the host by hand. It ends by itself when the"
-        " agent has restarted. A planned restart of the agent needs none: it takes a minute of its own.",
+        description="For an upgrade of the agent, of Docker or of the host by hand. It ends by itself when"
+        " the agent has restarted. A planned restart of the agent needs none: it takes a minute of its own.",
     )
     leave.add_argument("node", metavar="NODE", help="its name or id")
     how_long = leave.add_mutually_exclusive_group()

@@ -254,6 +254,11 @@ class HaproxySettings(Section):
     https_port: Port = Field(
         default=443, description="Port for https requests, once the cluster has a certificate."
     )
+    certificates_dir: AbsolutePath | None = Field(
+        default=None,
+        description="Certificates of this host beside the cluster's: NAME.pem (certificate, chain, key), or"
+        " what ACME clients keep, NAME/fullchain.pem and NAME/privkey.pem (/etc/letsencrypt/live).",
+    )
 
 
 class TraefikSettings(Section):

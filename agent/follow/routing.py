@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from agent.clock import Clock
 from agent.follow.assignments_reports import HostReports, RouterProgress, SharedState
 from agent.follow.routing_lane import Lane
 from agent.follow.routing_split import Splits
 from agent.follow.routing_wishes import Place, Wish, Wishes, WishKind, read_wishes
-from agent.router.protocol import Router
+from agent.router.protocol import Router, ServerCertificate
 from cluster.model.service import ROUTER_EXCEPTIONS_MAX
 from cluster.model.strategy import Colour
 from cluster.store import Committed, tables
@@ -31,16 +31,33 @@ GONE_TIMEOUT_S = 60.0
 SILENT_ROUTER_S = 10.0
 """A router that has been down for so long is not waited for: no request passes through it."""
 
-_TABLES = frozenset({tables.ASSIGNMENTS.name, tables.SERVICES.name})
+_TABLES = frozenset({tables.ASSIGNMENTS.name, tables.SERVICES.name, tables.ROUTE_CERTIFICATES.name})
+
+
+class Certificates(Protocol):
+    """What HTTPS is served with on this host."""
+
+    changed: asyncio.Event
+
+    def current(self) -> tuple[ServerCertificate, ...]: ...
 
 
 class Routing:
     """Directs this host's router, for one event loop."""
 
-    def __init__(self, *, state: SharedState, router: Router, reports: HostReports, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        state: SharedState,
+        router: Router,
+        reports: HostReports,
+        clock: Clock,
+        certificates: Certificates | None = None,
+    ) -> None:
         self._state = state
         self._router = router
         self._reports = reports
+        self._certificates = certificates
         self._clock = clock
         self._lanes: dict[Place, Lane] = {}
         self._has_news = asyncio.Event()
@@ -76,7 +93,8 @@ class Routing:
         with self._state.read() as txn:
             wishes = read_wishes(txn)
         self._wishes = wishes
-        self._router.configure(wishes.routes)
+        certificates = () if self._certificates is None else self._certificates.current()
+        self._router.configure(wishes.routes, certificates)
         self._splits.want(wishes.splits)
         inside = self._inside()
         if not inside and not self._lanes and self._is_silent():
@@ -140,6 +158,9 @@ class Routing:
             await self._clock.wait(self._has_progress, CHECK_S)
             self._has_progress.clear()
             if self._held_since_s:
+                self._has_news.set()
+            if self._certificates is not None and self._certificates.changed.is_set():
+                self._certificates.changed.clear()
                 self._has_news.set()
             self._tell()
 

@@ -11,7 +11,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from cluster.commands import access, audit, environments, leadership, nodes, secrets, services, settings
+from cluster.commands import (
+    access,
+    audit,
+    environments,
+    leadership,
+    nodes,
+    route_certificates,
+    secrets,
+    services,
+    settings,
+)
 from cluster.encoding import Codec, codec
 
 IGNORABLE_FROM = 1000
@@ -88,10 +98,13 @@ KINDS: tuple[CommandKind, ...] = (
     CommandKind(66, "steer-rollout", services.SteerRollout),
     CommandKind(67, "set-split", services.SetSplit),
     CommandKind(68, "move-replicas", services.MoveReplicas),
+    CommandKind(69, "report-hook", services.ReportHook),
     CommandKind(70, "put-file", secrets.PutFile),
     CommandKind(71, "remove-file", secrets.RemoveFile),
     CommandKind(72, "put-registry-credential", secrets.PutRegistryCredential),
     CommandKind(73, "remove-registry-credential", secrets.RemoveRegistryCredential),
+    CommandKind(74, "put-route-certificate", route_certificates.PutRouteCertificate),
+    CommandKind(75, "remove-route-certificate", route_certificates.RemoveRouteCertificate),
     CommandKind(76, "put-environment", environments.PutEnvironment),
     CommandKind(77, "remove-environment", environments.RemoveEnvironment),
     CommandKind(80, "record-audit", audit.RecordAudit),

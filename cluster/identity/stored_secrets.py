@@ -1,4 +1,4 @@
-"""Secrets for containers and passwords for registries, as they are in the replicated state.
+"""Secrets for containers, passwords for registries and keys of routers, as they are in the replicated state.
 
 Each is sealed for its one place (`seal_context`, `credential_context`): copied to another name, environment
 or version, or given to another registry or user, it does not open.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from cluster.identity.keyring import Keyring, Purpose
 from cluster.identity.sealing import open_sealed, seal
+from cluster.model.route_certificates import RouteCertificate, certificate_key_context
 from cluster.model.secrets import (
     FileContent,
     FileKind,
@@ -43,3 +44,17 @@ def open_password(credential: RegistryCredential, keyring: Keyring) -> bytes:
     """Return the password of a login. Raises SealBroken."""
     context = credential_context(credential.registry, credential.username)
     return open_sealed(credential.sealed_password, keyring, purpose=Purpose.SECRETS, context=context)
+
+
+def seal_certificate_key(
+    key_pem: bytes, keyring: Keyring, *, name: str, fingerprint: str, nonce: bytes
+) -> bytes:
+    """Return a private key sealed for the certificate with that name and fingerprint."""
+    context = certificate_key_context(name, fingerprint)
+    return seal(key_pem, keyring, purpose=Purpose.SECRETS, context=context, nonce=nonce)
+
+
+def open_certificate_key(certificate: RouteCertificate, keyring: Keyring) -> bytes:
+    """Return the private key of a certificate. Raises SealBroken."""
+    context = certificate_key_context(certificate.name, certificate.fingerprint)
+    return open_sealed(certificate.sealed_key, keyring, purpose=Purpose.SECRETS, context=context)

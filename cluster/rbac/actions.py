@@ -34,6 +34,8 @@ class Resource(StrEnum):
     SECRET = "secret"  # noqa: S105 (a kind of resource)
     CONFIG = "config"
     REGISTRY = "registry"
+    CERTIFICATE = "certificate"
+    ENVIRONMENT = "environment"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ def _actions() -> tuple[Action, ...]:
             Resource.ACCOUNT: ("read",),
             Resource.SECRET: ("read",),
             Resource.CONFIG: ("read",),
+            Resource.ENVIRONMENT: ("read",),
+            Resource.CERTIFICATE: ("read",),
         },
         # Inspecting shows environment values, which hold secrets.
         Role.OPERATOR: {
@@ -88,6 +92,7 @@ def _actions() -> tuple[Action, ...]:
             Resource.SERVICE: (
                 "deploy",
                 "skip-analysis",
+                "promote",
                 "rollback",
                 "switch-traffic",
                 "scale",
@@ -97,6 +102,7 @@ def _actions() -> tuple[Action, ...]:
             Resource.ROLLOUT: ("approve", "pause", "resume", "promote", "abort", "retry"),
             Resource.SECRET: ("put",),
             Resource.CONFIG: ("put",),
+            Resource.CERTIFICATE: ("put",),
         },
         Role.ADMIN: {
             Resource.CLUSTER: ("transfer-leadership", "recover"),
@@ -117,6 +123,9 @@ def _actions() -> tuple[Action, ...]:
             Resource.SECRET: ("remove",),
             Resource.CONFIG: ("remove",),
             Resource.REGISTRY: ("login", "logout"),
+            Resource.CERTIFICATE: ("remove",),
+            # Quotas, hosts and approval are bounds on what operators do.
+            Resource.ENVIRONMENT: ("put", "remove"),
         },
     }
     return tuple(

@@ -15,6 +15,7 @@ from cluster.commands import audit as audit_commands
 from cluster.commands import environments as environment_commands
 from cluster.commands import leadership as leadership_commands
 from cluster.commands import nodes as node_commands
+from cluster.commands import route_certificates as certificate_commands
 from cluster.commands import secrets as secret_commands
 from cluster.commands import services as service_commands
 from cluster.commands import settings as setting_commands
@@ -26,8 +27,10 @@ from cluster.state_machine import (
     access,
     audit_trail,
     environments,
+    hooks,
     leadership,
     nodes,
+    route_certificates,
     secrets,
     services,
     settings,
@@ -76,10 +79,13 @@ HANDLERS: dict[type[Any], Handler] = {
     service_commands.SteerRollout: services.steer_rollout,
     service_commands.SetSplit: services.set_split,
     service_commands.MoveReplicas: services.move_replicas,
+    service_commands.ReportHook: hooks.report_hook,
     secret_commands.PutFile: secrets.put_file,
     secret_commands.RemoveFile: secrets.remove_file,
     secret_commands.PutRegistryCredential: secrets.put_registry_credential,
     secret_commands.RemoveRegistryCredential: secrets.remove_registry_credential,
+    certificate_commands.PutRouteCertificate: route_certificates.put_route_certificate,
+    certificate_commands.RemoveRouteCertificate: route_certificates.remove_route_certificate,
     environment_commands.PutEnvironment: environments.put_environment,
     environment_commands.RemoveEnvironment: environments.remove_environment,
     audit_commands.RecordAudit: audit_trail.record_audit,

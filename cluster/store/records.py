@@ -17,6 +17,7 @@ from cluster.model.audit import AuditEntry, AuditHead
 from cluster.model.environments import KNOWN_ENVIRONMENTS, Environment
 from cluster.model.node import Certificate, ClusterIdentity, JoinToken, LeaderTerm, Node
 from cluster.model.rollout import Rollout
+from cluster.model.route_certificates import RouteCertificate
 from cluster.model.secrets import FileContent, RegistryCredential, StoredFile
 from cluster.model.service import Assignment, Revision, RouterState, Service
 from cluster.model.settings import Setting
@@ -213,6 +214,7 @@ FILE_USERS = Index(tables.FILE_USERS, (str, str, str, int, str, int))
 REGISTRY_CREDENTIALS = Records(
     tables.REGISTRY_CREDENTIALS, RegistryCredential, (str,), lambda r: (r.registry,)
 )
+ROUTE_CERTIFICATES = Records(tables.ROUTE_CERTIFICATES, RouteCertificate, (str,), lambda r: (r.name,))
 
 ENVIRONMENTS = Records(tables.ENVIRONMENTS, Environment, (str,), lambda r: (r.name,))
 """By name: those that were put. `find_environment` also knows the ones that are there by themselves."""

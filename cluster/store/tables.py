@@ -76,6 +76,7 @@ FILE_CONTENTS = Table(51, "file_contents", is_watched=False)
 FILE_USERS = Table(52, "file_users", is_watched=False)
 REGISTRY_CREDENTIALS = Table(53, "registry_credentials")
 
+ROUTE_CERTIFICATES = Table(54, "route_certificates")
 ENVIRONMENTS = Table(56, "environments")
 
 ALL_TABLES: tuple[Table, ...] = tuple(value for value in dict(globals()).values() if isinstance(value, Table))

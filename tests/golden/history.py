@@ -14,6 +14,7 @@ from cluster.commands import (
     environments,
     leadership,
     nodes,
+    route_certificates,
     secrets,
     services,
     settings,
@@ -635,6 +636,31 @@ COMMANDS: tuple[tuple[str, Any], ...] = (
     ),
     ("put-environment/own", environments.PutEnvironment(environment=Environment(name="try-out"))),
     ("remove-environment", environments.RemoveEnvironment(name="try-out")),
+    (
+        "put-route-certificate",
+        route_certificates.PutRouteCertificate(
+            name="shop",
+            chain_pem="-----BEGIN CERTIFICATE-----",
+            sealed_key=bytes(60),
+            hosts=("shop.example",),
+            not_after_ms=START_MS + 90 * 24 * HOUR_MS,
+            fingerprint="ab" * 32,
+            changed_by="ann",
+        ),
+    ),
+    (
+        "put-route-certificate/other",
+        route_certificates.PutRouteCertificate(
+            name="blog",
+            chain_pem="-----BEGIN CERTIFICATE-----",
+            sealed_key=bytes(60),
+            hosts=("*.blog.example", "blog.example"),
+            not_after_ms=START_MS + 90 * 24 * HOUR_MS,
+            fingerprint="cd" * 32,
+            changed_by="ann",
+        ),
+    ),
+    ("remove-route-certificate", route_certificates.RemoveRouteCertificate(name="blog")),
 )
 """(name, command); a name is the command's, with a variant after a slash."""
 

@@ -12,6 +12,7 @@ from web.api import (
     membership,
     placement,
     rollouts,
+    route_certificates,
     routers,
     secrets,
 )
@@ -27,6 +28,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *placement.ENDPOINTS,
     *secrets.ENDPOINTS,
     *routers.ENDPOINTS,
+    *route_certificates.ENDPOINTS,
     *administration.ENDPOINTS,
     *logins.ENDPOINTS,
 )

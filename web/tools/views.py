@@ -807,3 +807,16 @@ class RegistryView:
     username: str
     changed_at_ms: int
     changed_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteCertificateView:
+    """A certificate routers serve HTTPS with, without its key. `ends_soon`: within two weeks."""
+
+    name: str
+    hosts: tuple[str, ...]
+    not_after_ms: int
+    ends_soon: bool
+    fingerprint: str
+    changed_at_ms: int
+    changed_by: str

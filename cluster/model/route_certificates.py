@@ -1,0 +1,39 @@
+"""Certificates that routers serve HTTPS with, as they are kept: the key sealed, the rest for all to see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cluster.model import rules
+
+ROUTE_CERTIFICATES_MAX = 200
+CHAIN_BYTES_MAX = 64 * 1024
+KEY_BYTES_MAX = 16 * 1024
+HOSTS_MAX = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteCertificate:
+    """One certificate with its chain and private key. `hosts` are the names it is for, sorted.
+
+    `fingerprint` is the SHA-256 of the certificate, lower-case hexadecimal.
+    """
+
+    name: str
+    chain_pem: str = field(repr=False)
+    sealed_key: bytes = field(repr=False)
+    hosts: tuple[str, ...]
+    not_after_ms: int
+    fingerprint: str
+    changed_at_ms: int
+    changed_by: str
+
+
+def check_route_certificate_name(name: str) -> None:
+    """Raises ValueError."""
+    rules.check_name("certificate name", name)
+
+
+def certificate_key_context(name: str, fingerprint: str) -> str:
+    """The place a private key is sealed for: beside no other certificate does it open."""
+    return f"route-certificate/{name}/{fingerprint}"

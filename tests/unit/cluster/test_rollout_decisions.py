@@ -311,6 +311,14 @@ def test_a_replica_that_failed_for_good_keeps_its_old_copy_and_the_others_go_on(
     assert orders(after) == ["2/1@h2 started"]
 
 
+def test_without_a_stable_revision_it_stays_with_what_serves_it() -> None:
+    view = failing(attempts=0, failure_action=FailureAction.CONTINUE)
+    going_on = replace(rollout_of(view), from_revision=0)
+    service = replace(view.service, stable_revision=0)
+    after = replace(view, service=service, rollout=going_on, assignments=view.assignments[:3])
+    assert orders(after) == ["2/1@h2 started"]
+
+
 def test_a_rollout_that_goes_on_ends_with_what_it_brought() -> None:
     steps = tuple(
         ReplicaProgress(ordinal=number, phase=phase, node_id=NodeId("h3"), attempts=attempts)

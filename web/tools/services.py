@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 
 from cluster.commands.services import RemoveService
+from cluster.model.container import ContainerOptions, LogDriver
 from cluster.model.ids import NodeId, ServiceId
 from cluster.model.rollout import Rollout, RolloutPhase
 from cluster.model.service import (
@@ -266,7 +268,13 @@ def _spec(spec: ServiceSpec, shows_values: bool) -> SpecView:
         route=spec.route,
         secrets=spec.secrets,
         configs=spec.configs,
+        options=spec.options if shows_values else _without_log_options(spec.options),
     )
+
+
+def _without_log_options(options: ContainerOptions) -> ContainerOptions:
+    """A driver that sends the log somewhere is given its token as an option."""
+    return options if options.log is None else replace(options, log=LogDriver(name=options.log.name))
 
 
 def _assignment(assignment: Assignment, names: Mapping[str, str]) -> AssignmentView:

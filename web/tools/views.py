@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from cluster.model.access import Role
+from cluster.model.container import ContainerOptions
 from cluster.model.node import NodeRole, NodeStatus
 from cluster.model.placing import PlacementRules
 from cluster.model.rollout import RolloutPhase, Steer, StepPhase
@@ -452,7 +453,9 @@ class ServiceView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpecView:
-    """What a container is made from. Environment values are null for those who may not inspect."""
+    """What a container is made from. Environment values are null, and the options of its log driver left out,
+    for those who may not inspect.
+    """
 
     image: str
     digest: str
@@ -467,6 +470,7 @@ class SpecView:
     route: Route | None
     secrets: tuple[FileReference, ...]
     configs: tuple[FileReference, ...]
+    options: ContainerOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -141,3 +141,19 @@ async def test_labels_of_a_service_are_kept_with_it_and_change_no_container() ->
         detail = await (await client.get("/api/v1/services/shop.web", headers=headers)).json()
     assert (answer["changed"], answer["revision"]) == (True, 1)
     assert detail["labels"] == {"tier": "front"}
+
+
+@pytest.mark.parametrize(("role", "is_shown"), [(Role.ADMIN, True), (Role.VIEWER, False)])
+async def test_what_a_log_driver_is_given_is_shown_to_those_who_may_inspect(
+    role: Role, is_shown: bool
+) -> None:
+    world = a_web_world()
+    logging = "    user: app\n    logging: {driver: splunk, options: {splunk-token: hunter2}}\n"
+    assert (await deploy(world, SHOP + logging))[0] == 202
+    world.add_user("bea", role)
+    async with serving(world, pace=QUICK) as client:
+        headers = await log_in(client, "bea")
+        text = await (await client.get("/api/v1/services/shop.web", headers=headers)).text()
+    assert '"user":"app"' in text.replace(" ", "")
+    assert "splunk" in text
+    assert ("hunter2" in text) is is_shown

@@ -26,7 +26,14 @@ def add_actions(actions: Verbs[argparse.ArgumentParser]) -> None:
     )
     compose_files.add_arguments(linting)
     linting.add_argument("--strict", action="store_true", help="a warning counts as wrong")
-    actions.add_parser("schema", help="print the JSON schema of Compose files, for editors")
+    actions.add_parser(
+        "schema",
+        help="print the JSON schema of Compose files, for editors",
+        description="Print the JSON schema of Compose files with x-tower. Every host serves it too, at"
+        " /schemas/compose.json. Editors complete and check a file whose first line is\n"
+        "  # yaml-language-server: $schema=tower.schema.json\n"
+        "after `tower service schema > tower.schema.json`.",
+    )
 
 
 def run_lint(args: argparse.Namespace) -> int:

@@ -55,6 +55,8 @@ def test_requests_are_shared_by_hand_promoted_and_given_back_to_what_is_kept(sho
     ]
     assert served["kept"]["revision"] == 1
     assert served["drift"] == served["unseen"] == []
+    # What runs is told by what the engines say, and that is what was pinned.
+    assert {each["digest"] for each in served["running"]} == {served["digest"]}
 
     assert "at once" in shop.tower("rollback", "web")
     served = asked(shop, "services", "web")

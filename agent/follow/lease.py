@@ -133,6 +133,12 @@ class HostLease:
         self._given_back = leave
         return self._hold(min(self._lease.deadline_ms, self._now_ms() + ORDINARY_LEASE_MS_MAX))
 
+    def end(self) -> None:
+        """The host is no member any more, and nothing fenced is left here: the keeper has nothing to do."""
+        self._expected.clear()
+        self._has_fenced = lambda: False
+        self._hold(0)
+
     # ---- starting by it ----
 
     def expect(self, key: AssignmentKey) -> None:

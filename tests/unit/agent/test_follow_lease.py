@@ -159,3 +159,13 @@ async def test_the_keeper_is_told_when_there_is_nothing_to_guard_any_more() -> N
     containers[0] = False
     await answered(lease, clock)
     assert not lease.lease.is_guarding
+
+
+async def test_a_host_that_has_left_holds_nothing_and_has_nothing_guarded() -> None:
+    clock, keeper = FakeClock(), MemoryKeeper()
+    lease = a_lease(keeper, clock, has_fenced=lambda: True)
+    lease.expect(KEY)
+    await answered(lease, clock)
+    lease.end()
+    assert keeper.handed is not None
+    assert (keeper.handed.deadline_ms, keeper.handed.is_guarding) == (0, False)

@@ -17,8 +17,8 @@ def bound_places(
 ) -> tuple[str, ...]:
     """Return the places in `service` that variables, files of variables or sections of environments fill.
 
-    `sections` are (environment, service) pairs with something to say, "*" for every service; `configs` are
-    those at the top of the file. Paths are within the service, sorted, at most 64 of them.
+    `sections` are pairs of a service, "*" for every one, and a place that some environment has of its own;
+    `configs` are those at the top of the file. Paths are within the service, sorted, at most 64 of them.
     """
     prefix = f"{service.path}."
     found = {path.removeprefix(prefix) for path in _replaced(service)} - _FREE
@@ -33,7 +33,7 @@ def bound_places(
         for key, inner in configs.content.items():
             if key in used and any(_replaced(inner)):
                 found.add(f"configs.{key}")
-    found |= {f"x-tower-environments.{each}" for each, about in sections if about in (name, "*")}
+    found |= {place for about, place in sections if about in (name, "*")}
     return tuple(sorted(path[:_CHARS_MAX] for path in found)[:PLACES_MAX])
 
 

@@ -46,7 +46,8 @@ class Needs:
 class Loaded:
     """The merged document with what is wrong with its values, and the names of its environments.
 
-    `sections` are the pairs of an environment and a service that it says something of, "*" for all of them.
+    `sections` are what environments have of their own: pairs of a service, "*" for all of them, and a place
+    in it.
     """
 
     document: Value
@@ -76,7 +77,7 @@ def load(
         known = reader.mapping(sections) or {}
         names = tuple(known)
         for name, section in known.items():
-            about += ((name, service) for service in _spoken_of(section))
+            about += _own_of(section)
             if reader.keys(section, vocabulary.ENVIRONMENT) is not None and name == environment:
                 merged = settle(merge(merged, _patch(section)))
         if environment and environment not in known:
@@ -89,13 +90,22 @@ def load(
     return Loaded(merged, kept, names, tuple(about))
 
 
-def _spoken_of(section: Value) -> Iterator[str]:
+def _own_of(section: Value) -> Iterator[tuple[str, str]]:
     content = section.content if isinstance(section.content, dict) else {}
     services = content.get("services")
     if services is not None and isinstance(services.content, dict):
-        yield from services.content
-    if any(content.get(key) is not None for key in ("secrets", "configs")):
-        yield "*"
+        for name, service in services.content.items():
+            yield from ((name, leaf.path.removeprefix(f"{service.path}.")) for leaf in _leaves(service))
+    yield from (("*", key) for key in ("secrets", "configs") if content.get(key) is not None)
+
+
+def _leaves(value: Value) -> Iterator[Value]:
+    """The innermost values; a list is one."""
+    if isinstance(value.content, dict):
+        for inner in value.content.values():
+            yield from _leaves(inner)
+    else:
+        yield value
 
 
 def _patch(section: Value) -> Value:

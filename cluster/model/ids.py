@@ -29,3 +29,9 @@ def service_id_of(project: str, name: str, environment: str) -> ServiceId:
 def name_in(service_id: str) -> str:
     """Return what the service is called in its Compose file."""
     return service_id.rpartition(".")[2]
+
+
+def environment_of(service_id: str) -> str:
+    """Return the environment a service is in, "" for none."""
+    parts = service_id.split(".")
+    return parts[0] if len(parts) > 2 else ""

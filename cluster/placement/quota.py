@@ -44,16 +44,26 @@ class Quota:
     memory_bytes: int | None = None
     replicas: int | None = None
 
-    def refuse(self, asked: Amounts) -> str | None:
-        """Return why so much is too much, for people; None when it is not."""
+    def refuse(self, asked: Amounts, *, others: Amounts | None = None) -> str | None:
+        """Return why so much is too much, for people; None when it is not.
+
+        With `others`, the part of `asked` that is reserved already, it is said how much is left.
+        """
         over: list[str] = []
         if self.replicas is not None and asked.replicas > self.replicas:
-            over.append(f"{asked.replicas} replicas, of {self.replicas} allowed")
+            left = _left(None if others is None else others.replicas, self.replicas, "{}")
+            over.append(f"{asked.replicas} replicas, of {self.replicas} allowed{left}")
         if self.cpu_millis is not None and asked.cpu_millis > self.cpu_millis:
-            over.append(f"{asked.cpu_millis / 1000:g} CPU reserved, of {self.cpu_millis / 1000:g} allowed")
-        if self.memory_bytes is not None and asked.memory_bytes > self.memory_bytes:
+            left = _left(None if others is None else others.cpu_millis / 1000, self.cpu_millis / 1000, "{:g}")
             over.append(
-                f"{-(-asked.memory_bytes // _MIB)} MiB reserved, of {self.memory_bytes // _MIB} MiB allowed"
+                f"{asked.cpu_millis / 1000:g} CPU reserved, of {self.cpu_millis / 1000:g} allowed{left}"
+            )
+        if self.memory_bytes is not None and asked.memory_bytes > self.memory_bytes:
+            used = None if others is None else -(-others.memory_bytes // _MIB)
+            left = _left(used, self.memory_bytes // _MIB, "{} MiB")
+            over.append(
+                f"{-(-asked.memory_bytes // _MIB)} MiB reserved, of {self.memory_bytes // _MIB} MiB"
+                f" allowed{left}"
             )
         return f"the quota of {self.environment}: {'; '.join(over)}" if over else None
 
@@ -68,3 +78,9 @@ def amounts(wanted: Iterable[tuple[ServiceSpec, int]]) -> Amounts:
     for spec, replicas in wanted:
         total = total.plus(spec, replicas)
     return total
+
+
+def _left(used: float | None, bound: float, form: str) -> str:
+    if used is None:
+        return ""
+    return f" ({form.format(used)} used by others, {form.format(max(bound - used, 0))} free)"

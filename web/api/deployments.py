@@ -12,8 +12,8 @@ from web.api.endpoint import Ask, Endpoint, Nothing, json_response
 from web.api.schemas import DeploymentBody, PageQuery
 from web.middleware.routes import needs
 from web.tools import deployments, services
-from web.tools.deployments import DeployRequest
 from web.tools.listing import Page, page_of
+from web.tools.preparing import DeployRequest
 from web.tools.views import DeploymentView, ServiceDetail, ServiceView
 
 COMPOSE_BODY_BYTES_MAX = 4 * 1024 * 1024
@@ -33,24 +33,25 @@ async def remove_service(ask: Ask[None, Nothing]) -> ServiceView:
     return await services.remove_service(ask.context, ask.call, ask.path["service"])
 
 
+def request_of(body: DeploymentBody) -> DeployRequest:
+    """Return what a body asks for."""
+    return DeployRequest(
+        compose=body.compose,
+        project=body.project or None,
+        variables=body.variables,
+        is_dry_run=body.dry_run,
+        file=body.file,
+        overrides=tuple(ComposeFile(text=each.compose, name=each.file) for each in body.overrides),
+        files=body.files,
+        environment=body.environment,
+        strategy=body.strategy,
+        is_unjudged=body.skip_analysis,
+    )
+
+
 async def deploy(ask: Ask[DeploymentBody, Nothing]) -> web.Response:
     body = ask.body
-    view = await deployments.deploy(
-        ask.context,
-        ask.call,
-        DeployRequest(
-            compose=body.compose,
-            project=body.project or None,
-            variables=body.variables,
-            is_dry_run=body.dry_run,
-            file=body.file,
-            overrides=tuple(ComposeFile(text=each.compose, name=each.file) for each in body.overrides),
-            files=body.files,
-            environment=body.environment,
-            strategy=body.strategy,
-            is_unjudged=body.skip_analysis,
-        ),
-    )
+    view = await deployments.deploy(ask.context, ask.call, request_of(body))
     status = HTTPStatus.OK if body.dry_run else HTTPStatus.ACCEPTED
     return json_response(_DEPLOYMENT.dump_json(view), status=status)
 

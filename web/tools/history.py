@@ -79,6 +79,7 @@ def _entries(txn: ReadTxn, service: Service, shows_values: bool) -> tuple[Histor
                 if before is None
                 else diff_specs(before.spec, revision.spec, shows_values=shows_values),
                 attempts=tuple(map(_attempt, attempts)),
+                promoted_from=revision.promoted_from,
             )
         )
     return tuple(reversed(entries))

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from cluster.commands.nodes import SetNodeLabels
 from cluster.commands.services import AssignmentRef, MoveReplicas
 from cluster.compose import ComposeService
-from cluster.model.ids import NodeId, ServiceId, name_in
+from cluster.model.ids import NodeId, ServiceId, environment_of, name_in
 from cluster.model.inventory import HostView
 from cluster.placement import (
     Household,
@@ -17,7 +17,8 @@ from cluster.placement import (
     forecast_drain,
     plan_rebalance,
 )
-from cluster.survey import Census, Intent, take_census
+from cluster.store import ReadTxn
+from cluster.survey import Census, Intent, rules_in, take_census
 from web.auth.authority import Permit
 from web.auth.call import Call
 from web.auth.problems import FieldError, Problem
@@ -110,27 +111,28 @@ async def plan_hosts(context: Context, intents: Sequence[Intent]) -> tuple[Plann
     return (await _census(context)).plan(intents)
 
 
+def intent_of(txn: ReadTxn, scope: str, service: ComposeService) -> Intent:
+    """Return what placement is asked for a service, which is to be in a project's `scope`."""
+    return Intent(
+        service_id=service.service_id,
+        project=scope,
+        spec=service.spec,
+        replicas=service.replicas,
+        policy=service.policy,
+        rules=rules_in(txn, environment_of(service.service_id), service.placement),
+    )
+
+
 async def plan_deployment(
-    context: Context, project: str, services: Sequence[ComposeService]
+    context: Context, scope: str, services: Sequence[ComposeService]
 ) -> tuple[PlannedHost, ...]:
     """Return where the replicas of a Compose file would be, for callers whose right to deploy was decided.
 
     The images of `services` are pinned, or every replica would look new.
     """
-    planned = await plan_hosts(
-        context,
-        [
-            Intent(
-                service_id=service.service_id,
-                project=project,
-                spec=service.spec,
-                replicas=service.replicas,
-                policy=service.policy,
-                rules=service.placement,
-            )
-            for service in services
-        ],
-    )
+    with context.surroundings.state.read() as txn:
+        intents = [intent_of(txn, scope, service) for service in services]
+    planned = await plan_hosts(context, intents)
     names = node_names(context.surroundings)
     return tuple(
         PlannedHost(

@@ -16,10 +16,11 @@ from web.auth.problems import Problem
 from web.tools.arguments import Arguments, Named, Short
 from web.tools.behaviour import ArmView, BehaviourView, LatencyView
 from web.tools.context import Context
-from web.tools.deployments import DeployRequest, deploy
+from web.tools.deployments import deploy
 from web.tools.history import compare_revisions, get_history
 from web.tools.listing import page_of
 from web.tools.placement_views import PlannedHost
+from web.tools.preparing import DeployRequest
 from web.tools.registry import Tool
 from web.tools.rolling_back import ROLLBACK, rollback_service
 from web.tools.rollouts import get_rollout, list_rollouts

@@ -10,6 +10,7 @@ from cluster.store import ReadTxn, records
 from web.auth.authority import Permit
 from web.auth.call import Call
 from web.auth.problems import Problem
+from web.tools.admission import admission_to
 from web.tools.attempts import begun
 from web.tools.context import Context
 from web.tools.references import find_service
@@ -29,6 +30,9 @@ async def scale_service(context: Context, call: Call, reference: str, replicas: 
     surroundings = context.surroundings
     with surroundings.state.read() as txn:
         service = find_service(txn, reference)
+        admission = admission_to(txn, service.environment, service.project)
+        if admission is not None:
+            admission.check_scale(txn, service, replicas)
 
     async def change(permit: Permit) -> object:
         if service.replicas == replicas and not service.is_removed:
@@ -114,6 +118,11 @@ async def restart_service(context: Context, call: Call, reference: str) -> Servi
 def restarted(spec: ServiceSpec, mark: str) -> ServiceSpec:
     """Return the specification with the mark of a restart."""
     return replace(spec, labels=tuple(sorted({**dict(spec.labels), RESTARTED: mark}.items())))
+
+
+def without_restart(spec: ServiceSpec) -> ServiceSpec:
+    """Return the specification without the mark of a restart."""
+    return replace(spec, labels=tuple(pair for pair in spec.labels if pair[0] != RESTARTED))
 
 
 def with_restart_of(spec: ServiceSpec, present: ServiceSpec | None) -> ServiceSpec:

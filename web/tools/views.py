@@ -566,7 +566,8 @@ class HistoryEntry:
     """One revision: what it is, what it changed, and what became of it (attempts newest first).
 
     `changes` are against the revision it took the place of, `compared_with`; 0: none is remembered.
-    `state` is stable, rolling-out, kept, was-stable, failed or never-run.
+    `state` is stable, rolling-out, kept, was-stable, failed or never-run. `promoted_from` is the service and
+    revision of another environment it was copied from, "" for none.
     """
 
     revision: int
@@ -578,6 +579,7 @@ class HistoryEntry:
     compared_with: int
     changes: tuple[FieldChange, ...]
     attempts: tuple[AttemptView, ...]
+    promoted_from: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

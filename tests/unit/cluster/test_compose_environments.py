@@ -66,15 +66,15 @@ def test_configs_with_variables_are_the_environment_s_own() -> None:
 @pytest.mark.parametrize("environment", ["", "staging", "production", "qa"])
 def test_sections_of_a_service_are_remembered_whichever_is_applied(environment: str) -> None:
     service = the_service(a_file() + SECTIONS.split("  production")[0], environment=environment)
-    assert service.bound == ("x-tower-environments.staging",)
+    assert service.bound == ("deploy.replicas",)
 
 
 def test_sections_of_other_services_say_nothing_of_this_one() -> None:
     text = a_file().replace("  web:", "  db:\n    image: postgres:16\n  web:") + SECTIONS
     bound = {each.name: each.bound for each in accepted(text).services}
     assert bound == {
-        "db": ("x-tower-environments.production",),
-        "web": ("x-tower-environments.staging",),
+        "db": ("image",),
+        "web": ("deploy.replicas",),
     }
 
 
@@ -114,3 +114,8 @@ def test_a_health_check_of_the_service_itself_is_fine() -> None:
         "  web:", "  db:\n    image: nginx:1\n  web:"
     )
     assert accepted(text).warnings == ()
+
+
+def test_secrets_of_sections_are_every_service_s() -> None:
+    text = a_file() + "x-tower-environments: {staging: {secrets: {key: {external: true}}}}\n"
+    assert the_service(text).bound == ("secrets",)

@@ -443,19 +443,34 @@ class HaproxyRouter:
         _, states = await self._runtime.server_states()
         await self._configuration.write_file(self._files.server_states, states)
         with self._switch.reloading():
-            await self._runtime.reload()
-            await self._until_reloaded(before)
+            async with asyncio.TaskGroup() as tasks:
+                reloading = tasks.create_task(self._replace_worker(before), name="router-reload")
+                # What the old worker counts is gone when it ends, soon after the new one takes over.
+                while not reloading.done():
+                    await self._counter.record()
+                    await self._clock.sleep(POLL_S)
+            problem = reloading.result()
+            if problem is not None:
+                raise problem
+            await self._counter.record()
         await self._loaded_now(text, routes)
         await self._process.trim_log(LOG_BYTES_MAX)
         log.info("router.reloaded", extra={"services": len(routes)})
+
+    async def _replace_worker(self, before: Workers) -> SwitchError | HaproxyUnusable | None:
+        """Have the master start a worker with the configuration in place; return what went wrong."""
+        try:
+            await self._runtime.reload()
+            await self._until_reloaded(before)
+        except (SwitchError, HaproxyUnusable) as error:
+            return error
+        return None
 
     async def _until_reloaded(self, before: Workers) -> None:
         known = {*before.present, *before.old}
         deadline_s = self._clock.monotonic_s() + RELOAD_TIMEOUT_S
         while True:
             problem = "no new worker has come up"
-            # What the old one counts is gone when it ends, which is soon after the new one takes over.
-            await self._counter.record()
             try:
                 now = await self._runtime.workers()
                 if now.failed_reloads > before.failed_reloads:

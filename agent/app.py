@@ -540,6 +540,7 @@ class _Agent:
                 task.cancel()
         if self._is_removed:
             await self._take_down(engine, files)
+            fenced.lease.end()
 
     def _interrupt(self) -> None:
         """Someone at the terminal ends all of it; a service manager's SIGTERM leaves the router serving."""

@@ -214,6 +214,8 @@ def test_a_secret_file_that_is_missing_is_named(tmp_path: Path) -> None:
         ('[listen]\nraft = "0.0.0.0:7443"', "api and raft must not share port 7443"),
         ('[listen]\nraft = "0.0.0.0:9000"', "peers must have port 9001, the one after raft's"),
         ("[haproxy]\nhttp_port = 7443", "haproxy.http_port and listen.api must not share port 7443"),
+        ("[haproxy]\nhttps_port = 7443", "haproxy.https_port and listen.api must not share port 7443"),
+        ("[haproxy]\nhttp_port = 443", "haproxy.http_port and haproxy.https_port must not share port 443"),
         ("[raft]\nelection_min_ms = 500", "quorum_check_ms (700) must be below election_min_ms (500)"),
         ("[raft]\nheartbeat_ms = 400", "lease_ms (600) must be at least twice heartbeat_ms (400)"),
         ("[raft]\nlog_trailing = 30000", "log_trailing (30000) must be below log_entries_max (20000)"),

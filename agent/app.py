@@ -39,6 +39,7 @@ from agent.follow.first_steps import take_first_steps
 from agent.follow.heartbeat import Heartbeat
 from agent.follow.local_host import LocalHost
 from agent.follow.peer_server import PeerDuties, build_peer_app
+from agent.follow.readiness import RouterStanding
 from agent.follow.removal import take_down_replicas, wait_until_removed
 from agent.follow.route_certificates import RouteCertificates
 from agent.follow.routing import Routing
@@ -341,6 +342,7 @@ class _Agent:
             router_problem=lambda: _router_problem(router, clock),
             clock=clock,
             login_of=logins.of_image,
+            router=lambda: _router_standing(router, clock),
         )
         members = _Members(state)
         client = await stack.enter_async_context(
@@ -642,6 +644,13 @@ class _WebIds:
 
     def token_bytes(self, count: int) -> bytes:
         return os.urandom(count)
+
+
+def _router_standing(router: Router, clock: Clock) -> RouterStanding:
+    if isinstance(router, AbsentRouter):
+        return RouterStanding()
+    kinds = {HaproxyRouter: "haproxy", TraefikRouter: "traefik", ManualRouter: "manual"}
+    return RouterStanding(kind=kinds[type(router)], problem=_router_problem(router, clock))
 
 
 def _router_problem(router: Router, clock: Clock) -> str:

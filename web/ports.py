@@ -15,7 +15,16 @@ from cluster.commands import Outcome
 from cluster.identity.joining import JoinAnswer, JoinRequest
 from cluster.identity.keyring import Keyring
 from cluster.model.audit import AuditRecord, AuditStamp
-from cluster.model.inventory import Caller, ContainerAction, HostLive, HostView, LogLine, LogQuery
+from cluster.model.inventory import (
+    Caller,
+    ContainerAction,
+    HostLive,
+    HostUnavailable,
+    HostView,
+    LogLine,
+    LogQuery,
+)
+from cluster.model.readiness import HostQuestion, HostReadiness
 from cluster.raft.raft_thread import NodeStatus
 from cluster.raft.replicator import ReadLevel, ReadPoint
 from cluster.store import Committed, ReadTxn
@@ -90,6 +99,12 @@ class Hosts(Protocol):
 
         Raises HostUnavailable or HostRefused.
         """
+        ...
+
+    async def readiness(
+        self, questions: Mapping[str, HostQuestion]
+    ) -> Mapping[str, HostReadiness | HostUnavailable]:
+        """What each host (by id) says of what is about to be deployed to it; bounded in time."""
         ...
 
 

@@ -45,6 +45,7 @@ from agent.ports import (
     PullRefused,
     PullRefusedReason,
     RegistryAuth,
+    RemoteImage,
     Volume,
 )
 
@@ -346,6 +347,14 @@ class DockerEngine:
                 docker, f"distribution/{reference}/json", headers=_auth_headers(auth, reference)
             )
             return str(reply["Descriptor"]["digest"])
+
+    async def remote_image(self, ref: str, *, auth: RegistryAuth | None = None) -> RemoteImage:
+        reference = _reference(ref)
+        async with self._request(f"image {reference}", refuse=_pull_translator(reference, auth)) as docker:
+            reply = await _json(
+                docker, f"distribution/{reference}/json", headers=_auth_headers(auth, reference)
+            )
+            return inspect.parse_remote_image(reply)
 
     # ---- streams ------------------------------------------------------------------------------
 

@@ -28,8 +28,10 @@ from agent.ports import (
     Network,
     PortMapping,
     PullProgress,
+    RemoteImage,
     Volume,
 )
+from cluster.model.readiness import ImageConfig
 
 COMPOSE_PROJECT = "com.docker.compose.project"
 COMPOSE_SERVICE = "com.docker.compose.service"
@@ -154,6 +156,22 @@ class ContainerJson(TypedDict, total=False):
     Mounts: Sequence[MountJson] | None
 
 
+class ImageConfigJson(TypedDict, total=False):
+    Labels: Mapping[str, str] | None
+    Entrypoint: Sequence[str] | None
+    Cmd: Sequence[str] | None
+    User: str
+    StopSignal: str
+    ExposedPorts: Mapping[str, object] | None
+    Healthcheck: Mapping[str, Sequence[str]] | None
+
+
+class PlatformJson(TypedDict, total=False):
+    os: str
+    architecture: str
+    variant: str
+
+
 class ImageJson(TypedDict, total=False):
     Id: str
     RepoTags: Sequence[str] | None
@@ -161,7 +179,7 @@ class ImageJson(TypedDict, total=False):
     Created: int | str
     Size: int
     Labels: Mapping[str, str] | None
-    Config: ConfigJson | None
+    Config: ImageConfigJson | None
     Os: str
     Architecture: str
     Variant: str
@@ -347,6 +365,36 @@ def parse_image(reply: object) -> Image:
         created_at_ms=created * 1000 if isinstance(created, int) else parse_time_ms(created) or 0,
         labels=_labels(labels),
         platform="/".join(filter(None, (json.get("Os"), json.get("Architecture"), json.get("Variant")))),
+        config=_image_config(json.get("Config")),
+    )
+
+
+def _image_config(config: ImageConfigJson | None) -> ImageConfig | None:
+    if config is None:
+        return None
+    ports = {port.partition("/")[0] for port in config.get("ExposedPorts") or ()}
+    test = (config.get("Healthcheck") or {}).get("Test") or []
+    return ImageConfig(
+        entrypoint=tuple(config.get("Entrypoint") or ()),
+        command=tuple(config.get("Cmd") or ()),
+        user=config.get("User") or "",
+        stop_signal=config.get("StopSignal") or "",
+        ports=tuple(sorted(int(port) for port in ports if port.isdigit())),
+        has_healthcheck=bool(test) and test[0] != "NONE",
+    )
+
+
+def parse_remote_image(reply: object) -> RemoteImage:
+    """Parse GET /distribution/{name}/json. A registry that names no platform gives one that is empty."""
+    item = _object(reply)
+    platforms = set()
+    for each in _items(item.get("Platforms") or ()):
+        json = cast(PlatformJson, each)
+        parts = (json.get("os"), json.get("architecture"), json.get("variant"))
+        platforms.add("/".join(part for part in parts if part))
+    descriptor = _object(item.get("Descriptor") or {})
+    return RemoteImage(
+        digest=str(descriptor.get("digest", "")), platforms=tuple(sorted(platforms - {"", "unknown/unknown"}))
     )
 
 

@@ -23,6 +23,7 @@ from cluster.model.inventory import (
     LogLine,
     LogQuery,
 )
+from cluster.model.readiness import HostQuestion, HostReadiness
 
 log = logging.getLogger(__name__)
 
@@ -116,6 +117,28 @@ class EveryHost:
             except HostUnavailable as error:
                 problem = error
         raise problem
+
+    async def readiness(
+        self, questions: Mapping[str, HostQuestion]
+    ) -> Mapping[str, HostReadiness | HostUnavailable]:
+        """Ask hosts at the same time; of one that does not answer within its time, why."""
+
+        async def ask(node_id: str, question: HostQuestion) -> HostReadiness | HostUnavailable:
+            try:
+                if node_id == self._local.node_id:
+                    return await self._local.readiness(question)
+                return await self._client.readiness(node_id, question)
+            except HostUnavailable as error:
+                return error
+            except HostRefused as error:
+                # One of an earlier version, or that does not know this one as a member.
+                return HostUnavailable(str(error))
+
+        async with asyncio.TaskGroup() as tasks:
+            asking = {
+                node_id: tasks.create_task(ask(node_id, question)) for node_id, question in questions.items()
+            }
+        return {node_id: task.result() for node_id, task in asking.items()}
 
     async def _refresh(self, node_id: NodeId) -> None:
         entry = self._entry(node_id)

@@ -12,6 +12,7 @@ from agent.clock import Clock
 from agent.collect.live_window import LiveWindow, Metric, SeriesKey
 from agent.docker.status_text import aged
 from agent.docker.watcher import InventoryWatcher
+from agent.follow.readiness import ReadinessDesk, RouterStanding
 from agent.ports.engine import (
     Container,
     ContainerEngine,
@@ -35,6 +36,7 @@ from cluster.model.inventory import (
     LogLine,
     LogQuery,
 )
+from cluster.model.readiness import HostQuestion, HostReadiness
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +60,7 @@ class LocalHost:
         router_problem: Callable[[], str],
         clock: Clock,
         login_of: Callable[[str], RegistryAuth | None] = lambda _: None,
+        router: Callable[[], RouterStanding] = RouterStanding,
     ) -> None:
         self.node_id = node_id
         self._applied_index = applied_index
@@ -67,6 +70,14 @@ class LocalHost:
         self._window = window
         self._clock = clock
         self._login_of = login_of
+        self._desk = ReadinessDesk(
+            node_id=node_id,
+            engine=engine,
+            inventory=lambda: watcher.current,
+            clock=clock,
+            router=router,
+            login_of=login_of,
+        )
 
     def inventory(self) -> HostInventory:
         current = self._watcher.current
@@ -212,6 +223,10 @@ class LocalHost:
     async def image_digest(self, image: str) -> str:
         async with _translated():
             return await self._engine.resolve_digest(image, auth=self._login_of(image))
+
+    async def readiness(self, question: HostQuestion) -> HostReadiness:
+        """Return how this host stands to what is about to be deployed. Bounded in time; raises nothing."""
+        return await self._desk.answer(question)
 
     def _summary(self, container: Container, listed_ago_s: float) -> ContainerSummary:
         labels = container.labels

@@ -23,6 +23,8 @@ from agent.peers.protocol import (
     INVENTORIES,
     LIVES,
     LOG_LINES,
+    QUESTIONS,
+    READINESSES,
     REFUSALS,
     TRAFFIC_REPORTS,
     Beat,
@@ -65,6 +67,7 @@ def build_peer_app(host: LocalHost, cluster_id: str, duties: PeerDuties) -> web.
     app.router.add_get(protocol.INVENTORY, requests.inventory)
     app.router.add_get(protocol.LIVE, requests.live)
     app.router.add_get(protocol.DIGEST, requests.digest)
+    app.router.add_post(protocol.READINESS, requests.readiness)
     app.router.add_post(protocol.RENEW, requests.renew)
     app.router.add_get(container + "/inspect", requests.inspect)
     app.router.add_get(container + "/logs", requests.logs)
@@ -136,6 +139,10 @@ class _Requests:
 
     async def digest(self, request: web.Request) -> web.Response:
         return web.Response(text=await self._host.image_digest(request.query.get("image", "")))
+
+    async def readiness(self, request: web.Request) -> web.Response:
+        answer = await self._host.readiness(QUESTIONS.decode(await request.read()))
+        return web.Response(body=READINESSES.encode(answer))
 
     async def renew(self, request: web.Request) -> web.Response:
         return web.Response(text=await self._duties.renew(request[PEER_KEY], await request.text()))

@@ -20,6 +20,8 @@ from agent.peers.protocol import (
     INVENTORIES,
     LIVES,
     LOG_LINES,
+    QUESTIONS,
+    READINESSES,
     REFUSALS,
     TRAFFIC_REPORTS,
     Beat,
@@ -37,9 +39,11 @@ from cluster.model.inventory import (
     LogLine,
     LogQuery,
 )
+from cluster.model.readiness import HostQuestion, HostReadiness
 from cluster.raft.tls import IdentityError, peer_identity
 
 VIEW_TIMEOUT_S = 2.0
+READINESS_TIMEOUT_S = 10.0
 ACT_TIMEOUT_S = 70.0
 BEAT_TIMEOUT_S = 1.0
 LOG_IDLE_S = 3600.0
@@ -98,6 +102,11 @@ class PeerClient:
             node_id, "GET", protocol.DIGEST, query={"image": image}, timeout_s=ACT_TIMEOUT_S
         )
         return body.decode()
+
+    async def readiness(self, node_id: str, question: HostQuestion) -> HostReadiness:
+        data = QUESTIONS.encode(question)
+        body = await self._ask(node_id, "POST", protocol.READINESS, data=data, timeout_s=READINESS_TIMEOUT_S)
+        return _decoded(READINESSES, body, node_id)
 
     async def renew(self, node_id: str, signing_request: str) -> str:
         data = signing_request.encode()

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from cluster.encoding import EncodingError, codec, pack, unpack
 from cluster.model.inventory import Caller, HostInventory, HostLive, LogLine, LogQuery
+from cluster.model.readiness import HostQuestion, HostReadiness
 from cluster.model.traffic import TrafficInterval
 
 BEAT = "/peer/v1/beat"
@@ -22,6 +23,7 @@ INVENTORY = "/peer/v1/inventory"
 LIVE = "/peer/v1/live"
 CONTAINER = "/peer/v1/containers/{container}"
 DIGEST = "/peer/v1/image-digest"
+READINESS = "/peer/v1/readiness"
 RENEW = "/peer/v1/certificate"
 
 CALLER_HEADER = "X-Tower-Caller"
@@ -30,6 +32,8 @@ BODY_BYTES_MAX = 16 * 1024 * 1024
 INVENTORIES = codec(HostInventory)
 LIVES = codec(HostLive)
 LOG_LINES = codec(LogLine)
+QUESTIONS = codec(HostQuestion)
+READINESSES = codec(HostReadiness)
 _CALLERS = codec(Caller)
 
 

@@ -37,6 +37,7 @@ from agent.ports.engine import (
     PullRefused,
     PullRefusedReason,
     RegistryAuth,
+    RemoteImage,
     Volume,
 )
 from agent.ports.files import FilesRefused, FileStore, PlacedFile
@@ -91,6 +92,7 @@ __all__ = [
     "PullRefused",
     "PullRefusedReason",
     "RegistryAuth",
+    "RemoteImage",
     "ServerStatus",
     "SwitchError",
     "TrafficSwitch",

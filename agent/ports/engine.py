@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, Protocol
 
+from cluster.model.readiness import ImageConfig
+
 # ---- failures ---------------------------------------------------------------------------------
 
 
@@ -223,10 +225,18 @@ class ContainerDetail(Container):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteImage:
+    """An image as its registry tells of it. `platforms` as "linux/amd64", sorted; none when it is silent."""
+
+    digest: str
+    platforms: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
     """One local image. `digests` are `repository@sha256:...` for images that came from a registry.
 
-    `platform` ("linux/amd64") is known of an image asked for by name, not of those in a list.
+    `platform` ("linux/amd64") and `config` are known of an image asked for by name, not of those in a list.
     """
 
     id: str
@@ -236,6 +246,7 @@ class Image:
     created_at_ms: int
     labels: Mapping[str, str]
     platform: str = ""
+    config: ImageConfig | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -539,6 +550,10 @@ class ContainerEngine(Protocol):
 
     async def resolve_digest(self, ref: str, *, auth: RegistryAuth | None = None) -> str:
         """Return the digest (`sha256:...`) the registry has for `ref` now. Raises as `pull` does."""
+        ...
+
+    async def remote_image(self, ref: str, *, auth: RegistryAuth | None = None) -> RemoteImage:
+        """Return what the registry has for `ref`, which may name a digest. Raises as `pull` does."""
         ...
 
     async def ensure_network(self, name: str, *, labels: Mapping[str, str]) -> str:

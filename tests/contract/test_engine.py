@@ -415,6 +415,23 @@ async def test_a_tag_the_registry_does_not_have_is_not_found(world: World) -> No
         assert "demo/busybox:none" in str(missing.value)
 
 
+async def test_a_registry_tells_of_an_image_that_is_not_here(world: World) -> None:
+    found = await world.engine.remote_image(f"{world.registry}/{IMAGE}")
+    repository = f"{world.registry}/{IMAGE}".rpartition(":")[0]
+    pinned = await world.engine.remote_image(f"{repository}@{world.digest}")
+    assert found == pinned
+    assert found.digest == world.digest
+    with pytest.raises(ImageNotFound):
+        await world.engine.remote_image(f"{repository}@sha256:{'0' * 64}")
+
+
+async def test_an_image_that_is_here_says_what_its_containers_are_started_with(world: World) -> None:
+    image = await world.engine.pull(f"{world.registry}/{IMAGE}")
+    found = await world.engine.image(image.id)
+    assert found.config is not None
+    assert found.config.command or found.config.entrypoint
+
+
 async def test_the_digest_of_a_reference_is_asked_of_its_registry(world: World) -> None:
     assert await world.engine.resolve_digest(f"{world.registry}/{IMAGE}") == world.digest
     assert await world.engine.resolve_digest(IMAGE) == world.digest

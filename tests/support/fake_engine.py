@@ -12,7 +12,7 @@ import itertools
 import re
 import shlex
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from agent.clock import Clock
 from agent.docker.inspect import compose_ref
@@ -43,8 +43,10 @@ from agent.ports import (
     PullRefused,
     PullRefusedReason,
     RegistryAuth,
+    RemoteImage,
     Volume,
 )
+from cluster.model.readiness import ImageConfig
 from tests.support.fake_clock import FakeClock
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
@@ -134,7 +136,8 @@ class FakeEngine:
     async def images(self) -> tuple[Image, ...]:
         self._check()
         by_id = {image.id: image for image in self._images.values()}
-        return tuple(by_id[image_id] for image_id in sorted(by_id))
+        # A list says less of an image than asking for it does.
+        return tuple(replace(by_id[image_id], platform="", config=None) for image_id in sorted(by_id))
 
     async def volumes(self) -> tuple[Volume, ...]:
         self._check()
@@ -286,6 +289,13 @@ class FakeEngine:
             return reference.digest
         return self._in_registry(ref).digests[0].partition("@")[2]
 
+    async def remote_image(self, ref: str, *, auth: RegistryAuth | None = None) -> RemoteImage:
+        self._check()
+        self.logins.append((ref, auth))
+        found = self._in_registry(ref)
+        platforms = (found.platform,) if found.platform else ()
+        return RemoteImage(digest=found.digests[0].partition("@")[2], platforms=platforms)
+
     async def ensure_network(self, name: str, *, labels: Mapping[str, str]) -> str:
         self._check()
         if not _NAME.fullmatch(name):
@@ -436,6 +446,7 @@ class FakeEngine:
             created_at_ms=self._clock.now_ms(),
             labels=dict(labels),
             platform="linux/amd64",
+            config=ImageConfig(command=("serve",), ports=(8080,)),
         )
 
     def _add_network(self, name: str, labels: Mapping[str, str], *, driver: str) -> Network:

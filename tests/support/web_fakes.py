@@ -28,11 +28,13 @@ from cluster.model.inventory import (
     ContainerSummary,
     HostInventory,
     HostLive,
+    HostUnavailable,
     HostView,
     LogLine,
     LogQuery,
 )
 from cluster.model.node import NodeRole
+from cluster.model.readiness import HostQuestion, HostReadiness, ImageAnswer, ImageConfig
 from cluster.raft.machine import ReplicatedState
 from cluster.raft.raft_thread import NodeStatus, TurnTimes
 from cluster.raft.replicator import ReadLevel, ReadPoint
@@ -155,7 +157,11 @@ class FakeState:
 
 @dataclass(slots=True)
 class FakeHosts:
-    """Hosts as lists of containers. `failures` by (node id, what is done) are raised once."""
+    """Hosts as lists of containers. `failures` by (node id, what is done) are raised once.
+
+    `said` is what a host says before a deployment, where it is not that all is well; `silent` hosts say
+    nothing.
+    """
 
     inventories: dict[str, HostInventory] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
@@ -166,6 +172,10 @@ class FakeHosts:
     acted: list[tuple[str, str, ContainerAction, bool, Caller]] = field(default_factory=list)
     log_queries: list[LogQuery] = field(default_factory=list)
     more_lines: asyncio.Event = field(default_factory=asyncio.Event)
+    said: dict[str, HostReadiness] = field(default_factory=dict)
+    silent: dict[str, HostUnavailable] = field(default_factory=dict)
+    questions: list[Mapping[str, HostQuestion]] = field(default_factory=list)
+    now_ms: Callable[[], int] = lambda: NOW_MS
 
     async def views(self) -> Sequence[HostView]:
         await asyncio.sleep(0)
@@ -220,6 +230,31 @@ class FakeHosts:
         await asyncio.sleep(0)
         self._fail()
         return self.digests.get(image, "")
+
+    async def readiness(
+        self, questions: Mapping[str, HostQuestion]
+    ) -> Mapping[str, HostReadiness | HostUnavailable]:
+        await asyncio.sleep(0)
+        self.questions.append(questions)
+        return {
+            node_id: self.silent.get(node_id) or self._ready(node_id, question)
+            for node_id, question in questions.items()
+        }
+
+    def _ready(self, node_id: str, question: HostQuestion) -> HostReadiness:
+        said = self.said.get(node_id, HostReadiness(node_id=node_id, at_ms=0))
+        answers = {answer.image: answer for answer in said.images}
+        return replace(
+            said,
+            at_ms=said.at_ms or self.now_ms(),
+            platform=said.platform or "linux/amd64",
+            free_bytes=100 << 30 if said.free_bytes is None else said.free_bytes,
+            router=said.router or "haproxy",
+            images=tuple(
+                answers.get(image, ImageAnswer(image=image, is_here=True, size_bytes=1, config=ImageConfig()))
+                for image in question.images
+            ),
+        )
 
     def _fail(self) -> None:
         failure, self.failure = self.failure, None
@@ -336,7 +371,13 @@ def a_web_world(*, nodes: int = 3) -> WebWorld:
     """Return a cluster of `nodes` hosts named h1, h2, ..., of which nd_1 serves and leads."""
     clock = FakeClock(now_ms=NOW_MS)
     state = FakeState(clock)
-    world = WebWorld(clock=clock, ids=FakeIds(), state=state, hosts=FakeHosts(), cluster=FakeCluster(state))
+    world = WebWorld(
+        clock=clock,
+        ids=FakeIds(),
+        state=state,
+        hosts=FakeHosts(now_ms=clock.now_ms),
+        cluster=FakeCluster(state),
+    )
     state.must(
         InitializeCluster(
             cluster_id=CLUSTER_ID,

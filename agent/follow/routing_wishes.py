@@ -134,6 +134,7 @@ def route_of(
         sticky=how.sticky,
         tls=how.tls,
         slow_start_s=how.slow_start_ms / 1000,
+        websocket_drain_s=service.policy.tunnel_drain_ms / 1000,
         health_path=checks.pop() if len(checks) == 1 else "",
         replicas_max=max(1, _most_of_a_colour(copies), service.replicas + service.policy.max_surge),
     )

@@ -48,7 +48,7 @@ class TrafficSwitch(Protocol):
         ...
 
     async def remove(self, service: str, colour: str, replica: str) -> None:
-        """Forget the replica. What it still serves is cut off."""
+        """Forget the replica: it gets nothing any more. What it still serves it may end for a minute."""
         ...
 
     async def split(self, service: str, shares_permille: Mapping[str, int], *, revision: int) -> int:

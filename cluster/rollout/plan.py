@@ -148,7 +148,7 @@ class Plan:
 
     def drained_at_ms(self, copy: Assignment) -> int:
         """When requests in flight have had their time."""
-        return copy.changed_at_ms + self.view.service.policy.drain_timeout_ms + DRAIN_MARGIN_MS
+        return copy.changed_at_ms + self.view.service.policy.longest_drain_ms + DRAIN_MARGIN_MS
 
     def can_forget(self, copy: Assignment) -> bool:
         """Whether nothing of a copy that is ordered removed is left, or ever will be seen of it."""

@@ -106,7 +106,7 @@ class Stepper:
         if phase is StepPhase.DRAINING:
             is_same = before is not None and before.phase is phase and before.node_id == copy.node_id
             since_ms = before.since_ms if before is not None and is_same else self._plan.now_ms
-            deadline_ms = since_ms + self._policy.drain_timeout_ms + DRAIN_MARGIN_MS
+            deadline_ms = since_ms + self._policy.longest_drain_ms + DRAIN_MARGIN_MS
         return self._at(slot, before, phase, copy.node_id, deadline_ms, is_proven=True)
 
     def _stranded(self, slot: Slot, copy: Assignment, before: ReplicaProgress | None) -> Advanced:

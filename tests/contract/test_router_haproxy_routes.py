@@ -226,15 +226,17 @@ async def test_a_request_under_way_gets_no_more_time_for_the_sake_of_websockets(
         assert await held == (200, "one")
 
 
-async def test_without_time_of_its_own_a_websocket_goes_on_until_its_replica_is_removed(
-    directory: Path,
+async def test_a_websocket_goes_on_until_the_removed_replica_ends_it_or_its_time_is_over(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("agent.router.haproxy.router.LEAVE_S", 1.0)
     async with shop_in(directory) as shop, websocket(shop) as connection:
         replica = shop.replica.endpoint.replica
         assert not await shop.running.router.drain("shop.web", "blue", replica, timeout_s=0.1)
-        assert await echo(connection, b"still there") == b"still there"
         await shop.running.router.remove("shop.web", "blue", replica)
-        assert await connection[0].read() == b""
+        assert await echo(connection, b"still there") == b"still there"
+        async with asyncio.timeout(PATIENCE_S):
+            assert await connection[0].read() == b""
 
 
 # ---- slow start ---------------------------------------------------------------------------

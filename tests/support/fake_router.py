@@ -34,12 +34,12 @@ class HeldRequest:
     """A request that a replica has not answered yet."""
 
     replica: str
-    is_cut: bool = False
+    is_left: bool = False
+    """The router has forgotten its replica, which may still end it."""
     _server: _Server = field(repr=False, kw_only=True)
 
     def finish(self) -> None:
-        if not self.is_cut:
-            self._server.in_flight -= 1
+        self._server.in_flight -= 1
 
 
 class FakeRouter:
@@ -117,7 +117,7 @@ class FakeRouter:
         self._check(f"remove {replica}")
         self._servers.get((service, colour), {}).pop(replica, None)
         for held in self._held:
-            held.is_cut = held.is_cut or held.replica == replica
+            held.is_left = held.is_left or held.replica == replica
 
     async def split(self, service: str, shares_permille: Mapping[str, int], *, revision: int) -> int:
         self._check(f"split {service}")

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn, Protocol
 
@@ -53,6 +53,8 @@ CONFIGURE_TIMEOUT_S = 15.0
 RELOAD_TIMEOUT_S = 10.0
 POLL_S = 0.05
 IDLE_READINGS = 2
+LEAVE_S = 60.0
+"""How long a replica that was removed has to end what it still serves: its container is asked to stop."""
 BACKOFF_MIN_S = 0.5
 BACKOFF_MAX_S = 30.0
 STEADY_S = 60.0
@@ -127,6 +129,8 @@ class HaproxyRouter:
             runtime=self._runtime, slots=self._slots, old_workers=self._switch.old_workers, clock=clock
         )
         self._ramps = Ramps(clock)
+        self._leaving: dict[str, float] = {}
+        """When what is left in a slot that was freed is cut off, by server."""
         self._request_log = RequestLog(
             name=self._files.request_log,
             accounts={os.geteuid(), os.geteuid() if account is None else account[0]},
@@ -398,9 +402,11 @@ class HaproxyRouter:
         async with asyncio.TaskGroup() as tasks:
             keeping = tasks.create_task(self._keep_configured(), name="router-configuration")
             ramping = tasks.create_task(self._ramps.run(), name="router-slow-starts")
+            ending = tasks.create_task(self._end_leavers(), name="router-leavers")
             await self._process.ended()
-            keeping.cancel()
-            ramping.cancel()
+            self._leaving.clear()
+            for task in (keeping, ramping, ending):
+                task.cancel()
 
     async def _keep_configured(self) -> NoReturn:
         is_changed = self._configuration.is_changed
@@ -572,6 +578,7 @@ class HaproxyRouter:
         in_flight = await self._switch.in_flight(backend)
         slot = next((s for s in slots.free() if not in_flight.get(slot_name(s.number))), None)
         if slot is None:
+            await self._cut_off([each for each in self._leaving if each.startswith(f"{backend}/")])
             raise SwitchError(f"all {len(slots)} slots of {backend} are in use or still serve requests")
         await self._switch.enter(server_name(backend, slot), endpoint)
         slots.take(slot, endpoint, SlotState.ADMITTED)
@@ -589,9 +596,34 @@ class HaproxyRouter:
             slot.endpoint, slot.revision = endpoint, endpoint.revision
 
     async def _take_out(self, backend: str, slots: BackendSlots, slot: Slot) -> None:
-        """Nothing reaches the slot any more, and what it still serves is cut off. With the lock held."""
-        await self._switch.take_out(server_name(backend, slot), cuts=not slot.is_idle)
+        """Nothing new reaches the slot any more. With the lock held."""
+        server = server_name(backend, slot)
+        await self._switch.take_out(server)
+        if not slot.is_idle:
+            self._leaving[server] = self._clock.monotonic_s() + LEAVE_S
         slots.release(slot)
+
+    async def _end_leavers(self) -> NoReturn:
+        """Cut off what replicas that were removed still serve, once they had the time to end it."""
+        while True:
+            await self._clock.sleep(1.0)
+            now_s = self._clock.monotonic_s()
+            due = [server for server, at_s in self._leaving.items() if at_s <= now_s]
+            if due:
+                async with self._lock:
+                    await self._cut_off(due)
+
+    async def _cut_off(self, servers: Iterable[str]) -> None:
+        for server in servers:
+            del self._leaving[server]
+            backend, _, name = server.rpartition("/")
+            slots = self._slots.get(backend, BackendSlots(0))
+            # One that was given to another replica had nothing in flight.
+            if any(slot.endpoint is None and slot_name(slot.number) == name for slot in slots):
+                try:
+                    await self._switch.cut_off(server)
+                except SwitchError as error:
+                    log.warning("router.not_cut_off", extra={"server": server, "reason": str(error)})
 
     def _is_by_cookie(self, service: str) -> bool:
         route = self._configuration.routes.get(service)

@@ -68,13 +68,15 @@ class SlotSwitch:
         """Let no new request reach it. A drained server still gets those that bring its cookie."""
         await self._everywhere(server, "maint" if is_by_cookie else "drain")
 
-    async def take_out(self, server: str, *, cuts: bool) -> None:
-        """Nothing reaches it any more; `cuts` ends what it still serves."""
+    async def take_out(self, server: str) -> None:
+        """Nothing new reaches it any more, cookie or not."""
         await self._everywhere(server, "maint")
-        if cuts:
-            await self._runtime.cut_sessions(server)
-            for worker in await self.old_workers():
-                await self._in_old_worker(self._runtime.cut_sessions(server, worker=worker))
+
+    async def cut_off(self, server: str) -> None:
+        """End what it still serves."""
+        await self._runtime.cut_sessions(server)
+        for worker in await self.old_workers():
+            await self._in_old_worker(self._runtime.cut_sessions(server, worker=worker))
 
     async def _everywhere(self, server: str, state: str) -> None:
         await self._runtime.set_state(server, state)

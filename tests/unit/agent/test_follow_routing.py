@@ -171,7 +171,7 @@ async def test_a_host_that_was_away_sends_to_the_old_replica_until_the_new_one_s
         it.router.sick.clear()
         await it.pass_time(1)
         assert it.router.request(HOST) == (200, new)
-        assert not held.is_cut
+        assert not held.is_left
         held.finish()
         await it.pass_time(1)
         assert gone.done()
@@ -233,7 +233,7 @@ async def test_a_draining_replica_gets_no_new_request_at_once_and_is_drained_whe
         held.finish()
         await it.pass_time(1)
     assert it.is_drained(token)
-    assert not held.is_cut
+    assert not held.is_left
 
 
 async def test_a_request_that_does_not_end_is_waited_for_as_long_as_the_service_allows() -> None:
@@ -248,10 +248,10 @@ async def test_a_request_that_does_not_end_is_waited_for_as_long_as_the_service_
         assert not it.is_drained(token)
         await it.pass_time(1.5)
         assert it.is_drained(token)
-        assert not held.is_cut
+        assert not held.is_left
         it.state.order(REMOVED)
         await it.pass_time(0.1)
-        assert held.is_cut
+        assert held.is_left
 
 
 async def test_a_replica_that_is_only_to_run_gets_no_requests_and_its_requests_are_not_waited_for() -> None:
@@ -267,7 +267,7 @@ async def test_a_replica_that_is_only_to_run_gets_no_requests_and_its_requests_a
         _, token = it.serve(1)
         await it.pass_time(1)
         assert it.is_routed(token)
-        assert not held.is_cut
+        assert not held.is_left
         assert (WEB, Colour.BLUE, replica) in it.router.replicas()
 
 
@@ -349,7 +349,7 @@ async def test_a_drain_under_way_is_cut_short_by_a_removal() -> None:
         await it.pass_time(1)
         it.state.order(REMOVED)
         await it.pass_time(0.1)
-        assert held.is_cut
+        assert held.is_left
         assert it.router.replicas() == frozenset()
 
 
@@ -475,7 +475,7 @@ async def test_what_an_earlier_run_left_in_the_router_is_put_right_before_anythi
         assert it.router.serving(WEB) == {stays}
         assert not it.is_drained(token)
         for each in held:
-            assert not each.is_cut
+            assert not each.is_left
             each.finish()
         await it.pass_time(2)
         assert it.is_drained(token)
@@ -494,7 +494,7 @@ async def test_a_restart_of_the_agent_changes_nothing_for_requests() -> None:
     async with it.running():
         await it.pass_time(60)
         assert it.router.request(HOST) == (200, replica)
-    assert not held.is_cut
+    assert not held.is_left
     assert len(it.state.proposed) == told
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from cluster.model import rules
 from cluster.model.environments import check_environment
+from cluster.model.hooks import HOOKS_MAX, TAIL_CHARS_MAX, HookKind, HookPhase
 from cluster.model.ids import NodeId, RolloutId, ServiceId, service_id_of
 from cluster.model.placing import PlacementRules
 from cluster.model.rollout import Rollout, Steer
@@ -287,3 +288,31 @@ class ReportAssignments:
     def __post_init__(self) -> None:
         rules.check_id("node id", self.node_id)
         rules.check_count("reports", self.reports, REPORTS_MAX)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportHook:
+    """Tell that a hook of a rollout begins on this host, or how it ended. Result: the service's version.
+
+    It begins only once its RUNNING was applied. Refused when the host is not asked for it (any more), by
+    this `attempt`: then it must not begin.
+    """
+
+    node_id: NodeId
+    rollout_id: RolloutId
+    kind: HookKind
+    number: int
+    attempt: int
+    phase: HookPhase
+    exit_code: int | None = None
+    reason: str = ""
+    tail: str = ""
+
+    def __post_init__(self) -> None:
+        rules.check_id("node id", self.node_id)
+        rules.check_id("rollout id", self.rollout_id)
+        rules.check_range("hook number", self.number, 0, HOOKS_MAX - 1)
+        rules.check_text("hook reason", self.reason, 1024)
+        rules.check_text("hook tail", self.tail, TAIL_CHARS_MAX)
+        if self.phase not in (HookPhase.RUNNING, HookPhase.SUCCEEDED, HookPhase.FAILED):
+            raise ValueError(f"hook phase {self.phase}: a host says running, succeeded or failed")

@@ -147,4 +147,7 @@ def _hook(reader: Reader, value: Value) -> Hook | None:
         reader.refuse(value, "command is missing", "such as command: [/app/migrate]")
     if command is None:
         return None
-    return reader.built(value, lambda: Hook(command=command, timeout_ms=timeout_ms))
+    is_repeatable = keys.get("retry", reader.flag, default=False)
+    return reader.built(
+        value, lambda: Hook(command=command, timeout_ms=timeout_ms, is_repeatable=is_repeatable)
+    )

@@ -756,7 +756,11 @@ HOOKS = Section(
 )
 HOOK = Section(
     "hook",
-    {"command": of("words", "What is run"), "timeout": duration("How long it may take", "5m")},
+    {
+        "command": of("words", "What is run, after the image's entrypoint"),
+        "timeout": duration("How long it may take", "5m"),
+        "retry": flag("Run it again elsewhere when its host is lost", False),
+    },
     required=("command",),
 )
 

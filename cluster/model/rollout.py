@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from cluster.model import rules
+from cluster.model.hooks import HOOKS_MAX, HookRun
 from cluster.model.ids import NodeId, RolloutId, ServiceId
 from cluster.model.judging import Evidence, JudgeState
 from cluster.model.service import REPLICAS_MAX, Aim
@@ -135,7 +136,8 @@ class Rollout:
     why the phase is so. `stage` is there for staged rollouts only; `paused_ms` is when it was paused, 0 when
     it is not; `verdict` is the judge's last word, and
     `evidence` its figures. `by` names who asked for it. `note`
-    says for people what is done otherwise than the policy says, and why.
+    says for people what is done otherwise than the policy says, and why. `hooks` are all commands around it,
+    also those whose turn has not come.
     """
 
     id: RolloutId
@@ -162,6 +164,7 @@ class Rollout:
     by: str = ""
     note: str = ""
     evidence: Evidence | None = None
+    hooks: tuple[HookRun, ...] = ()
 
     def __post_init__(self) -> None:
         rules.check_id("rollout id", self.id)
@@ -172,6 +175,7 @@ class Rollout:
         rules.check_text("rollout verdict", self.verdict, 4096)
         rules.check_text("rollout note", self.note, 4096)
         rules.check_text("rollout by", self.by, 128)
+        rules.check_count("rollout hooks", self.hooks, 2 * HOOKS_MAX)
 
 
 def why_not(rollout: Rollout, steer: Steer) -> str:
@@ -195,3 +199,8 @@ def why_not(rollout: Rollout, steer: Steer) -> str:
             return "" if rollout.stage is not None else "a rolling update has no steps to skip"
         case Steer.ABORT:
             return ""
+
+
+def is_hook_wanted(rollout: Rollout, run: HookRun) -> bool:
+    """Whether a host that was ordered a hook is still to run it, or to let it run."""
+    return run.phase.is_at_host and rollout.phase in (RolloutPhase.RUNNING, RolloutPhase.PAUSED)

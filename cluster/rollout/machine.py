@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from cluster.model.hooks import HookKind
 from cluster.model.ids import RolloutId
-from cluster.model.rollout import Rollout, RolloutPhase, Stage, StepPhase
+from cluster.model.rollout import Rollout, RolloutPhase, Stage, Steer, StepPhase
 from cluster.model.service import DesiredState
 from cluster.model.strategy import WHOLE_PERMILLE
 from cluster.rollout import rolling, staged
@@ -23,6 +24,12 @@ from cluster.rollout.colours import (
     tend,
 )
 from cluster.rollout.decision import Decision, Transition
+from cluster.rollout.hooks import (
+    is_waiting_to_begin,
+    run_hooks,
+    with_later_deadlines,
+    with_time_since_hooks,
+)
 from cluster.rollout.plan import Plan
 from cluster.rollout.record import decision_of, end, go_on, transition_of
 from cluster.rollout.starting import start
@@ -71,6 +78,7 @@ def resume(view: ServiceView, now_ms: int) -> Transition | None:
             else step
             for step in rollout.replicas
         ),
+        hooks=with_later_deadlines(rollout.hooks, least_ms),
     )
     if resumed == rollout:
         return None
@@ -92,11 +100,32 @@ def _is_to_be_rolled_out(view: ServiceView) -> bool:
 
 
 def _advance(view: ServiceView, rollout: Rollout, now_ms: int, choose: ChooseHost) -> Decision:
+    is_aborted = rollout.steering is not None and rollout.steering.steer is Steer.ABORT
+    if is_waiting_to_begin(rollout) and rollout.to_revision in view.revisions and not is_aborted:
+        return _prepare(view, rollout, now_ms, choose)
+    if rollout.hooks and rollout.phase is RolloutPhase.RUNNING:
+        rollout = with_time_since_hooks(rollout, view.service.policy.progress_deadline_ms)
     if rollout.stage is not None:
         return staged.advance(view, rollout, now_ms, choose)
     if rollout.phase is RolloutPhase.PAUSED and rollout.steering is None:
         return _keep(view, rollout, now_ms, choose)
     return rolling.roll(view, rollout, now_ms, choose)
+
+
+def _prepare(view: ServiceView, rollout: Rollout, now_ms: int, choose: ChooseHost) -> Decision:
+    """Run what comes before the first replica; everything stays as it is meanwhile."""
+    if rollout.phase is RolloutPhase.PAUSED:
+        return _keep(view, rollout, now_ms, choose)
+    plan = Plan(view, now_ms)
+    hooked = run_hooks(plan, rollout, HookKind.PRE, choose)
+    if hooked.failure:
+        reason = f"nothing was changed: {hooked.failure}"
+        return decision_of(
+            plan,
+            transition_of(plan, rollout=end(hooked.rollout, RolloutPhase.FAILED, reason, now_ms)),
+        )
+    _tend_present(plan, hooked.rollout, choose)
+    return go_on(plan, hooked.rollout)
 
 
 def _remove(view: ServiceView, now_ms: int) -> Decision:
@@ -134,9 +163,13 @@ def _supersede(view: ServiceView, rollout: Rollout, now_ms: int) -> Decision:
 def _keep(view: ServiceView, paused: Rollout | None, now_ms: int, choose: ChooseHost) -> Decision:
     """Keep what is there as it should be: at rest, or while a rolling update is paused."""
     plan = Plan(view, now_ms)
-    main = main_colour(view)
-    own = view.of_colour(main)
-    targets = targets_at_rest(own) if paused is None else targets_while_paused(own, paused)
-    tend(plan, main, targets, choose)
-    settle_other(plan, main)
+    _tend_present(plan, paused, choose)
     return decision_of(plan, transition_of(plan)) if paused is None else go_on(plan, paused)
+
+
+def _tend_present(plan: Plan, waiting: Rollout | None, choose: ChooseHost) -> None:
+    main = main_colour(plan.view)
+    own = plan.view.of_colour(main)
+    targets = targets_at_rest(own) if waiting is None else targets_while_paused(own, waiting)
+    tend(plan, main, targets, choose)
+    settle_other(plan, main, is_rolling=waiting is not None and waiting.stage is None)

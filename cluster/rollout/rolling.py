@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from cluster.model.hooks import HookKind
 from cluster.model.rollout import ReplicaProgress, Rollout, RolloutPhase, Steer, StepPhase
 from cluster.model.service import Aim, Assignment, DesiredState, FailureAction
-from cluster.rollout.colours import main_colour, meets_another_revision, settle_other
+from cluster.rollout.colours import (
+    main_colour,
+    meets_another_revision,
+    settle_other,
+    targets_while_paused,
+)
 from cluster.rollout.converge import Convergence, Judged
 from cluster.rollout.decision import Decision
+from cluster.rollout.hooks import run_hooks
 from cluster.rollout.limits import Limits, limits
 from cluster.rollout.plan import Plan
 from cluster.rollout.record import (
@@ -80,7 +87,7 @@ class _Roll:
         why = self._why_failed(advanced)
         if why:
             return _fail(self._whole, rollout, why, self._now_ms, self._choose)
-        settle_other(plan, self._colour)
+        settle_other(plan, self._colour, is_rolling=True)
         Convergence(
             plan=plan,
             view=self._view,
@@ -104,34 +111,40 @@ class _Roll:
         is_everywhere = all(each.judged.is_proven or _is_done(each) for each in advanced)
         left = self._leftovers(slots)
         if is_everywhere and not left:
-            return self._succeed(steps, "")
+            return self._finish(steps, "")
         deadline_ms = progress_deadline_ms(rollout, steps, self._now_ms, self._policy)
         if not plan.is_due(deadline_ms):
             reason = self._reason(bounds, failures_text(advanced, self._policy))
             return go_on(plan, replace(rollout, replicas=steps, reason=reason, deadline_ms=deadline_ms))
         if is_everywhere:
-            return self._succeed(steps, f"; {len(left)} old replicas are not removed yet")
+            return self._finish(steps, f"; {len(left)} old replicas are not removed yet")
         stuck = no_progress(view, what_is_waited_for(plan, steps))
         return _fail(self._whole, rollout, stuck, self._now_ms, self._choose)
 
     # ---- replicas that failed for good ----
 
     def _targets(self, before: dict[int, ReplicaProgress]) -> dict[int, int]:
-        """A replica that failed for good, as long as that is allowed, stays with the revision it had."""
+        """A replica that failed for good, as long as that is allowed, stays with what serves it."""
         targets = dict.fromkeys(range(self._view.service.replicas), self._target)
-        if not self._is_back and self._rollout.from_revision in self._view.revisions:
-            for ordinal, step in before.items():
-                if ordinal in targets and step.attempts > self._policy.retries:
-                    targets[ordinal] = self._rollout.from_revision
+        failed = [
+            step.ordinal
+            for step in before.values()
+            if step.ordinal in targets and step.attempts > self._policy.retries
+        ]
+        if failed and not self._is_back:
+            present = targets_while_paused(self._view, self._rollout)
+            targets |= {ordinal: present[ordinal] for ordinal in failed if ordinal in present}
         return targets
 
     def _advance(self, stepper: Stepper, slot: Slot, before: ReplicaProgress | None) -> Advanced:
         if before is None or before.attempts <= self._policy.retries:
             return stepper.advance(slot, before)
-        if slot.target == self._target:
-            # There is no revision it could stay with.
-            return Advanced(Judged(slot, is_proven=True, is_given_up=True), before)
-        return Advanced(judge(self._plan, slot), before)
+        if slot.target != self._target:
+            return Advanced(judge(self._plan, slot), before)
+        if slot.candidate is not None:
+            return stepper.advance(slot, before)
+        # There is no revision it could stay with.
+        return Advanced(Judged(slot, is_proven=True, is_given_up=True), before)
 
     def _why_failed(self, advanced: Sequence[Advanced]) -> str:
         if self._is_back or self._policy.failure_action is not FailureAction.CONTINUE:
@@ -159,6 +172,15 @@ class _Roll:
             for copy in self._whole.assignments
             if copy.key not in staying and self._plan.takes_room(copy)
         ]
+
+    def _finish(self, steps: tuple[ReplicaProgress, ...], note: str) -> Decision:
+        if self._is_way_back:
+            return self._succeed(steps, note)
+        hooked = run_hooks(self._plan, self._rollout, HookKind.POST, self._choose)
+        self._rollout = replace(hooked.rollout, replicas=steps)
+        if hooked.failure:
+            return _fail(self._whole, self._rollout, hooked.failure, self._now_ms, self._choose)
+        return self._succeed(steps, note) if hooked.is_over else go_on(self._plan, self._rollout)
 
     def _succeed(self, steps: tuple[ReplicaProgress, ...], note: str) -> Decision:
         rollout, plan = self._rollout, self._plan

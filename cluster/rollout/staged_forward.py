@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from cluster.model.hooks import HookKind
 from cluster.model.rollout import ReplicaProgress, RolloutPhase, Stage, StagePhase
 from cluster.model.service import Aim, Assignment, DesiredState, FailureAction, Kept, ReplicaPhase
 from cluster.model.strategy import WHOLE_PERMILLE, Strategy, TrafficStep
@@ -22,6 +23,7 @@ from cluster.rollout.evidence import (
     with_verdict,
     without_news,
 )
+from cluster.rollout.hooks import run_hooks
 from cluster.rollout.judge import StepEnd, Verdict, VerdictKind, plan_extend
 from cluster.rollout.judge.pacing import EXTENSION_MIN_MS
 from cluster.rollout.limits import Limits
@@ -418,7 +420,15 @@ class Forward(StagedLook):
     # ---- the end ----
 
     def _hand_over(self) -> Decision:
-        """The new revision is what runs; the old one is kept for a while, or taken down."""
+        """The new revision is what runs, once the last hooks say so too; the old one is kept for a while, or
+        taken down.
+        """
+        hooked = run_hooks(self.plan, self.rollout, HookKind.POST, self.choose)
+        self.rollout = hooked.rollout
+        if hooked.failure:
+            return self._fail(hooked.failure)
+        if not hooked.is_over:
+            return self._go_on()
         keep_ms = self._keep_ms()
         if not keep_ms or not self.is_old_available():
             self._enter(StagePhase.RETIRING, self.stage)

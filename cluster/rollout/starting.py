@@ -9,6 +9,7 @@ from cluster.model.rollout import Rollout, RolloutPhase, Stage
 from cluster.model.service import Aim
 from cluster.model.strategy import WHOLE_PERMILLE, Colour, Strategy, TrafficStep
 from cluster.rollout.colours import has_available, main_colour
+from cluster.rollout.hooks import hooks_of
 from cluster.rollout.limits import limits
 from cluster.rollout.view import ServiceView
 
@@ -34,6 +35,7 @@ def start(view: ServiceView, now_ms: int, rollout_id: RolloutId) -> Rollout:
         by=attempt.by,
         # What ran before was judged then; going back to it must not wait.
         is_unjudged=attempt.is_unjudged or attempt.aim is Aim.ROLLBACK,
+        hooks=hooks_of(view),
     )
     shift = service.policy.shift
     is_kept = _is_kept(view)

@@ -7,10 +7,14 @@ from dataclasses import replace
 from cluster.model.rollout import Rollout, RolloutPhase, Stage, StagePhase, Steer, Steering, why_not
 from cluster.model.strategy import WHOLE_PERMILLE
 from cluster.rollout.evidence import verdict_on, with_new_step
+from cluster.rollout.hooks import waive, with_later_deadlines
 from cluster.rollout.judge import VerdictKind, begin
 from cluster.rollout.record import sentence
 from cluster.rollout.starting import WHOLE_STEP, index_above
 from cluster.rollout.view import ServiceView
+
+HOOK_GRACE_MS = 60_000
+"""What a hook that is under way gets at least when its rollout is resumed: its host did not pause."""
 
 
 def steer(view: ServiceView, rollout: Rollout, now_ms: int) -> Rollout:
@@ -38,7 +42,8 @@ def steer(view: ServiceView, rollout: Rollout, now_ms: int) -> Rollout:
                 steering=None,
             )
         case Steer.RESUME:
-            return replace(_insist(view, _resume(view, rollout, now_ms), steering, now_ms), steering=None)
+            resumed = waive(_resume(view, rollout, now_ms), steering.by)
+            return replace(_insist(view, resumed, steering, now_ms), steering=None)
         case Steer.PROMOTE:
             promoted = replace(_resume(view, rollout, now_ms), is_unjudged=True, steering=None)
             note = by_whom("promoted", steering)
@@ -111,6 +116,7 @@ def _resume(view: ServiceView, rollout: Rollout, now_ms: int) -> Rollout:
             replace(step, attempts=0, since_ms=moved(step.since_ms), deadline_ms=moved(step.deadline_ms))
             for step in rollout.replicas
         ),
+        hooks=with_later_deadlines(rollout.hooks, now_ms + HOOK_GRACE_MS),
     )
 
 

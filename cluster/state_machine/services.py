@@ -174,7 +174,7 @@ def attempt_revision(entry: Entry, command: AttemptRevision) -> Outcome:
             at_ms=entry.now_ms,
         ),
     )
-    return Applied([changed.revision, _touch(entry, changed)])
+    return Applied([changed.revision, touch(entry, changed)])
 
 
 def scale_service(entry: Entry, command: ScaleService) -> Outcome:
@@ -183,7 +183,7 @@ def scale_service(entry: Entry, command: ScaleService) -> Outcome:
         return service
     if service.replicas == command.replicas:
         return Applied(service.version)
-    return Applied(_touch(entry, replace(service, replicas=command.replicas)))
+    return Applied(touch(entry, replace(service, replicas=command.replicas)))
 
 
 def steer_rollout(entry: Entry, command: SteerRollout) -> Outcome:
@@ -200,7 +200,7 @@ def steer_rollout(entry: Entry, command: SteerRollout) -> Outcome:
         return Rejected(f"rollout {rollout.id}: {refused}", Code.INVALID)
     steering = Steering(steer=command.steer, by=command.by, at_ms=entry.now_ms, reason=command.reason)
     ROLLOUTS.put(entry.txn, replace(rollout, steering=steering))
-    return Applied(_touch(entry, service))
+    return Applied(touch(entry, service))
 
 
 def set_split(entry: Entry, command: SetSplit) -> Outcome:
@@ -245,7 +245,7 @@ def set_split(entry: Entry, command: SetSplit) -> Outcome:
         changed_at_ms=entry.now_ms,
         by=command.by,
     )
-    _touch(entry, replace(service, split=split))
+    touch(entry, replace(service, split=split))
     return Applied(split.token)
 
 
@@ -267,7 +267,7 @@ def move_replicas(entry: Entry, command: MoveReplicas) -> Outcome:
                 Code.NOT_FOUND,
             )
         ASSIGNMENTS.put(entry.txn, replace(present, leave_by_ms=entry.now_ms + command.within_ms))
-    return Applied(_touch(entry, service))
+    return Applied(touch(entry, service))
 
 
 def commit_transition(entry: Entry, command: CommitTransition) -> Outcome:
@@ -306,10 +306,10 @@ def commit_transition(entry: Entry, command: CommitTransition) -> Outcome:
             return _no_revision(service.id, command.kept.revision)
         kept = command.kept
     changed = replace(service, rollout_id=rollout_id, stable_revision=stable_revision, split=split, kept=kept)
-    return Applied(_touch(entry, changed))
+    return Applied(touch(entry, changed))
 
 
-def _touch(entry: Entry, service: Service) -> int:
+def touch(entry: Entry, service: Service) -> int:
     """Store the service as its next version, and return that."""
     version = service.version + 1
     SERVICES.put(entry.txn, replace(service, version=version, changed_at_ms=entry.now_ms))

@@ -22,6 +22,7 @@ from cluster.commands import (
 from cluster.model.access import Role
 from cluster.model.audit import AuditOutcome, AuditRecord, AuditStamp
 from cluster.model.environments import Environment, EnvironmentQuota
+from cluster.model.hooks import Hook, HookKind, HookPhase, HookRun
 from cluster.model.ids import JoinTokenId, LoginId, NodeId, PrincipalId, RolloutId, ServiceId, TokenPrefix
 from cluster.model.node import NodeFacts, NodeRole, NodeStatus
 from cluster.model.placing import HostSet, parse_constraint
@@ -661,6 +662,76 @@ COMMANDS: tuple[tuple[str, Any], ...] = (
         ),
     ),
     ("remove-route-certificate", route_certificates.RemoveRouteCertificate(name="blog")),
+    (
+        "put-service/hooks",
+        services.PutService(
+            service_id=ServiceId("shop.jobs"),
+            project="shop",
+            name="jobs",
+            spec=ServiceSpec(image="registry.example/shop/jobs:1"),
+            replicas=1,
+            policy=RolloutPolicy(
+                pre_deploy=(Hook(command=("/app/migrate",), timeout_ms=60_000, is_repeatable=True),),
+                post_deploy=(Hook(command=("/app/warm",)),),
+            ),
+        ),
+    ),
+    (
+        "commit-transition/hooks",
+        services.CommitTransition(
+            service_id=ServiceId("shop.jobs"),
+            expected_version=1,
+            rollout=Rollout(
+                id=RolloutId("ro_hooks"),
+                service_id=ServiceId("shop.jobs"),
+                from_revision=0,
+                to_revision=1,
+                phase=RolloutPhase.RUNNING,
+                step=0,
+                started_at_ms=START_MS,
+                changed_at_ms=START_MS,
+                deadline_ms=START_MS + 600_000,
+                hooks=(
+                    HookRun(
+                        kind=HookKind.PRE,
+                        number=0,
+                        hook=Hook(command=("/app/migrate",), timeout_ms=60_000, is_repeatable=True),
+                        phase=HookPhase.ORDERED,
+                        node_id=N1,
+                        attempts=1,
+                        since_ms=START_MS,
+                        deadline_ms=START_MS + 660_000,
+                    ),
+                    HookRun(kind=HookKind.POST, number=0, hook=Hook(command=("/app/warm",))),
+                ),
+            ),
+        ),
+    ),
+    (
+        "report-hook",
+        services.ReportHook(
+            node_id=N1,
+            rollout_id=RolloutId("ro_hooks"),
+            kind=HookKind.PRE,
+            number=0,
+            attempt=1,
+            phase=HookPhase.RUNNING,
+        ),
+    ),
+    (
+        "report-hook/failed",
+        services.ReportHook(
+            node_id=N1,
+            rollout_id=RolloutId("ro_hooks"),
+            kind=HookKind.PRE,
+            number=0,
+            attempt=1,
+            phase=HookPhase.FAILED,
+            exit_code=3,
+            reason="ended with exit code 3",
+            tail="no such table",
+        ),
+    ),
 )
 """(name, command); a name is the command's, with a variant after a slash."""
 

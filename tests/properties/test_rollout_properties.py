@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from agent.leader.views import command_of
 from cluster.commands.nodes import SetNodeLabels
 from cluster.commands.services import AssignmentRef, AttemptRevision, MoveReplicas, SetSplit, SteerRollout
+from cluster.model.hooks import Hook, HookKind, HookPhase, HookRun
 from cluster.model.ids import NodeId, RolloutId, ServiceId
 from cluster.model.node import Node, NodeFacts, NodeRole, NodeStatus
 from cluster.model.placing import PlacementRules, parse_attribute, parse_constraint
@@ -107,6 +108,15 @@ shifts = st.builds(
         on_inconclusive=st.sampled_from(InconclusiveAction),
     ),
 )
+hooks = st.lists(
+    st.builds(
+        Hook,
+        command=st.sampled_from([("good",), ("good",), ("good",), ("bad",), ("hang",), ("mute",)]),
+        timeout_ms=st.just(4_000),
+        is_repeatable=st.booleans(),
+    ),
+    max_size=2,
+).map(tuple)
 policies = st.builds(
     lambda limits, **fields: RolloutPolicy(max_surge=limits[0], max_unavailable=limits[1], **fields),
     st.sampled_from([(1, 0), (2, 0), (0, 1), (1, 1), (0, 2)]),
@@ -121,6 +131,8 @@ policies = st.builds(
     delay_ms=st.sampled_from([0, 2_000]),
     failures_max_permille=st.sampled_from([0, 0, 400]),
     rollback_surge=st.sampled_from([0, 1]),
+    pre_deploy=st.just(()) | hooks,
+    post_deploy=st.just(()) | hooks,
 )
 RULES = (
     PlacementRules(constraints=(parse_constraint("node.labels.zone==a"),)),
@@ -477,6 +489,20 @@ def rollouts(
         ),
         is_unjudged=draw(st.booleans()),
         paused_ms=draw(st.sampled_from([0, START_MS - 5_000])),
+        hooks=tuple(
+            HookRun(
+                kind=kind,
+                number=0,
+                hook=Hook(command=("good",), is_repeatable=draw(st.booleans())),
+                phase=phase,
+                node_id=NodeId(draw(st.sampled_from(names))) if phase.is_at_host else None,
+                attempts=draw(st.integers(1, 3)),
+                since_ms=draw(times),
+                deadline_ms=START_MS + draw(st.integers(-100_000, 100_000)),
+            )
+            for kind in HookKind
+            if (phase := draw(st.none() | st.sampled_from(HookPhase))) is not None
+        ),
     )
 
 

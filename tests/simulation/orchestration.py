@@ -22,6 +22,7 @@ from cluster.commands.services import (
     PutService,
     RemoveService,
     ReportAssignments,
+    ReportHook,
     RouterReport,
 )
 from cluster.model.ids import NodeId, RolloutId, ServiceId
@@ -45,6 +46,7 @@ from cluster.rollout.view import is_healthy
 from cluster.store import Store
 from cluster.store.records import ASSIGNMENTS, SERVICES, assignments_of_node, rollouts_of_service
 from cluster.survey import chooser, occupants_of, oriented, read_nodes, read_routers, read_view
+from tests.simulation.orchestration_hooks import Hooks, check_hooks
 from tests.simulation.orchestration_promises import (
     BrokenPromise,
     check_end,
@@ -138,6 +140,7 @@ class World:
         self.store: Store = self.replica.store
         self.behaviours: dict[str, Behaviour] = {}
         self.traffic = Traffic(random.Random(0))
+        self.hooks = Hooks()
         self.on_traffic: list[Callable[[NodeId, tuple[TrafficInterval, ...]], None]] = []
         self.on_commit: list[Callable[[Outcome], None]] = []
         self.is_led = is_led
@@ -308,6 +311,8 @@ class World:
             and (host.is_busy or host.seen_index != self.replica.index)
         ):
             self._converge(host)
+        if not host.is_cut and not host.is_hanging:
+            self._run_hooks(host)
         self._route(host)
         self.after(POLL_MS + self.rng.randrange(POLL_MS), lambda: self._poll(node_id))
 
@@ -425,6 +430,24 @@ class World:
 
     def _deliver(self, command: ReportAssignments) -> None:
         self.apply(command, client=f"host-{command.node_id}", leader_term=0)
+
+    def _run_hooks(self, host: Host) -> None:
+        under_way = [view.rollout for view in self.views() if view.rollout is not None]
+        for command in self.hooks.look(host.node_id, under_way, self.now_ms):
+            if self.rng.random() < self.faults.lost:
+                continue
+            self._tell_of_hook(command)
+            if self.rng.random() < self.faults.repeated:
+                self.after(self.rng.randrange(1, 2_000), lambda command=command: self._tell_of_hook(command))
+
+    def _tell_of_hook(self, command: ReportHook) -> None:
+        outcome = self.apply(command, client=f"host-{command.node_id}", leader_term=0)
+        rollout = next(
+            (view.rollout for view in self.views() if view.rollout and view.rollout.id == command.rollout_id),
+            None,
+        )
+        if rollout is not None:
+            self.hooks.note(command, outcome, rollout, self.now_ms)
 
     def _route(self, host: Host) -> None:
         if not self._has_routers or host.is_cut or host.is_deaf:
@@ -571,6 +594,7 @@ class World:
             check_promises(before, after, self.now_ms)
             check_room(before, after, self.is_there)
             check_end(after, self.now_ms, self.is_there)
+            check_hooks(before, after)
 
     def is_there(self, copy: Assignment) -> bool:
         """Whether there is a container for it, whatever anybody says of it."""

@@ -122,7 +122,7 @@ services:
       pin_host: node-1
       placement: {apart_from: [db], headroom: 20}
       hooks:
-        pre_deploy: [{command: [/app/migrate], timeout: 10m}]
+        pre_deploy: [{command: [/app/migrate], timeout: 10m, retry: true}]
         post_deploy: [{command: /app/warm}]
   db:
     image: postgres:16

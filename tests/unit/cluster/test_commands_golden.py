@@ -66,5 +66,4 @@ def test_the_golden_history_leads_to_the_golden_state() -> None:
 
 def test_the_golden_state_has_records_in_every_table_that_a_command_fills() -> None:
     numbers = {bytes.fromhex(line.split()[0])[0] for line in STATE_FILE.read_text().splitlines()}
-    # The history ends before the sixty-fourth entry, where the first checkpoint is.
-    assert {table.name for number, table in BY_NUMBER.items() if number not in numbers} == {"checkpoints"}
+    assert {table.name for number, table in BY_NUMBER.items() if number not in numbers} == set()

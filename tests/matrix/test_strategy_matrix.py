@@ -13,12 +13,14 @@ import pytest
 from tests.support.lab import LabAgents, a_lab, remove_abandoned, require_lab
 from tests.support.shop import Shop
 from tests.support.strategies import (
+    ANALYSIS,
     FAULTS,
     REQUESTS_MIN,
     STRATEGIES,
     Release,
     interrupt,
     kill_leader,
+    other_colour,
     roll_forward,
     settle,
 )
@@ -29,7 +31,7 @@ _numbers = itertools.count(1)
 NEW = sorted(STRATEGIES)
 QUIET_FAULTS = ("crash-loop", "never-healthy")
 """Faults that show before a version gets requests."""
-SEEN_FAULTS = ("errors", "slow", "turns-unhealthy", "leak")
+SEEN_FAULTS = ("errors", "slow", "turns-unhealthy", "crashes", "leak")
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +68,7 @@ def a_version(kind: str) -> str:
 def test_it_rolls_forward(shop: Shop, strategy: str) -> None:
     version = a_version("new")
     rollout, seen = roll_forward(shop, Release(version=version, strategy=strategy))
-    assert rollout["phase"] == "succeeded", rollout
+    assert rollout["phase"] == "succeeded", rollout["reason"]
     assert seen.lost() == []
     assert seen.count >= REQUESTS_MIN
     assert seen.answers[version]
@@ -81,8 +83,9 @@ def test_a_version_that_cannot_run_reaches_nobody(shop: Shop, strategy: str, fau
     rollout, seen = roll_forward(
         shop, Release(version=version, strategy=strategy, environment=FAULTS[fault], tower=tower)
     )
-    assert rollout["phase"] == "rolled-back", rollout
-    assert seen.lost(version) == []
+    assert rollout["phase"] == "rolled-back", rollout["reason"]
+    assert seen.lost() == []
+    assert seen.answers[version] == 0
     assert shop.is_whole()
 
 
@@ -92,9 +95,29 @@ def test_a_bad_version_is_undone_and_its_own_answers_are_all_that_failed(
     shop: Shop, strategy: str, fault: str
 ) -> None:
     version = a_version(fault)
-    rollout, seen = roll_forward(shop, Release(version=version, strategy=strategy, environment=FAULTS[fault]))
-    assert rollout["phase"] == "rolled-back", rollout
-    assert seen.lost(version) == []
+    bad_colour = other_colour(shop)
+    limits = {"analysis": {**ANALYSIS, "latency": {"p95": "100ms"}}}
+    rollout, seen = roll_forward(
+        shop, Release(version=version, strategy=strategy, environment=FAULTS[fault], tower=limits)
+    )
+    assert rollout["phase"] == "rolled-back", rollout["reason"]
+    assert seen.lost(version, bad_colour) == []
+    assert shop.is_whole()
+
+
+def test_a_slow_canary_is_found_beside_the_old_version_without_a_limit_of_the_users(shop: Shop) -> None:
+    steps = [{"weight": 50, "for": "100s"}, {"weight": 100}]
+    rollout, seen = roll_forward(
+        shop,
+        Release(
+            version=a_version("slower"),
+            strategy="canary",
+            environment={"LATENCY_MS": "25", "SLOW_RATE": "0.3"},
+            tower={"canary": {"steps": steps}},
+        ),
+    )
+    assert rollout["phase"] == "rolled-back", rollout["reason"]
+    assert seen.lost() == []
     assert shop.is_whole()
 
 
@@ -105,7 +128,7 @@ def test_it_is_aborted(shop: Shop, strategy: str) -> None:
         Release(version=a_version("unwanted"), strategy=strategy),
         lambda: shop.tower("rollout", "abort", "shop.web"),
     )
-    assert rollout["phase"] == "rolled-back", rollout
+    assert rollout["phase"] == "rolled-back", rollout["reason"]
     assert seen.lost() == []
     assert shop.is_whole()
 
@@ -115,7 +138,7 @@ def test_it_goes_on_when_the_leader_is_killed(shop: Shop, strategy: str) -> None
     rollout, seen = interrupt(
         shop, Release(version=a_version("survivor"), strategy=strategy), lambda: kill_leader(shop)
     )
-    assert rollout["phase"] == "succeeded", rollout
+    assert rollout["phase"] == "succeeded", rollout["reason"]
     assert seen.lost() == []
     assert shop.is_whole()
 
@@ -127,7 +150,7 @@ def test_it_goes_on_when_a_host_is_cut_off(shop: Shop, strategy: str) -> None:
     rollout, seen = interrupt(
         shop, Release(version=a_version("cut"), strategy=strategy), lambda: shop.lab.cut(lost.name)
     )
-    assert rollout["phase"] in ("succeeded", "rolled-back"), rollout
+    assert rollout["phase"] in ("succeeded", "rolled-back"), rollout["reason"]
     # Whoever asked the host that was cut got no answer, and what was in flight to its replicas was lost.
     elsewhere = [failure for failure in seen.lost() if failure.address != lost.ip]
     in_flight_max = 20

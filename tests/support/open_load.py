@@ -27,13 +27,17 @@ ABNORMAL = 1006
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A request that came to nothing good. `version` is that of the replica that answered, "" when none
-    did."""
+    """A request that came to nothing good.
+
+    `version` is that of the replica that answered, "" when none did; `colour` is the one the router had
+    chosen when it answered itself.
+    """
 
     at_s: float
     address: str
     what: str
     version: str = ""
+    colour: str = ""
 
 
 @dataclass
@@ -51,9 +55,15 @@ class Seen:
     def count(self) -> int:
         return self.answers.total() + len(self.failures)
 
-    def lost(self, *bad_versions: str) -> list[Failure]:
-        """The failures that are not answers of a version that is meant to be bad."""
-        return [failure for failure in self.failures if failure.version not in bad_versions]
+    def lost(self, bad_version: str = "", bad_colour: str = "") -> list[Failure]:
+        """The failures that are not those of a version that is meant to be bad, which is in a colour of its
+        own."""
+        return [
+            failure
+            for failure in self.failures
+            if not (bad_version and failure.version == bad_version)
+            and not (bad_colour and failure.colour == bad_colour)
+        ]
 
 
 class OpenLoad:
@@ -124,16 +134,19 @@ class OpenLoad:
                 task.add_done_callback(outstanding.discard)
 
     async def _ask(self, session: aiohttp.ClientSession, address: str) -> None:
-        version = ""
+        version = colour = ""
         try:
             async with session.get(f"http://{address}/", headers={"Host": self._host}) as response:
                 version = response.headers.get("X-Version", "")
+                colour = response.headers.get("X-Tower-Colour", "")
                 text = await response.text()
                 problem = "" if response.status == 200 else f"{response.status} {text[:80].strip()}"
         except (aiohttp.ClientError, TimeoutError) as error:
             problem = repr(error)
         if problem:
-            self.seen.failures.append(Failure(time.monotonic() - self._began_s, address, problem, version))
+            self.seen.failures.append(
+                Failure(time.monotonic() - self._began_s, address, problem, version, colour)
+            )
         else:
             self.seen.answers[version] += 1
 

@@ -6,6 +6,7 @@ blame for.
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -45,7 +46,8 @@ ANALYSIS = {"warmup": "0s", "min_requests": 50, "on_inconclusive": "promote"}
 FAULTS: dict[str, dict[str, str]] = {
     "errors": {"FAIL_RATE": "0.2"},
     "slow": {"LATENCY_MS": "150"},
-    "crash-loop": {"CRASH_AFTER": "2s"},
+    "crash-loop": {"CRASH_AFTER": "400ms"},
+    "crashes": {"CRASH_AFTER": "6s"},
     "never-healthy": {"UP": "never"},
     "turns-unhealthy": {"UP": "3s"},
     "leak": {"LEAK_KIB_PER_S": "16384"},
@@ -134,6 +136,13 @@ def interrupt(shop: Shop, release: Release, what: Callable[[], object]) -> tuple
         load.wait_more(500)
         load.wait_for(REQUESTS_MIN, timeout_s=120)
     return rollout, load.seen
+
+
+def other_colour(shop: Shop) -> str:
+    """The colour that a staged rollout would bring its replicas up in."""
+    split = json.loads(shop.tower("traffic", "shop.web", "--json"))
+    serving = [share["colour"] for share in split["shares"] if share["permille"] > 500]
+    return "blue" if serving == ["green"] else "green"
 
 
 def kill_leader(shop: Shop) -> Host:

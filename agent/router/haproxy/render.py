@@ -85,6 +85,13 @@ def slot_count(replicas_max: int) -> int:
     return max(SLOTS_MIN, 1 << max(0, 2 * replicas_max - 1).bit_length())
 
 
+_FAILURES = {
+    502: "the replica of this service that was asked gave no answer",
+    503: "no replica of this service can answer on this host at the moment",
+    504: "the replica of this service that was asked did not answer in time",
+}
+
+
 def render_config(
     files: HaproxyFiles, options: ConfigOptions, routes: Sequence[ServiceRoute], slots: Mapping[str, int]
 ) -> str:
@@ -144,7 +151,6 @@ def _defaults() -> Iterable[str]:
         "  timeout http-request 10s",
         "  timeout tunnel 1h",
         "  load-server-state-from-file global",
-        *_text_answer("http-error", 503, "no replica of this service can answer on this host at the moment"),
     )
 
 
@@ -257,6 +263,9 @@ def _backend(route: ServiceRoute, colour: str, slots: int) -> Iterable[str]:
         yield f"  cookie tower-{route.service} insert indirect nocache httponly dynamic attr SameSite=Lax"
         # The same on every host, so that a person finds the same replica through any of them.
         yield f"  dynamic-cookie-key {hashlib.sha256(route.service.encode()).hexdigest()[:32]}"
+    # Which colour it was is all that tells a failing new revision from a failing service.
+    for status, words in _FAILURES.items():
+        yield from _text_answer("http-error", status, words, f" hdr {COLOUR_HEADER} {colour}")
     yield "  http-request set-var(txn.rate) be_sess_rate"
     yield (
         "  http-request set-log-level silent"
@@ -275,8 +284,8 @@ def _backend(route: ServiceRoute, colour: str, slots: int) -> Iterable[str]:
     )
 
 
-def _text_answer(rule: str, status: int, words: str) -> Iterable[str]:
-    yield f'  {rule} status {status} content-type "text/plain; charset=utf-8" string "{words}\\n"'
+def _text_answer(rule: str, status: int, words: str, more: str = "") -> Iterable[str]:
+    yield f'  {rule} status {status} content-type "text/plain; charset=utf-8" string "{words}\\n"{more}'
 
 
 def render_server_states(backends: Mapping[str, Sequence[Slot]]) -> str:

@@ -11,7 +11,7 @@ import pytest
 from cluster.commands import Code, Rejected
 from cluster.commands.services import SteerRollout
 from cluster.model.ids import ServiceId
-from cluster.model.rollout import RolloutPhase, StagePhase, Steer
+from cluster.model.rollout import Rollout, RolloutPhase, StagePhase, Steer
 from cluster.model.service import RolloutPolicy
 from cluster.model.strategy import Analysis, BlueGreen, Canary, Shift, Strategy, TrafficStep
 from tests.simulation.orchestration import Behaviour, World
@@ -35,15 +35,41 @@ POLICY = RolloutPolicy(
 LIMIT_MS = 300_000
 
 
+Act = Callable[[World, Rollout], object]
+
+
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What is deployed, what a person asks once the rollout watches its first share, and how it ends."""
+    """What is deployed, what a person does once the rollout is in phase `at`, and how the newest one ends."""
 
     strategy: Strategy
     image: str
     phase: RolloutPhase
     revision: int
-    steer: Steer | None = None
+    act: Act | None = None
+    at: StagePhase = StagePhase.WATCHING
+    needs_approval: bool = False
+    rollouts: int = 2
+
+    @property
+    def policy(self) -> RolloutPolicy:
+        steps = (replace(STEPS[0], needs_approval=self.needs_approval), *STEPS[1:])
+        canary = replace(POLICY.shift.canary, steps=steps)
+        return replace(POLICY, shift=replace(POLICY.shift, strategy=self.strategy, canary=canary))
+
+
+def ask(steer: Steer) -> Act:
+    def act(world: World, rollout: Rollout) -> None:
+        command = SteerRollout(rollout_id=rollout.id, steer=steer, by="ann")
+        world.must(command, client="person", leader_term=0)
+
+    return act
+
+
+def deploy_newer(world: World, _rollout: Rollout) -> None:
+    view = world.view(WEB)
+    assert view is not None
+    world.deploy(a_spec("v3"), policy=view.service.policy)
 
 
 STORIES = {
@@ -53,8 +79,22 @@ STORIES = {
     "blue-green that does not start": Story(Strategy.BLUE_GREEN, "bad", RolloutPhase.ROLLED_BACK, 1),
     "canary": Story(Strategy.CANARY, "v2", RolloutPhase.SUCCEEDED, 2),
     "canary that is worse": Story(Strategy.CANARY, "failing", RolloutPhase.ROLLED_BACK, 1),
-    "canary that is aborted": Story(Strategy.CANARY, "v2", RolloutPhase.ROLLED_BACK, 1, Steer.ABORT),
-    "canary that is promoted": Story(Strategy.CANARY, "failing", RolloutPhase.SUCCEEDED, 2, Steer.PROMOTE),
+    "canary that is aborted": Story(Strategy.CANARY, "v2", RolloutPhase.ROLLED_BACK, 1, act=ask(Steer.ABORT)),
+    "canary that is promoted": Story(
+        Strategy.CANARY, "failing", RolloutPhase.SUCCEEDED, 2, act=ask(Steer.PROMOTE)
+    ),
+    "canary that is approved": Story(
+        Strategy.CANARY,
+        "v2",
+        RolloutPhase.SUCCEEDED,
+        2,
+        act=ask(Steer.APPROVE),
+        at=StagePhase.APPROVAL,
+        needs_approval=True,
+    ),
+    "canary that is superseded": Story(
+        Strategy.CANARY, "v2", RolloutPhase.SUCCEEDED, 3, act=deploy_newer, rollouts=3
+    ),
 }
 
 
@@ -64,7 +104,7 @@ async def roll(story: Story, *, die_at: int = 0, death: Death = Death.BEFORE) ->
     world = led.world
     world.behaviours["bad"] = Behaviour(is_good=False)
     world.traffic.answers["failing"] = Answers(failure_rate=0.5)
-    policy = replace(POLICY, shift=replace(POLICY.shift, strategy=story.strategy))
+    policy = story.policy
 
     def has_ended(count: int) -> bool:
         ended = [rollout for rollout in world.rollouts(WEB) if rollout.phase.is_terminal]
@@ -79,30 +119,27 @@ async def roll(story: Story, *, die_at: int = 0, death: Death = Death.BEFORE) ->
     def deploy_another() -> None:
         world.deploy(a_spec(story.image), policy=policy)
 
-    await led.lead(deploy_another, until=steered(world, story, lambda: has_ended(2)), limit_ms=LIMIT_MS)
+    await led.lead(
+        deploy_another, until=acted(world, story, lambda: has_ended(story.rollouts)), limit_ms=LIMIT_MS
+    )
     return led
 
 
-def steered(world: World, story: Story, is_over: Callable[[], bool]) -> Callable[[], bool]:
-    """Whether it is over; until then, the story's person asks once."""
-    asked: list[Steer] = []
-    seen = -1
+def acted(world: World, story: Story, is_over: Callable[[], bool]) -> Callable[[], bool]:
+    """Whether it is over; before, the story's person acts once."""
+    seen, has_acted = -1, False
 
     def look() -> bool:
-        nonlocal seen
+        nonlocal seen, has_acted
         if seen == world.replica.index:
             # Nothing was committed since the last look.
             return False
         seen = world.replica.index
         rollout = world.rollouts(WEB)[0]
-        is_watching = rollout.stage is not None and rollout.stage.phase is StagePhase.WATCHING
-        if story.steer is not None and is_watching and not asked and not rollout.phase.is_terminal:
-            asked.append(story.steer)
-            world.must(
-                SteerRollout(rollout_id=rollout.id, steer=story.steer, by="ann"),
-                client="person",
-                leader_term=0,
-            )
+        is_there = rollout.stage is not None and rollout.stage.phase is story.at
+        if story.act is not None and is_there and not has_acted and not rollout.phase.is_terminal:
+            has_acted = True
+            story.act(world, rollout)
         return is_over()
 
     return look

@@ -97,6 +97,9 @@ def check_room(before: ServiceView, after: ServiceView, is_there: Callable[[Assi
         if after.is_alive(copy.node_id) and (is_there(copy) or copy.desired is not DesiredState.REMOVED)
     ]
     service = after.service
+    if after.rollout is not None and after.rollout.stage is not None:
+        # What a smaller number of replicas leaves over goes while the other colour comes up.
+        room = [copy for copy in room if copy.ordinal < service.replicas]
     if started and len(room) > service.replicas + surge(after):
         raise BrokenPromise(f"{len(room)} replicas of {service.replicas} are there: {describe(after)}")
 
@@ -123,15 +126,19 @@ def check_end(after: ServiceView, now_ms: int, is_there: Callable[[Assignment], 
         return
     if rollout.phase not in (RolloutPhase.SUCCEEDED, RolloutPhase.ROLLED_BACK):
         return
-    kept = after.service.kept
-    ordinals = [
-        copy.ordinal
-        for copy in after.assignments
-        if after.is_alive(copy.node_id)
-        and is_there(copy)
-        and (kept is None or (copy.colour, copy.revision) != (kept.colour, kept.revision))
-    ]
-    if len(ordinals) > len(set(ordinals)) or any(each >= after.service.replicas for each in ordinals):
+    there = [copy for copy in after.assignments if after.is_alive(copy.node_id) and is_there(copy)]
+    if rollout.stage is None:
+        ordinals = [copy.ordinal for copy in there]
+        is_left = len(ordinals) > len(set(ordinals)) or any(
+            each >= after.service.replicas for each in ordinals
+        )
+    elif rollout.phase is RolloutPhase.ROLLED_BACK:
+        is_left = any(copy.colour is rollout.stage.colour for copy in there)
+    else:
+        is_left = after.service.kept is None and any(
+            copy.colour is not rollout.stage.colour for copy in there
+        )
+    if is_left:
         raise BrokenPromise(f"something is left: {describe(after)}")
 
 

@@ -37,6 +37,7 @@ from agent.follow.facts import FactsReporter
 from agent.follow.fenced_host import build_fenced_host
 from agent.follow.first_steps import take_first_steps
 from agent.follow.heartbeat import Heartbeat
+from agent.follow.hooks import HookRuns
 from agent.follow.local_host import LocalHost
 from agent.follow.peer_server import PeerDuties, build_peer_app
 from agent.follow.readiness import RouterStanding
@@ -460,26 +461,25 @@ class _Agent:
             state=state, keyring=self._keyring, directory=settings.haproxy.certificates_dir, clock=clock
         )
         routing = Routing(state=state, router=router, reports=reports, clock=clock, certificates=certificates)
+        host = Host(
+            cluster_id=self._identity.cluster_id,
+            engine=engine,
+            prober=NetworkProber(),
+            reports=reports,
+            files=ContainerFiles(files, StoredFiles(state, self._keyring).open),
+            clock=clock,
+            fence=Fence(),
+            fenced=fenced.lease,
+            address=lambda: members.address_of(self._node_id),
+            until_engine=watcher.until_available,
+            until_caught_up=caught_up.wait,
+            until_led=replicator.leadership.wait_for_leader,
+            until_unrouted=routing.until_gone,
+            login_of=logins.of_image,
+        )
+        hooks = HookRuns(node_id=self._node_id, state=state, host=host, watcher=watcher)
         assignments = Assignments(
-            node_id=self._node_id,
-            state=state,
-            host=Host(
-                cluster_id=self._identity.cluster_id,
-                engine=engine,
-                prober=NetworkProber(),
-                reports=reports,
-                files=ContainerFiles(files, StoredFiles(state, self._keyring).open),
-                clock=clock,
-                fence=Fence(),
-                fenced=fenced.lease,
-                address=lambda: members.address_of(self._node_id),
-                until_engine=watcher.until_available,
-                until_caught_up=caught_up.wait,
-                until_led=replicator.leadership.wait_for_leader,
-                until_unrouted=routing.until_gone,
-                login_of=logins.of_image,
-            ),
-            watcher=watcher,
+            node_id=self._node_id, state=state, host=host, watcher=watcher, other_names=hooks.names
         )
         work: list[tuple[str, Callable[[], Coroutine[None, None, None]]]] = [
             ("watch-engine", watcher.run),
@@ -495,6 +495,7 @@ class _Agent:
             ("caught-up", caught_up.run),
             ("reports", reports.run),
             ("assignments", assignments.run),
+            ("hooks", hooks.run),
             ("router", router.run),
             ("route-certificates", certificates.run),
             ("routing", routing.run),

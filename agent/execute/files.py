@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from agent.execute.replica import Replica
-from agent.ports import FileStore, Mount, PlacedFile
+from agent.ports import FilesRefused, FileStore, Mount, PlacedFile
 from cluster.model.secrets import FileKind
 from cluster.model.service import FileReference, ServiceSpec
 
@@ -46,6 +46,19 @@ class ContainerFiles:
         )
         if files:
             await self._store.put(replica.container_name, files)
+
+    def secret_texts(self, spec: ServiceSpec) -> tuple[str, ...]:
+        """Return the secrets of a specification as text, to be taken out of what its containers print.
+
+        One that does not open is not among them: nothing of it was in a container either.
+        """
+        texts = []
+        for reference in spec.secrets:
+            try:
+                texts.append(self._open(FileKind.SECRET, reference).decode(errors="replace"))
+            except FilesRefused:
+                continue
+        return tuple(texts)
 
     async def remove(self, container: str) -> None:
         """Have no files for a container of that name. Raises FilesRefused."""

@@ -41,7 +41,7 @@ RESTART_POLICY: Literal["unless-stopped"] = "unless-stopped"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replica:
-    """What one container of a service is made from."""
+    """What one container of a service is made from. `named` is its name where that is not a replica's."""
 
     key: AssignmentKey
     cluster_id: str
@@ -50,10 +50,11 @@ class Replica:
     spec: ServiceSpec
     rollout_id: str = ""
     pull_timeout_s: float = 600.0
+    named: str = ""
 
     @property
     def container_name(self) -> str:
-        return container_name(self.key.service_id, self.key.revision, self.key.ordinal)
+        return self.named or container_name(self.key.service_id, self.key.revision, self.key.ordinal)
 
     @property
     def network(self) -> str:

@@ -93,11 +93,21 @@ class _Lane:
 class Assignments:
     """Carries out this host's part of the state, for one event loop."""
 
-    def __init__(self, *, node_id: NodeId, state: SharedState, host: Host, watcher: Watcher) -> None:
+    def __init__(
+        self,
+        *,
+        node_id: NodeId,
+        state: SharedState,
+        host: Host,
+        watcher: Watcher,
+        other_names: Callable[[], frozenset[str]] = frozenset,
+    ) -> None:
+        """`other_names` are containers that are no replica's, whose files are about to be needed."""
         self._node_id = node_id
         self._state = state
         self._host = host
         self._watcher = watcher
+        self._other_names = other_names
         self._lanes: dict[AssignmentKey, _Lane] = {}
         self._by_name: dict[str, _Lane] = {}
         self._has_orders = asyncio.Event()
@@ -193,7 +203,9 @@ class Assignments:
         inventory = self._watcher.current
         if not inventory.is_available:
             return True
-        needed = self._ordered() | {container.name for container in inventory.containers}
+        needed = (
+            self._ordered() | self._other_names() | {container.name for container in inventory.containers}
+        )
         try:
             await self._host.files.remove_all_but(needed)
         except FilesRefused as error:

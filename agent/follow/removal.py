@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from agent.clock import Clock
 from agent.execute.fence import Fence, Superseded
+from agent.execute.hooks import is_hook_of, remove_hook
 from agent.execute.removing import remove_container
 from agent.execute.replica import parse_labels
 from agent.ports import ContainerEngine, EngineError
@@ -39,9 +40,13 @@ async def take_down_replicas(engine: ContainerEngine, *, cluster_id: str) -> Non
     fence = Fence()
     for container in found:
         labels = parse_labels(container.labels)
-        if labels is None or labels.cluster_id != cluster_id:
+        is_hook = is_hook_of(container.labels, cluster_id)
+        if not is_hook and (labels is None or labels.cluster_id != cluster_id):
             continue
         try:
+            if is_hook or labels is None:
+                await remove_hook(engine, container.name, cluster_id)
+                continue
             permit = fence.permit(container.name, labels.token)
             await remove_container(engine, container.name, permit, cluster_id=cluster_id)
         except (EngineError, Superseded) as error:

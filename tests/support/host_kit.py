@@ -16,6 +16,7 @@ from agent.execute.replica import Replica as HostReplica
 from agent.follow.assignments import Assignments
 from agent.follow.assignments_replica import Host
 from agent.follow.assignments_reports import HostReports
+from agent.follow.hooks import HookRuns
 from agent.follow.lease import is_newest_order
 from agent.follow.self_stop import SelfStop
 from agent.keeper.policy import LABEL_FENCED
@@ -375,10 +376,23 @@ class FollowingHost:
                 until_unrouted=self.until_unrouted,
                 bring_up_slots=asyncio.Semaphore(self.slots),
             )
-            assignments = Assignments(node_id=HERE, state=self.state, host=self.host, watcher=watcher)
+            self.hooks = HookRuns(node_id=HERE, state=self.state, host=self.host, watcher=watcher)
+            assignments = Assignments(
+                node_id=HERE,
+                state=self.state,
+                host=self.host,
+                watcher=watcher,
+                other_names=self.hooks.names,
+            )
             tasks = [
                 group.create_task(each)
-                for each in (watcher.run(), self.reports.run(), assignments.run(), self_stop.run())  # type: ignore[list-item]
+                for each in (
+                    watcher.run(),
+                    self.reports.run(),
+                    assignments.run(),
+                    self.hooks.run(),
+                    self_stop.run(),
+                )  # type: ignore[list-item]
             ]
             await self.clock.settle()
             yield assignments

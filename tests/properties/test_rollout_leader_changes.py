@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 import pytest
 
 from cluster.commands import Code, Rejected
-from cluster.commands.services import SteerRollout
+from cluster.commands.services import AttemptRevision, SteerRollout
 from cluster.model.ids import ServiceId
 from cluster.model.rollout import Rollout, RolloutPhase, StagePhase, Steer
-from cluster.model.service import RolloutPolicy
+from cluster.model.service import Aim, RolloutPolicy
 from cluster.model.strategy import Analysis, BlueGreen, Canary, Shift, Strategy, TrafficStep
 from tests.simulation.orchestration import Behaviour, World
 from tests.simulation.orchestration_leader import Death, LedWorld
@@ -40,14 +40,16 @@ Act = Callable[[World, Rollout], object]
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What is deployed, what a person does once the rollout is in phase `at`, and how the newest one ends."""
+    """What is deployed, what a person does once the rollout is in phase `at` (None: has ended), and how the
+    newest one ends.
+    """
 
     strategy: Strategy
     image: str
     phase: RolloutPhase
     revision: int
     act: Act | None = None
-    at: StagePhase = StagePhase.WATCHING
+    at: StagePhase | None = StagePhase.WATCHING
     needs_approval: bool = False
     rollouts: int = 2
 
@@ -72,11 +74,19 @@ def deploy_newer(world: World, _rollout: Rollout) -> None:
     world.deploy(a_spec("v3"), policy=view.service.policy)
 
 
+def go_back(world: World, _rollout: Rollout) -> None:
+    command = AttemptRevision(service_id=WEB, revision=1, aim=Aim.ROLLBACK, by="ann")
+    world.must(command, client="person", leader_term=0)
+
+
 STORIES = {
     "rolling": Story(Strategy.ROLLING, "v2", RolloutPhase.SUCCEEDED, 2),
     "rolling that does not start": Story(Strategy.ROLLING, "bad", RolloutPhase.ROLLED_BACK, 1),
     "blue-green": Story(Strategy.BLUE_GREEN, "v2", RolloutPhase.SUCCEEDED, 2),
     "blue-green that does not start": Story(Strategy.BLUE_GREEN, "bad", RolloutPhase.ROLLED_BACK, 1),
+    "blue-green that is taken back": Story(
+        Strategy.BLUE_GREEN, "v2", RolloutPhase.SUCCEEDED, 1, act=go_back, at=None, rollouts=3
+    ),
     "canary": Story(Strategy.CANARY, "v2", RolloutPhase.SUCCEEDED, 2),
     "canary that is worse": Story(Strategy.CANARY, "failing", RolloutPhase.ROLLED_BACK, 1),
     "canary that is aborted": Story(Strategy.CANARY, "v2", RolloutPhase.ROLLED_BACK, 1, act=ask(Steer.ABORT)),
@@ -136,8 +146,12 @@ def acted(world: World, story: Story, is_over: Callable[[], bool]) -> Callable[[
             return False
         seen = world.replica.index
         rollout = world.rollouts(WEB)[0]
-        is_there = rollout.stage is not None and rollout.stage.phase is story.at
-        if story.act is not None and is_there and not has_acted and not rollout.phase.is_terminal:
+        stage = rollout.stage
+        if rollout.phase.is_terminal:
+            is_there = story.at is None and rollout.to_revision == 2
+        else:
+            is_there = stage is not None and stage.phase is story.at
+        if story.act is not None and is_there and not has_acted:
             has_acted = True
             story.act(world, rollout)
         return is_over()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 
@@ -34,14 +35,14 @@ STEPS = (
 STAGED = (Strategy.BLUE_GREEN, Strategy.CANARY)
 
 
-def a_policy(strategy: Strategy, **fields: object) -> RolloutPolicy:
+def a_policy(strategy: Strategy, **fields: Any) -> RolloutPolicy:
     steps = fields.pop("steps", STEPS)
-    blue_green = {"keep_ms": 30_000, "monitor_ms": 10_000, **dict(fields.pop("blue_green", {}))}  # type: ignore[call-overload]  # fields are of any kind here
+    blue_green = {"keep_ms": 30_000, "monitor_ms": 10_000, **fields.pop("blue_green", {})}
     shift = Shift(
         strategy=strategy,
-        blue_green=BlueGreen(steps=steps, **blue_green),  # type: ignore[arg-type]  # as above
-        canary=Canary(steps=steps, keep_ms=fields.pop("keep_ms", 0)),  # type: ignore[arg-type]  # as above
-        analysis=fields.pop("analysis", Analysis(warmup_ms=5_000)),  # type: ignore[arg-type]  # as above
+        blue_green=BlueGreen(steps=steps, **blue_green),
+        canary=Canary(steps=steps),
+        analysis=fields.pop("analysis", Analysis(warmup_ms=5_000)),
     )
     policy = RolloutPolicy(
         monitor_ms=1_000,
@@ -51,7 +52,7 @@ def a_policy(strategy: Strategy, **fields: object) -> RolloutPolicy:
         retries=0,
         shift=shift,
     )
-    return replace(policy, **fields)  # type: ignore[arg-type]  # as above
+    return replace(policy, **fields)
 
 
 @dataclass
@@ -129,7 +130,7 @@ def a_shop(
     seed: int = 0,
     hosts: tuple[str, ...] = ("h1", "h2", "h3"),
     requests_per_s: float = 60.0,
-    **fields: object,
+    **fields: Any,
 ) -> Shop:
     world = World(hosts, rng=random.Random(seed))
     world.behaviours |= {

@@ -18,9 +18,12 @@ from cluster.commands import (
     leadership,
     nodes,
     route_certificates,
+    schedules,
     secrets,
     services,
     settings,
+    watching,
+    windows,
 )
 from cluster.encoding import Codec, codec
 
@@ -108,6 +111,18 @@ KINDS: tuple[CommandKind, ...] = (
     CommandKind(76, "put-environment", environments.PutEnvironment),
     CommandKind(77, "remove-environment", environments.RemoveEnvironment),
     CommandKind(80, "record-audit", audit.RecordAudit),
+    CommandKind(100, "put-schedule", schedules.PutSchedule),
+    CommandKind(101, "remove-schedule", schedules.RemoveSchedule),
+    CommandKind(102, "fire-schedule", schedules.FireSchedule),
+    CommandKind(103, "pass-moment", schedules.PassMoment, is_leader_only=True),
+    CommandKind(104, "put-window", windows.PutWindow),
+    CommandKind(105, "remove-window", windows.RemoveWindow),
+    CommandKind(106, "put-freeze", windows.PutFreeze),
+    CommandKind(107, "end-freeze", windows.EndFreeze),
+    CommandKind(108, "put-watch", watching.PutWatch),
+    CommandKind(109, "remove-watch", watching.RemoveWatch),
+    CommandKind(110, "note-digest", watching.NoteDigest, is_leader_only=True),
+    CommandKind(111, "update-image", watching.UpdateImage, is_leader_only=True),
 )
 
 BY_NUMBER: dict[int, CommandKind] = {kind.number: kind for kind in KINDS}

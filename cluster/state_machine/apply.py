@@ -16,9 +16,12 @@ from cluster.commands import environments as environment_commands
 from cluster.commands import leadership as leadership_commands
 from cluster.commands import nodes as node_commands
 from cluster.commands import route_certificates as certificate_commands
+from cluster.commands import schedules as schedule_commands
 from cluster.commands import secrets as secret_commands
 from cluster.commands import services as service_commands
 from cluster.commands import settings as setting_commands
+from cluster.commands import watching as watch_commands
+from cluster.commands import windows as window_commands
 from cluster.commands.envelope import Envelope, MalformedCommand, SkippedCommand, decode
 from cluster.commands.outcome import Applied, Code, Outcome, Rejected, decode_outcome, encode_outcome
 from cluster.commands.registry import BY_CLASS, CommandKind
@@ -31,6 +34,7 @@ from cluster.state_machine import (
     leadership,
     nodes,
     route_certificates,
+    scheduling,
     secrets,
     services,
     settings,
@@ -88,6 +92,18 @@ HANDLERS: dict[type[Any], Handler] = {
     certificate_commands.RemoveRouteCertificate: route_certificates.remove_route_certificate,
     environment_commands.PutEnvironment: environments.put_environment,
     environment_commands.RemoveEnvironment: environments.remove_environment,
+    schedule_commands.PutSchedule: scheduling.put_schedule,
+    schedule_commands.RemoveSchedule: scheduling.remove_schedule,
+    schedule_commands.FireSchedule: scheduling.fire_schedule,
+    schedule_commands.PassMoment: scheduling.pass_moment,
+    window_commands.PutWindow: scheduling.put_window,
+    window_commands.RemoveWindow: scheduling.remove_window,
+    window_commands.PutFreeze: scheduling.put_freeze,
+    window_commands.EndFreeze: scheduling.end_freeze,
+    watch_commands.PutWatch: scheduling.put_watch,
+    watch_commands.RemoveWatch: scheduling.remove_watch,
+    watch_commands.NoteDigest: scheduling.note_digest,
+    watch_commands.UpdateImage: scheduling.update_image,
     audit_commands.RecordAudit: audit_trail.record_audit,
 }
 assert HANDLERS.keys() == BY_CLASS.keys()

@@ -49,6 +49,7 @@ from cluster.store.records import (
     ROLLOUTS_BY_SERVICE,
     ROUTERS,
     SERVICES,
+    WATCHES,
     find_environment,
     key_of,
 )
@@ -482,6 +483,7 @@ def _forget_service(entry: Entry, service: Service) -> Outcome:
         ROLLOUTS.delete(entry.txn, rollout_id)
         ROLLOUTS_BY_SERVICE.remove(entry.txn, service.id, index, rollout_id)
     SERVICES.delete(entry.txn, service.id)
+    WATCHES.delete(entry.txn, service.id)
     return Applied(service.version + 1)
 
 

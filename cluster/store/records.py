@@ -18,9 +18,12 @@ from cluster.model.environments import KNOWN_ENVIRONMENTS, Environment
 from cluster.model.node import Certificate, ClusterIdentity, JoinToken, LeaderTerm, Node
 from cluster.model.rollout import Rollout
 from cluster.model.route_certificates import RouteCertificate
+from cluster.model.schedules import DeploySchedule
 from cluster.model.secrets import FileContent, RegistryCredential, StoredFile
 from cluster.model.service import Assignment, Revision, RouterState, Service
 from cluster.model.settings import Setting
+from cluster.model.watching import ImageWatch
+from cluster.model.windows import ChangeWindow, Freeze
 from cluster.store import tables
 from cluster.store.protocol import ReadTxn, WriteTxn
 from cluster.store.tables import Table
@@ -218,6 +221,12 @@ ROUTE_CERTIFICATES = Records(tables.ROUTE_CERTIFICATES, RouteCertificate, (str,)
 
 ENVIRONMENTS = Records(tables.ENVIRONMENTS, Environment, (str,), lambda r: (r.name,))
 """By name: those that were put. `find_environment` also knows the ones that are there by themselves."""
+
+SCHEDULES = Records(tables.SCHEDULES, DeploySchedule, (str,), lambda r: (r.id,))
+WINDOWS = Records(tables.WINDOWS, ChangeWindow, (str,), lambda r: (r.id,))
+FREEZES = Records(tables.FREEZES, Freeze, (str,), lambda r: (r.id,))
+WATCHES = Records(tables.WATCHES, ImageWatch, (str,), lambda r: (r.service_id,))
+"""By service id."""
 
 AUDIT = Records(tables.AUDIT, AuditEntry, (int,), lambda r: (r.sequence,))
 

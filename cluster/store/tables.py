@@ -79,6 +79,11 @@ REGISTRY_CREDENTIALS = Table(53, "registry_credentials")
 ROUTE_CERTIFICATES = Table(54, "route_certificates")
 ENVIRONMENTS = Table(56, "environments")
 
+SCHEDULES = Table(60, "schedules")
+WINDOWS = Table(61, "windows")
+FREEZES = Table(62, "freezes")
+WATCHES = Table(63, "watches")
+
 ALL_TABLES: tuple[Table, ...] = tuple(value for value in dict(globals()).values() if isinstance(value, Table))
 
 BY_NUMBER: dict[int, Table] = {table.number: table for table in ALL_TABLES}

@@ -15,9 +15,12 @@ from cluster.commands import (
     leadership,
     nodes,
     route_certificates,
+    schedules,
     secrets,
     services,
     settings,
+    watching,
+    windows,
 )
 from cluster.model.access import Role
 from cluster.model.audit import AuditOutcome, AuditRecord, AuditStamp
@@ -27,6 +30,7 @@ from cluster.model.ids import JoinTokenId, LoginId, NodeId, PrincipalId, Rollout
 from cluster.model.node import NodeFacts, NodeRole, NodeStatus
 from cluster.model.placing import HostSet, parse_constraint
 from cluster.model.rollout import ReplicaProgress, Rollout, RolloutPhase, Stage, StagePhase, Steer, StepPhase
+from cluster.model.schedules import Asker, CatchUp, DeploySchedule, RunOutcome, ScheduledService
 from cluster.model.secrets import FileKind
 from cluster.model.service import (
     Aim,
@@ -48,6 +52,8 @@ from cluster.model.service import (
     VolumeMount,
 )
 from cluster.model.strategy import Analysis, Canary, Colour, Shift, Strategy, TrafficStep
+from cluster.model.watching import WatchRules
+from cluster.model.windows import ChangeWindow, Freeze, Scope, ScopeKind, Span, WindowKind
 
 START_MS = 1_800_000_000_000
 HOUR_MS = 3_600_000
@@ -730,6 +736,155 @@ COMMANDS: tuple[tuple[str, Any], ...] = (
             exit_code=3,
             reason="ended with exit code 3",
             tail="no such table",
+        ),
+    ),
+    (
+        "put-schedule",
+        schedules.PutSchedule(
+            schedule=DeploySchedule(
+                id="sc_01",
+                project="later",
+                services=(
+                    ScheduledService(
+                        service_id=ServiceId("later.web"),
+                        project="later",
+                        name="web",
+                        spec=ServiceSpec(image="registry.example/web:1", digest="sha256:" + "5" * 64),
+                        replicas=1,
+                        watch=WatchRules(
+                            every_ms=60_000,
+                            min_age_ms=0,
+                            window=Span(cron="0 3 * * *", duration_ms=3_600_000, time_zone="Europe/Berlin"),
+                            strategy=Strategy.ROLLING,
+                        ),
+                        seen_attempt=0,
+                    ),
+                ),
+                asker=Asker(name="ann", principal_id="pr_01"),
+                cron="30 3 * * *",
+                time_zone="Europe/Berlin",
+                catch_up=CatchUp.ONCE,
+                next_fire_ms=START_MS + 1_000_000,
+            )
+        ),
+    ),
+    (
+        "pass-moment",
+        schedules.PassMoment(
+            schedule_id="sc_01",
+            due_ms=START_MS + 1_000_000,
+            outcome=RunOutcome.REFUSED,
+            reason="change window night denies changes of the cluster",
+            next_ms=START_MS + 2_000_000,
+        ),
+    ),
+    (
+        "fire-schedule",
+        schedules.FireSchedule(
+            schedule_id="sc_01", due_ms=START_MS + 2_000_000, next_ms=START_MS + 3_000_000
+        ),
+    ),
+    (
+        "put-window",
+        windows.PutWindow(
+            window=ChangeWindow(
+                id="nights",
+                kind=WindowKind.ALLOW,
+                span=Span(cron="0 22 * * *", duration_ms=28_800_000, time_zone="Europe/Berlin"),
+                scope=Scope(kind=ScopeKind.ENVIRONMENT, name="production"),
+                note="only at night",
+                by="ann",
+            )
+        ),
+    ),
+    ("remove-window", windows.RemoveWindow(window_id="nights")),
+    (
+        "put-freeze",
+        windows.PutFreeze(
+            freeze=Freeze(
+                id="fr_01",
+                reason="the year is closed",
+                from_ms=START_MS,
+                until_ms=START_MS + 86_400_000,
+                by="ann",
+            )
+        ),
+    ),
+    ("end-freeze", windows.EndFreeze(freeze_id="fr_01")),
+    (
+        "put-watch",
+        watching.PutWatch(
+            service_id=ServiceId("later.web"),
+            watch=WatchRules(every_ms=900_000),
+            by="ann",
+            by_principal="pr_01",
+        ),
+    ),
+    (
+        "note-digest",
+        watching.NoteDigest(
+            service_id=ServiceId("later.web"), image="registry.example/web:1", digest="sha256:" + "6" * 64
+        ),
+    ),
+    (
+        "update-image",
+        watching.UpdateImage(
+            service=ScheduledService(
+                service_id=ServiceId("later.web"),
+                project="later",
+                name="web",
+                spec=ServiceSpec(image="registry.example/web:1", digest="sha256:" + "6" * 64),
+                replicas=1,
+            ),
+            created_by="image watch",
+            expected_version=1,
+        ),
+    ),
+    ("remove-watch", watching.RemoveWatch(service_id=ServiceId("later.web"))),
+    ("remove-schedule", schedules.RemoveSchedule(schedule_id="sc_01")),
+    (
+        "put-schedule/once",
+        schedules.PutSchedule(
+            schedule=DeploySchedule(
+                id="sc_02",
+                project="later",
+                services=(
+                    ScheduledService(
+                        service_id=ServiceId("later.web"),
+                        project="later",
+                        name="web",
+                        spec=ServiceSpec(image="registry.example/web:2"),
+                        replicas=1,
+                        seen_attempt=2,
+                    ),
+                ),
+                asker=Asker(name="ci", principal_id="pr_01", token_prefix="abcdefgh"),
+                at_ms=START_MS + 9_000_000,
+                is_pinned_at_fire=True,
+                overrides_windows=True,
+                next_fire_ms=START_MS + 9_000_000,
+            )
+        ),
+    ),
+    (
+        "put-window/deny",
+        windows.PutWindow(
+            window=ChangeWindow(
+                id="fridays",
+                kind=WindowKind.DENY,
+                span=Span(cron="0 16 * * FRI", duration_ms=230_400_000),
+            )
+        ),
+    ),
+    ("put-freeze/open", windows.PutFreeze(freeze=Freeze(id="fr_02", reason="audit", from_ms=START_MS))),
+    (
+        "put-watch/file",
+        watching.PutWatch(
+            service_id=ServiceId("later.web"),
+            watch=WatchRules(),
+            by="ann",
+            by_principal="pr_01",
+            is_from_file=True,
         ),
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from agent.cli.output import moment
@@ -11,6 +12,7 @@ ROLLED_BACK = "rolled-back"
 TERMINAL = frozenset({SUCCEEDED, ROLLED_BACK, "failed", "cancelled"})
 _BAR_CELLS = 20
 _REPLICAS_SHOWN = 6
+_COMMAND_CHARS = 60
 
 
 def line_of(rollout: dict[str, Any]) -> str:
@@ -29,7 +31,7 @@ def is_waiting_for_approval(rollout: dict[str, Any]) -> bool:
 
 def details_of(rollout: dict[str, Any]) -> list[str]:
     """Return what else there is to say: steps, shares and routers, replicas under way, what was measured."""
-    lines = []
+    lines = hook_lines(rollout.get("hooks") or ())
     stage = rollout.get("stage")
     if stage:
         lines.append(f"steps     {_steps(stage)}")
@@ -50,6 +52,26 @@ def details_of(rollout: dict[str, Any]) -> list[str]:
         lines.append(f"approve   tower rollout approve {service}  (or: tower rollout abort {service})")
         if stage and stage.get("deadline_ms"):
             lines.append(f"          given up at {moment(stage['deadline_ms'])} when nobody does")
+    return lines
+
+
+def hook_lines(hooks: Sequence[dict[str, Any]]) -> list[str]:
+    """Return a line for each hook, and what those that failed printed last."""
+    lines = []
+    for hook in hooks:
+        command = " ".join(hook.get("command") or ())
+        if len(command) > _COMMAND_CHARS:
+            command = command[: _COMMAND_CHARS - 1] + "…"
+        words = f"{hook['kind']}_deploy {hook['number']} `{command}`: {hook['phase']}"
+        if hook.get("node_name"):
+            words += f" on {hook['node_name']}"
+        if hook.get("exit_code") is not None:
+            words += f", exit code {hook['exit_code']}"
+        if hook.get("reason"):
+            words += f": {hook['reason']}"
+        lines.append(f"hook      {words}")
+        if hook["phase"] in ("failed", "lost"):
+            lines += [f"          {line}" for line in str(hook.get("tail") or "").splitlines()]
     return lines
 
 

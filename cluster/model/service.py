@@ -350,13 +350,13 @@ class RolloutPolicy:
         rules.check_range("failures_max_permille", self.failures_max_permille, 0, WHOLE_PERMILLE)
         rules.check_range("rollback_surge", self.rollback_surge, 0, REPLICAS_MAX)
         rules.check_range("tunnel_drain_ms", self.tunnel_drain_ms, 0, DAY_MS)
+        rules.check_count("hooks.pre_deploy", self.pre_deploy, HOOKS_MAX)
+        rules.check_count("hooks.post_deploy", self.post_deploy, HOOKS_MAX)
 
     @property
     def longest_drain_ms(self) -> int:
         """How long a replica may take to end what it serves before its container is stopped."""
         return max(self.drain_timeout_ms, self.tunnel_drain_ms)
-        rules.check_count("hooks.pre_deploy", self.pre_deploy, HOOKS_MAX)
-        rules.check_count("hooks.post_deploy", self.post_deploy, HOOKS_MAX)
 
 
 class Aim(StrEnum):

@@ -31,7 +31,7 @@ from web.tools.stages import percent
 from web.tools.steering import ACTION_OF, RETRY, retry_rollout, steer_rollout
 from web.tools.times import moment
 from web.tools.traffic import SWITCH, switch_traffic
-from web.tools.views import AttemptView, RolloutView, ServiceChanged, ServiceDetail, SplitView
+from web.tools.views import AttemptView, HookRunView, RolloutView, ServiceChanged, ServiceDetail, SplitView
 
 Reason = Annotated[str, StringConstraints(max_length=1024)]
 
@@ -191,6 +191,7 @@ class DeployLine:
     can: tuple[str, ...] | None
     started_at: str
     ended_at: str | None
+    hooks: tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,7 +252,15 @@ def _deploy_line(view: RolloutView) -> DeployLine:
         to_revision=view.to_revision,
         started_at=moment(view.started_at_ms),
         ended_at=None if view.ended_at_ms is None else moment(view.ended_at_ms),
+        hooks=tuple(map(_hook, view.hooks)) or None,
     )
+
+
+def _hook(run: HookRunView) -> str:
+    words = f"{run.kind.key} {run.number} is {run.phase}"
+    words += f" on {run.node_name}" if run.node_name else ""
+    # Why it failed, and what it printed, is the rollout's reason already.
+    return words + ("" if run.exit_code is None else f" with exit code {run.exit_code}")
 
 
 def _serving(service: ServiceDetail) -> tuple[str, ...]:

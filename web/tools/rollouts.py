@@ -17,7 +17,7 @@ from web.tools.nodes import lost_in, names_in
 from web.tools.references import find_rollout
 from web.tools.splits import split_in
 from web.tools.stages import stage_of
-from web.tools.views import ReplicaStepView, RolloutView, StageView, SteeringView
+from web.tools.views import HookRunView, ReplicaStepView, RolloutView, StageView, SteeringView
 
 NOWHERE = NodeId("")
 """The host of a replica that none was chosen for."""
@@ -110,6 +110,23 @@ def rollout_view(txn: ReadTxn, rollout: Rollout, names: Mapping[str, str]) -> Ro
         else SteeringView(steer=steering.steer, by=steering.by, at_ms=steering.at_ms, reason=steering.reason),
         paused_at_ms=rollout.paused_ms or None,
         can=tuple(steer for steer in Steer if not why_not(rollout, steer)),
+        hooks=tuple(
+            HookRunView(
+                kind=run.kind,
+                number=run.number + 1,
+                command=run.hook.command,
+                phase=run.phase,
+                node_id=run.node_id,
+                node_name=names.get(run.node_id or "", ""),
+                attempts=run.attempts,
+                since_ms=run.since_ms or None,
+                timeout_ms=run.hook.timeout_ms,
+                exit_code=run.exit_code,
+                reason=run.reason,
+                tail=run.tail,
+            )
+            for run in rollout.hooks
+        ),
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cluster.model.access import Role
 from cluster.model.container import ContainerOptions
+from cluster.model.hooks import HookKind, HookPhase
 from cluster.model.node import NodeRole, NodeStatus
 from cluster.model.placing import PlacementRules
 from cluster.model.rollout import RolloutPhase, Steer, StepPhase
@@ -27,6 +28,7 @@ from cluster.model.service import (
     VolumeMount,
 )
 from cluster.model.strategy import Colour, Strategy, TrafficStep
+from cluster.readiness import Check, Level
 from web.tools.behaviour import BehaviourView
 from web.tools.drift import DriftView, RunningView
 from web.tools.placement_views import PlannedHost
@@ -357,6 +359,28 @@ class KeptView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HookRunView:
+    """One command before (`pre`) or after (`post`) a rollout; `number` counts from 1.
+
+    `exit_code` null: it has not ended, or was never begun. `tail` is the end of what it printed, without what
+    is known to be secret.
+    """
+
+    kind: HookKind
+    number: int
+    command: tuple[str, ...]
+    phase: HookPhase
+    node_id: str | None
+    node_name: str
+    attempts: int
+    since_ms: int | None
+    timeout_ms: int
+    exit_code: int | None
+    reason: str
+    tail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutView:
     """One rollout. `progress` says in words how far it has come, `reason` why it is in its phase.
 
@@ -389,6 +413,7 @@ class RolloutView:
     steering: SteeringView | None
     paused_at_ms: int | None
     can: tuple[Steer, ...]
+    hooks: tuple[HookRunView, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -633,10 +658,60 @@ class IgnoredKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FindingView:
+    """One thing wrong with a deployment, or better known before it.
+
+    `check` says which of the checks found it. `service` "": it is about the file or the cluster. `field` is a
+    place in the file, with its line where it is known.
+    """
+
+    check: Check
+    level: Level
+    service: str
+    field: str
+    rule: str
+    hint: str
+    file: str = ""
+    line: int | None = None
+    column: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostLoadView:
+    """What a host has to give besides what it gives now, at most, while both revisions are there."""
+
+    node_name: str
+    containers: int
+    cpu_millis: int
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForecastView:
+    """How a service would be rolled out.
+
+    `order` is start-first, stop-first, beside, or none where no container is made. `steps_permille` are the
+    shares of a staged rollout, after what `merged` says. `estimate_s` leaves out pulling images and waiting
+    for people. `drops` is what is lost for sure.
+    """
+
+    service_id: str
+    order: str
+    reason: str
+    batches: int
+    steps_permille: tuple[int, ...]
+    merged: str
+    estimate_s: int
+    extra: tuple[HostLoadView, ...]
+    drops: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentView:
     """What a deployment changed, or with `dry_run` would change.
 
-    `hosts` is only planned with `dry_run`: where every replica would be, as things are now.
+    `hosts`, `findings` and `plan` are only there with `dry_run`: where every replica would be as things are
+    now, what would go wrong, and how each service would be rolled out.
     """
 
     project: str
@@ -645,6 +720,8 @@ class DeploymentView:
     ignored: tuple[IgnoredKey, ...]
     warnings: tuple[str, ...]
     hosts: tuple[PlannedHost, ...]
+    findings: tuple[FindingView, ...]
+    plan: tuple[ForecastView, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -558,3 +558,22 @@ def test_one_service_is_shown_by_what_runs_of_it(api: StubApi, tower: Tower) -> 
         "unknown   what runs on h3 cannot be asked now",
     ]
     assert out.splitlines()[-1].split() == ["h1", "tower-shop.web-2-0", "2", "cdcdcdcdcdcd", "healthy"]
+
+
+def test_hooks_are_shown_with_host_exit_code_and_what_the_failed_one_printed() -> None:
+    good = {"kind": "pre", "number": 1, "command": ["/app/migrate"], "phase": "succeeded", "exit_code": 0}
+    bad = {
+        **good,
+        "number": 2,
+        "phase": "failed",
+        "node_name": "h2",
+        "exit_code": 3,
+        "reason": "ended with exit code 3",
+        "tail": "no such\ntable",
+    }
+    assert details_of(a_rollout(hooks=[good, bad], stage=None, split=None, behaviour=None))[:4] == [
+        "hook      pre_deploy 1 `/app/migrate`: succeeded, exit code 0",
+        "hook      pre_deploy 2 `/app/migrate`: failed on h2, exit code 3: ended with exit code 3",
+        "          no such",
+        "          table",
+    ]

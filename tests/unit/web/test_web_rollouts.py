@@ -25,6 +25,7 @@ from cluster.commands.services import (
     SteerRollout,
 )
 from cluster.model.access import Role
+from cluster.model.hooks import Hook, HookKind, HookPhase, HookRun
 from cluster.model.ids import NodeId, RolloutId, ServiceId
 from cluster.model.judging import ArmTotals, JudgeState
 from cluster.model.node import NodeStatus
@@ -880,3 +881,26 @@ def test_a_share_for_a_colour_without_any_replica_is_refused_even_by_force() -> 
     bring_up(world, 1)
     outcome = world.state.apply(SetSplit(service_id=SHOP, green_permille=500, by="ann"))
     assert "no green replica" in str(outcome)
+
+
+async def test_a_rollout_shows_the_commands_around_it_and_how_they_went() -> None:
+    world = a_world()
+    world.state.must(a_service("shop.web"))
+    run = HookRun(
+        kind=HookKind.PRE,
+        number=0,
+        hook=Hook(command=("/app/migrate",), timeout_ms=60_000),
+        phase=HookPhase.FAILED,
+        node_id=NodeId("nd_1"),
+        attempts=1,
+        since_ms=NOW_MS,
+        exit_code=3,
+        reason="ended with exit code 3",
+        tail="no such table",
+    )
+    transition(world, rollout=a_rollout(world, hooks=(run,)))
+    async with an_operator(world, Role.VIEWER) as api:
+        (hook,) = (await api.get("/rollouts/web"))["hooks"]
+    assert hook["kind"] == "pre"
+    assert (hook["number"], hook["phase"], hook["exit_code"]) == (1, "failed", 3)
+    assert (hook["command"], hook["tail"]) == (["/app/migrate"], "no such table")

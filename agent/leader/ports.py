@@ -7,6 +7,9 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from cluster.commands import Outcome
+from cluster.model.audit import AuditStamp
+from cluster.model.schedules import Admitted, DeploySchedule, NotAdmitted, ScheduledService
+from cluster.model.watching import ImageWatch
 from cluster.raft.membership import MemberChange
 from cluster.raft.types import EngineStatus
 from cluster.store import Committed, ReadTxn
@@ -27,6 +30,42 @@ class State(Protocol):
         """Have a command applied in the name of the leader of `leader_term`.
 
         Raises `cluster.raft.replicator.NotCommitted` or `OutcomeUnknown`.
+        """
+        ...
+
+
+class AuditedState(State, Protocol):
+    """The state, for duties whose commands are entries of the audit themselves."""
+
+    async def propose(
+        self, command: object, *, leader_term: int, timeout_s: float, audit: AuditStamp | None = None
+    ) -> Outcome:
+        """As `State.propose`; `audit` becomes an entry in the transaction of the change."""
+        ...
+
+
+class Admission(Protocol):
+    """Holds what is deployed later, or by itself, against what a deployment is held against.
+
+    `web.tools.admitting` fits. Both are bounded in time and raise nothing.
+    """
+
+    async def admit_schedule(self, schedule: DeploySchedule) -> Admitted | NotAdmitted:
+        """Whether a schedule's services may be deployed now, in the name of who scheduled them."""
+        ...
+
+    async def admit_image(self, watch: ImageWatch, service: ScheduledService) -> Admitted | NotAdmitted:
+        """Whether a service may be given a new image now, in the name of who has it watched."""
+        ...
+
+
+class Digests(Protocol):
+    """Asks registries. `agent.follow.every_host.EveryHost` fits."""
+
+    async def image_digest(self, image: str) -> str:
+        """The digest a reference means now; "" when the registry gives none.
+
+        Raises `cluster.model.inventory.HostRefused` or `HostUnavailable`.
         """
         ...
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from cluster.model import rules
+from cluster.model.autoscaling import AutoscalePolicy
 from cluster.model.environments import check_environment
 from cluster.model.ids import ServiceId
 from cluster.model.placing import PlacementRules
@@ -55,6 +56,7 @@ class ScheduledService:
     watch: WatchRules | None = None
     is_unjudged: bool = False
     seen_attempt: int | None = None
+    autoscale: AutoscalePolicy | None = None
 
     def __post_init__(self) -> None:
         rules.check_id("service id", self.service_id)
@@ -79,6 +81,21 @@ class Asker:
         rules.check_text("name", self.name, 128)
         rules.check_text("principal", self.principal_id, 128)
         rules.check_text("token prefix", self.token_prefix, 64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """May be deployed, as `services` are: with a step to approve where a person has to."""
+
+    services: tuple[ScheduledService, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotAdmitted:
+    """May not be deployed now, and why. `is_passing`: a moment later it may, as when a registry is away."""
+
+    reason: str
+    is_passing: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from cluster.model import rules
+from cluster.model.autoscaling import AutoscalePolicy
 from cluster.model.environments import check_environment
 from cluster.model.hooks import HOOKS_MAX, TAIL_CHARS_MAX, HookKind, HookPhase
 from cluster.model.ids import NodeId, RolloutId, ServiceId, service_id_of
@@ -41,7 +42,8 @@ class PutService:
 
     A `spec` that differs from the newest revision's becomes the next revision. With `expected_version` only
     if the service is at that version; 0 means that it must not exist yet. `bound` and `promoted_from` are
-    kept with a new revision.
+    kept with a new revision. With `autoscale` a service that is there keeps its number of replicas, within
+    the bounds, and `replicas` is only what a new one begins with (none at all: it is off).
     """
 
     service_id: ServiceId
@@ -60,6 +62,7 @@ class PutService:
     bound: tuple[str, ...] = ()
     promoted_from: str = ""
     labels: tuple[tuple[str, str], ...] = ()
+    autoscale: AutoscalePolicy | None = None
 
     def __post_init__(self) -> None:
         rules.check_id("service id", self.service_id)
@@ -113,15 +116,24 @@ class AttemptRevision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScaleService:
-    """Change how many replicas a service has. Result: the new version."""
+    """Change how many replicas a service has. Result: the new version.
+
+    `by` and `reason` are kept with the service. With `is_held` one that is scaled by itself is not, until it
+    is deployed again.
+    """
 
     service_id: ServiceId
     replicas: int
     expected_version: int | None = None
+    by: str = ""
+    reason: str = ""
+    is_held: bool = False
 
     def __post_init__(self) -> None:
         rules.check_id("service id", self.service_id)
         rules.check_range("replicas", self.replicas, 0, REPLICAS_MAX)
+        rules.check_text("by", self.by, 128)
+        rules.check_text("reason", self.reason, 1024)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,9 @@ from cluster.compose.loading import ComposeFile, Loaded, load
 from cluster.compose.options import read_options
 from cluster.compose.reader import Ignored, Keys, Parts, Reader
 from cluster.compose.resources import read_resources
+from cluster.compose.scaling import check_scaling
 from cluster.compose.tower import Tower, read_tower
+from cluster.model.autoscaling import AutoscalePolicy
 from cluster.model.environments import check_environment
 from cluster.model.ids import ServiceId, scope_of, service_id_of
 from cluster.model.placing import Failover, PlacementRules
@@ -49,6 +51,7 @@ class ComposeService:
     placement: PlacementRules = field(default_factory=PlacementRules)
     labels: tuple[tuple[str, str], ...] = ()
     bound: tuple[str, ...] = ()
+    autoscale: AutoscalePolicy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,14 +266,16 @@ class _Project:
             service_id=service_id,
             name=name,
             spec=spec,
-            replicas=replicas,
+            replicas=replicas if tower.autoscale is None else tower.autoscale.clamped(replicas),
             policy=policy.make(keys.at),
             fencing=fencing,
             placement=rules,
             labels=labels,
             bound=bound_places(value, name, configs, self.loaded.sections),
+            autoscale=tower.autoscale,
         )
         check_service(reader, keys, spec, replicas, service.policy, rules)
+        check_scaling(reader, keys, spec, replicas, tower.autoscale)
         return service
 
     def _image(self, keys: Keys) -> str:

@@ -9,7 +9,9 @@ from cluster.compose import vocabulary
 from cluster.compose.container import read_words
 from cluster.compose.document import Value
 from cluster.compose.reader import Parts, Reader
+from cluster.compose.scaling import read_scaling
 from cluster.compose.strategy import read_shift
+from cluster.model.autoscaling import AutoscalePolicy
 from cluster.model.hooks import TIMEOUT_DEFAULT_MS, Hook
 from cluster.model.placing import Failover, PlacementRules
 from cluster.model.service import Fencing, RolloutPolicy, Route, RouteTls, Sticky
@@ -25,6 +27,7 @@ class Tower:
     route: Route | None = None
     fencing: Fencing = Fencing.NONE
     singleton: Value | None = None
+    autoscale: AutoscalePolicy | None = None
 
 
 def read_tower(
@@ -60,6 +63,7 @@ def read_tower(
             "singleton", partial(reader.choice, choices=_FENCING, default=Fencing.NONE), Fencing.NONE
         ),
         singleton=singleton,
+        autoscale=keys.find("scaling", partial(read_scaling, reader)),
     )
 
 

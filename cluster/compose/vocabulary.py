@@ -114,6 +114,13 @@ FORMS: Mapping[str, Schema] = {
         "maximum": 90,
         "pattern": f"^[0-9]{{1,2}}%?$|{VARIABLE}",
     },
+    "percent": {
+        "type": ["integer", "string"],
+        "minimum": 0,
+        "maximum": 1000,
+        "pattern": f"^[0-9]{{1,4}}%?$|{VARIABLE}",
+        "examples": ["70%", 70],
+    },
     "words": {
         "description": "Words, or a line that is split into words as a shell does",
         "anyOf": [_FORM, {"type": "array", "items": _FORM}],
@@ -622,6 +629,7 @@ TOWER = Section(
         "pin_host": text("Name or id of the one host it may be on"),
         "placement": of("tower_placement", "More rules on hosts"),
         "hooks": of("hooks", "Commands around a deployment, in a container of the new revision"),
+        "scaling": of("scaling", "Between two bounds, as many replicas as there is to do"),
     },
 )
 ROUTE = Section(
@@ -747,6 +755,24 @@ TOWER_PLACEMENT = Section(
         "headroom": of("headroom", "What reservations leave of a host, in percent", 10),
     },
 )
+SCALING = Section(
+    "scaling",
+    {
+        "min": count("Fewest replicas", 1, 1000, 1),
+        "max": count("Most replicas", 1, 1000),
+        "cpu": of("percent", "Of a replica's limit, else its reservation, else one core"),
+        "memory": of("percent", "Of a replica's limit, else its reservation"),
+        "requests_per_second": count("Of one replica; needs a route", 1, 1_000_000),
+        "latency_p95": duration("95th percentile of all answers; needs a route"),
+        "up_window": duration("How long more have to be needed before there are more, at most 60s", "0s"),
+        "down_window": duration("How long fewer have to be enough before there are fewer", "5m"),
+        "tolerance": of("percent", "How far from a target nothing changes", "10%"),
+        "step_up": of("percent", "Most replicas added at once, in percent of those there are", "100%"),
+        "step_down": of("percent", "Most replicas taken away at once", "50%"),
+        "cooldown": duration("Between two changes", "15s"),
+    },
+    required=("max",),
+)
 HOOKS = Section(
     "hooks",
     {
@@ -769,5 +795,5 @@ SECTIONS: tuple[Section, ...] = (
     ENV_FILE, FILE_REFERENCE, SECRET, CONFIG, FILE_VERSION, DEVICE, ULIMIT, LOGGING, DEPENDENCY, DEPLOY,
     UPDATE_CONFIG, ROLLBACK_CONFIG, RESTART_POLICY, PLACEMENT, PREFERENCE, RESOURCES, LIMITS,
     RESERVATIONS, TOWER, ROUTE, ROLLING, STEP, BLUE_GREEN, CANARY, ANALYSIS, LATENCY, ERRORS, DRAIN,
-    TOWER_PLACEMENT, HOOKS, HOOK,
+    TOWER_PLACEMENT, SCALING, HOOKS, HOOK,
 )  # fmt: skip

@@ -118,6 +118,16 @@ class AutoscalePolicy:
         return replicas and max(self.replicas_min, min(self.replicas_max, replicas))
 
 
+def replicas_put(policy: AutoscalePolicy | None, asked: int, present: int) -> int:
+    """Return how many replicas a service has once it was deployed with `asked`, having `present` before.
+
+    What is scaled by itself is not set back by each deployment; one that was off begins as its file says.
+    """
+    if policy is None or not asked:
+        return asked
+    return policy.clamped(present or asked)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scaling:
     """One change of a service's number of replicas: by whom (or `AUTOSCALING`), and why. `at_ms` is log

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from cluster.model import rules
+from cluster.model.autoscaling import AutoscalePolicy, Scaling
 from cluster.model.container import ContainerOptions
 from cluster.model.hooks import HOOKS_MAX, Hook
 from cluster.model.ids import NodeId, RolloutId, ServiceId, scope_of
@@ -424,6 +425,10 @@ class Service:
     decides on a version and commits only against it. `is_removed` asks for its replicas to be taken down;
     the record goes last. `environment` is where it is deployed to, "" for none. `labels` are sorted pairs of
     the service itself, which its containers do not get.
+
+    With `autoscale` it is scaled by itself, except while `scale_held_by` names who set the number of
+    replicas by hand (until the next deployment). `scalings` are the newest changes of that number, oldest
+    first.
     """
 
     id: ServiceId
@@ -446,6 +451,9 @@ class Service:
     placement: PlacementRules = field(default_factory=PlacementRules)
     environment: str = ""
     labels: tuple[tuple[str, str], ...] = ()
+    autoscale: AutoscalePolicy | None = None
+    scale_held_by: str = ""
+    scalings: tuple[Scaling, ...] = ()
 
     @property
     def scope(self) -> str:

@@ -200,6 +200,7 @@ def _command_of(each: ScheduledService, *, created_by: str) -> PutService:
         bound=each.bound,
         labels=each.labels,
         is_unjudged=each.is_unjudged,
+        autoscale=each.autoscale,
     )
 
 

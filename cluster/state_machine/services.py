@@ -24,6 +24,7 @@ from cluster.commands.services import (
     SteerRollout,
 )
 from cluster.encoding import pack, unpack
+from cluster.model.autoscaling import SCALINGS_KEPT, Scaling, replicas_put
 from cluster.model.ids import NodeId, RolloutId, ServiceId
 from cluster.model.rollout import Rollout, RolloutPhase, StagePhase, Steering, why_not
 from cluster.model.service import (
@@ -96,7 +97,9 @@ def put_service(entry: Entry, command: PutService) -> Outcome:
         id=command.service_id,
         project=command.project,
         name=command.name,
-        replicas=command.replicas,
+        replicas=replicas_put(
+            command.autoscale, command.replicas, 0 if present is None else present.replicas
+        ),
         policy=command.policy,
         revision=number,
         stable_revision=0 if present is None else present.stable_revision,
@@ -112,6 +115,8 @@ def put_service(entry: Entry, command: PutService) -> Outcome:
         placement=command.placement,
         environment=command.environment,
         labels=command.labels,
+        autoscale=command.autoscale,
+        scalings=() if present is None else present.scalings,
     )
     SERVICES.put(entry.txn, service)
     if is_new_spec:
@@ -182,9 +187,25 @@ def scale_service(entry: Entry, command: ScaleService) -> Outcome:
     service = _changeable(entry, command.service_id, command.expected_version)
     if isinstance(service, Rejected):
         return service
-    if service.replicas == command.replicas:
+    held_by = service.scale_held_by
+    if command.is_held and service.autoscale is not None:
+        held_by = command.by
+    if (service.replicas, service.scale_held_by) == (command.replicas, held_by):
         return Applied(service.version)
-    return Applied(touch(entry, replace(service, replicas=command.replicas)))
+    scaling = Scaling(
+        at_ms=entry.now_ms,
+        replicas_before=service.replicas,
+        replicas=command.replicas,
+        by=command.by,
+        reason=command.reason,
+    )
+    changed = replace(
+        service,
+        replicas=command.replicas,
+        scale_held_by=held_by,
+        scalings=(*service.scalings, scaling)[-SCALINGS_KEPT:],
+    )
+    return Applied(touch(entry, changed))
 
 
 def steer_rollout(entry: Entry, command: SteerRollout) -> Outcome:

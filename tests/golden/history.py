@@ -24,6 +24,7 @@ from cluster.commands import (
 )
 from cluster.model.access import Role
 from cluster.model.audit import AuditOutcome, AuditRecord, AuditStamp
+from cluster.model.autoscaling import AUTOSCALING, AutoscalePolicy, ScaleMetric, ScaleTarget
 from cluster.model.environments import Environment, EnvironmentQuota
 from cluster.model.hooks import Hook, HookKind, HookPhase, HookRun
 from cluster.model.ids import JoinTokenId, LoginId, NodeId, PrincipalId, RolloutId, ServiceId, TokenPrefix
@@ -886,6 +887,39 @@ COMMANDS: tuple[tuple[str, Any], ...] = (
             by_principal="pr_01",
             is_from_file=True,
         ),
+    ),
+    (
+        "put-service/autoscaled",
+        services.PutService(
+            service_id=ServiceId("shop.api"),
+            project="shop",
+            name="api",
+            spec=ServiceSpec(image="registry.example/api:1"),
+            replicas=1,
+            autoscale=AutoscalePolicy(
+                replicas_min=2,
+                replicas_max=10,
+                targets=(
+                    ScaleTarget(metric=ScaleMetric.CPU, value=70),
+                    ScaleTarget(metric=ScaleMetric.LATENCY, value=250),
+                ),
+                cooldown_ms=30_000,
+            ),
+        ),
+    ),
+    (
+        "scale-service/by-itself",
+        services.ScaleService(
+            service_id=ServiceId("shop.api"),
+            replicas=4,
+            expected_version=1,
+            by=AUTOSCALING,
+            reason="cpu 133 of 70 %",
+        ),
+    ),
+    (
+        "scale-service/held",
+        services.ScaleService(service_id=ServiceId("shop.api"), replicas=6, by="ann", is_held=True),
     ),
 )
 """(name, command); a name is the command's, with a variant after a slash."""

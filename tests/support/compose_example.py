@@ -140,6 +140,24 @@ services:
     scale: 2
     ports: [{target: 25, published: 2525}]
     deploy: {update_config: {order: stop-first}}
+  api:
+    image: api:1
+    mem_limit: 256m
+    x-tower:
+      route: {host: api.example.com, port: 80}
+      scaling:
+        min: 2
+        max: 10
+        cpu: 70%
+        memory: 80%
+        requests_per_second: 100
+        latency_p95: 250ms
+        up_window: 15s
+        down_window: 10m
+        tolerance: 5%
+        step_up: 50%
+        step_down: 25%
+        cooldown: 30s
   old:
     image: old:1
     x-tower:

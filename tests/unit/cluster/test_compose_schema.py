@@ -168,7 +168,10 @@ def _around(document: dict[str, Any], place: tuple[str | int, ...]) -> dict[str,
     if place[0] != "services" or len(place) < 3:
         return document
     name, key = place[1], place[2]
-    service = {"image": "nginx:1", key: document["services"][name][key]}
+    given = document["services"][name]
+    # A target of memory is a share of it.
+    sizes = {"mem_limit": given["mem_limit"]} if "scaling" in given.get("x-tower", {}) else {}
+    service = {"image": "nginx:1", **sizes, key: given[key]}
     top = {} if key not in ("secrets", "configs") else {key: document[key]}
     return {"name": "shop", **top, "services": {"db": {"image": "postgres:16"}, name: service}}
 

@@ -74,16 +74,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='Compose files, each laid over those before; "-" is standard input (default: compose.yaml here)',
     )
     parser.add_argument(
-        "--file", "-f", metavar="FILE", action="append", default=[], help="a further file, as Compose has it"
-    )
-    parser.add_argument("--project", "-p", metavar="NAME", help="default: the file's name:, or its folder's")
-    parser.add_argument(
         "--environment",
         "-e",
         metavar="NAME",
         default="",
-        help="apply the file's section for this environment",
+        help="deploy to this environment: with its section of the file, its hosts and its secrets",
     )
+    add_rendering(parser)
+
+
+def add_rendering(parser: argparse.ArgumentParser) -> None:
+    """The arguments that say which files besides, and what stands for their variables."""
+    parser.add_argument(
+        "--file", "-f", metavar="FILE", action="append", default=[], help="a further file, as Compose has it"
+    )
+    parser.add_argument("--project", "-p", metavar="NAME", help="default: the file's name:, or its folder's")
     parser.add_argument(
         "--variable", metavar="NAME=VALUE", action="append", default=[], help="for ${NAME} in the file"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from agent.cli import compose_files
@@ -13,8 +14,9 @@ from agent.cli.compare import print_changes
 from agent.cli.connection import connect
 from agent.cli.failures import DONE, FAILED, OutcomeUnknown
 from agent.cli.following import follow_all, succeeded
-from agent.cli.output import print_json, print_table
+from agent.cli.output import print_json, print_table, printable
 from agent.cli.parsing import Verbs
+from agent.cli.validation_words import finding_line, plan_lines
 
 _BEGIN_S_MAX = 60.0
 _POLL_INTERVAL_S = 0.5
@@ -60,17 +62,31 @@ def run(args: argparse.Namespace) -> int:
         },
     )
     if not as_json:
-        _say_plan(answer, is_dry_run=args.dry_run)
-    if args.dry_run or args.no_wait:
+        say_plan(answer, is_dry_run=args.dry_run)
+    return finish(
+        client,
+        answer,
+        as_json=as_json,
+        is_over=args.dry_run or args.no_wait,
+        nothing="nothing to do: everything is as the file says",
+    )
+
+
+def finish(client: Client, answer: dict[str, Any], *, as_json: bool, is_over: bool, nothing: str) -> int:
+    """Follow the rollouts of a deployment unless it `is_over`, and return the exit status.
+
+    What was only tried fails where it would be refused.
+    """
+    if is_over:
         if as_json:
             print_json(answer)
-        return DONE
+        return FAILED if any(each["level"] == "error" for each in answer.get("findings", ())) else DONE
     begun = [client.get(f"/rollouts/{segment(rollout_id)}") for rollout_id in _begun(client, answer)]
     rollouts = follow_all(client, begun, quiet=as_json) if begun else []
     if as_json:
         print_json({**answer, "rollouts": rollouts})
     elif not any(service["changed"] for service in answer["services"]) and not rollouts:
-        print("nothing to do: everything is as the file says")
+        print(nothing)
     return DONE if all(succeeded(rollout) for rollout in rollouts) else FAILED
 
 
@@ -102,16 +118,25 @@ def _begun(client: Client, answer: dict[str, Any]) -> list[str]:
     return found
 
 
-def _say_plan(answer: dict[str, Any], *, is_dry_run: bool) -> None:
+def say_plan(answer: dict[str, Any], *, is_dry_run: bool) -> None:
+    """Print what a deployment changes, and of one that is only tried what would come of it."""
     for ignored in answer.get("ignored", ()):
-        print(f"note: {ignored['path']} is ignored: {ignored['reason']}", file=sys.stderr)
+        print(printable(f"note: {ignored['path']} is ignored: {ignored['reason']}"), file=sys.stderr)
     for warning in answer.get("warnings", ()):
-        print(f"warning: {warning}", file=sys.stderr)
+        print(printable(f"warning: {warning}"), file=sys.stderr)
+    for finding in answer.get("findings", ()):
+        print(printable(finding_line(finding)), file=sys.stderr)
     for service in answer["services"]:
         print(f"{service['service_id']}: {_planned(service)}")
         if is_dry_run and service.get("changes"):
             print_changes(service["changes"], empty="")
-    hosts = answer.get("hosts", ())
+    for line in plan_lines(answer.get("plan", ())):
+        print(printable(line))
+    print_hosts(answer.get("hosts", ()))
+
+
+def print_hosts(hosts: Sequence[dict[str, Any]]) -> None:
+    """Print where every replica would be."""
     if hosts:
         rows = [
             (

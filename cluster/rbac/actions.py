@@ -70,7 +70,8 @@ def _actions() -> tuple[Action, ...]:
         # Inspecting shows environment values, which hold secrets.
         Role.OPERATOR: {
             Resource.CONTAINER: ("inspect",),
-            Resource.SERVICE: ("inspect",),
+            # What would go wrong tells of ports, programs and paths of the hosts.
+            Resource.SERVICE: ("inspect", "validate"),
             # Whoever deploys a container with a secret can have it told: this is the only way to read one.
             Resource.SECRET: ("use",),
             Resource.CONFIG: ("inspect", "use"),

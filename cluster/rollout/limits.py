@@ -36,7 +36,7 @@ def limits(view: ServiceView, target: int, *, is_update: bool, is_rolling_back: 
     if view.is_fenced:
         reason = "each replica is stopped before its successor starts: it never runs twice"
     elif is_update and spec is not None:
-        reason = _reason_for_stop_first(spec, view.service.replicas)
+        reason = reason_for_stop_first(spec, view.service.replicas)
     if reason:
         return Limits(surge=0, unavailable=max(1, policy.max_unavailable), reason=reason)
     if policy.max_surge > policy.max_unavailable:
@@ -45,7 +45,9 @@ def limits(view: ServiceView, target: int, *, is_update: bool, is_rolling_back: 
     return Limits(surge=0, unavailable=policy.max_unavailable)
 
 
-def _reason_for_stop_first(spec: ServiceSpec, replicas: int) -> str:
+def reason_for_stop_first(spec: ServiceSpec, replicas: int) -> str:
+    """Return what keeps two revisions from holding their replicas' things at the same time, "" when nothing
+    does."""
     for port in spec.ports:
         if port.host_port:
             return f"each replica is stopped before its successor starts: host port {port.host_port} is fixed"

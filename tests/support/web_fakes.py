@@ -251,7 +251,12 @@ class FakeHosts:
             free_bytes=100 << 30 if said.free_bytes is None else said.free_bytes,
             router=said.router or "haproxy",
             images=tuple(
-                answers.get(image, ImageAnswer(image=image, is_here=True, size_bytes=1, config=ImageConfig()))
+                answers.get(
+                    image,
+                    ImageAnswer(
+                        image=image, is_here=True, size_bytes=1, config=ImageConfig(command=("serve",))
+                    ),
+                )
                 for image in question.images
             ),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated
 
@@ -13,7 +14,8 @@ from web.api.deployments import COMPOSE_BODY_BYTES_MAX, request_of
 from web.api.endpoint import Ask, Endpoint, Nothing, json_response
 from web.api.schemas import DeploymentBody, FilterText, PageQuery, Reference, Schema
 from web.middleware.routes import needs
-from web.tools import environments, promoting
+from web.tools import checking, environments, promoting
+from web.tools.checking import ValidationView
 from web.tools.environments import EnvironmentSettings, EnvironmentView
 from web.tools.listing import Page, page_of
 from web.tools.promoting import PromoteRequest
@@ -115,6 +117,10 @@ async def promote(ask: Ask[PromotionBody, Nothing]) -> web.Response:
     return json_response(_DEPLOYMENT.dump_json(view), status=status)
 
 
+async def validate(ask: Ask[DeploymentBody, Nothing]) -> ValidationView:
+    return await checking.validate(ask.context, ask.call, replace(request_of(ask.body), is_dry_run=True))
+
+
 ENDPOINTS = (
     Endpoint(
         method="GET",
@@ -169,5 +175,17 @@ ENDPOINTS = (
         status=HTTPStatus.ACCEPTED,
         body_bytes_max=COMPOSE_BODY_BYTES_MAX,
         problems=("not-found", "ambiguous", "conflict", "host-unavailable"),
+    ),
+    Endpoint(
+        method="POST",
+        path="/validations",
+        run=validate,
+        access=needs("service.validate"),
+        summary="What would go wrong with a deployment, and its plan; nothing is changed",
+        tag="services",
+        body=DeploymentBody,
+        answer=ValidationView,
+        status=HTTPStatus.OK,
+        body_bytes_max=COMPOSE_BODY_BYTES_MAX,
     ),
 )

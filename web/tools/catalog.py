@@ -13,6 +13,7 @@ from web.tools.arguments import Arguments, Named, Short
 from web.tools.cluster import get_cluster
 from web.tools.containers import ContainerFilter, list_containers, open_logs
 from web.tools.context import Context
+from web.tools.environment_tools import ENVIRONMENT_TOOLS
 from web.tools.nodes import list_nodes
 from web.tools.placement_tools import PLACEMENT_TOOLS
 from web.tools.registry import Tool, ToolRegistry
@@ -294,4 +295,4 @@ _BASE_TOOLS: tuple[Tool, ...] = (
     ),
 )
 
-REGISTRY = ToolRegistry((*_BASE_TOOLS, *ROLLOUT_TOOLS, *PLACEMENT_TOOLS, *SECRET_TOOLS))
+REGISTRY = ToolRegistry((*_BASE_TOOLS, *ROLLOUT_TOOLS, *PLACEMENT_TOOLS, *SECRET_TOOLS, *ENVIRONMENT_TOOLS))

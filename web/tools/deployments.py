@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from web.auth.call import Call
 from web.tools.carrying_out import Order, carry_out, name_rollouts
+from web.tools.checking import finding_of, plan_of
 from web.tools.context import Context
-from web.tools.placement import plan_deployment
-from web.tools.placement_views import PlannedHost
 from web.tools.preparing import DeployRequest, Prepared, prepare
+from web.tools.readiness import Readiness, look, refuse_errors
 from web.tools.views import DeployedService, DeploymentView, IgnoredKey
 
 DEPLOY = "service.deploy"
@@ -27,14 +27,11 @@ async def deploy(context: Context, call: Call, request: DeployRequest) -> Deploy
     prepared = await prepare(context, call, request)
     assert prepared is not None, "what cannot be read is raised"
     warnings = prepared.warnings
+    readiness = await look(context, prepared)
     if request.is_dry_run:
-        hosts = await plan_deployment(context, prepared.project.scope, prepared.services)
-        warnings += [
-            f"{host.service_id}: replica {host.ordinal} would wait: {host.reason}"
-            for host in hosts
-            if host.node_name is None
-        ]
-        return answer(prepared, prepared.planned, is_dry_run=True, hosts=hosts)
+        return answer(prepared, prepared.planned, readiness)
+    refuse_errors(readiness, prepared.services)
+    warnings += map(str, readiness.warnings)
     order = Order(
         project=prepared.project.name,
         environment=prepared.project.environment,
@@ -52,22 +49,20 @@ async def deploy(context: Context, call: Call, request: DeployRequest) -> Deploy
         recorded_as=SKIP_ANALYSIS if request.is_unjudged else None,
     )
     deployed = await name_rollouts(context, deployed, warnings)
-    return answer(prepared, deployed, is_dry_run=False)
+    return answer(prepared, deployed)
 
 
 def answer(
-    prepared: Prepared,
-    services: tuple[DeployedService, ...],
-    *,
-    is_dry_run: bool,
-    hosts: tuple[PlannedHost, ...] = (),
+    prepared: Prepared, services: tuple[DeployedService, ...], readiness: Readiness | None = None
 ) -> DeploymentView:
-    """Return what a caller is told of a deployment."""
+    """Return what a caller is told of a deployment; of one that is only tried, with its `readiness`."""
     return DeploymentView(
         project=prepared.project.name,
-        dry_run=is_dry_run,
+        dry_run=readiness is not None,
         services=services,
         ignored=tuple(IgnoredKey(path=each.path, reason=each.reason) for each in prepared.project.ignored),
-        warnings=tuple(prepared.warnings),
-        hosts=hosts,
+        warnings=tuple(dict.fromkeys(prepared.warnings)),
+        hosts=() if readiness is None else readiness.hosts,
+        findings=() if readiness is None else tuple(map(finding_of, readiness.notes)),
+        plan=() if readiness is None else plan_of(readiness),
     )

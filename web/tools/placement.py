@@ -28,7 +28,6 @@ from web.tools.nodes import find_node, node_names, read_nodes
 from web.tools.placement_views import (
     DrainForecastView,
     PlacementView,
-    PlannedHost,
     RebalanceView,
     drain_forecast_view,
     placement_view,
@@ -120,29 +119,6 @@ def intent_of(txn: ReadTxn, scope: str, service: ComposeService) -> Intent:
         replicas=service.replicas,
         policy=service.policy,
         rules=rules_in(txn, environment_of(service.service_id), service.placement),
-    )
-
-
-async def plan_deployment(
-    context: Context, scope: str, services: Sequence[ComposeService]
-) -> tuple[PlannedHost, ...]:
-    """Return where the replicas of a Compose file would be, for callers whose right to deploy was decided.
-
-    The images of `services` are pinned, or every replica would look new.
-    """
-    with context.surroundings.state.read() as txn:
-        intents = [intent_of(txn, scope, service) for service in services]
-    planned = await plan_hosts(context, intents)
-    names = node_names(context.surroundings)
-    return tuple(
-        PlannedHost(
-            service_id=each.service_id,
-            ordinal=each.ordinal,
-            node_name=None if each.node_id is None else names.get(each.node_id, each.node_id),
-            is_new=each.is_new,
-            reason=each.reason,
-        )
-        for each in planned
     )
 
 

@@ -24,7 +24,6 @@ from web.tools.context import Context
 from web.tools.deployments import answer
 from web.tools.environments import known_environment
 from web.tools.nodes import lost_in
-from web.tools.placement import plan_deployment
 from web.tools.preparing import (
     DeployRequest,
     Prepared,
@@ -33,6 +32,7 @@ from web.tools.preparing import (
     prepare_copies,
     read_project,
 )
+from web.tools.readiness import look, refuse_errors
 from web.tools.rollouts import on_live_hosts, ready_replicas
 from web.tools.scaling import without_restart
 from web.tools.spec_diff import diff_specs
@@ -104,9 +104,11 @@ async def promote(context: Context, call: Call, request: PromoteRequest) -> Depl
         )
         for each in proven
     }
+    readiness = await look(context, prepared)
     if request.is_dry_run:
-        hosts = await plan_deployment(context, prepared.project.scope, prepared.services)
-        return answer(prepared, prepared.planned, is_dry_run=True, hosts=hosts)
+        return answer(prepared, prepared.planned, readiness)
+    refuse_errors(readiness, prepared.services)
+    prepared.warnings.extend(map(str, readiness.warnings))
     order = Order(
         project=prepared.project.name,
         environment=target.name,
@@ -126,7 +128,7 @@ async def promote(context: Context, call: Call, request: PromoteRequest) -> Depl
         recorded_as=SKIP_ANALYSIS if request.is_unjudged else None,
     )
     deployed = await name_rollouts(context, deployed, prepared.warnings)
-    return answer(prepared, deployed, is_dry_run=False)
+    return answer(prepared, deployed)
 
 
 def _find(txn: ReadTxn, what: str, source: str) -> list[Service]:

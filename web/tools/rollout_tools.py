@@ -15,6 +15,7 @@ from web.auth.call import Call
 from web.auth.problems import Problem
 from web.tools.arguments import Arguments, Named, Short
 from web.tools.behaviour import ArmView, BehaviourView, LatencyView
+from web.tools.checking import finding_words
 from web.tools.context import Context
 from web.tools.deployments import deploy
 from web.tools.history import compare_revisions, get_history
@@ -69,6 +70,7 @@ class Deploy(Arguments):
     compose: str = Field(min_length=1, max_length=1024 * 1024, description="text of a Compose file")
     project: Short | None = Field(default=None, description="over the file's name:")
     variables: dict[str, str] = Field(default_factory=dict, description="for ${NAME} in the file")
+    environment: Short = Field(default="", description="where to: staging, production, ...")
     dry_run: bool = Field(default=False, description="only say what would change")
     skip_analysis: bool = Field(default=False, description="emergency: unjudged, no approval")
 
@@ -101,6 +103,7 @@ def _deploying(strategy: Strategy) -> Callable[[Context, Call, Deploy], Awaitabl
                 compose=given.compose,
                 project=given.project or None,
                 variables=given.variables,
+                environment=given.environment,
                 is_dry_run=given.dry_run,
                 strategy=strategy,
                 is_unjudged=given.skip_analysis,
@@ -120,6 +123,7 @@ def _deploying(strategy: Strategy) -> Callable[[Context, Call, Deploy], Awaitabl
                 for change in _changes(service.changes)
             ),
             *_hosts(view.hosts),
+            *(finding_words(finding) for finding in view.findings),
             *view.warnings,
             *(f"{key.path} is ignored: {key.reason}" for key in view.ignored),
         )

@@ -10,6 +10,7 @@ from cluster.store import ReadTxn, records
 from web.auth.authority import Permit
 from web.auth.call import Call
 from web.auth.problems import Problem
+from web.tools.admission import require_person
 from web.tools.attempts import begun
 from web.tools.context import Context
 from web.tools.nodes import names_in
@@ -37,6 +38,9 @@ async def steer_rollout(
     surroundings = context.surroundings
     with surroundings.state.read() as txn:
         rollout = find_rollout(txn, reference)
+        service = records.SERVICES.get(txn, rollout.service_id)
+        if service is not None and steer in (Steer.APPROVE, Steer.PROMOTE):
+            require_person(txn, call, service, f"to {steer} a rollout")
     refused = why_not(rollout, steer)
     if refused:
         raise _cannot(rollout, refused)

@@ -12,6 +12,7 @@ from cluster.store import ReadTxn, records
 from web.auth.authority import Permit
 from web.auth.call import Call
 from web.auth.problems import FieldError, Problem, invalid
+from web.tools.admission import require_person
 from web.tools.context import Context
 from web.tools.nodes import lost_in
 from web.tools.references import find_service
@@ -54,6 +55,7 @@ async def switch_traffic(
     surroundings = context.surroundings
     with surroundings.state.read() as txn:
         service = find_service(txn, reference)
+        require_person(txn, call, service, "to share its requests by hand")
         _split(txn, service)
         target = colour or _other(txn, service)
     share = WHOLE_PERMILLE if permille is None else permille

@@ -411,7 +411,7 @@ async def test_a_deployment_over_the_quota_of_its_environment_is_planned_up_to_i
     assert planned[2].reason == "the quota of staging: 4 replicas, of 3 allowed"
 
 
-async def test_a_dry_run_says_where_replicas_would_be_and_which_would_wait() -> None:
+async def test_a_dry_run_says_where_replicas_would_be_and_which_have_nowhere_to_go() -> None:
     world = a_web_world()
     world.hosts.digests["registry.example/shop:1"] = "sha256:" + "1" * 64
     compose = """
@@ -429,4 +429,6 @@ services:
         (0, "h2", True),
         (1, None, True),
     ]
-    assert any("replica 1 would wait: no host can take it" in warning for warning in planned["warnings"])
+    (finding,) = planned["findings"]
+    assert (finding["check"], finding["level"], finding["service"]) == ("capacity", "error", "shop.web")
+    assert "a replica has nowhere to go: no host can take it" in finding["rule"]

@@ -40,6 +40,9 @@ def run(args: argparse.Namespace) -> int:
     ]
     columns = ("revision", "state", "image", "digest", "created", "by", "changed", "rollout")
     print_table(columns, rows, empty="no revisions are remembered")
+    for entry in history["revisions"]:
+        if entry.get("promoted_from"):
+            print(printable(f"revision {entry['revision']} was promoted from {entry['promoted_from']}"))
     if args.attempts:
         for entry in history["revisions"]:
             for attempt in entry["attempts"]:

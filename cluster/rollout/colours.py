@@ -99,7 +99,12 @@ def _converge(
 
 def _limits_of(view: ServiceView, judged: Sequence[Judged]) -> Limits:
     target = max((each.slot.target for each in judged), default=0)
-    return limits(view, target, is_update=any(meets_another_revision(view, each.slot) for each in judged))
+    bounds = limits(view, target, is_update=any(meets_another_revision(view, each.slot) for each in judged))
+    if view.service.stable_revision in view.revisions:
+        return bounds
+    # Which replicas there are to be is told from those that are there: one taken down would not come back.
+    surge = 0 if bounds.reason else view.service.policy.max_surge
+    return Limits(surge=surge, unavailable=0, reason=bounds.reason)
 
 
 def meets_another_revision(view: ServiceView, slot: Slot) -> bool:

@@ -411,7 +411,7 @@ def test_paused_it_keeps_both_revisions_and_the_shares_and_goes_on_where_it_was(
     shop.deploy("v2")
     shop.until(StagePhase.WATCHING, 1)
     shop.steer(Steer.PAUSE)
-    shop.world.run(1_000_000)
+    shop.world.run(150_000)
     assert shop.rollout.phase is RolloutPhase.PAUSED
     assert (shop.share, shop.running()) == (500, {1, 2})
     shop.steer(Steer.RESUME)
@@ -458,7 +458,7 @@ def test_promoted_it_skips_the_steps_and_the_judge(strategy: Strategy) -> None:
 def test_with_pause_a_worse_revision_keeps_its_share_for_a_person() -> None:
     shop = a_shop(Strategy.CANARY, failure_action=FailureAction.PAUSE)
     shop.deploy("failing")
-    for _ in range(600):
+    for _ in range(200):
         shop.world.run(1_000)
     assert shop.rollout.phase is RolloutPhase.PAUSED
     assert "for a person to decide" in shop.rollout.reason

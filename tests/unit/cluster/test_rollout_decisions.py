@@ -231,6 +231,41 @@ def test_a_lapse_while_it_is_watched_counts(phase: str, words: str) -> None:
     assert turned.reason == f"replica 0 on host-h2 {words}"
 
 
+def test_one_that_ended_and_runs_again_between_two_looks_has_failed_while_it_is_watched() -> None:
+    seen = rollout_of(
+        a_view(
+            "1/0@h1 serving healthy",
+            a_copy("2/0@h2 serving healthy", restarts=2),
+            revision=2,
+            rollout=a_rollout(a_step(StepPhase.ROUTING)),
+            policy=RolloutPolicy(retries=0),
+        )
+    )
+    assert seen.replicas[0].restarts == 2
+    turned = rollout_of(
+        a_view(
+            "1/0@h1 serving healthy",
+            a_copy("2/0@h2 serving healthy", restarts=3),
+            revision=2,
+            rollout=seen,
+            policy=RolloutPolicy(retries=0),
+        )
+    )
+    assert turned.phase is RolloutPhase.ROLLING_BACK
+    assert turned.reason == "replica 0 on host-h2 ended after it had been healthy"
+
+
+def test_how_often_one_that_served_before_was_started_again_is_no_matter_of_the_rollout() -> None:
+    view = a_view(
+        a_copy("2/0@h1 serving healthy", restarts=7),
+        revision=2,
+        stable=1,
+        rollout=a_rollout(),
+        policy=RolloutPolicy(retries=0),
+    )
+    assert rollout_of(view).phase is RolloutPhase.SUCCEEDED
+
+
 def test_attempts_are_counted_where_the_next_leader_finds_them() -> None:
     failed = a_copy("2/0@h2 started failed")
     view = a_view("1/0@h1 serving healthy", failed, revision=2, rollout=a_rollout(a_step(StepPhase.STARTING)))
@@ -601,6 +636,22 @@ def test_a_service_that_is_as_it_should_be_needs_nothing() -> None:
 def test_a_revision_that_failed_is_not_tried_again() -> None:
     ended = a_rollout(phase=RolloutPhase.ROLLED_BACK)
     assert decision(a_view("1/0@h1 serving healthy", revision=2, last_rollout=ended)).transition is None
+
+
+def test_what_a_failed_first_deployment_left_is_not_taken_down_to_be_moved() -> None:
+    ended = a_rollout(phase=RolloutPhase.FAILED, from_revision=0, to_revision=1)
+    fields: dict[str, Any] = {
+        "replicas": 2,
+        "stable": 0,
+        "last_rollout": ended,
+        "nodes": (a_node("h1", is_draining=True),),
+    }
+    stop_first = RolloutPolicy(max_surge=0, max_unavailable=1)
+    assert (
+        orders(a_view("1/0@h1 serving healthy", "1/1@h2 serving healthy", policy=stop_first, **fields)) == []
+    )
+    view = a_view("1/0@h1 serving healthy", "1/1@h2 serving healthy", **fields)
+    assert orders(view) == ["1/0@h3 started"]
 
 
 def test_of_two_copies_of_one_replica_the_healthy_one_stays() -> None:

@@ -113,8 +113,9 @@ class StepPhase(StrEnum):
 class ReplicaProgress:
     """One replica's way to the target: the host chosen for the new copy, and the host of the old one, if any.
 
-    `since_ms` and `deadline_ms` belong to `phase`, Unix epoch milliseconds of the deciding leader's clock; a
-    new leader may move the deadline out, never in.
+    `restarts` is how often its container had been started again when it was first to serve, -1 while that
+    does not matter. `since_ms` and `deadline_ms` belong to `phase`, Unix epoch milliseconds of the deciding
+    leader's clock; a new leader may move the deadline out, never in.
     """
 
     ordinal: int
@@ -125,6 +126,7 @@ class ReplicaProgress:
     attempts: int = 0
     since_ms: int = 0
     deadline_ms: int = 0
+    restarts: int = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

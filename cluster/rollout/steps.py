@@ -21,6 +21,9 @@ CRASHES_MAX = 3
 EXITED_PATIENCE_MS = 10_000
 """How long one that ended may take to run again."""
 
+UNKNOWN = -1
+"""How often it was started again does not matter: it served before, or does not serve yet."""
+
 _PROVEN = frozenset({StepPhase.DRAINING, StepPhase.REMOVING, StepPhase.DONE})
 _BAD = frozenset({ReplicaPhase.EXITED, ReplicaPhase.UNHEALTHY})
 
@@ -142,7 +145,7 @@ class Stepper:
         if phase is ReplicaPhase.FAILED:
             return "failed", 0
         if copy.desired is DesiredState.SERVING:
-            return ("" if phase is ReplicaPhase.HEALTHY else _lapse(phase)), 0
+            return (_crash(copy, before) if phase is ReplicaPhase.HEALTHY else _lapse(phase)), 0
         if phase is ReplicaPhase.HEALTHY:
             return "", 0
         if phase is ReplicaPhase.REMOVED:
@@ -195,6 +198,7 @@ class Stepper:
             attempts=0 if before is None else before.attempts,
             since_ms=before.since_ms if before is not None and is_same else self._plan.now_ms,
             deadline_ms=deadline_ms,
+            restarts=_restarts_at_first(slot.candidate, before, phase),
         )
         return Advanced(Judged(slot, is_proven=is_proven), progress, failure)
 
@@ -206,6 +210,22 @@ def _starting_phase(copy: Assignment, before: ReplicaProgress | None) -> StepPha
             return StepPhase.STARTING
         return StepPhase.WAITING
     return StepPhase.STARTING
+
+
+def _restarts_at_first(copy: Assignment | None, before: ReplicaProgress | None, phase: StepPhase) -> int:
+    """How often the container had been started again when it was first to serve in this rollout."""
+    if copy is None:
+        return UNKNOWN
+    if before is not None and before.node_id == copy.node_id and before.restarts != UNKNOWN:
+        return before.restarts
+    return copy.observed.restarts if phase in (StepPhase.ROUTING, StepPhase.MONITORING) else UNKNOWN
+
+
+def _crash(copy: Assignment, before: ReplicaProgress | None) -> str:
+    """Say so when it ended and was started again between two looks: it seems healthy each time."""
+    if before is None or before.node_id != copy.node_id or before.restarts == UNKNOWN:
+        return ""
+    return "ended after it had been healthy" if copy.observed.restarts > before.restarts else ""
 
 
 def _lapse(phase: ReplicaPhase) -> str:

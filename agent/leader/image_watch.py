@@ -269,4 +269,5 @@ def _with_digest(watch: ImageWatch, service: Service, update: Update) -> Schedul
         environment=service.environment,
         bound=update.base.bound,
         labels=service.labels,
+        autoscale=service.autoscale,
     )

@@ -28,6 +28,7 @@ from cluster.model.environments import check_environment
 from cluster.model.ids import ServiceId, scope_of, service_id_of
 from cluster.model.placing import Failover, PlacementRules
 from cluster.model.service import Fencing, RolloutPolicy, ServiceSpec
+from cluster.model.watching import WatchRules
 
 SERVICES_MAX = 100
 ID_CHARS_MAX = 63
@@ -52,6 +53,7 @@ class ComposeService:
     labels: tuple[tuple[str, str], ...] = ()
     bound: tuple[str, ...] = ()
     autoscale: AutoscalePolicy | None = None
+    watch: WatchRules | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,6 +275,7 @@ class _Project:
             labels=labels,
             bound=bound_places(value, name, configs, self.loaded.sections),
             autoscale=tower.autoscale,
+            watch=tower.watch,
         )
         check_service(reader, keys, spec, replicas, service.policy, rules)
         check_scaling(reader, keys, spec, replicas, tower.autoscale)

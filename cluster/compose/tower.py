@@ -11,10 +11,12 @@ from cluster.compose.document import Value
 from cluster.compose.reader import Parts, Reader
 from cluster.compose.scaling import read_scaling
 from cluster.compose.strategy import read_shift
+from cluster.compose.watching import read_watch
 from cluster.model.autoscaling import AutoscalePolicy
 from cluster.model.hooks import TIMEOUT_DEFAULT_MS, Hook
 from cluster.model.placing import Failover, PlacementRules
 from cluster.model.service import Fencing, RolloutPolicy, Route, RouteTls, Sticky
+from cluster.model.watching import WatchRules
 
 _FENCING = {"true": Fencing.STRICT, "false": Fencing.NONE, "manual": Fencing.MANUAL, "strict": Fencing.STRICT}
 _TLS = {"true": RouteTls.ON, "false": RouteTls.OFF} | {tls.value: tls for tls in RouteTls}
@@ -28,6 +30,7 @@ class Tower:
     fencing: Fencing = Fencing.NONE
     singleton: Value | None = None
     autoscale: AutoscalePolicy | None = None
+    watch: WatchRules | None = None
 
 
 def read_tower(
@@ -64,6 +67,7 @@ def read_tower(
         ),
         singleton=singleton,
         autoscale=keys.find("scaling", partial(read_scaling, reader)),
+        watch=keys.find("watch", partial(read_watch, reader)),
     )
 
 

@@ -630,6 +630,7 @@ TOWER = Section(
         "placement": of("tower_placement", "More rules on hosts"),
         "hooks": of("hooks", "Commands around a deployment, in a container of the new revision"),
         "scaling": of("scaling", "Between two bounds, as many replicas as there is to do"),
+        "watch": of("watch", "Follow what the image's tag means, and deploy that when it is old enough"),
     },
 )
 ROUTE = Section(
@@ -773,6 +774,25 @@ SCALING = Section(
     },
     required=("max",),
 )
+WATCH = Section(
+    "watch",
+    {
+        "tag": choice("follow: a new image under the same tag is deployed", "follow", default="follow"),
+        "every": duration("How often its registry is asked", "15m"),
+        "min_age": duration("How long the tag has to mean the same before it is deployed", "24h"),
+        "window": of("watch_window", "When it may be deployed, beside the cluster's change windows"),
+        "strategy": choice("Of these deployments, instead of the service's own", *Strategy),
+    },
+)
+WATCH_WINDOW = Section(
+    "watch_window",
+    {
+        "cron": text("When the window opens: minute, hour, day of the month, month, day of the week"),
+        "duration": duration("How long it is open"),
+        "timezone": text("Of cron, such as Europe/Berlin", "UTC"),
+    },
+    required=("cron", "duration"),
+)
 HOOKS = Section(
     "hooks",
     {
@@ -795,5 +815,5 @@ SECTIONS: tuple[Section, ...] = (
     ENV_FILE, FILE_REFERENCE, SECRET, CONFIG, FILE_VERSION, DEVICE, ULIMIT, LOGGING, DEPENDENCY, DEPLOY,
     UPDATE_CONFIG, ROLLBACK_CONFIG, RESTART_POLICY, PLACEMENT, PREFERENCE, RESOURCES, LIMITS,
     RESERVATIONS, TOWER, ROUTE, ROLLING, STEP, BLUE_GREEN, CANARY, ANALYSIS, LATENCY, ERRORS, DRAIN,
-    TOWER_PLACEMENT, SCALING, HOOKS, HOOK,
+    TOWER_PLACEMENT, SCALING, HOOKS, HOOK, WATCH, WATCH_WINDOW,
 )  # fmt: skip

@@ -36,6 +36,7 @@ class Resource(StrEnum):
     REGISTRY = "registry"
     CERTIFICATE = "certificate"
     ENVIRONMENT = "environment"
+    WINDOW = "window"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ def _actions() -> tuple[Action, ...]:
             Resource.CONFIG: ("read",),
             Resource.ENVIRONMENT: ("read",),
             Resource.CERTIFICATE: ("read",),
+            Resource.WINDOW: ("read",),
         },
         # Inspecting shows environment values, which hold secrets.
         Role.OPERATOR: {
@@ -99,10 +101,15 @@ def _actions() -> tuple[Action, ...]:
                 "scale",
                 "restart",
                 "rebalance",
+                # Deploying later, or by itself: it is asked again then whether its owner may deploy.
+                "schedule",
+                "watch",
             ),
             Resource.ROLLOUT: ("approve", "pause", "resume", "promote", "abort", "retry"),
             Resource.SECRET: ("put",),
             Resource.CONFIG: ("put",),
+            # Stopping is not what has to be prevented.
+            Resource.WINDOW: ("freeze",),
             Resource.CERTIFICATE: ("put",),
         },
         Role.ADMIN: {
@@ -117,7 +124,7 @@ def _actions() -> tuple[Action, ...]:
             Resource.VOLUME: ("remove",),
             Resource.NETWORK: ("remove",),
             # Bind mounts, published ports and the engine's socket are ways out of a container.
-            Resource.SERVICE: ("remove", "deploy-host-access"),
+            Resource.SERVICE: ("remove", "deploy-host-access", "override-window"),
             Resource.USER: ("create", "remove", "set-password", "set-role"),
             Resource.API_TOKEN: ("create", "revoke"),
             # What is removed cannot be had again.
@@ -127,6 +134,7 @@ def _actions() -> tuple[Action, ...]:
             Resource.CERTIFICATE: ("remove",),
             # Quotas, hosts and approval are bounds on what operators do.
             Resource.ENVIRONMENT: ("put", "remove"),
+            Resource.WINDOW: ("put", "remove", "unfreeze"),
         },
     }
     return tuple(

@@ -158,6 +158,12 @@ services:
         step_up: 50%
         step_down: 25%
         cooldown: 30s
+      watch:
+        tag: follow
+        every: 5m
+        min_age: 48h
+        window: {cron: "0 3 * * *", duration: 2h, timezone: Europe/Berlin}
+        strategy: canary
   old:
     image: old:1
     x-tower:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from web.auth.authority import Permit
 from web.auth.call import Call
 from web.tools.carrying_out import Order, carry_out, name_rollouts
 from web.tools.checking import finding_of, plan_of
@@ -9,6 +10,8 @@ from web.tools.context import Context
 from web.tools.preparing import DeployRequest, Prepared, prepare
 from web.tools.readiness import Readiness, look, refuse_errors
 from web.tools.views import DeployedService, DeploymentView, IgnoredKey
+from web.tools.watching import change_watches
+from web.tools.windows import OVERRIDE
 
 DEPLOY = "service.deploy"
 SKIP_ANALYSIS = "service.skip-analysis"
@@ -39,17 +42,28 @@ async def deploy(context: Context, call: Call, request: DeployRequest) -> Deploy
         inline=prepared.inline,
         is_unjudged=request.is_unjudged,
     )
+
+    async def change(permit: Permit) -> tuple[DeployedService, ...]:
+        done = await carry_out(permit, context.surroundings, call, order, prepared.present, prepared.planned)
+        await change_watches(context, permit, call, prepared.services)
+        return done
+
     deployed = await context.authority.perform(
         call,
         DEPLOY,
         f"service:{prepared.project.scope}",
-        lambda permit: carry_out(
-            permit, context.surroundings, call, order, prepared.present, prepared.planned
-        ),
-        recorded_as=SKIP_ANALYSIS if request.is_unjudged else None,
+        change,
+        recorded_as=recorded_as(prepared, is_unjudged=request.is_unjudged),
     )
     deployed = await name_rollouts(context, deployed, warnings)
     return answer(prepared, deployed)
+
+
+def recorded_as(prepared: Prepared, *, is_unjudged: bool) -> str | None:
+    """Return the name of the audit's entry: of the strongest thing that was asked for beside it."""
+    if prepared.overrides_windows:
+        return OVERRIDE
+    return SKIP_ANALYSIS if is_unjudged else None
 
 
 def answer(

@@ -12,6 +12,7 @@ from cluster.commands.secrets import PutFile
 from cluster.compose import ComposeFile, ComposeProject, ComposeService, Finding, parse
 from cluster.model.inventory import HostRefused, HostUnavailable
 from cluster.model.strategy import Strategy
+from cluster.model.windows import About
 from cluster.store import records
 from web.auth.call import Call
 from web.auth.problems import FieldError, Problem
@@ -23,6 +24,8 @@ from web.tools.file_pins import pin_files, require_use
 from web.tools.host_reach import reach_into_host
 from web.tools.scaling import with_restart_of
 from web.tools.views import DeployedService
+from web.tools.watching import check_watches
+from web.tools.windows import OVERRIDE, closed_among, problem_of_closed
 
 INSPECT = "service.inspect"
 HOST_ACCESS = "service.deploy-host-access"
@@ -39,7 +42,9 @@ class DeployRequest:
 
     Of secrets and configs, those of `environment` come before those of all environments. `strategy` is used
     instead of the file's. With `is_unjudged` nothing is judged and nobody is asked to approve. `overrides`
-    are laid over the file, `files` are the contents of those it names, and findings call it `file`.
+    are laid over the file, `files` are the contents of those it names, and findings call it `file`. `at_ms`
+    is when it is going to be deployed, None for now, and `overrides_windows` does so whatever change windows
+    and freezes say then.
     """
 
     compose: str = field(repr=False)
@@ -50,6 +55,8 @@ class DeployRequest:
     strategy: Strategy | None = None
     is_unjudged: bool = False
     file: str = ""
+    at_ms: int | None = None
+    overrides_windows: bool = False
     overrides: tuple[ComposeFile, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -59,7 +66,8 @@ class Prepared:
     """What a deployment is going to be, and what was seen of the services before it.
 
     `services` have their images and files pinned, `inline` are versions of configs to be kept first.
-    `warnings` grow with what is found later.
+    `warnings` grow with what is found later. With `overrides_windows` it is made although a window or a
+    freeze is against it.
     """
 
     project: ComposeProject
@@ -69,6 +77,7 @@ class Prepared:
     planned: tuple[DeployedService, ...]
     admission: Admission | None
     warnings: list[str]
+    overrides_windows: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,9 +158,12 @@ class _Preparing:
         else:
             parsed = _only(parsed, self.releases)
         present = read_present(surroundings, parsed)
+        is_overriding = await self._check_windows(parsed, warnings)
+        with self._refusing():
+            check_watches(parsed.services)
         parsed, admission = self._admit(parsed)
         with self._refusing():
-            await _check_host_access(self.context, call, parsed, warnings, is_dry_run=self.request.is_dry_run)
+            await check_host_access(self.context, call, parsed, warnings, is_dry_run=self.request.is_dry_run)
         services: Sequence[ComposeService] = parsed.services
         inline: Sequence[PutFile] = ()
         with self._refusing(), surroundings.state.read() as txn:
@@ -181,7 +193,26 @@ class _Preparing:
             planned=planned,
             admission=admission,
             warnings=warnings,
+            overrides_windows=is_overriding,
         )
+
+    async def _check_windows(self, parsed: ComposeProject, warnings: list[str]) -> bool:
+        """Whether a window or a freeze is against it, and is overridden."""
+        request, surroundings = self.request, self.context.surroundings
+        if request.overrides_windows:
+            await self.context.authority.require(self.call, OVERRIDE, "service")
+        at_ms = surroundings.clock.now_ms() if request.at_ms is None else request.at_ms
+        services = [
+            About(service_id=each.service_id, project=parsed.name, environment=parsed.environment)
+            for each in parsed.services
+        ]
+        with surroundings.state.read() as txn:
+            closed = closed_among(txn, services, at_ms)
+        if closed and (request.overrides_windows or request.is_dry_run):
+            warnings += [each.words for each in closed]
+        elif closed:
+            self.refuse(problem_of_closed(closed))
+        return bool(closed) and request.overrides_windows
 
     @contextmanager
     def _refusing(self) -> Iterator[None]:
@@ -204,7 +235,7 @@ class _Preparing:
         self, services: Sequence[ComposeService], present: Mapping[str, Present]
     ) -> Sequence[ComposeService]:
         if self.releases is None:
-            return await _with_digests(self.context.surroundings, services, present)
+            return await with_digests(self.context.surroundings, services, present)
         released = []
         for each in services:
             release = self.releases[each.name]
@@ -252,7 +283,7 @@ def _orphans(surroundings: Surroundings, project: ComposeProject) -> list[str]:
     ]
 
 
-async def _check_host_access(
+async def check_host_access(
     context: Context, call: Call, project: ComposeProject, warnings: list[str], *, is_dry_run: bool
 ) -> None:
     for service in project.services:
@@ -266,7 +297,7 @@ async def _check_host_access(
             warnings.append(f"{service.service_id}: {reach}; only an administrator may deploy that")
 
 
-async def _with_digests(
+async def with_digests(
     surroundings: Surroundings, services: Sequence[ComposeService], present: Mapping[str, Present]
 ) -> list[ComposeService]:
     """Pin every image to what its reference means now, so that all hosts run the same."""

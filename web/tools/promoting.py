@@ -21,7 +21,7 @@ from web.tools.admission import in_words, longest_stable_ms, stable_for_ms
 from web.tools.bound_values import with_own_values
 from web.tools.carrying_out import Order, carry_out, name_rollouts
 from web.tools.context import Context
-from web.tools.deployments import answer
+from web.tools.deployments import answer, recorded_as
 from web.tools.environments import known_environment
 from web.tools.nodes import lost_in
 from web.tools.preparing import (
@@ -48,7 +48,7 @@ class PromoteRequest:
 
     `source` "" is the environment that `target` requires. With `file` the services are rendered from it for
     `target`. `copies_values` takes along also what was the source environment's own. `is_unjudged` skips the
-    soak, analysis and approval.
+    soak, analysis and approval; `overrides_windows` does it whatever change windows and freezes say.
     """
 
     what: str
@@ -58,6 +58,7 @@ class PromoteRequest:
     copies_values: bool = False
     is_unjudged: bool = False
     is_dry_run: bool = False
+    overrides_windows: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +126,7 @@ async def promote(context: Context, call: Call, request: PromoteRequest) -> Depl
         lambda permit: carry_out(
             permit, context.surroundings, call, order, prepared.present, prepared.planned
         ),
-        recorded_as=SKIP_ANALYSIS if request.is_unjudged else None,
+        recorded_as=recorded_as(prepared, is_unjudged=request.is_unjudged),
     )
     deployed = await name_rollouts(context, deployed, prepared.warnings)
     return answer(prepared, deployed)
@@ -253,6 +254,7 @@ async def _copied(
         environment=target.name,
         is_dry_run=request.is_dry_run,
         is_unjudged=request.is_unjudged,
+        overrides_windows=request.overrides_windows,
     )
     return await prepare_copies(context, call, wanted, project)
 
@@ -328,6 +330,7 @@ async def _rendered(
         project=proven[0].service.project,
         is_dry_run=request.is_dry_run,
         is_unjudged=request.is_unjudged,
+        overrides_windows=request.overrides_windows,
     )
     releases = {
         each.service.name: Release(

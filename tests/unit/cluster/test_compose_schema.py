@@ -142,6 +142,7 @@ WITHOUT_EFFECT = {
     ("dependency", "condition"),
     ("dependency", "required"),
     ("dependency", "restart"),
+    ("watch", "tag"),
 }
 
 

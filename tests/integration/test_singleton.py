@@ -287,7 +287,7 @@ def running_ids(host: Host) -> list[str]:
 
 # ---- the longer matrix --------------------------------------------------------------------------
 
-long_only = pytest.mark.skipif(not IS_LONG, reason="part of make verify")
+long_only = pytest.mark.verify
 
 
 @long_only

@@ -56,10 +56,13 @@ def test_the_tools_have_the_names_that_were_promised() -> None:
         "get-deploy-status",
         "get-deployment-history",
         "list-containers",
+        "list-environments",
         "list-nodes",
         "list-registries",
         "list-secrets",
+        "promote-environment",
         "put-config",
+        "put-environment",
         "rebalance-service",
         "remove-service",
         "restart-service",
@@ -67,6 +70,7 @@ def test_the_tools_have_the_names_that_were_promised() -> None:
         "scale-service",
         "steer-rollout",
         "switch-traffic",
+        "validate-deployment",
     ]
 
 

@@ -11,7 +11,7 @@ import os
 import signal
 import ssl
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -42,8 +42,10 @@ from agent.follow.local_host import LocalHost
 from agent.follow.peer_server import PeerDuties, build_peer_app
 from agent.follow.readiness import RouterStanding
 from agent.follow.removal import take_down_replicas, wait_until_removed
+from agent.follow.replica_usage import ReplicaUsages
 from agent.follow.route_certificates import RouteCertificates
 from agent.follow.routing import Routing
+from agent.follow.scaling import LeaderScaling
 from agent.follow.stored_files import RegistryLogins, StoredFiles
 from agent.follow.traffic_reports import TrafficReports
 from agent.host.addresses import choose_advertise_address
@@ -55,6 +57,7 @@ from agent.ids import IdSource
 from agent.keys.errors import KeysError
 from agent.keys.identity import NodeIdentity
 from agent.keys.tls import TlsIdentity
+from agent.leader.autoscaling import Autoscaling
 from agent.leader.duties import LeaderDuties, run_duties_while_leader
 from agent.logs.setup import configure_logging
 from agent.node.admission import Admission
@@ -81,7 +84,6 @@ from agent.router.traefik.router import TraefikRouter
 from cluster.identity.keyring import Keyring
 from cluster.model.ids import NodeId
 from cluster.model.node import NodeFacts
-from cluster.model.traffic import TrafficInterval
 from cluster.raft.log_types import LogStorageFailed
 from cluster.raft.replicator import Proposer, Replicator
 from cluster.raft.transport import ListenFailed
@@ -375,9 +377,22 @@ class _Agent:
             clock=clock,
         )
 
+        autoscaling = Autoscaling(node_id=self._node_id, state=state, clock=clock, new_id=self._ids.new_id)
         leading = LeaderDuties(
-            node_id=self._node_id, state=state, raft=replicator, clock=clock, ids=self._ids
+            node_id=self._node_id,
+            state=state,
+            raft=replicator,
+            clock=clock,
+            ids=self._ids,
+            more=lambda: (autoscaling,),
         )
+
+        def take_report(report: TrafficReport) -> bool:
+            is_leading = leading.on_traffic(report)
+            if is_leading:
+                autoscaling.on_report(report)
+            return is_leading
+
         fenced = build_fenced_host(
             node_id=self._node_id,
             cluster_id=self._identity.cluster_id,
@@ -434,16 +449,16 @@ class _Agent:
         )
         duties = PeerDuties(
             on_beat=leading.on_beat,
-            on_traffic=leading.on_traffic,
+            on_traffic=take_report,
             is_removed=members.is_removed,
             renew=renewal.renew,
+            scaling=autoscaling.standing,
         )
 
-        async def send_traffic(intervals: Sequence[TrafficInterval]) -> None:
+        async def send_traffic(report: TrafficReport) -> None:
             leader = replicator.leadership.leader_id
-            report = TrafficReport(node_id=self._node_id, intervals=tuple(intervals))
             if leader == self._node_id:
-                leading.on_traffic(report)
+                take_report(report)
             elif leader is not None:
                 await client.report_traffic(leader, report)
 
@@ -454,6 +469,10 @@ class _Agent:
             router=router,
             send=send_traffic,
             clock=clock,
+            usages=ReplicaUsages(
+                node_id=self._node_id, state=state, window=collector.window, clock=clock
+            ).read,
+            is_counting=_is_counting(router),
         )
         reports = HostReports(node_id=self._node_id, state=state, clock=clock)
         caught_up = CaughtUp(state, clock)
@@ -511,6 +530,12 @@ class _Agent:
             public_origins=tuple(filter(None, (settings.api.public_url,))),
             request_body_bytes_max=settings.api.request_body_bytes_max,
             router=router if isinstance(router, TraefikRouter | ManualRouter) else NoExternalRouter(),
+            scaling=LeaderScaling(
+                node_id=self._node_id,
+                leader_id=lambda: replicator.leadership.leader_id,
+                own=autoscaling.standing,
+                client=client,
+            ),
         )
         await self._listen(
             stack,
@@ -652,6 +677,11 @@ def _router_standing(router: Router, clock: Clock) -> RouterStanding:
         return RouterStanding()
     kinds = {HaproxyRouter: "haproxy", TraefikRouter: "traefik", ManualRouter: "manual"}
     return RouterStanding(kind=kinds[type(router)], problem=_router_problem(router, clock))
+
+
+def _is_counting(router: Router) -> bool:
+    """Whether it knows what goes through the balancer of this host."""
+    return router.is_counting if isinstance(router, TraefikRouter) else not isinstance(router, ManualRouter)
 
 
 def _router_problem(router: Router, clock: Clock) -> str:

@@ -15,6 +15,7 @@ from cluster.commands import Outcome
 from cluster.identity.joining import JoinAnswer, JoinRequest
 from cluster.identity.keyring import Keyring
 from cluster.model.audit import AuditRecord, AuditStamp
+from cluster.model.autoscaling import ScalingStanding
 from cluster.model.inventory import (
     Caller,
     ContainerAction,
@@ -145,6 +146,21 @@ class ExternalRouter(Protocol):
         ...
 
 
+class ScalingDesk(Protocol):
+    """How the leader sees services that are scaled by themselves."""
+
+    async def standing(self, service_id: str) -> ScalingStanding | None:
+        """As it saw it last; None where nobody can say. Bounded in time."""
+        ...
+
+
+class NoScalingDesk:
+    """Nobody can say."""
+
+    async def standing(self, service_id: str) -> ScalingStanding | None:
+        return None
+
+
 class NoExternalRouter:
     """Nobody else runs one."""
 
@@ -167,3 +183,4 @@ class Surroundings:
     public_origins: tuple[str, ...]
     request_body_bytes_max: int = 8 * 1024 * 1024
     router: ExternalRouter = field(default_factory=NoExternalRouter)
+    scaling: ScalingDesk = field(default_factory=NoScalingDesk)

@@ -26,6 +26,7 @@ from agent.peers.protocol import (
     QUESTIONS,
     READINESSES,
     REFUSALS,
+    STANDINGS,
     TRAFFIC_REPORTS,
     Beat,
     BeatAnswer,
@@ -33,6 +34,7 @@ from agent.peers.protocol import (
     TrafficReport,
 )
 from cluster.encoding import EncodingError
+from cluster.model.autoscaling import ScalingStanding
 from cluster.model.inventory import Caller, ContainerAction, HostRefused, HostUnavailable
 from cluster.raft.tls import IdentityError, peer_identity
 
@@ -53,6 +55,8 @@ class PeerDuties:
     """Whether a node id has left the cluster: its certificate may still be valid."""
     renew: Callable[[str, str], Awaitable[str]]
     """Given node id and signing request, the new certificate. Raises HostRefused."""
+    scaling: Callable[[str], ScalingStanding | None] = lambda _: None
+    """How the leader sees an autoscaled service; None where this node does not lead, or has not looked."""
 
 
 def build_peer_app(host: LocalHost, cluster_id: str, duties: PeerDuties) -> web.Application:
@@ -69,6 +73,7 @@ def build_peer_app(host: LocalHost, cluster_id: str, duties: PeerDuties) -> web.
     app.router.add_get(protocol.DIGEST, requests.digest)
     app.router.add_post(protocol.READINESS, requests.readiness)
     app.router.add_post(protocol.RENEW, requests.renew)
+    app.router.add_get(protocol.SCALING, requests.scaling)
     app.router.add_get(container + "/inspect", requests.inspect)
     app.router.add_get(container + "/logs", requests.logs)
     app.router.add_post(container + "/{action}", requests.act)
@@ -146,6 +151,12 @@ class _Requests:
 
     async def renew(self, request: web.Request) -> web.Response:
         return web.Response(text=await self._duties.renew(request[PEER_KEY], await request.text()))
+
+    async def scaling(self, request: web.Request) -> web.Response:
+        standing = self._duties.scaling(request.match_info["service"])
+        if standing is None:
+            raise HostUnavailable("this node does not lead, or has not looked at the service yet")
+        return web.Response(body=STANDINGS.encode(standing))
 
     async def inspect(self, request: web.Request) -> web.Response:
         detail = await self._host.inspect(request.match_info["container"])

@@ -1,7 +1,9 @@
-"""What went through this host's router for services whose new revision is being judged, told to the leader.
+"""What the leader judges and scales services by, told to it: what went through this host's router for those
+whose new revision is being judged, or that are scaled by it, and what the replicas here use.
 
 It does not go through the log: the judge's state does, and says up to which interval it has taken in. A host
-repeats its newest intervals, so a leader that comes new misses nothing.
+repeats its newest intervals, so a leader that comes new misses nothing. Scaling has no state in the log but
+what was decided.
 """
 
 from __future__ import annotations
@@ -13,8 +15,10 @@ from typing import NoReturn, Protocol
 
 from agent.clock import Clock
 from agent.follow.assignments_reports import SharedState
+from agent.peers.protocol import TrafficReport
 from agent.ports import SwitchError
 from agent.router.protocol import RevisionTraffic
+from cluster.model.autoscaling import ReplicaUsage
 from cluster.model.ids import NodeId, ServiceId
 from cluster.model.inventory import HostRefused, HostUnavailable
 from cluster.model.traffic import ARMS_MAX, INTERVALS_MAX, ArmTraffic, TrafficInterval
@@ -34,8 +38,12 @@ class CountingRouter(Protocol):
 
 
 class TrafficReports:
-    """Counts and sends every two seconds while there is a rollout to judge. `epoch` names this run of the
-    agent."""
+    """Counts and sends every two seconds while there is a rollout to judge or a service to scale. `epoch`
+    names this run of the agent.
+
+    Without `is_counting` the router does not know what goes through it: then nothing is said of services that
+    are scaled by that, for no requests would mean few replicas.
+    """
 
     def __init__(
         self,
@@ -44,8 +52,10 @@ class TrafficReports:
         epoch: str,
         state: SharedState,
         router: CountingRouter,
-        send: Callable[[Sequence[TrafficInterval]], Awaitable[None]],
+        send: Callable[[TrafficReport], Awaitable[None]],
         clock: Clock,
+        usages: Callable[[], tuple[ReplicaUsage, ...]] = tuple,
+        is_counting: bool = True,
     ) -> None:
         self._node_id = node_id
         self._epoch = epoch
@@ -53,10 +63,13 @@ class TrafficReports:
         self._router = router
         self._send = send
         self._clock = clock
+        self._usages = usages
+        self._is_counting = is_counting
         self._sequence = 0
         self._counted_at_s = 0.0
         self._before: dict[ServiceId, Totals] = {}
         self._closed: dict[ServiceId, deque[TrafficInterval]] = {}
+        self._judged: frozenset[ServiceId] = frozenset()
 
     async def run(self) -> NoReturn:
         """Do so for ever."""
@@ -64,19 +77,39 @@ class TrafficReports:
             await self._clock.sleep(INTERVAL_S)
             with self._state.read() as txn:
                 judged = judged_services(txn)
-            if not judged:
+                # One that is judged is not scaled meanwhile.
+                flowing = flowing_services(txn) if self._is_counting else []
+                flowing = [each for each in flowing if each not in judged]
+            for service_id in self._judged ^ set(judged):
+                # What was counted for one purpose is none of the other's.
+                self._closed.pop(service_id, None)
+            self._judged = frozenset(judged)
+            usages = self._usages()
+            if not (judged or flowing):
                 self._before.clear()
                 self._closed.clear()
-                continue
+                if not usages:
+                    continue
             try:
-                await self._count(judged)
-                await self._send([each for closed in self._closed.values() for each in closed])
+                if judged or flowing:
+                    await self._count([*judged, *flowing])
+                await self._send(
+                    TrafficReport(
+                        node_id=self._node_id,
+                        intervals=self._told(judged),
+                        flows=self._told(flowing),
+                        usages=usages,
+                    )
+                )
             except (SwitchError, HostUnavailable, HostRefused) as error:
                 # What was counted is sent with the next, as far as it is kept.
                 log.debug("traffic.not_reported", extra={"reason": str(error)})
 
-    async def _count(self, judged: Sequence[ServiceId]) -> None:
-        totals: dict[ServiceId, Totals] = {service_id: {} for service_id in judged}
+    def _told(self, services: Sequence[ServiceId]) -> tuple[TrafficInterval, ...]:
+        return tuple(each for service_id in services for each in self._closed.get(service_id, ()))
+
+    async def _count(self, counted: Sequence[ServiceId]) -> None:
+        totals: dict[ServiceId, Totals] = {service_id: {} for service_id in counted}
         for each in await self._router.traffic():
             if each.service in totals:
                 totals[ServiceId(each.service)][each.revision] = each
@@ -110,6 +143,15 @@ def judged_services(txn: ReadTxn) -> list[ServiceId]:
         if rollout is not None and rollout.stage is not None:
             found.append(service.id)
     return found
+
+
+def flowing_services(txn: ReadTxn) -> list[ServiceId]:
+    """Return the services that are scaled by what routers count."""
+    return [
+        service.id
+        for service in SERVICES.scan(txn)
+        if service.autoscale is not None and service.autoscale.is_routed and not service.is_removed
+    ]
 
 
 def arms_between(

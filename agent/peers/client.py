@@ -23,12 +23,14 @@ from agent.peers.protocol import (
     QUESTIONS,
     READINESSES,
     REFUSALS,
+    STANDINGS,
     TRAFFIC_REPORTS,
     Beat,
     BeatAnswer,
     TrafficReport,
 )
 from cluster.encoding import Codec, EncodingError
+from cluster.model.autoscaling import ScalingStanding
 from cluster.model.inventory import (
     Caller,
     ContainerAction,
@@ -107,6 +109,11 @@ class PeerClient:
         data = QUESTIONS.encode(question)
         body = await self._ask(node_id, "POST", protocol.READINESS, data=data, timeout_s=READINESS_TIMEOUT_S)
         return _decoded(READINESSES, body, node_id)
+
+    async def scaling(self, node_id: str, service_id: str) -> ScalingStanding:
+        path = protocol.SCALING.format(service=service_id)
+        body = await self._ask(node_id, "GET", path, timeout_s=VIEW_TIMEOUT_S)
+        return _decoded(STANDINGS, body, node_id)
 
     async def renew(self, node_id: str, signing_request: str) -> str:
         data = signing_request.encode()

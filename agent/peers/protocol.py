@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cluster.encoding import EncodingError, codec, pack, unpack
+from cluster.model.autoscaling import ReplicaUsage, ScalingStanding
 from cluster.model.inventory import Caller, HostInventory, HostLive, LogLine, LogQuery
 from cluster.model.readiness import HostQuestion, HostReadiness
 from cluster.model.traffic import TrafficInterval
@@ -25,6 +26,7 @@ CONTAINER = "/peer/v1/containers/{container}"
 DIGEST = "/peer/v1/image-digest"
 READINESS = "/peer/v1/readiness"
 RENEW = "/peer/v1/certificate"
+SCALING = "/peer/v1/scaling/{service}"
 
 CALLER_HEADER = "X-Tower-Caller"
 BODY_BYTES_MAX = 16 * 1024 * 1024
@@ -34,6 +36,7 @@ LIVES = codec(HostLive)
 LOG_LINES = codec(LogLine)
 QUESTIONS = codec(HostQuestion)
 READINESSES = codec(HostReadiness)
+STANDINGS = codec(ScalingStanding)
 _CALLERS = codec(Caller)
 
 
@@ -75,10 +78,16 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficReport:
-    """What went through a host's router lately, for services the leader judges; it may repeat itself."""
+    """What went through a host's router lately, for services the leader judges; it may repeat itself.
+
+    `flows` are the same for services the leader scales by what routers count, `usages` what the host's
+    replicas of those it scales by what is measured use.
+    """
 
     node_id: str
     intervals: tuple[TrafficInterval, ...]
+    flows: tuple[TrafficInterval, ...] = ()
+    usages: tuple[ReplicaUsage, ...] = ()
 
 
 BEATS = codec(Beat)

@@ -94,6 +94,11 @@ class TraefikRouter(DeclaredSwitch):
         """Declare the services. Certificates are Traefik's own matter."""
         super().configure(routes)
 
+    @property
+    def is_counting(self) -> bool:
+        """Whether it is told where Traefik's metrics are."""
+        return bool(self._metrics_url)
+
     async def traffic(self) -> tuple[RevisionTraffic, ...]:
         declared = self.declared
         if not self._metrics_url or declared is None:

@@ -1,14 +1,16 @@
-"""What a host tells the leader of the traffic of services whose new revision is judged."""
+"""What a host tells the leader: the traffic of services that are judged or scaled, what replicas use."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from agent.follow.traffic_reports import INTERVAL_S, TrafficReports, arms_between
 from agent.leader.traffic import TrafficBook
+from agent.peers.protocol import TrafficReport
 from agent.router.protocol import RevisionTraffic
+from cluster.model.autoscaling import AutoscalePolicy, ReplicaUsage, ScaleMetric, ScaleTarget
 from cluster.model.ids import NodeId, RolloutId, ServiceId
 from cluster.model.inventory import HostUnavailable
 from cluster.model.rollout import Rollout, RolloutPhase, Stage
@@ -44,15 +46,26 @@ class Counting:
         self.clock = FakeClock(now_ms=START_MS)
         self.state = HostState()
         self.router = FakeRouter(self.clock)
-        self.sent: list[tuple[TrafficInterval, ...]] = []
+        self.reports: list[TrafficReport] = []
+        self.usages: tuple[ReplicaUsage, ...] = ()
+        self.is_counting = True
         self.is_cut = False
         self.state.deploy()
         self.state.deploy(a_spec("registry.example/web:2"))
 
-    async def send(self, intervals: Sequence[TrafficInterval]) -> None:
+    @property
+    def sent(self) -> list[tuple[TrafficInterval, ...]]:
+        return [report.intervals for report in self.reports]
+
+    @property
+    def flows(self) -> list[tuple[TrafficInterval, ...]]:
+        return [report.flows for report in self.reports]
+
+    async def send(self, report: TrafficReport) -> None:
         if self.is_cut:
             raise HostUnavailable("the leader does not answer")
-        self.sent.append(tuple(intervals))
+        assert report.node_id == HERE
+        self.reports.append(report)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -63,6 +76,8 @@ class Counting:
             router=self.router,
             send=self.send,
             clock=self.clock,
+            usages=lambda: self.usages,
+            is_counting=self.is_counting,
         )
         async with asyncio.TaskGroup() as group:
             task = group.create_task(reports.run())
@@ -128,6 +143,62 @@ async def test_counting_begins_anew_with_the_next_rollout() -> None:
         sent = len(it.sent)
         await it.pass_intervals(2)
     assert len(it.sent) == sent
+
+
+def scaled_by(*metrics: ScaleMetric) -> AutoscalePolicy:
+    targets = tuple(ScaleTarget(metric=metric, value=50) for metric in metrics)
+    return AutoscalePolicy(replicas_min=1, replicas_max=4, targets=targets)
+
+
+async def test_a_service_that_is_scaled_by_its_requests_is_counted_all_the_time() -> None:
+    it = Counting()
+    it.state.deploy(a_spec("registry.example/web:2"), autoscale=scaled_by(ScaleMetric.REQUESTS))
+    async with it.running():
+        await it.pass_intervals()
+        it.router.count(WEB, 2, requests=30, latencies={40: 30})
+        await it.pass_intervals()
+    assert it.sent[-1] == ()
+    [interval] = it.flows[-1]
+    assert interval.arms == (ArmTraffic(revision=2, requests=30, latencies=((40, 30),)),)
+
+
+async def test_one_that_is_scaled_by_what_it_uses_is_not_counted() -> None:
+    it = Counting()
+    it.state.deploy(autoscale=scaled_by(ScaleMetric.CPU, ScaleMetric.MEMORY))
+    async with it.running():
+        await it.pass_intervals(3)
+        assert it.reports == []
+        it.usages = (
+            ReplicaUsage(
+                service_id=SHOP, revision=1, ordinal=0, age_ms=0, cpu_centipercent=5, memory_bytes=None
+            ),
+        )
+        await it.pass_intervals()
+    assert it.reports == [TrafficReport(node_id=HERE, intervals=(), usages=it.usages)]
+
+
+async def test_what_is_judged_is_not_told_for_scaling_meanwhile() -> None:
+    it = Counting()
+    it.state.deploy(a_spec("registry.example/web:2"), autoscale=scaled_by(ScaleMetric.LATENCY))
+    async with it.running():
+        await it.pass_intervals(4)
+        assert len(it.flows[-1]) == 3
+        it.state.transition(rollout=a_staged_rollout())
+        await it.pass_intervals()
+        # What was counted before the rollout says nothing of it.
+        assert (len(it.sent[-1]), it.flows[-1]) == (1, ())
+        it.state.transition(rollout=a_staged_rollout(RolloutPhase.CANCELLED))
+        await it.pass_intervals()
+    assert (it.sent[-1], len(it.flows[-1])) == ((), 1)
+
+
+async def test_a_router_that_cannot_count_does_not_say_that_there_are_no_requests() -> None:
+    it = Counting()
+    it.is_counting = False
+    it.state.deploy(autoscale=scaled_by(ScaleMetric.REQUESTS))
+    async with it.running():
+        await it.pass_intervals(3)
+    assert it.reports == []
 
 
 def test_the_newest_revisions_are_named_when_there_are_too_many() -> None:

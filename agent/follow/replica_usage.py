@@ -1,0 +1,84 @@
+"""What this host's replicas of services that are scaled by themselves use, from the last half minute."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from agent.clock import Clock
+from agent.collect.live_window import LiveWindow, Metric, SeriesKey, SeriesValues
+from agent.follow.assignments_reports import SharedState
+from cluster.model.autoscaling import USAGES_MAX, ReplicaUsage
+from cluster.model.ids import NodeId
+from cluster.model.service import Assignment
+from cluster.store.records import SERVICES, assignments_of_node
+
+SPAN_S = 30
+"""A single sample of ten seconds is a moment; more than a few of them hide a rush."""
+
+
+class ReplicaUsages:
+    """Reads the live window of this host, which the collector fills."""
+
+    def __init__(self, *, node_id: NodeId, state: SharedState, window: LiveWindow, clock: Clock) -> None:
+        self._node_id = node_id
+        self._state = state
+        self._window = window
+        self._clock = clock
+
+    def read(self) -> tuple[ReplicaUsage, ...]:
+        """Return the usage of each running replica here whose service goes by what is measured.
+
+        The time of a number is that of its newest sample; a replica without any is left out.
+        """
+        with self._state.read() as txn:
+            measured = {
+                service.id
+                for service in SERVICES.scan(txn)
+                if service.autoscale is not None and service.autoscale.is_measured
+            }
+            copies = (
+                [each for each in assignments_of_node(txn, self._node_id) if each.service_id in measured]
+                if measured
+                else []
+            )
+        running = [each for each in copies if each.observed.container_id]
+        if not running:
+            return ()
+        keys = [
+            SeriesKey(each.observed.container_id, metric)
+            for each in running
+            for metric in (Metric.CPU_PERCENT, Metric.MEMORY_BYTES)
+        ]
+        series = self._window.read(keys)
+        rows = {key: row for row, key in enumerate(series.keys)}
+        found = (self._usage(each, series, rows) for each in running)
+        return tuple(usage for usage in found if usage is not None)[:USAGES_MAX]
+
+    def _usage(
+        self, copy: Assignment, series: SeriesValues, rows: Mapping[SeriesKey, int]
+    ) -> ReplicaUsage | None:
+        span = max(1, SPAN_S * 1000 // self._window.slot_ms)
+        newest_ms = 0
+        means: dict[Metric, float | None] = {}
+        for metric in (Metric.CPU_PERCENT, Metric.MEMORY_BYTES):
+            values = series.values[rows[SeriesKey(copy.observed.container_id, metric)]][-span:]
+            times_ms = series.times_ms[-span:]
+            known = [
+                (float(value), int(at_ms))
+                for value, at_ms in zip(values, times_ms, strict=True)
+                if not math.isnan(value)
+            ]
+            means[metric] = sum(value for value, _ in known) / len(known) if known else None
+            newest_ms = max([newest_ms, *(at_ms for _, at_ms in known)])
+        cpu, memory = means[Metric.CPU_PERCENT], means[Metric.MEMORY_BYTES]
+        if cpu is None and memory is None:
+            return None
+        return ReplicaUsage(
+            service_id=copy.service_id,
+            revision=copy.revision,
+            ordinal=copy.ordinal,
+            age_ms=max(0, self._clock.now_ms() - newest_ms),
+            cpu_centipercent=None if cpu is None else max(0, round(cpu * 100)),
+            memory_bytes=None if memory is None else max(0, round(memory)),
+        )

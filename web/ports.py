@@ -14,6 +14,7 @@ from typing import Protocol
 from cluster.commands import Outcome
 from cluster.identity.joining import JoinAnswer, JoinRequest
 from cluster.identity.keyring import Keyring
+from cluster.model.adoption import AdoptionQuestion, HostFound
 from cluster.model.audit import AuditRecord, AuditStamp
 from cluster.model.autoscaling import ScalingStanding
 from cluster.model.inventory import (
@@ -93,6 +94,13 @@ class Hosts(Protocol):
         self, node_id: str, container_id: str, query: LogQuery, *, caller: Caller
     ) -> AbstractAsyncContextManager[AsyncIterator[LogLine]]:
         """Raises HostUnavailable or HostRefused on entering."""
+        ...
+
+    async def adoptable(
+        self, question: AdoptionQuestion, node_ids: Sequence[str]
+    ) -> Mapping[str, HostFound | HostUnavailable]:
+        """What hosts have that could become services, with the values of its environment; of a host that
+        does not say, why."""
         ...
 
     async def image_digest(self, image: str) -> str:

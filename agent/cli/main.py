@@ -28,6 +28,7 @@ VERBS = (
     "token",
     "audit",
     "deploy",
+    "adopt",
     "validate",
     "promote",
     "environment",

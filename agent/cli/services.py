@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     rows = [
         (
             service["id"],
-            service.get("status"),
+            f"{service.get('status')}{', adopted' if service.get('adopted') else ''}",
             f"{service.get('replicas_ready', '?')} of {service.get('replicas_wanted', '?')}",
             service.get("revision"),
             service.get("image"),
@@ -58,6 +58,11 @@ def _print_one(service: dict[str, Any]) -> None:
         f"service   {service['id']}",
         f"status    {service['status']}: {service['replicas_ready']} of {service['replicas_wanted']} ready",
     ]
+    if service.get("adopted"):
+        lines.append(
+            f"adopted   {service['adopted']} of its containers were made by somebody else; `tower deploy`"
+            " replaces them"
+        )
     for each in service["serving"]:
         share = "" if each["permille"] is None else f", {percent(each['permille'])} of the requests"
         lines.append(

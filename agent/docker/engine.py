@@ -25,6 +25,7 @@ from aiodocker.exceptions import DockerError
 from agent.docker import inspect, render
 from agent.docker.failures import pull_refusal, refusal, tidy
 from agent.docker.log_frames import LogDemultiplexer
+from agent.docker.made_from import made_from
 from agent.docker.references import ImageReference, is_image_id, parse_reference
 from agent.ports import (
     Container,
@@ -39,6 +40,7 @@ from agent.ports import (
     Image,
     ImageNotFound,
     LogLine,
+    MadeFrom,
     NameConflict,
     Network,
     PullProgress,
@@ -134,6 +136,18 @@ class DockerEngine:
     async def inspect(self, container: str) -> ContainerDetail:
         async with self._on(container, "to inspect") as handle:
             return inspect.parse_container(await _json(handle.docker, f"containers/{container}/json"))
+
+    async def made_from(self, container: str) -> MadeFrom:
+        async with self._on(container, "to inspect") as handle:
+            found = await _json(handle.docker, f"containers/{container}/json")
+            try:
+                image = await _json(handle.docker, f"images/{found['Image']}/json")
+            except DockerError as error:
+                if error.status != 404:
+                    raise
+                # It was removed by force: everything counts as the container's own then.
+                image = {}
+            return made_from(found, image)
 
     async def image(self, ref: str) -> Image:
         if not is_image_id(ref):

@@ -16,6 +16,8 @@ from agent.ports import (
 )
 
 _ATTEMPTS = 3
+_BUILT_IN = frozenset({"bridge", "host", "none"})
+"""In these nobody has a name."""
 
 
 class NameTaken(EngineRefused):
@@ -29,6 +31,9 @@ async def find_container(engine: ContainerEngine, replica: Replica, permit: Perm
         NameTaken: somebody else's container, or another cluster's, has the name.
         Superseded: it was made for a newer order than the permit's.
     """
+    if replica.adopted_id and (adopted := await find_adopted(engine, replica.adopted_id)) is not None:
+        permit.check()
+        return adopted
     try:
         found = await engine.inspect(replica.container_name)
     except ContainerNotFound:
@@ -51,6 +56,27 @@ async def find_container(engine: ContainerEngine, replica: Replica, permit: Perm
     return found if is_same and not is_broken else None
 
 
+async def find_adopted(engine: ContainerEngine, container_id: str) -> ContainerDetail | None:
+    """Return a container that was adopted, None once it is gone. It has no labels of ours."""
+    try:
+        found = await engine.inspect(container_id)
+    except ContainerNotFound:
+        return None
+    # A name could be another container's by now; an id is nobody else's.
+    is_it = found.id == container_id
+    return found if is_it and found.state not in (ContainerState.REMOVING, ContainerState.DEAD) else None
+
+
+async def _networks_beside(engine: ContainerEngine, replica: Replica) -> tuple[str, ...]:
+    """The networks in which the project's adopted containers find each other."""
+    names = set()
+    for container_id in replica.beside:
+        adopted = await find_adopted(engine, container_id)
+        if adopted is not None:
+            names |= {network.name for network in adopted.networks}
+    return tuple(sorted(names - _BUILT_IN - {replica.network}))
+
+
 async def ensure_created(
     engine: ContainerEngine,
     replica: Replica,
@@ -70,10 +96,13 @@ async def ensure_created(
         await remove_container(engine, replica.container_name, permit, cluster_id=replica.cluster_id)
         permit.check()
         await engine.ensure_network(replica.network, labels={LABEL_PROJECT: replica.project})
+        others = await _networks_beside(engine, replica)
         permit.check()
         try:
             return await engine.create(
-                container_spec(replica, token=permit.token, address=address, files=files)
+                container_spec(
+                    replica, token=permit.token, address=address, files=files, other_networks=others
+                )
             )
         except NameConflict as error:
             conflict = error

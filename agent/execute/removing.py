@@ -27,3 +27,16 @@ async def remove_container(engine: ContainerEngine, name: str, permit: Permit, *
         await engine.remove(found.id, force=True, volumes=True)
     except ContainerNotFound:
         return
+
+
+async def remove_adopted(engine: ContainerEngine, container_id: str, permit: Permit) -> None:
+    """The same for a container that somebody else made, by its id. Its volumes without a name stay: nobody
+    has said that what is in them may go. Raises Superseded.
+    """
+    permit.check()
+    try:
+        await engine.stop(container_id)
+        permit.check()
+        await engine.remove(container_id, force=True)
+    except ContainerNotFound:
+        return

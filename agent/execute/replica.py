@@ -41,7 +41,11 @@ RESTART_POLICY: Literal["unless-stopped"] = "unless-stopped"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replica:
-    """What one container of a service is made from. `named` is its name where that is not a replica's."""
+    """What one container of a service is made from. `named` is its name where that is not a replica's.
+
+    `adopted_id` is the container it may be instead, made by somebody else; `beside` are such containers of
+    its project on this host, whose networks it joins so that they find each other by name.
+    """
 
     key: AssignmentKey
     cluster_id: str
@@ -51,6 +55,8 @@ class Replica:
     rollout_id: str = ""
     pull_timeout_s: float = 600.0
     named: str = ""
+    adopted_id: str = ""
+    beside: tuple[str, ...] = ()
 
     @property
     def container_name(self) -> str:
@@ -127,10 +133,15 @@ def _set_fields(value: Any) -> Any:
 
 
 def container_spec(
-    replica: Replica, *, token: int, address: str, files: tuple[Mount, ...] = ()
+    replica: Replica,
+    *,
+    token: int,
+    address: str,
+    files: tuple[Mount, ...] = (),
+    other_networks: tuple[str, ...] = (),
 ) -> ContainerSpec:
     """Return the container to create. `address` is where other hosts reach this one, `files` are its secrets
-    and configs.
+    and configs, `other_networks` are joined besides the project's own.
     """
     spec = replica.spec
     labels = {
@@ -156,7 +167,7 @@ def container_spec(
         labels=labels,
         ports=_ports(spec, address),
         mounts=(*(_mount(replica.project, mount) for mount in spec.volumes), *files),
-        networks={replica.network: (replica.name,)},
+        networks={name: (replica.name,) for name in (replica.network, *other_networks)},
         health_check=_health_check(spec),
         stop_grace_s=math.ceil(spec.stop_grace_period_ms / 1000),
         restart_policy=RESTART_POLICY if _is_restarted_by_engine(spec) else "no",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NoReturn, Protocol
@@ -20,7 +20,7 @@ from agent.execute.replica import Replica, ReplicaLabels, parse_labels
 from agent.follow.assignments_replica import Host, ReplicaWorker
 from agent.follow.assignments_reports import SharedState
 from agent.ports import EngineError, EngineEvent, FilesRefused
-from cluster.model.ids import NodeId
+from cluster.model.ids import NodeId, scope_in
 from cluster.model.service import Assignment, AssignmentKey, DesiredState
 from cluster.raft.replicator import ReadLevel, ReadUnavailable
 from cluster.store import Committed, ReadTxn, tables
@@ -110,6 +110,7 @@ class Assignments:
         self._other_names = other_names
         self._lanes: dict[AssignmentKey, _Lane] = {}
         self._by_name: dict[str, _Lane] = {}
+        self._by_adopted_id: dict[str, _Lane] = {}
         self._has_orders = asyncio.Event()
         self._is_sweep_due = asyncio.Event()
 
@@ -145,7 +146,7 @@ class Assignments:
     def _on_event(self, event: EngineEvent) -> None:
         # Health checks of containers are exec events, several a second on a full host.
         if event.kind == "container" and not event.action.startswith("exec_"):
-            lane = self._by_name.get(event.name)
+            lane = self._by_name.get(event.name) or self._by_adopted_id.get(event.id)
             if lane is not None:
                 lane.worker.wake()
 
@@ -154,7 +155,10 @@ class Assignments:
     def _follow(self, group: asyncio.TaskGroup) -> None:
         with self._state.read() as txn:
             orders = {each.key: each for each in assignments_of_node(txn, self._node_id)}
-            replicas = {key: _replica(txn, order, self._host.cluster_id) for key, order in orders.items()}
+            replicas = {
+                key: _replica(txn, order, self._host.cluster_id, orders.values())
+                for key, order in orders.items()
+            }
         for key in self._lanes.keys() - orders.keys():
             self._lanes[key].turn(None)
         for order in orders.values():
@@ -173,6 +177,8 @@ class Assignments:
             return
         lane = _Lane(ReplicaWorker(self._host, replica, permit, observed=assignment.observed), order)
         self._lanes[replica.key] = self._by_name[replica.container_name] = lane
+        if replica.adopted_id:
+            self._by_adopted_id[replica.adopted_id] = lane
         group.create_task(self._drive(replica, lane), name=f"replica-{replica.container_name}")
 
     async def _drive(self, replica: Replica, lane: _Lane) -> None:
@@ -180,6 +186,7 @@ class Assignments:
         # Nobody asks for the replica any more, in whatever state it is: what is left of it is swept.
         name = replica.container_name
         del self._lanes[replica.key], self._by_name[name]
+        self._by_adopted_id.pop(replica.adopted_id, None)
         self._host.reports.forget(replica.key)
         self._host.fence.forget(name)
         self._host.fenced.release(replica.key)
@@ -265,7 +272,7 @@ def _own_labels(name: str, labels: Mapping[str, str], cluster_id: str) -> Replic
     return found if is_own else None
 
 
-def _replica(txn: ReadTxn, order: Assignment, cluster_id: str) -> Replica:
+def _replica(txn: ReadTxn, order: Assignment, cluster_id: str, others: Iterable[Assignment]) -> Replica:
     service = SERVICES.get(txn, order.service_id)
     revision = REVISIONS.get(txn, order.service_id, order.revision)
     assert service is not None, f"{order.key} outlived its service"
@@ -278,4 +285,10 @@ def _replica(txn: ReadTxn, order: Assignment, cluster_id: str) -> Replica:
         spec=revision.spec,
         rollout_id=service.rollout_id or "",
         pull_timeout_s=service.policy.pull_deadline_ms / 1000,
+        adopted_id=order.adopted_id,
+        beside=tuple(
+            each.adopted_id
+            for each in others
+            if each.adopted_id and scope_in(each.service_id) == service.scope
+        ),
     )

@@ -20,7 +20,7 @@ from agent.execute.health import HealthJudge, Sample, Verdict, printable
 from agent.execute.observing import why_it_ended
 from agent.execute.probing import Prober
 from agent.execute.pulling import ensure_image, may_pass
-from agent.execute.removing import remove_container
+from agent.execute.removing import remove_adopted, remove_container
 from agent.execute.replica import Replica, route_port
 from agent.execute.restarting import BACKOFF_MAX_S, BACKOFF_MIN_S, Restarts
 from agent.execute.starting import NotLeased, ensure_started
@@ -409,6 +409,8 @@ class ReplicaWorker:
                     replica = replica_name(seen.address, seen.port)
                     await self._host.until_unrouted(self._key.service_id, replica)
                 await self._host.until_engine()
+                if self._replica.adopted_id:
+                    await remove_adopted(self._host.engine, self._replica.adopted_id, self._permit)
                 await remove_container(
                     self._host.engine,
                     self._replica.container_name,

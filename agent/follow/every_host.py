@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from agent.clock import Clock
 from agent.follow.local_host import LocalHost
 from agent.peers.client import PeerClient
+from cluster.model.adoption import AdoptionQuestion, HostFound
 from cluster.model.ids import NodeId
 from cluster.model.inventory import (
     Caller,
@@ -138,6 +139,25 @@ class EveryHost:
             asking = {
                 node_id: tasks.create_task(ask(node_id, question)) for node_id, question in questions.items()
             }
+        return {node_id: task.result() for node_id, task in asking.items()}
+
+    async def adoptable(
+        self, question: AdoptionQuestion, node_ids: Sequence[str]
+    ) -> Mapping[str, HostFound | HostUnavailable]:
+        """Ask hosts at the same time what they have; of one that does not say, why."""
+
+        async def ask(node_id: str) -> HostFound | HostUnavailable:
+            try:
+                if node_id == self._local.node_id:
+                    return await self._local.adoptable(question)
+                return await self._client.adoptable(node_id, question)
+            except HostUnavailable as error:
+                return error
+            except HostRefused as error:
+                return HostUnavailable(str(error))
+
+        async with asyncio.TaskGroup() as tasks:
+            asking = {node_id: tasks.create_task(ask(node_id)) for node_id in node_ids}
         return {node_id: task.result() for node_id, task in asking.items()}
 
     async def _refresh(self, node_id: NodeId) -> None:

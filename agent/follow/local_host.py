@@ -10,9 +10,12 @@ from contextlib import asynccontextmanager, suppress
 
 from agent.clock import Clock
 from agent.collect.live_window import LiveWindow, Metric, SeriesKey
+from agent.docker.inspect import COMPOSE_ONE_OFF
 from agent.docker.status_text import aged
 from agent.docker.watcher import InventoryWatcher
+from agent.execute.adopting import found_container, is_meant
 from agent.follow.readiness import ReadinessDesk, RouterStanding
+from agent.keeper.policy import LABEL_CLUSTER
 from agent.ports.engine import (
     Container,
     ContainerEngine,
@@ -22,6 +25,7 @@ from agent.ports.engine import (
     EngineUnavailable,
     RegistryAuth,
 )
+from cluster.model.adoption import FOUND_MAX, AdoptionQuestion, FoundContainer, HostFound
 from cluster.model.ids import NodeId
 from cluster.model.inventory import (
     Caller,
@@ -219,6 +223,28 @@ class LocalHost:
                 if close is not None:
                     with suppress(RuntimeError):
                         await close()
+
+    async def adoptable(self, question: AdoptionQuestion) -> HostFound:
+        """What this host has of projects and containers that are to become services.
+
+        Values of environment variables are among it, so it is for the cluster alone and shown to nobody.
+        """
+        found: list[FoundContainer] = []
+        async with _translated():
+            for listed in await self._engine.containers():
+                is_extra = listed.labels.get(COMPOSE_ONE_OFF, "").lower() == "true"
+                if is_extra or LABEL_CLUSTER in listed.labels or not is_meant(listed, question.names):
+                    continue
+                if len(found) >= FOUND_MAX:
+                    raise HostRefused(
+                        f"more than {FOUND_MAX} containers are meant: name fewer", code="refused"
+                    )
+                try:
+                    detail = await self._engine.inspect(listed.id)
+                    found.append(found_container(detail, await self._engine.made_from(listed.id)))
+                except ContainerNotFound:
+                    continue  # it has just gone
+        return HostFound(containers=tuple(found))
 
     async def image_digest(self, image: str) -> str:
         async with _translated():

@@ -18,6 +18,8 @@ from aiohttp import web
 from agent.follow.local_host import LocalHost
 from agent.peers import protocol
 from agent.peers.protocol import (
+    ADOPTABLES,
+    ADOPTION_QUESTIONS,
     BEAT_ANSWERS,
     BEATS,
     INVENTORIES,
@@ -72,6 +74,7 @@ def build_peer_app(host: LocalHost, cluster_id: str, duties: PeerDuties) -> web.
     app.router.add_get(protocol.LIVE, requests.live)
     app.router.add_get(protocol.DIGEST, requests.digest)
     app.router.add_post(protocol.READINESS, requests.readiness)
+    app.router.add_post(protocol.ADOPTABLE, requests.adoptable)
     app.router.add_post(protocol.RENEW, requests.renew)
     app.router.add_get(protocol.SCALING, requests.scaling)
     app.router.add_get(container + "/inspect", requests.inspect)
@@ -148,6 +151,10 @@ class _Requests:
     async def readiness(self, request: web.Request) -> web.Response:
         answer = await self._host.readiness(QUESTIONS.decode(await request.read()))
         return web.Response(body=READINESSES.encode(answer))
+
+    async def adoptable(self, request: web.Request) -> web.Response:
+        question = ADOPTION_QUESTIONS.decode(await request.read())
+        return web.Response(body=ADOPTABLES.encode(await self._host.adoptable(question)))
 
     async def renew(self, request: web.Request) -> web.Response:
         return web.Response(text=await self._duties.renew(request[PEER_KEY], await request.text()))

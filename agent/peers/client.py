@@ -15,6 +15,8 @@ import aiohttp
 
 from agent.peers import protocol
 from agent.peers.protocol import (
+    ADOPTABLES,
+    ADOPTION_QUESTIONS,
     BEAT_ANSWERS,
     BEATS,
     INVENTORIES,
@@ -30,6 +32,7 @@ from agent.peers.protocol import (
     TrafficReport,
 )
 from cluster.encoding import Codec, EncodingError
+from cluster.model.adoption import AdoptionQuestion, HostFound
 from cluster.model.autoscaling import ScalingStanding
 from cluster.model.inventory import (
     Caller,
@@ -114,6 +117,11 @@ class PeerClient:
         path = protocol.SCALING.format(service=service_id)
         body = await self._ask(node_id, "GET", path, timeout_s=VIEW_TIMEOUT_S)
         return _decoded(STANDINGS, body, node_id)
+
+    async def adoptable(self, node_id: str, question: AdoptionQuestion) -> HostFound:
+        data = ADOPTION_QUESTIONS.encode(question)
+        body = await self._ask(node_id, "POST", protocol.ADOPTABLE, data=data, timeout_s=READINESS_TIMEOUT_S)
+        return _decoded(ADOPTABLES, body, node_id)
 
     async def renew(self, node_id: str, signing_request: str) -> str:
         data = signing_request.encode()

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cluster.encoding import EncodingError, codec, pack, unpack
+from cluster.model.adoption import AdoptionQuestion, HostFound
 from cluster.model.autoscaling import ReplicaUsage, ScalingStanding
 from cluster.model.inventory import Caller, HostInventory, HostLive, LogLine, LogQuery
 from cluster.model.readiness import HostQuestion, HostReadiness
@@ -26,6 +27,7 @@ CONTAINER = "/peer/v1/containers/{container}"
 DIGEST = "/peer/v1/image-digest"
 READINESS = "/peer/v1/readiness"
 RENEW = "/peer/v1/certificate"
+ADOPTABLE = "/peer/v1/adoptable"
 SCALING = "/peer/v1/scaling/{service}"
 
 CALLER_HEADER = "X-Tower-Caller"
@@ -36,6 +38,8 @@ LIVES = codec(HostLive)
 LOG_LINES = codec(LogLine)
 QUESTIONS = codec(HostQuestion)
 READINESSES = codec(HostReadiness)
+ADOPTION_QUESTIONS = codec(AdoptionQuestion)
+ADOPTABLES = codec(HostFound)
 STANDINGS = codec(ScalingStanding)
 _CALLERS = codec(Caller)
 

@@ -440,6 +440,22 @@ class ContainerSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MadeFrom:
+    """What a container was made from, told from the container itself.
+
+    `spec` has only what is not the image's own; `image_id` is the local id, `image_digests` are
+    `repository@sha256:...`. `lost` names, for people, what a specification has no place for.
+    `restarts_max` is of the restart policy on-failure; 0 is without an end.
+    """
+
+    spec: ContainerSpec
+    lost: tuple[str, ...] = ()
+    restarts_max: int = 0
+    image_id: str = ""
+    image_digests: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RegistryAuth:
     """A login for a registry. The password is left out of the repr."""
 
@@ -488,6 +504,10 @@ class ContainerEngine(Protocol):
 
     async def inspect(self, container: str) -> ContainerDetail:
         """Return everything about one container."""
+        ...
+
+    async def made_from(self, container: str) -> MadeFrom:
+        """Return what one container was made from, whoever made it."""
         ...
 
     async def create(self, spec: ContainerSpec) -> str:

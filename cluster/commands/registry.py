@@ -13,6 +13,7 @@ from typing import Any
 
 from cluster.commands import (
     access,
+    adoption,
     audit,
     environments,
     leadership,
@@ -92,6 +93,7 @@ KINDS: tuple[CommandKind, ...] = (
     CommandKind(47, "start-login", access.StartLogin),
     CommandKind(48, "rotate-login", access.RotateLogin),
     CommandKind(49, "end-login", access.EndLogin),
+    CommandKind(59, "adopt-containers", adoption.AdoptContainers),
     CommandKind(60, "put-service", services.PutService),
     CommandKind(61, "remove-service", services.RemoveService),
     CommandKind(62, "commit-transition", services.CommitTransition, is_leader_only=True),

@@ -31,6 +31,11 @@ def name_in(service_id: str) -> str:
     return service_id.rpartition(".")[2]
 
 
+def scope_in(service_id: str) -> str:
+    """Return a service's scope, which is what `scope_of` makes."""
+    return service_id.rpartition(".")[0]
+
+
 def environment_of(service_id: str) -> str:
     """Return the environment a service is in, "" for none."""
     parts = service_id.split(".")

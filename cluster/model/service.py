@@ -532,7 +532,8 @@ class Assignment:
     the highest it has seen and refuses lower ones, and what it reports counts only with this token.
     `leader_term` is the term of the leader who decided. `changed_at_ms` is the log time of that change.
     `colour` is the group the routers count it to, for as long as it lives. `leave_by_ms` above 0: somebody
-    asked for it to be moved to another host, which is tried until that log time.
+    asked for it to be moved to another host, which is tried until that log time. `adopted_id` is the
+    container it began with when somebody else had made that; once that is gone it is a replica like any.
     """
 
     service_id: ServiceId
@@ -546,6 +547,7 @@ class Assignment:
     observed: Observation = field(default_factory=Observation)
     colour: Colour = Colour.BLUE
     leave_by_ms: int = 0
+    adopted_id: str = ""
 
     @property
     def key(self) -> AssignmentKey:

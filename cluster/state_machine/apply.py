@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cluster.commands import access as access_commands
+from cluster.commands import adoption as adoption_commands
 from cluster.commands import audit as audit_commands
 from cluster.commands import environments as environment_commands
 from cluster.commands import leadership as leadership_commands
@@ -28,6 +29,7 @@ from cluster.commands.registry import BY_CLASS, CommandKind
 from cluster.model.audit import AuditStamp
 from cluster.state_machine import (
     access,
+    adoption,
     audit_trail,
     environments,
     hooks,
@@ -84,6 +86,7 @@ HANDLERS: dict[type[Any], Handler] = {
     service_commands.SetSplit: services.set_split,
     service_commands.MoveReplicas: services.move_replicas,
     service_commands.ReportHook: hooks.report_hook,
+    adoption_commands.AdoptContainers: adoption.adopt_containers,
     secret_commands.PutFile: secrets.put_file,
     secret_commands.RemoveFile: secrets.remove_file,
     secret_commands.PutRegistryCredential: secrets.put_registry_credential,

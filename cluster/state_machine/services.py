@@ -77,7 +77,7 @@ def put_service(entry: Entry, command: PutService) -> Outcome:
     # Fencing is a matter of the container (its restart policy, its keeper), so another one makes a revision.
     spec = replace(command.spec, fencing=command.fencing)
     if present is None:
-        newest = _retired_revision(entry, command.service_id)
+        newest = retired_revision(entry, command.service_id)
         number, is_new_spec = newest + 1, True
     else:
         newest = _newest_revision(present)
@@ -508,7 +508,7 @@ def _forget_service(entry: Entry, service: Service) -> Outcome:
     return Applied(service.version + 1)
 
 
-def _retired_revision(entry: Entry, service_id: ServiceId) -> int:
+def retired_revision(entry: Entry, service_id: ServiceId) -> int:
     data = entry.txn.get(RETIRED_SERVICES, key_of(service_id))
     return 0 if data is None else int(unpack(data))
 

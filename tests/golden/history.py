@@ -10,6 +10,7 @@ from typing import Any
 from cluster.commands import (
     Envelope,
     access,
+    adoption,
     audit,
     environments,
     leadership,
@@ -737,6 +738,17 @@ COMMANDS: tuple[tuple[str, Any], ...] = (
             exit_code=3,
             reason="ended with exit code 3",
             tail="no such table",
+        ),
+    ),
+    (
+        "adopt-containers",
+        adoption.AdoptContainers(
+            service_id=ServiceId("legacy.wiki"),
+            project="legacy",
+            name="wiki",
+            spec=ServiceSpec(image="registry.example/wiki:1"),
+            containers=(adoption.AdoptedContainer(node_id=N1, container_id="ef" * 32),),
+            created_by="ann",
         ),
     ),
     (

@@ -34,6 +34,7 @@ from agent.ports import (
     ImageNotFound,
     LogLine,
     LogStream,
+    MadeFrom,
     Mount,
     NameConflict,
     Network,
@@ -149,6 +150,10 @@ class FakeEngine:
 
     async def inspect(self, container: str) -> ContainerDetail:
         return self._detail(self._find(container))
+
+    async def made_from(self, container: str) -> MadeFrom:
+        found = self._find(container)
+        return MadeFrom(spec=found.spec, image_id=found.image.id, image_digests=found.image.digests)
 
     async def create(self, spec: ContainerSpec) -> str:
         self._check()

@@ -34,12 +34,14 @@ from cluster.model.inventory import (
     LogQuery,
 )
 from cluster.model.node import NodeRole
+from cluster.model.adoption import AdoptionQuestion, FoundContainer, HostFound
 from cluster.model.readiness import HostQuestion, HostReadiness, ImageAnswer, ImageConfig
 from cluster.raft.machine import ReplicatedState
 from cluster.raft.raft_thread import NodeStatus, TurnTimes
 from cluster.raft.replicator import ReadLevel, ReadPoint
 from cluster.raft.types import EngineStatus
 from cluster.raft.types import Role as RaftRole
+from cluster.survey.adopting import is_named
 from cluster.store import Committed, ReadTxn, records
 from tests.simulation.memory_store import MemoryStore
 from tests.support.fake_clock import FakeClock
@@ -160,7 +162,7 @@ class FakeHosts:
     """Hosts as lists of containers. `failures` by (node id, what is done) are raised once.
 
     `said` is what a host says before a deployment, where it is not that all is well; `silent` hosts say
-    nothing.
+    nothing. `strangers` are containers that could become services.
     """
 
     inventories: dict[str, HostInventory] = field(default_factory=dict)
@@ -175,6 +177,7 @@ class FakeHosts:
     said: dict[str, HostReadiness] = field(default_factory=dict)
     silent: dict[str, HostUnavailable] = field(default_factory=dict)
     questions: list[Mapping[str, HostQuestion]] = field(default_factory=list)
+    strangers: dict[str, tuple[FoundContainer, ...]] = field(default_factory=dict)
     now_ms: Callable[[], int] = lambda: NOW_MS
 
     async def views(self) -> Sequence[HostView]:
@@ -230,6 +233,22 @@ class FakeHosts:
         await asyncio.sleep(0)
         self._fail()
         return self.digests.get(image, "")
+
+    async def adoptable(
+        self, question: AdoptionQuestion, node_ids: Sequence[str]
+    ) -> Mapping[str, HostFound | HostUnavailable]:
+        await asyncio.sleep(0)
+        return {
+            node_id: self.silent.get(node_id)
+            or HostFound(
+                containers=tuple(
+                    each
+                    for each in self.strangers.get(node_id, ())
+                    if any(is_named(each, name) for name in question.names)
+                )
+            )
+            for node_id in node_ids
+        }
 
     async def readiness(
         self, questions: Mapping[str, HostQuestion]

@@ -88,8 +88,13 @@ def reality_of(
             for container in inventory.containers
             if container.is_managed and container.service == service_id
         }
-        running += (_running(host, here[name]) for name in sorted(here))
+        # What was adopted has no label of ours: it is the replica by its id, as long as it is there.
+        ids = {each.adopted_id: name for name, each in wanted.get(node_id, {}).items() if each.adopted_id}
+        for container in inventory.containers:
+            if container.id in ids:
+                here.setdefault(ids[container.id], container)
         asked = wanted.get(node_id, {})
+        running += (_running(host, here[name], asked.get(name)) for name in sorted(here))
         for name in sorted(here.keys() | asked.keys()):
             found = _drift(host, name, asked.get(name), here.get(name), specs)
             if found is not None:
@@ -139,11 +144,11 @@ def _drift(
     return None
 
 
-def _running(host: str, container: ContainerSummary) -> RunningView:
+def _running(host: str, container: ContainerSummary, asked: Assignment | None) -> RunningView:
     return RunningView(
         node_name=host,
         container_name=container.name,
-        revision=container.revision,
+        revision=asked.revision if asked is not None and not container.revision else container.revision,
         image=container.image,
         digest=digest_of(container.image),
         state=container.state,

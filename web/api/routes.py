@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from web.api import (
     administration,
+    adoptions,
     cluster,
     containers,
     deployments,
@@ -25,6 +26,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *containers.ENDPOINTS,
     *logs.ENDPOINTS,
     *deployments.ENDPOINTS,
+    *adoptions.ENDPOINTS,
     *environments.ENDPOINTS,
     *rollouts.ENDPOINTS,
     *placement.ENDPOINTS,

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from cluster.model.inventory import LogQuery
 from web.auth.call import Call
+from web.tools.adoption_tools import ADOPTION_TOOLS
 from web.tools.arguments import Arguments, Named, Short
 from web.tools.cluster import get_cluster
 from web.tools.containers import ContainerFilter, list_containers, open_logs
@@ -295,4 +296,13 @@ _BASE_TOOLS: tuple[Tool, ...] = (
     ),
 )
 
-REGISTRY = ToolRegistry((*_BASE_TOOLS, *ROLLOUT_TOOLS, *PLACEMENT_TOOLS, *SECRET_TOOLS, *ENVIRONMENT_TOOLS))
+REGISTRY = ToolRegistry(
+    (
+        *_BASE_TOOLS,
+        *ROLLOUT_TOOLS,
+        *ADOPTION_TOOLS,
+        *PLACEMENT_TOOLS,
+        *SECRET_TOOLS,
+        *ENVIRONMENT_TOOLS,
+    )
+)

@@ -42,6 +42,7 @@ from web.tools.views import (
     SpecView,
     shallow,
 )
+from web.tools.watch_views import watch_view
 
 TROUBLES_MAX = 10
 _ENDED_BADLY = (RolloutPhase.FAILED, RolloutPhase.ROLLED_BACK, RolloutPhase.CANCELLED)
@@ -204,6 +205,17 @@ def _view(
         kept=None
         if kept is None
         else KeptView(revision=kept.revision, colour=kept.colour, until_ms=kept.until_ms),
+        watch=watch_view(txn, service.id, "" if revision is None else revision.spec.digest),
+        adopted=sum(is_adopted(copy) for copy in live),
+    )
+
+
+def is_adopted(copy: Assignment) -> bool:
+    """Whether a replica is still the container that somebody else made."""
+    return (
+        bool(copy.adopted_id)
+        and copy.desired is not DesiredState.REMOVED
+        and copy.observed.container_id in ("", copy.adopted_id)
     )
 
 

@@ -451,7 +451,8 @@ class ServiceView:
     `revision`, `image` and `digest` are what was asked for last, `serving` is what serves now: after a
     roll-back something else.
     `nodes` are the names of the hosts it runs on, `routes` the host names it answers to. `troubles` are the
-    first replicas that should serve and do not.
+    first replicas that should serve and do not. `adopted` counts the replicas that are containers somebody
+    else made.
     """
 
     id: str
@@ -474,6 +475,7 @@ class ServiceView:
     changed_at_ms: int
     strategy: Strategy
     kept: KeptView | None
+    adopted: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -124,7 +124,7 @@ def _actions() -> tuple[Action, ...]:
             Resource.VOLUME: ("remove",),
             Resource.NETWORK: ("remove",),
             # Bind mounts, published ports and the engine's socket are ways out of a container.
-            Resource.SERVICE: ("remove", "deploy-host-access", "override-window"),
+            Resource.SERVICE: ("remove", "adopt", "deploy-host-access", "override-window"),
             Resource.USER: ("create", "remove", "set-password", "set-role"),
             Resource.API_TOKEN: ("create", "revoke"),
             # What is removed cannot be had again.

@@ -109,7 +109,19 @@ def _check_canary(service: Deploying) -> Iterator[Note]:
             "nothing of the present revision answers, so there is nothing to compare with: the new one gets"
             " all requests as soon as it is healthy",
         )
-    if not shift.analysis.is_on or shift.strategy is not Strategy.CANARY:
+    if not shift.analysis.is_on:
+        return
+    rate, analysis = service.failure_rate, shift.analysis
+    bounds = [1 - analysis.success_rate_min] if analysis.success_rate_min is not None else []
+    bounds += [analysis.error_rate_max] if analysis.error_rate_max is not None else []
+    if rate is not None and bounds and rate > min(bounds):
+        yield warning(
+            Check.CANARY,
+            service.service_id,
+            f"{rate:.2%} of the requests to the present revision fail, and a new one is rolled back above"
+            f" {min(bounds):.2%}: it would have to be better than what runs",
+        )
+    if shift.strategy is not Strategy.CANARY:
         return
     if service.requests_per_s is None:
         yield warning(

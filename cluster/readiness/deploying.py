@@ -19,8 +19,8 @@ class Deploying:
     container, None where there is none, for `reasons`; `keeps` the hosts of those that stay. `candidates` are
     the hosts it could be moved to by its rules. `before` is the stable specification, if there is one, and
     `ready` how many replicas of it answer. `moving` says what is under way. `lost_files` are secrets and
-    configs of `before` that are not kept any more. `requests_per_s` and `p99_ms` are what was measured last,
-    None where nothing was. `addresses` are those of its replicas, by host.
+    configs of `before` that are not kept any more. `requests_per_s`, `p99_ms` and `failure_rate` (0 to 1) are
+    what was measured last, None where nothing was. `addresses` are those of its replicas, by host.
     """
 
     service_id: ServiceId
@@ -40,6 +40,7 @@ class Deploying:
     lost_files: tuple[str, ...] = ()
     requests_per_s: float | None = None
     p99_ms: float | None = None
+    failure_rate: float | None = None
     addresses: Mapping[NodeId, tuple[str, ...]] = field(default_factory=dict)
 
     @property

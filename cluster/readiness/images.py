@@ -149,7 +149,7 @@ def _check_settings(service: Deploying, setting: Setting, reference: str) -> Ite
             yield warning(
                 Check.IMAGE_SETTINGS,
                 service.service_id,
-                "what the image starts, and as whom, is known once a host has pulled it: no host has it yet",
+                "how large the image is and what it starts is known once a host has pulled it: none has yet",
             )
         return
     spec = service.spec

@@ -56,7 +56,7 @@ async def validate(context: Context, call: Call, request: DeployRequest) -> Vali
     found: list[FindingView] = []
 
     def note(problem: Problem) -> None:
-        if problem.kind in ("forbidden", "internal", "not-authenticated"):
+        if problem.kind == "internal":
             raise problem
         found.extend(_of_problem(problem))
 

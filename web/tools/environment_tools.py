@@ -1,4 +1,7 @@
-"""The tools about environments, promoting, and checking a deployment before it is made."""
+"""The tools about environments, promoting, and checking a deployment before it is made.
+
+There is none that sets an environment up: its bounds are what programs are held to, and a person sets them.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,11 @@ from web.tools.arguments import Arguments, Named, Short
 from web.tools.checking import VALIDATE, finding_words, plan_words, validate
 from web.tools.context import Context
 from web.tools.environments import (
-    PUT,
     READ,
     EnvironmentSettings,
     EnvironmentView,
     get_environment,
     list_environments,
-    put_environment,
 )
 from web.tools.preparing import DeployRequest
 from web.tools.promoting import PROMOTE, PromoteRequest, promote
@@ -37,11 +38,9 @@ class ValidateDeployment(Arguments):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validated:
-    """Errors first. With errors the deployment would be refused."""
+    """Errors first."""
 
     is_deployable: bool
-    errors: int
-    warnings: int
     findings: tuple[str, ...]
     plan: tuple[str, ...] | None
     more: int | None
@@ -61,8 +60,6 @@ async def _validate(context: Context, call: Call, given: ValidateDeployment) -> 
     )
     return Validated(
         is_deployable=not view.errors,
-        errors=view.errors,
-        warnings=view.warnings,
         findings=tuple(map(finding_words, view.findings[:FINDINGS_SHOWN])),
         plan=tuple(map(plan_words, view.plan)) or None,
         more=max(0, view.errors + view.warnings - FINDINGS_SHOWN) or None,
@@ -72,11 +69,11 @@ async def _validate(context: Context, call: Call, given: ValidateDeployment) -> 
 class PromoteEnvironment(Arguments):
     """What goes where."""
 
-    what: Named = Field(description="a service or a project, such as web, shop.web or shop")
-    to: Named = Field(description="the environment it goes to")
-    source: Short = Field(default="", description="where it is stable; default: what `to` requires")
+    what: Named = Field(description="a service or a project")
+    to: Named = Field(description="an environment")
+    source: Short = Field(default="", description="default: what `to` requires")
     copy_values: bool = Field(
-        default=False, description="also take values that were the source's own, such as of variables"
+        default=False, description="also values that are the source's own, as of variables"
     )
     dry_run: bool = Field(default=False, description="only say what would change")
 
@@ -172,48 +169,12 @@ def _line(view: EnvironmentView) -> EnvironmentLine:
     )
 
 
-class PutEnvironment(Arguments):
-    """Everything of an environment; what is left out is not bounded."""
-
-    name: Named
-    hosts: list[Short] = Field(default_factory=list, max_length=64, description="names; none: every host")
-    constraints: list[Short] = Field(
-        default_factory=list, max_length=32, description="node.labels.tier==prod"
-    )
-    registry: Short = Field(default="", description="where images come from instead, host[:port][/path]")
-    replicas_min: int = Field(default=0, ge=0)
-    replicas_max: int = Field(default=0, ge=0, description="0: no bound")
-    quota_cpu_millis: int | None = Field(default=None, ge=0)
-    quota_memory_bytes: int | None = Field(default=None, ge=0)
-    quota_replicas: int | None = Field(default=None, ge=0)
-    requires: Short = Field(default="", description="where an image is stable before it comes here")
-    soak_s: int = Field(default=EnvironmentSettings().soak_s, ge=0)
-    protected: bool = Field(default=False, description="a person approves what a program deploys")
-
-
-async def _put(context: Context, call: Call, given: PutEnvironment) -> EnvironmentLine:
-    settings = EnvironmentSettings(
-        hosts=tuple(given.hosts),
-        constraints=tuple(given.constraints),
-        registry=given.registry,
-        replicas_min=given.replicas_min,
-        replicas_max=given.replicas_max,
-        quota_cpu_millis=given.quota_cpu_millis,
-        quota_memory_bytes=given.quota_memory_bytes,
-        quota_replicas=given.quota_replicas,
-        requires=given.requires,
-        soak_s=given.soak_s,
-        protected=given.protected,
-    )
-    return _line(await put_environment(context, call, given.name, settings))
-
-
 ENVIRONMENT_TOOLS: tuple[Tool, ...] = (
     Tool(
         name="validate-deployment",
         title="Check a deployment",
-        description="Say everything that would go wrong with a deployment (file, images on every host, ports,"
-        " volumes, capacity, routers), and its plan. Changes nothing.",
+        description="Say all that would go wrong with a deployment (file, images, ports, volumes, room, routers)"
+        " and its plan. Changes nothing.",
         input_model=ValidateDeployment,
         output=Validated,
         action=VALIDATE,
@@ -236,22 +197,10 @@ ENVIRONMENT_TOOLS: tuple[Tool, ...] = (
     Tool(
         name="list-environments",
         title="List environments",
-        description="List the environments with their hosts, services, bounds and what each requires.",
+        description="List the environments: hosts, services, bounds, what each requires.",
         input_model=ListEnvironments,
         output=EnvironmentLines,
         action=READ,
         run=_list,
-    ),
-    Tool(
-        name="put-environment",
-        title="Set up an environment",
-        description="Make an environment, or set everything of one anew. Needs role admin.",
-        input_model=PutEnvironment,
-        output=EnvironmentLine,
-        action=PUT,
-        run=_put,
-        is_read_only=False,
-        is_destructive=True,
-        is_idempotent=True,
     ),
 )

@@ -194,8 +194,11 @@ def service_moves(plan: RebalancePlan, names: dict[str, str]) -> ServiceMoves:
 
 
 def rules_in_words(rules: PlacementRules) -> tuple[str, ...]:
-    """Return the rules a service has of its own, for people; none: any host will do."""
-    words = [f"only where {constraint}" for constraint in rules.constraints]
+    """Return the rules of a service and its environment, for people; none: any host will do."""
+    words = [f"its environment is only where {constraint}" for constraint in rules.within.constraints]
+    if rules.within.names:
+        words.append(f"its environment is only on {', '.join(rules.within.names)}")
+    words += [f"only where {constraint}" for constraint in rules.constraints]
     if rules.pin_host:
         words.append(f"only on {rules.pin_host}")
     if rules.replicas_per_host_max:

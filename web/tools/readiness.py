@@ -151,7 +151,7 @@ def _deploying(
             host = f"[{seen.address}]" if ":" in seen.address else seen.address
             known = addresses.get(copy.node_id, ())
             addresses[copy.node_id] = (*known, f"{host}:{seen.port}")
-    requests_per_s, p99_ms = _measured(txn, service)
+    requests_per_s, p99_ms, failure_rate = _measured(txn, service)
     return Deploying(
         service_id=wanted.service_id,
         name=wanted.name,
@@ -172,6 +172,7 @@ def _deploying(
         lost_files=() if before is None else _lost_files(txn, before),
         requests_per_s=requests_per_s,
         p99_ms=p99_ms,
+        failure_rate=failure_rate,
         addresses=addresses,
     )
 
@@ -194,19 +195,21 @@ def _lost_files(txn: ReadTxn, spec: ServiceSpec) -> tuple[str, ...]:
     return tuple(lost)
 
 
-def _measured(txn: ReadTxn, service: Service | None) -> tuple[float | None, float | None]:
-    """Requests per second and the 99th percentile of their time, from the newest rollout that was judged."""
+def _measured(txn: ReadTxn, service: Service | None) -> tuple[float | None, float | None, float | None]:
+    """Requests per second, the 99th percentile of their time and the share that failed, from the newest
+    rollout that was judged."""
     if service is None:
-        return None, None
+        return None, None, None
     for rollout in rollouts_of_service(txn, service.id):
         behaviour = behaviour_of(rollout)
         seconds = (rollout.changed_at_ms - rollout.started_at_ms) / 1000
         if behaviour is None or seconds <= 0:
             continue
         requests = behaviour.old.requests + behaviour.new.requests
-        p99 = behaviour.old.p99 or behaviour.new.p99
-        return requests / seconds, None if p99 is None else p99.value_ms
-    return None, None
+        kept = behaviour.new if behaviour.new.revision == service.stable_revision else behaviour.old
+        p99_ms = None if kept.p99 is None else kept.p99.value_ms
+        return requests / seconds, p99_ms, kept.failures.value if kept.requests else None
+    return None, None, None
 
 
 def _routes(txn: ReadTxn) -> list[tuple[str, str, ServiceId]]:

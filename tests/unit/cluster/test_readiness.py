@@ -22,7 +22,7 @@ from cluster.model.service import (
     VolumeKind,
     VolumeMount,
 )
-from cluster.model.strategy import Shift, Strategy
+from cluster.model.strategy import Analysis, Shift, Strategy
 from cluster.readiness import (
     Check,
     Deploying,
@@ -371,6 +371,15 @@ def test_a_canary_that_could_not_be_judged_is_told_of(fields: dict[str, Any], ru
     note = the_note(an_update(**fields), setting(*with_old()))
     assert note.check is Check.CANARY
     assert rule in note.rule
+
+
+def test_a_bound_that_the_present_revision_breaks_is_told_of() -> None:
+    shift = Shift(strategy=Strategy.CANARY, analysis=Analysis(error_rate_max=0.01))
+    policy = RolloutPolicy(shift=shift)
+    note = the_note(an_update(policy=policy, failure_rate=0.02), setting(*with_old()))
+    assert note.check is Check.CANARY
+    assert "2.00% of the requests to the present revision fail" in note.rule
+    assert notes(an_update(policy=policy, failure_rate=0.005), setting(*with_old())) == ()
 
 
 def test_a_way_back_that_is_gone_is_told_of() -> None:

@@ -248,9 +248,7 @@ async def test_viewers_are_not_told_of_hosts() -> None:
     assert "service.validate" in problem["detail"]
 
 
-@pytest.mark.parametrize(
-    "name", ["validate-deployment", "promote-environment", "list-environments", "put-environment"]
-)
+@pytest.mark.parametrize("name", ["validate-deployment", "promote-environment", "list-environments"])
 def test_programs_have_it_as_tools(name: str) -> None:
     tool = REGISTRY.get(name)
     assert tool is not None

@@ -173,8 +173,8 @@ ENVIRONMENT_TOOLS: tuple[Tool, ...] = (
     Tool(
         name="validate-deployment",
         title="Check a deployment",
-        description="Say all that would go wrong with a deployment (file, images, ports, volumes, room, routers)"
-        " and its plan. Changes nothing.",
+        description="Say all that would go wrong with a deployment (file, images, ports, volumes, room,"
+        " routers) and its plan. Changes nothing.",
         input_model=ValidateDeployment,
         output=Validated,
         action=VALIDATE,

@@ -14,6 +14,11 @@ from agent.cli.parsing import Verbs
 def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
     parser = verbs.add_parser("scale", help="change how many replicas services have")
     parser.add_argument("service", nargs="+", metavar="SERVICE=REPLICAS", help="such as shop.web=5")
+    parser.add_argument(
+        "--override",
+        action="store_true",
+        help="also of services that are scaled by themselves: they are not, until they are deployed again",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -22,7 +27,8 @@ def run(args: argparse.Namespace) -> int:
     as_json = getattr(args, "json", False)
     answers = []
     for service, replicas in wanted:
-        answer = client.post(f"/services/{segment(service)}/scale", {"replicas": replicas})
+        body = {"replicas": replicas, **({"override": True} if args.override else {})}
+        answer = client.post(f"/services/{segment(service)}/scale", body)
         answers.append(answer)
         if not as_json:
             print(printable(str(answer["done"])), flush=True)

@@ -11,6 +11,7 @@ from agent.cli.failures import DONE
 from agent.cli.output import moment, print_json, print_table, printable
 from agent.cli.parsing import Verbs
 from agent.cli.rollout_words import line_of, percent, split_lines
+from agent.cli.scaling_words import scaling_lines
 
 
 def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
@@ -95,6 +96,7 @@ def _print_one(service: dict[str, Any]) -> None:
             each["health"] or each["state"],
         )
         for each in service["running"]
+    lines += scaling_lines(service)
     ]
     columns = ("host", "container", "revision", "image", "state")
     print_table(columns, rows, empty="no container of it runs on a host that can be asked")

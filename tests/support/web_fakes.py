@@ -46,7 +46,7 @@ from cluster.store import Committed, ReadTxn, records
 from tests.simulation.memory_store import MemoryStore
 from tests.support.fake_clock import FakeClock
 from tests.support.identity_builders import CLUSTER_ID, NOW_MS, a_ca, a_keyring, some_bytes
-from web.ports import ExternalRouter, NoExternalRouter, Surroundings
+from web.ports import ExternalRouter, NoExternalRouter, NoScalingDesk, ScalingDesk, Surroundings
 from web.server import build_app
 
 PASSWORD = "four unrelated quiet words"
@@ -368,6 +368,7 @@ class WebWorld:
     origins: tuple[str, ...] = (ORIGIN,)
     body_bytes_max: int = 8 * 1024 * 1024
     router: ExternalRouter = field(default_factory=NoExternalRouter)
+    scaling: ScalingDesk = field(default_factory=NoScalingDesk)
 
     @property
     def surroundings(self) -> Surroundings:
@@ -380,6 +381,7 @@ class WebWorld:
             public_origins=self.origins,
             request_body_bytes_max=self.body_bytes_max,
             router=self.router,
+            scaling=self.scaling,
         )
 
     def add_user(self, name: str, role: Role) -> PrincipalId:

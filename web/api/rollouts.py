@@ -54,7 +54,9 @@ async def roll_back(ask: Ask[RollbackBody, Nothing]) -> ServiceChanged:
 
 
 async def scale(ask: Ask[ScaleBody, Nothing]) -> ServiceChanged:
-    return await scaling.scale_service(ask.context, ask.call, ask.path["service"], ask.body.replicas)
+    return await scaling.scale_service(
+        ask.context, ask.call, ask.path["service"], ask.body.replicas, is_override=ask.body.override
+    )
 
 
 async def restart(ask: Ask[None, Nothing]) -> ServiceChanged:

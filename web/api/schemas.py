@@ -195,6 +195,9 @@ class ScaleBody(Schema):
 
 
 class ComparisonQuery(Schema):
+    override: bool = Field(
+        default=False, description="even if it is scaled by itself, and then not until the next deployment"
+    )
     """Which revisions; left out, the newest and the one before."""
 
     before: int | None = Field(default=None, ge=1, le=2**31)

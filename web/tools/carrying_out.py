@@ -104,6 +104,7 @@ class _Putting:
                 bound=service.bound,
                 promoted_from=self.order.promoted_from.get(service.service_id, ""),
                 labels=service.labels,
+                autoscale=service.autoscale,
             )
 
         def try_again(txn: ReadTxn, present: Service | None, version: int) -> AttemptRevision:
@@ -125,8 +126,9 @@ class _Putting:
                 assert wish is not None, "there is a revision of it"
                 wish = replace(
                     wish,
-                    replicas=service.replicas,
+                    replicas=None if service.autoscale is not None else service.replicas,
                     policy=service.policy,
+                    autoscale=service.autoscale,
                     placement=service.placement,
                     fencing=service.fencing,
                 )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from cluster.compose import ComposeProject, ComposeService
+from cluster.model.autoscaling import replicas_put
 from cluster.model.rollout import Rollout
 from cluster.model.service import Fencing, Revision, Service
 from cluster.model.strategy import Strategy
@@ -50,13 +51,17 @@ class Present:
             service.fencing,
             service.placement,
             service.labels,
+            service.autoscale,
+            service.scale_held_by,
         ) != (
             wanted.spec,
-            wanted.replicas,
+            replicas_put(wanted.autoscale, wanted.replicas, service.replicas),
             wanted.policy,
             wanted.fencing,
             wanted.placement,
             wanted.labels,
+            wanted.autoscale,
+            "",
         )
 
     def is_tried_again(self, wanted: ComposeService) -> bool:
@@ -84,9 +89,14 @@ class Present:
             replicas=self.service.replicas,
             policy=self.service.policy,
             placement=self.service.placement,
+            autoscale=self.service.autoscale,
         )
         after = Wanted(
-            spec=wanted.spec, replicas=wanted.replicas, policy=wanted.policy, placement=wanted.placement
+            spec=wanted.spec,
+            replicas=replicas_put(wanted.autoscale, wanted.replicas, self.service.replicas),
+            policy=wanted.policy,
+            placement=wanted.placement,
+            autoscale=wanted.autoscale,
         )
         return diff_wanted(before, after, shows_values=shows_values)
 

@@ -299,6 +299,7 @@ def _copy(
             placement=settings.placement,
             labels=settings.labels,
             bound=revision.bound,
+            autoscale=settings.autoscale,
         ),
         unknown,
     )

@@ -408,10 +408,12 @@ class ScaleService(Arguments):
 
     service: Named = Field(description=_SERVICE)
     replicas: int = Field(ge=0, le=REPLICAS_MAX)
+    override: bool = Field(default=False, description="Even if it is scaled by itself; then it is not.")
 
 
 async def _scale_service(context: Context, call: Call, given: ScaleService) -> Changed:
-    return _changed(await scale_service(context, call, given.service, given.replicas))
+    changed = await scale_service(context, call, given.service, given.replicas, is_override=given.override)
+    return _changed(changed)
 
 
 class OneService(Arguments):

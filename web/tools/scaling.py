@@ -24,21 +24,41 @@ RESTARTED = "tower.restarted"
 """The label that makes a revision of the same specification another one."""
 
 
-async def scale_service(context: Context, call: Call, reference: str, replicas: int) -> ServiceChanged:
-    """Change how many replicas a service has, until its file is deployed again. Raises Problem."""
+async def scale_service(
+    context: Context, call: Call, reference: str, replicas: int, *, is_override: bool = False
+) -> ServiceChanged:
+    """Change how many replicas a service has, until its file is deployed again.
+
+    With `is_override` also of one that is scaled by itself: then it is not, until then. Raises Problem (409
+    without it).
+    """
     await context.authority.require(call, SCALE, f"service:{reference}")
     surroundings = context.surroundings
     with surroundings.state.read() as txn:
         service = find_service(txn, reference)
+        policy = service.autoscale
+        if policy is not None and not is_override:
+            raise Problem(
+                "conflict",
+                f"{service.id} is scaled between {policy.replicas_min} and {policy.replicas_max} replicas by"
+                " itself",
+                hint="change x-tower.scaling in its file, or have your number hold until the next deployment:"
+                f" tower scale {service.id}={replicas} --override",
+            )
         admission = admission_to(txn, service.environment, service.project)
         if admission is not None:
             admission.check_scale(txn, service, replicas)
+    by = call.known().name
+    is_held = policy is not None and is_override
+    is_as_asked = service.replicas == replicas and (not is_held or bool(service.scale_held_by))
 
     async def change(permit: Permit) -> object:
-        if service.replicas == replicas and not service.is_removed:
+        if is_as_asked and not service.is_removed:
             permit.nothing_changed()
             return service.version
-        return await permit.propose(ScaleService(service_id=service.id, replicas=replicas))
+        return await permit.propose(
+            ScaleService(service_id=service.id, replicas=replicas, by=by, is_held=is_held)
+        )
 
     version = await context.authority.perform(call, SCALE, f"service:{service.id}", change)
     assert isinstance(version, int)
@@ -48,14 +68,17 @@ async def scale_service(context: Context, call: Call, reference: str, replicas: 
         if is_same
         else (f"{service.id} goes from {service.replicas} to {replicas} replicas")
     )
-    following = "" if is_same else "`tower services` shows how many are ready; the next `tower deploy` of its"
+    if is_held:
+        done += ", and is not scaled by itself until it is deployed again"
+    next_time = "scales it by itself again" if is_held else "sets the number that stands there"
+    following = "`tower services` shows how many are ready; the next `tower deploy` of its file " + next_time
     return ServiceChanged(
         service_id=service.id,
         revision=service.revision,
         version=version,
         rollout_id=service.rollout_id,
         done=done,
-        next=following and f"{following} file sets the number that stands there",
+        next="" if is_same and not is_held else following,
     )
 
 
@@ -104,6 +127,7 @@ async def restart_service(context: Context, call: Call, reference: str) -> Servi
             environment=present.environment,
             bound=revision.bound,
             labels=present.labels,
+            autoscale=present.autoscale,
         )
 
     async def change(permit: Permit) -> object:

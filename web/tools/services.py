@@ -30,6 +30,7 @@ from web.tools.drift import reality_of
 from web.tools.nodes import lost_in, names_in
 from web.tools.references import find_service
 from web.tools.rollouts import on_live_hosts, ready_replicas, rollout_view
+from web.tools.scaling_views import scaling_changes, scaling_view
 from web.tools.splits import split_in
 from web.tools.views import (
     AssignmentView,
@@ -73,7 +74,7 @@ async def get_service(context: Context, call: Call, reference: str) -> ServiceDe
         reality = reality_of(
             service.id, assignments, {each.number: each.spec for each in revisions}, hosts, names
         )
-        return ServiceDetail(
+        detail = ServiceDetail(
             **shallow(view),
             policy=service.policy,
             revisions=tuple(_revision(revision, shows_values) for revision in reversed(revisions)),
@@ -86,7 +87,13 @@ async def get_service(context: Context, call: Call, reference: str) -> ServiceDe
             running=reality.running,
             drift=reality.drift,
             unseen=reality.unseen,
+            scaling=scaling_view(service, None),
+            scalings=scaling_changes(service),
         )
+    if service.autoscale is None:
+        return detail
+    standing = await context.surroundings.scaling.standing(service.id)
+    return replace(detail, scaling=scaling_view(service, standing))
 
 
 async def remove_service(context: Context, call: Call, reference: str) -> ServiceView:

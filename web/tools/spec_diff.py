@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
 
+from cluster.model.autoscaling import AutoscalePolicy
 from cluster.model.placing import Constraint, HostAttribute, PlacementRules
 from cluster.model.service import FileReference, PublishedPort, RolloutPolicy, ServiceSpec, VolumeMount
 
@@ -47,6 +48,7 @@ class Wanted:
     replicas: int
     policy: RolloutPolicy
     placement: PlacementRules
+    autoscale: AutoscalePolicy | None = None
 
 
 def diff_specs(before: ServiceSpec, after: ServiceSpec, *, shows_values: bool) -> tuple[FieldChange, ...]:
@@ -62,12 +64,14 @@ def diff_specs(before: ServiceSpec, after: ServiceSpec, *, shows_values: bool) -
 
 
 def diff_wanted(before: Wanted, after: Wanted, *, shows_values: bool) -> tuple[FieldChange, ...]:
-    """Return what a deployment changes: the specification's fields, then replicas, policy and placement."""
+    """Return what a deployment changes: the specification's fields, then replicas, policy, placement and
+    scaling."""
     return (
         *diff_specs(before.spec, after.spec, shows_values=shows_values),
         *_differences({"replicas": str(before.replicas)}, {"replicas": str(after.replicas)}, Effect.IN_PLACE),
         *_differences(_named(before.policy), _named(after.policy), Effect.POLICY_ONLY, "policy."),
         *_differences(_named(before.placement), _named(after.placement), Effect.POLICY_ONLY, "placement."),
+        *_differences(_named(before.autoscale), _named(after.autoscale), Effect.POLICY_ONLY, "scaling."),
     )
 
 

@@ -32,6 +32,7 @@ from cluster.readiness import Check, Level
 from web.tools.behaviour import BehaviourView
 from web.tools.drift import DriftView, RunningView
 from web.tools.placement_views import PlannedHost
+from web.tools.scaling_views import ScalingChange, ScalingView
 from web.tools.spec_diff import FieldChange
 
 if TYPE_CHECKING:
@@ -536,7 +537,8 @@ class ServiceDetail(ServiceView):
     """One service with its specifications (newest first), replicas, and the rollout under way or the last.
 
     `running` are its containers as the hosts' engines list them, `drift` how those differ from what the
-    cluster asked for, `unseen` hosts of it that cannot be asked. `split` is null without a route.
+    cluster asked for, `unseen` hosts of it that cannot be asked. `split` is null without a route. `scaling`
+    is null where it is not scaled by itself, `scalings` are the newest changes of the number of replicas.
     """
 
     policy: RolloutPolicy
@@ -552,6 +554,8 @@ class ServiceDetail(ServiceView):
     unseen: tuple[str, ...]
 
 
+    scaling: ScalingView | None
+    scalings: tuple[ScalingChange, ...]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceChanged:
     """What was asked of a service. `done` says it in words, `next` what to look at.

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cluster.commands import Code
+from cluster.model.autoscaling import AutoscalePolicy
 from cluster.model.ids import ServiceId
 from cluster.model.placing import PlacementRules
 from cluster.model.service import Fencing, RolloutPolicy, Service
@@ -26,15 +27,19 @@ TRIES_MAX = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """Of a service, what people decide. Two of them differ when somebody wanted something else."""
+    """Of a service, what people decide. Two of them differ when somebody wanted something else.
+
+    `replicas` None: it is scaled by itself, which is nobody's wish.
+    """
 
     revision: int
     attempt: int
-    replicas: int
+    replicas: int | None
     policy: RolloutPolicy
     placement: PlacementRules
     fencing: Fencing
     is_removed: bool
+    autoscale: AutoscalePolicy | None = None
 
 
 def wish_of(service: Service | None) -> Wish | None:
@@ -44,11 +49,12 @@ def wish_of(service: Service | None) -> Wish | None:
     return Wish(
         revision=service.revision,
         attempt=service.attempt.number,
-        replicas=service.replicas,
+        replicas=None if service.autoscale is not None else service.replicas,
         policy=service.policy,
         placement=service.placement,
         fencing=service.fencing,
         is_removed=service.is_removed,
+        autoscale=service.autoscale,
     )
 
 

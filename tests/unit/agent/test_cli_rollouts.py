@@ -13,6 +13,7 @@ import pytest
 
 from agent.cli.main import main
 from agent.cli.rollout_words import bar_of, details_of, line_of
+from agent.cli.scaling_words import scaling_lines
 from tests.support.stub_api import Answer, Request, StubApi, stub_api
 
 Tower = Callable[..., tuple[int, str, str]]
@@ -382,6 +383,45 @@ def test_several_services_are_scaled_in_one_command(api: StubApi, tower: Tower) 
     status, out, _ = tower("scale", "web=5", "api=0")
     assert (status, out) == (0, "web\napi\n  see\n")
     assert [request.body for request in api.requests] == [{"replicas": 5}, {"replicas": 0}]
+
+
+def test_a_service_that_is_scaled_by_itself_is_only_scaled_when_that_is_asked_for(
+    api: StubApi, tower: Tower
+) -> None:
+    api.answers["POST /services/web/scale"] = Answer(202, a_change(done="web"))
+    assert tower("scale", "web=5", "--override")[0] == 0
+    assert [request.body for request in api.requests] == [{"replicas": 5, "override": True}]
+
+
+def test_how_a_service_is_scaled_by_itself_is_told_in_lines() -> None:
+    scaling: dict[str, Any] = {
+        "min": 2,
+        "max": 8,
+        "metrics": [
+            {"metric": "cpu", "target": 70, "observed": 91.0, "wanted": 4},
+            {"metric": "latency_p95", "target": 250, "observed": None, "wanted": None},
+        ],
+        "reason": "cpu 91 of 70 %",
+        "held_by": "",
+    }
+    change = {
+        "at_ms": 0,
+        "replicas_before": 2,
+        "replicas": 4,
+        "by": "autoscaling",
+        "reason": "cpu 133 of 70 %",
+    }
+    lines = scaling_lines({"scaling": scaling, "scalings": [change] * 5})
+    assert lines[:3] == [
+        "scaling   between 2 and 8; cpu 91 of 70 %",
+        "target    cpu 91 of 70 %, asks for 4 replicas",
+        "target    latency_p95 250 ms, no numbers now",
+    ]
+    assert len(lines) == 6
+    assert lines[3].endswith("from 2 to 4 by autoscaling: cpu 133 of 70 %")
+    held = scaling_lines({"scaling": {**scaling, "held_by": "ann"}})
+    assert held[0] == "scaling   between 2 and 8, but ann holds the number until the next deployment"
+    assert scaling_lines({"scaling": None, "scalings": []}) == []
 
 
 @pytest.mark.parametrize("wrong", ["web", "web=", "=3", "web=-1", "web=many", "web=1.5"])

@@ -59,6 +59,9 @@ from agent.keys.identity import NodeIdentity
 from agent.keys.tls import TlsIdentity
 from agent.leader.autoscaling import Autoscaling
 from agent.leader.duties import LeaderDuties, run_duties_while_leader
+from agent.leader.image_watch import ImageWatching
+from agent.leader.ports import Duty
+from agent.leader.scheduling import Scheduling
 from agent.logs.setup import configure_logging
 from agent.node.admission import Admission
 from agent.node.cluster import NodeCluster
@@ -92,6 +95,8 @@ from cluster.store import StoreError, records
 from web.middleware.rate_limit import Limits
 from web.ports import NoExternalRouter, Surroundings
 from web.server import build_app
+from web.tools.admitting import Admitting
+from web.tools.context import CONTEXT
 
 log = logging.getLogger(__name__)
 
@@ -378,13 +383,15 @@ class _Agent:
         )
 
         autoscaling = Autoscaling(node_id=self._node_id, state=state, clock=clock, new_id=self._ids.new_id)
+        # Those that hold what they deploy against what the surfaces do are made once those are.
+        deploying: list[Duty] = []
         leading = LeaderDuties(
             node_id=self._node_id,
             state=state,
             raft=replicator,
             clock=clock,
             ids=self._ids,
-            more=lambda: (autoscaling,),
+            more=lambda: (autoscaling, *deploying),
         )
 
         def take_report(report: TrafficReport) -> bool:
@@ -550,6 +557,18 @@ class _Agent:
             live_clients=settings.api.live_clients_max, log_streams=settings.api.log_followers_max
         )
         app = build_app(surroundings, limits=limits)
+        admitting = Admitting(app[CONTEXT])
+        deploying += (
+            Scheduling(node_id=self._node_id, state=state, clock=clock, admission=admitting),
+            ImageWatching(
+                node_id=self._node_id,
+                state=state,
+                clock=clock,
+                rng=self._ids.new_random(),
+                digests=hosts,
+                admission=admitting,
+            ),
+        )
         await self._listen(stack, _Port("api", settings.listen.api, app, tls.web_server))
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(begin(), name=name) for name, begin in work]

@@ -41,6 +41,11 @@ def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
         action="store_true",
         help="an emergency: judge nothing and ask nobody for approval; the audit says so",
     )
+    parser.add_argument(
+        "--override-window",
+        action="store_true",
+        help="deploy although a change window or a freeze is against it; the audit says so",
+    )
     parser.add_argument("--dry-run", action="store_true", help="only say what would happen")
     waiting = parser.add_mutually_exclusive_group()
     waiting.add_argument("--wait", action="store_true", help="until every rollout has ended (the default)")
@@ -59,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
             "dry_run": args.dry_run,
             "strategy": args.strategy,
             "skip_analysis": args.skip_analysis,
+            "override_window": args.override_window,
         },
     )
     if not as_json:

@@ -35,6 +35,11 @@ def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
         action="store_true",
         help="an emergency: wait for nothing, judge nothing and ask nobody; the audit says so",
     )
+    parser.add_argument(
+        "--override-window",
+        action="store_true",
+        help="promote although a change window or a freeze is against it; the audit says so",
+    )
     parser.add_argument("--dry-run", action="store_true", help="only say what would happen")
     waiting = parser.add_mutually_exclusive_group()
     waiting.add_argument("--wait", action="store_true", help="until every rollout has ended (the default)")
@@ -57,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
             "from_environment": args.source,
             "file": file,
             "copy_values": args.copy_values,
+            "override_window": args.override_window,
             "dry_run": args.dry_run,
             "skip_analysis": args.skip_analysis,
         },

@@ -8,7 +8,7 @@ from typing import Any
 from agent.cli.client import segment
 from agent.cli.connection import connect
 from agent.cli.failures import DONE
-from agent.cli.output import moment, print_json, print_table, printable
+from agent.cli.output import duration, moment, print_json, print_table, printable
 from agent.cli.parsing import Verbs
 from agent.cli.rollout_words import line_of, percent, split_lines
 from agent.cli.scaling_words import scaling_lines
@@ -54,6 +54,20 @@ def run(args: argparse.Namespace) -> int:
     return DONE
 
 
+def _watch_lines(watch: dict[str, Any]) -> list[str]:
+    """How it follows its image."""
+    asked = moment(watch["checked_at_ms"]) or "not yet"
+    lines = [
+        f"watch     {watch['image'] or 'its image'} every {duration(watch['every_s'])}, deployed at"
+        f" {duration(watch['min_age_s'])}; asked {asked}"
+    ]
+    if watch["is_newer"]:
+        lines.append(f"newer     {watch['digest']} since {moment(watch['first_seen_ms'])}")
+    if watch["problem"]:
+        lines.append(f"watch     {watch['problem']}")
+    return lines
+
+
 def _print_one(service: dict[str, Any]) -> None:
     lines = [
         f"service   {service['id']}",
@@ -75,11 +89,14 @@ def _print_one(service: dict[str, Any]) -> None:
             f"kept      revision {kept['revision']} without requests until {moment(kept['until_ms'])}:"
             f" tower rollback {service['id']}"
         )
+    if service.get("watch"):
+        lines += _watch_lines(service["watch"])
     split = service["split"]
     if split and any(share["permille"] not in (0, 1000) or split["waiting_for"] for share in split["shares"]):
         lines += split_lines(split)
     if service["rollout"]:
         lines.append(f"rollout   {line_of(service['rollout'])}")
+    lines += scaling_lines(service)
     for trouble in service["troubles"]:
         on = trouble["node_name"] or "no host"
         lines.append(f"replica   {trouble['ordinal']} on {on} is {trouble['phase']}: {trouble['reason']}")
@@ -96,7 +113,6 @@ def _print_one(service: dict[str, Any]) -> None:
             each["health"] or each["state"],
         )
         for each in service["running"]
-    lines += scaling_lines(service)
     ]
     columns = ("host", "container", "revision", "image", "state")
     print_table(columns, rows, empty="no container of it runs on a host that can be asked")

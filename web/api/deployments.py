@@ -46,6 +46,7 @@ def request_of(body: DeploymentBody) -> DeployRequest:
         environment=body.environment,
         strategy=body.strategy,
         is_unjudged=body.skip_analysis,
+        overrides_windows=body.override_window,
     )
 
 

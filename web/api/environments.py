@@ -61,6 +61,7 @@ class PromotionBody(Schema):
         default=False, description="take values along that were the environment's own, such as variables"
     )
     dry_run: bool = False
+    override_window: bool = Field(default=False, description="although a change window is against it")
     skip_analysis: bool = Field(default=False, description="an emergency: no soak, no judging, no approval")
 
 
@@ -110,6 +111,7 @@ async def promote(ask: Ask[PromotionBody, Nothing]) -> web.Response:
             file=None if body.file is None else request_of(body.file),
             copies_values=body.copy_values,
             is_unjudged=body.skip_analysis,
+            overrides_windows=body.override_window,
             is_dry_run=body.dry_run,
         ),
     )

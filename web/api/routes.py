@@ -16,6 +16,7 @@ from web.api import (
     rollouts,
     route_certificates,
     routers,
+    schedules,
     secrets,
 )
 from web.api.endpoint import Endpoint
@@ -29,6 +30,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *adoptions.ENDPOINTS,
     *environments.ENDPOINTS,
     *rollouts.ENDPOINTS,
+    *schedules.ENDPOINTS,
     *placement.ENDPOINTS,
     *secrets.ENDPOINTS,
     *routers.ENDPOINTS,

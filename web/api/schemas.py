@@ -156,6 +156,9 @@ class DeploymentBody(Schema):
     skip_analysis: bool = Field(
         default=False, description="judge nothing and ask nobody for approval; recorded as such"
     )
+    override_window: bool = Field(
+        default=False, description="although a change window or a freeze is against it; recorded as such"
+    )
 
 
 class RolloutsQuery(PageQuery):
@@ -192,12 +195,12 @@ class ScaleBody(Schema):
     """How many replicas."""
 
     replicas: int = Field(ge=0, le=REPLICAS_MAX)
-
-
-class ComparisonQuery(Schema):
     override: bool = Field(
         default=False, description="even if it is scaled by itself, and then not until the next deployment"
     )
+
+
+class ComparisonQuery(Schema):
     """Which revisions; left out, the newest and the one before."""
 
     before: int | None = Field(default=None, ge=1, le=2**31)

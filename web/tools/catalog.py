@@ -19,6 +19,7 @@ from web.tools.nodes import list_nodes
 from web.tools.placement_tools import PLACEMENT_TOOLS
 from web.tools.registry import Tool, ToolRegistry
 from web.tools.rollout_tools import ROLLOUT_TOOLS
+from web.tools.schedule_tools import SCHEDULE_TOOLS
 from web.tools.secret_tools import SECRET_TOOLS
 from web.tools.service_lines import ServiceLine, service_line
 from web.tools.services import list_services
@@ -303,6 +304,7 @@ REGISTRY = ToolRegistry(
         *ADOPTION_TOOLS,
         *PLACEMENT_TOOLS,
         *SECRET_TOOLS,
+        *SCHEDULE_TOOLS,
         *ENVIRONMENT_TOOLS,
     )
 )

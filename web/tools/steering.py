@@ -18,6 +18,7 @@ from web.tools.references import find_rollout
 from web.tools.rollouts import rollout_view
 from web.tools.soon import soon
 from web.tools.views import RolloutView, ServiceChanged
+from web.tools.windows import about, closed_among, problem_of_closed
 from web.tools.wishes import as_things_are, propose_on, wish_of
 
 ACTION_OF = {steer: f"rollout.{steer.value}" for steer in Steer}
@@ -82,6 +83,9 @@ async def retry_rollout(context: Context, call: Call, reference: str) -> Service
         service = records.SERVICES.get(txn, rollout.service_id)
         assert service is not None, "a rollout goes with its service"
         _check_retry(service, rollout)
+        closed = closed_among(txn, [about(service)], surroundings.clock.now_ms())
+    if closed:
+        raise problem_of_closed(closed)
     seen = wish_of(service)
 
     def plan(_: ReadTxn, present: Service | None, version: int) -> AttemptRevision:

@@ -17,6 +17,22 @@ def moment(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def parse_moment(text: str, *, field: str) -> int:
+    """Return the moment (epoch milliseconds) that an epoch or ISO 8601 with its time zone means.
+
+    Raises Problem.
+    """
+    if _EPOCH_MS.fullmatch(text):
+        return int(text)
+    try:
+        parsed = datetime.fromisoformat(text)
+        if parsed.tzinfo is not None:
+            return max(0, int(parsed.timestamp() * 1000))
+    except (ValueError, OverflowError):
+        pass
+    raise invalid(field, "ISO 8601 with its time zone, such as 2026-12-24T03:30:00+01:00", value=text[:80])
+
+
 def parse_since(text: str, *, now_ms: int, field: str = "since") -> int:
     """Return the moment (epoch milliseconds) that "10m", "2h", an epoch or ISO 8601 means; "" is 0.
 

@@ -34,6 +34,7 @@ from web.tools.drift import DriftView, RunningView
 from web.tools.placement_views import PlannedHost
 from web.tools.scaling_views import ScalingChange, ScalingView
 from web.tools.spec_diff import FieldChange
+from web.tools.watch_views import WatchView
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -476,6 +477,7 @@ class ServiceView:
     changed_at_ms: int
     strategy: Strategy
     kept: KeptView | None
+    watch: WatchView | None
     adopted: int
 
 
@@ -552,10 +554,10 @@ class ServiceDetail(ServiceView):
     running: tuple[RunningView, ...]
     drift: tuple[DriftView, ...]
     unseen: tuple[str, ...]
-
-
     scaling: ScalingView | None
     scalings: tuple[ScalingChange, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceChanged:
     """What was asked of a service. `done` says it in words, `next` what to look at.

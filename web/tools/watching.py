@@ -10,7 +10,7 @@ from cluster.commands.watching import PutWatch, RemoveWatch
 from cluster.compose import ComposeService
 from cluster.model.ids import ServiceId
 from cluster.model.strategy import Strategy
-from cluster.model.watching import EVERY_MS, MIN_AGE_MS, ImageWatch, WatchRules
+from cluster.model.watching import EVERY_MS, MIN_AGE_MS, WatchRules
 from cluster.schedule import check_cron
 from cluster.store import ReadTxn
 from cluster.store.records import REVISIONS, WATCHES
@@ -19,6 +19,7 @@ from web.auth.call import Call
 from web.auth.problems import Problem, invalid
 from web.tools.context import Context
 from web.tools.references import find_service
+from web.tools.watch_views import WatchView, watch_view
 from web.tools.windows import span_of, wrong
 
 WATCH = "service.watch"
@@ -35,32 +36,6 @@ class WatchSettings:
     duration_s: int = 3600
     time_zone: str = "UTC"
     strategy: Strategy | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WatchView:
-    """How a service follows its image.
-
-    `digest` is what the tag meant when it was asked last, since `first_seen_ms`; `is_newer` whether the
-    service runs another one. `tried` are the digests it was given by this watch, newest last; `problem` is
-    what keeps it from going on.
-    """
-
-    every_s: int
-    min_age_s: int
-    window_cron: str
-    window_duration_s: int
-    window_time_zone: str
-    strategy: Strategy | None
-    is_from_file: bool
-    by: str
-    image: str
-    digest: str
-    is_newer: bool
-    first_seen_ms: int | None
-    checked_at_ms: int | None
-    problem: str
-    tried: tuple[str, ...]
 
 
 async def put_watch(context: Context, call: Call, reference: str, settings: WatchSettings) -> WatchView:
@@ -103,12 +78,6 @@ async def remove_watch(context: Context, call: Call, reference: str) -> None:
         await permit.propose(RemoveWatch(service_id=service.id))
 
     await context.authority.perform(call, WATCH, f"service:{service.id}", change)
-
-
-def watch_view(txn: ReadTxn, service_id: str, digest: str = "") -> WatchView | None:
-    """Return a service's watch, None without one. `digest` is what the service has now."""
-    watch = WATCHES.get(txn, service_id)
-    return None if watch is None else _view(watch, digest)
 
 
 def refuse_pinned(service_id: str, image: str) -> None:
@@ -172,25 +141,4 @@ def _command(service_id: ServiceId, rules: WatchRules, call: Call, *, is_from_fi
         by=identity.name,
         by_principal=identity.principal_id,
         is_from_file=is_from_file,
-    )
-
-
-def _view(watch: ImageWatch, digest: str) -> WatchView:
-    window = watch.rules.window
-    return WatchView(
-        every_s=watch.rules.every_ms // 1000,
-        min_age_s=watch.rules.min_age_ms // 1000,
-        window_cron="" if window is None else window.cron,
-        window_duration_s=0 if window is None else window.duration_ms // 1000,
-        window_time_zone="" if window is None else window.time_zone,
-        strategy=watch.rules.strategy,
-        is_from_file=watch.is_from_file,
-        by=watch.by,
-        image=watch.image,
-        digest=watch.digest,
-        is_newer=bool(watch.digest and digest and watch.digest != digest),
-        first_seen_ms=watch.first_seen_ms or None,
-        checked_at_ms=watch.checked_at_ms or None,
-        problem=watch.problem,
-        tried=watch.tried,
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cluster.commands.windows import EndFreeze, PutFreeze, PutWindow, RemoveWindow
+from cluster.model.service import Service
 from cluster.model.windows import About, ChangeWindow, Freeze, Scope, ScopeKind, Span, WindowKind
 from cluster.schedule import Standing, check_cron, standing
 from cluster.store import ReadTxn
@@ -163,20 +164,25 @@ async def end_freeze(context: Context, call: Call, name: str) -> None:
 
     Who began it may end it; of others' it is an administrator's decision.
     """
+    await context.authority.require(call, FREEZE, f"window:{name}")
     with context.surroundings.state.read() as txn:
         freeze = FREEZES.get(txn, name)
-    is_own = freeze is not None and freeze.by == call.known().name
-    action = FREEZE if is_own else UNFREEZE
-    await context.authority.require(call, action, f"window:{name}")
     if freeze is None:
         raise Problem(
             "not-found", f"there is no freeze {name[:80]!r}", hint="`tower freeze list` shows what there is"
         )
 
+    action = FREEZE if freeze.by == call.known().name else UNFREEZE
+
     async def change(permit: Permit) -> None:
         await permit.propose(EndFreeze(freeze_id=name))
 
     await context.authority.perform(call, action, f"window:{name}", change, recorded_as=UNFREEZE)
+
+
+def about(service: Service) -> About:
+    """Return what scopes tell a service by."""
+    return About(service_id=service.id, project=service.project, environment=service.environment)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -392,6 +392,7 @@ def test_a_deployment_is_followed_to_its_end(
         "compose": compose.read_text(),
         "project": "shop",
         "variables": {"TAG": "2"},
+        "override_window": False,
         "dry_run": False,
         "strategy": None,
         "skip_analysis": False,

@@ -16,6 +16,90 @@ export interface components {
             mark: string;
         };
         /**
+         * AdoptedReplicaView
+         * @description One container that is, or would be, a replica.
+         */
+        AdoptedReplicaView: {
+            /** Container Id */
+            container_id: string;
+            /** Container Name */
+            container_name: string;
+            /** Node Name */
+            node_name: string;
+            /** Ordinal */
+            ordinal: number;
+        };
+        /**
+         * AdoptedServiceView
+         * @description One service. `losses` are what the next deployment takes away, because a specification has no place for
+         *     it. `is_new` false: it was adopted before.
+         */
+        AdoptedServiceView: {
+            /** Digest */
+            digest: string;
+            /** Image */
+            image: string;
+            /** Is New */
+            is_new: boolean;
+            /** Losses */
+            losses: string[];
+            /** Replicas */
+            replicas: components["schemas"]["AdoptedReplicaView"][];
+            /** Route */
+            route: string;
+            /** Service Id */
+            service_id: string;
+        };
+        /**
+         * AdoptionBody
+         * @description Which Compose projects and containers (by name or id) become services, on all hosts or on one.
+         *
+         *     `routes`: `host:port` by service, under "" that of the only service; `health_path` is asked there ("": a
+         *     TCP connection is enough). `force` accepts what the next deployment takes away.
+         */
+        AdoptionBody: {
+            /**
+             * Dry Run
+             * @default false
+             */
+            dry_run: boolean;
+            /**
+             * Force
+             * @default false
+             */
+            force: boolean;
+            /**
+             * Health Path
+             * @default
+             */
+            health_path: string;
+            /** Names */
+            names: string[];
+            /**
+             * Node
+             * @default null
+             */
+            node: string | null;
+            /** Routes */
+            routes?: {
+                [key: string]: string;
+            };
+        };
+        /**
+         * AdoptionView
+         * @description What was adopted, or with `dry_run` would be; then `problems` are what stands against it.
+         */
+        AdoptionView: {
+            /** Dry Run */
+            dry_run: boolean;
+            /** Next */
+            next: string;
+            /** Problems */
+            problems: string[];
+            /** Services */
+            services: components["schemas"]["AdoptedServiceView"][];
+        };
+        /**
          * Aim
          * @description What the newest attempt to change a service was asked for as.
          * @enum {string}
@@ -420,6 +504,19 @@ export interface components {
             steps: components["schemas"]["TrafficStep"][];
         };
         /**
+         * CatchUp
+         * @description What becomes of a moment that nobody led the cluster at: nothing, or it is made up for within an
+         *     hour, once.
+         * @enum {string}
+         */
+        CatchUp: "skip" | "once";
+        /**
+         * Check
+         * @description What is looked at. Names are part of the interface: append only.
+         * @enum {string}
+         */
+        Check: "image" | "pin" | "platform" | "image-settings" | "health" | "host-ports" | "isolation" | "route" | "capacity" | "references" | "volumes" | "singleton" | "network" | "drain" | "skew" | "canary" | "rollback" | "cluster" | "router" | "file";
+        /**
          * ClusterView
          * @description The cluster as the answering node knows it.
          *
@@ -593,6 +690,140 @@ export interface components {
             status: string;
         };
         /**
+         * ContainerOptions
+         * @description The engine's settings of one container; a default leaves the image's or the engine's own.
+         *
+         *     `init` None leaves it to the engine whether a small process 1 reaps and passes on signals. Capabilities
+         *     are without CAP_. `sysctls` are sorted pairs, `extra_hosts` pairs of name and address in the file's order.
+         *     Sizes are bytes; 0 is the engine's default. `platform` is as "linux/amd64".
+         */
+        ContainerOptions: {
+            /**
+             * Cap Add
+             * @default []
+             */
+            cap_add: string[];
+            /**
+             * Cap Drop
+             * @default []
+             */
+            cap_drop: string[];
+            /**
+             * Devices
+             * @default []
+             */
+            devices: components["schemas"]["Device"][];
+            /**
+             * Dns
+             * @default []
+             */
+            dns: string[];
+            /**
+             * Dns Options
+             * @default []
+             */
+            dns_options: string[];
+            /**
+             * Dns Search
+             * @default []
+             */
+            dns_search: string[];
+            /**
+             * Domainname
+             * @default
+             */
+            domainname: string;
+            /**
+             * Entrypoint
+             * @default null
+             */
+            entrypoint: string[] | null;
+            /**
+             * Extra Hosts
+             * @default []
+             */
+            extra_hosts: [
+                string,
+                string
+            ][];
+            /**
+             * Group Add
+             * @default []
+             */
+            group_add: string[];
+            /**
+             * Has No New Privileges
+             * @default false
+             */
+            has_no_new_privileges: boolean;
+            /**
+             * Hostname
+             * @default
+             */
+            hostname: string;
+            /**
+             * Init
+             * @default null
+             */
+            init: boolean | null;
+            /**
+             * Is Privileged
+             * @default false
+             */
+            is_privileged: boolean;
+            /**
+             * Is Read Only
+             * @default false
+             */
+            is_read_only: boolean;
+            /** @default null */
+            log: components["schemas"]["LogDriver"] | null;
+            /**
+             * Oom Score Adj
+             * @default 0
+             */
+            oom_score_adj: number;
+            /**
+             * Platform
+             * @default
+             */
+            platform: string;
+            restart: components["schemas"]["RestartRule"];
+            /**
+             * Shm Size Bytes
+             * @default 0
+             */
+            shm_size_bytes: number;
+            /**
+             * Stop Signal
+             * @default
+             */
+            stop_signal: string;
+            /**
+             * Sysctls
+             * @default []
+             */
+            sysctls: [
+                string,
+                string
+            ][];
+            /**
+             * Ulimits
+             * @default []
+             */
+            ulimits: components["schemas"]["Ulimit"][];
+            /**
+             * User
+             * @default
+             */
+            user: string;
+            /**
+             * Working Dir
+             * @default
+             */
+            working_dir: string;
+        };
+        /**
          * ContainerPage
          * @description Some containers, and the hosts that could not be asked.
          */
@@ -708,6 +939,12 @@ export interface components {
                 [key: string]: string;
             };
             /**
+             * Override Window
+             * @description although a change window or a freeze is against it; recorded as such
+             * @default false
+             */
+            override_window: boolean;
+            /**
              * Overrides
              * @description files over it, merged as Compose does, in order
              */
@@ -737,15 +974,20 @@ export interface components {
          * DeploymentView
          * @description What a deployment changed, or with `dry_run` would change.
          *
-         *     `hosts` is only planned with `dry_run`: where every replica would be, as things are now.
+         *     `hosts`, `findings` and `plan` are only there with `dry_run`: where every replica would be as things are
+         *     now, what would go wrong, and how each service would be rolled out.
          */
         DeploymentView: {
             /** Dry Run */
             dry_run: boolean;
+            /** Findings */
+            findings: components["schemas"]["FindingView"][];
             /** Hosts */
             hosts: components["schemas"]["PlannedHost"][];
             /** Ignored */
             ignored: components["schemas"]["IgnoredKey"][];
+            /** Plan */
+            plan: components["schemas"]["ForecastView"][];
             /** Project */
             project: string;
             /** Services */
@@ -762,6 +1004,21 @@ export interface components {
          * @enum {string}
          */
         DesiredState: "started" | "serving" | "draining" | "removed";
+        /**
+         * Device
+         * @description A device of the host in the container. `permissions` are of r, w and m.
+         */
+        Device: {
+            /**
+             * Permissions
+             * @default rwm
+             */
+            permissions: string;
+            /** Source */
+            source: string;
+            /** Target */
+            target: string;
+        };
         /**
          * DrainBody
          * @description True to empty the host, false to end that.
@@ -819,6 +1076,208 @@ export interface components {
          * @enum {string}
          */
         Effect: "in-place" | "recreate" | "policy-only";
+        /**
+         * EnvironmentBody
+         * @description Everything of an environment; what is left out is as in a new one.
+         */
+        EnvironmentBody: {
+            /**
+             * Alert Channel
+             * @default
+             */
+            alert_channel: string;
+            /**
+             * Alerting
+             * @default true
+             */
+            alerting: boolean;
+            /**
+             * Constraints
+             * @description node.labels.tier==prod
+             */
+            constraints?: string[];
+            /**
+             * Hosts
+             * @description names or ids; none: every host
+             */
+            hosts?: string[];
+            /**
+             * Protected
+             * @description a person approves what a program deploys
+             * @default false
+             */
+            protected: boolean;
+            /**
+             * Quota Cpu Millis
+             * @description of all reservations together
+             * @default null
+             */
+            quota_cpu_millis: number | null;
+            /**
+             * Quota Memory Bytes
+             * @default null
+             */
+            quota_memory_bytes: number | null;
+            /**
+             * Quota Replicas
+             * @default null
+             */
+            quota_replicas: number | null;
+            /**
+             * Registry
+             * @description where images come from instead, host[:port][/path]
+             * @default
+             */
+            registry: string;
+            /**
+             * Replicas Max
+             * @description 0: no bound
+             * @default 0
+             */
+            replicas_max: number;
+            /**
+             * Replicas Min
+             * @default 0
+             */
+            replicas_min: number;
+            /**
+             * Requires
+             * @description where an image was stable before it comes here
+             * @default
+             */
+            requires: string;
+            /**
+             * Sample Interval S
+             * @default 0
+             */
+            sample_interval_s: number;
+            /**
+             * Soak S
+             * @description for how long
+             * @default 1800
+             */
+            soak_s: number;
+        };
+        /**
+         * Page
+         * @description Some items of a list. `next_cursor` continues it; null: these were the last.
+         */
+        EnvironmentPage: {
+            /** Items */
+            items: components["schemas"]["EnvironmentView"][];
+            /**
+             * Next Cursor
+             * @default null
+             */
+            next_cursor: string | null;
+        };
+        /**
+         * EnvironmentSettings
+         * @description An environment as people write it. Durations in seconds; empty and 0 bound nothing.
+         *
+         *     `hosts` are names or ids, `constraints` as in Compose files (`node.labels.tier==prod`); a host of the
+         *     environment meets all constraints and is named, where any is.
+         */
+        EnvironmentSettings: {
+            /**
+             * Alert Channel
+             * @default
+             */
+            alert_channel: string;
+            /**
+             * Alerting
+             * @default true
+             */
+            alerting: boolean;
+            /**
+             * Constraints
+             * @default []
+             */
+            constraints: string[];
+            /**
+             * Hosts
+             * @default []
+             */
+            hosts: string[];
+            /**
+             * Protected
+             * @default false
+             */
+            protected: boolean;
+            /**
+             * Quota Cpu Millis
+             * @default null
+             */
+            quota_cpu_millis: number | null;
+            /**
+             * Quota Memory Bytes
+             * @default null
+             */
+            quota_memory_bytes: number | null;
+            /**
+             * Quota Replicas
+             * @default null
+             */
+            quota_replicas: number | null;
+            /**
+             * Registry
+             * @default
+             */
+            registry: string;
+            /**
+             * Replicas Max
+             * @default 0
+             */
+            replicas_max: number;
+            /**
+             * Replicas Min
+             * @default 0
+             */
+            replicas_min: number;
+            /**
+             * Requires
+             * @default
+             */
+            requires: string;
+            /**
+             * Sample Interval S
+             * @default 0
+             */
+            sample_interval_s: number;
+            /**
+             * Soak S
+             * @default 1800
+             */
+            soak_s: number;
+        };
+        /**
+         * EnvironmentView
+         * @description An environment, and what is in it now.
+         *
+         *     `on` are the names of the hosts its services may be on; `used` is what they reserve with all replicas.
+         *     `is_put` is false of one that is there by itself, with nothing set.
+         */
+        EnvironmentView: {
+            /** Changed At Ms */
+            changed_at_ms: number | null;
+            /** Changed By */
+            changed_by: string;
+            /** Is Put */
+            is_put: boolean;
+            /** Name */
+            name: string;
+            /** On */
+            on: string[];
+            /** Services */
+            services: string[];
+            settings: components["schemas"]["EnvironmentSettings"];
+            /** Used Cpu Millis */
+            used_cpu_millis: number;
+            /** Used Memory Bytes */
+            used_memory_bytes: number;
+            /** Used Replicas */
+            used_replicas: number;
+        };
         /**
          * FactsView
          * @description What a host said of itself.
@@ -968,6 +1427,130 @@ export interface components {
             version: number;
         };
         /**
+         * FindingView
+         * @description One thing wrong with a deployment, or better known before it.
+         *
+         *     `check` says which of the checks found it. `service` "": it is about the file or the cluster. `field` is a
+         *     place in the file, with its line where it is known.
+         */
+        FindingView: {
+            check: components["schemas"]["Check"];
+            /**
+             * Column
+             * @default null
+             */
+            column: number | null;
+            /** Field */
+            field: string;
+            /**
+             * File
+             * @default
+             */
+            file: string;
+            /** Hint */
+            hint: string;
+            level: components["schemas"]["Level"];
+            /**
+             * Line
+             * @default null
+             */
+            line: number | null;
+            /** Rule */
+            rule: string;
+            /** Service */
+            service: string;
+        };
+        /**
+         * ForecastView
+         * @description How a service would be rolled out.
+         *
+         *     `order` is start-first, stop-first, beside, or none where no container is made. `steps_permille` are the
+         *     shares of a staged rollout, after what `merged` says. `estimate_s` leaves out pulling images and waiting
+         *     for people. `drops` is what is lost for sure.
+         */
+        ForecastView: {
+            /** Batches */
+            batches: number;
+            /** Drops */
+            drops: string[];
+            /** Estimate S */
+            estimate_s: number;
+            /** Extra */
+            extra: components["schemas"]["HostLoadView"][];
+            /** Merged */
+            merged: string;
+            /** Order */
+            order: string;
+            /** Reason */
+            reason: string;
+            /** Service Id */
+            service_id: string;
+            /** Steps Permille */
+            steps_permille: number[];
+        };
+        /**
+         * FreezeBody
+         * @description No changes for a while. Going back is always possible.
+         */
+        FreezeBody: {
+            /**
+             * From Ms
+             * @description left out: now
+             * @default null
+             */
+            from_ms: number | null;
+            /** Reason */
+            reason: string;
+            /** @default cluster */
+            scope: components["schemas"]["ScopeKind"];
+            /**
+             * Scope Name
+             * @default
+             */
+            scope_name: string;
+            /**
+             * Until Ms
+             * @description left out: until it is ended
+             * @default null
+             */
+            until_ms: number | null;
+        };
+        /**
+         * Page
+         * @description Some items of a list. `next_cursor` continues it; null: these were the last.
+         */
+        FreezePage: {
+            /** Items */
+            items: components["schemas"]["FreezeView"][];
+            /**
+             * Next Cursor
+             * @default null
+             */
+            next_cursor: string | null;
+        };
+        /**
+         * FreezeView
+         * @description One freeze. `until_ms` null: until somebody ends it.
+         */
+        FreezeView: {
+            /** By */
+            by: string;
+            /** Created At Ms */
+            created_at_ms: number;
+            /** From Ms */
+            from_ms: number;
+            /** Id */
+            id: string;
+            /** Is In Force */
+            is_in_force: boolean;
+            /** Reason */
+            reason: string;
+            /** Scope */
+            scope: string;
+            /** Until Ms */
+            until_ms: number | null;
+        };
+        /**
          * HealthCheck
          * @description Compose's `healthcheck`. `test` begins with CMD, CMD-SHELL or NONE. `start_interval_ms` 0: as
          *     `interval_ms`.
@@ -1026,7 +1609,8 @@ export interface components {
          * @description One revision: what it is, what it changed, and what became of it (attempts newest first).
          *
          *     `changes` are against the revision it took the place of, `compared_with`; 0: none is remembered.
-         *     `state` is stable, rolling-out, kept, was-stable, failed or never-run.
+         *     `state` is stable, rolling-out, kept, was-stable, failed or never-run. `promoted_from` is the service and
+         *     revision of another environment it was copied from, "" for none.
          */
         HistoryEntry: {
             /** Attempts */
@@ -1043,6 +1627,8 @@ export interface components {
             digest: string;
             /** Image */
             image: string;
+            /** Promoted From */
+            promoted_from: string;
             /** Revision */
             revision: number;
             /** State */
@@ -1061,14 +1647,70 @@ export interface components {
         /**
          * Hook
          * @description A command in a container of the new revision; whatever ends with another status than 0 has failed.
+         *
+         *     It goes to the image's entrypoint, as with `docker compose run`. `is_repeatable`: when its host is lost
+         *     while it runs, it is run again elsewhere, possibly beside the first. Without it the deployment fails
+         *     then: half a migration must not be run twice.
          */
         Hook: {
             /** Command */
             command: string[];
             /**
+             * Is Repeatable
+             * @default false
+             */
+            is_repeatable: boolean;
+            /**
              * Timeout Ms
              * @default 300000
              */
+            timeout_ms: number;
+        };
+        /**
+         * HookKind
+         * @description PRE: before the first container of the new revision. POST: after it has all requests.
+         * @enum {string}
+         */
+        HookKind: "pre" | "post";
+        /**
+         * HookPhase
+         * @description Where a hook of a rollout stands.
+         *
+         *     ORDERED: a host is to run it, and has not begun. RUNNING: the host has said that it begins, which it does
+         *     before it does. LOST: its host was lost meanwhile, nobody knows how it ended. WAIVED: it failed, and a
+         *     person had the rollout go on.
+         * @enum {string}
+         */
+        HookPhase: "waiting" | "ordered" | "running" | "succeeded" | "failed" | "lost" | "waived";
+        /**
+         * HookRunView
+         * @description One command before (`pre`) or after (`post`) a rollout; `number` counts from 1.
+         *
+         *     `exit_code` null: it has not ended, or was never begun. `tail` is the end of what it printed, without what
+         *     is known to be secret.
+         */
+        HookRunView: {
+            /** Attempts */
+            attempts: number;
+            /** Command */
+            command: string[];
+            /** Exit Code */
+            exit_code: number | null;
+            kind: components["schemas"]["HookKind"];
+            /** Node Id */
+            node_id: string | null;
+            /** Node Name */
+            node_name: string;
+            /** Number */
+            number: number;
+            phase: components["schemas"]["HookPhase"];
+            /** Reason */
+            reason: string;
+            /** Since Ms */
+            since_ms: number | null;
+            /** Tail */
+            tail: string;
+            /** Timeout Ms */
             timeout_ms: number;
         };
         /**
@@ -1100,6 +1742,20 @@ export interface components {
             series: components["schemas"]["SeriesView"][];
             /** Times Ms */
             times_ms: number[];
+        };
+        /**
+         * HostLoadView
+         * @description What a host has to give besides what it gives now, at most, while both revisions are there.
+         */
+        HostLoadView: {
+            /** Containers */
+            containers: number;
+            /** Cpu Millis */
+            cpu_millis: number;
+            /** Memory Bytes */
+            memory_bytes: number;
+            /** Node Name */
+            node_name: string;
         };
         /**
          * HostPlacement
@@ -1274,6 +1930,28 @@ export interface components {
             low_ms: number;
             /** Value Ms */
             value_ms: number;
+        };
+        /**
+         * Level
+         * @description An ERROR would make the deployment fail, or break its promises; a WARNING is better known before.
+         * @enum {string}
+         */
+        Level: "error" | "warning";
+        /**
+         * LogDriver
+         * @description Where the engine puts what the container prints. `options` are sorted pairs, and may hold a token.
+         */
+        LogDriver: {
+            /** Name */
+            name: string;
+            /**
+             * Options
+             * @default []
+             */
+            options: [
+                string,
+                string
+            ][];
         };
         /**
          * LoginBody
@@ -1594,6 +2272,53 @@ export interface components {
             type: "urn:tower:problem:bad-request" | "urn:tower:problem:not-authenticated" | "urn:tower:problem:forbidden" | "urn:tower:problem:not-found" | "urn:tower:problem:method-not-allowed" | "urn:tower:problem:too-slow" | "urn:tower:problem:conflict" | "urn:tower:problem:ambiguous" | "urn:tower:problem:too-large" | "urn:tower:problem:wrong-media-type" | "urn:tower:problem:wrong-host" | "urn:tower:problem:invalid" | "urn:tower:problem:refused" | "urn:tower:problem:too-many-requests" | "urn:tower:problem:internal" | "urn:tower:problem:unavailable" | "urn:tower:problem:not-committed" | "urn:tower:problem:host-unavailable" | "urn:tower:problem:audit-unavailable" | "urn:tower:problem:outcome-unknown";
         };
         /**
+         * PromotionBody
+         * @description What goes where. Without a file its specification is copied.
+         */
+        PromotionBody: {
+            /**
+             * Copy Values
+             * @description take values along that were the environment's own, such as variables
+             * @default false
+             */
+            copy_values: boolean;
+            /**
+             * Dry Run
+             * @default false
+             */
+            dry_run: boolean;
+            /**
+             * @description rendered for the environment it goes to; the image stays the proven one
+             * @default null
+             */
+            file: components["schemas"]["DeploymentBody"] | null;
+            /**
+             * From Environment
+             * @description left out: what the other one requires
+             * @default
+             */
+            from_environment: string;
+            /**
+             * Override Window
+             * @description although a change window is against it
+             * @default false
+             */
+            override_window: boolean;
+            /**
+             * Skip Analysis
+             * @description an emergency: no soak, no judging, no approval
+             * @default false
+             */
+            skip_analysis: boolean;
+            /** To */
+            to: string;
+            /**
+             * What
+             * @description a service or a project, by name or id
+             */
+            what: string;
+        };
+        /**
          * PublishedPort
          * @description A container port; published on the host when `host_port` is set (0 lets the engine choose).
          */
@@ -1839,6 +2564,38 @@ export interface components {
             pids_limit: number | null;
         };
         /**
+         * RestartCondition
+         * @description When a container that ended is started again.
+         * @enum {string}
+         */
+        RestartCondition: "any" | "on-failure" | "none";
+        /**
+         * RestartRule
+         * @description What follows when a container ends by itself.
+         *
+         *     `delay_ms` passes before each attempt (0: the cluster's own, growing delay). With `attempts_max` (0: no
+         *     limit) as many attempts within `window_ms` (0: ever) are enough.
+         */
+        RestartRule: {
+            /**
+             * Attempts Max
+             * @default 0
+             */
+            attempts_max: number;
+            /** @default any */
+            condition: components["schemas"]["RestartCondition"];
+            /**
+             * Delay Ms
+             * @default 0
+             */
+            delay_ms: number;
+            /**
+             * Window Ms
+             * @default 0
+             */
+            window_ms: number;
+        };
+        /**
          * RevisionView
          * @description One specification of a service.
          */
@@ -2012,6 +2769,8 @@ export interface components {
             failures: number;
             /** From Revision */
             from_revision: number;
+            /** Hooks */
+            hooks: components["schemas"]["HookRunView"][];
             /** Id */
             id: string;
             /** Is Unjudged */
@@ -2072,6 +2831,49 @@ export interface components {
             tls: components["schemas"]["RouteTls"];
         };
         /**
+         * RouteCertificateBody
+         * @description PEM texts: the host's certificate and then those up to its root, and its private key.
+         */
+        RouteCertificateBody: {
+            /** Certificate */
+            certificate: string;
+            /** Key */
+            key: string;
+        };
+        /**
+         * Page
+         * @description Some items of a list. `next_cursor` continues it; null: these were the last.
+         */
+        RouteCertificatePage: {
+            /** Items */
+            items: components["schemas"]["RouteCertificateView"][];
+            /**
+             * Next Cursor
+             * @default null
+             */
+            next_cursor: string | null;
+        };
+        /**
+         * RouteCertificateView
+         * @description A certificate routers serve HTTPS with, without its key. `ends_soon`: within two weeks.
+         */
+        RouteCertificateView: {
+            /** Changed At Ms */
+            changed_at_ms: number;
+            /** Changed By */
+            changed_by: string;
+            /** Ends Soon */
+            ends_soon: boolean;
+            /** Fingerprint */
+            fingerprint: string;
+            /** Hosts */
+            hosts: string[];
+            /** Name */
+            name: string;
+            /** Not After Ms */
+            not_after_ms: number;
+        };
+        /**
          * RouteTls
          * @description OFF: plain HTTP only. ON: also HTTPS where there is a certificate. REDIRECT: HTTP is sent to HTTPS.
          * @enum {string}
@@ -2092,6 +2894,23 @@ export interface components {
             /** Node Name */
             node_name: string;
         };
+        /**
+         * RunBody
+         * @description How a schedule is run now.
+         */
+        RunBody: {
+            /**
+             * Override Window
+             * @description although a window or freeze is against it
+             * @default false
+             */
+            override_window: boolean;
+        };
+        /**
+         * RunOutcome
+         * @enum {string}
+         */
+        RunOutcome: "fired" | "refused" | "missed";
         /**
          * RunningView
          * @description A container of the service, as its host's engine lists it. `digest` is empty where it says none.
@@ -2117,9 +2936,200 @@ export interface components {
          * @description How many replicas.
          */
         ScaleBody: {
+            /**
+             * Override
+             * @description even if it is scaled by itself, and then not until the next deployment
+             * @default false
+             */
+            override: boolean;
             /** Replicas */
             replicas: number;
         };
+        /**
+         * ScaleMetric
+         * @description What a target is of. CPU and MEMORY are percent of what a replica may use (its limit, else its
+         *     reservation, else one core), REQUESTS per second and replica, LATENCY the 95th percentile in ms.
+         * @enum {string}
+         */
+        ScaleMetric: "cpu" | "memory" | "requests_per_second" | "latency_p95";
+        /**
+         * ScaledMetric
+         * @description One target beside what is observed, in percent, requests a second and replica, or ms; null: no numbers.
+         *
+         *     `wanted` is how many replicas it asks for.
+         */
+        ScaledMetric: {
+            metric: components["schemas"]["ScaleMetric"];
+            /** Observed */
+            observed: number | null;
+            /** Target */
+            target: number;
+            /** Wanted */
+            wanted: number | null;
+        };
+        /**
+         * ScalingChange
+         * @description One change of the number of replicas: when, by whom (`autoscaling` for itself), and why.
+         */
+        ScalingChange: {
+            /** At Ms */
+            at_ms: number;
+            /** By */
+            by: string;
+            /** Reason */
+            reason: string;
+            /** Replicas */
+            replicas: number;
+            /** Replicas Before */
+            replicas_before: number;
+        };
+        /**
+         * ScalingView
+         * @description The bounds and targets of a service that is scaled by itself, and how the leader sees it.
+         *
+         *     `reason` says why the number of replicas stays or changes; `seen_at_ms` is when, null where the leader
+         *     cannot be asked. `held_by` set the number by hand, until the next deployment ("": nobody did).
+         */
+        ScalingView: {
+            /** Held By */
+            held_by: string;
+            /** Max */
+            max: number;
+            /** Metrics */
+            metrics: components["schemas"]["ScaledMetric"][];
+            /** Min */
+            min: number;
+            /** Reason */
+            reason: string;
+            /** Seen At Ms */
+            seen_at_ms: number | null;
+            /** Wanted */
+            wanted: number | null;
+        };
+        /**
+         * ScheduleBody
+         * @description A deployment, and when. Its `dry_run` has no meaning here.
+         */
+        ScheduleBody: {
+            /**
+             * At Ms
+             * @description once, at this moment
+             * @default null
+             */
+            at_ms: number | null;
+            /**
+             * @description once: a missed moment is made up for within an hour
+             * @default skip
+             */
+            catch_up: components["schemas"]["CatchUp"];
+            /**
+             * Cron
+             * @description minute, hour, day of the month, month, day of the week: 30 3 * * MON-FRI
+             * @default
+             */
+            cron: string;
+            deployment: components["schemas"]["DeploymentBody"];
+            /**
+             * Pin At Fire
+             * @description images are what their tags mean at that time, and not now
+             * @default false
+             */
+            pin_at_fire: boolean;
+            /**
+             * Time Zone
+             * @description name of the time zone, such as Europe/Berlin
+             * @default UTC
+             */
+            time_zone: string;
+        };
+        /**
+         * Page
+         * @description Some items of a list. `next_cursor` continues it; null: these were the last.
+         */
+        SchedulePage: {
+            /** Items */
+            items: components["schemas"]["ScheduleView"][];
+            /**
+             * Next Cursor
+             * @default null
+             */
+            next_cursor: string | null;
+        };
+        /**
+         * ScheduleRunView
+         * @description What became of one moment; `due_ms` null: somebody asked by hand. `revisions` are by service.
+         */
+        ScheduleRunView: {
+            /** At Ms */
+            at_ms: number;
+            /** Due Ms */
+            due_ms: number | null;
+            outcome: components["schemas"]["RunOutcome"];
+            /** Reason */
+            reason: string;
+            /** Revisions */
+            revisions: {
+                [key: string]: number;
+            };
+        };
+        /**
+         * ScheduleView
+         * @description One schedule. `upcoming_ms` are its next moments, none when it is over; `runs` are the newest first.
+         */
+        ScheduleView: {
+            /** At Ms */
+            at_ms: number | null;
+            /** By */
+            by: string;
+            catch_up: components["schemas"]["CatchUp"];
+            /** Created At Ms */
+            created_at_ms: number;
+            /** Cron */
+            cron: string;
+            /** Environment */
+            environment: string;
+            /** Id */
+            id: string;
+            /** Next Fire Ms */
+            next_fire_ms: number | null;
+            /** Overrides Windows */
+            overrides_windows: boolean;
+            /** Pins At Fire */
+            pins_at_fire: boolean;
+            /** Project */
+            project: string;
+            /** Runs */
+            runs: components["schemas"]["ScheduleRunView"][];
+            /** Services */
+            services: components["schemas"]["ScheduledServiceView"][];
+            /** Time Zone */
+            time_zone: string;
+            /** Upcoming Ms */
+            upcoming_ms: number[];
+            /**
+             * Warnings
+             * @default []
+             */
+            warnings: string[];
+        };
+        /** ScheduledServiceView */
+        ScheduledServiceView: {
+            /** Digest */
+            digest: string;
+            /** Image */
+            image: string;
+            /** Replicas */
+            replicas: number;
+            /** Service Id */
+            service_id: string;
+            /** Strategy */
+            strategy: string;
+        };
+        /**
+         * ScopeKind
+         * @enum {string}
+         */
+        ScopeKind: "cluster" | "environment" | "project" | "service";
         /**
          * SeriesView
          * @description One series: a value per moment of its host's `times_ms`, null = no sample.
@@ -2177,9 +3187,12 @@ export interface components {
          * @description One service with its specifications (newest first), replicas, and the rollout under way or the last.
          *
          *     `running` are its containers as the hosts' engines list them, `drift` how those differ from what the
-         *     cluster asked for, `unseen` hosts of it that cannot be asked. `split` is null without a route.
+         *     cluster asked for, `unseen` hosts of it that cannot be asked. `split` is null without a route. `scaling`
+         *     is null where it is not scaled by itself, `scalings` are the newest changes of the number of replicas.
          */
         ServiceDetail: {
+            /** Adopted */
+            adopted: number;
             /** Assignments */
             assignments: components["schemas"]["AssignmentView"][];
             /** Changed At Ms */
@@ -2196,6 +3209,10 @@ export interface components {
             /** Image */
             image: string;
             kept: components["schemas"]["KeptView"] | null;
+            /** Labels */
+            labels: {
+                [key: string]: string;
+            };
             /** Name */
             name: string;
             /** Nodes */
@@ -2219,6 +3236,9 @@ export interface components {
             routes: string[];
             /** Running */
             running: components["schemas"]["RunningView"][];
+            scaling: components["schemas"]["ScalingView"] | null;
+            /** Scalings */
+            scalings: components["schemas"]["ScalingChange"][];
             /** Serving */
             serving: components["schemas"]["ServedRevision"][];
             split: components["schemas"]["SplitView"] | null;
@@ -2233,6 +3253,7 @@ export interface components {
             unseen: string[];
             /** Version */
             version: number;
+            watch: components["schemas"]["WatchView"] | null;
         };
         /**
          * ServiceMoves
@@ -2266,9 +3287,12 @@ export interface components {
          *     `revision`, `image` and `digest` are what was asked for last, `serving` is what serves now: after a
          *     roll-back something else.
          *     `nodes` are the names of the hosts it runs on, `routes` the host names it answers to. `troubles` are the
-         *     first replicas that should serve and do not.
+         *     first replicas that should serve and do not. `adopted` counts the replicas that are containers somebody
+         *     else made.
          */
         ServiceView: {
+            /** Adopted */
+            adopted: number;
             /** Changed At Ms */
             changed_at_ms: number;
             /** Created At Ms */
@@ -2307,6 +3331,7 @@ export interface components {
             troubles: components["schemas"]["ReplicaTrouble"][];
             /** Version */
             version: number;
+            watch: components["schemas"]["WatchView"] | null;
         };
         /**
          * SettingBody
@@ -2399,7 +3424,8 @@ export interface components {
         };
         /**
          * SpecView
-         * @description What a container is made from. Environment values are null for those who may not inspect.
+         * @description What a container is made from. Environment values are null, and the options of its log driver left out,
+         *     for those who may not inspect.
          */
         SpecView: {
             /** Command */
@@ -2419,6 +3445,7 @@ export interface components {
             labels: {
                 [key: string]: string;
             };
+            options: components["schemas"]["ContainerOptions"];
             /** Ports */
             ports: components["schemas"]["PublishedPort"][];
             resources: components["schemas"]["Resources"];
@@ -2615,6 +3642,18 @@ export interface components {
             node_id: string | null;
         };
         /**
+         * Ulimit
+         * @description A limit of the container's processes; -1 is unlimited.
+         */
+        Ulimit: {
+            /** Hard */
+            hard: number;
+            /** Name */
+            name: string;
+            /** Soft */
+            soft: number;
+        };
+        /**
          * UserBody
          * @description A new account.
          */
@@ -2671,6 +3710,33 @@ export interface components {
             role: components["schemas"]["Role"];
         };
         /**
+         * ValidationView
+         * @description Everything that was found, errors first, and how it would go.
+         *
+         *     With an error in `findings` the deployment would be refused. `services` and `plan` are empty when the file
+         *     cannot be read.
+         */
+        ValidationView: {
+            /** Environment */
+            environment: string;
+            /** Errors */
+            errors: number;
+            /** Findings */
+            findings: components["schemas"]["FindingView"][];
+            /** Hosts */
+            hosts: components["schemas"]["PlannedHost"][];
+            /** Ignored */
+            ignored: components["schemas"]["IgnoredKey"][];
+            /** Plan */
+            plan: components["schemas"]["ForecastView"][];
+            /** Project */
+            project: string;
+            /** Services */
+            services: components["schemas"]["DeployedService"][];
+            /** Warnings */
+            warnings: number;
+        };
+        /**
          * VolumeKind
          * @enum {string}
          */
@@ -2713,6 +3779,166 @@ export interface components {
             /** Target */
             target: string;
         };
+        /**
+         * WatchBody
+         * @description How a service follows what its image's tag means.
+         */
+        WatchBody: {
+            /**
+             * Cron
+             * @description when its own window opens: minute, hour, day of the month, month, day of the week: 30 3 * * MON-FRI
+             * @default
+             */
+            cron: string;
+            /**
+             * Duration S
+             * @description how long that is open
+             * @default 3600
+             */
+            duration_s: number;
+            /**
+             * Every S
+             * @description how often the registry is asked
+             * @default 900
+             */
+            every_s: number;
+            /**
+             * Min Age S
+             * @description how long a tag has to mean the same before
+             * @default 86400
+             */
+            min_age_s: number;
+            /**
+             * @description left out: the service's own
+             * @default null
+             */
+            strategy: components["schemas"]["Strategy"] | null;
+            /**
+             * Time Zone
+             * @description name of the time zone, such as Europe/Berlin
+             * @default UTC
+             */
+            time_zone: string;
+        };
+        /**
+         * WatchView
+         * @description How a service follows its image.
+         *
+         *     `digest` is what the tag meant when it was asked last, since `first_seen_ms`; `is_newer` whether the
+         *     service runs another one. `tried` are the digests it was given by this watch, newest last; `problem` is
+         *     what keeps it from going on.
+         */
+        WatchView: {
+            /** By */
+            by: string;
+            /** Checked At Ms */
+            checked_at_ms: number | null;
+            /** Digest */
+            digest: string;
+            /** Every S */
+            every_s: number;
+            /** First Seen Ms */
+            first_seen_ms: number | null;
+            /** Image */
+            image: string;
+            /** Is From File */
+            is_from_file: boolean;
+            /** Is Newer */
+            is_newer: boolean;
+            /** Min Age S */
+            min_age_s: number;
+            /** Problem */
+            problem: string;
+            strategy: components["schemas"]["Strategy"] | null;
+            /** Tried */
+            tried: string[];
+            /** Window Cron */
+            window_cron: string;
+            /** Window Duration S */
+            window_duration_s: number;
+            /** Window Time Zone */
+            window_time_zone: string;
+        };
+        /**
+         * WindowBody
+         * @description When services may be changed (allow), or may not (deny). A window that denies wins.
+         */
+        WindowBody: {
+            /**
+             * Cron
+             * @description when it opens: minute, hour, day of the month, month, day of the week: 30 3 * * MON-FRI
+             */
+            cron: string;
+            /**
+             * Duration S
+             * @description how long it is open
+             */
+            duration_s: number;
+            kind: components["schemas"]["WindowKind"];
+            /**
+             * Note
+             * @default
+             */
+            note: string;
+            /**
+             * @description which services it is about
+             * @default cluster
+             */
+            scope: components["schemas"]["ScopeKind"];
+            /**
+             * Scope Name
+             * @description of the environment, project or service
+             * @default
+             */
+            scope_name: string;
+            /**
+             * Time Zone
+             * @description name of the time zone, such as Europe/Berlin
+             * @default UTC
+             */
+            time_zone: string;
+        };
+        /**
+         * WindowKind
+         * @enum {string}
+         */
+        WindowKind: "allow" | "deny";
+        /**
+         * Page
+         * @description Some items of a list. `next_cursor` continues it; null: these were the last.
+         */
+        WindowPage: {
+            /** Items */
+            items: components["schemas"]["WindowView"][];
+            /**
+             * Next Cursor
+             * @default null
+             */
+            next_cursor: string | null;
+        };
+        /**
+         * WindowView
+         * @description One change window.
+         */
+        WindowView: {
+            /** By */
+            by: string;
+            /** Created At Ms */
+            created_at_ms: number;
+            /** Cron */
+            cron: string;
+            /** Duration S */
+            duration_s: number;
+            /** Id */
+            id: string;
+            kind: components["schemas"]["WindowKind"];
+            /** Note */
+            note: string;
+            /** Scope */
+            scope: string;
+            /** Time Zone */
+            time_zone: string;
+        };
     };
     responses: never;
     parameters: never;
@@ -2721,6 +3947,10 @@ export interface components {
     pathItems: never;
 }
 export type AcknowledgementBody = components['schemas']['AcknowledgementBody'];
+export type AdoptedReplicaView = components['schemas']['AdoptedReplicaView'];
+export type AdoptedServiceView = components['schemas']['AdoptedServiceView'];
+export type AdoptionBody = components['schemas']['AdoptionBody'];
+export type AdoptionView = components['schemas']['AdoptionView'];
 export type Aim = components['schemas']['Aim'];
 export type Analysis = components['schemas']['Analysis'];
 export type ApiTokenBody = components['schemas']['ApiTokenBody'];
@@ -2735,6 +3965,8 @@ export type AuditView = components['schemas']['AuditView'];
 export type BehaviourView = components['schemas']['BehaviourView'];
 export type BlueGreen = components['schemas']['BlueGreen'];
 export type Canary = components['schemas']['Canary'];
+export type CatchUp = components['schemas']['CatchUp'];
+export type Check = components['schemas']['Check'];
 export type ClusterView = components['schemas']['ClusterView'];
 export type Colour = components['schemas']['Colour'];
 export type ComparisonView = components['schemas']['ComparisonView'];
@@ -2743,17 +3975,23 @@ export type Constraint = components['schemas']['Constraint'];
 export type ContainerActed = components['schemas']['ContainerActed'];
 export type ContainerCount = components['schemas']['ContainerCount'];
 export type ContainerDetail = components['schemas']['ContainerDetail'];
+export type ContainerOptions = components['schemas']['ContainerOptions'];
 export type ContainerPage = components['schemas']['ContainerPage'];
 export type ContainerView = components['schemas']['ContainerView'];
 export type DeployedService = components['schemas']['DeployedService'];
 export type DeploymentBody = components['schemas']['DeploymentBody'];
 export type DeploymentView = components['schemas']['DeploymentView'];
 export type DesiredState = components['schemas']['DesiredState'];
+export type Device = components['schemas']['Device'];
 export type DrainBody = components['schemas']['DrainBody'];
 export type DrainForecastView = components['schemas']['DrainForecastView'];
 export type DriftKind = components['schemas']['DriftKind'];
 export type DriftView = components['schemas']['DriftView'];
 export type Effect = components['schemas']['Effect'];
+export type EnvironmentBody = components['schemas']['EnvironmentBody'];
+export type EnvironmentPage = components['schemas']['EnvironmentPage'];
+export type EnvironmentSettings = components['schemas']['EnvironmentSettings'];
+export type EnvironmentView = components['schemas']['EnvironmentView'];
 export type FactsView = components['schemas']['FactsView'];
 export type Failover = components['schemas']['Failover'];
 export type FailureAction = components['schemas']['FailureAction'];
@@ -2762,14 +4000,23 @@ export type FieldChange = components['schemas']['FieldChange'];
 export type FileBody = components['schemas']['FileBody'];
 export type FileReference = components['schemas']['FileReference'];
 export type FileVersionView = components['schemas']['FileVersionView'];
+export type FindingView = components['schemas']['FindingView'];
+export type ForecastView = components['schemas']['ForecastView'];
+export type FreezeBody = components['schemas']['FreezeBody'];
+export type FreezePage = components['schemas']['FreezePage'];
+export type FreezeView = components['schemas']['FreezeView'];
 export type HealthCheck = components['schemas']['HealthCheck'];
 export type HealthView = components['schemas']['HealthView'];
 export type HistoryEntry = components['schemas']['HistoryEntry'];
 export type HistoryView = components['schemas']['HistoryView'];
 export type Hook = components['schemas']['Hook'];
+export type HookKind = components['schemas']['HookKind'];
+export type HookPhase = components['schemas']['HookPhase'];
+export type HookRunView = components['schemas']['HookRunView'];
 export type HostAttribute = components['schemas']['HostAttribute'];
 export type HostFact = components['schemas']['HostFact'];
 export type HostLiveView = components['schemas']['HostLiveView'];
+export type HostLoadView = components['schemas']['HostLoadView'];
 export type HostPlacement = components['schemas']['HostPlacement'];
 export type HostProblem = components['schemas']['HostProblem'];
 export type HostSet = components['schemas']['HostSet'];
@@ -2783,6 +4030,8 @@ export type JoinTokenView = components['schemas']['JoinTokenView'];
 export type KeptView = components['schemas']['KeptView'];
 export type LabelsBody = components['schemas']['LabelsBody'];
 export type LatencyView = components['schemas']['LatencyView'];
+export type Level = components['schemas']['Level'];
+export type LogDriver = components['schemas']['LogDriver'];
 export type LoginBody = components['schemas']['LoginBody'];
 export type LoginView = components['schemas']['LoginView'];
 export type MaintenanceBody = components['schemas']['MaintenanceBody'];
@@ -2800,6 +4049,7 @@ export type PlannedHost = components['schemas']['PlannedHost'];
 export type PortProtocol = components['schemas']['PortProtocol'];
 export type PortView = components['schemas']['PortView'];
 export type Problem = components['schemas']['Problem'];
+export type PromotionBody = components['schemas']['PromotionBody'];
 export type PublishedPort = components['schemas']['PublishedPort'];
 export type QuorumView = components['schemas']['QuorumView'];
 export type RateView = components['schemas']['RateView'];
@@ -2816,6 +4066,8 @@ export type ReplicaStay = components['schemas']['ReplicaStay'];
 export type ReplicaStepView = components['schemas']['ReplicaStepView'];
 export type ReplicaTrouble = components['schemas']['ReplicaTrouble'];
 export type Resources = components['schemas']['Resources'];
+export type RestartCondition = components['schemas']['RestartCondition'];
+export type RestartRule = components['schemas']['RestartRule'];
 export type RevisionView = components['schemas']['RevisionView'];
 export type Role = components['schemas']['Role'];
 export type RoleBody = components['schemas']['RoleBody'];
@@ -2825,10 +4077,25 @@ export type RolloutPhase = components['schemas']['RolloutPhase'];
 export type RolloutPolicy = components['schemas']['RolloutPolicy'];
 export type RolloutView = components['schemas']['RolloutView'];
 export type Route = components['schemas']['Route'];
+export type RouteCertificateBody = components['schemas']['RouteCertificateBody'];
+export type RouteCertificatePage = components['schemas']['RouteCertificatePage'];
+export type RouteCertificateView = components['schemas']['RouteCertificateView'];
 export type RouteTls = components['schemas']['RouteTls'];
 export type RouterAckView = components['schemas']['RouterAckView'];
+export type RunBody = components['schemas']['RunBody'];
+export type RunOutcome = components['schemas']['RunOutcome'];
 export type RunningView = components['schemas']['RunningView'];
 export type ScaleBody = components['schemas']['ScaleBody'];
+export type ScaleMetric = components['schemas']['ScaleMetric'];
+export type ScaledMetric = components['schemas']['ScaledMetric'];
+export type ScalingChange = components['schemas']['ScalingChange'];
+export type ScalingView = components['schemas']['ScalingView'];
+export type ScheduleBody = components['schemas']['ScheduleBody'];
+export type SchedulePage = components['schemas']['SchedulePage'];
+export type ScheduleRunView = components['schemas']['ScheduleRunView'];
+export type ScheduleView = components['schemas']['ScheduleView'];
+export type ScheduledServiceView = components['schemas']['ScheduledServiceView'];
+export type ScopeKind = components['schemas']['ScopeKind'];
 export type SeriesView = components['schemas']['SeriesView'];
 export type ServedRevision = components['schemas']['ServedRevision'];
 export type ServiceChanged = components['schemas']['ServiceChanged'];
@@ -2857,11 +4124,19 @@ export type Strategy = components['schemas']['Strategy'];
 export type TrafficBody = components['schemas']['TrafficBody'];
 export type TrafficStep = components['schemas']['TrafficStep'];
 export type TransferBody = components['schemas']['TransferBody'];
+export type Ulimit = components['schemas']['Ulimit'];
 export type UserBody = components['schemas']['UserBody'];
 export type UserPage = components['schemas']['UserPage'];
 export type UserRef = components['schemas']['UserRef'];
 export type UserView = components['schemas']['UserView'];
+export type ValidationView = components['schemas']['ValidationView'];
 export type VolumeKind = components['schemas']['VolumeKind'];
 export type VolumeMount = components['schemas']['VolumeMount'];
+export type WatchBody = components['schemas']['WatchBody'];
+export type WatchView = components['schemas']['WatchView'];
+export type WindowBody = components['schemas']['WindowBody'];
+export type WindowKind = components['schemas']['WindowKind'];
+export type WindowPage = components['schemas']['WindowPage'];
+export type WindowView = components['schemas']['WindowView'];
 export type $defs = Record<string, never>;
 export type operations = Record<string, never>;

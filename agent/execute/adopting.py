@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from agent.docker.references import parse_reference
 from agent.keeper.policy import LABEL_CLUSTER
-from agent.ports import Container, ContainerDetail, ContainerSpec, HealthCheck, MadeFrom, Mount
+from agent.ports import Container, ContainerDetail, ContainerSpec, Health, HealthCheck, MadeFrom, Mount
 from cluster.model.adoption import LOSSES_MAX, FoundContainer
 from cluster.model.container import (
     ContainerOptions,
@@ -126,6 +126,8 @@ def _refusal(detail: ContainerDetail, spec: ContainerSpec) -> str:
         return "it is a container of Control Tower already"
     if not detail.state.has_processes:
         return f"it is {detail.state}: start it first"
+    if detail.health is Health.UNHEALTHY:
+        return "its health check fails: mend it first"
     if spec.network_mode == "host":
         return "it uses the host's own network, which a service cannot"
     if spec.network_mode.startswith("container:"):

@@ -556,6 +556,11 @@ class Assignment:
         )
 
     @property
+    def is_adopted(self) -> bool:
+        """Whether it still is the container that somebody else made, and not what took its place."""
+        return bool(self.adopted_id) and self.observed.container_id in ("", self.adopted_id)
+
+    @property
     def container_name(self) -> str:
         """The same on every host and attempt, so that a repeated start finds what is there."""
         return container_name(self.service_id, self.revision, self.ordinal)

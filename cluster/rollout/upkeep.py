@@ -22,6 +22,10 @@ RETRY_MIN_MS = 1_000
 RETRY_MAX_MS = 60_000
 RETRY_SAME_HOST_MS = 15_000
 
+_NOT_WELL = frozenset(
+    {ReplicaPhase.PENDING, ReplicaPhase.PULLING, ReplicaPhase.STARTING, ReplicaPhase.UNHEALTHY}
+)
+
 
 def retry_at(slot: Slot, is_fresh: bool, plan: Plan) -> int:
     """Return when a replica that failed may be tried again: at once unless a live host gave it up.
@@ -57,6 +61,10 @@ def judge(plan: Plan, slot: Slot) -> Judged:
         return Judged(slot, is_proven=plan.is_routed(copy))
     if is_healthy(copy):
         plan.order(copy, DesiredState.SERVING)
+    elif copy.is_adopted and copy.observed.phase in _NOT_WELL:
+        # It did its work before anybody here asked how it is: a wrong question must not be its end.
+        why = f": {copy.observed.reason}" if copy.observed.reason else ""
+        plan.block(slot.ordinal, f"was adopted and is not healthy, and is left as it is{why}")
     elif (given_up_at_ms := _given_up_at_ms(plan, copy)) is not None and plan.is_due(given_up_at_ms):
         plan.order(copy, DesiredState.REMOVED)
         slot.candidate = None

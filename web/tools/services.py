@@ -213,16 +213,7 @@ def _view(
         if kept is None
         else KeptView(revision=kept.revision, colour=kept.colour, until_ms=kept.until_ms),
         watch=watch_view(txn, service.id, "" if revision is None else revision.spec.digest),
-        adopted=sum(is_adopted(copy) for copy in live),
-    )
-
-
-def is_adopted(copy: Assignment) -> bool:
-    """Whether a replica is still the container that somebody else made."""
-    return (
-        bool(copy.adopted_id)
-        and copy.desired is not DesiredState.REMOVED
-        and copy.observed.container_id in ("", copy.adopted_id)
+        adopted=sum(copy.is_adopted and copy.desired is not DesiredState.REMOVED for copy in live),
     )
 
 

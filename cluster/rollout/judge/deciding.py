@@ -12,6 +12,8 @@ from cluster.rollout.judge.verdict import Cause, Verdict, VerdictKind
 _E_SHOWN_MAX = 1_000_000
 MATERIAL_Z = 1.0
 """A rate is material when its lower bound at this z is past the least effect that matters."""
+ASSUMED_BUNCHES = 16.0
+"""Half as large again as the largest the judge is held to while it can measure them."""
 SLOW_RATIO_EFFECT = 1.25
 """How many times the old revision's share of slow requests matters at least."""
 SHIFT_MEDIAN_EFFECT = 1.10
@@ -40,7 +42,7 @@ def judge(
     is_comparable = folding.is_watched_long_enough(state)
     worse = (
         _all_failing(state)
-        or (_more_failures(state, analysis) if is_comparable else None)
+        or _more_failures(state, analysis, is_measured=is_comparable)
         or (_more_slow(state, analysis) if is_comparable else None)
         or _past_a_limit(state, analysis)
         or (_shifted(state, analysis, steps) if is_step_over else None)
@@ -68,8 +70,10 @@ def _past_a_limit(state: JudgeState, analysis: Analysis) -> Verdict | None:
     return Verdict(kind=VerdictKind.WORSE, cause=Cause.USER_LIMIT, reason=reason) if reason else None
 
 
-def _more_failures(state: JudgeState, analysis: Analysis) -> Verdict | None:
-    dispersion = folding.failure_dispersion(state)
+def _more_failures(state: JudgeState, analysis: Analysis, *, is_measured: bool) -> Verdict | None:
+    """Compare failures. Before it can be measured how much they come in bunches, large ones are assumed: what
+    fails grossly is seen in seconds all the same."""
+    dispersion = folding.failure_dispersion(state) if is_measured else ASSUMED_BUNCHES
     evidence, _ = folding.log_evidence(state)
     e_value = sequential.e_value(evidence, sequential.FAILURE_WEIGHTS, dispersion)
     needed = budget.failures_e_needed(analysis)

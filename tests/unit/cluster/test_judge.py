@@ -110,6 +110,24 @@ def test_a_revision_that_keeps_failing_beside_one_that_does_not_is_worse_and_the
     assert verdict.reason.endswith("over 125")
 
 
+def test_what_fails_grossly_is_found_before_bunches_can_be_measured() -> None:
+    verdict = asked(after(in_step(), interval(1, old=2250, new=250, new_failures=50)))
+
+    assert (verdict.kind, verdict.cause) == (VerdictKind.WORSE, Cause.FAILURES)
+    assert "tempered for bunches of 16.0" in verdict.reason
+
+
+@pytest.mark.parametrize("bunch", [5, 10])
+def test_a_bunch_or_two_in_the_first_seconds_are_no_reason_to_roll_back(bunch: int) -> None:
+    state = after(
+        in_step(),
+        interval(1, old=2250, new=250, new_failures=bunch),
+        interval(2, old=2250, new=250, new_failures=bunch),
+    )
+
+    assert asked(state).kind is VerdictKind.UNDECIDED
+
+
 def test_failures_a_client_was_spared_by_another_replica_count() -> None:
     verdict = asked(after(in_step(), *(interval(n, retried=1) for n in range(1, 9))))
 

@@ -167,7 +167,7 @@ def _prove(
         moving = (
             f"rollout {service.rollout_id} is under way"
             if service.rollout_id is not None
-            else f"revision {service.revision} did not last, and an earlier one runs"
+            else f"revision {service.revision} is wanted and does not run whole"
         )
         raise Problem(
             "conflict",

@@ -15,6 +15,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from aiohttp import web
 
@@ -484,7 +485,10 @@ class _Agent:
         reports = HostReports(node_id=self._node_id, state=state, clock=clock)
         caught_up = CaughtUp(state, clock)
         certificates = RouteCertificates(
-            state=state, keyring=self._keyring, directory=settings.haproxy.certificates_dir, clock=clock
+            state=state,
+            keyring=self._keyring,
+            directory=Path(settings.haproxy.certificates_dir) if settings.haproxy.certificates_dir else None,
+            clock=clock,
         )
         routing = Routing(state=state, router=router, reports=reports, clock=clock, certificates=certificates)
         host = Host(

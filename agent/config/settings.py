@@ -101,6 +101,10 @@ def _absolute(path: Path) -> Path:
     return path
 
 
+def _absolute_or_empty(text: str) -> str:
+    return str(_absolute(Path(text))) if text else ""
+
+
 def _public_url(text: str) -> str:
     if text and not re.fullmatch(r"https://[^/\s?#]+/?", text):
         raise ValueError('must be an https address without a path, such as "https://tower.example.com"')
@@ -254,8 +258,8 @@ class HaproxySettings(Section):
     https_port: Port = Field(
         default=443, description="Port for https requests, once the cluster has a certificate."
     )
-    certificates_dir: AbsolutePath | None = Field(
-        default=None,
+    certificates_dir: Annotated[str, AfterValidator(_absolute_or_empty)] = Field(
+        default="",
         description="Certificates of this host beside the cluster's: NAME.pem (certificate, chain, key), or"
         " what ACME clients keep, NAME/fullchain.pem and NAME/privkey.pem (/etc/letsencrypt/live).",
     )

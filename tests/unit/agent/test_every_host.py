@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
 from agent.follow.every_host import FRESH_S, EveryHost
 from cluster.model.ids import NodeId
-from cluster.model.inventory import HostInventory, HostUnavailable
+from cluster.model.inventory import HostInventory, HostRefused, HostUnavailable
+from cluster.model.readiness import HostQuestion, HostReadiness
 from tests.support.fake_clock import FakeClock
 
 HERE, THERE = NodeId("nd_1"), NodeId("nd_2")
@@ -20,10 +24,23 @@ class LocalFake:
     def inventory(self) -> HostInventory:
         return HostInventory(node_id=HERE)
 
+    async def readiness(self, question: HostQuestion) -> HostReadiness:
+        await asyncio.sleep(0)
+        return HostReadiness(node_id=HERE, at_ms=1, missing_paths=question.paths)
+
 
 @dataclass
 class PeersFake:
     answers: list[HostInventory | Exception] = field(default_factory=list)
+    failure: Exception | None = None
+    asked: list[str] = field(default_factory=list)
+
+    async def readiness(self, node_id: str, question: HostQuestion) -> HostReadiness:
+        await asyncio.sleep(0)
+        self.asked.append(node_id)
+        if self.failure is not None:
+            raise self.failure
+        return HostReadiness(node_id=node_id, at_ms=2, missing_paths=question.paths)
 
     async def inventory(self, _node_id: str) -> HostInventory:
         answer = self.answers.pop(0)
@@ -68,3 +85,35 @@ async def test_a_host_that_is_ahead_of_what_is_known_here_is_not_behind() -> Non
     hosts = _hosts(HostInventory(node_id=THERE, applied_index=12), clock=FakeClock())
     here, there = await hosts.views()
     assert (here.lag, there.lag) == (None, 0)
+
+
+QUESTIONS = {HERE: HostQuestion(paths=("/a",)), THERE: HostQuestion(paths=("/b",))}
+
+
+def _asking(peers: PeersFake) -> EveryHost:
+    local: Any = LocalFake()
+    client: Any = peers
+    return EveryHost(
+        local=local, client=client, node_ids=lambda: [HERE, THERE], commit_index=lambda: 1, clock=FakeClock()
+    )
+
+
+async def test_each_host_is_asked_its_own_question_and_this_one_directly() -> None:
+    peers = PeersFake()
+    answers = await _asking(peers).readiness(QUESTIONS)
+    assert {
+        node_id: answer.missing_paths
+        for node_id, answer in answers.items()
+        if isinstance(answer, HostReadiness)
+    } == {HERE: ("/a",), THERE: ("/b",)}
+    assert peers.asked == [THERE]
+
+
+@pytest.mark.parametrize("failure", [HostUnavailable("no answer"), HostRefused("not known", code="refused")])
+async def test_a_host_that_does_not_say_how_it_stands_keeps_no_other_from_saying_it(
+    failure: Exception,
+) -> None:
+    answers = await _asking(PeersFake(failure=failure)).readiness(QUESTIONS)
+    assert isinstance(answers[HERE], HostReadiness)
+    assert str(answers[THERE]) == str(failure)
+    assert isinstance(answers[THERE], HostUnavailable)

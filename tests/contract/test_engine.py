@@ -105,6 +105,35 @@ async def world(world_of: Callable[[], Awaitable[World]]) -> AsyncIterator[World
     await made.engine.close()
 
 
+async def test_what_a_container_was_made_from_reads_back(world: World) -> None:
+    await world.engine.ensure_network("contract-net", labels={})
+    asked = world.spec(
+        name="contract-made-from",
+        environment={"LEVEL": "info"},
+        labels={"team": "shop"},
+        networks={"contract-net": ("web",)},
+        mounts=(Mount(kind="volume", target="/data", source="contract_data"),),
+        user="1000",
+        working_dir="/data",
+        stop_signal="SIGINT",
+        stop_grace_s=3,
+        restart_policy="unless-stopped",
+        memory_limit_bytes=64 * 1024 * 1024,
+        cpu_limit=0.5,
+        pids_limit=50,
+        cap_drop=("NET_RAW",),
+        extra_hosts=("db:192.0.2.9",),
+        ports=(PortMapping(container_port=8080, host_ip="127.0.0.1", host_port=18099),),
+    )
+    container = await world.engine.create(asked)
+    made = await world.engine.made_from(container)
+    assert made.spec == asked
+    assert made.lost == ()
+    assert made.image_id == (await world.engine.inspect(container)).image_id
+    with pytest.raises(ContainerNotFound):
+        await world.engine.made_from("contract-nobody")
+
+
 # ---- what there is ------------------------------------------------------------------------------
 
 

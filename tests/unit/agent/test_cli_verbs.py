@@ -261,6 +261,58 @@ def test_what_is_not_rebalanced_says_why(api: StubApi, tower: Tower) -> None:
     assert "nothing to move" in tower("rebalance", "--dry-run")[1]
 
 
+ADOPTED = {
+    "service_id": "shop.web",
+    "image": "demo/web:1",
+    "digest": "",
+    "route": "shop.example:8080",
+    "replicas": [
+        {"ordinal": 0, "node_name": "h1", "container_name": "shop-web-1", "container_id": "ab" * 32}
+    ],
+    "losses": ["CpuShares = 512"],
+    "is_new": True,
+}
+
+
+def test_what_would_be_adopted_is_told_with_its_losses_and_with_what_is_against_it(
+    api: StubApi, tower: Tower
+) -> None:
+    against = "shop-db-1 on h1: it is exited: start it first"
+    body = {"dry_run": True, "services": [ADOPTED], "problems": [against], "next": "nothing was changed"}
+    api.answers["POST /adoptions"] = Answer(body=body)
+    status, out, _ = tower(
+        "adopt", "shop", "--dry-run", "--route", "web=shop.example:8080", "--health", "/up"
+    )
+    assert status == 1
+    assert api.requests[-1].body == {
+        "names": ["shop"],
+        "node": None,
+        "routes": {"web": "shop.example:8080"},
+        "health_path": "/up",
+        "dry_run": True,
+        "force": False,
+    }
+    assert out.splitlines() == [
+        "shop.web: would be adopted, demo/web:1, reached as shop.example:8080",
+        "  replica 0 is shop-web-1 (abababababab) on h1",
+        "  will be lost at the next deploy: CpuShares = 512",
+        f"against it: {against}",
+        "nothing was changed",
+    ]
+
+
+def test_a_container_of_one_host_is_adopted_by_force_with_a_route_of_its_own(
+    api: StubApi, tower: Tower
+) -> None:
+    body = {"dry_run": False, "services": [{**ADOPTED, "is_new": False}], "problems": [], "next": "done"}
+    api.answers["POST /adoptions"] = Answer(body=body)
+    status, out, _ = tower("adopt", "wiki", "--host", "h1", "--force", "--route", "wiki.example:80")
+    assert status == 0
+    sent = api.requests[-1].body
+    assert (sent["node"], sent["force"], sent["routes"]) == ("h1", True, {"": "wiki.example:80"})
+    assert out.startswith("shop.web: adopted already, ")
+
+
 def test_a_join_token_is_printed_with_the_command_to_use_it(api: StubApi, tower: Tower) -> None:
     api.answers["POST /join-tokens"] = Answer(body={"id": "jt_1", "token": "TW1.x", "expires_at_ms": 1})
     _, out, _ = tower("token", "create", "--ttl", "2h", "--uses", "3", "--learner")

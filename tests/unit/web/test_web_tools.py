@@ -43,6 +43,7 @@ def a_call(world: WebWorld, role: Role) -> Call:
 
 def test_the_tools_have_the_names_that_were_promised() -> None:
     assert [tool.name for tool in REGISTRY.tools] == [
+        "adopt-containers",
         "compare-deployments",
         "deploy-blue-green",
         "deploy-canary",

@@ -598,6 +598,7 @@ def _service(
         "changed_at_ms": now_ms - 74_000,
         "strategy": "rolling",
         "kept": None,
+        "adopted": 0,
     }
 
 
@@ -664,6 +665,7 @@ def _rollout(
         "steering": None,
         "paused_at_ms": None,
         "can": [] if is_over else ["pause", "abort"],
+        "hooks": [],
     }
 
 

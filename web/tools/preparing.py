@@ -160,7 +160,7 @@ class _Preparing:
         present = read_present(surroundings, parsed)
         is_overriding = await self._check_windows(parsed, warnings)
         with self._refusing():
-            check_watches(parsed.services)
+            await asyncio.to_thread(check_watches, parsed.services)
         parsed, admission = self._admit(parsed)
         with self._refusing():
             await check_host_access(self.context, call, parsed, warnings, is_dry_run=self.request.is_dry_run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field, replace
 
 from cluster.commands.schedules import FireSchedule, PutSchedule, RemoveSchedule
@@ -98,7 +99,8 @@ async def schedule_deployment(context: Context, call: Call, request: ScheduleReq
     await context.authority.require(call, DEPLOY, "service")
     if request.deployment.is_unjudged:
         await context.authority.require(call, SKIP_ANALYSIS, "service")
-    first_ms = _first_moment(request, context.surroundings.clock.now_ms())
+    # A zone is a file, and this one is named by a stranger to this process.
+    first_ms = await asyncio.to_thread(_first_moment, request, context.surroundings.clock.now_ms())
     wanted = replace(request.deployment, at_ms=first_ms, is_dry_run=False)
     prepared = await prepare(context, call, wanted)
     assert prepared is not None, "what cannot be read is raised"

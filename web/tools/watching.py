@@ -50,7 +50,9 @@ async def put_watch(context: Context, call: Call, reference: str, settings: Watc
         rules = WatchRules(
             every_ms=settings.every_s * 1000,
             min_age_ms=settings.min_age_s * 1000,
-            window=span_of(settings.cron, settings.duration_s, settings.time_zone) if settings.cron else None,
+            window=await span_of(settings.cron, settings.duration_s, settings.time_zone)
+            if settings.cron
+            else None,
             strategy=settings.strategy,
         )
     except ValueError as error:

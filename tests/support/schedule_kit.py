@@ -22,6 +22,7 @@ from cluster.store.records import AUDIT, SCHEDULES, SERVICES, WATCHES
 from tests.support.fake_clock import FakeClock
 from tests.support.state_builders import START_MS, Replica
 
+STEP_S = 5.0
 WEB = ServiceId("shop.web")
 IMAGE = "registry.example/web:1"
 OLD, NEW, NEWER = ("sha256:" + digit * 64 for digit in "123")
@@ -138,7 +139,7 @@ class Cluster:
             async with asyncio.TaskGroup() as group:
                 running = group.create_task(make().run(self.replica.leader_term))
                 while self.clock.now_ms() < end_ms and not self._has_died.is_set():
-                    await self.clock.advance(0.25)
+                    await self.clock.advance(min(STEP_S, (end_ms - self.clock.now_ms()) / 1000))
                 running.cancel()
 
     # ---- what there is

@@ -140,7 +140,8 @@ class Convergence:
         waiting: list[tuple[bool, Slot]] = []
         for judged in self.judged:
             is_served = self._is_served_by_old(judged.slot)
-            up += judged.is_proven or is_served
+            # One that failed for good counts as done, and answers nobody.
+            up += (judged.is_proven and judged.node_id is not None) or is_served
             if self._is_missing(judged) and any(self._is_untouched(copy) for copy in judged.slot.olds):
                 waiting.append((is_served, judged.slot))
         # Replicas that answer nobody anyway go first and cost nothing.

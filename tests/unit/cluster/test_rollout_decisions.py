@@ -733,3 +733,19 @@ def test_the_time_a_replica_is_watched_is_not_made_longer() -> None:
 def test_there_is_nothing_to_resume_without_a_rollout_under_way() -> None:
     assert resume(a_view(), NOW_MS) is None
     assert resume(a_view(revision=2, rollout=a_rollout(phase=RolloutPhase.PAUSED)), NOW_MS) is None
+
+
+def test_a_replica_that_failed_for_good_is_not_counted_among_those_that_answer() -> None:
+    step = ReplicaProgress(ordinal=0, phase=StepPhase.WAITING, attempts=1)
+    view = a_view(
+        "1/1@h2 serving healthy",
+        "2/0@h1 removed failed",
+        replicas=2,
+        revision=2,
+        stable=0,
+        rollout=a_rollout(step, from_revision=0),
+        policy=RolloutPolicy(
+            monitor_ms=0, retries=0, max_surge=0, max_unavailable=1, failure_action=FailureAction.CONTINUE
+        ),
+    )
+    assert "1/1@h2 draining" not in orders(view)

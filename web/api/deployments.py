@@ -100,6 +100,6 @@ ENDPOINTS = (
         answer=DeploymentView,
         status=HTTPStatus.ACCEPTED,
         body_bytes_max=COMPOSE_BODY_BYTES_MAX,
-        problems=("conflict", "host-unavailable"),
+        problems=("not-found", "conflict", "host-unavailable"),
     ),
 )

@@ -15,6 +15,7 @@ from web.auth.authority import Permit
 from web.auth.call import Call
 from web.auth.problems import FieldError, Problem
 from web.tools.context import Context
+from web.tools.references import is_key
 
 READ = "environment.read"
 PUT = "environment.put"
@@ -124,7 +125,7 @@ def all_environments(txn: ReadTxn) -> list[Environment]:
 
 def known_environment(txn: ReadTxn, name: str, *, field: str = "environment") -> Environment:
     """Return the environment of that name. Raises Problem (404)."""
-    found = find_environment(txn, name)
+    found = find_environment(txn, name) if is_key(name) else None
     if found is None:
         names = ", ".join(each.name for each in all_environments(txn))
         raise Problem(

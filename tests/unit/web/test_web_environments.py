@@ -244,6 +244,14 @@ async def test_an_environment_that_is_not_there_is_not_deployed_to() -> None:
     assert "development, production, staging" in problem["hint"]
 
 
+async def test_a_name_that_cannot_be_one_is_not_found() -> None:
+    async with somebody(a_world()) as api:
+        for name in ("x" * 256, "%F0%9F%98%80", "a%00b", "a.b"):
+            status, problem = await api.ask("GET", f"/environments/{name}")
+            assert status in (404, 422), problem
+        await api.refused("/promotions", status=404, what="shop", to="x" * 200)
+
+
 async def test_the_same_project_runs_in_two_environments() -> None:
     world = a_world()
     async with somebody(world) as api:

@@ -24,6 +24,8 @@ ATTEMPTS_MAX = 3
 """How often a repeatable hook is begun; hosts that are lost one after the other are no reason to go on."""
 BEGIN_MARGIN_MS = 60_000
 """How long a host may take to begin once the image has had its time."""
+RETURN_MS = 30_000
+"""How long a host that is down while it runs a hook is waited for: its agent alone may have died."""
 SILENCE_MS = 60_000
 """How much longer than the hook's own time its host has to say that it ended."""
 
@@ -158,12 +160,22 @@ class _Look:
     def _running(self, run: HookRun) -> tuple[HookRun, str]:
         assert run.node_id is not None
         if not self._view.is_alive(run.node_id):
-            return self._lost(run)
+            if self._is_lost(run.node_id):
+                return self._lost(run)
+            return (
+                run,
+                f"{run.title} runs on {self._view.name_of(run.node_id)}, which is down: it is waited for",
+            )
         whole_ms = run.hook.timeout_ms + SILENCE_MS
         if self._plan.is_due(max(run.deadline_ms, run.since_ms + whole_ms)):
             why = f"nothing was heard of its end within {whole_ms / 1000:g} s"
             return self._fail(run, HookPhase.LOST, why)
         return run, f"{run.title} runs on {self._view.name_of(run.node_id)}"
+
+    def _is_lost(self, node_id: NodeId) -> bool:
+        """Whether it has been down for longer than an agent takes to come back to what it began."""
+        node = self._view.nodes.get(node_id)
+        return node is None or not node.is_member or self._plan.is_due(node.status_at_ms + RETURN_MS)
 
     def _lost(self, run: HookRun) -> tuple[HookRun, str]:
         if run.hook.is_repeatable and run.attempts < ATTEMPTS_MAX:

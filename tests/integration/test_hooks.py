@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from agent.cli.failures import CommandFailed
 from tests.support.lab import Host, Lab, LabAgents, a_lab, remove_abandoned, require_lab
 
 pytestmark = pytest.mark.timeout(300)
@@ -160,11 +161,20 @@ def test_a_hook_that_hangs_is_killed_at_its_time(world: World) -> None:
 
 
 def test_a_hook_outlives_the_agent_that_began_it_and_is_not_begun_again(world: World) -> None:
-    rollout = world.deploy(pre_deploy=f"{MARK.format(name='slow')}; sleep 12; echo done")
+    rollout = world.deploy(pre_deploy=f"{MARK.format(name='slow')}; sleep 20; echo done")
     world.agents.wait("the hook has begun", lambda: world.began("slow") == 1, timeout_s=30)
     name = world.rollout(rollout)["hooks"][0]["node_name"]
     host = next(each for each in world.agents.hosts if each.name == name)
     os.kill(world.agents.process(host).pid, signal.SIGKILL)
+    other = world.agents.client(next(each for each in world.agents.hosts if each is not host))
+
+    def is_down() -> bool:
+        try:
+            return any(node["status"] == "down" for node in other.get("/nodes")["items"])
+        except CommandFailed:
+            return False  # there is no leader yet: it may have been that one
+
+    world.agents.wait("the host counts as lost", is_down, timeout_s=30)
     world.agents.start(host)
     world.agents.wait_until_serving(host)
     ended = world.wait(rollout, "succeeded")

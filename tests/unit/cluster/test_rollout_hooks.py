@@ -14,7 +14,7 @@ from cluster.model.rollout import Rollout, RolloutPhase, Steer, Steering, StepPh
 from cluster.model.service import Aim, Attempt, FailureAction, RolloutPolicy, VolumeKind, VolumeMount
 from cluster.model.strategy import Shift, Strategy
 from cluster.rollout import ServiceView, resume
-from cluster.rollout.hooks import ATTEMPTS_MAX, SILENCE_MS
+from cluster.rollout.hooks import ATTEMPTS_MAX, RETURN_MS, SILENCE_MS
 from tests.support.state_builders import a_spec
 from tests.unit.cluster.test_rollout_decisions import (
     NOW_MS,
@@ -179,6 +179,17 @@ def test_a_hook_whose_host_is_lost_while_it_runs_is_not_run_twice() -> None:
     assert ended.phase is RolloutPhase.FAILED
     assert ended.hooks[0].phase is HookPhase.LOST
     assert "nobody knows how far it came; it is not run twice unless it says retry: true" in ended.reason
+
+
+@pytest.mark.parametrize("is_repeatable", [False, True])
+def test_an_agent_that_is_back_soon_finds_its_hook_waited_for(is_repeatable: bool) -> None:
+    hook = replace(MIGRATE, is_repeatable=is_repeatable)
+    down = replace(DOWN, status_at_ms=NOW_MS - RETURN_MS + 1)
+    view = with_run(a_run(HookPhase.RUNNING, hook=hook), nodes=(down,))
+    waiting = rollout_of(view)
+    assert (waiting.phase, waiting.hooks[0].phase) == (RolloutPhase.RUNNING, HookPhase.RUNNING)
+    assert waiting.hooks[0].attempts == 1
+    assert decision(replace(view, rollout=waiting)).wake_at_ms == NOW_MS + 1
 
 
 def test_a_repeatable_hook_is_run_again_elsewhere_a_few_times() -> None:

@@ -162,6 +162,7 @@ def test_promoting_without_a_file_sends_none(api: StubApi, tower: Tower) -> None
         "copy_values": False,
         "dry_run": False,
         "skip_analysis": False,
+        "override_window": False,
     }
 
 

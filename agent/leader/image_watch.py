@@ -76,6 +76,7 @@ class ImageWatching:
         self._digests = digests
         self._admission = admission
         self._wake = asyncio.Event()
+        self._known: set[ServiceId] = set()
         self._ask_at_s: dict[ServiceId, float] = {}
         self._not_before_s: dict[ServiceId, float] = {}
         self._refused: dict[ServiceId, tuple[str, str]] = {}
@@ -99,8 +100,14 @@ class ImageWatching:
             unsubscribe()
 
     def _on_committed(self, committed: Committed) -> None:
-        if committed.is_everything or any(table in _TABLES for table, _ in committed.changed):
+        if committed.is_everything or any(self._matters(table, key) for table, key in committed.changed):
             self._wake.set()
+
+    def _matters(self, table: str, key: bytes) -> bool:
+        if table == SERVICES.table.name:
+            # One that runs whole now, or has come to rest, can be asked for, or given what was waited with.
+            return SERVICES.parts_of(key)[0] in self._known
+        return table in _TABLES
 
     # ---- asking
 
@@ -108,11 +115,13 @@ class ImageWatching:
         """What there is to watch now; what is not there any more is forgotten."""
         found = []
         with self._state.read() as txn:
-            for watch in WATCHES.scan(txn):
+            watches = WATCHES.scan(txn)
+            for watch in watches:
                 service = SERVICES.get(txn, watch.service_id)
                 base = None if service is None else REVISIONS.get(txn, service.id, service.stable_revision)
                 if base is not None and service is not None and not service.is_removed:
                     found.append(_Watched(watch=watch, image=base.spec.image))
+        self._known = {watch.service_id for watch in watches}
         present = {each.watch.service_id for each in found}
         for service_id in [each for each in self._ask_at_s if each not in present]:
             del self._ask_at_s[service_id]

@@ -10,6 +10,7 @@ import pytest
 
 from cluster.commands import Code, Rejected
 from cluster.commands.services import AttemptRevision, SteerRollout
+from cluster.model.hooks import Hook
 from cluster.model.ids import ServiceId
 from cluster.model.rollout import Rollout, RolloutPhase, StagePhase, Steer
 from cluster.model.service import Aim, RolloutPolicy
@@ -52,6 +53,12 @@ class Story:
     at: StagePhase | None = StagePhase.WATCHING
     needs_approval: bool = False
     rollouts: int = 2
+    pre_deploy: tuple[Hook, ...] = ()
+    post_deploy: tuple[Hook, ...] = ()
+
+    @property
+    def policy_with_hooks(self) -> RolloutPolicy:
+        return replace(self.policy, pre_deploy=self.pre_deploy, post_deploy=self.post_deploy)
 
     @property
     def policy(self) -> RolloutPolicy:
@@ -79,9 +86,16 @@ def go_back(world: World, _rollout: Rollout) -> None:
     world.must(command, client="person", leader_term=0)
 
 
+GOOD, BAD = (Hook(command=(word,), timeout_ms=4_000) for word in ("good", "bad"))
 STORIES = {
     "rolling": Story(Strategy.ROLLING, "v2", RolloutPhase.SUCCEEDED, 2),
     "rolling that does not start": Story(Strategy.ROLLING, "bad", RolloutPhase.ROLLED_BACK, 1),
+    "rolling with hooks": Story(
+        Strategy.ROLLING, "v2", RolloutPhase.SUCCEEDED, 2, pre_deploy=(GOOD,), post_deploy=(GOOD,)
+    ),
+    "blue-green whose last hook fails": Story(
+        Strategy.BLUE_GREEN, "v2", RolloutPhase.ROLLED_BACK, 1, pre_deploy=(GOOD,), post_deploy=(BAD,)
+    ),
     "blue-green": Story(Strategy.BLUE_GREEN, "v2", RolloutPhase.SUCCEEDED, 2),
     "blue-green that does not start": Story(Strategy.BLUE_GREEN, "bad", RolloutPhase.ROLLED_BACK, 1),
     "blue-green that is taken back": Story(
@@ -127,7 +141,7 @@ async def roll(story: Story, *, die_at: int = 0, death: Death = Death.BEFORE) ->
     led.die_at, led.death = die_at, death
 
     def deploy_another() -> None:
-        world.deploy(a_spec(story.image), policy=policy)
+        world.deploy(a_spec(story.image), policy=story.policy_with_hooks)
 
     await led.lead(
         deploy_another, until=acted(world, story, lambda: has_ended(story.rollouts)), limit_ms=LIMIT_MS
@@ -185,6 +199,7 @@ async def test_a_leader_that_dies_at_any_step_is_replaced_and_the_rollout_ends(
         assert newest.phase is story.phase, (die_at, newest)
         assert {copy.revision for copy in led.world.assignments()} == {story.revision}
         assert led.world.traffic.lost.get(WEB, 0) == 0
+        assert set(led.world.hooks.begun.values()) <= {1}
         led.world.check_final()
         for outcome in led.late_outcomes:
             assert isinstance(outcome, Rejected), (die_at, outcome)

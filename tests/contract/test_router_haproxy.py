@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import aiohttp
@@ -22,9 +22,11 @@ from agent.router.haproxy.files import HaproxyFiles
 from agent.router.haproxy.maps import all_entries
 from agent.router.haproxy.process import HaproxyProcess, HaproxyUnusable
 from agent.router.haproxy.render import (
+    SLOTS_MIN,
     ConfigOptions,
     render_config,
     render_server_states,
+    slot_count,
 )
 from agent.router.haproxy.runtime import RuntimeSocket
 from agent.router.protocol import RevisionTraffic, ServiceRoute
@@ -265,7 +267,7 @@ async def main(directory, http_port, replica_port):
         while not router.condition.is_serving:
             await asyncio.sleep(0.02)
         port = int(replica_port)
-        endpoint = Endpoint(replica=replica_name("127.0.0.1", port), address="127.0.0.1", port=port)
+        endpoint = Endpoint(replica=replica_name("127.0.0.2", port), address="127.0.0.2", port=port)
         await router.admit("shop.web", "blue", endpoint)
         await router.open("shop.web", "blue", endpoint.replica)
         print("open", flush=True)
@@ -468,3 +470,28 @@ async def test_text_from_a_compose_file_cannot_become_configuration(directory: P
     checked = subprocess.run([program, "-c", "-f", str(files.config)], capture_output=True, text=True)  # noqa: ASYNC221  a program that ends at once, in a test
     assert checked.returncode == 0, checked.stderr
     assert "deny" not in text.replace("http-request%20deny", "")
+
+
+async def wait_for_slots(running: RunningRouter, count: int) -> None:
+    files = HaproxyFiles(running.directory)
+    runtime = RuntimeSocket(files.socket, files.master_socket)
+    async with asyncio.timeout(PATIENCE_S):
+        while len(await runtime.servers("shop.web-blue")) != count:
+            await SystemClock().sleep(0.02)
+
+
+async def test_a_backend_that_grows_keeps_what_is_in_its_slots(
+    directory: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with upstreams("one", "two") as replicas, running_router(directory) as running:
+        running.router.configure([SHOP])
+        await running.until_serving()
+        await serve(running, *replicas)
+        async with load(running) as clients:
+            await clients.until(100)
+            for replicas_max in (2 * SLOTS_MIN, 4 * SLOTS_MIN):
+                running.router.configure([replace(SHOP, replicas_max=replicas_max)])
+                await wait_for_slots(running, slot_count(replicas_max))
+                await clients.until(100)
+        assert clients.failures == []
+        assert "router.slot_mended" not in caplog.messages

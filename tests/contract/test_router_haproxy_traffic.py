@@ -20,6 +20,7 @@ from cluster.model.traffic import latency_bucket
 from tests.support.haproxy import (
     LOOPBACK,
     PATIENCE_S,
+    UPSTREAM,
     RunningRouter,
     Upstream,
     free_port,
@@ -314,7 +315,7 @@ async def test_of_very_many_requests_a_sample_is_timed_and_every_one_counted(sho
 async def test_nobody_else_on_the_host_can_write_timings(shop: Shop, directory: Path) -> None:
     only = await shop.serve("only")
     address = b"\0" + HaproxyFiles(directory).request_log.encode().ljust(107, b"\0")
-    line = f"{LOG_MARK} shop.web-blue {LOOPBACK} {only.port} 200 60000\n".encode()
+    line = f"{LOG_MARK} shop.web-blue {UPSTREAM} {only.port} 200 60000\n".encode()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
         os.setresuid(65534, 0, 0)
         try:

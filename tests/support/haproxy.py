@@ -23,6 +23,8 @@ from agent.router.protocol import replica_name
 from tests.support.requirements import require_program
 
 LOOPBACK = "127.0.0.1"
+UPSTREAM = "127.0.0.2"
+"""Where replicas are: not where unused slots point to, or nobody would see that an address is lost."""
 PATIENCE_S = 15.0
 
 
@@ -52,14 +54,14 @@ class Upstream:
     @property
     def endpoint(self) -> Endpoint:
         return Endpoint(
-            replica=replica_name(LOOPBACK, self.port),
-            address=LOOPBACK,
+            replica=replica_name(UPSTREAM, self.port),
+            address=UPSTREAM,
             port=self.port,
             revision=self.revision,
         )
 
     async def start(self, port: int = 0) -> None:
-        self._server = await asyncio.start_server(self._serve, LOOPBACK, port)
+        self._server = await asyncio.start_server(self._serve, UPSTREAM, port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:

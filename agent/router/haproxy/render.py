@@ -25,6 +25,9 @@ OWN_BACKENDS = frozenset({"unknown", "previews", "tunnels"})
 
 SLOTS_MIN = 8
 SLOT_NAME_PREFIX = "s"
+# HAProxy takes the address of a server from the file of states only where its configuration gives a name;
+# this one is never looked up, since `init-addr` does not say to.
+_UNUSED_NAME = "unused.invalid"
 _UNUSED_ADDRESS = "127.0.0.1"
 _UNUSED_PORT = 1
 
@@ -279,7 +282,8 @@ def _backend(route: ServiceRoute, colour: str, slots: int) -> Iterable[str]:
         yield f"  http-check send meth GET uri '{request_target(route.health_path)}' ver HTTP/1.1{host}"
     # inter is also the longest wait for the first check of a server that leaves maintenance.
     yield (
-        f"  server-template {SLOT_NAME_PREFIX} {slots} {_UNUSED_ADDRESS}:{_UNUSED_PORT} disabled weight 100"
+        f"  server-template {SLOT_NAME_PREFIX} {slots} {_UNUSED_NAME}:{_UNUSED_PORT}"
+        f" init-addr last,{_UNUSED_ADDRESS} disabled weight 100"
         " check inter 500ms fastinter 250ms downinter 500ms fall 2 rise 1"
     )
 

@@ -156,6 +156,8 @@ def _of_problem(problem: Problem) -> list[FindingView]:
 
 def _check_of(error: FieldError, problem: Problem) -> Check:
     if error.line is None:
+        if "opens_at_ms" in problem.extra:
+            return Check.CLUSTER
         if problem.kind == "host-unavailable":
             return Check.IMAGE
         for pattern, check in _CHECK_OF:

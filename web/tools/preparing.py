@@ -208,7 +208,9 @@ class _Preparing:
         ]
         with surroundings.state.read() as txn:
             closed = closed_among(txn, services, at_ms)
-        if closed and (request.overrides_windows or request.is_dry_run):
+        # Who only tries it wants to see the rest, too; who collects refusals is told of this one as well.
+        is_tried = request.is_dry_run and self.refuse is _raised
+        if closed and (request.overrides_windows or is_tried):
             warnings += [each.words for each in closed]
         elif closed:
             self.refuse(problem_of_closed(closed))

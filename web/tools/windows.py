@@ -220,7 +220,10 @@ def problem_of_closed(closed: list[Closed]) -> Problem:
         "conflict",
         closed[0].words + (f", and {len(closed) - 1} more" if len(closed) > 1 else ""),
         hint=f"{hint}; an administrator can deploy with --override-window, which the audit says",
-        errors=tuple(FieldError(field=each.service_id, rule=each.words) for each in closed),
+        errors=tuple(
+            FieldError(field=each.service_id, rule=each.words, hint=f"{hint}, or --override-window")
+            for each in closed
+        ),
         extra={"opens_at_ms": latest},
     )
 

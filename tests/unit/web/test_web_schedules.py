@@ -14,9 +14,11 @@ from aiohttp.test_utils import TestClient
 from cluster.commands.access import RemoveUser, SetRole
 from cluster.commands.environments import PutEnvironment
 from cluster.commands.leadership import TakeLeadership
+from cluster.commands.services import CommitTransition
 from cluster.model.access import Role
 from cluster.model.environments import Environment
-from cluster.model.ids import NodeId, PrincipalId, ServiceId
+from cluster.model.ids import NodeId, PrincipalId, RolloutId, ServiceId
+from cluster.model.rollout import Rollout, RolloutPhase
 from cluster.model.schedules import Admitted, DeploySchedule, NotAdmitted, ScheduledService
 from cluster.model.service import Service, ServiceSpec
 from cluster.model.strategy import Strategy
@@ -280,6 +282,39 @@ async def test_a_dry_run_only_warns_of_a_closed_window() -> None:
         await closed_now(api)
         answer = await api.deploy(dry_run=True)
         assert any("quiet" in warning for warning in answer["warnings"])
+
+
+async def test_a_validation_finds_a_closed_window_to_be_an_error() -> None:
+    async with somebody(Role.ADMIN) as api:
+        await closed_now(api)
+        view = await api.must("POST", "/validations", compose=SHOP)
+        errors = [finding for finding in view["findings"] if finding["level"] == "error"]
+        assert [(each["check"], each["field"]) for each in errors] == [("cluster", "shop.web")]
+        assert "quiet" in errors[0]["rule"]
+
+
+async def test_trying_a_failed_rollout_again_is_a_change_like_any_other() -> None:
+    async with somebody(Role.ADMIN) as api:
+        await api.deploy()
+        service = api.service()
+        rollout = Rollout(
+            id=RolloutId("ro_1"),
+            service_id=service.id,
+            from_revision=0,
+            to_revision=1,
+            phase=RolloutPhase.FAILED,
+            step=0,
+            started_at_ms=api.now_ms,
+            changed_at_ms=api.now_ms,
+            deadline_ms=api.now_ms,
+            attempt=service.attempt.number,
+        )
+        api.world.state.must(
+            CommitTransition(service_id=service.id, expected_version=service.version, rollout=rollout)
+        )
+        await api.must("POST", "/freezes", reason="quiet")
+        problem = await api.refused(409, "POST", "/rollouts/ro_1/retry")
+        assert "frozen" in problem["detail"]
 
 
 async def test_a_window_of_another_project_is_none() -> None:

@@ -15,6 +15,8 @@ from cluster.store.records import SERVICES, assignments_of_node
 
 SPAN_S = 30
 """A single sample of ten seconds is a moment; more than a few of them hide a rush."""
+SLOTS_SILENT_MAX = 3
+"""After so many samples that are missing, what was measured before is not told any more."""
 
 
 class ReplicaUsages:
@@ -29,7 +31,7 @@ class ReplicaUsages:
     def read(self) -> tuple[ReplicaUsage, ...]:
         """Return the usage of each running replica here whose service goes by what is measured.
 
-        The time of a number is that of its newest sample; a replica without any is left out.
+        A replica without a fresh number is left out.
         """
         with self._state.read() as txn:
             measured = {
@@ -72,13 +74,13 @@ class ReplicaUsages:
             means[metric] = sum(value for value, _ in known) / len(known) if known else None
             newest_ms = max([newest_ms, *(at_ms for _, at_ms in known)])
         cpu, memory = means[Metric.CPU_PERCENT], means[Metric.MEMORY_BYTES]
-        if cpu is None and memory is None:
+        is_fresh = self._clock.now_ms() - newest_ms <= (1 + SLOTS_SILENT_MAX) * self._window.slot_ms
+        if (cpu is None and memory is None) or not is_fresh:
             return None
         return ReplicaUsage(
             service_id=copy.service_id,
             revision=copy.revision,
             ordinal=copy.ordinal,
-            age_ms=max(0, self._clock.now_ms() - newest_ms),
             cpu_centipercent=None if cpu is None else max(0, round(cpu * 100)),
             memory_bytes=None if memory is None else max(0, round(memory)),
         )

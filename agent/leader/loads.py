@@ -11,11 +11,9 @@ from cluster.model.autoscaling import ReplicaUsage
 from cluster.model.ids import NodeId, ServiceId
 from cluster.model.traffic import TrafficInterval, latency_bound_ms
 
-USAGE_MAX_AGE_S = 45.0
-"""Three samples and the half minute's mean they are in; older ones count as missing."""
+TOLD_MAX_AGE_S = 10.0
+"""Hosts tell every two seconds what they know then. One that has not for so long is silent."""
 FLOW_SPAN_S = 20.0
-FLOW_MAX_AGE_S = 10.0
-"""A router that has not told for so long is silent."""
 INTERVALS_KEPT = 32
 REPLICAS_KEPT = 1024
 
@@ -54,7 +52,7 @@ class LoadBook:
             usages = self._load(usage.service_id).usages
             name = (node_id, usage.revision, usage.ordinal)
             if name in usages or len(usages) < REPLICAS_KEPT:
-                usages[name] = (now_s - usage.age_ms / 1000, usage)
+                usages[name] = (now_s, usage)
         for interval in report.flows:
             if interval.node_id != node_id:
                 continue
@@ -72,16 +70,16 @@ class LoadBook:
         for service_id in self._loads.keys() - set(services):
             del self._loads[service_id]
         for load in self._loads.values():
-            for name in [n for n, (at_s, _) in load.usages.items() if now_s - at_s > USAGE_MAX_AGE_S]:
+            for name in [n for n, (at_s, _) in load.usages.items() if now_s - at_s > TOLD_MAX_AGE_S]:
                 del load.usages[name]
-            for node_id in [n for n, told in load.flows.items() if now_s - told[-1][0] > FLOW_MAX_AGE_S]:
+            for node_id in [n for n, told in load.flows.items() if now_s - told[-1][0] > TOLD_MAX_AGE_S]:
                 del load.flows[node_id]
 
     def usage(self, service_id: ServiceId, name: CopyName, now_s: float) -> ReplicaUsage | None:
         """Return what a replica uses, None without a fresh number."""
         load = self._loads.get(service_id)
         at_s, usage = (0.0, None) if load is None else load.usages.get(name, (0.0, None))
-        return usage if usage is not None and now_s - at_s <= USAGE_MAX_AGE_S else None
+        return usage if usage is not None and now_s - at_s <= TOLD_MAX_AGE_S else None
 
     def flow(self, service_id: ServiceId, routers: Collection[NodeId], now_s: float) -> Flow:
         """Return what went through `routers` in the last `FLOW_SPAN_S`."""
@@ -90,7 +88,7 @@ class LoadBook:
         latencies: dict[int, int] = {}
         for node_id in routers:
             told = load.flows.get(node_id) if load is not None else None
-            if not told or now_s - told[-1][0] > FLOW_MAX_AGE_S:
+            if not told or now_s - told[-1][0] > TOLD_MAX_AGE_S:
                 is_complete = False
                 continue
             # One without a count of any revision is of a host without a router.

@@ -142,13 +142,12 @@ class Scaling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicaUsage:
-    """What a host measured lately of one of its replicas, `age_ms` ago. CPU in hundredths of a percent of one
-    core; None: not known."""
+    """What a host measured lately of one of its replicas. CPU in hundredths of a percent of one core; None:
+    not known."""
 
     service_id: ServiceId
     revision: int
     ordinal: int
-    age_ms: int
     cpu_centipercent: int | None
     memory_bytes: int | None
 
@@ -156,7 +155,6 @@ class ReplicaUsage:
         rules.check_id("service id", self.service_id)
         rules.check_range("revision", self.revision, 1, 2**31)
         rules.check_range("ordinal", self.ordinal, 0, REPLICAS_MAX - 1)
-        rules.check_range("age_ms", self.age_ms, 0, 2**53)
         for name in ("cpu_centipercent", "memory_bytes"):
             value: int | None = getattr(self, name)
             if value is not None:

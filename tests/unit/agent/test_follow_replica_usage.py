@@ -50,19 +50,19 @@ def test_it_is_the_mean_of_the_last_half_minute() -> None:
             service_id=it.state.assignment().service_id,
             revision=1,
             ordinal=0,
-            age_ms=5000,
             cpu_centipercent=2000,
             memory_bytes=20_000,
         ),
     )
 
 
-def test_the_age_is_that_of_the_newest_sample() -> None:
+def test_what_was_measured_long_ago_is_not_told() -> None:
     it = Using()
     it.sample(2, 40, 500)
     it.window.put(BASE_MS + 40_000, {SeriesKey("host", Metric.CPU_PERCENT): 1.0})
-    [usage] = it.read()
-    assert usage.age_ms == 25_000
+    assert len(it.read()) == 1
+    it.clock.set_now_ms(BASE_MS + 61_000)
+    assert it.read() == ()
 
 
 def test_what_was_not_measured_is_not_known() -> None:

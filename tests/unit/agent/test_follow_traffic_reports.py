@@ -169,9 +169,7 @@ async def test_one_that_is_scaled_by_what_it_uses_is_not_counted() -> None:
         await it.pass_intervals(3)
         assert it.reports == []
         it.usages = (
-            ReplicaUsage(
-                service_id=SHOP, revision=1, ordinal=0, age_ms=0, cpu_centipercent=5, memory_bytes=None
-            ),
+            ReplicaUsage(service_id=SHOP, revision=1, ordinal=0, cpu_centipercent=5, memory_bytes=None),
         )
         await it.pass_intervals()
     assert it.reports == [TrafficReport(node_id=HERE, intervals=(), usages=it.usages)]

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from agent.leader.autoscaling import LOOK_S, Autoscaling
-from agent.leader.loads import FLOW_MAX_AGE_S, USAGE_MAX_AGE_S, Flow, LoadBook
+from agent.leader.loads import TOLD_MAX_AGE_S, Flow, LoadBook
 from agent.leader.proposing import LeadershipOver
 from agent.peers.protocol import TrafficReport
 from cluster.commands import Outcome
@@ -48,12 +48,11 @@ def a_policy(*targets: ScaleTarget) -> AutoscalePolicy:
     )
 
 
-def using(ordinal: int, cpu_percent: float, *, age_ms: int = 0, memory: int = 0) -> ReplicaUsage:
+def using(ordinal: int, cpu_percent: float, *, memory: int = 0) -> ReplicaUsage:
     return ReplicaUsage(
         service_id=SHOP,
         revision=1,
         ordinal=ordinal,
-        age_ms=age_ms,
         cpu_centipercent=round(cpu_percent * 100),
         memory_bytes=memory,
     )
@@ -197,9 +196,12 @@ async def test_replicas_go_only_after_a_window_of_this_leader() -> None:
 async def test_numbers_that_are_too_old_change_nothing() -> None:
     it = Scaled()
     async with it.running():
-        it.tell(using(0, 50, age_ms=46_000))
-        it.tell(using(1, 50, age_ms=46_000), node=OTHER)
+        it.tell_cpu(35, 35)
+        await it.look(2)
+        it.tell(using(0, 50))
         await it.look()
+        assert it.service().replicas == 2
+        await it.look(2)
         standing = it.duty.standing(WEB)
     assert it.service().replicas == 2
     assert standing is not None
@@ -274,7 +276,6 @@ async def test_an_environment_bounds_it_and_its_quota_holds() -> None:
                 service_id=it.service_id,
                 revision=1,
                 ordinal=ordinal,
-                age_ms=0,
                 cpu_centipercent=10_000,
                 memory_bytes=0,
             )
@@ -348,7 +349,7 @@ def test_a_silent_router_makes_it_incomplete_and_all_silent_ones_unknown() -> No
     told(book, 100, a_flow(1, 200))
     flow = book.flow(SHOP, [HERE, OTHER], 101)
     assert (flow.requests_per_s, flow.is_complete) == (100, False)
-    assert book.flow(SHOP, [HERE, OTHER], 101 + FLOW_MAX_AGE_S) == Flow()
+    assert book.flow(SHOP, [HERE, OTHER], 101 + TOLD_MAX_AGE_S) == Flow()
     assert book.flow(SHOP, [], 101) == Flow()
 
 
@@ -378,9 +379,9 @@ def test_a_host_speaks_for_its_own_router_only() -> None:
 def test_what_is_not_scaled_any_more_and_what_is_old_is_forgotten() -> None:
     book = LoadBook()
     book.note(TrafficReport(node_id=HERE, intervals=(), usages=(using(0, 5),)), 100)
-    assert book.usage(SHOP, (HERE, 1, 0), 100 + USAGE_MAX_AGE_S) is not None
-    assert book.usage(SHOP, (HERE, 1, 0), 101 + USAGE_MAX_AGE_S) is None
-    book.keep_only([SHOP], 101 + USAGE_MAX_AGE_S)
+    assert book.usage(SHOP, (HERE, 1, 0), 100 + TOLD_MAX_AGE_S) is not None
+    assert book.usage(SHOP, (HERE, 1, 0), 101 + TOLD_MAX_AGE_S) is None
+    book.keep_only([SHOP], 101 + TOLD_MAX_AGE_S)
     assert book.usage(SHOP, (HERE, 1, 0), 100) is None
     book.note(TrafficReport(node_id=HERE, intervals=(), usages=(using(0, 5),)), 200)
     book.keep_only([], 200)

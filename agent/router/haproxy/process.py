@@ -62,6 +62,7 @@ class HaproxyProcess:
         self._pidfd: int | None = None
         self._child_pid: int | None = None
         self._has_ended = asyncio.Event()
+        self._killed_because = ""
 
     @property
     def is_running(self) -> bool:
@@ -140,6 +141,7 @@ class HaproxyProcess:
 
     async def start(self) -> None:
         """Start it with the configuration in place; returns when it answers. Raises HaproxyUnusable."""
+        self._killed_because = ""
         # Workers outlive a master that was killed for a moment, and hold the port with SO_REUSEPORT: what
         # they accept would be lost.
         for pid in await asyncio.to_thread(_end_others, self._files):
@@ -181,7 +183,9 @@ class HaproxyProcess:
         await self._forget()
 
     async def why_it_ended(self) -> str:
-        """What its log says, for people."""
+        """What it was killed for, or else what its log says, for people."""
+        if self._killed_because:
+            return self._killed_because
         text = await asyncio.to_thread(_tail, self._files.log)
         if match := _PORT_TAKEN.search(text):
             setting = self._settings.get(int(match[1]), "haproxy.http_port")
@@ -193,12 +197,23 @@ class HaproxyProcess:
             return f"no permission to listen on port {match[1]}: run the agent as root"
         return f"HAProxy ended: {_alerts(text) or 'it said nothing'}"
 
+    async def kill(self, reason: str) -> None:
+        """End it at once; `reason` is why, for people. Its workers are ended before another is started."""
+        self._killed_because = reason
+        await self._stop((signal.SIGKILL, STOP_TIMEOUT_S))
+
     async def stop(self, *, drain_timeout_s: float) -> None:
         """Let it finish what is under way for at most `drain_timeout_s`, then end it."""
         steps = [(signal.SIGTERM, STOP_TIMEOUT_S), (signal.SIGKILL, STOP_TIMEOUT_S)]
         if drain_timeout_s > 0:
             steps.insert(0, (signal.SIGUSR1, drain_timeout_s))
         await self._stop(*steps)
+
+    def kill(self) -> None:
+        """End the master at once; the next start ends its workers."""
+        if self._pidfd is not None:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 
     async def _stop(self, *steps: tuple[signal.Signals, float]) -> None:
         """Signal one after the other until it has ended, giving each its time in seconds."""

@@ -53,11 +53,17 @@ CONFIGURE_TIMEOUT_S = 15.0
 RELOAD_TIMEOUT_S = 10.0
 POLL_S = 0.05
 IDLE_READINGS = 2
+ANSWER_EVERY_S = 2.0
+MISSED_MAX = 3
+"""So many times in a row it did not answer, and is taken for hanging."""
 LEAVE_S = 60.0
 """How long a replica that was removed has to end what it still serves: its container is asked to stop."""
 BACKOFF_MIN_S = 0.5
 BACKOFF_MAX_S = 30.0
 STEADY_S = 60.0
+HANG_CHECK_S = 2.0
+HANG_MISSES = 6
+"""Questions in a row that HAProxy left unanswered, each for the time of `RuntimeSocket`."""
 LOG_BYTES_MAX = 1024 * 1024
 
 
@@ -403,10 +409,24 @@ class HaproxyRouter:
             keeping = tasks.create_task(self._keep_configured(), name="router-configuration")
             ramping = tasks.create_task(self._ramps.run(), name="router-slow-starts")
             ending = tasks.create_task(self._end_leavers(), name="router-leavers")
+            watching = tasks.create_task(self._end_when_hanging(), name="router-answers")
             await self._process.ended()
             self._leaving.clear()
-            for task in (keeping, ramping, ending):
+            for task in (keeping, ramping, ending, watching):
                 task.cancel()
+
+    async def _end_when_hanging(self) -> None:
+        """End a HAProxy that runs and does not answer: whoever asks it waits for ever."""
+        missed = 0
+        while missed < MISSED_MAX:
+            await self._clock.sleep(ANSWER_EVERY_S)
+            try:
+                await self._runtime.present_pid()
+                missed = 0
+            except SwitchError as error:
+                missed += 1
+                log.warning("router.no_answer", extra={"reason": str(error), "missed": missed})
+        self._process.kill()
 
     async def _keep_configured(self) -> NoReturn:
         is_changed = self._configuration.is_changed

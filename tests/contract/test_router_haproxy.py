@@ -18,7 +18,6 @@ import pytest
 
 from agent.clock import SystemClock
 from agent.ports import SwitchError
-from agent.router.haproxy import router as router_module
 from agent.router.haproxy.files import HaproxyFiles
 from agent.router.haproxy.maps import all_entries
 from agent.router.haproxy.process import HaproxyProcess, HaproxyUnusable
@@ -260,26 +259,6 @@ async def test_a_haproxy_that_hangs_is_replaced_by_one_that_answers(
                 await SystemClock().sleep(0.05)
         await running.until_serving()
         assert await running.get("shop.example") == (200, "one")
-
-
-async def test_a_haproxy_that_answers_no_more_is_replaced_with_its_replicas_serving(
-    directory: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(router_module, "HANG_CHECK_S", 0.05)
-    monkeypatch.setattr(router_module, "HANG_MISSES", 1)
-    async with upstreams("one") as [one], running_router(directory) as running:
-        running.router.configure([SHOP])
-        await running.until_serving()
-        await serve(running, one)
-        before = await running.router.workers()
-        for pid in (before.master, *before.present):
-            os.kill(pid, signal.SIGSTOP)
-        async with asyncio.timeout(PATIENCE_S):
-            while await master_of(running) in (None, before.master):
-                await SystemClock().sleep(0.02)
-        await running.until_serving()
-        assert not any(map(has_process, (before.master, *before.present)))
-        assert [await running.get("shop.example") for _ in range(4)] == [(200, "one")] * 4
 
 
 async def master_of(running: RunningRouter) -> int | None:

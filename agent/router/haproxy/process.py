@@ -197,11 +197,6 @@ class HaproxyProcess:
             return f"no permission to listen on port {match[1]}: run the agent as root"
         return f"HAProxy ended: {_alerts(text) or 'it said nothing'}"
 
-    async def kill(self, reason: str) -> None:
-        """End it at once; `reason` is why, for people. Its workers are ended before another is started."""
-        self._killed_because = reason
-        await self._stop((signal.SIGKILL, STOP_TIMEOUT_S))
-
     async def stop(self, *, drain_timeout_s: float) -> None:
         """Let it finish what is under way for at most `drain_timeout_s`, then end it."""
         steps = [(signal.SIGTERM, STOP_TIMEOUT_S), (signal.SIGKILL, STOP_TIMEOUT_S)]
@@ -209,8 +204,9 @@ class HaproxyProcess:
             steps.insert(0, (signal.SIGUSR1, drain_timeout_s))
         await self._stop(*steps)
 
-    def kill(self) -> None:
-        """End the master at once; the next start ends its workers."""
+    def kill(self, reason: str) -> None:
+        """End the master at once; the next start ends its workers. `reason` is why, for people."""
+        self._killed_because = reason
         if self._pidfd is not None:
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)

@@ -61,9 +61,6 @@ LEAVE_S = 60.0
 BACKOFF_MIN_S = 0.5
 BACKOFF_MAX_S = 30.0
 STEADY_S = 60.0
-HANG_CHECK_S = 2.0
-HANG_MISSES = 6
-"""Questions in a row that HAProxy left unanswered, each for the time of `RuntimeSocket`."""
 LOG_BYTES_MAX = 1024 * 1024
 
 
@@ -417,16 +414,16 @@ class HaproxyRouter:
 
     async def _end_when_hanging(self) -> None:
         """End a HAProxy that runs and does not answer: whoever asks it waits for ever."""
-        missed = 0
+        missed, problem = 0, ""
         while missed < MISSED_MAX:
             await self._clock.sleep(ANSWER_EVERY_S)
             try:
                 await self._runtime.present_pid()
                 missed = 0
             except SwitchError as error:
-                missed += 1
-                log.warning("router.no_answer", extra={"reason": str(error), "missed": missed})
-        self._process.kill()
+                missed, problem = missed + 1, str(error)
+                log.warning("router.no_answer", extra={"reason": problem, "missed": missed})
+        self._process.kill(f"{problem}, {missed} times in a row: it was ended")
 
     async def _keep_configured(self) -> NoReturn:
         is_changed = self._configuration.is_changed

@@ -16,7 +16,7 @@ from cluster.model.schedules import RUNS_KEPT, SCHEDULES_MAX, DeploySchedule, Ru
 from cluster.model.service import ServiceSpec
 from cluster.model.watching import TRIED_MAX, ImageWatch, WatchRules
 from cluster.model.windows import FREEZES_MAX, ChangeWindow, Freeze, Scope, ScopeKind, Span, WindowKind
-from cluster.store.records import FREEZES, SCHEDULES, SERVICES, WATCHES
+from cluster.store.records import FREEZES, SCHEDULES, SERVICES, WATCHES, WINDOWS
 from tests.support.schedule_kit import IMAGE, NEW, OLD, WEB, a_schedule, scheduled
 from tests.support.state_builders import Replica, a_service
 
@@ -141,6 +141,8 @@ def test_a_window_is_put_in_place_of_the_one_of_its_name() -> None:
     for hours in (1, 2):
         span = Span(cron="0 0 * * *", duration_ms=hours * 3_600_000)
         replica.must(PutWindow(window=ChangeWindow(id="w", kind=WindowKind.ALLOW, span=span)))
+    (window,) = WINDOWS.scan(replica.txn)
+    assert window.span.duration_ms == 2 * 3_600_000
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from agent.clock import Clock
 from agent.leader.ports import Admission, AuditedState, Digests
 from agent.leader.proposing import propose_as_leader, propose_audited
-from cluster.commands import Outcome, Rejected
+from agent.leader.words import kept
+from cluster.commands import MalformedCommand, Outcome, Rejected
 from cluster.commands.watching import NoteDigest, UpdateImage
 from cluster.model.audit import AuditStamp
 from cluster.model.ids import NodeId, ServiceId
@@ -44,7 +45,6 @@ REFUSED_RETRY_S = 600.0
 PROPOSE_TIMEOUT_S = 5.0
 LOOK_S = 30.0
 LOOK_MIN_S = 0.5
-_PROBLEM_CHARACTERS_MAX = 1024
 _TABLES = frozenset({WATCHES.table.name, WINDOWS.table.name, FREEZES.table.name})
 
 
@@ -159,7 +159,7 @@ class ImageWatching:
             async with asyncio.timeout(ASK_TIMEOUT_S):
                 digest = await self._digests.image_digest(each.image)
         except (HostRefused, HostUnavailable) as error:
-            problem = f"what {each.image} means cannot be asked: {error}"[:_PROBLEM_CHARACTERS_MAX]
+            problem = f"what {each.image} means cannot be asked: {error}"
         except TimeoutError:
             problem = f"what {each.image} means was not answered within {ASK_TIMEOUT_S:.0f} s"
         if not digest and not problem:
@@ -170,6 +170,7 @@ class ImageWatching:
         await self._note(each.watch, each.image, digest, problem, term)
 
     async def _note(self, watch: ImageWatch, image: str, digest: str, problem: str, term: int) -> None:
+        problem = kept(problem)
         is_same = (watch.image, watch.problem) == (image, problem) and digest in ("", watch.digest)
         if is_same and self._clock.now_ms() - watch.checked_at_ms < NOTE_EVERY_MS:
             return
@@ -215,7 +216,7 @@ class ImageWatching:
         admitted = await self._admission.admit_image(watch, wanted)
         if isinstance(admitted, NotAdmitted):
             self._not_before_s[service.id] = self._clock.monotonic_s() + REFUSED_RETRY_S
-            problem = f"{update.digest} is not rolled out: {admitted.reason}"[:_PROBLEM_CHARACTERS_MAX]
+            problem = f"{update.digest} is not rolled out: {admitted.reason}"
             # Kept, or the registry's next answer would take its place.
             self._refused[service.id] = (update.digest, problem)
             log.warning("image_watch.refused", extra={"service": service.id, "reason": admitted.reason})
@@ -248,7 +249,7 @@ class ImageWatching:
         """What was applied; None when it was not, or that is not known: the next look tells."""
         try:
             outcome = await proposing
-        except (NotCommitted, OutcomeUnknown) as error:
+        except (MalformedCommand, NotCommitted, OutcomeUnknown) as error:
             log.warning("image_watch.not_committed", extra={"service": service_id, "error": str(error)})
             return None
         if isinstance(outcome, Rejected):

@@ -12,7 +12,8 @@ import logging
 from agent.clock import Clock
 from agent.leader.ports import Admission, AuditedState
 from agent.leader.proposing import propose_audited
-from cluster.commands import Code, Outcome, Rejected
+from agent.leader.words import kept
+from cluster.commands import Code, MalformedCommand, Outcome, Rejected
 from cluster.commands.schedules import FireSchedule, PassMoment
 from cluster.model.audit import AuditStamp
 from cluster.model.ids import NodeId
@@ -30,7 +31,6 @@ PROPOSE_TIMEOUT_S = 5.0
 RETRY_S = 5.0
 IDLE_S = 30.0
 """Longest time between two looks: the wall clock may be set meanwhile."""
-_REASON_CHARACTERS_MAX = 1024
 
 
 class Scheduling:
@@ -119,7 +119,7 @@ class Scheduling:
         return schedule is None or schedule.next_fire_ms != due.due_ms
 
     async def _pass(self, due: Due, outcome: RunOutcome, reason: str, term: int) -> bool:
-        reason = reason[:_REASON_CHARACTERS_MAX]
+        reason = kept(reason)
         command = PassMoment(
             schedule_id=due.schedule.id,
             due_ms=due.due_ms,
@@ -146,7 +146,7 @@ class Scheduling:
             action=action,
             resource=f"schedule:{due.schedule.id}",
             is_allowed=action == "schedule.fired",
-            reason=f"{reason or 'scheduled'}{token}"[:_REASON_CHARACTERS_MAX],
+            reason=kept(f"{reason or 'scheduled'}{token}"),
             ip="",
             user_agent="",
             duration_ms=0,
@@ -158,6 +158,9 @@ class Scheduling:
             return await propose_audited(
                 self._state, command, term=term, timeout_s=PROPOSE_TIMEOUT_S, stamp=stamp
             )
+        except MalformedCommand as error:
+            # It has grown since, by a step that waits for a person: refused like anything else.
+            return Rejected(str(error), Code.MALFORMED)
         except (NotCommitted, OutcomeUnknown) as error:
             log.warning("schedule.not_committed", extra={"schedule": due.schedule.id, "error": str(error)})
             return None

@@ -190,7 +190,7 @@ async def test_its_own_window_is_waited_for() -> None:
 
 async def test_a_registry_that_does_not_answer_is_said_and_asked_again() -> None:
     cluster, registry = a_cluster(min_age_ms=0)
-    registry.digest, registry.failure = NEW, HostUnavailable("no host answers")
+    registry.digest, registry.failure = NEW, HostUnavailable("no host answers\x1b")
     await lead(cluster, registry, 2 * EVERY_S)
     assert "no host answers" in cluster.watch.problem
     assert cluster.service.revision == 1

@@ -102,6 +102,24 @@ async def test_what_is_refused_at_its_time_is_written_down_in_the_name_of_who_sc
     assert cluster.audited("schedule.refused") == [f"sc_1@{SOON_MS}"]
 
 
+async def test_what_cannot_be_printed_or_is_endless_is_written_down_all_the_same() -> None:
+    cluster = a_cluster(once())
+    cluster.admission.refusal = NotAdmitted(reason="\x1b[31mno\x00" + "x" * 5000)
+    await lead(cluster, 12)
+    (run,) = cluster.schedule.runs
+    assert run.reason.startswith("?[31mno?")
+
+
+async def test_what_has_grown_too_large_is_refused() -> None:
+    cluster = a_cluster(once())
+    labels = tuple((f"label-{number:03}", "x" * 4000) for number in range(100))
+    cluster.admission.change = lambda service: scheduled(labels=labels)
+    await lead(cluster, 12)
+    (run,) = cluster.schedule.runs
+    assert run.outcome is RunOutcome.REFUSED
+    assert "bytes" in run.reason
+
+
 async def test_a_registry_that_is_away_for_a_moment_is_waited_for() -> None:
     cluster = a_cluster(once())
     cluster.admission.refusal = NotAdmitted(reason="no host answers", is_passing=True)

@@ -13,6 +13,8 @@ from agent.cli.parsing import Verbs
 from agent.cli.rollout_words import line_of, percent, split_lines
 from agent.cli.scaling_words import scaling_lines
 
+_ENDED_BADLY = ("failed", "rolled-back", "cancelled")
+
 
 def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
     parser = verbs.add_parser(
@@ -42,8 +44,7 @@ def run(args: argparse.Namespace) -> int:
             service["id"],
             f"{service.get('status')}{', adopted' if service.get('adopted') else ''}",
             f"{service.get('replicas_ready', '?')} of {service.get('replicas_wanted', '?')}",
-            service.get("revision"),
-            service.get("image"),
+            *_what_serves(service),
             ", ".join(service.get("nodes", ())),
             ", ".join(service.get("routes", ())),
         )
@@ -52,6 +53,22 @@ def run(args: argparse.Namespace) -> int:
     columns = ("service", "status", "ready", "revision", "image", "on", "route")
     print_table(columns, rows, empty="nothing is deployed; try `tower deploy compose.yaml`")
     return DONE
+
+
+def _what_serves(service: dict[str, Any]) -> tuple[str, str]:
+    """Revisions and images that answer now; of a service nobody answers for, what was asked for."""
+    serving = service.get("serving") or [service]
+    numbers = ", ".join(str(each.get("revision")) for each in serving)
+    images = dict.fromkeys(str(each.get("image")) for each in serving)
+    return numbers, ", ".join(images)
+
+
+def rollout_lines(rollout: dict[str, Any]) -> list[str]:
+    """How the newest rollout goes or went, and why it ended badly."""
+    lines = [f"rollout   {line_of(rollout)}"]
+    if rollout["phase"] in _ENDED_BADLY and rollout["reason"]:
+        lines.append(f"reason    {rollout['reason']}")
+    return lines
 
 
 def _watch_lines(watch: dict[str, Any]) -> list[str]:
@@ -95,11 +112,12 @@ def _print_one(service: dict[str, Any]) -> None:
     if split and any(share["permille"] not in (0, 1000) or split["waiting_for"] for share in split["shares"]):
         lines += split_lines(split)
     if service["rollout"]:
-        lines.append(f"rollout   {line_of(service['rollout'])}")
+        lines += rollout_lines(service["rollout"])
     lines += scaling_lines(service)
     for trouble in service["troubles"]:
         on = trouble["node_name"] or "no host"
-        lines.append(f"replica   {trouble['ordinal']} on {on} is {trouble['phase']}: {trouble['reason']}")
+        why = f": {trouble['reason']}" if trouble["reason"] else ""
+        lines.append(f"replica   {trouble['ordinal']} on {on} is {trouble['phase']}{why}")
     lines += [f"drift     {each['words']}" for each in service["drift"]]
     lines += [f"unknown   what runs on {host} cannot be asked now" for host in service["unseen"]]
     for line in lines:

@@ -14,6 +14,7 @@ import pytest
 from agent.cli.main import main
 from agent.cli.rollout_words import bar_of, details_of, line_of
 from agent.cli.scaling_words import scaling_lines
+from agent.cli.services import rollout_lines
 from tests.support.stub_api import Answer, Request, StubApi, stub_api
 
 Tower = Callable[..., tuple[int, str, str]]
@@ -598,6 +599,39 @@ def test_one_service_is_shown_by_what_runs_of_it(api: StubApi, tower: Tower) -> 
         "unknown   what runs on h3 cannot be asked now",
     ]
     assert out.splitlines()[-1].split() == ["h1", "tower-shop.web-2-0", "2", "cdcdcdcdcdcd", "healthy"]
+
+
+def test_services_are_listed_with_the_revisions_that_serve_and_not_with_what_failed(
+    api: StubApi, tower: Tower
+) -> None:
+    listed = {
+        "id": "shop.web",
+        "status": "running",
+        "replicas_ready": 3,
+        "replicas_wanted": 3,
+        "revision": 9,
+        "image": "shop:9",
+        "nodes": ["h1"],
+        "routes": [],
+        "serving": [{"revision": 7, "image": "shop:7"}, {"revision": 8, "image": "shop:7"}],
+    }
+    dark = {**listed, "id": "shop.db", "status": "failed", "serving": []}
+    api.answers["GET /services"] = Answer(body={"items": [listed, dark]})
+    _, out, _ = tower("services")
+    rows = [line.split("  ") for line in out.splitlines()]
+    assert [[cell.strip() for cell in row if cell.strip()][3:5] for row in rows[1:]] == [
+        ["7, 8", "shop:7"],
+        ["9", "shop:9"],
+    ]
+
+
+def test_a_service_whose_rollout_failed_says_why() -> None:
+    failed = a_rollout("failed", progress="did not reach revision 1", reason="h1 has no room")
+    assert rollout_lines(failed) == [
+        "rollout   shop.web: failed: did not reach revision 1",
+        "reason    h1 has no room",
+    ]
+    assert len(rollout_lines(a_rollout("succeeded", reason="3 of 3 replicas run revision 1"))) == 1
 
 
 def test_hooks_are_shown_with_host_exit_code_and_what_the_failed_one_printed() -> None:

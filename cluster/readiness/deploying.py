@@ -16,7 +16,8 @@ class Deploying:
     """One service as a deployment would make it.
 
     `scope` is its project within its environment. `planned` has the host of each replica that gets a
-    container, None where there is none, for `reasons`; `keeps` the hosts of those that stay. `candidates` are
+    container, None where there is none, for `reasons`; `keeps` the hosts of those that stay. `broken` names
+    those of them, with what rules they break, that replicas cannot leave. `candidates` are
     the hosts it could be moved to by its rules. `before` is the stable specification, if there is one, and
     `ready` how many replicas of it answer. `moving` says what is under way. `lost_files` are secrets and
     configs of `before` that are not kept any more. `requests_per_s`, `p99_ms` and `failure_rate` (0 to 1) are
@@ -33,6 +34,7 @@ class Deploying:
     planned: tuple[NodeId | None, ...] = ()
     reasons: tuple[str, ...] = ()
     keeps: tuple[NodeId, ...] = ()
+    broken: tuple[str, ...] = ()
     candidates: frozenset[NodeId] = frozenset()
     before: ServiceSpec | None = None
     ready: int = 0

@@ -14,6 +14,7 @@ from cluster.readiness.notes import Check, Note, error, warning
 def check_hosts(service: Deploying, setting: Setting) -> Iterator[Note]:
     """Yield what is in the way on hosts."""
     yield from _check_room(service)
+    yield from _check_homes(service)
     yield from _check_ports(service, setting)
     yield from _check_paths(service, setting)
     yield from _check_volumes(service, setting)
@@ -61,6 +62,17 @@ def _check_ports(service: Deploying, setting: Setting) -> Iterator[Note]:
                     service.service_id,
                     f"no replica could move to {setting.name(node_id)}, where port {port} is in use by {by}",
                 )
+
+
+def _check_homes(service: Deploying) -> Iterator[Note]:
+    """Replicas that the wanted placement would move, and that their volumes hold."""
+    for words in service.broken:
+        yield error(
+            Check.VOLUMES,
+            service.service_id,
+            f"its volume is on {words}",
+            "give it a placement that this host meets, or remove the volume there once its data is elsewhere",
+        )
 
 
 def _check_paths(service: Deploying, setting: Setting) -> Iterator[Note]:

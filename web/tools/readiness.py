@@ -163,6 +163,14 @@ def _deploying(
         planned=tuple(each.node_id for each in own if each.is_new),
         reasons=tuple(each.reason for each in own if each.node_id is None),
         keeps=tuple(each.node_id for each in own if not each.is_new and each.node_id is not None),
+        broken=tuple(
+            f"{node.name}, which {', '.join(found)}"
+            for each in own
+            if not each.is_new
+            and each.node_id is not None
+            and (node := nodes.get(each.node_id)) is not None
+            and (found := violations(node, [rules]))
+        ),
         candidates=frozenset(
             node.id for node in nodes.values() if node.is_schedulable and not violations(node, [rules])
         ),

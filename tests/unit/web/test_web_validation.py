@@ -168,6 +168,18 @@ async def test_a_volume_on_a_host_that_may_not_be_used_any_more_refuses_the_upda
     assert "does not have its volume, which is on h1" in problem["errors"][0]["rule"]
 
 
+async def test_a_placement_that_a_volume_holds_its_replica_back_from_is_refused() -> None:
+    world = a_world()
+    async with an_operator(world) as api:
+        await api.deploy(DATABASE, environment="")
+        settle(world, "shop.db")
+        moved = DATABASE.replace("singleton: true", "singleton: true, pin_host: h2")
+        problem = await api.refused("/deployments", status=409, compose=moved)
+    (found,) = problem["errors"]
+    assert found["rule"] == "volumes: its volume is on h1, which is not h2, the host it is pinned to"
+    assert "give it a placement that this host meets" in found["hint"]
+
+
 async def test_haproxy_that_is_missing_everywhere_refuses_what_has_a_route() -> None:
     world = a_world()
     for node_id in ("nd_1", "nd_2", "nd_3"):

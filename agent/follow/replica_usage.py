@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from agent.clock import Clock
 from agent.collect.live_window import LiveWindow, Metric, SeriesKey, SeriesValues
 from agent.follow.assignments_reports import SharedState
 from cluster.model.autoscaling import USAGES_MAX, ReplicaUsage
-from cluster.model.ids import NodeId
+from cluster.model.ids import NodeId, ServiceId
 from cluster.model.service import Assignment
-from cluster.store.records import SERVICES, assignments_of_node
+from cluster.store.records import assignments_of_node
 
 SPAN_S = 30
 """A single sample of ten seconds is a moment; more than a few of them hide a rush."""
@@ -28,22 +28,13 @@ class ReplicaUsages:
         self._window = window
         self._clock = clock
 
-    def read(self) -> tuple[ReplicaUsage, ...]:
-        """Return the usage of each running replica here whose service goes by what is measured.
+    def read(self, services: Collection[ServiceId]) -> tuple[ReplicaUsage, ...]:
+        """Return the usage of each running replica here of these services.
 
         A replica without a fresh number is left out.
         """
         with self._state.read() as txn:
-            measured = {
-                service.id
-                for service in SERVICES.scan(txn)
-                if service.autoscale is not None and service.autoscale.is_measured
-            }
-            copies = (
-                [each for each in assignments_of_node(txn, self._node_id) if each.service_id in measured]
-                if measured
-                else []
-            )
+            copies = [each for each in assignments_of_node(txn, self._node_id) if each.service_id in services]
         running = [each for each in copies if each.observed.container_id]
         if not running:
             return ()

@@ -21,6 +21,7 @@ from agent.router.protocol import RevisionTraffic
 from cluster.model.autoscaling import ReplicaUsage
 from cluster.model.ids import NodeId, ServiceId
 from cluster.model.inventory import HostRefused, HostUnavailable
+from cluster.model.service import Service
 from cluster.model.traffic import ARMS_MAX, INTERVALS_MAX, ArmTraffic, TrafficInterval
 from cluster.store import ReadTxn
 from cluster.store.records import ROLLOUTS, SERVICES
@@ -54,7 +55,7 @@ class TrafficReports:
         router: CountingRouter,
         send: Callable[[TrafficReport], Awaitable[None]],
         clock: Clock,
-        usages: Callable[[], tuple[ReplicaUsage, ...]] = tuple,
+        usages: Callable[[frozenset[ServiceId]], tuple[ReplicaUsage, ...]] = lambda _: (),
         is_counting: bool = True,
     ) -> None:
         self._node_id = node_id
@@ -76,15 +77,17 @@ class TrafficReports:
         while True:
             await self._clock.sleep(INTERVAL_S)
             with self._state.read() as txn:
-                judged = judged_services(txn)
+                services = SERVICES.scan(txn)
+                judged = judged_services(txn, services)
                 # One that is judged is not scaled meanwhile.
-                flowing = flowing_services(txn) if self._is_counting else []
+                flowing = flowing_services(services) if self._is_counting else []
                 flowing = [each for each in flowing if each not in judged]
             for service_id in self._judged ^ set(judged):
                 # What was counted for one purpose is none of the other's.
                 self._closed.pop(service_id, None)
             self._judged = frozenset(judged)
-            usages = self._usages()
+            measured = measured_services(services)
+            usages = self._usages(measured) if measured else ()
             if not (judged or flowing):
                 self._before.clear()
                 self._closed.clear()
@@ -135,23 +138,32 @@ class TrafficReports:
             del self._closed[service_id]
 
 
-def judged_services(txn: ReadTxn) -> list[ServiceId]:
+def judged_services(txn: ReadTxn, services: Sequence[Service]) -> list[ServiceId]:
     """Return the services with a rollout that moves requests over."""
     found = []
-    for service in SERVICES.scan(txn):
+    for service in services:
         rollout = None if service.rollout_id is None else ROLLOUTS.get(txn, service.rollout_id)
         if rollout is not None and rollout.stage is not None:
             found.append(service.id)
     return found
 
 
-def flowing_services(txn: ReadTxn) -> list[ServiceId]:
+def flowing_services(services: Sequence[Service]) -> list[ServiceId]:
     """Return the services that are scaled by what routers count."""
     return [
         service.id
-        for service in SERVICES.scan(txn)
+        for service in services
         if service.autoscale is not None and service.autoscale.is_routed and not service.is_removed
     ]
+
+
+def measured_services(services: Sequence[Service]) -> frozenset[ServiceId]:
+    """Return the services that are scaled by what their replicas use."""
+    return frozenset(
+        service.id
+        for service in services
+        if service.autoscale is not None and service.autoscale.is_measured and not service.is_removed
+    )
 
 
 def arms_between(

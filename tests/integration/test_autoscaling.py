@@ -59,7 +59,7 @@ class World:
     def wait_for(self, replicas: int, timeout_s: float) -> None:
         def is_there() -> bool:
             service = self.service()
-            return service["replicas_ready"] == service["replicas_wanted"] == replicas
+            return bool(service["replicas_ready"] == service["replicas_wanted"] == replicas)
 
         self.agents.wait(f"{replicas} replicas serve", is_there, timeout_s=timeout_s, tell=self.tell)
 

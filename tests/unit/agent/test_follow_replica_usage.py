@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from agent.collect.live_window import LiveWindow, Metric, SeriesKey
 from agent.follow.replica_usage import ReplicaUsages
-from cluster.model.autoscaling import AutoscalePolicy, ReplicaUsage, ScaleMetric, ScaleTarget
+from cluster.model.autoscaling import ReplicaUsage
+from cluster.model.ids import ServiceId
 from cluster.model.service import DesiredState, Observation, ReplicaPhase
 from tests.support.fake_clock import FakeClock
-from tests.support.host_kit import HERE, HostState
+from tests.support.host_kit import HERE, WEB, HostState
 from tests.support.state_builders import START_MS
 
 BASE_MS = START_MS // 10_000 * 10_000
@@ -16,15 +17,11 @@ BASE_MS = START_MS // 10_000 * 10_000
 class Using:
     """A host with one replica in container c0, and its window of ten seconds a slot."""
 
-    def __init__(self, metric: ScaleMetric | None = ScaleMetric.CPU) -> None:
+    def __init__(self) -> None:
         self.clock = FakeClock(now_ms=BASE_MS + 45_000)
         self.state = HostState()
         self.window = LiveWindow(slot_s=10, n_slots=60)
-        autoscale = None
-        if metric is not None:
-            targets = (ScaleTarget(metric=metric, value=50),)
-            autoscale = AutoscalePolicy(replicas_min=1, replicas_max=3, targets=targets)
-        self.state.deploy(autoscale=autoscale)
+        self.state.deploy()
         self.state.order(DesiredState.SERVING)
         self.state.observe(Observation(phase=ReplicaPhase.HEALTHY, container_id="c0"))
 
@@ -36,9 +33,9 @@ class Using:
         }
         self.window.put(BASE_MS + slot * 10_000, samples)
 
-    def read(self) -> tuple[ReplicaUsage, ...]:
+    def read(self, *services: str) -> tuple[ReplicaUsage, ...]:
         usages = ReplicaUsages(node_id=HERE, state=self.state, window=self.window, clock=self.clock)
-        return usages.read()
+        return usages.read([ServiceId(each) for each in services or (WEB,)])
 
 
 def test_it_is_the_mean_of_the_last_half_minute() -> None:
@@ -80,8 +77,8 @@ def test_a_replica_without_a_sample_is_left_out() -> None:
     assert it.read() == ()
 
 
-def test_only_services_that_are_scaled_by_it_are_told() -> None:
-    for metric in (None, ScaleMetric.REQUESTS):
-        it = Using(metric)
-        it.sample(4, 50, 500)
-        assert it.read() == ()
+def test_only_the_services_that_are_asked_for_are_told() -> None:
+    it = Using()
+    it.sample(4, 50, 500)
+    assert it.read("shop.other") == ()
+    assert len(it.read("shop.other", WEB)) == 1

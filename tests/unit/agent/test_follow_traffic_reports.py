@@ -61,6 +61,9 @@ class Counting:
     def flows(self) -> list[tuple[TrafficInterval, ...]]:
         return [report.flows for report in self.reports]
 
+    def usages_of(self, services: frozenset[ServiceId]) -> tuple[ReplicaUsage, ...]:
+        return tuple(usage for usage in self.usages if usage.service_id in services)
+
     async def send(self, report: TrafficReport) -> None:
         if self.is_cut:
             raise HostUnavailable("the leader does not answer")
@@ -76,7 +79,7 @@ class Counting:
             router=self.router,
             send=self.send,
             clock=self.clock,
-            usages=lambda: self.usages,
+            usages=self.usages_of,
             is_counting=self.is_counting,
         )
         async with asyncio.TaskGroup() as group:

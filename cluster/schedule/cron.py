@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_HALF_HOUR_MS = 30 * 60_000
 _LATEST_MS = 253_370_764_800_000  # the year 9999: no calendar goes further
 
 
@@ -34,6 +35,16 @@ def next_fire_ms(cron: str, time_zone: str, after_ms: int) -> int | None:
     _check_fields(cron)
     if after_ms >= _LATEST_MS:
         return None
+    found = _first(cron, zone, after_ms)
+    if found is not None and found - _HALF_HOUR_MS > after_ms:
+        # cronsim looks for hours in steps of one, and where clocks are changed by half an hour (Lord Howe
+        # Island) it comes out in the middle of the one it looks for.
+        earlier = _first(cron, zone, found - _HALF_HOUR_MS - 1)
+        found = found if earlier is None else min(found, earlier)
+    return found
+
+
+def _first(cron: str, zone: tzinfo, after_ms: int) -> int | None:
     begin = (_EPOCH + timedelta(milliseconds=after_ms)).astimezone(zone)
     try:
         found = CronSim(cron, begin)

@@ -57,6 +57,11 @@ def test_what_goes_by_elapsed_time_does_so_when_the_clocks_are_changed() -> None
     assert fires("*/30 * * * *", BERLIN, "2026-03-29T00:30+00:00", 2) == ["03-29 01:00", "03-29 01:30"]
 
 
+def test_clocks_that_are_changed_by_half_an_hour_hide_nothing() -> None:
+    # On 5 April 2026 the clocks of Lord Howe Island go from 02:00 back to 01:30, which is 15:00 UTC.
+    assert fires("* 2 * * SUN", "Australia/Lord_Howe", "2026-04-04T12:00+00:00", 1) == ["04-04 15:30"]
+
+
 @pytest.mark.parametrize(
     ("cron", "zone", "words"),
     [

@@ -80,7 +80,7 @@ from agent.peers.client import PeerClient
 from agent.peers.protocol import Beat, TrafficReport
 from agent.ports import FilesRefused, FileStore
 from agent.router.absent import AbsentRouter
-from agent.router.choosing import choose_router
+from agent.router.choosing import choose_router, run_router
 from agent.router.haproxy.router import HaproxyRouter
 from agent.router.manual import ManualRouter
 from agent.router.protocol import Router
@@ -526,7 +526,7 @@ class _Agent:
             ("reports", reports.run),
             ("assignments", assignments.run),
             ("hooks", hooks.run),
-            ("router", router.run),
+            ("router", lambda: run_router(router, directory=self._directory.path, clock=clock)),
             ("route-certificates", certificates.run),
             ("routing", routing.run),
             ("traffic-reports", traffic_reports.run),

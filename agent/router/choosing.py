@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import NoReturn
 
 from agent.clock import Clock
 from agent.config import Settings
 from agent.router.absent import AbsentRouter
 from agent.router.declared import BookFile
+from agent.router.haproxy.process import end_left_over
 from agent.router.haproxy.router import HaproxyRouter, Prober
 from agent.router.manual import ManualRouter
 from agent.router.traefik.document import EntryPoints
@@ -57,3 +59,14 @@ def choose_router(
             outlives_agent=True,
         )
     return AbsentRouter(clock)
+
+
+async def run_router(router: AnyRouter, *, directory: Path, clock: Clock) -> NoReturn:
+    """Run the host's router; `directory` as for `choose_router`.
+
+    HAProxy outlives the agent. Where the settings have another router now, what was left would go on with
+    replicas that are gone, and hold the ports.
+    """
+    if not isinstance(router, HaproxyRouter):
+        await end_left_over(directory / "haproxy", clock)
+    await router.run()

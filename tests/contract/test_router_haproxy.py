@@ -18,6 +18,8 @@ import pytest
 
 from agent.clock import SystemClock
 from agent.ports import SwitchError
+from agent.router.absent import AbsentRouter
+from agent.router.choosing import run_router
 from agent.router.haproxy.files import HaproxyFiles
 from agent.router.haproxy.maps import all_entries
 from agent.router.haproxy.process import HaproxyProcess, HaproxyUnusable
@@ -332,6 +334,24 @@ async def test_the_haproxy_of_a_killed_agent_serves_on_and_is_taken_over(directo
                 await clients.until(50)
             assert clients.failures == []
             assert await running.get("shop.example") == (200, "two")
+
+
+async def test_the_haproxy_of_a_killed_agent_is_ended_where_the_host_has_another_router_now(
+    directory: Path,
+) -> None:
+    port = free_port()
+    async with upstreams("one") as [one]:
+        await abandoned_haproxy(directory / "haproxy", port, one)
+        files = HaproxyFiles(directory / "haproxy")
+        workers = await RuntimeSocket(files.socket, files.master_socket).workers()
+        router = AbsentRouter(SystemClock())
+        async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(run_router(router, directory=directory, clock=SystemClock()))
+            while any(map(has_process, (workers.master, *workers.present))):
+                await SystemClock().sleep(0.02)
+            running.cancel()
+        with socket.create_server((LOOPBACK, port)):
+            pass
 
 
 async def test_a_router_that_outlives_its_agent_serves_between_two_of_them(directory: Path) -> None:

@@ -29,6 +29,7 @@ OLDEST_VERSION = (2, 6)
 VALIDATE_TIMEOUT_S = 20.0
 START_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 3.0
+LEFT_OVER_DRAIN_S = 5.0
 POLL_S = 0.05
 LOG_TAIL_BYTES = 8192
 
@@ -253,6 +254,24 @@ class HaproxyProcess:
     async def trim_log(self, bytes_max: int) -> None:
         """Empty its log when it has grown beyond `bytes_max`; HAProxy goes on writing to the same file."""
         await asyncio.to_thread(_trim, self._files.log, bytes_max)
+
+
+async def end_left_over(directory: Path, clock: Clock) -> None:
+    """End the HAProxy that an earlier run of the agent left in `directory`, if one runs, once requests are done."""
+    files = HaproxyFiles(directory)
+    if files.problem or not await asyncio.to_thread(files.process.exists):
+        return
+    process = HaproxyProcess(
+        files=files,
+        program="",
+        http_port=0,
+        runtime=RuntimeSocket(files.socket, files.master_socket),
+        clock=clock,
+    )
+    if await process.find():
+        log.info("router.stale_process_ended", extra={"reason": "this host has another router now"})
+        await process.stop(drain_timeout_s=LEFT_OVER_DRAIN_S)
+    await asyncio.to_thread(_end_others, files)
 
 
 def service_account() -> tuple[int, int] | None:

@@ -257,7 +257,7 @@ class HaproxyProcess:
 
 
 async def end_left_over(directory: Path, clock: Clock) -> None:
-    """End the HAProxy that an earlier run of the agent left in `directory`, if one runs, once requests are done."""
+    """End the HAProxy that an earlier run of the agent left in `directory`, once its requests are done."""
     files = HaproxyFiles(directory)
     if files.problem or not await asyncio.to_thread(files.process.exists):
         return

@@ -26,7 +26,7 @@ def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
     )
     show.add_argument("name", metavar="NAME", nargs="?")
     show.add_argument("--version", metavar="N", type=int, help="not the newest, but this one")
-    show.add_argument("--environment", metavar="NAME", help="the one of this environment")
+    show.add_argument("--environment", "-e", metavar="NAME", help="the one of this environment")
     show.add_argument("--origin", action="store_true", help="also where each value comes from")
     add_settings_flags(show)
     actions.add_parser("example", help="print every setting with its meaning and default")

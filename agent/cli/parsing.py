@@ -6,6 +6,7 @@ import argparse
 import difflib
 import re
 import sys
+from collections.abc import Sequence
 from typing import NoReturn
 
 from agent.cli.failures import USAGE
@@ -46,6 +47,15 @@ class Parser(argparse.ArgumentParser):
         common.add_argument(
             "--ca", metavar="FILE", default=argparse.SUPPRESS, help="the cluster's CA certificate"
         )
+
+    def parse_known_args(  # type: ignore[override]  # argparse tells its overloads apart by the namespace
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """As argparse has it; but a verb refuses itself what it does not know, and points to its own help."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown and self._subparsers is None:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
 
     def error(self, message: str) -> NoReturn:
         print_error(_friendlier(message), hint=f"see `{self.prog} --help`")

@@ -62,7 +62,7 @@ def run_action(args: argparse.Namespace, kind: str) -> int:
 
 def _add_environment(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--environment", metavar="NAME", help="the one of this environment, not the one of all"
+        "--environment", "-e", metavar="NAME", help="the one of this environment, not the one of all"
     )
 
 

@@ -123,6 +123,17 @@ def test_the_verb_is_found_wherever_global_flags_stand(words: list[str], verb: s
     assert find_verb(words) == verb
 
 
+def test_a_flag_that_a_command_does_not_know_is_told_with_the_help_of_that_command(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    status, _, errors = called(capsys, "--json", "secret", "put", "pw", "--colour", "red")
+    assert status == 2
+    assert errors.splitlines() == [
+        "tower: unrecognized arguments: --colour red",
+        "  hint: see `tower secret put --help`",
+    ]
+
+
 def test_global_flags_may_stand_before_or_after_the_command() -> None:
     parser = build_parser()
     before = parser.parse_args(["--json", "--server", "h1", "token", "list"])

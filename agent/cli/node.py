@@ -16,13 +16,14 @@ from agent.cli.parsing import Verbs
 def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
     parser = verbs.add_parser("node", help="the hosts of the cluster")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", dest="action", required=True)
-    actions.add_parser("ls", help="list the hosts")
+    # Other nouns have list and remove.
+    actions.add_parser("ls", aliases=["list"], help="list the hosts")
     for name, what in (
         ("drain", "move a host's replicas elsewhere and place none on it"),
         ("resume", "end a drain: the host takes replicas again"),
         ("rm", "remove a host from the cluster; if it still runs, it erases its state"),
     ):
-        action = actions.add_parser(name, help=what)
+        action = actions.add_parser(name, aliases=["remove"] if name == "rm" else [], help=what)
         action.add_argument("node", metavar="NODE", help="its name or id")
         if name == "drain":
             action.add_argument(
@@ -39,7 +40,7 @@ def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
 def run(args: argparse.Namespace) -> int:
     client = connect(args)
     as_json = getattr(args, "json", False)
-    if args.action == "ls":
+    if args.action in ("ls", "list"):
         nodes = client.items("/nodes")
         if as_json:
             print_json({"items": nodes})

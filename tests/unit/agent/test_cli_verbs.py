@@ -115,6 +115,7 @@ def test_hosts_are_listed_and_found_by_name(api: StubApi, tower: Tower) -> None:
     assert out.splitlines()[1].split() == (
         ["h1", "up", "leader", "10.0.0.1", "2", "of", "3", "12%", "1.0", "GiB", "0", "-", "-"]
     )
+    assert tower("node", "list")[1] == out
     sick = {**NODES[0], "status_reason": "3 heartbeats in a row", "problem": "Docker is not running"}
     api.answers["GET /nodes"] = Answer(body={"items": [sick, *NODES[1:]], "next_cursor": None})
     _, out, _ = tower("node", "ls")

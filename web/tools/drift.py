@@ -7,7 +7,7 @@ the two differ somebody else had a hand in it, or the host has not acted yet.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from cluster.model.ids import NodeId, ServiceId
@@ -105,6 +105,24 @@ def reality_of(
         if node_id not in known and any(each.desired is not DesiredState.REMOVED for each in asked.values())
     )
     return Reality(running=tuple(running), drift=tuple(drift), unseen=tuple(unseen))
+
+
+def as_it_runs(
+    assignments: Sequence[Assignment], reality: Reality, names: Mapping[str, str]
+) -> list[Assignment]:
+    """Return the assignments with those as exited whose container is gone or stopped, though the host has not
+    said so yet: what is counted as ready must not contradict what is shown as drift."""
+    gone = {
+        (each.node_name, each.container_name)
+        for each in reality.drift
+        if each.kind in (DriftKind.MISSING, DriftKind.STOPPED)
+    }
+    return [
+        replace(each, observed=replace(each.observed, phase=ReplicaPhase.EXITED, reason=""))
+        if (names.get(each.node_id, each.node_id), each.container_name) in gone
+        else each
+        for each in assignments
+    ]
 
 
 def digest_of(image: str) -> str:

@@ -26,7 +26,7 @@ from web.auth.authority import Permit
 from web.auth.call import Call
 from web.ports import Surroundings
 from web.tools.context import Context
-from web.tools.drift import reality_of
+from web.tools.drift import as_it_runs, reality_of
 from web.tools.nodes import lost_in, names_in
 from web.tools.references import find_service
 from web.tools.rollouts import on_live_hosts, ready_replicas, rollout_view
@@ -70,10 +70,11 @@ async def get_service(context: Context, call: Call, reference: str) -> ServiceDe
         assignments = records.ASSIGNMENTS.scan(txn, service.id)
         newest = rollouts_of_service(txn, service.id, limit=1)
         revisions = records.REVISIONS.scan(txn, service.id)
-        view = _view(txn, service, assignments, names)
         reality = reality_of(
             service.id, assignments, {each.number: each.spec for each in revisions}, hosts, names
         )
+        running = as_it_runs(assignments, reality, names)
+        view = _view(txn, service, running, names)
         detail = ServiceDetail(
             **shallow(view),
             policy=service.policy,
@@ -83,7 +84,7 @@ async def get_service(context: Context, call: Call, reference: str) -> ServiceDe
             fencing=service.fencing,
             placement=service.placement,
             labels=dict(service.labels),
-            split=split_in(txn, service, on_live_hosts(assignments, lost_in(txn))),
+            split=split_in(txn, service, on_live_hosts(running, lost_in(txn))),
             running=reality.running,
             drift=reality.drift,
             unseen=reality.unseen,

@@ -8,7 +8,7 @@ from cluster.model.ids import NodeId, ServiceId
 from cluster.model.inventory import ContainerSummary, HostInventory, HostView
 from cluster.model.service import Assignment, DesiredState, Observation, ReplicaPhase, ServiceSpec
 from tests.support.web_fakes import a_container
-from web.tools.drift import DriftKind, Reality, reality_of
+from web.tools.drift import DriftKind, Reality, as_it_runs, reality_of
 
 DIGEST = "sha256:" + "a" * 64
 OTHER = "sha256:" + "b" * 64
@@ -102,3 +102,12 @@ def test_another_services_containers_are_nobodys_business() -> None:
     reality = seen(an_assignment(), hosts=[a_host(foreign, unmanaged)])
     assert reality.running == ()
     assert [each.kind for each in reality.drift] == [DriftKind.MISSING]
+
+
+def test_a_container_that_is_gone_does_not_count_as_ready_until_its_host_says_so() -> None:
+    replica, names = an_assignment(), {"nd_1": "h1"}
+    for host in (a_host(), a_host(a_replica(state="paused"))):
+        (found,) = as_it_runs([replica], seen(replica, hosts=[host]), names)
+        assert found.observed.phase is ReplicaPhase.EXITED
+    for host in (a_host(a_replica()), a_host(problem="it cannot be reached")):
+        assert as_it_runs([replica], seen(replica, hosts=[host]), names) == [replica]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from cluster.model import rules
 from cluster.model.ids import NodeId, ServiceId, service_id_of
-from cluster.model.service import REPLICAS_MAX, RolloutPolicy, ServiceSpec
+from cluster.model.service import REPLICAS_MAX, Fencing, RolloutPolicy, ServiceSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +46,11 @@ class AdoptContainers:
         wanted = service_id_of(self.project, self.name, "")
         if self.service_id != wanted:
             raise ValueError(f"service id {self.service_id!r}: it is {wanted}")
+        if self.spec.fencing is not Fencing.NONE:
+            raise ValueError(
+                f"spec: fencing {self.spec.fencing}: what a host does when it is cut off is not known of"
+                " containers that somebody else made; adopt them, then deploy with it"
+            )
         rules.check_count("containers", self.containers, REPLICAS_MAX)
         if not self.containers:
             raise ValueError("containers: there are none; name at least one")

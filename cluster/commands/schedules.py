@@ -5,11 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from cluster.model import rules
-from cluster.model.schedules import SERVICES_MAX, DeploySchedule, RunOutcome, ScheduledService
+from cluster.model.schedules import (
+    SERVICES_MAX,
+    TIME_MS_MAX,
+    DeploySchedule,
+    RunOutcome,
+    ScheduledService,
+)
 
 
 def check_moments(due_ms: int | None, next_ms: int | None) -> None:
     """The next moment is a later one, or a schedule would never get past the present one."""
+    for name, value in (("due_ms", due_ms), ("next_ms", next_ms)):
+        if value is not None:
+            rules.check_range(name, value, 0, TIME_MS_MAX)
     if due_ms is not None and next_ms is not None and next_ms <= due_ms:
         raise ValueError(f"next_ms {next_ms}: it is not after {due_ms}, which is being dealt with")
 

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 
 from cluster.model import rules
 from cluster.model.autoscaling import AutoscalePolicy
-from cluster.model.environments import check_environment
 from cluster.model.hooks import HOOKS_MAX, TAIL_CHARS_MAX, HookKind, HookPhase
-from cluster.model.ids import NodeId, RolloutId, ServiceId, service_id_of
+from cluster.model.ids import NodeId, RolloutId, ServiceId
 from cluster.model.placing import PlacementRules
 from cluster.model.rollout import Rollout, Steer
 from cluster.model.service import (
@@ -23,12 +22,11 @@ from cluster.model.service import (
     ServiceSpec,
     check_exceptions,
 )
+from cluster.model.service_form import check_service_form
 from cluster.model.strategy import WHOLE_PERMILLE, Colour
 
 REPORTS_MAX = 512
 ORDERS_MAX = 2048
-BOUND_MAX = 64
-"""Most places of a Compose file that are remembered as its environment's own."""
 
 
 def _check_replica(revision: int, ordinal: int) -> None:
@@ -65,20 +63,16 @@ class PutService:
     autoscale: AutoscalePolicy | None = None
 
     def __post_init__(self) -> None:
-        rules.check_id("service id", self.service_id)
-        if self.environment:
-            check_environment("environment", self.environment)
-            wanted = service_id_of(self.project, self.name, self.environment)
-            if self.service_id != wanted:
-                raise ValueError(f"service id {self.service_id!r}: in {self.environment} it is {wanted}")
-        rules.check_count("bound", self.bound, BOUND_MAX)
-        for place in self.bound:
-            rules.check_text("bound", place, 256)
+        check_service_form(
+            service_id=self.service_id,
+            project=self.project,
+            name=self.name,
+            replicas=self.replicas,
+            environment=self.environment,
+            bound=self.bound,
+            labels=self.labels,
+        )
         rules.check_text("promoted from", self.promoted_from, 128)
-        rules.check_pairs("labels", self.labels, 256, 4096)
-        rules.check_id("project", self.project)
-        rules.check_id("service name", self.name)
-        rules.check_range("replicas", self.replicas, 0, REPLICAS_MAX)
         rules.check_text("created by", self.created_by, 128)
 
 

@@ -10,14 +10,16 @@ from cluster.model.autoscaling import AutoscalePolicy
 from cluster.model.environments import check_environment
 from cluster.model.ids import ServiceId
 from cluster.model.placing import PlacementRules
-from cluster.model.service import REPLICAS_MAX, Fencing, RolloutPolicy, ServiceSpec
+from cluster.model.service import Fencing, RolloutPolicy, ServiceSpec
+from cluster.model.service_form import check_service_form
 from cluster.model.watching import WatchRules
 from cluster.model.windows import About, check_timing
 
 SCHEDULES_MAX = 200
 RUNS_KEPT = 10
 SERVICES_MAX = 100
-_TIME_MS_MAX = 253_402_300_799_999  # the end of the year 9999
+TIME_MS_MAX = 253_402_300_799_999
+"""The end of the year 9999."""
 
 
 class CatchUp(StrEnum):
@@ -59,10 +61,16 @@ class ScheduledService:
     autoscale: AutoscalePolicy | None = None
 
     def __post_init__(self) -> None:
-        rules.check_id("service id", self.service_id)
-        rules.check_id("project", self.project)
-        rules.check_id("service name", self.name)
-        rules.check_range("replicas", self.replicas, 0, REPLICAS_MAX)
+        # All that PutService asks for: what is kept can be put when its time has come.
+        check_service_form(
+            service_id=self.service_id,
+            project=self.project,
+            name=self.name,
+            replicas=self.replicas,
+            environment=self.environment,
+            bound=self.bound,
+            labels=self.labels,
+        )
 
     @property
     def about(self) -> About:
@@ -149,5 +157,5 @@ class DeploySchedule:
             check_timing(self.cron, self.time_zone)
         for name, value in (("at", self.at_ms), ("next_fire", self.next_fire_ms)):
             if value is not None:
-                rules.check_range(name, value, 0, _TIME_MS_MAX)
+                rules.check_range(name, value, 0, TIME_MS_MAX)
         rules.check_count("runs", self.runs, RUNS_KEPT)

@@ -6,7 +6,8 @@ from cluster.commands.adoption import AdoptContainers
 from cluster.commands.outcome import Applied, Code, Outcome, Rejected
 from cluster.model.service import Assignment, Attempt, DesiredState, Revision, Service
 from cluster.state_machine.entry import Entry
-from cluster.state_machine.services import retired_revision
+from cluster.state_machine.secrets import check_references, note_uses
+from cluster.state_machine.services import retired
 from cluster.store.records import ASSIGNMENTS, ASSIGNMENTS_BY_NODE, NODES, REVISIONS, SERVICES
 
 
@@ -30,8 +31,12 @@ def adopt_containers(entry: Entry, command: AdoptContainers) -> Outcome:
                 f" of {copy.service_id} already",
                 Code.IN_USE,
             )
-    number = retired_revision(entry, command.service_id) + 1
-    attempt = Attempt(number=1, by=command.created_by, at_ms=entry.now_ms)
+    refused = check_references(entry, command.spec)
+    if refused is not None:
+        return refused
+    newest, attempts = retired(entry, command.service_id)
+    number = newest + 1
+    attempt = Attempt(number=attempts + 1, by=command.created_by, at_ms=entry.now_ms)
     service = Service(
         id=command.service_id,
         project=command.project,
@@ -48,16 +53,15 @@ def adopt_containers(entry: Entry, command: AdoptContainers) -> Outcome:
         attempt=attempt,
     )
     SERVICES.put(entry.txn, service)
-    REVISIONS.put(
-        entry.txn,
-        Revision(
-            service_id=service.id,
-            number=number,
-            spec=command.spec,
-            created_at_ms=entry.now_ms,
-            created_by=command.created_by,
-        ),
+    revision = Revision(
+        service_id=service.id,
+        number=number,
+        spec=command.spec,
+        created_at_ms=entry.now_ms,
+        created_by=command.created_by,
     )
+    REVISIONS.put(entry.txn, revision)
+    note_uses(entry, revision)
     for ordinal, container in enumerate(command.containers):
         ASSIGNMENTS_BY_NODE.add(entry.txn, container.node_id, service.id, number, ordinal)
         ASSIGNMENTS.put(

@@ -77,14 +77,14 @@ def put_service(entry: Entry, command: PutService) -> Outcome:
     # Fencing is a matter of the container (its restart policy, its keeper), so another one makes a revision.
     spec = replace(command.spec, fencing=command.fencing)
     if present is None:
-        newest = retired_revision(entry, command.service_id)
-        number, is_new_spec = newest + 1, True
+        newest, attempts = retired(entry, command.service_id)
+        number, is_new_spec, attempt = newest + 1, True, Attempt(number=attempts)
     else:
         newest = _newest_revision(present)
         revision = REVISIONS.get(entry.txn, command.service_id, present.revision)
         is_new_spec = revision is None or revision.spec != spec
         number = newest + 1 if is_new_spec else present.revision
-    attempt = Attempt() if present is None else present.attempt
+        attempt = present.attempt
     if is_new_spec:
         attempt = Attempt(
             number=attempt.number + 1,
@@ -496,8 +496,10 @@ def _forget_service(entry: Entry, service: Service) -> Outcome:
     if ASSIGNMENTS.scan(entry.txn, service.id, limit=1):
         return Rejected(f"service {service.id} still has replicas assigned", Code.IN_USE)
     # A host that was away may hold containers of this service. Should the service return, its numbers go on,
-    # so that those are never taken for the new ones.
-    entry.txn.put(RETIRED_SERVICES, key_of(service.id), pack(_newest_revision(service)))
+    # so that those are never taken for the new ones. Nor is a later attempt for one that a schedule has seen.
+    entry.txn.put(
+        RETIRED_SERVICES, key_of(service.id), pack([_newest_revision(service), service.attempt.number])
+    )
     for revision in REVISIONS.scan(entry.txn, service.id):
         _forget_revision(entry, revision)
     for _, index, rollout_id in ROLLOUTS_BY_SERVICE.scan(entry.txn, service.id):
@@ -508,9 +510,13 @@ def _forget_service(entry: Entry, service: Service) -> Outcome:
     return Applied(service.version + 1)
 
 
-def retired_revision(entry: Entry, service_id: ServiceId) -> int:
+def retired(entry: Entry, service_id: ServiceId) -> tuple[int, int]:
+    """The newest revision and attempt of a service that was forgotten."""
     data = entry.txn.get(RETIRED_SERVICES, key_of(service_id))
-    return 0 if data is None else int(unpack(data))
+    if data is None:
+        return 0, 0
+    revision, attempt = unpack(data)
+    return int(revision), int(attempt)
 
 
 def _forget_old_revisions(entry: Entry, service: Service) -> None:

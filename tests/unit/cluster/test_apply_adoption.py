@@ -8,8 +8,10 @@ import pytest
 
 from cluster.commands.adoption import AdoptContainers, AdoptedContainer
 from cluster.commands.outcome import Code
+from cluster.commands.secrets import PutFile, RemoveFile
 from cluster.model.ids import NodeId, ServiceId
-from cluster.model.service import DesiredState
+from cluster.model.secrets import FileKind
+from cluster.model.service import DesiredState, Fencing, FileReference
 from cluster.store.records import ASSIGNMENTS, REVISIONS, SERVICES, assignments_of_node
 from tests.support.state_builders import Replica, a_node, a_service, a_spec
 
@@ -23,9 +25,8 @@ def an_adoption(*ids: str, service: str = "shop.web", node: str = "n1", **fields
         service_id=ServiceId(service),
         project=project,
         name=name,
-        spec=a_spec(),
         containers=tuple(AdoptedContainer(node_id=NodeId(node), container_id=each) for each in ids),
-        **fields,
+        **{"spec": a_spec(), **fields},
     )
 
 
@@ -75,3 +76,16 @@ def test_a_host_that_is_no_member_has_nothing_to_adopt(state: Replica) -> None:
 def test_ill_formed_lists_are_refused(ids: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match="container"):
         an_adoption(*ids)
+
+
+def test_a_config_that_adopted_containers_have_is_there_and_stays_while_they_have_it(state: Replica) -> None:
+    spec = a_spec(configs=(FileReference(source="page", target="/page", version=1),))
+    assert state.refusal(an_adoption(*IDS, spec=spec)).code is Code.NOT_FOUND
+    state.must(PutFile(kind=FileKind.CONFIG, name="page", version=1, content=b"", created_by="ann"))
+    state.must(an_adoption(*IDS, spec=spec))
+    assert state.refusal(RemoveFile(kind=FileKind.CONFIG, name="page")).code is Code.IN_USE
+
+
+def test_nobody_adopts_with_fencing_what_no_host_fences() -> None:
+    with pytest.raises(ValueError, match="fencing strict"):
+        an_adoption(*IDS, spec=a_spec(fencing=Fencing.STRICT))

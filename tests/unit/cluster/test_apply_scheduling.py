@@ -8,7 +8,7 @@ import pytest
 
 from cluster.commands import Code
 from cluster.commands.schedules import FireSchedule, PassMoment, PutSchedule
-from cluster.commands.services import RemoveService
+from cluster.commands.services import CommitTransition, RemoveService
 from cluster.commands.watching import NoteDigest, PutWatch, UpdateImage
 from cluster.commands.windows import PutFreeze, PutWindow, RemoveWindow
 from cluster.model.ids import ServiceId
@@ -199,3 +199,37 @@ def test_only_a_service_that_is_there_is_watched() -> None:
     replica = a_replica()
     put = PutWatch(service_id=WEB, watch=WatchRules(), by="ann", by_principal="us_ann")
     assert replica.refusal(put).code is Code.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"environment": "staging"}, "service id"),
+        ({"labels": (("b", ""), ("a", ""))}, "labels"),
+        ({"bound": ("x",) * 65}, "bound"),
+    ],
+)
+def test_nothing_is_kept_for_later_that_could_not_be_put_then(fields: dict[str, Any], named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        scheduled(**fields)
+
+
+def test_a_moment_is_before_the_end_of_calendars() -> None:
+    too_late_ms = 2**60
+    with pytest.raises(ValueError, match=f"next_ms {too_late_ms}"):
+        fire(DUE_MS, too_late_ms)
+    with pytest.raises(ValueError, match=f"next_ms {too_late_ms}"):
+        PassMoment(
+            schedule_id="sc_1", due_ms=DUE_MS, outcome=RunOutcome.MISSED, reason="", next_ms=too_late_ms
+        )
+
+
+def test_a_service_that_was_removed_and_made_anew_meanwhile_is_not_overwritten() -> None:
+    replica = a_replica()
+    replica.must(a_service())
+    schedule = a_schedule(at_ms=DUE_MS, next_fire_ms=DUE_MS, services=(scheduled(seen_attempt=1),))
+    replica.must(PutSchedule(schedule=schedule))
+    replica.must(RemoveService(service_id=WEB))
+    replica.must(CommitTransition(service_id=WEB, expected_version=2, is_service_forgotten=True))
+    replica.must(a_service())
+    assert replica.refusal(fire(next_ms=None)).code is Code.IN_USE

@@ -2,40 +2,22 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cluster.audit.trail import verify_trail
-from cluster.commands import (
-    Applied,
-    Code,
-    Envelope,
-    NewerCommand,
-    Rejected,
-    access,
-    audit,
-    decode,
-    decode_outcome,
-    encode,
-    leadership,
-    nodes,
-    secrets,
-    services,
-)
-from cluster.commands import settings as setting_commands
+from cluster.commands import Applied, Code, Rejected, decode, encode
 from cluster.commands.registry import KINDS
 from cluster.encoding import pack, unpack
-from cluster.model.access import Role
-from cluster.model.audit import AuditOutcome, AuditRecord
-from cluster.model.ids import JoinTokenId, LoginId, NodeId, PrincipalId, RolloutId, ServiceId, TokenPrefix
-from cluster.model.node import NodeFacts, NodeRole, NodeStatus
-from cluster.model.rollout import Rollout, RolloutPhase
+from cluster.model.autoscaling import SCALINGS_KEPT
+from cluster.model.environments import ENVIRONMENTS_MAX
+from cluster.model.ids import service_id_of
+from cluster.model.node import NodeStatus
+from cluster.model.schedules import SCHEDULES_MAX
 from cluster.model.secrets import FILES_MAX, VERSIONS_KEPT, FileKind
-from cluster.model.service import DesiredState, FileReference, Observation, ReplicaPhase, ServiceSpec
+from cluster.model.windows import FREEZES_MAX, WINDOWS_MAX
 from cluster.raft.machine import ReplicatedState
 from cluster.store import ReadTxn
 from cluster.store.records import (
@@ -44,9 +26,12 @@ from cluster.store.records import (
     ASSIGNMENTS,
     ASSIGNMENTS_BY_NODE,
     AUDIT,
+    CERTIFICATES,
+    ENVIRONMENTS,
     FILE_CONTENTS,
     FILE_USERS,
     FILES,
+    FREEZES,
     LOGINS,
     LOGINS_BY_PRINCIPAL,
     NODES,
@@ -54,30 +39,21 @@ from cluster.store.records import (
     REVISIONS,
     ROLLOUTS,
     ROLLOUTS_BY_SERVICE,
+    ROUTERS,
+    SCHEDULES,
     SERVICES,
+    WATCHES,
+    WINDOWS,
     audit_head,
+    find_environment,
     principal_by_name,
 )
 from cluster.store.tables import CLIENT_OUTCOMES, CLIENT_TIMES, CLIENTS, PRINCIPAL_NAMES
-from tests.golden.history import STAMP, START_MS, TERM, envelopes
+from tests.golden.history import envelopes
+from tests.properties.log_writer import LogWriter, a_machine, apply
 from tests.simulation.memory_store import MemoryStore
 
 GOLDEN = [encode(envelope) for _, envelope in envelopes()]
-
-
-def a_machine() -> ReplicatedState:
-    return ReplicatedState(MemoryStore())
-
-
-def apply(machine: ReplicatedState, data: bytes, term: int = TERM) -> Applied | Rejected | None:
-    """Apply `data`; None when only a newer version can."""
-    before = machine.store.applied
-    try:
-        return decode_outcome(machine.apply_command(machine.applied_index + 1, term, data))
-    except NewerCommand:
-        assert machine.store.applied == before
-        machine.advance(machine.applied_index + 1, term)
-        return None
 
 
 # Any bytes
@@ -147,331 +123,23 @@ def test_damaged_commands_have_an_outcome_and_are_never_an_internal_error(data: 
     check_consistency(machine)
 
 
-# Any commands. Drawn from a seed and with the state at hand, since of blindly drawn ones few would ever
-# apply.
-
-
-class LogWriter:
-    """Writes a log as clients and leaders do: repeats, late commands and leaders that were replaced
-    included."""
-
-    def __init__(self, seed: int, jumps: tuple[int, ...] = (1, 1, 1, 1, 2, 300)) -> None:
-        self.rng = random.Random(seed)
-        self._jumps = jumps
-        self.machine = a_machine()
-        self.log: list[bytes] = []
-        self._sequences = {"c1": 0, "c2": 0, "c3": 0}
-        self._now_ms = START_MS
-        self._term = 1
-        self._write(leadership.TakeLeadership(term=1, node_id=self._node()), leader_term=1)
-
-    def write(self, count: int) -> list[bytes]:
-        """Return the log of so far with `count` entries more."""
-        for _ in range(count):
-            match self.rng.randrange(20):
-                case 0:
-                    self._append(self.rng.choice(self.log))
-                case 1:
-                    self._write(self._command(), leader_term=self.rng.randint(0, self._term))
-                case 2 if self.rng.random() < 0.2:
-                    self._term += 1
-                    take = leadership.TakeLeadership(term=self._term, node_id=self._node())
-                    self._write(take, leader_term=self._term)
-                case _:
-                    self._write(self._command(), leader_term=self._term)
-        return self.log
-
-    def _write(self, command: Any, *, leader_term: int) -> None:
-        rng = self.rng
-        client = rng.choice(list(self._sequences))
-        self._sequences[client] += rng.choice(self._jumps)
-        self._now_ms += rng.choice([0, 1, 1000, 30_000])
-        envelope = Envelope(
-            client_id=client,
-            sequence=self._sequences[client],
-            time_ms=self._now_ms - rng.choice([0, 0, 5000]),
-            leader_term=leader_term,
-            audit=rng.choice([None, STAMP]),
-            command=command,
-        )
-        self._append(encode(envelope))
-
-    def _append(self, data: bytes) -> None:
-        self.log.append(data)
-        apply(self.machine, data, term=LOG_TERM)
-
-    def _node(self) -> NodeId:
-        return NodeId(self.rng.choice(["n1", "n2", "n3"]))
-
-    def _user(self) -> PrincipalId:
-        return PrincipalId(self.rng.choice(["u1", "u2", "u3"]))
-
-    def _version(self, service: ServiceId) -> int | None:
-        present = SERVICES.get(self.machine.store.begin(), service)
-        return self.rng.choice([None, 0 if present is None else present.version, 1])
-
-    def _command(self) -> Any:
-        rng = self.rng
-        name = rng.choice(
-            [
-                "_node_command",
-                "_access_command",
-                "_service_command",
-                "_service_command",
-                "_file_command",
-                "_other",
-            ]
-        )
-        return rng.choice(getattr(self, name)())()
-
-    def _node_command(self) -> list[Callable[[], Any]]:
-        rng, node = self.rng, self._node()
-        status = rng.choice([NodeStatus.UP, NodeStatus.SUSPECT, NodeStatus.DOWN])
-        later = self._now_ms + rng.choice([-1, 60_000])
-        token = JoinTokenId(rng.choice(["t1", "t2"]))
-        register = lambda: nodes.RegisterNode(  # noqa: E731 (one of a list of choices)
-            node_id=node,
-            name=rng.choice(["a", "b", str(node)]),
-            address=rng.choice(["a:1", f"{node}:1"]),
-            api_address="a:2",
-            role=rng.choice(list(NodeRole)),
-        )
-        return [
-            register,
-            register,
-            lambda: nodes.UpdateNodeFacts(node_id=node, facts=NodeFacts(hostname=rng.choice("xyz"))),
-            lambda: nodes.SetNodeStatus(node_id=node, status=status, reason=""),
-            lambda: nodes.SetNodeDraining(node_id=node, is_draining=rng.random() < 0.5),
-            lambda: nodes.SetNodeMaintenance(
-                node_id=node, duration_ms=rng.choice([0, 60_000]), is_given_back=False
-            ),
-            lambda: nodes.ConfirmNodeFenced(node_id=node),
-            lambda: nodes.SetNodeRole(node_id=node, role=rng.choice(list(NodeRole))),
-            lambda: nodes.RemoveNode(node_id=NodeId("n3"), reason=""),
-            lambda: nodes.CreateJoinToken(
-                token_id=token,
-                secret_hash=HASH,
-                is_learner=False,
-                expires_at_ms=later,
-                uses=rng.randint(1, 2),
-                created_by="u1",
-            ),
-            lambda: nodes.RedeemJoinToken(token_id=token, node_id=NodeId(rng.choice(["n4", "n5", "n6"]))),
-            lambda: nodes.RevokeJoinToken(token_id=token),
-            lambda: nodes.RecordCertificate(
-                serial=rng.choice(["0a", "0b"]), node_id=node, not_after_ms=later
-            ),
-        ]
-
-    def _access_command(self) -> list[Callable[[], Any]]:
-        rng, user, later = self.rng, self._user(), self._now_ms + 60_000
-        role, prefix = rng.choice(list(Role)), TokenPrefix(rng.choice(["p1", "p2"]))
-        login = LoginId(rng.choice(["l1", "l2", "l3"]))
-        return [
-            lambda: access.PutSetupToken(secret_hash=HASH, expires_at_ms=rng.choice([None, later])),
-            lambda: access.CreateUser(
-                principal_id=user,
-                name=rng.choice(["ann", "Ann", str(user)]),
-                role=role,
-                password_hash=None,
-                setup_secret_hash=rng.choice([None, HASH]),
-            ),
-            lambda: access.SetRole(principal_id=user, role=role),
-            lambda: access.SetPassword(principal_id=user, password_hash=None),
-            lambda: access.RemoveUser(principal_id=user),
-            lambda: access.CreateApiToken(
-                prefix=prefix,
-                name="",
-                secret_hash=HASH,
-                principal_id=user,
-                role=role,
-                scopes=frozenset(),
-                expires_at_ms=None,
-            ),
-            lambda: access.RevokeApiToken(prefix=prefix),
-            lambda: access.StartLogin(
-                login_id=login,
-                principal_id=user,
-                secret_hash=HASH,
-                idle_expires_at_ms=later,
-                expires_at_ms=later,
-            ),
-            lambda: access.RotateLogin(
-                login_id=login,
-                expected_generation=rng.randint(0, 1),
-                secret_hash=HASH,
-                rotated_at_ms=self._now_ms,
-                idle_expires_at_ms=later,
-            ),
-            lambda: access.EndLogin(login_id=login),
-        ]
-
-    def _service_command(self) -> list[Callable[[], Any]]:
-        rng, service = self.rng, ServiceId(self.rng.choice(["a.x", "b.y"]))
-        put = lambda: services.PutService(  # noqa: E731 (one of a list of choices)
-            service_id=service,
-            project="p",
-            name="n",
-            spec=ServiceSpec(image=rng.choice(["i:1", "i:2", "i:3"]), **self._references()),
-            replicas=rng.randint(0, 3),
-            expected_version=self._version(service),
-        )
-        transition = lambda: self._transition(service)  # noqa: E731 (one of a list of choices)
-        return [
-            put,
-            put,
-            lambda: services.RemoveService(service_id=service, expected_version=self._version(service)),
-            *(transition for _ in range(6)),
-            self._reports,
-            self._reports,
-        ]
-
-    def _transition(self, service: ServiceId) -> services.CommitTransition:
-        rng, txn = self.rng, self.machine.store.begin()
-        version = self._version(service)
-        numbers = [revision.number for revision in REVISIONS.scan(txn, service)] or [1]
-        assigned = ASSIGNMENTS.scan(txn, service)
-        orders = [
-            services.AssignmentOrder(
-                revision=rng.choice(numbers),
-                ordinal=rng.randint(0, 1),
-                node_id=self._node(),
-                desired=rng.choice([DesiredState.STARTED, DesiredState.SERVING]),
-            )
-            for _ in range(rng.choice([0, 0, 1]))
-        ]
-        for assignment in assigned:
-            if rng.random() < 0.4:
-                desired = rng.choice([DesiredState.SERVING, DesiredState.DRAINING, DesiredState.REMOVED])
-                if assignment.desired is not DesiredState.REMOVED:
-                    key = assignment.key
-                    orders.append(
-                        services.AssignmentOrder(
-                            revision=key.revision, ordinal=key.ordinal, node_id=key.node_id, desired=desired
-                        )
-                    )
-        forget = [
-            services.AssignmentRef(revision=a.revision, ordinal=a.ordinal, node_id=a.node_id)
-            for a in assigned
-            if a.desired is DesiredState.REMOVED and rng.random() < 0.7
-        ]
-        return services.CommitTransition(
-            service_id=service,
-            expected_version=rng.randint(0, 3) if version is None else version,
-            rollout=self._rollout(service, numbers) if rng.random() < 0.5 else None,
-            orders=tuple(orders),
-            forget=tuple(forget),
-            stable_revision=rng.choice([None, rng.choice(numbers)]),
-            is_service_forgotten=rng.random() < 0.15,
-        )
-
-    def _rollout(self, service: ServiceId, numbers: list[int]) -> Rollout:
-        rng = self.rng
-        present = SERVICES.get(self.machine.store.begin(), service)
-        under_way = None if present is None else present.rollout_id
-        new = RolloutId(f"r{rng.randint(1, 40)}")
-        return Rollout(
-            id=rng.choice([under_way or new, under_way or new, new]),
-            service_id=service,
-            from_revision=rng.choice([0, *numbers]),
-            to_revision=rng.choice(numbers),
-            phase=rng.choice(list(RolloutPhase)),
-            step=1,
-            started_at_ms=self._now_ms,
-            changed_at_ms=self._now_ms,
-            deadline_ms=self._now_ms,
-        )
-
-    def _reports(self) -> services.ReportAssignments:
-        rng, node = self.rng, self._node()
-        reports = [
-            services.AssignmentReport(
-                service_id=assignment.service_id,
-                revision=assignment.revision,
-                ordinal=assignment.ordinal,
-                token=assignment.token - rng.choice([0, 0, 1]),
-                observed=Observation(phase=rng.choice(list(ReplicaPhase)), port=rng.randint(0, 9)),
-            )
-            for assignment in ASSIGNMENTS.scan(self.machine.store.begin())
-        ]
-        routed, drained = rng.randint(0, 99), rng.randint(0, 99)
-        router = services.RouterReport(
-            routed_index=routed,
-            drained_index=drained,
-            # Up to two of the newest, by numbers that are drawn already.
-            unrouted=tuple(range(routed - routed % 3 + 1, routed + 1)),
-            undrained=tuple(range(drained - drained % 3 + 1, drained + 1)),
-        )
-        return services.ReportAssignments(
-            node_id=node, reports=tuple(reports), router=rng.choice([None, router])
-        )
-
-    def _newest(self, kind: FileKind, name: str) -> int:
-        present = FILES.get(self.machine.store.begin(), kind.value, "", name)
-        return 0 if present is None else present.newest
-
-    def _references(self) -> dict[str, Any]:
-        rng, name = self.rng, self.rng.choice(["f1", "f2"])
-        key, kind = rng.choice([("secrets", FileKind.SECRET), ("configs", FileKind.CONFIG)])
-        version = max(0, self._newest(kind, name) - rng.choice([0, 0, 1, 4]))
-        return rng.choice([{}, {key: (FileReference(source=name, target="/f", version=version),)}])
-
-    def _file_command(self) -> list[Callable[[], Any]]:
-        rng, name = self.rng, self.rng.choice(["f1", "f2"])
-        kind, registry = rng.choice(list(FileKind)), rng.choice(["a.example", "b.example"])
-        put = lambda: secrets.PutFile(  # noqa: E731 (one of a list of choices)
-            kind=kind,
-            name=name,
-            version=self._newest(kind, name) + rng.choice([1, 1, 1, 2]),
-            content=bytes(40),
-            created_by="u1",
-        )
-        return [
-            put,
-            put,
-            put,
-            lambda: secrets.RemoveFile(kind=kind, name=name),
-            lambda: secrets.PutRegistryCredential(
-                registry=registry, username="u", sealed_password=bytes(40), changed_by="u1"
-            ),
-            lambda: secrets.RemoveRegistryCredential(registry=registry),
-        ]
-
-    def _other(self) -> list[Callable[[], Any]]:
-        rng = self.rng
-        record = AuditRecord(
-            stamp=STAMP, outcome=rng.choice(list(AuditOutcome)), happened_at_ms=self._now_ms, count=2
-        )
-        return [
-            lambda: setting_commands.PutSetting(
-                key=rng.choice(["k1", "k2"]),
-                value=rng.choice([None, "v"]),
-                expected_version=rng.choice([None, 0, 1, 2]),
-            ),
-            lambda: audit.RecordAudit(records=(record,) * rng.randint(1, 3)),
-            lambda: nodes.InitializeCluster(
-                cluster_id=rng.choice(["c1", "c2"]), name="n", ca_certificates_pem="pem", sealed_ca_key=b""
-            ),
-        ]
-
-
-HASH = b"\x01" * 32
-LOG_TERM = 1000
+# Any commands
 
 
 def histories() -> st.SearchStrategy[list[bytes]]:
     return st.builds(
-        lambda seed, count: LogWriter(seed).write(count), st.integers(0, 2**32 - 1), st.integers(1, 80)
+        lambda seed, count: LogWriter(seed).write(count), st.integers(0, 2**32 - 1), st.integers(1, 150)
     )
 
 
 def test_the_histories_below_reach_every_handler_and_get_through_it() -> None:
     seen: dict[str, set[type]] = {}
-    for seed in range(25):
+    for seed in range(40):
         machine = a_machine()
-        for data in LogWriter(seed).write(300):
-            name = type(decode(data).command).__name__
-            seen.setdefault(name, set()).add(type(apply(machine, data, term=LOG_TERM)))
+        for data in LogWriter(seed).write(400):
+            name, outcome = type(decode(data).command).__name__, apply(machine, data)
+            assert not (isinstance(outcome, Rejected) and outcome.code is Code.INTERNAL), outcome
+            seen.setdefault(name, set()).add(type(outcome))
         check_consistency(machine)
     assert {name for name, outcomes in seen.items() if Applied in outcomes} == {
         kind.cls.__name__ for kind in KINDS
@@ -482,18 +150,18 @@ def test_the_histories_below_reach_every_handler_and_get_through_it() -> None:
 def test_no_history_leads_to_an_internal_error_or_an_inconsistent_state(log: list[bytes]) -> None:
     machine = a_machine()
     for data in log:
-        outcome = apply(machine, data, term=LOG_TERM)
+        outcome = apply(machine, data)
         assert not (isinstance(outcome, Rejected) and outcome.code is Code.INTERNAL), outcome
     check_consistency(machine)
 
 
-@given(log=histories(), flushes=st.lists(st.booleans(), min_size=60, max_size=60), cut=st.integers(0, 80))
+@given(log=histories(), flushes=st.lists(st.booleans(), min_size=60, max_size=60), cut=st.integers(0, 150))
 def test_replicas_that_batch_differently_or_start_from_a_snapshot_are_equal(
     log: list[bytes], flushes: list[bool], cut: int
 ) -> None:
     one, two, joined = a_machine(), a_machine(), a_machine()
     for number, data in enumerate(log):
-        assert apply(one, data, LOG_TERM) == apply(two, data, LOG_TERM)
+        assert apply(one, data) == apply(two, data)
         if flushes[number % len(flushes)]:
             one.flush()
         if number == min(cut, len(log) - 1):
@@ -505,7 +173,7 @@ def test_replicas_that_batch_differently_or_start_from_a_snapshot_are_equal(
             sink.write(0, source.read(0, source.size))
             sink.finish(source.sha256)
         elif number > cut:
-            apply(joined, data, LOG_TERM)
+            apply(joined, data)
     for machine in (one, two, joined):
         machine.flush()
     assert rows(one) == rows(two) == rows(joined)
@@ -514,9 +182,9 @@ def test_replicas_that_batch_differently_or_start_from_a_snapshot_are_equal(
 @given(log=st.builds(lambda seed: LogWriter(seed, jumps=(1, 2)).write(60), st.integers(0, 2**32 - 1)))
 def test_applying_a_log_twice_changes_no_more_than_applying_it_once(log: list[bytes]) -> None:
     once, twice = a_machine(), a_machine()
-    first = [apply(once, data, LOG_TERM) for data in log]
-    assert [apply(twice, data, LOG_TERM) for data in log] == first
-    assert [apply(twice, data, LOG_TERM) for data in log] == first
+    first = [apply(once, data) for data in log]
+    assert [apply(twice, data) for data in log] == first
+    assert [apply(twice, data) for data in log] == first
     once.flush()
     twice.flush()
     assert without_meta(once) == without_meta(twice)
@@ -527,7 +195,7 @@ def test_applying_a_log_twice_changes_no_more_than_applying_it_once(log: list[by
 def test_log_time_and_index_only_rise(log: list[bytes]) -> None:
     machine, before = a_machine(), (0, 0)
     for data in log:
-        apply(machine, data, LOG_TERM)
+        apply(machine, data)
         now = (machine.store.applied.index, machine.store.applied.log_time_ms)
         assert now[0] == before[0] + 1
         assert now[1] >= before[1]
@@ -570,42 +238,137 @@ def check_files(txn: ReadTxn) -> None:
     )
 
 
-def check_consistency(machine: ReplicatedState) -> None:
-    """Indexes and records agree, references lead somewhere, the audit tree is over its entries."""
-    txn = machine.store.begin()
-    assert sorted((a.node_id, a.service_id, a.revision, a.ordinal) for a in ASSIGNMENTS.scan(txn)) == (
-        ASSIGNMENTS_BY_NODE.scan(txn)
-    )
+def check_hosts(txn: ReadTxn) -> None:
+    """Members differ in name and address; what is kept of hosts goes when they leave."""
+    nodes = {node.id: node for node in NODES.scan(txn)}
+    members = [node for node in nodes.values() if node.is_member]
+    assert len({node.name for node in members}) == len({node.address for node in members}) == len(members)
+    for node in nodes.values():
+        assert not (node.is_fenced and node.status in (NodeStatus.UP, NodeStatus.SUSPECT))
+        assert node.labels == tuple(sorted(dict(node.labels).items()))
+        if not node.is_member:
+            assert ROUTERS.get(txn, node.id) is None
+            assert CERTIFICATES.scan(txn, node.id) == []
+    assert {router.node_id for router in ROUTERS.scan(txn)} <= nodes.keys()
+
+
+def check_accounts(txn: ReadTxn) -> None:
     assert sorted((login.principal_id, login.id) for login in LOGINS.scan(txn)) == (
         LOGINS_BY_PRINCIPAL.scan(txn)
     )
     assert sorted((token.principal_id, token.prefix) for token in API_TOKENS.scan(txn)) == (
         API_TOKENS_BY_PRINCIPAL.scan(txn)
     )
-    assert sorted((rollout.service_id, rollout.id) for rollout in ROLLOUTS.scan(txn)) == sorted(
-        (service, rollout) for service, _, rollout in ROLLOUTS_BY_SERVICE.scan(txn)
-    )
     principals = PRINCIPALS.scan(txn)
     assert len(txn.scan(PRINCIPAL_NAMES)) == len(principals)
     for principal in principals:
         assert principal_by_name(txn, principal.name) == principal
-    for login in LOGINS.scan(txn):
-        assert PRINCIPALS.get(txn, login.principal_id) is not None
-    members = [node for node in NODES.scan(txn) if node.is_member]
-    assert len({node.name for node in members}) == len({node.address for node in members}) == len(members)
-    for assignment in ASSIGNMENTS.scan(txn):
+    owners = {login.principal_id for login in LOGINS.scan(txn)}
+    owners |= {token.principal_id for token in API_TOKENS.scan(txn)}
+    assert owners <= {principal.id for principal in principals}
+
+
+def check_services(txn: ReadTxn) -> None:
+    """What a service names is there, and nothing is left of one that is not."""
+    services = {service.id: service for service in SERVICES.scan(txn)}
+    for revision in REVISIONS.scan(txn):
+        assert 0 < revision.number <= services[revision.service_id].newest_revision
+    for service in services.values():
+        named = {service.revision, service.stable_revision} - {0}
+        if service.kept is not None:
+            named.add(service.kept.revision)
+        assert named <= {revision.number for revision in REVISIONS.scan(txn, service.id)}
+        assert service.split.token <= txn.applied_index
+        assert service.attempt.number > 0
+        assert len(service.scalings) <= SCALINGS_KEPT
+        if service.environment:
+            assert find_environment(txn, service.environment) is not None
+            assert service.id == service_id_of(service.project, service.name, service.environment)
+
+
+def check_assignments(txn: ReadTxn) -> None:
+    """They lead to a revision and a host, and no container is two of them."""
+    assignments = ASSIGNMENTS.scan(txn)
+    assert sorted((a.node_id, a.service_id, a.revision, a.ordinal) for a in assignments) == (
+        ASSIGNMENTS_BY_NODE.scan(txn)
+    )
+    for assignment in assignments:
+        assert SERVICES.get(txn, assignment.service_id) is not None
         assert REVISIONS.get(txn, assignment.service_id, assignment.revision) is not None
+        assert NODES.get(txn, assignment.node_id) is not None
         assert 0 < assignment.token <= txn.applied_index
-    for service in SERVICES.scan(txn):
-        assert REVISIONS.get(txn, service.id, service.revision) is not None
-        running = {
-            rollout.id
-            for rollout in ROLLOUTS.scan(txn)
-            if rollout.service_id == service.id and not rollout.phase.is_terminal
-        }
-        assert running == ({service.rollout_id} if service.rollout_id else set())
-    check_files(txn)
-    assert verify_trail(AUDIT.scan(txn), audit_head(txn)).is_intact
+    adopted = [assignment.adopted_id for assignment in assignments if assignment.adopted_id]
+    assert len(set(adopted)) == len(adopted)
+
+
+def check_rollouts(txn: ReadTxn) -> None:
+    """A service names the one that is under way, whose revisions are there."""
+    rollouts = ROLLOUTS.scan(txn)
+    assert sorted((rollout.service_id, rollout.id) for rollout in rollouts) == sorted(
+        (service, rollout) for service, _, rollout in ROLLOUTS_BY_SERVICE.scan(txn)
+    )
+    under_way = [rollout for rollout in rollouts if not rollout.phase.is_terminal]
+    assert {service.id: service.rollout_id for service in SERVICES.scan(txn) if service.rollout_id} == {
+        rollout.service_id: rollout.id for rollout in under_way
+    }
+    assert len({rollout.service_id for rollout in under_way}) == len(under_way)
+    for rollout in rollouts:
+        assert SERVICES.get(txn, rollout.service_id) is not None
+    for rollout in under_way:
+        for number in {rollout.from_revision, rollout.to_revision} - {0}:
+            assert REVISIONS.get(txn, rollout.service_id, number) is not None
+
+
+def check_environments(txn: ReadTxn) -> None:
+    """What one requires is there, and no environment comes before itself."""
+    assert len(ENVIRONMENTS.scan(txn)) <= ENVIRONMENTS_MAX
+    for environment in ENVIRONMENTS.scan(txn):
+        before, chain = environment.requires, {environment.name}
+        while before:
+            assert before not in chain
+            chain.add(before)
+            found = find_environment(txn, before)
+            assert found is not None
+            before = found.requires
+
+
+def check_calendar(txn: ReadTxn) -> None:
+    """A schedule's moments were dealt with once each, the next is a later one; a watch is of a service that
+    is there, and tried no digest twice.
+    """
+    assert len(SCHEDULES.scan(txn)) <= SCHEDULES_MAX
+    for schedule in SCHEDULES.scan(txn):
+        moments = [run.due_ms for run in schedule.runs if run.due_ms is not None]
+        if schedule.next_fire_ms is not None:
+            moments.append(schedule.next_fire_ms)
+        assert moments == sorted(set(moments))
+    for watch in WATCHES.scan(txn):
+        assert SERVICES.get(txn, watch.service_id) is not None
+        assert len(set(watch.tried)) == len(watch.tried)
+        assert bool(watch.digest) == bool(watch.first_seen_ms)
+    assert len(WINDOWS.scan(txn)) <= WINDOWS_MAX
+    assert len(FREEZES.scan(txn)) <= FREEZES_MAX
+
+
+def check_clients(txn: ReadTxn) -> None:
     clients = [key for key, _ in txn.scan(CLIENTS)]
     assert sorted(key[8:] for key, _ in txn.scan(CLIENT_TIMES)) == clients
     assert {key[:-3] for key, _ in txn.scan(CLIENT_OUTCOMES)} == set(clients)
+
+
+def check_consistency(machine: ReplicatedState) -> None:
+    """Indexes and records agree, references lead somewhere, the audit tree is over its entries."""
+    txn = machine.store.begin()
+    for check in (
+        check_hosts,
+        check_accounts,
+        check_services,
+        check_assignments,
+        check_rollouts,
+        check_environments,
+        check_files,
+        check_calendar,
+        check_clients,
+    ):
+        check(txn)
+    assert verify_trail(AUDIT.scan(txn), audit_head(txn)).is_intact

@@ -790,10 +790,13 @@ def test_a_state_of_the_first_schema_opens_and_reads(tmp_path: Path) -> None:
     applied = decode_applied(dict(rows)[b"\x01applied"])
     assert store.applied == applied
     with store.read() as txn:
-        assert [(node.id, str(node.status)) for node in NODES.scan(txn)] == [("n_01", "up"), ("n_02", "left")]
+        assert [(node.id, str(node.status), node.is_fenced) for node in NODES.scan(txn)] == [
+            ("n_01", "down", True),
+            ("n_02", "left", False),
+        ]
         service = SERVICES.get(txn, "shop.web")
         assert service is not None
-        assert (service.stable_revision, service.version) == (1, 4)
+        assert (service.stable_revision, service.version) == (2, 12)
         revision = REVISIONS.get(txn, "shop.web", 1)
         assert revision is not None
         assert dict(revision.spec.environment)["GREETING"] == "hello, wörld"

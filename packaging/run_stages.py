@@ -111,7 +111,7 @@ def stages(target: str) -> list[Stage]:
     return [
         *gates(),
         pytest_stage("unit", "unit", "properties", "scenarios", limit_s=300 * longer, workers=2),
-        pytest_stage("simulation", "simulation", limit_s=240 * longer, PYTHONHASHSEED="0"),
+        pytest_stage("simulation", "simulation", limit_s=300 * longer, PYTHONHASHSEED="0"),
         pytest_stage("contract", "contract", limit_s=180 * longer),
         pytest_stage("integration", "integration", limit_s=540 * longer, is_whole=is_whole),
         pytest_stage("e2e", "e2e", limit_s=480 * longer, is_whole=is_whole),

@@ -39,7 +39,7 @@ class World:
         self.lab = lab
         self.agents = agents
         self._seen = seen
-        self._version = 0
+        self.version = 0
 
     @property
     def first(self) -> Host:
@@ -47,12 +47,12 @@ class World:
 
     def deploy(self, *, timeout: str = "60s", **hooks: str) -> str:
         """Deploy another version with these hooks (kind: command); return the rollout's id."""
-        self._version += 1
+        self.version += 1
         listed = ", ".join(
             f'{kind}: [{{command: ["sh", "-c", "{command}"], timeout: {timeout}}}]'
             for kind, command in hooks.items()
         )
-        compose = COMPOSE.format(version=self._version, seen=self._seen, hooks=listed)
+        compose = COMPOSE.format(version=self.version, seen=self._seen, hooks=listed)
         answer = self.agents.client(self.first).post("/deployments", {"compose": compose})
         for _ in range(100):
             (service,) = answer["services"]
@@ -133,11 +133,15 @@ def test_hooks_run_once_each_before_and_after_the_new_revision(world: World) -> 
     )
     ended = world.wait(rollout, "succeeded")
     before, after = ended["hooks"]
-    assert (before["phase"], before["exit_code"], before["tail"]) == ("succeeded", 0, "migrated 1")
+    assert (before["phase"], before["exit_code"], before["tail"]) == (
+        "succeeded",
+        0,
+        f"migrated {world.version}",
+    )
     assert (after["kind"], after["phase"]) == ("post", "succeeded")
     assert before["node_name"]
     assert (world.began("pre"), world.began("post")) == (1, 1)
-    assert list(world.settle()) == ["tower-shop.web-1-0"]
+    assert list(world.settle().values()) == [f"VERSION={world.version}"]
 
 
 def test_a_hook_that_fails_changes_nothing_and_says_why_without_secrets(world: World) -> None:
@@ -165,6 +169,8 @@ def test_a_hook_outlives_the_agent_that_began_it_and_is_not_begun_again(world: W
     world.agents.wait("the hook has begun", lambda: world.began("slow") == 1, timeout_s=30)
     name = world.rollout(rollout)["hooks"][0]["node_name"]
     host = next(each for each in world.agents.hosts if each.name == name)
+    # Its agent alone would be back too soon to be missed.
+    world.agents.lab.cut(host.name)
     os.kill(world.agents.process(host).pid, signal.SIGKILL)
     other = world.agents.client(next(each for each in world.agents.hosts if each is not host))
 
@@ -175,7 +181,7 @@ def test_a_hook_outlives_the_agent_that_began_it_and_is_not_begun_again(world: W
             return False  # there is no leader yet: it may have been that one
 
     world.agents.wait("the host counts as lost", is_down, timeout_s=30)
-    world.agents.start(host)
+    world.agents.lab.heal(host.name)
     world.agents.wait_until_serving(host)
     ended = world.wait(rollout, "succeeded")
     assert (ended["hooks"][0]["phase"], ended["hooks"][0]["tail"]) == ("succeeded", "done")

@@ -97,6 +97,7 @@ def test_a_new_image_is_rolled_out_and_a_bad_one_goes_back_and_is_not_tried_agai
 
 
 def test_a_scheduled_deployment_waits_for_its_time_and_a_freeze_stops_it(world: World) -> None:
+    world.publish("1")
     freeze = world.client.post("/freezes", {"reason": "quiet", "scope": "project", "scope_name": "frozen"})
     soon_ms = freeze["from_ms"] + 3000
     world.client.delete(f"/freezes/{freeze['id']}")

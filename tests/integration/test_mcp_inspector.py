@@ -15,16 +15,9 @@ import pytest
 
 from tests.support.agent_process import AgentProcess, agents
 from tests.support.requirements import require_inspector
+from tests.support.tool_names import tools_of
 
-READING = [
-    "get-cluster-status",
-    "get-container-logs",
-    "get-deploy-status",
-    "list-containers",
-    "list-nodes",
-]
-DEPLOYING = ["deploy-rolling", *READING]
-TOOLS_OF_ROLE = {"viewer": READING, "operator": DEPLOYING, "admin": DEPLOYING}
+ROLES = ("viewer", "operator", "admin")
 # The Inspector's exit statuses (its README, "Exit codes").
 NOT_ALLOWED, UNREACHABLE, TOOL_FAILED = 3, 4, 5
 
@@ -84,7 +77,7 @@ def inspector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inspector]:
         one.start()
         admin = one.login()
         tokens = {}
-        for role in TOOLS_OF_ROLE:
+        for role in ROLES:
             body = {"name": role, "role": role, "ttl_s": 3600}
             status, answer = one.request("POST", "/api/v1/tokens", body, token=admin)
             assert status == 201, answer
@@ -93,7 +86,7 @@ def inspector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inspector]:
 
 
 @pytest.mark.parametrize("transport", ["http", "sse"])
-@pytest.mark.parametrize("role", TOOLS_OF_ROLE)
+@pytest.mark.parametrize("role", ROLES)
 def test_a_token_of_each_role_lists_and_calls_its_tools(
     inspector: Inspector, transport: str, role: str
 ) -> None:
@@ -105,7 +98,7 @@ def test_a_token_of_each_role_lists_and_calls_its_tools(
         calling = pool.submit(call)
         listed = inspector.ask(transport, role, "tools/list", "--strict")
         called = calling.result()
-    assert [tool["name"] for tool in listed["tools"]] == TOOLS_OF_ROLE[role]
+    assert [tool["name"] for tool in listed["tools"]] == tools_of(role)
     assert called["structuredContent"]["leader"] == "alpha"
     assert json.loads(called["content"][0]["text"]) == called["structuredContent"]
 

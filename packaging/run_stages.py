@@ -66,15 +66,17 @@ def pytest_stage(
     *directories: str,
     limit_s: float,
     workers: int = 0,
+    by_file: bool = False,
     is_whole: bool = True,
     **environment: str,
 ) -> Stage:
     """A pytest run over `tests/<directory>`s; those that do not exist are left out.
 
-    Unless it `is_whole`, tests marked `verify` are left to `make verify`.
+    With `by_file` each file's tests are one worker's: they share what is dear to make. Unless it `is_whole`,
+    tests marked `verify` are left to `make verify`.
     """
     found = [f"tests/{each}" for each in directories if (ROOT / "tests" / each).is_dir()]
-    parallel = ["-n", str(workers)] if workers else []
+    parallel = ["-n", str(workers), "--dist", "loadfile" if by_file else "load"] if workers else []
     chosen = [] if is_whole else ["-m", "not verify"]
     return Stage(
         name=name,
@@ -110,11 +112,22 @@ def stages(target: str) -> list[Stage]:
     long = [pytest_stage("matrix", "matrix", limit_s=3 * 3600.0)] if target == "verify" else []
     return [
         *gates(),
-        pytest_stage("unit", "unit", "properties", "scenarios", limit_s=300 * longer, workers=2),
-        pytest_stage("simulation", "simulation", limit_s=300 * longer, PYTHONHASHSEED="0"),
+        pytest_stage(
+            "unit",
+            "unit",
+            "properties",
+            "scenarios",
+            "simulation",
+            limit_s=420 * longer,
+            workers=2,
+            PYTHONHASHSEED="0",
+        ),
         pytest_stage("contract", "contract", limit_s=180 * longer),
-        pytest_stage("integration", "integration", limit_s=540 * longer, is_whole=is_whole),
-        pytest_stage("e2e", "e2e", limit_s=480 * longer, is_whole=is_whole),
+        # What they wait for are hosts, not processors.
+        pytest_stage(
+            "integration", "integration", limit_s=540 * longer, workers=2, by_file=True, is_whole=is_whole
+        ),
+        pytest_stage("e2e", "e2e", limit_s=480 * longer, workers=2, by_file=True, is_whole=is_whole),
         *long,
     ]
 

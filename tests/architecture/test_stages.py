@@ -82,7 +82,7 @@ def test_the_report_ends_with_one_line_over_all_stages(run_stages: ModuleType) -
 def test_the_stages_of_make_test_fit_into_twenty_minutes(run_stages: ModuleType) -> None:
     assert run_stages.TOTAL_LIMIT_S["test"] == 20 * 60
     names = [each.name for each in run_stages.stages("test")]
-    assert names[-6:] == ["ui", "unit", "simulation", "contract", "integration", "e2e"]
+    assert names[-5:] == ["ui", "unit", "contract", "integration", "e2e"]
     assert [each.name for each in run_stages.stages("check")][-1] == "ui"
 
 

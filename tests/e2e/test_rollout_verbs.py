@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.support.lab import LabAgents, a_lab, remove_abandoned, require_lab
-from tests.support.shop import Shop
+from tests.support.open_load import OpenLoad
+from tests.support.shop import APP, Shop
 
 pytestmark = pytest.mark.lab
 
@@ -36,31 +37,35 @@ def asked(shop: Shop, *words: str) -> Any:
 
 
 def test_requests_are_shared_by_hand_promoted_and_given_back_to_what_is_kept(shop: Shop) -> None:
-    shop.deploy("two", strategy="blue-green")
-    shop.agents.wait("green gets its first share", lambda: is_shared(shop), tell=shop.tell)
-    assert "not possible as things are" in shop.try_tower("rollout", "resume", "web").stderr.lower()
+    settled(shop)
+    before = asked(shop, "services", "web")["revision"]
+    # Without requests a first share would say nothing, and be left out.
+    with OpenLoad(shop.addresses, APP, rate_per_s=60).running():
+        shop.deploy("two", strategy="blue-green")
+        shop.agents.wait("green gets its first share", lambda: is_shared(shop), tell=shop.tell)
+        assert "not possible as things are" in shop.try_tower("rollout", "resume", "web").stderr.lower()
 
-    split = asked(shop, "traffic", "web", "--new", "40%")
-    assert sorted(each["permille"] for each in split["shares"]) == [400, 600]
-    assert (split["waiting_for"], split["by"]) == ([], "admin")
-    assert len(split["routers"]) == 3
-    paused = asked(shop, "rollout", "status", "web")
-    assert (paused["phase"], "resume" in paused["can"]) == ("paused", True)
+        split = asked(shop, "traffic", "web", "--new", "40%")
+        assert sorted(each["permille"] for each in split["shares"]) == [400, 600]
+        assert (split["waiting_for"], split["by"]) == ([], "admin")
+        assert len(split["routers"]) == 3
+        paused = asked(shop, "rollout", "status", "web")
+        assert (paused["phase"], "resume" in paused["can"]) == ("paused", True)
 
-    shop.tower("rollout", "resume", "web")
-    shop.tower("rollout", "promote", "web", "--wait", "--reason", "it is well")
-    served = asked(shop, "services", "web")
-    assert [(each["revision"], each["permille"]) for each in served["serving"] if each["permille"]] == [
-        (2, 1000)
-    ]
-    assert served["kept"]["revision"] == 1
-    assert served["drift"] == served["unseen"] == []
-    # What runs is told by what the engines say, and that is what was pinned.
-    assert {each["digest"] for each in served["running"]} == {served["digest"]}
+        shop.tower("rollout", "resume", "web")
+        shop.tower("rollout", "promote", "web", "--wait", "--reason", "it is well")
+        served = asked(shop, "services", "web")
+        assert [(each["revision"], each["permille"]) for each in served["serving"] if each["permille"]] == [
+            (before + 1, 1000)
+        ]
+        assert served["kept"]["revision"] == before
+        assert served["drift"] == served["unseen"] == []
+        # What runs is told by what the engines say, and that is what was pinned.
+        assert {each["digest"] for each in served["running"]} == {served["digest"]}
 
-    assert "at once" in shop.tower("rollback", "web")
-    served = asked(shop, "services", "web")
-    assert [each["revision"] for each in served["serving"] if each["permille"]] == [1]
+        assert "at once" in shop.tower("rollback", "web")
+        served = asked(shop, "services", "web")
+        assert [each["revision"] for each in served["serving"] if each["permille"]] == [before]
 
 
 def is_shared(shop: Shop) -> bool:
@@ -109,7 +114,8 @@ def test_the_past_can_be_looked_at_and_gone_back_to(shop: Shop) -> None:
 
 def test_a_revision_that_never_serves_fails_the_command_and_is_tried_again(shop: Shop) -> None:
     settled(shop)
-    compose = shop.compose("broken").replace("demo/web:1", "demo/web:1@sha256:" + "0" * 64)
+    compose = shop.compose("broken").replace("VERSION:", 'UP: "never", VERSION:')
+    compose = compose.replace("x-tower:", "x-tower:\n      start_deadline: 4s\n      retries: 0")
     done = shop.try_tower("deploy", shop.write(compose))
     assert done.returncode == 1, done.stdout + done.stderr
     assert shop.is_whole()

@@ -69,6 +69,7 @@ def test_a_canary_goes_on_when_its_leader_is_killed(shop: Shop) -> None:
     assert shop.is_whole()
 
 
+@pytest.mark.verify
 def test_blue_stays_untouched_when_green_never_becomes_healthy(shop: Shop) -> None:
     rollout, seen = roll_forward(
         shop,
@@ -85,6 +86,7 @@ def test_blue_stays_untouched_when_green_never_becomes_healthy(shop: Shop) -> No
     assert shop.is_whole()
 
 
+@pytest.mark.verify
 def test_an_aborted_canary_leaves_nothing_behind(shop: Shop) -> None:
     rollout, seen = interrupt(
         shop,

@@ -180,7 +180,8 @@ def test_a_pinned_image_that_is_not_there_fails_its_rollout_with_the_reason(
     file.write_text(f"name: pinned\nservices: {{web: {{image: '{image}'}}}}\n")
     status, said = docked.cli("deploy", str(file), TOWER_TOKEN=token)
     assert status == REFUSED, said
-    assert f"replica 0 on alpha failed: no image {image} in the registry" in said
+    assert f"alpha cannot have {image}" in said
+    assert "nothing was changed" in said
     assert docked.request("DELETE", "/api/v1/services/pinned.web", token=token)[0] in (200, 202, 204)
 
 

@@ -88,6 +88,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         lab.down()
 
 
+@pytest.mark.verify
 def test_a_rush_brings_replicas_and_silence_takes_them_away_without_a_lost_request(world: World) -> None:
     world.deploy()
     addresses = [host.ip for host in world.agents.hosts]

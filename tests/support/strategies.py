@@ -20,7 +20,7 @@ from tests.support.lab import Host
 from tests.support.open_load import OpenLoad, Seen
 from tests.support.shop import APP, Shop
 
-RATE_PER_S = 250.0
+RATE_PER_S = 400.0
 REQUESTS_MIN = 10_000
 
 STRATEGIES: dict[str, dict[str, Any]] = {

@@ -20,6 +20,7 @@ from cluster.identity.joining import JoinAnswer, JoinRequest
 from cluster.identity.keyring import Keyring
 from cluster.identity.passwords import Argon2Cost, hash_password
 from cluster.model.access import Role
+from cluster.model.adoption import AdoptionQuestion, FoundContainer, HostFound
 from cluster.model.audit import AuditEntry, AuditRecord, AuditStamp
 from cluster.model.ids import NodeId, PrincipalId
 from cluster.model.inventory import (
@@ -34,15 +35,14 @@ from cluster.model.inventory import (
     LogQuery,
 )
 from cluster.model.node import NodeRole
-from cluster.model.adoption import AdoptionQuestion, FoundContainer, HostFound
 from cluster.model.readiness import HostQuestion, HostReadiness, ImageAnswer, ImageConfig
 from cluster.raft.machine import ReplicatedState
 from cluster.raft.raft_thread import NodeStatus, TurnTimes
 from cluster.raft.replicator import ReadLevel, ReadPoint
 from cluster.raft.types import EngineStatus
 from cluster.raft.types import Role as RaftRole
-from cluster.survey.adopting import is_named
 from cluster.store import Committed, ReadTxn, records
+from cluster.survey.adopting import is_named
 from tests.simulation.memory_store import MemoryStore
 from tests.support.fake_clock import FakeClock
 from tests.support.identity_builders import CLUSTER_ID, NOW_MS, a_ca, a_keyring, some_bytes

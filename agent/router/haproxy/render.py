@@ -284,7 +284,8 @@ def _backend(route: ServiceRoute, colour: str, slots: int) -> Iterable[str]:
     yield (
         f"  server-template {SLOT_NAME_PREFIX} {slots} {_UNUSED_NAME}:{_UNUSED_PORT}"
         f" init-addr last,{_UNUSED_ADDRESS} disabled weight 100"
-        " check inter 500ms fastinter 250ms downinter 500ms fall 2 rise 1"
+        # Of a host that is gone nothing is acknowledged: its requests do not wait for the whole timeout.
+        " tcp-ut 5s check inter 500ms fastinter 250ms downinter 500ms fall 2 rise 1"
     )
 
 

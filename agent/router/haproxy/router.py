@@ -615,9 +615,13 @@ class HaproxyRouter:
     async def _take_out(self, backend: str, slots: BackendSlots, slot: Slot) -> None:
         """Nothing new reaches the slot any more. With the lock held."""
         server = server_name(backend, slot)
+        is_there = (await self._server(backend, slot)).is_check_passed
         await self._switch.take_out(server)
-        if not slot.is_idle:
+        if not slot.is_idle and is_there:
             self._leaving[server] = self._clock.monotonic_s() + LEAVE_S
+        elif not slot.is_idle:
+            # Nobody is there to end anything: what waits for an answer is better asked of another replica.
+            await self._switch.cut_off(server)
         slots.release(slot)
 
     async def _end_leavers(self) -> NoReturn:

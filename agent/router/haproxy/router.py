@@ -615,7 +615,7 @@ class HaproxyRouter:
     async def _take_out(self, backend: str, slots: BackendSlots, slot: Slot) -> None:
         """Nothing new reaches the slot any more. With the lock held."""
         server = server_name(backend, slot)
-        is_there = (await self._server(backend, slot)).is_check_passed
+        is_there = not (await self._server(backend, slot)).is_check_failed
         await self._switch.take_out(server)
         if not slot.is_idle and is_there:
             self._leaving[server] = self._clock.monotonic_s() + LEAVE_S

@@ -31,6 +31,12 @@ class ServerStats:
         return self.check_status.removeprefix("* ") in ("L4OK", "L6OK", "L7OK", "L7OKC")
 
     @property
+    def is_check_failed(self) -> bool:
+        """Whether the newest check failed; one that was never checked has not."""
+        status = self.check_status.removeprefix("* ")
+        return status not in ("", "UNK", "INI", "CHECKED") and not self.is_check_passed
+
+    @property
     def is_settled_drain(self) -> bool:
         """Healthy and drained. "DRAIN 1/2" has not passed its checks yet, whatever the last one says."""
         return self.status == "DRAIN" and self.is_check_passed

@@ -115,8 +115,6 @@ def test_a_rush_brings_replicas_and_silence_takes_them_away_without_a_lost_reque
     assert [entry["reason"].partition(": ")[2] for entry in world.audit()] == [
         change["reason"] for change in service["scalings"]
     ]
-
-
-def test_a_person_is_told_that_it_scales_itself(world: World) -> None:
+    # A person is told that it scales itself.
     with pytest.raises(CommandFailed, match="is scaled between 1 and 4 replicas by itself"):
         world.scale(3)

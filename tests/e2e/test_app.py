@@ -51,6 +51,7 @@ def whole(shop: Shop) -> Shop:
         shop.lab.heal(host.name)
         shop.lab.start(host.name)
     shop.agents.wait_until_voting()
+    shop.agents.wait("every host is up", shop.is_up, tell=shop.tell)
     shop.agents.wait("every replica runs once", shop.is_whole, tell=shop.tell)
     return shop
 

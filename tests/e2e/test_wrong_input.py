@@ -364,7 +364,7 @@ COMPOSE = {
     ),
     "an unknown key of x-tower": (
         "name: x\nservices: {web: {image: a, x-tower: {rout: {}}}}",
-        "'rout' is not known under x-tower: drain, route; did you mean route?",
+        "'rout' is not known; did you mean route?",
     ),
     "half a route": (
         "name: x\nservices: {web: {image: a, x-tower: {route: {host: a.example}}}}",

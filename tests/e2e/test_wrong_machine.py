@@ -182,7 +182,6 @@ def test_a_pinned_image_that_is_not_there_fails_its_rollout_with_the_reason(
     assert status == REFUSED, said
     assert f"alpha cannot have {image}" in said
     assert "nothing was changed" in said
-    assert docked.request("DELETE", "/api/v1/services/pinned.web", token=token)[0] in (200, 202, 204)
 
 
 @pytest.mark.lab

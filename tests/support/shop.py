@@ -124,6 +124,13 @@ class Shop:
         """Every replica runs, and no replica twice."""
         return self.ordinals() == Counter({"0": 1, "1": 1, "2": 1})
 
+    def is_up(self) -> bool:
+        """Whether every host is known to be up."""
+        asked = self.try_tower("status", "--json")
+        if asked.returncode != 0:
+            return False
+        return all(node["status"] == "up" for node in json.loads(asked.stdout)["nodes"])
+
     def tell(self) -> str:
         logs = "\n".join(f"--- {host.name}\n{self.agents.log_of(host)}" for host in self.lab.hosts)
         return f"{self.containers()}\n{logs}"

@@ -14,6 +14,7 @@ from typing import Protocol
 from cluster.commands import Outcome
 from cluster.identity.joining import JoinAnswer, JoinRequest
 from cluster.identity.keyring import Keyring
+from cluster.metrics.query import HistoryStanding, RangeAnswer, RangeQuery, Selector
 from cluster.model.adoption import AdoptionQuestion, HostFound
 from cluster.model.audit import AuditRecord, AuditStamp
 from cluster.model.autoscaling import ScalingStanding
@@ -26,6 +27,7 @@ from cluster.model.inventory import (
     LogLine,
     LogQuery,
 )
+from cluster.model.metrics import Subject
 from cluster.model.readiness import HostQuestion, HostReadiness
 from cluster.raft.raft_thread import NodeStatus
 from cluster.raft.replicator import ReadLevel, ReadPoint
@@ -139,6 +141,20 @@ class Cluster(Protocol):
 
     async def remove_node(self, node_id: str, *, audit: AuditStamp) -> Outcome: ...
     async def transfer_leadership(self, target: str | None) -> None: ...
+
+
+class MetricHistory(Protocol):
+    """What this node keeps of every host's numbers. Nobody waits for the writer."""
+
+    async def query(self, query: RangeQuery) -> RangeAnswer:
+        """Answer from this node's own record. Raises ValueError for what cannot be asked so."""
+        ...
+
+    async def subjects(self, selector: Selector) -> Sequence[Subject]:
+        """What the selected series are of, also what is no more."""
+        ...
+
+    async def standing(self) -> HistoryStanding: ...
 
 
 class ExternalRouter(Protocol):

@@ -1,0 +1,1 @@
+"""Statistics of series: anomalies, trends, forecasts, profiles and capacity. Arrays in, findings out."""

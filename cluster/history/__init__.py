@@ -1,0 +1,1 @@
+"""The metric history of one node: what every host measured, on disk."""

@@ -11,10 +11,12 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
+
 from cluster.commands import Outcome
 from cluster.identity.joining import JoinAnswer, JoinRequest
 from cluster.identity.keyring import Keyring
-from cluster.metrics.query import HistoryStanding, RangeAnswer, RangeQuery, Selector
+from cluster.metrics.query import HistoryStanding, RangeAnswer, RangeQuery, Resolution, Selector
 from cluster.model.adoption import AdoptionQuestion, HostFound
 from cluster.model.audit import AuditRecord, AuditStamp
 from cluster.model.autoscaling import ScalingStanding
@@ -27,7 +29,7 @@ from cluster.model.inventory import (
     LogLine,
     LogQuery,
 )
-from cluster.model.metrics import Subject
+from cluster.model.metrics import STEP_MS, Subject
 from cluster.model.readiness import HostQuestion, HostReadiness
 from cluster.raft.raft_thread import NodeStatus
 from cluster.raft.replicator import ReadLevel, ReadPoint
@@ -185,6 +187,25 @@ class NoScalingDesk:
         return None
 
 
+class NoMetricHistory:
+    """Nothing is kept."""
+
+    async def query(self, query: RangeQuery) -> RangeAnswer:
+        return RangeAnswer(
+            times_ms=np.empty(0, np.int64),
+            step_ms=query.step_ms or STEP_MS,
+            resolution=query.resolution or Resolution.RAW,
+            series=(),
+            notes=("this host keeps no metric history",),
+        )
+
+    async def subjects(self, selector: Selector) -> Sequence[Subject]:
+        return ()
+
+    async def standing(self) -> HistoryStanding:
+        return HistoryStanding(bytes_used=0, bytes_max=0, applied_index=0, subjects=0)
+
+
 class NoExternalRouter:
     """Nobody else runs one."""
 
@@ -208,3 +229,4 @@ class Surroundings:
     request_body_bytes_max: int = 8 * 1024 * 1024
     router: ExternalRouter = field(default_factory=NoExternalRouter)
     scaling: ScalingDesk = field(default_factory=NoScalingDesk)
+    history: MetricHistory = field(default_factory=NoMetricHistory)

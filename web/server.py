@@ -88,6 +88,7 @@ def build_app(
         live=SharedReading(surroundings.hosts.live, clock=surroundings.clock, fresh_s=pace.numbers_fresh_s),
         pace=pace,
         parsing=asyncio.Semaphore(1),
+        analysing=asyncio.Semaphore(1),
     )
     app[HUB] = LiveHub(app[CONTEXT], authenticator, clients_max=limits.live_clients)
     dashboard = Dashboard(static)

@@ -46,7 +46,15 @@ from cluster.survey.adopting import is_named
 from tests.simulation.memory_store import MemoryStore
 from tests.support.fake_clock import FakeClock
 from tests.support.identity_builders import CLUSTER_ID, NOW_MS, a_ca, a_keyring, some_bytes
-from web.ports import ExternalRouter, NoExternalRouter, NoScalingDesk, ScalingDesk, Surroundings
+from web.ports import (
+    ExternalRouter,
+    MetricHistory,
+    NoExternalRouter,
+    NoMetricHistory,
+    NoScalingDesk,
+    ScalingDesk,
+    Surroundings,
+)
 from web.server import build_app
 
 PASSWORD = "four unrelated quiet words"
@@ -369,6 +377,7 @@ class WebWorld:
     body_bytes_max: int = 8 * 1024 * 1024
     router: ExternalRouter = field(default_factory=NoExternalRouter)
     scaling: ScalingDesk = field(default_factory=NoScalingDesk)
+    history: MetricHistory = field(default_factory=NoMetricHistory)
 
     @property
     def surroundings(self) -> Surroundings:
@@ -382,6 +391,7 @@ class WebWorld:
             request_body_bytes_max=self.body_bytes_max,
             router=self.router,
             scaling=self.scaling,
+            history=self.history,
         )
 
     def add_user(self, name: str, role: Role) -> PrincipalId:

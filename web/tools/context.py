@@ -18,7 +18,7 @@ from web.tools.shared_reading import SharedReading
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """Made once per server."""
+    """Made once per server. `parsing` and `analysing` let one at a time do what keeps a processor busy."""
 
     surroundings: Surroundings
     authority: Authority
@@ -27,6 +27,7 @@ class Context:
     live: SharedReading[Sequence[HostLive]]
     pace: Pace
     parsing: asyncio.Semaphore
+    analysing: asyncio.Semaphore
 
 
 CONTEXT = web.AppKey("context", Context)

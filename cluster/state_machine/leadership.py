@@ -6,6 +6,7 @@ from cluster.commands.leadership import TakeLeadership
 from cluster.commands.outcome import Applied, Code, Outcome, Rejected
 from cluster.model.node import LeaderTerm
 from cluster.state_machine.entry import Entry
+from cluster.state_machine.node_events import note_leader
 from cluster.store.records import LEADER_TERM
 
 
@@ -50,5 +51,6 @@ def take_leadership(entry: Entry, command: TakeLeadership) -> Outcome:
             return Rejected(
                 f"term {command.term} is over: {newest.node_id} leads since term {newest.term}", Code.FENCED
             )
+    note_leader(entry, command.node_id, command.term, None if newest is None else newest.node_id)
     LEADER_TERM.put(entry.txn, LeaderTerm(term=command.term, node_id=command.node_id, since_ms=entry.now_ms))
     return Applied()

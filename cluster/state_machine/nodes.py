@@ -33,6 +33,13 @@ from cluster.model.node import (
 )
 from cluster.model.placing import LABELS_MAX
 from cluster.state_machine.entry import Entry
+from cluster.state_machine.node_events import (
+    note_draining,
+    note_joined,
+    note_maintenance,
+    note_removed,
+    note_status,
+)
 from cluster.store.records import CERTIFICATES, CLUSTER, JOIN_TOKENS, NODES, ROUTERS
 
 
@@ -81,6 +88,7 @@ def register_node(entry: Entry, command: RegisterNode) -> Outcome:
             status_at_ms=entry.now_ms,
             joined_at_ms=entry.now_ms,
         )
+        note_joined(entry, node)
     elif not present.is_member:
         return _left(present)
     else:
@@ -108,6 +116,7 @@ def set_node_status(entry: Entry, command: SetNodeStatus) -> Outcome:
     if isinstance(node, Rejected):
         return node
     if node.status is not command.status:
+        note_status(entry, node, command.status, command.reason)
         NODES.put(
             entry.txn,
             replace(
@@ -139,6 +148,7 @@ def set_node_maintenance(entry: Entry, command: SetNodeMaintenance) -> Outcome:
             longest_ms=max(command.duration_ms, 0 if present is None else present.longest_ms),
             reason=command.reason,
         )
+    note_maintenance(entry, node, maintenance)
     NODES.put(entry.txn, replace(node, maintenance=maintenance))
     return Applied()
 
@@ -160,6 +170,8 @@ def set_node_draining(entry: Entry, command: SetNodeDraining) -> Outcome:
     node = _member(entry, command.node_id)
     if isinstance(node, Rejected):
         return node
+    if node.is_draining != command.is_draining:
+        note_draining(entry, node, is_draining=command.is_draining)
     NODES.put(entry.txn, replace(node, is_draining=command.is_draining))
     return Applied()
 
@@ -203,6 +215,7 @@ def remove_node(entry: Entry, command: RemoveNode) -> Outcome:
             role=NodeRole.LEARNER,
         ),
     )
+    note_removed(entry, node, command.reason)
     ROUTERS.delete(entry.txn, node.id)
     for certificate in CERTIFICATES.scan(entry.txn, node.id):
         CERTIFICATES.delete(entry.txn, node.id, certificate.serial)

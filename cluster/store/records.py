@@ -15,6 +15,7 @@ from cluster.encoding import codec, pack, unpack
 from cluster.model.access import ApiToken, LoginSession, Principal, SetupToken
 from cluster.model.audit import AuditEntry, AuditHead
 from cluster.model.environments import KNOWN_ENVIRONMENTS, Environment
+from cluster.model.events import Event, EventCount
 from cluster.model.node import Certificate, ClusterIdentity, JoinToken, LeaderTerm, Node
 from cluster.model.rollout import Rollout
 from cluster.model.route_certificates import RouteCertificate
@@ -228,10 +229,14 @@ FREEZES = Records(tables.FREEZES, Freeze, (str,), lambda r: (r.id,))
 WATCHES = Records(tables.WATCHES, ImageWatch, (str,), lambda r: (r.service_id,))
 """By service id."""
 
+EVENTS = Records(tables.EVENTS, Event, (int,), lambda r: (r.sequence,))
+"""By sequence: a ring of the newest `EVENTS_KEPT`."""
+
 AUDIT = Records(tables.AUDIT, AuditEntry, (int,), lambda r: (r.sequence,))
 
 LEADER_TERM = Single("leader-term", LeaderTerm)
 CLUSTER = Single("cluster", ClusterIdentity)
+EVENT_COUNT = Single("event-count", EventCount)
 SETUP_TOKEN = Single("setup-token", SetupToken)
 
 

@@ -84,6 +84,8 @@ WINDOWS = Table(61, "windows")
 FREEZES = Table(62, "freezes")
 WATCHES = Table(63, "watches")
 
+EVENTS = Table(85, "events")
+
 ALL_TABLES: tuple[Table, ...] = tuple(value for value in dict(globals()).values() if isinstance(value, Table))
 
 BY_NUMBER: dict[int, Table] = {table.number: table for table in ALL_TABLES}

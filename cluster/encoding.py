@@ -262,7 +262,7 @@ def _plan(hint: Any, where: str) -> tuple[Encoder | None, Decoder]:
         return _plan_tuple(arguments, where)
     if origin is frozenset:
         return _plan_set(arguments[0], where)
-    if isinstance(hint, type) and issubclass(hint, enum.StrEnum):
+    if isinstance(hint, type) and issubclass(hint, enum.StrEnum | enum.IntEnum):
         return _plan_enum(hint, where)
     if dataclasses.is_dataclass(hint):
         return _plan_dataclass(typing.cast(type[Any], hint))
@@ -344,13 +344,14 @@ def _plan_set(argument: Any, where: str) -> tuple[Encoder | None, Decoder]:
     return encode_set, decode_set
 
 
-def _plan_enum(hint: type[enum.StrEnum], where: str) -> tuple[Encoder | None, Decoder]:
-    members = {member.value: member for member in hint}
+def _plan_enum(hint: type[enum.StrEnum] | type[enum.IntEnum], where: str) -> tuple[Encoder | None, Decoder]:
+    members: dict[Any, enum.StrEnum | enum.IntEnum] = {member.value: member for member in hint}
+    written = int if issubclass(hint, enum.IntEnum) else str
 
     def decode(value: Any) -> Any:
-        member = members.get(value) if type(value) is str else None
+        member = members.get(value) if type(value) is written else None
         if member is None:
-            raise EncodingError(f"{where}: {value!r} is not one of {', '.join(members)}")
+            raise EncodingError(f"{where}: {value!r} is not one of {', '.join(map(str, members))}")
         return member
 
     return (lambda member: member.value), decode

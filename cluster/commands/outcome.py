@@ -24,6 +24,7 @@ class Code(StrEnum):
     INVALID = "invalid"
     EXPIRED = "expired"
     IN_USE = "in-use"
+    FULL = "full"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from cluster.commands import (
     audit,
     environments,
     leadership,
+    metrics,
     nodes,
     route_certificates,
     schedules,
@@ -126,6 +127,8 @@ KINDS: tuple[CommandKind, ...] = (
     CommandKind(110, "note-digest", watching.NoteDigest, is_leader_only=True),
     CommandKind(111, "update-image", watching.UpdateImage, is_leader_only=True),
 )
+    CommandKind(120, "record-samples", metrics.RecordSamples),
+    CommandKind(121, "define-subjects", metrics.DefineSubjects),
 
 BY_NUMBER: dict[int, CommandKind] = {kind.number: kind for kind in KINDS}
 BY_CLASS: dict[type[Any], CommandKind] = {kind.cls: kind for kind in KINDS}

@@ -19,7 +19,9 @@ SUBJECTS_MAX = 4096
 """How many subjects one host's batch may speak of."""
 TICKS_MAX = 360
 """How many moments one batch may hold."""
-PAYLOAD_BYTES_MAX = 1024 * 1024
+PAYLOAD_BYTES_MAX = 160 * 1024
+"""A batch is one command, which may have 256 KiB: the rest is for what it defines."""
+IMPORT_PREFIX = "import."
 STEP_MS = 10_000
 """The grid of the record: every sample lies on a multiple of it."""
 
@@ -364,7 +366,8 @@ class SubjectDefinition:
 class Subject:
     """A subject with the number its series are stored under. Numbers are never used again.
 
-    Subjects outlive what they are of: `seen_ms` is when one was last defined anew, by a new name or label.
+    Subjects outlive what they are of: `seen_ms` is when one was last measured, to within a day, or defined
+    anew, by a new name or label.
     """
 
     number: int
@@ -402,11 +405,18 @@ class CommittedBatch:
     ticks: int
     subjects: tuple[int, ...]
     payload: bytes
+    committed_ms: int = 0
+    """The time of the log when it was committed."""
 
     @property
     def end_ms(self) -> int:
         """The moment after the last one."""
         return self.start_ms + self.ticks * self.step_ms
+
+    @property
+    def ring_bytes(self) -> int:
+        """What it takes in the ring of batches, about."""
+        return len(self.payload) + 8 * len(self.subjects) + 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -416,3 +426,17 @@ class SourceMark:
     source: str
     end_ms: int
     index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricBooks:
+    """The sums over subjects and batches: no number is given twice, and nothing is counted by reading all.
+
+    `looked_at` is the last subject that was looked at for being gone; `ring_bytes` is the size of the batches
+    that are still in the state.
+    """
+
+    last_number: int = 0
+    subjects: int = 0
+    looked_at: int = 0
+    ring_bytes: int = 0

@@ -15,6 +15,7 @@ from cluster.commands import adoption as adoption_commands
 from cluster.commands import audit as audit_commands
 from cluster.commands import environments as environment_commands
 from cluster.commands import leadership as leadership_commands
+from cluster.commands import metrics as metric_commands
 from cluster.commands import nodes as node_commands
 from cluster.commands import route_certificates as certificate_commands
 from cluster.commands import schedules as schedule_commands
@@ -34,6 +35,7 @@ from cluster.state_machine import (
     environments,
     hooks,
     leadership,
+    metrics,
     nodes,
     route_certificates,
     scheduling,
@@ -108,6 +110,8 @@ HANDLERS: dict[type[Any], Handler] = {
     watch_commands.NoteDigest: scheduling.note_digest,
     watch_commands.UpdateImage: scheduling.update_image,
     audit_commands.RecordAudit: audit_trail.record_audit,
+    metric_commands.RecordSamples: metrics.record_samples,
+    metric_commands.DefineSubjects: metrics.define_subjects,
 }
 assert HANDLERS.keys() == BY_CLASS.keys()
 

@@ -16,6 +16,7 @@ from cluster.model.access import ApiToken, LoginSession, Principal, SetupToken
 from cluster.model.audit import AuditEntry, AuditHead
 from cluster.model.environments import KNOWN_ENVIRONMENTS, Environment
 from cluster.model.events import Event, EventCount
+from cluster.model.metrics import CommittedBatch, MetricBooks, SourceMark, Subject
 from cluster.model.node import Certificate, ClusterIdentity, JoinToken, LeaderTerm, Node
 from cluster.model.rollout import Rollout
 from cluster.model.route_certificates import RouteCertificate
@@ -232,11 +233,19 @@ WATCHES = Records(tables.WATCHES, ImageWatch, (str,), lambda r: (r.service_id,))
 EVENTS = Records(tables.EVENTS, Event, (int,), lambda r: (r.sequence,))
 """By sequence: a ring of the newest `EVENTS_KEPT`."""
 
+METRIC_SUBJECTS = Records(tables.METRIC_SUBJECTS, Subject, (int,), lambda r: (r.number,))
+METRIC_SUBJECTS_BY_KEY = Index(tables.METRIC_SUBJECTS_BY_KEY, (str, int, str, int))
+"""(node id, kind, key, number)."""
+METRIC_BATCHES = Records(tables.METRIC_BATCHES, CommittedBatch, (int,), lambda r: (r.index,))
+"""By log index: the last hour's."""
+METRIC_SOURCES = Records(tables.METRIC_SOURCES, SourceMark, (str,), lambda r: (r.source,))
+
 AUDIT = Records(tables.AUDIT, AuditEntry, (int,), lambda r: (r.sequence,))
 
 LEADER_TERM = Single("leader-term", LeaderTerm)
 CLUSTER = Single("cluster", ClusterIdentity)
 EVENT_COUNT = Single("event-count", EventCount)
+METRIC_BOOKS = Single("metric-books", MetricBooks)
 SETUP_TOKEN = Single("setup-token", SetupToken)
 
 

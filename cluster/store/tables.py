@@ -84,6 +84,11 @@ WINDOWS = Table(61, "windows")
 FREEZES = Table(62, "freezes")
 WATCHES = Table(63, "watches")
 
+METRIC_SUBJECTS = Table(70, "metric_subjects")
+METRIC_SUBJECTS_BY_KEY = Table(71, "metric_subjects_by_key", is_watched=False)
+METRIC_BATCHES = Table(72, "metric_batches")
+METRIC_SOURCES = Table(73, "metric_sources", is_watched=False)
+
 EVENTS = Table(85, "events")
 
 ALL_TABLES: tuple[Table, ...] = tuple(value for value in dict(globals()).values() if isinstance(value, Table))

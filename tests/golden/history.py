@@ -14,6 +14,7 @@ from cluster.commands import (
     audit,
     environments,
     leadership,
+    metrics,
     nodes,
     route_certificates,
     schedules,
@@ -29,6 +30,7 @@ from cluster.model.autoscaling import AUTOSCALING, AutoscalePolicy, ScaleMetric,
 from cluster.model.environments import Environment, EnvironmentQuota
 from cluster.model.hooks import Hook, HookKind, HookPhase, HookRun
 from cluster.model.ids import JoinTokenId, LoginId, NodeId, PrincipalId, RolloutId, ServiceId, TokenPrefix
+from cluster.model.metrics import SubjectDefinition, SubjectKind, SubjectRef
 from cluster.model.node import NodeFacts, NodeRole, NodeStatus
 from cluster.model.placing import HostSet, parse_constraint
 from cluster.model.rollout import ReplicaProgress, Rollout, RolloutPhase, Stage, StagePhase, Steer, StepPhase
@@ -932,6 +934,50 @@ COMMANDS: tuple[tuple[str, Any], ...] = (
     (
         "scale-service/held",
         services.ScaleService(service_id=ServiceId("shop.api"), replicas=6, by="ann", is_held=True),
+    ),
+    (
+        "record-samples",
+        metrics.RecordSamples(
+            source="n_01",
+            node_id=N1,
+            start_ms=START_MS,
+            step_ms=10_000,
+            ticks=6,
+            subjects=(
+                SubjectRef(definition=SubjectDefinition(kind=SubjectKind.HOST, node_id=N1, name="host-1")),
+                SubjectRef(
+                    definition=SubjectDefinition(
+                        kind=SubjectKind.CONTAINER,
+                        node_id=N1,
+                        key="0" * 64,
+                        name="shop.web.1",
+                        labels=(("project", "shop"), ("service", "web")),
+                    )
+                ),
+            ),
+            payload=bytes(range(40)),
+        ),
+    ),
+    (
+        "define-subjects",
+        metrics.DefineSubjects(
+            node_id=N1,
+            definitions=(
+                SubjectDefinition(kind=SubjectKind.DISK, node_id=N1, key="/var/lib/docker", name="data"),
+            ),
+        ),
+    ),
+    (
+        "record-samples/known",
+        metrics.RecordSamples(
+            source="n_01",
+            node_id=N1,
+            start_ms=START_MS + 60_000,
+            step_ms=10_000,
+            ticks=1,
+            subjects=(SubjectRef(number=1), SubjectRef(number=3)),
+            payload=b"later",
+        ),
     ),
 )
 """(name, command); a name is the command's, with a variant after a slash."""

@@ -23,6 +23,7 @@ from tests.properties.draws.cluster import cluster_commands, environment_command
 from tests.properties.draws.context import Choices, Draw
 from tests.properties.draws.files import file_commands, sealed_commands
 from tests.properties.draws.hosts import host_commands, join_commands
+from tests.properties.draws.metrics import metric_commands
 from tests.properties.draws.rollouts import rollout_commands
 from tests.properties.draws.services import service_commands
 from tests.simulation.memory_store import MemoryStore
@@ -43,6 +44,7 @@ GROUPS: tuple[tuple[Callable[[Draw], Choices], int], ...] = (
     (schedule_commands, 3),
     (window_commands, 1),
     (watch_commands, 2),
+    (metric_commands, 3),
 )
 """Draws, and how often each is made. Those that need others before them are made more often."""
 

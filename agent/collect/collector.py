@@ -18,7 +18,8 @@ from typing import Generic, NoReturn, TypeVar
 from agent.clock import Clock
 from agent.collect.container_files import ContainerFileOpener, ContainerFiles, ContainerGone
 from agent.collect.live_window import HOST, LiveWindow, Metric, SeriesKey
-from agent.collect.rates import ContainerSample, HostSample, container_sample, host_sample
+from agent.collect.rates import container_sample, host_sample
+from agent.collect.samples import ContainerStanding, SampleBatch
 from agent.docker.watcher import Inventory
 from agent.ports import (
     ContainerEngine,
@@ -37,21 +38,6 @@ WINDOW_S = 600
 _FALLBACK_CONCURRENCY = 64
 _FALLBACK_TIMEOUT_S = 5.0
 _INSPECT_CONCURRENCY = 8
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SampleBatch:
-    """All samples of one moment, with rates over about the `interval_s` before it.
-
-    `is_base`: on the base grid, to be kept; otherwise on the finer one, only to be shown. A moment
-    on both grids while somebody watches makes one batch of each kind.
-    """
-
-    at_ms: int
-    interval_s: int
-    is_base: bool
-    host: HostSample
-    containers: Mapping[str, ContainerSample]
 
 
 _Figures = TypeVar("_Figures")
@@ -300,6 +286,20 @@ class Collector:
             is_base=is_base,
             host=host_sample(previous_reading, reading, elapsed_s),
             containers=containers,
+            standings=self._standings() if is_base else (),
+        )
+
+    def _standings(self) -> tuple[ContainerStanding, ...]:
+        return tuple(
+            ContainerStanding(
+                id=container.id,
+                name=container.name,
+                image=container.image,
+                labels=container.labels,
+                state=container.state,
+                health=container.health,
+            )
+            for container in self._inventory().containers
         )
 
     def _publish(self, batch: SampleBatch) -> None:

@@ -2,37 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from agent.collect.samples import ContainerSample, HostSample
 from agent.ports import ContainerUsage, HostReading
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContainerSample:
-    """One container at one moment: its figures, and the rates since the sample before.
-
-    `cpu_percent` is of one processor: two busy ones are 200. Rates are None for the first sample
-    and after a counter went back, which starts a new baseline.
-    """
-
-    usage: ContainerUsage
-    cpu_percent: float | None = None
-    throttled_percent: float | None = None
-    rx_bytes_per_s: float | None = None
-    tx_bytes_per_s: float | None = None
-    read_bytes_per_s: float | None = None
-    write_bytes_per_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostSample:
-    """The host at one moment. `cpu_percent` is of all processors together: 0 to 100."""
-
-    reading: HostReading
-    cpu_percent: float | None = None
-    memory_used_bytes: int | None = None
-    rx_bytes_per_s: float | None = None
-    tx_bytes_per_s: float | None = None
 
 
 def rate_per_s(previous: int | None, current: int | None, elapsed_s: float) -> float | None:

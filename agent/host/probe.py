@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agent.host import parse
-from agent.ports import DiskUsage, HostFacts, HostReading
+from agent.ports import DiskUsage, HostFacts, HostLevels, HostReading
 
 _READ_BYTES = 64 * 1024
 
@@ -101,6 +101,10 @@ class ProcHostProbe:
             tx_bytes=network.tx_bytes if network else None,
             uptime_s=parse.parse_uptime(self._kept_open(self._proc / "uptime")),
         )
+
+    def levels(self) -> HostLevels:
+        """Return the file systems of `disk_paths`."""
+        return HostLevels(disks=self.disks())
 
     def close(self) -> None:
         """Close the files kept open."""

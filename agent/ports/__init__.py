@@ -45,9 +45,12 @@ from agent.ports.files import FilesRefused, FileStore, PlacedFile
 from agent.ports.host import (
     DiskUsage,
     HostFacts,
+    HostLevels,
     HostProbe,
     HostReading,
     InterfaceAddress,
+    Pressure,
+    SensorReading,
 )
 from agent.ports.traffic import Endpoint, ServerStatus, SwitchError, TrafficSwitch
 
@@ -75,6 +78,7 @@ __all__ = [
     "HealthProbe",
     "HostDevice",
     "HostFacts",
+    "HostLevels",
     "HostProbe",
     "HostReading",
     "Image",
@@ -89,12 +93,14 @@ __all__ = [
     "PlacedFile",
     "PortMapping",
     "PortTaken",
+    "Pressure",
     "ProcessLimit",
     "PullProgress",
     "PullRefused",
     "PullRefusedReason",
     "RegistryAuth",
     "RemoteImage",
+    "SensorReading",
     "ServerStatus",
     "SwitchError",
     "TrafficSwitch",

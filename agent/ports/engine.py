@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, Protocol
 
+from agent.ports.host import Pressure
 from cluster.model.readiness import ImageConfig
 
 # ---- failures ---------------------------------------------------------------------------------
@@ -341,6 +342,7 @@ class ContainerUsage:
 
     `cpu_ns`, `*_bytes` of network and disk only grow while the container runs; `memory_bytes`
     is the working set (usage less inactive file cache, as `docker stats` and the kubelet show).
+    `oom_kills` begins at 0 with each start of the container.
     """
 
     cpu_ns: int | None
@@ -352,6 +354,8 @@ class ContainerUsage:
     read_bytes: int | None = None
     write_bytes: int | None = None
     pids: int | None = None
+    oom_kills: int | None = None
+    pressure: Pressure = field(default_factory=Pressure)
 
 
 # ---- what can be asked ------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -18,12 +18,18 @@ class InterfaceAddress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiskUsage:
-    """A file system as `df` shows it: `available_bytes` is what ordinary users may still write."""
+    """A file system as `df` shows it: `available_bytes` is what ordinary users may still write.
+
+    `inodes_max` is 0 where the file system makes inodes as it needs them (btrfs).
+    """
 
     path: str
     total_bytes: int
     used_bytes: int
     available_bytes: int
+    inodes_used: int = 0
+    inodes_max: int = 0
+    kind: str = ""
 
     @property
     def used_ratio(self) -> float:
@@ -52,12 +58,42 @@ class HostFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SensorReading:
+    """What a temperature sensor of the hardware shows. `name` is the same after the next boot."""
+
+    name: str
+    celsius: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostLevels:
+    """What changes slowly, or costs more to read than a file in memory."""
+
+    disks: tuple[DiskUsage, ...] = ()
+    sensors: tuple[SensorReading, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pressure:
+    """Microseconds since boot (or since the control group was made) in which some task waited for a resource.
+
+    The kernel's pressure stall information, line "some"; None where the kernel does not keep it.
+    """
+
+    cpu_us: int | None = None
+    memory_us: int | None = None
+    io_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HostReading:
     """Counters and levels of the host at one moment; None = not measured.
 
     `cpu_busy_ticks` and `cpu_total_ticks` grow since boot, summed over all processors, in
-    1/100 s; `iowait` counts as idle and `steal` as busy. Network sums the physical side:
-    interfaces of containers and bridges are left out, or forwarded bytes would count twice.
+    1/100 s; `iowait` counts as idle and `steal` as busy. The other ticks are parts of the total: user time
+    with nice, system time with that of interrupts. Network sums the physical side:
+    interfaces of containers and bridges are left out, or forwarded bytes would count twice. Disks sum whole
+    devices: neither partitions nor what lies on other devices.
     """
 
     cpu_busy_ticks: int | None
@@ -73,10 +109,17 @@ class HostReading:
     rx_bytes: int | None
     tx_bytes: int | None
     uptime_s: float | None
+    cpu_user_ticks: int | None = None
+    cpu_system_ticks: int | None = None
+    cpu_iowait_ticks: int | None = None
+    cpu_steal_ticks: int | None = None
+    disk_read_bytes: int | None = None
+    disk_write_bytes: int | None = None
+    pressure: Pressure = field(default_factory=Pressure)
 
 
 class HostProbe(Protocol):
-    """Reads the host. Both calls block for well under a millisecond, `facts` for a few."""
+    """Reads the host. `read` blocks for well under a millisecond, `facts` and `levels` for a few."""
 
     def facts(self) -> HostFacts:
         """Return what the host is, read anew."""
@@ -84,6 +127,10 @@ class HostProbe(Protocol):
 
     def read(self) -> HostReading:
         """Return the counters of this moment."""
+        ...
+
+    def levels(self) -> HostLevels:
+        """Return file systems, each once, and temperatures; at most 32 of either."""
         ...
 
     def close(self) -> None:

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from agent.clock import SystemClock
-from agent.collect.collector import Collector, SampleBatch
+from agent.collect.collector import Collector
 from agent.collect.container_files import ContainerFileOpener
 from agent.collect.live_window import HOST, Metric, SeriesKey
+from agent.collect.samples import SampleBatch
 from agent.docker.engine import DockerEngine
 from agent.docker.watcher import InventoryWatcher
 from agent.host.probe import ProcHostProbe

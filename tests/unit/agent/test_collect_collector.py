@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from agent.collect.collector import Collector, SampleBatch
+from agent.collect.collector import Collector
 from agent.collect.container_files import ContainerFileOpener, ContainerFiles, ContainerGone
 from agent.collect.live_window import HOST, Metric, SeriesKey
+from agent.collect.samples import SampleBatch
 from agent.docker.watcher import Inventory
-from agent.ports import ContainerSpec, ContainerUsage, HostFacts, HostReading
+from agent.ports import ContainerSpec, ContainerUsage, HostFacts, HostLevels, HostReading
 from tests.support.fake_clock import FakeClock
 from tests.support.fake_engine import FakeEngine
 
@@ -71,9 +73,16 @@ class FakeProbe:
 
     def read(self) -> HostReading:
         self.reads += 1
-        fields: dict[str, Any] = dict.fromkeys(HostReading.__dataclass_fields__)
+        fields: dict[str, Any] = {
+            field.name: None
+            for field in dataclasses.fields(HostReading)
+            if field.default is field.default_factory is dataclasses.MISSING
+        }
         ticks = {"cpu_busy_ticks": 25 * self.reads, "cpu_total_ticks": 100 * self.reads, "cpu_count": 1}
         return HostReading(**{**fields, **ticks})
+
+    def levels(self) -> HostLevels:
+        return HostLevels()
 
     def close(self) -> None:
         self.closed = True

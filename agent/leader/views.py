@@ -29,6 +29,7 @@ def command_of(transition: Transition) -> CommitTransition:
         green_permille=transition.green_permille,
         kept=transition.kept,
         is_kept_ended=transition.is_kept_ended,
+        targeting=transition.targeting,
     )
 
 

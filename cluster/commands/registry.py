@@ -14,6 +14,7 @@ from typing import Any
 from cluster.commands import (
     access,
     adoption,
+    alerts,
     audit,
     environments,
     leadership,
@@ -94,6 +95,7 @@ KINDS: tuple[CommandKind, ...] = (
     CommandKind(47, "start-login", access.StartLogin),
     CommandKind(48, "rotate-login", access.RotateLogin),
     CommandKind(49, "end-login", access.EndLogin),
+    CommandKind(58, "start-experiment", services.StartExperiment),
     CommandKind(59, "adopt-containers", adoption.AdoptContainers),
     CommandKind(60, "put-service", services.PutService),
     CommandKind(61, "remove-service", services.RemoveService),
@@ -126,9 +128,15 @@ KINDS: tuple[CommandKind, ...] = (
     CommandKind(109, "remove-watch", watching.RemoveWatch),
     CommandKind(110, "note-digest", watching.NoteDigest, is_leader_only=True),
     CommandKind(111, "update-image", watching.UpdateImage, is_leader_only=True),
-)
     CommandKind(120, "record-samples", metrics.RecordSamples),
     CommandKind(121, "define-subjects", metrics.DefineSubjects),
+    CommandKind(130, "put-alert-rule", alerts.PutAlertRule),
+    CommandKind(131, "remove-alert-rule", alerts.RemoveAlertRule),
+    CommandKind(132, "commit-alerts", alerts.CommitAlerts, is_leader_only=True),
+    CommandKind(133, "acknowledge-alert", alerts.AcknowledgeAlert),
+    CommandKind(134, "put-silence", alerts.PutSilence),
+    CommandKind(135, "end-silence", alerts.EndSilence),
+)
 
 BY_NUMBER: dict[int, CommandKind] = {kind.number: kind for kind in KINDS}
 BY_CLASS: dict[type[Any], CommandKind] = {kind.cls: kind for kind in KINDS}

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from cluster.model import rules
 from cluster.model.autoscaling import AutoscalePolicy
+from cluster.model.experiment import Experiment, Targeting
 from cluster.model.hooks import HOOKS_MAX, TAIL_CHARS_MAX, HookKind, HookPhase
 from cluster.model.ids import NodeId, RolloutId, ServiceId
 from cluster.model.placing import PlacementRules
@@ -22,11 +23,16 @@ from cluster.model.service import (
     ServiceSpec,
     check_exceptions,
 )
-from cluster.model.service_form import check_service_form
+from cluster.model.service_form import check_bound, check_service_form
 from cluster.model.strategy import WHOLE_PERMILLE, Colour
 
 REPORTS_MAX = 512
 ORDERS_MAX = 2048
+
+
+def _check_aim(aim: Aim) -> None:
+    if aim is Aim.EXPERIMENT:
+        raise ValueError("aim experiment: StartExperiment says of which requests, and for how long")
 
 
 def _check_replica(revision: int, ordinal: int) -> None:
@@ -72,6 +78,7 @@ class PutService:
             bound=self.bound,
             labels=self.labels,
         )
+        _check_aim(self.aim)
         rules.check_text("promoted from", self.promoted_from, 128)
         rules.check_text("created by", self.created_by, 128)
 
@@ -105,7 +112,30 @@ class AttemptRevision:
     def __post_init__(self) -> None:
         rules.check_id("service id", self.service_id)
         _check_replica(self.revision, 0)
+        _check_aim(self.aim)
         rules.check_text("by", self.by, 128)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartExperiment:
+    """Have `spec` tried beside the stable revision. Result: `[revision, version]`.
+
+    It becomes the next revision unless it is the newest already. The service keeps everything else. While the
+    experiment goes on nobody else changes what runs of the service. Refused without a stable revision, while
+    a rollout is under way, for what must not run twice, and when b is what runs.
+    """
+
+    service_id: ServiceId
+    spec: ServiceSpec
+    experiment: Experiment
+    by: str
+    expected_version: int | None = None
+    bound: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        rules.check_id("service id", self.service_id)
+        rules.check_text("by", self.by, 128)
+        check_bound(self.bound)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,9 +252,9 @@ class CommitTransition:
     one). `orders` create assignments or change what is wanted of them, `forget` deletes assignments whose
     REMOVED was carried out. `stable_revision` is set when a rollout ends well. `is_service_forgotten`
     deletes a removed service that has no assignment left. `green_permille` shares the requests anew, with
-    this entry's index as the split's token. `kept` is the revision kept beside the stable one,
-    `is_kept_ended` ends that. Only against `expected_version`, so that nothing is decided on a state that has
-    moved on.
+    `targeting` beside it, and this entry's index as the split's token. `kept` is the revision kept beside the
+    stable one, `is_kept_ended` ends that. Only against `expected_version`, so that nothing is decided on a
+    state that has moved on.
     """
 
     service_id: ServiceId
@@ -237,6 +267,7 @@ class CommitTransition:
     green_permille: int | None = None
     kept: Kept | None = None
     is_kept_ended: bool = False
+    targeting: Targeting | None = None
 
     def __post_init__(self) -> None:
         rules.check_id("service id", self.service_id)

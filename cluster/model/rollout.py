@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from cluster.model import rules
+from cluster.model.experiment import ExperimentRun
 from cluster.model.hooks import HOOKS_MAX, HookRun
 from cluster.model.ids import NodeId, RolloutId, ServiceId
 from cluster.model.judging import Evidence, JudgeState
@@ -139,7 +140,8 @@ class Rollout:
     it is not; `verdict` is the judge's last word, and
     `evidence` its figures. `by` names who asked for it. `note`
     says for people what is done otherwise than the policy says, and why. `hooks` are all commands around it,
-    also those whose turn has not come.
+    also those whose turn has not come. `experiment` is there while `to_revision` is only tried beside the
+    other one, and stays as the record of that.
     """
 
     id: RolloutId
@@ -167,6 +169,7 @@ class Rollout:
     note: str = ""
     evidence: Evidence | None = None
     hooks: tuple[HookRun, ...] = ()
+    experiment: ExperimentRun | None = None
 
     def __post_init__(self) -> None:
         rules.check_id("rollout id", self.id)
@@ -178,6 +181,11 @@ class Rollout:
         rules.check_text("rollout note", self.note, 4096)
         rules.check_text("rollout by", self.by, 128)
         rules.check_count("rollout hooks", self.hooks, 2 * HOOKS_MAX)
+
+    @property
+    def is_experiment(self) -> bool:
+        """Whether it is an experiment that goes on: nothing is rolled out, and nothing taken back."""
+        return self.experiment is not None and not self.experiment.is_over and not self.phase.is_terminal
 
 
 def why_not(rollout: Rollout, steer: Steer) -> str:
@@ -192,6 +200,8 @@ def why_not(rollout: Rollout, steer: Steer) -> str:
             is_asked = rollout.stage is not None and rollout.stage.phase is StagePhase.APPROVAL
             return "" if is_asked else "no approval is waited for"
         case Steer.PAUSE:
+            if rollout.is_experiment:
+                return "an experiment goes on until it is ended; it has nothing to pause"
             if rollout.stage is not None and rollout.stage.phase is StagePhase.RETIRING:
                 return "the old replicas are being taken down; to go back, abort it"
             return "it is paused already" if phase is RolloutPhase.PAUSED else ""

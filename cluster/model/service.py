@@ -8,6 +8,7 @@ from enum import StrEnum
 from cluster.model import rules
 from cluster.model.autoscaling import AutoscalePolicy, Scaling
 from cluster.model.container import ContainerOptions
+from cluster.model.experiment import Experiment, Targeting
 from cluster.model.hooks import HOOKS_MAX, Hook
 from cluster.model.ids import NodeId, RolloutId, ServiceId, scope_of
 from cluster.model.placing import PlacementRules
@@ -367,6 +368,7 @@ class Aim(StrEnum):
     ROLLBACK = "rollback"
     RETRY = "retry"
     PROMOTE = "promote"
+    EXPERIMENT = "experiment"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -374,7 +376,7 @@ class Attempt:
     """One wish to have a revision run: each is rolled out once. `number` rises with each.
 
     `is_unjudged` skips approval and judgement: an emergency, or back to what was known to be good.
-    `at_ms` is log time.
+    `at_ms` is log time. With an `experiment` the revision is tried beside the stable one, which stays.
     """
 
     number: int = 0
@@ -382,6 +384,7 @@ class Attempt:
     is_unjudged: bool = False
     by: str = ""
     at_ms: int = 0
+    experiment: Experiment | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -389,13 +392,15 @@ class Split:
     """How a service's requests are shared: `green_permille` for GREEN, the rest for BLUE.
 
     `token` is the log index of its newest change, which the routers' reports are compared with; 0 before the
-    first. `by` names the person who set it by hand, "" when a rollout did.
+    first. `by` names the person who set it by hand, "" when a rollout did. `targeting` says of which requests
+    chance does not decide, None: of none.
     """
 
     green_permille: int = 0
     token: int = 0
     changed_at_ms: int = 0
     by: str = ""
+    targeting: Targeting | None = None
 
     @property
     def colour(self) -> Colour:

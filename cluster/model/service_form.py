@@ -31,7 +31,12 @@ def check_service_form(
         if service_id != wanted:
             raise ValueError(f"service id {service_id!r}: in {environment} it is {wanted}")
     rules.check_range("replicas", replicas, 0, REPLICAS_MAX)
+    check_bound(bound)
+    rules.check_pairs("labels", labels, 256, 4096)
+
+
+def check_bound(bound: tuple[str, ...]) -> None:
+    """Raises ValueError."""
     rules.check_count("bound", bound, BOUND_MAX)
     for place in bound:
         rules.check_text("bound", place, 256)
-    rules.check_pairs("labels", labels, 256, 4096)

@@ -136,7 +136,7 @@ def settle_other(plan: Plan, main: Colour, *, is_rolling: bool = False) -> None:
         return
     if kept is not None:
         plan.is_kept_ended = True
-    if share:
+    if share or view.service.split.targeting is not None:
         # Set by hand, or left by a rollout that could not even be taken back.
         if has_available(view.of_colour(main)) or not view.service.replicas:
             plan.share(main, WHOLE_PERMILLE)

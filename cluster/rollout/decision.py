@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cluster.model.experiment import Targeting
 from cluster.model.ids import ServiceId
 from cluster.model.rollout import Rollout
 from cluster.model.service import AssignmentKey, DesiredState, Kept
@@ -36,6 +37,7 @@ class Transition:
     green_permille: int | None = None
     kept: Kept | None = None
     is_kept_ended: bool = False
+    targeting: Targeting | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,16 +29,23 @@ def with_traffic(view: ServiceView, rollout: Rollout, now_ms: int) -> Rollout:
     `view` has the copies of the new revision's colour. While that gets requests, nothing counts until
     `warmup_ms` after the newest of its replicas was put into service.
     """
-    analysis = view.service.policy.shift.analysis
     if not is_judged(rollout, view.service.policy) or rollout.stage is None:
         return rollout
+    return taken_in(view, rollout, now_ms)
+
+
+def taken_in(view: ServiceView, rollout: Rollout, now_ms: int) -> Rollout:
+    """Return the same whether or not anything is judged by it: an experiment is only counted."""
+    analysis = view.service.policy.shift.analysis
+    assert rollout.stage is not None
+    gets_requests = (
+        view.service.split.permille_of(rollout.stage.colour) > 0 or view.service.split.targeting is not None
+    )
     state = judge.begin(now_ms=now_ms) if rollout.judge is None else rollout.judge
     began_ms = [
         copy.changed_at_ms
         for copy in view.assignments
-        if copy.revision == rollout.to_revision
-        and copy.desired is DesiredState.SERVING
-        and view.service.split.permille_of(rollout.stage.colour)
+        if copy.revision == rollout.to_revision and copy.desired is DesiredState.SERVING and gets_requests
     ]
     state = judge.take_in(
         state,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from cluster.model.experiment import Variant
 from cluster.model.hooks import HookKind
 from cluster.model.ids import RolloutId
 from cluster.model.rollout import Rollout, RolloutPhase, Stage, Steer, StepPhase
@@ -24,6 +25,7 @@ from cluster.rollout.colours import (
     tend,
 )
 from cluster.rollout.decision import Decision, Transition
+from cluster.rollout.experiments import ended
 from cluster.rollout.hooks import (
     is_waiting_to_begin,
     run_hooks,
@@ -55,7 +57,11 @@ def decide(view: ServiceView, now_ms: int, *, rollout_id: RolloutId, choose: Cho
             return _supersede(view, view.rollout, now_ms)
         return _advance(view, steer(view, view.rollout, now_ms), now_ms, choose)
     if _is_to_be_rolled_out(view):
-        return _advance(view, start(view, now_ms, rollout_id), now_ms, choose)
+        begun = start(view, now_ms, rollout_id)
+        if begun.phase.is_terminal:
+            plan = Plan(view, now_ms)
+            return decision_of(plan, transition_of(plan, rollout=begun))
+        return _advance(view, begun, now_ms, choose)
     return _keep(view, None, now_ms, choose)
 
 
@@ -141,6 +147,7 @@ def _remove(view: ServiceView, now_ms: int) -> Decision:
             plan.forget.append(copy.key)
     rollout = view.rollout
     if rollout is not None:
+        rollout = ended(rollout, Variant.A, now_ms)
         rollout = end(rollout, RolloutPhase.CANCELLED, "the service is being removed", now_ms)
     is_forgotten = set(plan.forget) == {copy.key for copy in view.assignments}
     return decision_of(plan, transition_of(plan, rollout=rollout, is_service_forgotten=is_forgotten))
@@ -155,9 +162,10 @@ def _supersede(view: ServiceView, rollout: Rollout, now_ms: int) -> Decision:
             plan.share(stable, WHOLE_PERMILLE)
         else:
             leave_dead_colour(plan)
+        rollout = ended(rollout, Variant.A, now_ms)
     reason = f"revision {view.service.revision} took its place"
-    ended = end(rollout, RolloutPhase.CANCELLED, reason, now_ms)
-    return decision_of(plan, transition_of(plan, rollout=ended))
+    cancelled = end(rollout, RolloutPhase.CANCELLED, reason, now_ms)
+    return decision_of(plan, transition_of(plan, rollout=cancelled))
 
 
 def _keep(view: ServiceView, paused: Rollout | None, now_ms: int, choose: ChooseHost) -> Decision:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cluster.model.experiment import Targeting
 from cluster.model.service import Assignment, AssignmentKey, DesiredState, Kept
 from cluster.model.strategy import WHOLE_PERMILLE, Colour
 from cluster.rollout.decision import Order
@@ -15,8 +16,8 @@ DRAIN_MARGIN_MS = 1_000
 class Plan:
     """Orders and removals of records, gathered during one decision. Nothing in the view changes.
 
-    `green_permille`, `kept` and `is_kept_ended` are those of the transition that comes of it. `started` is
-    what the replicas ordered so far will take up on their hosts.
+    `green_permille`, `targeting`, `kept` and `is_kept_ended` are those of the transition that comes of it.
+    `started` is what the replicas ordered so far will take up on their hosts.
     """
 
     def __init__(self, view: ServiceView, now_ms: int) -> None:
@@ -27,6 +28,7 @@ class Plan:
         self.wake_at_ms: int | None = None
         self.awaits_routers = False
         self.green_permille: int | None = None
+        self.targeting: Targeting | None = None
         self.kept: Kept | None = None
         self.is_kept_ended = False
         self.started: list[Occupying] = []
@@ -61,11 +63,12 @@ class Plan:
         self._orders[key] = Order(key=key, desired=DesiredState.STARTED, colour=colour)
         self.started.append(takes)
 
-    def share(self, colour: Colour, permille: int) -> None:
-        """Give `colour` its share of the requests, and the other one the rest."""
+    def share(self, colour: Colour, permille: int, targeting: Targeting | None = None) -> None:
+        """Give `colour` its share of the requests, and the other one the rest, but for what is targeted."""
         green_permille = permille if colour is Colour.GREEN else WHOLE_PERMILLE - permille
-        if green_permille != self.view.service.split.green_permille:
-            self.green_permille = green_permille
+        split = self.view.service.split
+        if (green_permille, targeting) != (split.green_permille, split.targeting):
+            self.green_permille, self.targeting = green_permille, targeting
             self.awaits_routers = True
 
     def is_ordered(self, copy: Assignment) -> bool:

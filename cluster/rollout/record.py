@@ -49,6 +49,7 @@ def transition_of(
         green_permille=plan.green_permille,
         kept=plan.kept,
         is_kept_ended=plan.is_kept_ended,
+        targeting=plan.targeting,
     )
     nothing = Transition(service_id=service.id, expected_version=service.version)
     return None if made == nothing else made

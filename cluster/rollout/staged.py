@@ -15,6 +15,7 @@ from cluster.rollout.record import decision_of, end, sentence, transition_of
 from cluster.rollout.staged_forward import Forward
 from cluster.rollout.staged_look import StagedLook
 from cluster.rollout.staged_return import Return, turn_back
+from cluster.rollout.staged_trial import Trial
 from cluster.rollout.steering import by_whom
 from cluster.rollout.view import ChooseHost, ServiceView
 
@@ -30,9 +31,13 @@ def advance(view: ServiceView, rollout: Rollout, now_ms: int, choose: ChooseHost
     steering = rollout.steering
     if steering is not None and steering.steer is Steer.ABORT:
         aborted = replace(rollout, steering=None)
-        return turn_back(view, aborted, by_whom("aborted", steering), now_ms, choose)
+        is_trial = view.rollout is not None and view.rollout.is_experiment
+        what = "the experiment was ended" if is_trial else "aborted"
+        return turn_back(view, aborted, by_whom(what, steering), now_ms, choose)
     if rollout.phase is RolloutPhase.ROLLING_BACK:
         return Return(view, rollout, now_ms, choose).decide()
     if rollout.phase is RolloutPhase.PAUSED:
         return StagedLook(view, rollout, now_ms, choose).hold_still()
+    if rollout.is_experiment:
+        return Trial(view, rollout, now_ms, choose).decide()
     return Forward(view, rollout, now_ms, choose).decide()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cluster.model.hooks import HookKind
@@ -56,6 +56,16 @@ LOOK_MS = 5_000
 _BAD = frozenset({ReplicaPhase.UNHEALTHY, ReplicaPhase.EXITED, ReplicaPhase.FAILED})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readiness:
+    """What became of the new revision's replicas in one look. `failures` and `why_failed` are for people, ""
+    where there are none."""
+
+    is_ready: bool
+    failures: str
+    why_failed: str
+
+
 class Forward(StagedLook):
     """A look at one."""
 
@@ -76,33 +86,39 @@ class Forward(StagedLook):
         worse = self._judge()
         if worse:
             return self._fail(worse)
-        self.tend_old()
-        advanced, steps = self._advance_new()
-        failures = sum(bool(each.failure) for each in advanced)
-        self.rollout = replace(self.rollout, failures=self.rollout.failures + failures)
-        why = self._why_failed(advanced)
-        if why:
-            return self._fail(why)
-        is_ready = all(
-            each.judged.is_proven or is_failed_for_good(each, self.policy) for each in advanced
-        ) and (not self.replicas or any(each.judged.is_proven for each in advanced))
-        # What was found out about replicas stays, whatever becomes of the step.
-        self.rollout = replace(
-            self.rollout,
-            deadline_ms=progress_deadline_ms(self.rollout, steps, self.now_ms, self.policy),
-            replicas=steps,
-        )
+        readiness = self.advance_both()
+        if readiness.why_failed:
+            return self._fail(readiness.why_failed)
         match self.stage.phase:
             case StagePhase.DEPLOYING:
-                return self._deploying(is_ready, failures_text(advanced, self.policy))
+                return self._deploying(readiness)
             case StagePhase.APPROVAL:
                 return self._approval()
             case StagePhase.SWITCHING:
                 return self._switching()
             case _:
-                return self._watching(is_ready)
+                return self._watching(readiness.is_ready)
 
     # ---- the replicas of the new revision ----
+
+    def advance_both(self) -> Readiness:
+        """Keep the old revision's replicas up, and bring the new one's up."""
+        self.tend_old()
+        advanced, steps = self._advance_new()
+        failures = sum(bool(each.failure) for each in advanced)
+        self.rollout = replace(self.rollout, failures=self.rollout.failures + failures)
+        why = self._why_failed(advanced)
+        if not why:
+            # What was found out about replicas stays, whatever becomes of the step.
+            self.rollout = replace(
+                self.rollout,
+                deadline_ms=progress_deadline_ms(self.rollout, steps, self.now_ms, self.policy),
+                replicas=steps,
+            )
+        is_ready = all(
+            each.judged.is_proven or is_failed_for_good(each, self.policy) for each in advanced
+        ) and (not self.replicas or any(each.judged.is_proven for each in advanced))
+        return Readiness(is_ready=is_ready, failures=failures_text(advanced, self.policy), why_failed=why)
 
     def _has_foreign_requests(self) -> bool:
         """Whether what an earlier rollout left in this colour gets requests, or may."""
@@ -233,22 +249,26 @@ class Forward(StagedLook):
         if deadline_ms:
             self.plan.is_due(deadline_ms)
 
-    def _deploying(self, is_ready: bool, failures: str) -> Decision:
+    def await_replicas(self, failures: str) -> Decision:
+        """Go on waiting for the new revision's replicas, and say for what."""
+        waits = what_is_waited_for(self.plan, self.rollout.replicas)
+        if failures:
+            reason = failures
+        elif self.rollout.failures:
+            reason = self.rollout.reason
+        else:
+            reason = sentence(self.rollout.note, *self.plan.blocked)
+        return self._within_deadline(waits, reason)
+
+    def _deploying(self, readiness: Readiness) -> Decision:
         if self.plan.green_permille is not None or self._has_borrowed_requests():
             if self.plan.green_permille is None:
                 self._return_borrowed()
             return self._within_deadline(
                 f"revision {self.rollout.from_revision} is not whole again", self.rollout.reason
             )
-        if not is_ready:
-            waits = what_is_waited_for(self.plan, self.rollout.replicas)
-            if failures:
-                reason = failures
-            elif self.rollout.failures:
-                reason = self.rollout.reason
-            else:
-                reason = sentence(self.rollout.note, *self.plan.blocked)
-            return self._within_deadline(waits, reason)
+        if not readiness.is_ready:
+            return self.await_replicas(readiness.failures)
         if is_approval_due(self):
             return self._ask()
         if not self.share and self._leave_out_steps():

@@ -43,6 +43,10 @@ class StagedLook:
     def tend_new(self, count: int) -> None:
         tend(self.plan, self.stage.colour, dict.fromkeys(range(count), self.rollout.to_revision), self.choose)
 
+    def gets_requests(self) -> bool:
+        """Whether some requests are the new revision's, be it by chance or by what they are."""
+        return self.share > 0 or self.view.service.split.targeting is not None
+
     def give_back(self) -> None:
         """Give the old revision all requests."""
         self.plan.share(self.stage.colour.other, WHOLE_PERMILLE)
@@ -68,6 +72,8 @@ class StagedLook:
 
 def wanted(look: StagedLook) -> int:
     """Return how many replicas of the new revision the present step needs."""
+    if look.rollout.experiment is not None and not look.rollout.experiment.is_over:
+        return min(look.rollout.experiment.plan.replicas, look.replicas)
     step = look.stage.steps[min(look.stage.index, len(look.stage.steps) - 1)]
     if look.rollout.strategy is Strategy.CANARY:
         return canary_replicas(look.replicas, step.permille)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from cluster.model.experiment import Variant
 from cluster.model.rollout import Rollout, RolloutPhase, StagePhase
 from cluster.rollout.colours import retire_all, tend_without_starting
 from cluster.rollout.decision import Decision
+from cluster.rollout.experiments import ended
 from cluster.rollout.record import clip, decision_of, end, go_on, no_progress, transition_of
 from cluster.rollout.staged_look import StagedLook
 from cluster.rollout.view import ChooseHost, ServiceView
@@ -24,7 +26,7 @@ def turn_back(view: ServiceView, rollout: Rollout, why: str, now_ms: int, choose
         is_old_reduced=stage.phase is StagePhase.RETIRING,
     )
     turned = replace(
-        rollout,
+        ended(rollout, Variant.A, now_ms),
         phase=RolloutPhase.ROLLING_BACK,
         stage=returning,
         replicas=(),
@@ -43,7 +45,7 @@ class Return(StagedLook):
         if self.stage.phase is StagePhase.RETIRING:
             return self._retiring()
         tend_without_starting(self.plan, self.stage.colour, self.rollout.to_revision)
-        if self.share:
+        if self.gets_requests():
             if not self._can_take_all():
                 return self._within_deadline(
                     f"revision {self.rollout.from_revision} cannot take the requests"

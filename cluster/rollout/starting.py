@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from cluster.model.experiment import Experiment, ExperimentRun, Variant
 from cluster.model.ids import RolloutId
 from cluster.model.rollout import Rollout, RolloutPhase, Stage
 from cluster.model.service import Aim
@@ -38,6 +39,8 @@ def start(view: ServiceView, now_ms: int, rollout_id: RolloutId) -> Rollout:
         hooks=hooks_of(view),
     )
     shift = service.policy.shift
+    if attempt.experiment is not None:
+        return _as_experiment(view, rollout, attempt.experiment)
     is_kept = _is_kept(view)
     if not shift.strategy.is_staged and not is_kept:
         return rollout
@@ -53,6 +56,20 @@ def start(view: ServiceView, now_ms: int, rollout_id: RolloutId) -> Rollout:
     share = service.split.permille_of(colour) if is_kept else 0
     stage = Stage(steps=steps, colour=colour, index=index_above(steps, share), since_ms=now_ms)
     return replace(rollout, strategy=strategy, stage=stage)
+
+
+def _as_experiment(view: ServiceView, rollout: Rollout, experiment: Experiment) -> Rollout:
+    """Return the rollout that holds both revisions side by side until it is ended."""
+    why_not = _why_not_staged(view)
+    if why_not:
+        # A rolling update instead would be no experiment.
+        reason = f"two revisions cannot be there side by side: {why_not}"
+        run = ExperimentRun(plan=experiment, keep=Variant.A, ended_at_ms=rollout.started_at_ms)
+        return replace(rollout, phase=RolloutPhase.FAILED, reason=reason, hooks=(), experiment=run)
+    stage = Stage(steps=(WHOLE_STEP,), colour=main_colour(view).other, since_ms=rollout.started_at_ms)
+    return replace(
+        rollout, strategy=Strategy.BLUE_GREEN, stage=stage, experiment=ExperimentRun(plan=experiment)
+    )
 
 
 def index_above(steps: tuple[TrafficStep, ...], permille: int) -> int:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from cluster.model.experiment import Variant
 from cluster.model.rollout import Rollout, RolloutPhase, Stage, StagePhase, Steer, Steering, why_not
 from cluster.model.strategy import WHOLE_PERMILLE
 from cluster.rollout.evidence import verdict_on, with_new_step
+from cluster.rollout.experiments import ended
 from cluster.rollout.hooks import waive, with_later_deadlines
 from cluster.rollout.judge import VerdictKind, begin
 from cluster.rollout.record import sentence
@@ -47,9 +49,10 @@ def steer(view: ServiceView, rollout: Rollout, now_ms: int) -> Rollout:
         case Steer.PROMOTE:
             promoted = replace(_resume(view, rollout, now_ms), is_unjudged=True, steering=None)
             note = by_whom("promoted", steering)
-            return promote(view, replace(promoted, note=sentence(rollout.note, note)), now_ms)
+            promoted = promote(view, replace(promoted, note=sentence(rollout.note, note)), now_ms)
+            return ended(promoted, Variant.B, now_ms, by=steering.by)
         case Steer.ABORT:
-            return rollout
+            return ended(rollout, Variant.A, now_ms, by=steering.by)
 
 
 def by_whom(what: str, steering: Steering) -> str:
@@ -62,7 +65,8 @@ def promote(view: ServiceView, rollout: Rollout, now_ms: int) -> Rollout:
     if stage is None or stage.phase is StagePhase.RETIRING:
         return rollout
     last = len(stage.steps) - 1
-    if stage.index == last and stage.phase in (StagePhase.SWITCHING, StagePhase.WATCHING):
+    is_there = stage.index == last and stage.phase in (StagePhase.SWITCHING, StagePhase.WATCHING)
+    if is_there and not rollout.is_experiment:
         return rollout
     stage = Stage(
         steps=(*stage.steps[: min(stage.index, last)], WHOLE_STEP),

@@ -12,6 +12,7 @@ from typing import Any
 
 from cluster.commands import access as access_commands
 from cluster.commands import adoption as adoption_commands
+from cluster.commands import alerts as alert_commands
 from cluster.commands import audit as audit_commands
 from cluster.commands import environments as environment_commands
 from cluster.commands import leadership as leadership_commands
@@ -31,6 +32,7 @@ from cluster.model.audit import AuditStamp
 from cluster.state_machine import (
     access,
     adoption,
+    alerts,
     audit_trail,
     environments,
     hooks,
@@ -84,6 +86,7 @@ HANDLERS: dict[type[Any], Handler] = {
     service_commands.ReportAssignments: services.report_assignments,
     service_commands.AttemptRevision: services.attempt_revision,
     service_commands.ScaleService: services.scale_service,
+    service_commands.StartExperiment: services.start_experiment,
     service_commands.SteerRollout: services.steer_rollout,
     service_commands.SetSplit: services.set_split,
     service_commands.MoveReplicas: services.move_replicas,
@@ -109,9 +112,15 @@ HANDLERS: dict[type[Any], Handler] = {
     watch_commands.RemoveWatch: scheduling.remove_watch,
     watch_commands.NoteDigest: scheduling.note_digest,
     watch_commands.UpdateImage: scheduling.update_image,
-    audit_commands.RecordAudit: audit_trail.record_audit,
     metric_commands.RecordSamples: metrics.record_samples,
     metric_commands.DefineSubjects: metrics.define_subjects,
+    alert_commands.PutAlertRule: alerts.put_alert_rule,
+    alert_commands.RemoveAlertRule: alerts.remove_alert_rule,
+    alert_commands.CommitAlerts: alerts.commit_alerts,
+    alert_commands.AcknowledgeAlert: alerts.acknowledge_alert,
+    alert_commands.PutSilence: alerts.put_silence,
+    alert_commands.EndSilence: alerts.end_silence,
+    audit_commands.RecordAudit: audit_trail.record_audit,
 }
 assert HANDLERS.keys() == BY_CLASS.keys()
 

@@ -21,6 +21,7 @@ from cluster.commands.services import (
     RouterReport,
     ScaleService,
     SetSplit,
+    StartExperiment,
     SteerRollout,
 )
 from cluster.encoding import pack, unpack
@@ -28,6 +29,7 @@ from cluster.model.autoscaling import SCALINGS_KEPT, Scaling, replicas_put
 from cluster.model.ids import NodeId, RolloutId, ServiceId
 from cluster.model.rollout import Rollout, RolloutPhase, StagePhase, Steering, why_not
 from cluster.model.service import (
+    Aim,
     Assignment,
     Attempt,
     DesiredState,
@@ -38,6 +40,7 @@ from cluster.model.service import (
 )
 from cluster.model.strategy import Colour
 from cluster.state_machine.entry import Entry
+from cluster.state_machine.experiments import refuse_during_experiment, refuse_experiment
 from cluster.state_machine.fencing import refuse_forgetting, refuse_second_copy
 from cluster.state_machine.revisions import is_in_use
 from cluster.state_machine.secrets import check_references, forget_uses, note_uses
@@ -70,6 +73,10 @@ def put_service(entry: Entry, command: PutService) -> Outcome:
             f"service {command.service_id} is being removed: wait until it is gone, then deploy again",
             Code.IN_USE,
         )
+    if present is not None:
+        refused = refuse_during_experiment(entry, present)
+        if refused is not None:
+            return refused
     if command.environment and find_environment(entry.txn, command.environment) is None:
         return Rejected(
             f"there is no environment {command.environment}: `tower environment put` makes it", Code.NOT_FOUND
@@ -80,7 +87,7 @@ def put_service(entry: Entry, command: PutService) -> Outcome:
         newest, attempts = retired(entry, command.service_id)
         number, is_new_spec, attempt = newest + 1, True, Attempt(number=attempts)
     else:
-        newest = _newest_revision(present)
+        newest = newest_revision(present)
         revision = REVISIONS.get(entry.txn, command.service_id, present.revision)
         is_new_spec = revision is None or revision.spec != spec
         number = newest + 1 if is_new_spec else present.revision
@@ -151,9 +158,12 @@ def remove_service(entry: Entry, command: RemoveService) -> Outcome:
 
 
 def attempt_revision(entry: Entry, command: AttemptRevision) -> Outcome:
-    service = _changeable(entry, command.service_id, command.expected_version)
+    service = changeable(entry, command.service_id, command.expected_version)
     if isinstance(service, Rejected):
         return service
+    refused = refuse_during_experiment(entry, service)
+    if refused is not None:
+        return refused
     revision = REVISIONS.get(entry.txn, service.id, command.revision)
     if revision is None:
         return _no_revision(service.id, command.revision)
@@ -171,7 +181,7 @@ def attempt_revision(entry: Entry, command: AttemptRevision) -> Outcome:
     changed = replace(
         service,
         revision=command.revision,
-        newest_revision=_newest_revision(service),
+        newest_revision=newest_revision(service),
         attempt=Attempt(
             number=service.attempt.number + 1,
             aim=command.aim,
@@ -183,10 +193,55 @@ def attempt_revision(entry: Entry, command: AttemptRevision) -> Outcome:
     return Applied([changed.revision, touch(entry, changed)])
 
 
-def scale_service(entry: Entry, command: ScaleService) -> Outcome:
-    service = _changeable(entry, command.service_id, command.expected_version)
+def start_experiment(entry: Entry, command: StartExperiment) -> Outcome:
+    service = changeable(entry, command.service_id, command.expected_version)
     if isinstance(service, Rejected):
         return service
+    spec = replace(command.spec, fencing=service.fencing)
+    refused = refuse_experiment(entry, service, spec, command.experiment)
+    if refused is not None:
+        return refused
+    newest = REVISIONS.get(entry.txn, service.id, newest_revision(service))
+    is_new_spec = newest is None or newest.spec != spec
+    number = newest_revision(service) + is_new_spec
+    changed = replace(
+        service,
+        revision=number,
+        newest_revision=number,
+        attempt=Attempt(
+            number=service.attempt.number + 1,
+            aim=Aim.EXPERIMENT,
+            by=command.by,
+            at_ms=entry.now_ms,
+            experiment=command.experiment,
+        ),
+    )
+    version = touch(entry, changed)
+    refused = check_references(entry, spec)
+    if refused is not None:
+        return refused
+    if is_new_spec:
+        made = Revision(
+            service_id=service.id,
+            number=number,
+            spec=spec,
+            created_at_ms=entry.now_ms,
+            created_by=command.by,
+            bound=command.bound,
+        )
+        REVISIONS.put(entry.txn, made)
+        note_uses(entry, made)
+        _forget_old_revisions(entry, changed)
+    return Applied([number, version])
+
+
+def scale_service(entry: Entry, command: ScaleService) -> Outcome:
+    service = changeable(entry, command.service_id, command.expected_version)
+    if isinstance(service, Rejected):
+        return service
+    refused = refuse_during_experiment(entry, service)
+    if refused is not None:
+        return refused
     held_by = service.scale_held_by
     if command.is_held and service.autoscale is not None:
         held_by = command.by
@@ -226,9 +281,12 @@ def steer_rollout(entry: Entry, command: SteerRollout) -> Outcome:
 
 
 def set_split(entry: Entry, command: SetSplit) -> Outcome:
-    service = _changeable(entry, command.service_id, command.expected_version)
+    service = changeable(entry, command.service_id, command.expected_version)
     if isinstance(service, Rejected):
         return service
+    refused = refuse_during_experiment(entry, service)
+    if refused is not None:
+        return refused
     wanted = Split(green_permille=command.green_permille)
     serving = {
         copy.colour
@@ -272,7 +330,7 @@ def set_split(entry: Entry, command: SetSplit) -> Outcome:
 
 
 def move_replicas(entry: Entry, command: MoveReplicas) -> Outcome:
-    service = _changeable(entry, command.service_id, command.expected_version)
+    service = changeable(entry, command.service_id, command.expected_version)
     if isinstance(service, Rejected):
         return service
     if service.rollout_id is not None:
@@ -320,15 +378,42 @@ def commit_transition(entry: Entry, command: CommitTransition) -> Outcome:
     if command.is_service_forgotten:
         return _forget_service(entry, service)
     split = service.split
-    if command.green_permille is not None and command.green_permille != split.green_permille:
-        split = Split(green_permille=command.green_permille, token=entry.index, changed_at_ms=entry.now_ms)
+    if command.green_permille is not None:
+        shared = (command.green_permille, command.targeting)
+        if shared != (split.green_permille, split.targeting):
+            split = Split(
+                green_permille=command.green_permille,
+                token=entry.index,
+                changed_at_ms=entry.now_ms,
+                targeting=command.targeting,
+            )
     kept = None if command.is_kept_ended else service.kept
     if command.kept is not None:
         if REVISIONS.get(entry.txn, service.id, command.kept.revision) is None:
             return _no_revision(service.id, command.kept.revision)
         kept = command.kept
-    changed = replace(service, rollout_id=rollout_id, stable_revision=stable_revision, split=split, kept=kept)
+    changed = replace(
+        service,
+        revision=service.revision if not _is_given_up(service, command) else stable_revision,
+        newest_revision=newest_revision(service),
+        rollout_id=rollout_id,
+        stable_revision=stable_revision,
+        split=split,
+        kept=kept,
+    )
     return Applied(touch(entry, changed))
+
+
+def _is_given_up(service: Service, command: CommitTransition) -> bool:
+    """Whether what was only tried is nobody's wish any more: its experiment ended without it."""
+    rollout = command.rollout
+    return (
+        rollout is not None
+        and rollout.experiment is not None
+        and rollout.phase.is_terminal
+        and rollout.attempt == service.attempt.number
+        and command.stable_revision is None
+    )
 
 
 def touch(entry: Entry, service: Service) -> int:
@@ -338,7 +423,7 @@ def touch(entry: Entry, service: Service) -> int:
     return version
 
 
-def _changeable(entry: Entry, service_id: ServiceId, expected_version: int | None) -> Service | Rejected:
+def changeable(entry: Entry, service_id: ServiceId, expected_version: int | None) -> Service | Rejected:
     service = SERVICES.get(entry.txn, service_id)
     if service is None:
         return Rejected(f"service {service_id} is not known", Code.NOT_FOUND)
@@ -349,7 +434,7 @@ def _changeable(entry: Entry, service_id: ServiceId, expected_version: int | Non
     return service
 
 
-def _newest_revision(service: Service) -> int:
+def newest_revision(service: Service) -> int:
     return max(service.newest_revision, service.revision)
 
 
@@ -498,7 +583,7 @@ def _forget_service(entry: Entry, service: Service) -> Outcome:
     # A host that was away may hold containers of this service. Should the service return, its numbers go on,
     # so that those are never taken for the new ones. Nor is a later attempt for one that a schedule has seen.
     entry.txn.put(
-        RETIRED_SERVICES, key_of(service.id), pack([_newest_revision(service), service.attempt.number])
+        RETIRED_SERVICES, key_of(service.id), pack([newest_revision(service), service.attempt.number])
     )
     for revision in REVISIONS.scan(entry.txn, service.id):
         _forget_revision(entry, revision)

@@ -28,6 +28,7 @@ from cluster.model.access import Role
 from cluster.model.audit import AuditOutcome, AuditRecord, AuditStamp
 from cluster.model.autoscaling import AUTOSCALING, AutoscalePolicy, ScaleMetric, ScaleTarget
 from cluster.model.environments import Environment, EnvironmentQuota
+from cluster.model.experiment import Experiment, ExperimentRun, Match, MatchKind
 from cluster.model.hooks import Hook, HookKind, HookPhase, HookRun
 from cluster.model.ids import JoinTokenId, LoginId, NodeId, PrincipalId, RolloutId, ServiceId, TokenPrefix
 from cluster.model.metrics import SubjectDefinition, SubjectKind, SubjectRef
@@ -63,7 +64,16 @@ START_MS = 1_800_000_000_000
 HOUR_MS = 3_600_000
 TERM = 3
 WEB = ServiceId("shop.web")
+WIKI = ServiceId("legacy.wiki")
 N1, N2 = NodeId("n_01"), NodeId("n_02")
+
+EXPERIMENT = Experiment(
+    replicas=1,
+    matches=(Match(kind=MatchKind.HEADER, name="X-Beta", value="yes"),),
+    permille=100,
+    is_sticky=True,
+    for_ms=HOUR_MS,
+)
 
 STAMP = AuditStamp(
     principal="u_ann",
@@ -977,6 +987,41 @@ COMMANDS: tuple[tuple[str, Any], ...] = (
             ticks=1,
             subjects=(SubjectRef(number=1), SubjectRef(number=3)),
             payload=b"later",
+        ),
+    ),
+    (
+        "start-experiment",
+        services.StartExperiment(
+            service_id=WIKI,
+            spec=ServiceSpec(image="registry.example/wiki:2"),
+            experiment=EXPERIMENT,
+            by="ann",
+            expected_version=1,
+        ),
+    ),
+    (
+        "commit-transition/experiment",
+        services.CommitTransition(
+            service_id=WIKI,
+            expected_version=2,
+            rollout=Rollout(
+                id=RolloutId("ro_09"),
+                service_id=WIKI,
+                from_revision=1,
+                to_revision=2,
+                phase=RolloutPhase.RUNNING,
+                step=1,
+                started_at_ms=START_MS,
+                changed_at_ms=START_MS,
+                deadline_ms=START_MS + 600_000,
+                strategy=Strategy.BLUE_GREEN,
+                aim=Aim.EXPERIMENT,
+                attempt=2,
+                stage=Stage(steps=(TrafficStep(permille=1000),), colour=Colour.GREEN),
+                experiment=ExperimentRun(plan=EXPERIMENT, began_at_ms=START_MS + 5),
+            ),
+            green_permille=100,
+            targeting=EXPERIMENT.targeting(Colour.GREEN, 2),
         ),
     ),
 )

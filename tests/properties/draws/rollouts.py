@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cluster.commands import services
+from cluster.model.experiment import ExperimentRun
 from cluster.model.hooks import Hook, HookKind, HookPhase, HookRun
 from cluster.model.ids import RolloutId
 from cluster.model.rollout import Rollout, RolloutPhase, Stage, StagePhase, Steer
@@ -10,7 +11,7 @@ from cluster.model.service import DesiredState, Kept, Observation, ReplicaPhase
 from cluster.model.strategy import Colour, TrafficStep
 from cluster.store.records import ASSIGNMENTS, ROLLOUTS, SERVICES
 from tests.properties.draws.context import Choices, Draw, Named
-from tests.properties.draws.services import revisions
+from tests.properties.draws.services import EXPERIMENT, revisions
 
 STEPS = (TrafficStep(permille=100, needs_approval=True), TrafficStep(permille=1000))
 PHASES = [*RolloutPhase, *([RolloutPhase.RUNNING] * 4)]
@@ -73,6 +74,7 @@ def _transition(draw: Draw, named: Named) -> services.CommitTransition:
         green_permille=rng.choice([None, None, 0, 100, 1000]),
         kept=rng.choice([None, None, None, kept]),
         is_kept_ended=rng.random() < 0.2,
+        targeting=rng.choice([None, EXPERIMENT.targeting(Colour.GREEN, 1)]),
     )
 
 
@@ -93,6 +95,8 @@ def _rollout(draw: Draw, named: Named, numbers: list[int]) -> Rollout:
         changed_at_ms=draw.now_ms,
         deadline_ms=draw.now_ms,
         stage=rng.choice([None, stage]),
+        attempt=0 if present is None else present.attempt.number,
+        experiment=rng.choice([None, None, ExperimentRun(plan=EXPERIMENT)]),
         hooks=tuple(
             HookRun(
                 kind=kind,

@@ -7,6 +7,7 @@ from typing import Any
 from cluster.commands import services
 from cluster.commands.adoption import AdoptContainers, AdoptedContainer
 from cluster.model.autoscaling import AutoscalePolicy, ScaleMetric, ScaleTarget
+from cluster.model.experiment import Experiment
 from cluster.model.service import Aim, DesiredState, Fencing, ServiceSpec
 from cluster.store.records import ASSIGNMENTS, REVISIONS, SERVICES
 from tests.properties.draws.context import NAMED, Choices, Draw, Named
@@ -15,6 +16,8 @@ from tests.properties.draws.files import references
 AUTOSCALE = AutoscalePolicy(
     replicas_min=1, replicas_max=3, targets=(ScaleTarget(metric=ScaleMetric.CPU, value=70),)
 )
+
+EXPERIMENT = Experiment(replicas=1, permille=100, is_sticky=True)
 
 
 def service_commands(draw: Draw) -> Choices:
@@ -27,7 +30,7 @@ def service_commands(draw: Draw) -> Choices:
         lambda: services.AttemptRevision(
             service_id=named.id,
             revision=rng.choice(revisions(draw, named)),
-            aim=rng.choice(list(Aim)),
+            aim=rng.choice([aim for aim in Aim if aim is not Aim.EXPERIMENT]),
             by="u1",
             expected_version=draw.version(named.id),
         ),
@@ -45,6 +48,13 @@ def service_commands(draw: Draw) -> Choices:
             expected_version=draw.version(named.id),
         ),
         lambda: _move(draw, named),
+        lambda: services.StartExperiment(
+            service_id=named.id,
+            spec=wanted(draw)["spec"],
+            experiment=EXPERIMENT,
+            by="u1",
+            expected_version=draw.version(named.id),
+        ),
     ]
     # Not so often, or most services would be on their way out.
     rarer: Choices = [

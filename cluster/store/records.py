@@ -13,6 +13,7 @@ from cluster.audit.merkle import Frontier
 from cluster.audit.trail import head_of
 from cluster.encoding import codec, pack, unpack
 from cluster.model.access import ApiToken, LoginSession, Principal, SetupToken
+from cluster.model.alerts import Alert, AlertCount, AlertRule, Silence
 from cluster.model.audit import AuditEntry, AuditHead
 from cluster.model.environments import KNOWN_ENVIRONMENTS, Environment
 from cluster.model.events import Event, EventCount
@@ -230,6 +231,14 @@ FREEZES = Records(tables.FREEZES, Freeze, (str,), lambda r: (r.id,))
 WATCHES = Records(tables.WATCHES, ImageWatch, (str,), lambda r: (r.service_id,))
 """By service id."""
 
+ALERT_RULES = Records(tables.ALERT_RULES, AlertRule, (str,), lambda r: (r.id,))
+"""Those that were put. `cluster.alerts.rules_in_force` also knows the ones that are built in."""
+ALERTS = Records(tables.ALERTS, Alert, (int,), lambda r: (r.number,))
+"""By number: a ring of the newest `ALERTS_KEPT`."""
+ALERTS_OPEN = Index(tables.ALERTS_OPEN, (str, str, int))
+"""(rule id, the subject's key, number) of what is not resolved."""
+SILENCES = Records(tables.SILENCES, Silence, (str,), lambda r: (r.id,))
+
 EVENTS = Records(tables.EVENTS, Event, (int,), lambda r: (r.sequence,))
 """By sequence: a ring of the newest `EVENTS_KEPT`."""
 
@@ -245,6 +254,7 @@ AUDIT = Records(tables.AUDIT, AuditEntry, (int,), lambda r: (r.sequence,))
 LEADER_TERM = Single("leader-term", LeaderTerm)
 CLUSTER = Single("cluster", ClusterIdentity)
 EVENT_COUNT = Single("event-count", EventCount)
+ALERT_COUNT = Single("alert-count", AlertCount)
 METRIC_BOOKS = Single("metric-books", MetricBooks)
 SETUP_TOKEN = Single("setup-token", SetupToken)
 
@@ -255,6 +265,18 @@ def find_environment(txn: ReadTxn, name: str) -> Environment | None:
     if found is None and name in KNOWN_ENVIRONMENTS:
         return Environment(name=name)
     return found
+
+
+def open_alert(txn: ReadTxn, rule_id: str, subject_key: str) -> Alert | None:
+    """Return the alert of a rule and a subject that is not resolved."""
+    found = ALERTS_OPEN.scan(txn, rule_id, subject_key, limit=1)
+    return ALERTS.get(txn, found[0][-1]) if found else None
+
+
+def open_alerts(txn: ReadTxn) -> list[Alert]:
+    """Return every alert that is not resolved."""
+    found = (ALERTS.get(txn, number) for *_, number in ALERTS_OPEN.scan(txn))
+    return [alert for alert in found if alert is not None]
 
 
 def assignments_of_node(txn: ReadTxn, node_id: str) -> list[Assignment]:

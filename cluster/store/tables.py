@@ -89,6 +89,11 @@ METRIC_SUBJECTS_BY_KEY = Table(71, "metric_subjects_by_key", is_watched=False)
 METRIC_BATCHES = Table(72, "metric_batches")
 METRIC_SOURCES = Table(73, "metric_sources", is_watched=False)
 
+ALERT_RULES = Table(80, "alert_rules")
+ALERTS = Table(81, "alerts")
+ALERTS_OPEN = Table(82, "alerts_open", is_watched=False)
+SILENCES = Table(83, "silences")
+
 EVENTS = Table(85, "events")
 
 ALL_TABLES: tuple[Table, ...] = tuple(value for value in dict(globals()).values() if isinstance(value, Table))

@@ -5,12 +5,14 @@ Only ever appended to. Changing a command here changes bytes that stand for what
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from cluster.commands import (
     Envelope,
     access,
     adoption,
+    alerts,
     audit,
     environments,
     leadership,
@@ -25,9 +27,22 @@ from cluster.commands import (
     windows,
 )
 from cluster.model.access import Role
+from cluster.model.alerts import (
+    Alert,
+    AlertMatcher,
+    AlertPhase,
+    AlertRule,
+    AlertSubject,
+    RuleKind,
+    RuleScope,
+    Silence,
+    Threshold,
+    Told,
+)
 from cluster.model.audit import AuditOutcome, AuditRecord, AuditStamp
 from cluster.model.autoscaling import AUTOSCALING, AutoscalePolicy, ScaleMetric, ScaleTarget
 from cluster.model.environments import Environment, EnvironmentQuota
+from cluster.model.events import Severity
 from cluster.model.experiment import Experiment, ExperimentRun, Match, MatchKind
 from cluster.model.hooks import Hook, HookKind, HookPhase, HookRun
 from cluster.model.ids import JoinTokenId, LoginId, NodeId, PrincipalId, RolloutId, ServiceId, TokenPrefix
@@ -148,6 +163,41 @@ def _rollout(phase: RolloutPhase, step: int, *replicas: ReplicaProgress) -> Roll
         reason="first deployment",
     )
 
+
+MEMORY_ALERT = Alert(
+    rule_id="shop-memory",
+    kind=RuleKind.THRESHOLD,
+    subject=AlertSubject(
+        kind="container",
+        key="container:n_01:abc",
+        name="web-1",
+        node_id="n_01",
+        node_name="alpha",
+        service_id="shop.web",
+        environment="staging",
+        labels=(("project", "shop"),),
+    ),
+    severity=Severity.CRITICAL,
+    phase=AlertPhase.FIRING,
+    since_ms=START_MS,
+    judged_ms=START_MS + 600_000,
+    text="Container web-1 on alpha uses 97 % of its memory limit.",
+    hint="give it more memory",
+    usual="At this hour it is 40 % on most days.",
+    value=97.25,
+    labels=(("team", "shop"),),
+    fired_at_ms=START_MS + 600_000,
+    is_flapping=True,
+)
+HOST_ALERT = Alert(
+    rule_id="host-down",
+    kind=RuleKind.HOST_DOWN,
+    subject=AlertSubject(kind="host", key="host:n_02", name="beta", node_id="n_02", node_name="beta"),
+    severity=Severity.CRITICAL,
+    phase=AlertPhase.PENDING,
+    since_ms=START_MS,
+    judged_ms=START_MS,
+)
 
 COMMANDS: tuple[tuple[str, Any], ...] = (
     ("take-leadership", leadership.TakeLeadership(term=TERM, node_id=N1)),
@@ -1023,6 +1073,99 @@ COMMANDS: tuple[tuple[str, Any], ...] = (
             green_permille=100,
             targeting=EXPERIMENT.targeting(Colour.GREEN, 2),
         ),
+    ),
+    (
+        "put-alert-rule",
+        alerts.PutAlertRule(
+            rule=AlertRule(
+                id="shop-memory",
+                kind=RuleKind.THRESHOLD,
+                summary="The shop's memory",
+                severity=Severity.CRITICAL,
+                scope=RuleScope(kinds=("container",), services=("shop.web",), labels=(("project", "shop"),)),
+                metric="memory_bytes",
+                threshold=Threshold(value=95.0, resolve_value=90.0, is_percent_of_limit=True),
+                for_ms=600_000,
+                looks_min=3,
+                looks=5,
+                keep_firing_ms=300_000,
+                remind_ms=4 * HOUR_MS,
+                labels=(("team", "shop"),),
+                hint="give it more memory",
+                changed_by="ann",
+            )
+        ),
+    ),
+    (
+        "commit-alerts",
+        alerts.CommitAlerts(
+            changes=(
+                alerts.AlertChange(alert=MEMORY_ALERT, expected_version=0, told=Told.FIRING),
+                alerts.AlertChange(alert=HOST_ALERT, expected_version=0),
+            )
+        ),
+    ),
+    ("acknowledge-alert", alerts.AcknowledgeAlert(number=1, by="ann", comment="on it")),
+    (
+        "commit-alerts/over",
+        alerts.CommitAlerts(
+            changes=(
+                alerts.AlertChange(
+                    alert=replace(
+                        MEMORY_ALERT,
+                        number=1,
+                        version=2,
+                        phase=AlertPhase.RESOLVED,
+                        notified_at_ms=START_MS,
+                        resolved_at_ms=START_MS + 900_000,
+                        resolution="it is below 90 %",
+                    ),
+                    expected_version=2,
+                    told=Told.RESOLVED,
+                ),
+                alerts.AlertChange(alert=replace(HOST_ALERT, number=2), expected_version=1, is_dropped=True),
+            )
+        ),
+    ),
+    (
+        "put-silence",
+        alerts.PutSilence(
+            silence=Silence(
+                id="si_01",
+                matcher=AlertMatcher(
+                    rules=("shop-memory",),
+                    severities=(Severity.WARNING,),
+                    scope=RuleScope(hosts=("n_01",), names=("web-*",)),
+                ),
+                comment="the backup runs",
+                from_ms=START_MS,
+                until_ms=START_MS + 86_400_000,
+                span=Span(cron="0 2 * * SUN", duration_ms=7_200_000, time_zone="Europe/Berlin"),
+                by="ann",
+            )
+        ),
+    ),
+    ("end-silence", alerts.EndSilence(silence_id="si_01")),
+    ("remove-alert-rule", alerts.RemoveAlertRule(rule_id="shop-memory")),
+    (
+        "put-alert-rule/off",
+        alerts.PutAlertRule(rule=AlertRule(id="host-down", kind=RuleKind.HOST_DOWN, is_enabled=False)),
+    ),
+    (
+        "put-silence/plain",
+        alerts.PutSilence(
+            silence=Silence(
+                id="si_02",
+                matcher=AlertMatcher(rules=("disk-full",)),
+                comment="a new disk is on its way",
+                from_ms=START_MS,
+                until_ms=START_MS + 86_400_000,
+            )
+        ),
+    ),
+    (
+        "commit-alerts/pending",
+        alerts.CommitAlerts(changes=(alerts.AlertChange(alert=HOST_ALERT, expected_version=0),)),
     ),
 )
 """(name, command); a name is the command's, with a variant after a slash."""

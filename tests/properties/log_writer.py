@@ -18,6 +18,7 @@ from cluster.commands import (
 from cluster.raft.machine import ReplicatedState
 from tests.golden.history import STAMP, START_MS
 from tests.properties.draws.accounts import account_commands
+from tests.properties.draws.alerts import alert_commands
 from tests.properties.draws.calendar import schedule_commands, watch_commands, window_commands
 from tests.properties.draws.cluster import cluster_commands, environment_commands
 from tests.properties.draws.context import Choices, Draw
@@ -45,6 +46,7 @@ GROUPS: tuple[tuple[Callable[[Draw], Choices], int], ...] = (
     (window_commands, 1),
     (watch_commands, 2),
     (metric_commands, 3),
+    (alert_commands, 3),
 )
 """Draws, and how often each is made. Those that need others before them are made more often."""
 

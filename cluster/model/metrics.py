@@ -433,10 +433,25 @@ class MetricBooks:
     """The sums over subjects and batches: no number is given twice, and nothing is counted by reading all.
 
     `looked_at` is the last subject that was looked at for being gone; `ring_bytes` is the size of the batches
-    that are still in the state.
+    that are still in the state. `passed_index` is the last of those that are not any more.
     """
 
     last_number: int = 0
     subjects: int = 0
     looked_at: int = 0
     ring_bytes: int = 0
+    passed_index: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommittedHour:
+    """Of what times batches are that were committed within one hour of the log: of [start_ms, end_ms).
+
+    Their log indexes go from `first_index` to `last_index`: a node that missed some knows what to ask for.
+    """
+
+    hour_ms: int
+    first_index: int
+    last_index: int
+    start_ms: int
+    end_ms: int

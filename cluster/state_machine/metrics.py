@@ -13,6 +13,7 @@ from cluster.commands.metrics import DefineSubjects, RecordSamples
 from cluster.commands.outcome import Applied, Code, Outcome, Rejected
 from cluster.model.metrics import (
     CommittedBatch,
+    CommittedHour,
     MetricBooks,
     SourceMark,
     Subject,
@@ -24,6 +25,7 @@ from cluster.state_machine.entry import Entry
 from cluster.store.records import (
     METRIC_BATCHES,
     METRIC_BOOKS,
+    METRIC_HOURS,
     METRIC_SOURCES,
     METRIC_SUBJECTS,
     METRIC_SUBJECTS_BY_KEY,
@@ -32,7 +34,9 @@ from cluster.store.records import (
 
 FUTURE_MS = 120_000
 """How far ahead of the log's time a sample may be: hosts' clocks differ, and none may claim tomorrow."""
-RING_MS = 3_600_000
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+RING_MS = HOUR_MS
 RING_BYTES_MAX = 16 * 1024 * 1024
 RING_EVICTIONS_MAX = 16
 """Most batches one entry lets go. The largest one makes room of what the smallest need many of, so the bound
@@ -40,10 +44,10 @@ on bytes may be passed for some entries, and by no more than they bring."""
 SUBJECTS_TOTAL_MAX = 100_000
 SUBJECT_LOOKS = 4
 """How many subjects each batch looks at, to forget what is gone for long."""
-SEEN_EVERY_MS = 86_400_000
+SEEN_EVERY_MS = DAY_MS
 """How exact it is known when a subject was last measured: a record is written that often."""
 SOURCES_MAX = 4096
-DAY_MS = 86_400_000
+HOURS_KEPT_MS = 396 * DAY_MS
 _CROWDED = ((7 / 8, 30 * DAY_MS), (3 / 4, 90 * DAY_MS))
 """From which share of the most subjects on what is gone is forgotten earlier, and how early."""
 
@@ -93,6 +97,7 @@ def record_samples(entry: Entry, command: RecordSamples) -> Outcome:
     )
     METRIC_BATCHES.put(txn, batch)
     METRIC_SOURCES.put(txn, SourceMark(source=command.source, end_ms=command.end_ms, index=entry.index))
+    _note_hour(entry, batch)
     books = _turn_ring(entry, replace(books, ring_bytes=books.ring_bytes + batch.ring_bytes))
     METRIC_BOOKS.put(txn, _forget_gone(entry, books, kept_ms))
     return Applied()
@@ -174,8 +179,31 @@ def _turn_ring(entry: Entry, books: MetricBooks) -> MetricBooks:
         if oldest.index == entry.index or not (is_old or books.ring_bytes > RING_BYTES_MAX):
             break
         METRIC_BATCHES.delete(entry.txn, oldest.index)
-        books = replace(books, ring_bytes=books.ring_bytes - oldest.ring_bytes)
+        books = replace(books, ring_bytes=books.ring_bytes - oldest.ring_bytes, passed_index=oldest.index)
     return books
+
+
+def _note_hour(entry: Entry, batch: CommittedBatch) -> None:
+    """Keep of what times batches are, by hours of the log, for a node that will have missed them.
+
+    One record for each hour, and no more of them than hours of which anything is kept by default.
+    """
+    hour_ms = entry.now_ms - entry.now_ms % HOUR_MS
+    known = METRIC_HOURS.get(entry.txn, hour_ms)
+    METRIC_HOURS.put(
+        entry.txn,
+        CommittedHour(
+            hour_ms=hour_ms,
+            first_index=batch.index if known is None else known.first_index,
+            last_index=batch.index,
+            start_ms=batch.start_ms if known is None else min(known.start_ms, batch.start_ms),
+            end_ms=batch.end_ms if known is None else max(known.end_ms, batch.end_ms),
+        ),
+    )
+    if known is None:
+        for oldest in METRIC_HOURS.scan(entry.txn, limit=2):
+            if oldest.hour_ms < hour_ms - HOURS_KEPT_MS:
+                METRIC_HOURS.delete(entry.txn, oldest.hour_ms)
 
 
 def _forget_gone(entry: Entry, books: MetricBooks, kept_ms: int) -> MetricBooks:

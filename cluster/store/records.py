@@ -17,7 +17,7 @@ from cluster.model.alerts import Alert, AlertCount, AlertRule, Silence
 from cluster.model.audit import AuditEntry, AuditHead
 from cluster.model.environments import KNOWN_ENVIRONMENTS, Environment
 from cluster.model.events import Event, EventCount
-from cluster.model.metrics import CommittedBatch, MetricBooks, SourceMark, Subject
+from cluster.model.metrics import CommittedBatch, CommittedHour, MetricBooks, SourceMark, Subject
 from cluster.model.node import Certificate, ClusterIdentity, JoinToken, LeaderTerm, Node
 from cluster.model.rollout import Rollout
 from cluster.model.route_certificates import RouteCertificate
@@ -248,6 +248,7 @@ METRIC_SUBJECTS_BY_KEY = Index(tables.METRIC_SUBJECTS_BY_KEY, (str, int, str, in
 METRIC_BATCHES = Records(tables.METRIC_BATCHES, CommittedBatch, (int,), lambda r: (r.index,))
 """By log index: the last hour's."""
 METRIC_SOURCES = Records(tables.METRIC_SOURCES, SourceMark, (str,), lambda r: (r.source,))
+METRIC_HOURS = Records(tables.METRIC_HOURS, CommittedHour, (int,), lambda r: (r.hour_ms,))
 
 AUDIT = Records(tables.AUDIT, AuditEntry, (int,), lambda r: (r.sequence,))
 

@@ -88,6 +88,7 @@ METRIC_SUBJECTS = Table(70, "metric_subjects")
 METRIC_SUBJECTS_BY_KEY = Table(71, "metric_subjects_by_key", is_watched=False)
 METRIC_BATCHES = Table(72, "metric_batches")
 METRIC_SOURCES = Table(73, "metric_sources", is_watched=False)
+METRIC_HOURS = Table(74, "metric_hours", is_watched=False)
 
 ALERT_RULES = Table(80, "alert_rules")
 ALERTS = Table(81, "alerts")

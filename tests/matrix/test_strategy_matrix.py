@@ -89,6 +89,19 @@ def test_a_version_that_cannot_run_reaches_nobody(shop: Shop, strategy: str, fau
     assert shop.is_whole()
 
 
+@pytest.mark.parametrize("strategy", NEW)
+def test_a_version_that_crashes_as_soon_as_it_is_healthy_costs_no_request(shop: Shop, strategy: str) -> None:
+    tower = {"start_deadline": "4s", "retries": 0}
+    version = a_version("short-lived")
+    rollout, seen = roll_forward(
+        shop,
+        Release(version=version, strategy=strategy, environment=FAULTS["crash-once-healthy"], tower=tower),
+    )
+    assert rollout["phase"] == "rolled-back", rollout["reason"]
+    assert seen.lost() == []
+    assert shop.is_whole()
+
+
 @pytest.mark.parametrize("fault", SEEN_FAULTS)
 @pytest.mark.parametrize("strategy", ["blue-green", "canary"])
 def test_a_bad_version_is_undone_and_its_own_answers_are_all_that_failed(

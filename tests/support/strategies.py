@@ -46,7 +46,8 @@ ANALYSIS = {"warmup": "0s", "min_requests": 50, "on_inconclusive": "promote"}
 FAULTS: dict[str, dict[str, str]] = {
     "errors": {"FAIL_RATE": "0.2"},
     "slow": {"LATENCY_MS": "150"},
-    "crash-loop": {"CRASH_AFTER": "400ms"},
+    "crash-loop": {"CRASH_AFTER": "50ms"},
+    "crash-once-healthy": {"CRASH_AFTER": "400ms"},
     "crashes": {"CRASH_AFTER": "6s"},
     "never-healthy": {"UP": "never"},
     "turns-unhealthy": {"UP": "3s"},

@@ -8,6 +8,7 @@ sample before: it adds up over time, where a gauge is averaged.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
@@ -15,6 +16,7 @@ from cluster.model import rules
 from cluster.model.ids import NodeId
 
 LABELS_MAX = 16
+KEY_BYTES_MAX = 256
 SUBJECTS_MAX = 4096
 """How many subjects one host's batch may speak of."""
 TICKS_MAX = 360
@@ -356,6 +358,14 @@ class SubjectDefinition:
         rules.check_text("key", self.key, 256)
         rules.check_text("name", self.name, 256)
         rules.check_pairs("labels", self.labels, LABELS_MAX, 256)
+
+    @property
+    def place(self) -> tuple[str, int, str]:
+        """What it is found by: (node id, kind, key). A mount point may be longer than a key of the store."""
+        key = self.key
+        if len(key.encode()) > KEY_BYTES_MAX:
+            key = f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
+        return self.node_id, int(self.kind), key
 
     def label(self, key: str) -> str:
         """Return a label's value, "" without it."""

@@ -6,7 +6,6 @@ it takes every node to take them into its own history.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 
 from cluster.commands.metrics import DefineSubjects, RecordSamples
@@ -29,6 +28,7 @@ from cluster.store.records import (
     METRIC_SOURCES,
     METRIC_SUBJECTS,
     METRIC_SUBJECTS_BY_KEY,
+    find_subject,
     setting_values,
 )
 
@@ -124,7 +124,7 @@ def _number(
             if subject is None or subject.definition.node_id != node_id:
                 return Rejected(f"subject {ref.number} of {node_id} is not known: define it", Code.NOT_FOUND)
         else:
-            known = _known(entry, ref.definition)
+            known = find_subject(entry.txn, ref.definition)
             if known is None:
                 if books.subjects >= SUBJECTS_TOTAL_MAX:
                     return Rejected(
@@ -158,17 +158,8 @@ def _create(
         seen_ms=entry.now_ms,
     )
     METRIC_SUBJECTS.put(entry.txn, subject)
-    METRIC_SUBJECTS_BY_KEY.add(entry.txn, *subject_key(definition), number)
+    METRIC_SUBJECTS_BY_KEY.add(entry.txn, *definition.place, number)
     return subject, replace(books, last_number=number, subjects=books.subjects + 1)
-
-
-def _known(entry: Entry, definition: SubjectDefinition) -> Subject | None:
-    found = METRIC_SUBJECTS_BY_KEY.scan(entry.txn, *subject_key(definition), limit=1)
-    if not found:
-        return None
-    number = found[0][-1]
-    assert isinstance(number, int)
-    return METRIC_SUBJECTS.get(entry.txn, number)
 
 
 def _turn_ring(entry: Entry, books: MetricBooks) -> MetricBooks:
@@ -221,7 +212,7 @@ def _forget_gone(entry: Entry, books: MetricBooks, kept_ms: int) -> MetricBooks:
     for subject in looked_at:
         if subject.seen_ms < entry.now_ms - kept_ms:
             METRIC_SUBJECTS.delete(entry.txn, subject.number)
-            METRIC_SUBJECTS_BY_KEY.remove(entry.txn, *subject_key(subject.definition), subject.number)
+            METRIC_SUBJECTS_BY_KEY.remove(entry.txn, *subject.definition.place, subject.number)
             count -= 1
     is_round = len(looked_at) < SUBJECT_LOOKS
     return replace(books, subjects=count, looked_at=0 if is_round else looked_at[-1].number)
@@ -234,11 +225,3 @@ def _make_room_for_source(entry: Entry, kept_ms: int) -> bool:
     for mark in gone:
         METRIC_SOURCES.delete(entry.txn, mark.source)
     return len(marks) - len(gone) < SOURCES_MAX
-
-
-def subject_key(definition: SubjectDefinition) -> tuple[str, int, str]:
-    """Return what a subject is found by. A mount point may be longer than a key of the store."""
-    key = definition.key
-    if len(key.encode()) > 256:
-        key = f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
-    return definition.node_id, int(definition.kind), key

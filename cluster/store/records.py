@@ -17,7 +17,14 @@ from cluster.model.alerts import Alert, AlertCount, AlertRule, Silence
 from cluster.model.audit import AuditEntry, AuditHead
 from cluster.model.environments import KNOWN_ENVIRONMENTS, Environment
 from cluster.model.events import Event, EventCount
-from cluster.model.metrics import CommittedBatch, CommittedHour, MetricBooks, SourceMark, Subject
+from cluster.model.metrics import (
+    CommittedBatch,
+    CommittedHour,
+    MetricBooks,
+    SourceMark,
+    Subject,
+    SubjectDefinition,
+)
 from cluster.model.node import Certificate, ClusterIdentity, JoinToken, LeaderTerm, Node
 from cluster.model.rollout import Rollout
 from cluster.model.route_certificates import RouteCertificate
@@ -278,6 +285,13 @@ def open_alerts(txn: ReadTxn) -> list[Alert]:
     """Return every alert that is not resolved."""
     found = (ALERTS.get(txn, number) for *_, number in ALERTS_OPEN.scan(txn))
     return [alert for alert in found if alert is not None]
+
+
+def find_subject(txn: ReadTxn, definition: SubjectDefinition) -> Subject | None:
+    """Return the subject that is defined there, whatever it is called now."""
+    for *_, number in METRIC_SUBJECTS_BY_KEY.scan(txn, *definition.place, limit=1):
+        return METRIC_SUBJECTS.get(txn, number)
+    return None
 
 
 def assignments_of_node(txn: ReadTxn, node_id: str) -> list[Assignment]:

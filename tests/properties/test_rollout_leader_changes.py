@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 import pytest
 
 from cluster.commands import Code, Rejected
-from cluster.commands.services import AttemptRevision, SteerRollout
+from cluster.commands.services import AttemptRevision, StartExperiment, SteerRollout
+from cluster.model.experiment import Experiment, Match, MatchKind
 from cluster.model.hooks import Hook
 from cluster.model.ids import ServiceId
 from cluster.model.rollout import Rollout, RolloutPhase, StagePhase, Steer
@@ -55,6 +56,7 @@ class Story:
     rollouts: int = 2
     pre_deploy: tuple[Hook, ...] = ()
     post_deploy: tuple[Hook, ...] = ()
+    experiment: Experiment | None = None
 
     @property
     def policy_with_hooks(self) -> RolloutPolicy:
@@ -86,6 +88,7 @@ def go_back(world: World, _rollout: Rollout) -> None:
     world.must(command, client="person", leader_term=0)
 
 
+MATCHES = (Match(kind=MatchKind.HEADER, name="X-Beta", value="yes"),)
 GOOD, BAD = (Hook(command=(word,), timeout_ms=4_000) for word in ("good", "bad"))
 STORIES = {
     "rolling": Story(Strategy.ROLLING, "v2", RolloutPhase.SUCCEEDED, 2),
@@ -119,6 +122,21 @@ STORIES = {
     "canary that is superseded": Story(
         Strategy.CANARY, "v2", RolloutPhase.SUCCEEDED, 3, act=deploy_newer, rollouts=3
     ),
+    "experiment that its date ends": Story(
+        Strategy.ROLLING,
+        "failing",
+        RolloutPhase.ROLLED_BACK,
+        1,
+        experiment=Experiment(replicas=2, permille=250, matches=MATCHES, for_ms=12_000),
+    ),
+    "experiment that a person ends for b": Story(
+        Strategy.ROLLING,
+        "v2",
+        RolloutPhase.SUCCEEDED,
+        2,
+        act=ask(Steer.PROMOTE),
+        experiment=Experiment(replicas=1, matches=MATCHES),
+    ),
 }
 
 
@@ -137,11 +155,18 @@ async def roll(story: Story, *, die_at: int = 0, death: Death = Death.BEFORE) ->
     world.deploy(a_spec("v1"), policy=policy)
     await led.lead(lambda: None, until=lambda: has_ended(1), limit_ms=LIMIT_MS)
     world.traffic.requests_per_s[WEB] = 10
+    world.traffic.matching[WEB] = 0.3
     led.proposals = 0
     led.die_at, led.death = die_at, death
 
     def deploy_another() -> None:
-        world.deploy(a_spec(story.image), policy=story.policy_with_hooks)
+        if story.experiment is None:
+            world.deploy(a_spec(story.image), policy=story.policy_with_hooks)
+        else:
+            command = StartExperiment(
+                service_id=WEB, spec=a_spec(story.image), experiment=story.experiment, by="ann"
+            )
+            world.must(command, client="person", leader_term=0)
 
     await led.lead(
         deploy_another, until=acted(world, story, lambda: has_ended(story.rollouts)), limit_ms=LIMIT_MS

@@ -41,6 +41,8 @@ class Traffic:
     rng: random.Random
     requests_per_s: dict[ServiceId, float] = field(default_factory=dict)
     answers: dict[str, Answers] = field(default_factory=dict)
+    matching: dict[ServiceId, float] = field(default_factory=dict)
+    """The part of the requests that an experiment's header or cookie is in."""
     lost: dict[ServiceId, int] = field(default_factory=dict)
     sent: dict[ServiceId, int] = field(default_factory=dict)
     _intervals: dict[tuple[ServiceId, NodeId], list[TrafficInterval]] = field(default_factory=dict)
@@ -62,7 +64,7 @@ class Traffic:
         self._sequence += 1
         arms: list[ArmTraffic] = []
         count = round(self.requests_per_s.get(service_id, 0.0) * INTERVAL_MS / 1000)
-        green = sum(self.rng.random() * 1000 < routed.split.green_permille for _ in range(count))
+        green = sum(self._is_green(service_id, routed.split) for _ in range(count))
         for colour, share in ((Colour.GREEN, green), (Colour.BLUE, count - green)):
             arms += self._through(service_id, share, colour, routed.copies, images, able)
         interval = TrafficInterval(
@@ -76,6 +78,12 @@ class Traffic:
         kept = [*self._intervals.get((service_id, node_id), []), interval][-INTERVALS_MAX:]
         self._intervals[service_id, node_id] = kept
         return tuple(kept)
+
+    def _is_green(self, service_id: ServiceId, split: Split) -> bool:
+        targeting, matching = split.targeting, self.matching.get(service_id, 0.0)
+        if targeting is not None and targeting.matches and self.rng.random() < matching:
+            return targeting.colour is Colour.GREEN
+        return self.rng.random() * 1000 < split.green_permille
 
     def _through(
         self,

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import errno
-import logging
-import os
 from pathlib import Path
 
 import lmdb
-from lmdb.verify import VerifyError, verify
 
 from cluster.encoding import EncodingError, pack, unpack
+from cluster.mapped.environment import damage_of, error_number, is_out_of_room, open_file
 from cluster.store.batched import SCHEMA_KEY, Rows, new_store_rows
 from cluster.store.errors import StoreError, StoreFailed, StoreFull, StoreUnusable
 from cluster.store.layout import unusable
@@ -19,16 +17,6 @@ from cluster.store.migrations import migrate
 MAP_BYTES = 64 * 1024**3
 """Address space reserved for the file, which is sparse: growing a map would invalidate its readers. The
 limit on what is stored is `LmdbStore`'s own."""
-
-READERS_MAX = 1024
-
-# 64 bytes for each reader and for each of two headers; LMDB takes a longer file as it is.
-_READER_TABLE_BYTES = 64 * (READERS_MAX + 2)
-
-VERIFIED_BYTES_MAX = 256 * 1024**2
-"""Longest file whose structure is checked at opening."""
-
-log = logging.getLogger(__name__)
 
 
 def open_environment(
@@ -44,7 +32,7 @@ def open_environment(
     if not is_trusted:
         _verify(directory)
     try:
-        environment = _open(directory, map_bytes)
+        environment = open_file(directory, map_bytes=map_bytes)
     except lmdb.Error as error:
         raise _unusable(directory, error) from error
     except OSError as error:
@@ -60,76 +48,14 @@ def open_environment(
     return environment
 
 
-def _open(directory: Path, map_bytes: int) -> lmdb.Environment:
-    _allocate_reader_table(directory / "lock.mdb")
-    environment = lmdb.open(
-        str(directory),
-        # The format of LMDB 0.9, whichever engine the library would choose for a new file.
-        lib_version=0,
-        map_size=map_bytes,
-        subdir=True,
-        mode=0o600,
-        sync=True,
-        metasync=False,
-        writemap=False,
-        max_readers=READERS_MAX,
-        max_dbs=0,
-        max_spare_txns=16,
-    )
-    _keep_from_programs(directory / "data.mdb")
-    # Slots of processes that were killed would keep their pages from being used again.
-    environment.reader_check()
-    return environment
-
-
-def _allocate_reader_table(path: Path) -> None:
-    """Have the disk set LMDB's lock file aside: it is written through a map, where a full disk kills the
-    process."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        if os.fstat(fd).st_size < _READER_TABLE_BYTES:
-            os.posix_fallocate(fd, 0, _READER_TABLE_BYTES)
-    finally:
-        os.close(fd)
-
-
-def _keep_from_programs(data: Path) -> None:
-    """Close the file in programs we start. LMDB 0.9 leaves one descriptor of it open to them."""
-    file = data.stat()
-    for name in os.listdir("/proc/self/fd"):
-        fd = int(name)
-        try:
-            status = os.fstat(fd)
-        except OSError:
-            continue  # the descriptor of this listing
-        if (status.st_dev, status.st_ino) == (file.st_dev, file.st_ino):
-            os.set_inheritable(fd, False)
-
-
 def _verify(directory: Path) -> None:
-    """Walk the file's pages before LMDB maps it, which would crash on some damage (SIGBUS on a file cut
-    short).
-
-    It finds damaged structure, at about 200 MiB/s; damage inside a value it cannot see.
-    """
-    data = directory / "data.mdb"
     try:
-        size = data.stat().st_size
-    except FileNotFoundError:
-        return
+        problem = damage_of(directory)
     except OSError as error:
         raise unusable(directory, error) from error
-    if size > VERIFIED_BYTES_MAX:
-        log.info("store.not_verified", extra={"path": str(data), "size_bytes": size})
-        return
-    try:
-        problems = verify(str(data)) if size else []  # type: ignore[no-untyped-call]  # lmdb.verify has no types
-    except VerifyError as error:
-        problems = [str(error)]
-    except OSError as error:
-        raise unusable(directory, error) from error
-    if problems:
-        raise StoreUnusable(f"{data} is damaged ({problems[0]}): {_REJOIN.format(directory.parent)}")
+    if problem:
+        data = directory / "data.mdb"
+        raise StoreUnusable(f"{data} is damaged ({problem}): {_REJOIN.format(directory.parent)}")
 
 
 def _prepare(directory: Path, environment: lmdb.Environment) -> None:
@@ -202,29 +128,19 @@ def read_range(
 
 
 def failure(doing: str, error: lmdb.Error, *, is_disk_full: bool) -> StoreError:
-    """Return the store's error for LMDB's, raised while `doing`.
-
-    LMDB reports a write that a full disk cut short as EIO ("short write, filesystem full?" in mdb.c), so
-    whether there is room has to be asked apart.
-    """
-    number = _number(error)
-    if isinstance(error, lmdb.MapFullError) or number in (errno.ENOSPC, errno.EDQUOT):
-        return StoreFull(f"no room while {doing}: {error}")
-    if number == errno.EIO and is_disk_full:
+    """Return the store's error for LMDB's, raised while `doing`."""
+    if not is_out_of_room(error, is_disk_full=is_disk_full):
+        return StoreFailed(f"the disk failed while {doing}: {error}")
+    if error_number(error) == errno.EIO:
         return StoreFull(f"no room while {doing}: the disk is full ({error})")
-    return StoreFailed(f"the disk failed while {doing}: {error}")
-
-
-def _number(error: lmdb.Error) -> int:
-    code: int = getattr(error, "code", 0)
-    return code
+    return StoreFull(f"no room while {doing}: {error}")
 
 
 _REJOIN = "move {} away and start again: the node takes the state from the others, or restore a backup"
 
 
 def _unusable(directory: Path, error: lmdb.Error) -> StoreUnusable:
-    number = _number(error)
+    number = error_number(error)
     if number == errno.ENOMEM:
         return StoreUnusable(
             f"{directory}: the system does not give {MAP_BYTES >> 30} GiB of address space: lift the limit"

@@ -1,0 +1,249 @@
+"""What stays of an hour's or a day's samples: how many, how long, least, most, mean, p95 and last.
+
+All are whole numbers in the metric's scale, and the mean is kept as floor and remainder, so that the sum is
+exact: `total = mean x count + remainder`. p95 is the smallest sample that 95 of 100 do not exceed (nearest
+rank). Rollups of longer stretches are made of samples where there are any; put together from shorter rollups
+all columns are exact but p95, which is then the mean of theirs, weighted by their counts.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cluster.metrics.chunk import ChunkDamaged
+
+Int64s = NDArray[np.int64]
+
+SLOTS_MAX = 32
+"""How many rollups of one series a stored table may have."""
+
+_FORMAT = 1
+_HEAD = struct.Struct("<BIHH")
+_MAX = np.iinfo(np.int64).max
+_MIN = np.iinfo(np.int64).min
+_COLUMNS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Rollups:
+    """Columns (int64) of equal length, one row a stretch of time, in order of time.
+
+    `slots` say which stretch. `counts` are samples, at least one; `covered_s` the seconds they stand for.
+    """
+
+    slots: Int64s
+    counts: Int64s
+    covered_s: Int64s
+    least: Int64s
+    most: Int64s
+    means: Int64s
+    remainders: Int64s
+    p95: Int64s
+    last: Int64s
+
+    def __len__(self) -> int:
+        return len(self.slots)
+
+    @property
+    def totals(self) -> NDArray[np.float64]:
+        return self.means.astype(np.float64) * self.counts + self.remainders
+
+    def rows(self, chosen: NDArray[np.bool_] | Int64s | slice) -> Rollups:
+        return Rollups(**{name: getattr(self, name)[chosen] for name in _FIELDS})
+
+    def at(self, slots: Int64s | int) -> Rollups:
+        """Return the same rows said to be of other stretches."""
+        columns = {name: getattr(self, name) for name in _FIELDS}
+        columns["slots"] = np.broadcast_to(np.asarray(slots, dtype=np.int64), self.slots.shape)
+        return Rollups(**columns)
+
+    def under(self, newer: Rollups) -> Rollups:
+        """Return these rows and `newer`'s, which replace those of the same stretches."""
+        return joined([self.rows(~np.isin(self.slots, newer.slots)), newer])
+
+
+_FIELDS = ("slots", "counts", "covered_s", "least", "most", "means", "remainders", "p95", "last")
+
+
+def joined(parts: Sequence[Rollups]) -> Rollups:
+    """Return all rows in order of their stretches, no two of which are the same."""
+    whole = Rollups(
+        **{
+            name: np.concatenate([np.empty(0, dtype=np.int64), *(getattr(part, name) for part in parts)])
+            for name in _FIELDS
+        }
+    )
+    return whole.rows(np.argsort(whole.slots, kind="stable"))
+
+
+def roll_up(values: Int64s, present: NDArray[np.bool_], step_s: Int64s) -> Rollups:
+    """Return one row for each row of `values` [rows x cells] that has a sample; its slot is the row's number.
+
+    `step_s` [rows] is what one sample stands for. Exact for all int64.
+    """
+    slots = np.flatnonzero(present.any(axis=1)).astype(np.int64)
+    values, present = values[slots], present[slots]
+    counts = present.sum(axis=1, dtype=np.int64)
+    zeroed = np.where(present, values, 0)
+    # Sums of halves, since a sum of whole values need not fit into 64 bits.
+    high, low = (zeroed >> 32).sum(axis=1), (zeroed & 0xFFFFFFFF).sum(axis=1)
+    quotient, rest = np.divmod(high, counts)
+    small_quotient, remainders = np.divmod((rest << 32) + low, counts)
+    ordered = np.sort(np.where(present, values, _MAX), axis=1)
+    rows = np.arange(len(slots))
+    cells = present.shape[1]
+    return Rollups(
+        slots=slots,
+        counts=counts,
+        covered_s=counts * step_s[slots].astype(np.int64),
+        least=ordered[:, 0] if len(slots) else np.empty(0, dtype=np.int64),
+        most=np.where(present, values, _MIN).max(axis=1) if len(slots) else np.empty(0, dtype=np.int64),
+        means=(quotient << 32) + small_quotient,
+        remainders=remainders,
+        p95=ordered[rows, (counts * 95 + 99) // 100 - 1],
+        last=values[rows, cells - 1 - present[:, ::-1].argmax(axis=1)],
+    )
+
+
+def combine(parts: Rollups, slot: int) -> Rollups:
+    """Return one row of all rows of `parts`, of which there is at least one."""
+    counts = [int(count) for count in parts.counts]
+    total = sum(
+        int(mean) * count + int(rest)
+        for mean, count, rest in zip(parts.means, counts, parts.remainders, strict=True)
+    )
+    mean, remainder = divmod(total, sum(counts))
+    p95 = sum(int(value) * count for value, count in zip(parts.p95, counts, strict=True)) // sum(counts)
+    return Rollups(
+        **{
+            name: np.array([value], dtype=np.int64)
+            for name, value in {
+                "slots": slot,
+                "counts": sum(counts),
+                "covered_s": int(parts.covered_s.sum()),
+                "least": int(parts.least.min()),
+                "most": int(parts.most.max()),
+                "means": mean,
+                "remainders": remainder,
+                "p95": p95,
+                "last": int(parts.last[-1]),
+            }.items()
+        }
+    )
+
+
+def encode_rollups(by_metric: Mapping[int, Rollups]) -> bytes:
+    """Return the bytes of a subject's rollups, with slots from 0 to SLOTS_MAX - 1.
+
+    Columns lie together, byte plane by byte plane, as differences from the row before or from the least
+    value; zlib does the rest.
+    """
+    metrics = sorted(metric for metric, rollups in by_metric.items() if len(rollups))
+    held = np.array([_bits(by_metric[metric].slots) for metric in metrics], dtype="<u4")
+    whole = joined_rows([by_metric[metric] for metric in metrics])
+    body = zlib.compress(
+        b"".join(
+            (
+                np.array(metrics, dtype="<u2").tobytes(),
+                held.tobytes(),
+                *(
+                    np.ascontiguousarray(column).astype("<i8").view(np.uint8).reshape(-1, 8).T.tobytes()
+                    for column in _differences(whole)
+                ),
+            )
+        ),
+        9,
+    )
+    rest = struct.pack("<HH", len(metrics), len(whole)) + body
+    return struct.pack("<BI", _FORMAT, zlib.crc32(rest)) + rest
+
+
+def decode_rollups(data: bytes) -> dict[int, Rollups]:
+    """Return the rollups in `data` by metric number. Raises ChunkDamaged for any other bytes."""
+    if len(data) < _HEAD.size:
+        raise ChunkDamaged(f"rollups of {len(data)} bytes: shorter than a head")
+    format_, crc, metrics_count, rows = _HEAD.unpack_from(data)
+    if format_ != _FORMAT:
+        raise ChunkDamaged(f"rollups of format {format_}: this version reads {_FORMAT}")
+    if zlib.crc32(memoryview(data)[5:]) != crc:
+        raise ChunkDamaged("the checksum of rollups differs")
+    length = metrics_count * 6 + rows * _COLUMNS * 8
+    stream = zlib.decompressobj()
+    try:
+        body = stream.decompress(data[_HEAD.size :], length + 1)
+    except zlib.error as error:
+        raise ChunkDamaged(f"rollups cannot be read: {error}") from None
+    if len(body) != length:
+        raise ChunkDamaged(f"rollups of {len(body)} bytes: {length} are needed")
+    metrics = np.frombuffer(body, dtype="<u2", count=metrics_count)
+    held = np.frombuffer(body, dtype="<u4", count=metrics_count, offset=metrics_count * 2)
+    bits = (held[:, None] >> np.arange(SLOTS_MAX, dtype=np.uint32)) & 1
+    if int(bits.sum()) != rows:
+        raise ChunkDamaged(f"rollups of {int(bits.sum())} stretches have {rows} rows")
+    planes = np.frombuffer(body, dtype=np.uint8, offset=metrics_count * 6).reshape(_COLUMNS, 8, rows)
+    columns = np.ascontiguousarray(planes.transpose(0, 2, 1)).view("<i8").reshape(_COLUMNS, rows)
+    whole = _undifferenced(columns.astype(np.int64), np.nonzero(bits)[1].astype(np.int64))
+    ends = np.cumsum(bits.sum(axis=1)).tolist()
+    return {
+        int(metric): whole.rows(slice(start, end))
+        for metric, start, end in zip(metrics, [0, *ends[:-1]], ends, strict=True)
+    }
+
+
+def joined_rows(parts: Sequence[Rollups]) -> Rollups:
+    """Return all rows one after the other."""
+    return Rollups(
+        **{
+            name: np.concatenate([np.empty(0, dtype=np.int64), *(getattr(part, name) for part in parts)])
+            for name in _FIELDS
+        }
+    )
+
+
+def _bits(slots: Int64s) -> int:
+    if len(slots) and not 0 <= int(slots.min()) <= int(slots.max()) < SLOTS_MAX:
+        raise ValueError(f"slots {slots.tolist()}: 0 to {SLOTS_MAX - 1}")
+    return int(np.bitwise_or.reduce(np.int64(1) << slots))
+
+
+def _differences(whole: Rollups) -> Sequence[Int64s]:
+    return (
+        _zigzag(np.diff(whole.counts, prepend=np.int64(0))),
+        _zigzag(np.diff(whole.covered_s, prepend=np.int64(0))),
+        _zigzag(np.diff(whole.least, prepend=np.int64(0))),
+        whole.most - whole.least,
+        whole.means - whole.least,
+        whole.p95 - whole.least,
+        whole.last - whole.least,
+        whole.remainders,
+    )
+
+
+def _undifferenced(columns: Int64s, slots: Int64s) -> Rollups:
+    least = np.cumsum(_unzigzag(columns[2]))
+    return Rollups(
+        slots=slots,
+        counts=np.cumsum(_unzigzag(columns[0])),
+        covered_s=np.cumsum(_unzigzag(columns[1])),
+        least=least,
+        most=columns[3] + least,
+        means=columns[4] + least,
+        p95=columns[5] + least,
+        last=columns[6] + least,
+        remainders=columns[7],
+    )
+
+
+def _zigzag(steps: Int64s) -> Int64s:
+    return (steps << 1) ^ (steps >> 63)
+
+
+def _unzigzag(coded: Int64s) -> Int64s:
+    unsigned = coded.view(np.uint64)
+    return (unsigned >> np.uint64(1)).view(np.int64) ^ -(unsigned & np.uint64(1)).view(np.int64)

@@ -104,7 +104,7 @@ export interface components {
          * @description What the newest attempt to change a service was asked for as.
          * @enum {string}
          */
-        Aim: "deploy" | "rollback" | "retry" | "promote";
+        Aim: "deploy" | "rollback" | "retry" | "promote" | "experiment";
         /**
          * Analysis
          * @description What makes the new revision worse than the old one, while both get requests.

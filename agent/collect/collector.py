@@ -279,7 +279,7 @@ class Collector:
         for container_id, (usage, at_s) in sorted(readings.items()):
             baselines = self._tracked[container_id].baselines
             previous, since_s = baselines.exchange(usage, at_s, is_base=is_base)
-            containers[container_id] = container_sample(previous, usage, since_s)
+            containers[container_id] = container_sample(previous, usage, since_s, cpu_count=reading.cpu_count)
         return SampleBatch(
             at_ms=at_ms,
             interval_s=self._interval_s if is_base else self._watched_interval_s,

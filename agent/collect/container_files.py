@@ -20,7 +20,7 @@ from agent.collect.cgroup import (
     working_set,
 )
 from agent.host.parse import MountPoint, parse_mountinfo, parse_net_dev
-from agent.ports import ContainerUsage
+from agent.ports import ContainerUsage, Pressure
 
 _READ_BYTES = 64 * 1024
 
@@ -29,10 +29,12 @@ class ContainerGone(Exception):
     """The container's processes have ended: its control group, hence its figures, are no more."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class _OpenFile:
+    """A file, and what is found in it."""
+
     descriptor: int
-    parse: Callable[[str], int | None]
+    figures: list[tuple[Figure, Callable[[str], int | None]]]
 
 
 class ContainerFiles:
@@ -41,12 +43,13 @@ class ContainerFiles:
     The network file keeps the container's network namespace alive while it is open.
     """
 
-    def __init__(self, files: dict[Figure, _OpenFile], net_dev: int | None, namespace: int | None) -> None:
-        self._files = files
+    def __init__(self, files: Sequence[_OpenFile], net_dev: int | None, namespace: int | None) -> None:
+        self._files = list(files)
         self._net_dev = net_dev
         self._stacked: frozenset[str] = frozenset()
         self._devices_known: frozenset[str] = frozenset()
         self.network_namespace = namespace
+        self.figures = frozenset(figure for file in files for figure, _ in file.figures)
 
     def read(self, is_stacked: Callable[[str], bool], *, with_network: bool) -> ContainerUsage:
         """Return the container's figures of this moment.
@@ -54,45 +57,45 @@ class ContainerFiles:
         Raises:
             ContainerGone: the control group has been removed.
         """
-        usage = self._number(Figure.MEMORY)
-        disk_text = self._text(Figure.DISK)
-        disk = (
-            None
-            if disk_text is None
-            else parse_disk(disk_text, stacked=self._stacked_in(disk_text, is_stacked))
-        )
+        numbers: dict[Figure, int | None] = {}
+        disk = None
+        for file in self._files:
+            text = _read(file.descriptor)
+            for figure, parse in file.figures:
+                if figure is Figure.DISK:
+                    disk = parse_disk(text, stacked=self._stacked_in(text, is_stacked))
+                else:
+                    numbers[figure] = parse(text)
         interfaces = None
         if with_network and self._net_dev is not None:
             interfaces = parse_net_dev(_read(self._net_dev))
             interfaces.pop("lo", None)
         return ContainerUsage(
-            cpu_ns=self._number(Figure.CPU),
-            memory_bytes=working_set(usage, self._number(Figure.MEMORY_INACTIVE)),
-            memory_limit_bytes=self._number(Figure.MEMORY_LIMIT),
-            throttled_ns=self._number(Figure.THROTTLED),
+            cpu_ns=numbers.get(Figure.CPU),
+            memory_bytes=working_set(numbers.get(Figure.MEMORY), numbers.get(Figure.MEMORY_INACTIVE)),
+            memory_limit_bytes=numbers.get(Figure.MEMORY_LIMIT),
+            throttled_ns=numbers.get(Figure.THROTTLED),
             rx_bytes=None if interfaces is None else sum(i.rx_bytes for i in interfaces.values()),
             tx_bytes=None if interfaces is None else sum(i.tx_bytes for i in interfaces.values()),
             read_bytes=disk.read_bytes if disk else None,
             write_bytes=disk.write_bytes if disk else None,
-            pids=self._number(Figure.PIDS),
+            pids=numbers.get(Figure.PIDS),
+            oom_kills=numbers.get(Figure.OOM_KILLS),
+            pressure=Pressure(
+                cpu_us=numbers.get(Figure.PRESSURE_CPU),
+                memory_us=numbers.get(Figure.PRESSURE_MEMORY),
+                io_us=numbers.get(Figure.PRESSURE_IO),
+            ),
         )
 
     def close(self) -> None:
         """Close every file. May be called again."""
-        descriptors = [file.descriptor for file in self._files.values()]
+        descriptors = [file.descriptor for file in self._files]
         if self._net_dev is not None:
             descriptors.append(self._net_dev)
-        self._files, self._net_dev = {}, None
+        self._files, self._net_dev = [], None
         for descriptor in descriptors:
             os.close(descriptor)
-
-    def _number(self, figure: Figure) -> int | None:
-        text = self._text(figure)
-        return None if text is None else self._files[figure].parse(text)
-
-    def _text(self, figure: Figure) -> str | None:
-        file = self._files.get(figure)
-        return None if file is None else _read(file.descriptor)
 
     def _stacked_in(self, disk_text: str, is_stacked: Callable[[str], bool]) -> frozenset[str]:
         devices = devices_in(disk_text)
@@ -145,18 +148,17 @@ class ContainerFileOpener:
             raise ContainerGone(f"process {pid} has ended") from error
         own = own_groups(parse_memberships(text), container_id)
         directories = controller_directories(self._mount_points(), own, root=self._cgroup_root)
-        files: dict[Figure, _OpenFile] = {}
+        files: dict[PurePosixPath, _OpenFile] = {}
         for figure, candidates in candidate_files(directories).items():
-            if (opened := _open_first(candidates)) is not None:
-                files[figure] = opened
-        if Figure.CPU not in files:
-            ContainerFiles(files, None, None).close()
+            _open_first(figure, candidates, files)
+        if not any(figure is Figure.CPU for file in files.values() for figure, _ in file.figures):
+            ContainerFiles(tuple(files.values()), None, None).close()
             return None
         namespace = _inode(process / "ns/net")
         net_dev = None
         with suppress(OSError):
             net_dev = os.open(process / "net/dev", os.O_RDONLY | os.O_CLOEXEC)
-        return ContainerFiles(files, net_dev, namespace)
+        return ContainerFiles(tuple(files.values()), net_dev, namespace)
 
     def own_network_namespace(self) -> int | None:
         """Return the inode of the agent's network namespace, or of process 1 of another /proc."""
@@ -180,12 +182,25 @@ class ContainerFileOpener:
         return self._mounts
 
 
-def _open_first(candidates: Sequence[CandidateFile]) -> _OpenFile | None:
+def _open_first(
+    figure: Figure, candidates: Sequence[CandidateFile], files: dict[PurePosixPath, _OpenFile]
+) -> None:
+    """Add the first file that can be read to `files`; one that has several figures is opened once."""
     for candidate in candidates:
+        use = (figure, candidate.parse)
+        if (known := files.get(candidate.path)) is not None:
+            known.figures.append(use)
+            return
         with suppress(OSError):
             descriptor = os.open(candidate.path, os.O_RDONLY | os.O_CLOEXEC)
-            return _OpenFile(descriptor=descriptor, parse=candidate.parse)
-    return None
+            try:
+                # Where the kernel was started with psi=0 the files are there, and say so only now.
+                os.pread(descriptor, 1, 0)
+            except OSError:
+                os.close(descriptor)
+                raise
+            files[candidate.path] = _OpenFile(descriptor, [use])
+            return
 
 
 def _inode(path: Path) -> int | None:

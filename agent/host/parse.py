@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from agent.ports import InterfaceAddress
@@ -13,11 +13,18 @@ from agent.ports import InterfaceAddress
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CpuTicks:
-    """Ticks (1/100 s) since boot over all processors, and how many processors are on line."""
+    """Ticks (1/100 s) since boot over all processors, and how many processors are on line.
+
+    `user` has the niced, `system` the interrupts; with `iowait`, `steal` and the idle ones they make `total`.
+    """
 
     busy: int
     total: int
     cpu_count: int
+    user: int = 0
+    system: int = 0
+    iowait: int = 0
+    steal: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +58,8 @@ class MountPoint:
     kind: str
     source: str
     options: frozenset[str]
+    device: str = ""
+    """"8:1": the file system's device number; major 0 is none of a disk."""
 
 
 def parse_cpu_ticks(stat: str) -> CpuTicks | None:
@@ -64,8 +73,17 @@ def parse_cpu_ticks(stat: str) -> CpuTicks | None:
     if match is None:
         return None
     ticks = [int(word) for word in match[1].split()][:8]
-    idle = sum(ticks[3:5])
-    return CpuTicks(busy=sum(ticks) - idle, total=sum(ticks), cpu_count=max(1, cpu_count))
+    # Linux before 2.6.11 has fewer columns, and so have containers' emulations of the file.
+    user, nice, system, idle, iowait, irq, softirq, steal = ticks + [0] * (8 - len(ticks))
+    return CpuTicks(
+        busy=sum(ticks) - idle - iowait,
+        total=sum(ticks),
+        cpu_count=max(1, cpu_count),
+        user=user + nice,
+        system=system + irq + softirq,
+        iowait=iowait,
+        steal=steal,
+    )
 
 
 def parse_meminfo(meminfo: str) -> dict[str, int]:
@@ -221,9 +239,59 @@ def parse_mountinfo(mountinfo: str) -> tuple[MountPoint, ...]:
                     kind=right[0],
                     source=_unescape(right[1]),
                     options=frozenset(right[2].split(",")),
+                    device=left[2],
                 )
             )
     return tuple(mounts)
+
+
+_PRESSURE = re.compile(r"^some .*\btotal=(\d+)", re.MULTILINE)
+
+
+def parse_pressure(pressure: str) -> int | None:
+    """Parse /proc/pressure/* or a control group's *.pressure: microseconds in which some task waited."""
+    match = _PRESSURE.search(pressure)
+    return int(match[1]) if match else None
+
+
+_SECTOR_BYTES = 512
+"""In /proc/diskstats, whatever the device's own sectors are (Documentation/admin-guide/iostats.rst)."""
+
+
+def parse_diskstats(diskstats: str) -> dict[str, tuple[int, int]]:
+    """Parse /proc/diskstats into (bytes read, bytes written) by device, those without any left out."""
+    devices = {}
+    for line in diskstats.splitlines():
+        words = line.split()
+        if len(words) >= 10 and (words[5] != "0" or words[9] != "0"):
+            devices[words[2]] = (int(words[5]) * _SECTOR_BYTES, int(words[9]) * _SECTOR_BYTES)
+    return devices
+
+
+# File systems without a device of their own number that are on disks all the same.
+_ON_DISKS = frozenset({"btrfs", "zfs", "bcachefs"})
+_NO_STORAGE = frozenset({"squashfs", "erofs", "cramfs", "romfs", "iso9660", "udf"})
+"""Always full, because they are images."""
+
+
+def disk_mounts(mounts: Iterable[MountPoint]) -> tuple[MountPoint, ...]:
+    """Return the mounts of file systems on disks, each file system once, where it was mounted whole first.
+
+    Bind mounts show the same device again; subvolumes and data sets share their pool's space. What is in
+    memory, on the network (asking may hang) or laid over others has no device and is left out.
+    """
+    found: dict[str, MountPoint] = {}
+    for mount in mounts:
+        is_device = not mount.device.startswith("0:") and bool(mount.device)
+        if mount.kind in _NO_STORAGE or not (is_device or mount.kind in _ON_DISKS):
+            continue
+        storage = mount.device if is_device else mount.source
+        if mount.kind == "zfs":
+            storage = mount.source.partition("/")[0]
+        known = found.get(storage)
+        if known is None or (known.root != "/" and mount.root == "/"):
+            found[storage] = mount
+    return tuple(sorted(found.values(), key=lambda mount: mount.path))
 
 
 def _unescape(text: str) -> str:

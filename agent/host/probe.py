@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import select
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from agent.host import parse
-from agent.ports import DiskUsage, HostFacts, HostLevels, HostReading
+from agent.host.block_devices import BlockDevices
+from agent.host.sensors import read_sensors
+from agent.ports import DiskUsage, HostFacts, HostLevels, HostReading, Pressure
 
 _READ_BYTES = 64 * 1024
+_MOUNTINFO_BYTES_MAX = 4 * 1024 * 1024
+DISKS_MAX = 32
 
 
 class ProcHostProbe:
     """`HostProbe` over a /proc and an /etc, which tests replace by recorded trees.
 
     Network figures are those of the agent's own namespace, unless `proc` is another mount: then
-    the agent runs in a container and process 1 there is the host's.
+    the agent runs in a container and process 1 there is the host's. `disk_paths` are shown as disks whatever
+    they are on; the engine's directory may become known later.
     """
 
     def __init__(
@@ -24,13 +30,21 @@ class ProcHostProbe:
         proc: Path = Path("/proc"),
         etc: Path = Path("/etc"),
         *,
-        disk_paths: Sequence[Path] = (Path("/"),),
+        disk_paths: Callable[[], Sequence[Path]] | Sequence[Path] = (Path("/"),),
+        sys: Path = Path("/sys"),
     ) -> None:
         self._proc = proc
         self._etc = etc
-        self._disk_paths = tuple(disk_paths)
-        self._net = proc / ("self" if proc == Path("/proc") else "1") / "net"
+        self._sys = sys
+        self._disk_paths = disk_paths if callable(disk_paths) else lambda: disk_paths
+        self._process = proc / ("self" if proc == Path("/proc") else "1")
+        # Another host's paths are below what its first process sees.
+        self._root = Path("/") if proc == Path("/proc") else self._process / "root"
+        self._net = self._process / "net"
         self._files: dict[Path, int] = {}
+        self._block_devices = BlockDevices(sys / "block")
+        self._mounts: tuple[parse.MountPoint, ...] | None = None
+        self._mounts_change: select.poll | None = None
 
     def facts(self) -> HostFacts:
         """Return what the host is; a file that cannot be read leaves its facts empty."""
@@ -60,24 +74,29 @@ class ProcHostProbe:
         )
 
     def disks(self) -> tuple[DiskUsage, ...]:
-        """Return the usage of the file systems of `disk_paths`, each file system once."""
+        """Return the usage of file systems: all on disks of this host and those of `disk_paths`, each once.
+
+        At most `DISKS_MAX` besides `disk_paths`. One that does not answer is left out.
+        """
         usages: dict[int, DiskUsage] = {}
-        for path in self._disk_paths:
-            try:
-                device = path.stat().st_dev
-                status = os.statvfs(path)
-            except OSError:
-                continue
-            usages.setdefault(
-                device,
-                DiskUsage(
-                    path=str(path),
-                    total_bytes=status.f_blocks * status.f_frsize,
-                    used_bytes=(status.f_blocks - status.f_bfree) * status.f_frsize,
-                    available_bytes=status.f_bavail * status.f_frsize,
-                ),
-            )
-        return tuple(usages.values())
+        mounts = self._disk_mounts()
+        for mount in parse.disk_mounts(mounts)[:DISKS_MAX]:
+            _add_usage(usages, self._root / mount.path.lstrip("/"), shown_as=mount.path, kind=mount.kind)
+        for path in self._disk_paths():
+            shown_as = _mount_of(path, mounts) if self._root == Path("/") else str(path)
+            _add_usage(usages, path, shown_as=shown_as, kind="")
+        return tuple(sorted(usages.values(), key=lambda usage: usage.path))
+
+    def _disk_mounts(self) -> tuple[parse.MountPoint, ...]:
+        # Parsed anew only when the kernel says that something was mounted: containers add hundreds of lines.
+        path = self._process / "mountinfo"
+        if self._mounts is None or self._mounts_change is None or self._mounts_change.poll(0):
+            text = self._kept_open(path, _MOUNTINFO_BYTES_MAX)
+            self._mounts = parse.parse_mountinfo(text)
+            if (descriptor := self._files.get(path)) is not None and self._mounts_change is None:
+                self._mounts_change = select.poll()
+                self._mounts_change.register(descriptor, select.POLLPRI)
+        return self._mounts
 
     def read(self) -> HostReading:
         """Return this moment's counters and levels."""
@@ -86,10 +105,11 @@ class ProcHostProbe:
         load = parse.parse_loadavg(self._kept_open(self._proc / "loadavg")) or (None, None, None)
         interfaces = parse.parse_net_dev(self._kept_open(self._net / "dev"))
         network = parse.physical_bytes(interfaces) if interfaces else None
+        disks = self._block_devices.total(parse.parse_diskstats(self._kept_open(self._proc / "diskstats")))
         return HostReading(
             cpu_busy_ticks=ticks.busy if ticks else None,
             cpu_total_ticks=ticks.total if ticks else None,
-            cpu_count=ticks.cpu_count if ticks else 1,
+            cpu_count=ticks.cpu_count if ticks else os.cpu_count() or 1,
             memory_total_bytes=memory.get("MemTotal"),
             memory_available_bytes=memory.get("MemAvailable"),
             swap_total_bytes=memory.get("SwapTotal"),
@@ -100,24 +120,37 @@ class ProcHostProbe:
             rx_bytes=network.rx_bytes if network else None,
             tx_bytes=network.tx_bytes if network else None,
             uptime_s=parse.parse_uptime(self._kept_open(self._proc / "uptime")),
+            cpu_user_ticks=ticks.user if ticks else None,
+            cpu_system_ticks=ticks.system if ticks else None,
+            cpu_iowait_ticks=ticks.iowait if ticks else None,
+            cpu_steal_ticks=ticks.steal if ticks else None,
+            disk_read_bytes=disks[0] if disks else None,
+            disk_write_bytes=disks[1] if disks else None,
+            pressure=Pressure(
+                cpu_us=self._pressure("cpu"), memory_us=self._pressure("memory"), io_us=self._pressure("io")
+            ),
         )
 
     def levels(self) -> HostLevels:
-        """Return the file systems of `disk_paths`."""
-        return HostLevels(disks=self.disks())
+        """Return file systems, each once, and temperatures."""
+        return HostLevels(disks=self.disks(), sensors=read_sensors(self._sys / "class"))
 
     def close(self) -> None:
         """Close the files kept open."""
         for descriptor in self._files.values():
             os.close(descriptor)
         self._files.clear()
+        self._mounts_change = None
 
-    def _kept_open(self, path: Path) -> str:
+    def _pressure(self, resource: str) -> int | None:
+        return parse.parse_pressure(self._kept_open(self._proc / "pressure" / resource))
+
+    def _kept_open(self, path: Path, bytes_max: int = _READ_BYTES) -> str:
         try:
             descriptor = self._files.get(path)
             if descriptor is None:
                 descriptor = self._files[path] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            return os.pread(descriptor, _READ_BYTES, 0).decode("utf-8", "replace")
+            return _read_whole(descriptor, bytes_max).decode("utf-8", "replace")
         except OSError:
             return ""
 
@@ -127,3 +160,41 @@ class ProcHostProbe:
             return path.read_text(encoding="utf-8", errors="replace")
         except OSError:
             return ""
+
+
+def _read_whole(descriptor: int, bytes_max: int) -> bytes:
+    """Read a file of /proc from its start; those that make many lines give some pages at a time."""
+    parts: list[bytes] = []
+    length = 0
+    while part := os.pread(descriptor, min(_READ_BYTES, bytes_max - length), length):
+        parts.append(part)
+        length += len(part)
+    return b"".join(parts)
+
+
+def _add_usage(usages: dict[int, DiskUsage], path: Path, *, shown_as: str, kind: str) -> None:
+    try:
+        device = path.stat().st_dev
+        status = os.statvfs(path)
+    except OSError:
+        return
+    if status.f_blocks == 0:
+        return
+    usages.setdefault(
+        device,
+        DiskUsage(
+            path=shown_as,
+            total_bytes=status.f_blocks * status.f_frsize,
+            used_bytes=(status.f_blocks - status.f_bfree) * status.f_frsize,
+            available_bytes=status.f_bavail * status.f_frsize,
+            inodes_used=status.f_files - status.f_ffree,
+            inodes_max=status.f_files,
+            kind=kind,
+        ),
+    )
+
+
+def _mount_of(path: Path, mounts: Sequence[parse.MountPoint]) -> str:
+    """Return where the file system of `path` is mounted; the path itself where that is not known."""
+    above = [mount.path for mount in mounts if path.is_relative_to(mount.path)]
+    return max(above, key=len, default=str(path))

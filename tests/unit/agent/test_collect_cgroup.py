@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 import pytest
@@ -7,8 +8,9 @@ import pytest
 from agent.collect import cgroup
 from agent.collect.cgroup import DiskBytes, Figure
 from agent.collect.rates import container_sample, host_sample, rate_per_s
+from agent.collect.samples import ContainerSample
 from agent.host.parse import MountPoint
-from agent.ports import ContainerUsage, HostReading
+from agent.ports import ContainerUsage, HostReading, Pressure
 
 ID = "0c83d476d3d6"
 ROOT = PurePosixPath("/sys/fs/cgroup")
@@ -152,9 +154,30 @@ def test_a_counter_that_went_back_has_no_rate(
 
 
 def test_processor_time_is_per_cent_of_one_processor() -> None:
-    sample = container_sample(a_usage(cpu_ns=0), a_usage(cpu_ns=20_000_000_000), 10.0)
+    sample = container_sample(a_usage(cpu_ns=0), a_usage(cpu_ns=20_000_000_000), 10.0, cpu_count=2)
     assert sample.cpu_percent == pytest.approx(200.0)
-    assert container_sample(None, a_usage(cpu_ns=5), 0.0).cpu_percent is None
+    assert container_sample(None, a_usage(cpu_ns=5), 0.0, cpu_count=2).cpu_percent is None
+
+
+def test_what_cannot_be_is_left_out_and_what_is_a_little_too_much_is_the_whole() -> None:
+    def between(elapsed_s: float, **grown: int) -> ContainerSample:
+        before = a_usage(**dict.fromkeys(grown, 0))
+        return container_sample(before, a_usage(**grown), elapsed_s, cpu_count=2)
+
+    assert between(10.0, cpu_ns=20_500_000_000).cpu_percent == 200.0
+    assert between(10.0, cpu_ns=90_000_000_000).cpu_percent is None
+    assert between(10.0, rx_bytes=10**15).rx_bytes_per_s is None
+    # Several processors' queues may wait at once.
+    assert between(10.0, throttled_ns=30_000_000_000).throttled_percent == 100.0
+
+
+def test_pressure_is_the_share_of_time_something_waited() -> None:
+    def pressed(**us: int) -> ContainerUsage:
+        return replace(a_usage(), pressure=Pressure(**us))
+
+    sample = container_sample(pressed(cpu_us=0), pressed(cpu_us=2_500_000, io_us=9), 10.0, cpu_count=2)
+    assert sample.pressure_cpu_percent == pytest.approx(25.0)
+    assert sample.pressure_io_percent is None
 
 
 def a_reading(busy: int | None, total: int | None, **figures: int) -> HostReading:
@@ -178,6 +201,15 @@ def test_the_host_is_busy_between_nothing_and_everything(
     previous: tuple[int | None, int | None], current: tuple[int | None, int | None], percent: float | None
 ) -> None:
     assert host_sample(a_reading(*previous), a_reading(*current), 10.0).cpu_percent == percent
+
+
+def test_modes_are_shares_of_the_kernels_ticks() -> None:
+    now = a_reading(50, 200, cpu_user_ticks=30, cpu_system_ticks=20, cpu_iowait_ticks=10, cpu_steal_ticks=0)
+    before = a_reading(0, 0, cpu_user_ticks=0, cpu_system_ticks=0, cpu_iowait_ticks=12, cpu_steal_ticks=0)
+    sample = host_sample(before, now, 10.0)
+    assert (sample.cpu_user_percent, sample.cpu_system_percent, sample.cpu_steal_percent) == (15, 10, 0)
+    # The kernel's own figure goes back a little now and then.
+    assert sample.cpu_iowait_percent is None
 
 
 def test_used_memory_is_what_is_not_available() -> None:

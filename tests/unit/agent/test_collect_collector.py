@@ -27,7 +27,7 @@ class FakeFiles(ContainerFiles):
     """One container's figures, as the test sets them."""
 
     def __init__(self, namespace: int) -> None:
-        super().__init__({}, None, namespace)
+        super().__init__((), None, namespace)
         self.usage = ContainerUsage(cpu_ns=0, memory_bytes=100, memory_limit_bytes=None, rx_bytes=0)
         self.gone = False
         self.closed = False

@@ -1,0 +1,133 @@
+"""Starts and kills of containers, counted so that none is lost between two readings. Pure.
+
+The engine's events tell of every start and every kill as it happens, but some may be missed while the engine
+or the agent is away; the engine's restart count and the kernel's counter of kills tell of what was missed,
+but begin anew with a start by hand, and with every control group. Each total here is the larger of what both
+say of one life, summed over lives, so it never falls and counts nothing twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+_SAME_START_MS = 2000
+"""The event of a start comes this soon after the time the engine says it was at."""
+
+
+@dataclass(slots=True)
+class _Life:
+    """What is known of one container. `is_whole`: its present life was seen from its beginning."""
+
+    has_run: bool = False
+    restarts: int = 0
+    restart_count: int | None = None
+    restarts_when_inspected: int = 0
+    started_at_ms: int | None = None
+    kills_before: int = 0
+    kills_told: int = 0
+    kills_read: int | None = None
+    kills_read_first: int = 0
+    is_whole: bool = False
+    inferred_start_ms: int | None = None
+    restarts_taken: int = 0
+    kills_taken: int = 0
+
+    @property
+    def kills(self) -> int:
+        read = 0 if self.kills_read is None else self.kills_read - self.kills_read_first
+        return self.kills_before + max(self.kills_told, read)
+
+    def begin(self) -> None:
+        """Close the life up to now: its control group, and the kernel's counter, are gone."""
+        self.kills_before, self.kills_told = self.kills, 0
+        self.kills_read, self.kills_read_first = None, 0
+        self.is_whole = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LifeCounts:
+    """Restarts and kills: since `take` was called before, and since the container was first seen."""
+
+    restarts: int = 0
+    oom_kills: int = 0
+    restarts_total: int = 0
+    oom_kills_total: int = 0
+
+
+class Lives:
+    """The restarts and out-of-memory kills of every container of the host."""
+
+    def __init__(self) -> None:
+        self._lives: dict[str, _Life] = {}
+
+    def on_seen(self, container_id: str, *, has_run: bool) -> None:
+        """A list shows the container; `has_run`: it runs, or did."""
+        life = self._lives.setdefault(container_id, _Life())
+        life.has_run = life.has_run or has_run
+
+    def on_start(self, container_id: str, at_ms: int, *, again: bool = False) -> None:
+        """It was started; `again`: in place of another that was the same to people."""
+        life = self._lives.setdefault(container_id, _Life())
+        inferred_ms, life.inferred_start_ms = life.inferred_start_ms, None
+        if inferred_ms is not None and abs(at_ms - inferred_ms) <= _SAME_START_MS:
+            return
+        if life.has_run or again:
+            life.restarts += 1
+        life.has_run = True
+        life.begin()
+
+    def on_oom(self, container_id: str) -> None:
+        """The engine tells that memory was used up."""
+        self._lives.setdefault(container_id, _Life()).kills_told += 1
+
+    def on_inspected(self, container_id: str, *, restart_count: int, started_at_ms: int | None) -> None:
+        """The engine tells how often it has started the container again by itself, and when it did last."""
+        life = self._lives.setdefault(container_id, _Life())
+        if life.restart_count is not None:
+            told = life.restarts - life.restarts_when_inspected
+            missed = max(0, restart_count - life.restart_count) - told
+            is_new = life.started_at_ms is not None and started_at_ms != life.started_at_ms
+            if missed > 0 or (is_new and told == 0):
+                life.restarts += max(1, missed)
+                life.inferred_start_ms = started_at_ms
+                life.begin()
+        elif life.restarts == 0:
+            # Before this agent: they are in the total, but not news.
+            life.restarts = life.restarts_taken = restart_count
+        life.has_run = True
+        life.restart_count, life.restarts_when_inspected = restart_count, life.restarts
+        life.started_at_ms = started_at_ms
+
+    def on_read(self, container_id: str, kills: int | None) -> None:
+        """The kernel's counter of the present control group; None where it keeps none."""
+        life = self._lives.setdefault(container_id, _Life())
+        if kills is None:
+            return
+        if life.kills_read is None:
+            # When those of a container that ran before this agent were is not known.
+            life.kills_read_first = 0 if life.is_whole else kills
+        elif kills < life.kills_read:
+            life.begin()
+        life.kills_read = kills
+
+    def take(self, container_id: str) -> LifeCounts:
+        """Return the counts, and begin anew what is since the last time."""
+        life = self._lives.get(container_id)
+        if life is None:
+            return LifeCounts()
+        kills = life.kills
+        counts = LifeCounts(
+            restarts=life.restarts - life.restarts_taken,
+            oom_kills=max(0, kills - life.kills_taken),
+            restarts_total=life.restarts,
+            oom_kills_total=max(kills, life.kills_taken),
+        )
+        life.restarts_taken = life.restarts
+        life.kills_taken = max(kills, life.kills_taken)
+        return counts
+
+    def retain(self, existing: Collection[str]) -> None:
+        """Forget containers that are gone."""
+        for container_id in self._lives.keys() - set(existing):
+            del self._lives[container_id]

@@ -263,15 +263,14 @@ class Recorder:
                 return outcome
             refs = self._refs(block.definitions)
         outcome = await self._record(block, refs)
-        match outcome:
-            case Rejected(code=Code.NOT_FOUND):
-                # Forgotten in a state that is newer than the one looked at here.
-                await self._state.point(ReadLevel.LINEARIZABLE)
-                return await self._record(block, self._refs(block.definitions))
-            case Rejected(code=Code.FULL):
-                log.warning("samples.too_many_subjects", extra={"reason": outcome.reason})
-                known = _only_known(block, self._refs(block.definitions))
-                return Applied() if known is None else await self._record(*known)
+        if isinstance(outcome, Rejected) and outcome.code is Code.NOT_FOUND:
+            # Forgotten in a state that is newer than the one looked at here.
+            await self._state.point(ReadLevel.LINEARIZABLE)
+            return await self._record(block, self._refs(block.definitions))
+        if isinstance(outcome, Rejected) and outcome.code is Code.FULL:
+            log.warning("samples.too_many_subjects", extra={"reason": outcome.reason})
+            known = _only_known(block, self._refs(block.definitions))
+            return Applied() if known is None else await self._record(*known)
         return outcome
 
     async def _define(self, new: Sequence[SubjectDefinition]) -> Outcome | None:

@@ -1,5 +1,9 @@
 """Runs the stages of `make check`, `make test` and `make verify`, each under a time limit.
 
+Stages stand in two lanes that run side by side: what needs processors, and what waits for Docker hosts. The
+first gives way to the second wherever both could run, because tests of hosts hold their deadlines in real
+time. A stage's output is shown whole when it ends, so that two stages never mix.
+
 Every stage runs even when an earlier one failed, so that one run shows all there is to mend. The last
 lines are a table of stages with their durations and one line in pytest's form over all of them; the exit
 status is 0 only when nothing failed. A test directory without tests is said to be empty, never silently
@@ -11,15 +15,19 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -40,6 +48,7 @@ class Stage:
     limit_s: float
     environment: Mapping[str, str] = field(default_factory=dict)
     needs: Path | None = None  # a directory without which the stage is empty
+    waits_for_hosts: bool = False  # its lane
     counts_tests: bool = False  # its last line is in pytest's form
 
 
@@ -68,6 +77,7 @@ def pytest_stage(
     workers: int = 0,
     by_file: bool = False,
     is_whole: bool = True,
+    waits_for_hosts: bool = False,
     **environment: str,
 ) -> Stage:
     """A pytest run over `tests/<directory>`s; those that do not exist are left out.
@@ -84,6 +94,7 @@ def pytest_stage(
         limit_s=limit_s,
         environment=environment,
         needs=ROOT / found[0] if found else ROOT / "tests" / directories[0],
+        waits_for_hosts=waits_for_hosts,
         counts_tests=True,
     )
 
@@ -109,7 +120,11 @@ def stages(target: str) -> list[Stage]:
         return gates()
     longer = 1.0 if target == "test" else 6.0
     is_whole = target == "verify"
-    long = [pytest_stage("matrix", "matrix", limit_s=3 * 3600.0)] if target == "verify" else []
+    long = (
+        [pytest_stage("matrix", "matrix", limit_s=3 * 3600.0, waits_for_hosts=True)]
+        if target == "verify"
+        else []
+    )
     return [
         *gates(),
         pytest_stage(
@@ -118,49 +133,51 @@ def stages(target: str) -> list[Stage]:
             "properties",
             "scenarios",
             "simulation",
-            limit_s=420 * longer,
+            limit_s=900 * longer,
             workers=2,
             PYTHONHASHSEED="0",
         ),
-        pytest_stage("contract", "contract", limit_s=180 * longer),
-        # What they wait for are hosts, not processors.
-        pytest_stage(
-            "integration", "integration", limit_s=540 * longer, workers=2, by_file=True, is_whole=is_whole
+        pytest_stage("contract", "contract", limit_s=180 * longer, waits_for_hosts=True),
+        *(
+            pytest_stage(
+                name,
+                name,
+                limit_s=540 * longer,
+                workers=2,
+                by_file=True,
+                is_whole=is_whole,
+                waits_for_hosts=True,
+            )
+            for name in ("integration", "e2e")
         ),
-        pytest_stage("e2e", "e2e", limit_s=480 * longer, workers=2, by_file=True, is_whole=is_whole),
         *long,
     ]
 
 
-def run(stage: Stage, limit_s: float) -> Outcome:
-    """Run `stage` with its output passed through, and end its whole process group at the limit."""
-    print(f"\n───── {stage.name}: {_shown(stage.command)}", flush=True)
+def run(stage: Stage, limit_s: float, running: Running | None = None) -> Outcome:
+    """Run `stage`, show its output when it has ended, and end its whole process group at the limit."""
+    running = running or Running()
     started_s = time.monotonic()
     if stage.needs is not None and not stage.needs.is_dir():
-        print(f"{stage.needs.relative_to(ROOT)} does not exist: nothing was tested", flush=True)
+        missing = f"{stage.needs.relative_to(ROOT)} does not exist: nothing was tested"
+        running.show(stage, [missing])
         return Outcome(stage=stage, verdict="empty", duration_s=0.0, counts=Counter())
-    process = subprocess.Popen(
-        stage.command,
-        cwd=ROOT,
-        env={**os.environ, **stage.environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-        text=True,
-        errors="replace",
-    )
-    tail = _Tail(process)
-    try:
-        status = process.wait(timeout=limit_s)
-    except subprocess.TimeoutExpired:
-        print(f"{stage.name} was stopped after {limit_s:.0f} s, its limit", flush=True)
-        _interrupt(process)
+    with tempfile.TemporaryFile() as output:
+        with running.process_of(stage, output) as process:
+            try:
+                status: int | None = process.wait(timeout=limit_s)
+            except subprocess.TimeoutExpired:
+                status = None
+                _interrupt(process)
+        output.seek(0)
+        lines = output.read().decode(errors="replace").splitlines()
+    if status is None:
+        lines.append(f"{stage.name} was stopped after {limit_s:.0f} s, its limit")
+        running.show(stage, lines)
         return _outcome(stage, "timed out", started_s, Counter(failed=1))
-    finally:
-        _kill_group(process)
-        # Not for ever: a daemon that a test left behind holds the other end of the pipe open.
-        tail.join(timeout=5)
-    counts = counts_of(tail.last_line) if stage.counts_tests else Counter()
+    running.show(stage, lines)
+    last_line = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    counts = counts_of(last_line) if stage.counts_tests else Counter()
     if status == 0:
         is_skipped = counts["skipped"] > 0 and not counts["passed"]
         return _outcome(stage, "skipped" if is_skipped else "passed", started_s, counts)
@@ -198,39 +215,92 @@ def main(arguments: Sequence[str]) -> int:
         print(f"usage: run_stages.py {' | '.join(TOTAL_LIMIT_S)}", file=sys.stderr)
         return 2
     started_s = time.monotonic()
-    outcomes = []
-    for stage in stages(arguments[0]):
-        remaining_s = started_s + TOTAL_LIMIT_S[arguments[0]] - time.monotonic()
-        outcomes.append(run(stage, max(1.0, min(stage.limit_s, remaining_s))))
+    chosen = stages(arguments[0])
+    end_s = started_s + TOTAL_LIMIT_S[arguments[0]]
+    outcomes = run_lanes(chosen, end_s)
     print(report(outcomes, time.monotonic() - started_s), flush=True)
     return 1 if any(each.is_failure for each in outcomes) else 0
 
 
-class _Tail(threading.Thread):
-    """Copies a process's output to ours as it comes, and keeps the last line that is not blank."""
+def run_lanes(chosen: Sequence[Stage], end_s: float) -> list[Outcome]:
+    """Run both lanes, at most until `end_s` of the monotonic clock. Outcomes are in the order of `chosen`."""
+    running = Running()
+    lanes = [[each for each in chosen if each.waits_for_hosts is lane] for lane in (True, False)]
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        super().__init__(name="stage-output", daemon=True)
-        assert process.stdout is not None, "the process was started with a pipe"
-        self._lines = process.stdout
-        self.last_line = ""
-        self.start()
+    def run_lane(lane: Sequence[Stage]) -> list[Outcome]:
+        return [
+            run(stage, max(1.0, min(stage.limit_s, end_s - time.monotonic())), running)
+            for stage in lane
+            if not running.is_ended
+        ]
 
-    def run(self) -> None:
-        with self._lines:
-            for line in self._lines:
-                print(line, end="", flush=True)
-                self.last_line = line.strip() or self.last_line
+    with ThreadPoolExecutor(max_workers=len(lanes)) as pool:
+        futures = [pool.submit(run_lane, lane) for lane in lanes]
+        try:
+            outcomes = [outcome for future in futures for outcome in future.result()]
+        except KeyboardInterrupt:
+            running.end()
+            raise
+    return sorted(outcomes, key=lambda outcome: chosen.index(outcome.stage))
 
 
-def _interrupt(process: subprocess.Popen[str]) -> None:
+class Running:
+    """What runs now, and who may print."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._processes: set[subprocess.Popen[bytes]] = set()
+        self.is_ended = False
+
+    @contextlib.contextmanager
+    def process_of(self, stage: Stage, output: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+        """The stage's process, in a group of its own that is gone afterwards."""
+        with self._lock:
+            print(f"───── {stage.name} begins: {_shown(stage.command)}", flush=True)
+            process = subprocess.Popen(
+                gives_way(stage.command, waits_for_hosts=stage.waits_for_hosts),
+                cwd=ROOT,
+                env={**os.environ, **stage.environment},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            self._processes.add(process)
+        try:
+            yield process
+        finally:
+            _kill_group(process)
+            with self._lock:
+                self._processes.discard(process)
+
+    def show(self, stage: Stage, lines: Sequence[str]) -> None:
+        with self._lock:
+            print("\n".join([f"\n───── {stage.name}", *lines]), flush=True)
+
+    def end(self) -> None:
+        """Interrupt what runs, as Ctrl-C does, and let nothing begin any more."""
+        self.is_ended = True
+        with self._lock:
+            for process in self._processes:
+                with contextlib.suppress(ProcessLookupError):
+                    process.send_signal(signal.SIGINT)
+
+
+def gives_way(command: Sequence[str], *, waits_for_hosts: bool) -> tuple[str, ...]:
+    """The command with the priority of its lane."""
+    nice = None if waits_for_hosts else shutil.which("nice")
+    return (nice, "-n", "19", *command) if nice else tuple(command)
+
+
+def _interrupt(process: subprocess.Popen[bytes]) -> None:
     """Let pytest run its fixtures' clean-up, as at Ctrl-C, for a while."""
     process.send_signal(signal.SIGINT)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(timeout=CLEAN_UP_LIMIT_S)
 
 
-def _kill_group(process: subprocess.Popen[str]) -> None:
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
     """Kill what is left of the stage's process group: a test that was stopped leaves children behind."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)

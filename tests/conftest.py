@@ -9,11 +9,11 @@ import pytest
 from blockbuster import blockbuster_ctx
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("dev", max_examples=50, deadline=None)
-settings.register_profile("ci", max_examples=500, deadline=None)
-settings.register_profile(
-    "nightly", max_examples=20_000, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+# How long drawing an example takes says nothing here: these tests give way to those of Docker hosts.
+for profile, max_examples in {"dev": 50, "ci": 500, "nightly": 20_000}.items():
+    settings.register_profile(
+        profile, max_examples=max_examples, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 

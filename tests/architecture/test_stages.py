@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from types import ModuleType
@@ -84,6 +86,26 @@ def test_the_stages_of_make_test_fit_into_twenty_minutes(run_stages: ModuleType)
     names = [each.name for each in run_stages.stages("test")]
     assert names[-5:] == ["ui", "unit", "contract", "integration", "e2e"]
     assert [each.name for each in run_stages.stages("check")][-1] == "ui"
+
+
+def test_what_waits_for_hosts_and_what_needs_processors_run_side_by_side(run_stages: ModuleType) -> None:
+    one, other = os.pipe(), os.pipe()
+
+    def meeting(name: str, tells: int, hears: int, *, waits_for_hosts: bool) -> object:
+        ours = f"/proc/{os.getpid()}/fd"
+        script = f"open('{ours}/{tells}', 'wb', 0).write(b'x'); open('{ours}/{hears}', 'rb', 0).read(1)"
+        return stage(run_stages, script, name=name, waits_for_hosts=waits_for_hosts)
+
+    chosen = [
+        meeting("unit", one[1], other[0], waits_for_hosts=False),
+        meeting("e2e", other[1], one[0], waits_for_hosts=True),
+    ]
+    try:
+        outcomes = run_stages.run_lanes(chosen, time.monotonic() + 60.0)
+    finally:
+        for end in (*one, *other):
+            os.close(end)
+    assert [(each.stage.name, each.verdict) for each in outcomes] == [("unit", "passed"), ("e2e", "passed")]
 
 
 def test_an_unknown_target_is_a_usage_error(

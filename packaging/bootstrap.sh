@@ -240,7 +240,41 @@ if [ -z "${TOWER_BOOTSTRAP_LOCKED:-}" ] && command -v flock >/dev/null 2>&1; the
 fi
 for tier in "$@"; do
     case "$tier" in
-        python | lab | browser | ui | bench | inspector) "${tier}_tier" ;;
+        python | lab | browser | ui | bench | inspector) ;;
         *) fail "unknown tier '$tier'; there are python, lab, browser, ui, bench, inspector" ;;
     esac
+done
+
+# Status 0 when a tier waits for the network and needs nothing of the tiers before it: then it runs beside them.
+runs_beside() {
+    case "$1" in
+        lab | bench) python=$(find_python) && can_make_venv "$python" ;;  # otherwise Python takes apt's locks
+        browser) grep -q '^ID=debian' /etc/os-release 2>/dev/null && python=$(find_python) && can_make_venv "$python" ;;
+        inspector) [ "$first" = ui ] ;;  # it needs Python's Node
+        *) return 1 ;;
+    esac
+}
+
+# The tiers $2... in their order, those that run beside $1 meanwhile; what is left to do is in $left.
+prepare_with() {
+    first=$1
+    shift
+    beside=
+    left=
+    for tier in "$@"; do
+        if runs_beside "$tier"; then beside="$beside $tier"; else left="$left $tier"; fi
+    done
+    (for tier in $beside; do "${tier}_tier"; done) &
+    others=$!
+    # In a shell of its own, so that a tier that ends with status 1 leaves nothing running behind it.
+    status=0
+    ("${first}_tier") || status=$?
+    wait "$others"
+    [ "$status" = 0 ] || exit "$status"
+}
+
+# shellcheck disable=SC2086  # lists of words
+while [ $# -gt 0 ]; do
+    prepare_with "$@"
+    set -- $left
 done

@@ -38,14 +38,18 @@ from agent.follow.facts import FactsReporter
 from agent.follow.fenced_host import build_fenced_host
 from agent.follow.first_steps import take_first_steps
 from agent.follow.heartbeat import Heartbeat
+from agent.follow.history_keeping import HistoryKeeping
 from agent.follow.hooks import HookRuns
 from agent.follow.local_host import LocalHost
+from agent.follow.node_history import NodeHistory
 from agent.follow.peer_server import PeerDuties, build_peer_app
 from agent.follow.readiness import RouterStanding
+from agent.follow.recorder import Recorder
 from agent.follow.removal import take_down_replicas, wait_until_removed
 from agent.follow.replica_usage import ReplicaUsages
 from agent.follow.route_certificates import RouteCertificates
 from agent.follow.routing import Routing
+from agent.follow.sample_spool import SampleSpool
 from agent.follow.scaling import LeaderScaling
 from agent.follow.stored_files import RegistryLogins, StoredFiles
 from agent.follow.traffic_reports import TrafficReports
@@ -107,6 +111,8 @@ SWITCH_INTERVAL_S = 0.0005
 STOP_TIMEOUT_S = 10.0
 TAKE_DOWN_TIMEOUT_S = 30.0
 ROUTER_START_S = 5.0
+SAMPLES_TIMEOUT_S = 2.0
+"""How long a stop waits for its last samples to be committed; what is not then is sent after the start."""
 
 
 class StartRefused(Exception):
@@ -332,6 +338,8 @@ class _Agent:
             interval_s=settings.metrics.interval_s,
             watched_interval_s=settings.metrics.watched_interval_s,
         )
+        history = NodeHistory(self._directory.history, stagger=self._node_id)
+        stack.push_async_callback(history.close)
         router = choose_router(
             settings,
             directory=self._directory.path,
@@ -354,6 +362,15 @@ class _Agent:
             router=lambda: _router_standing(router, clock),
         )
         members = _Members(state)
+        recorder = Recorder(
+            node_id=self._node_id,
+            node_name=lambda: members.name_of(self._node_id) or settings.node.name,
+            state=state,
+            spool=SampleSpool(self._directory.samples),
+            clock=clock,
+        )
+        collector.subscribe(recorder.take)
+        keeping = HistoryKeeping(history=history, state=state, clock=clock)
         client = await stack.enter_async_context(
             PeerClient(
                 contexts=lambda: tls.peer_client,
@@ -514,6 +531,8 @@ class _Agent:
         work: list[tuple[str, Callable[[], Coroutine[None, None, None]]]] = [
             ("watch-engine", watcher.run),
             ("collect", collector.run),
+            ("record-samples", recorder.run),
+            ("keep-history", keeping.run),
             ("leader-duties", lambda: run_duties_while_leader(replicator.leadership, leading)),
             ("heartbeat", heartbeat.run),
             ("self-stop", fenced.self_stop.run),
@@ -541,6 +560,7 @@ class _Agent:
             public_origins=tuple(filter(None, (settings.api.public_url,))),
             request_body_bytes_max=settings.api.request_body_bytes_max,
             router=router if isinstance(router, TraefikRouter | ManualRouter) else NoExternalRouter(),
+            history=history,
             scaling=LeaderScaling(
                 node_id=self._node_id,
                 leader_id=lambda: replicator.leadership.leader_id,
@@ -585,6 +605,8 @@ class _Agent:
             if not self._is_removed and self._fatal is None and not await self._manager.is_host_stopping():
                 # The cluster expects this host back; what ends a whole host is told from it.
                 await fenced.leave.ask()
+            if not self._is_removed and self._fatal is None:
+                await recorder.finish(timeout_s=SAMPLES_TIMEOUT_S)
             if isinstance(router, HaproxyRouter) and (self._is_removed or self._is_interrupted):
                 router.end_with_agent()
             for task in running:
@@ -675,6 +697,11 @@ class _Members:
         with self._state.read() as txn:
             node = records.NODES.get(txn, node_id)
         return None if node is None else node.facts
+
+    def name_of(self, node_id: str) -> str:
+        with self._state.read() as txn:
+            node = records.NODES.get(txn, node_id)
+        return "" if node is None else node.name
 
     def is_removed(self, node_id: str) -> bool:
         with self._state.read() as txn:

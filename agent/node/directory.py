@@ -4,6 +4,8 @@
     identity/        keys, certificates, who this node is (agent.keys)
     log/             the Raft log (cluster.raft.log_storage)
     state/           the replicated state (cluster.store)
+    history/         what hosts measured (cluster.history)
+    samples/         what this host measured and the cluster has not got yet (agent.follow.sample_spool)
     first-steps      what the first start of a new cluster still has to commit; gone afterwards
     seeds            the members a joining node was told of
     haproxy/         the router's configuration and sockets
@@ -43,6 +45,14 @@ class NodeDirectory:
     @property
     def state(self) -> Path:
         return self.path / "state"
+
+    @property
+    def history(self) -> Path:
+        return self.path / "history"
+
+    @property
+    def samples(self) -> Path:
+        return self.path / "samples"
 
     @property
     def first_steps(self) -> Path:
@@ -86,7 +96,7 @@ class NodeDirectory:
     def wipe(self) -> None:
         """Forget everything this node was; what does not exist is skipped."""
         self.identity.remove()
-        for path in (self.log, self.state, self.haproxy, self.keeper):
+        for path in (self.log, self.state, self.history, self.samples, self.haproxy, self.keeper):
             shutil.rmtree(path, ignore_errors=True)
         for file in (self.first_steps, self.seeds):
             file.unlink(missing_ok=True)

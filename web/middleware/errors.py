@@ -8,6 +8,7 @@ import logging
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from cluster.history.errors import HistoryError
 from cluster.identity.errors import IdentityError
 from cluster.model.inventory import HostRefused, HostUnavailable
 from cluster.raft.replicator import NotCommitted, OutcomeUnknown, ReadUnavailable
@@ -79,6 +80,9 @@ def problem_of(error: Exception, *, request_id: str) -> Problem:
         case StoreError():
             log.error("http.store_failed", extra={"request_id": request_id}, exc_info=error)
             return Problem("unavailable", "this node cannot read its state now", retry_after_s=5)
+        case HistoryError():
+            log.warning("http.history_failed", extra={"request_id": request_id, "reason": str(error)})
+            return Problem("unavailable", str(error), retry_after_s=5)
         case IdentityError():
             log.error("http.identity_failed", extra={"request_id": request_id}, exc_info=error)
             return Problem("unavailable", "this node cannot use its keys now", retry_after_s=5)

@@ -1,0 +1,167 @@
+"""Brings what the log carries of samples into this node's history, and keeps the history tidy.
+
+The state holds committed batches for an hour of the log's time. Whoever follows misses none; whoever was away
+for longer notes which times are missing, and they are asked of other nodes (`history_filling`).
+"""
+
+from __future__ import annotations
+
+import logging
+from asyncio import Event
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from agent.clock import Clock
+from agent.follow.assignments_reports import SharedState
+from agent.follow.node_history import NodeHistory
+from cluster.history.errors import HistoryError, HistoryFull
+from cluster.metrics.retention import Keep, Retention
+from cluster.model.metrics import CommittedBatch, Subject
+from cluster.model.metrics_retention import METRICS_PREFIX, MetricRetention, metric_retention
+from cluster.store import Committed, ReadTxn
+from cluster.store.records import METRIC_BATCHES, METRIC_BOOKS, METRIC_HOURS, METRIC_SUBJECTS, setting_values
+
+log = logging.getLogger(__name__)
+
+SLICE_BATCHES = 32
+TIDY_EVERY_S = 10.0
+TIDY_PAUSE_S = 0.05
+"""Between pieces of one tidying, so that it takes a small part of a processor however much there is to do."""
+RETRY_MIN_S = 1.0
+RETRY_MAX_S = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _News:
+    """What the state has that the history has not: the next batches, and the times of those it missed."""
+
+    batches: Sequence[CommittedBatch] = ()
+    subjects: Sequence[Subject] = ()
+    missed: Sequence[tuple[int, int]] = ()
+
+
+class HistoryKeeping:
+    """Follows the state's batches while `run` runs."""
+
+    def __init__(self, *, history: NodeHistory, state: SharedState, clock: Clock) -> None:
+        self._history = history
+        self._state = state
+        self._clock = clock
+        self._has_news = Event()
+        self._applied_index = 0
+        # Subjects by number as the history has them, by their hashes: there may be a hundred thousand.
+        self._told: dict[int, int] = {}
+        self._tidy_at_s = 0.0
+        self._refused: dict[str, str] = {}
+
+    async def run(self) -> NoReturn:
+        """Follow for ever. Whatever fails is tried again, more and more seldom."""
+        unsubscribe = self._state.subscribe(self._notice)
+        pause_s = RETRY_MIN_S
+        is_open = False
+        try:
+            while True:
+                try:
+                    if not is_open:
+                        self._applied_index = await self._history.open()
+                        self._told = {}
+                        is_open = True
+                    await self._follow()
+                    pause_s = RETRY_MIN_S
+                except HistoryError as error:
+                    # A full disk is waited for; whatever else ails a file is seen to when it is opened.
+                    is_open = isinstance(error, HistoryFull)
+                    log.warning("history.failed", extra={"reason": str(error), "retry_s": pause_s})
+                    await self._clock.sleep(pause_s)
+                    pause_s = min(RETRY_MAX_S, 2 * pause_s)
+        finally:
+            unsubscribe()
+
+    def _notice(self, committed: Committed) -> None:
+        if committed.is_everything or any(
+            table == METRIC_BATCHES.table.name for table, _ in committed.changed
+        ):
+            self._has_news.set()
+
+    async def _follow(self) -> None:
+        """Take in what there is, tidy when it is time, and wait for more."""
+        self._has_news.clear()
+        if await self._take_in():
+            return
+        if self._clock.monotonic_s() >= self._tidy_at_s:
+            with self._state.read() as txn:
+                now_ms, values = txn.log_time_ms, setting_values(txn, METRICS_PREFIX)
+            # The cluster's time: a host whose clock is a year ahead must not throw a year away.
+            has_more = await self._history.maintain(now_ms, self._retention(values))
+            self._tidy_at_s = self._clock.monotonic_s() + (TIDY_PAUSE_S if has_more else TIDY_EVERY_S)
+        await self._clock.wait(self._has_news, self._tidy_at_s - self._clock.monotonic_s())
+
+    async def _take_in(self) -> bool:
+        """Take the next batches in; whether there were any."""
+        with self._state.read() as txn:
+            news = self._news(txn)
+        for start_ms, end_ms in news.missed:
+            log.info("history.missed", extra={"start_ms": start_ms, "end_ms": end_ms})
+            await self._history.mark_missing(start_ms, end_ms)
+        if not news.batches:
+            return False
+        await self._history.ingest(news.batches, news.subjects)
+        self._applied_index = news.batches[-1].index
+        self._told.update((subject.number, hash(subject)) for subject in news.subjects)
+        return True
+
+    def _news(self, txn: ReadTxn) -> _News:
+        batches = METRIC_BATCHES.scan(txn, after=(self._applied_index,), limit=SLICE_BATCHES)
+        if not batches:
+            return _News()
+        found = (
+            METRIC_SUBJECTS.get(txn, number)
+            for number in dict.fromkeys(number for batch in batches for number in batch.subjects)
+        )
+        # One that the state has forgotten already is not named any more.
+        subjects = [
+            subject
+            for subject in found
+            if subject is not None and self._told.get(subject.number) != hash(subject)
+        ]
+        return _News(batches=batches, subjects=subjects, missed=self._missed(txn))
+
+    def _missed(self, txn: ReadTxn) -> list[tuple[int, int]]:
+        """Return of what times batches are that the state has let go of since the newest one that is here."""
+        books = METRIC_BOOKS.get(txn)
+        if books is None or books.passed_index <= self._applied_index:
+            return []
+        return merged(
+            (hour.start_ms, hour.end_ms)
+            for hour in METRIC_HOURS.scan(txn)
+            if hour.last_index > self._applied_index and hour.first_index <= books.passed_index
+        )
+
+    def _retention(self, values: dict[str, str]) -> Retention:
+        try:
+            wanted = metric_retention(values)
+        except ValueError as error:
+            # Written by another version: what is kept longer by mistake can be forgotten later.
+            if self._refused != values:
+                self._refused = values
+                log.warning("history.settings_refused", extra={"reason": str(error)})
+            wanted = MetricRetention()
+        return Retention(
+            by_kind=tuple(
+                (kind, Keep(raw_days=days.raw, hourly_days=days.hourly, daily_days=days.daily))
+                for kind, days in wanted.by_kind.items()
+            ),
+            bytes_max=wanted.bytes_max,
+        )
+
+
+def merged(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the same times as ranges in order that do not touch."""
+    found: list[tuple[int, int]] = []
+    for start, end in sorted(ranges):
+        if found and start <= found[-1][1]:
+            found[-1] = found[-1][0], max(found[-1][1], end)
+        else:
+            found.append((start, end))
+    return found

@@ -1,0 +1,206 @@
+"""The next 24 hours, hour by hour: the median of five simple forecasts, which beats each of them.
+
+Combining by the median is robust to the one that fails on a series (Petropoulos and Svetunkov, "A simple
+combination of univariate models", 2020). All arrays have the series first, so that the past origins an
+interval is made from are forecast in one go.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cluster.analytics.series import HOUR_MS, HOURS_PER_DAY, Hourly, Times, Values, quantiles
+
+HORIZON = 24
+WINDOW_HOURS = 14 * HOURS_PER_DAY
+HOURS_MIN = 24
+COVERAGE = 0.9
+ORIGINS_MAX = 48
+ORIGINS_MIN = 12
+_ORIGIN_STEP = 5
+"""Hours between past origins: no divisor of a day, so that they stand at every hour of it."""
+_ORIGIN_HISTORY = 3 * HOURS_PER_DAY
+_ALPHAS = np.array([0.05, 0.1, 0.2, 0.3, 0.5, 0.8])
+_DAMPING = 0.97
+_SLOPE_SHARE = 0.25
+
+
+class PathLack(StrEnum):
+    """What a path cannot say, and for want of what."""
+
+    SAMPLES = "samples"
+    DAY = "a day of samples"
+    WEEK = "a week of samples, for how far off it may be"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class HourlyPath:
+    """Expected means of the next 24 hours, float64[24], in the unit of the series; empty when it `lacks` all.
+
+    `times_ms` (int64[24]) are the beginnings of the hours. Each hour lies between `low` and `high` with
+    `COVERAGE`; both are None where `lacking` says why.
+    """
+
+    times_ms: Times
+    expected: Values
+    low: Values | None
+    high: Values | None
+    lacking: PathLack | None
+
+
+def forecast_day(hourly: Hourly, *, floor: float | None = None, ceiling: float | None = None) -> HourlyPath:
+    """Forecast the 24 hours after the end of a series of hourly means, from its last 14 days.
+
+    Intervals are split-conformal (Vovk, Gammerman, Shafer, "Algorithmic learning in a random world", 2005):
+    quantiles, for each horizon and its neighbours, of how far off the same method was at up to 48 past
+    origins of this series, with the correction for their number. `floor` and `ceiling` are values that cannot
+    be passed.
+    """
+    values = hourly.values
+    known = hourly.hours_known
+    if known < HOURS_MIN:
+        lack = PathLack.DAY if known else PathLack.SAMPLES
+        return HourlyPath(
+            times_ms=np.empty(0, np.int64), expected=np.empty(0), low=None, high=None, lacking=lack
+        )
+    origins = _origins(values)
+    windows = np.full((len(origins) + 1, WINDOW_HOURS), np.nan)
+    for row, back in enumerate((0, *origins)):
+        part = values[max(0, len(values) - back - WINDOW_HOURS) : len(values) - back]
+        windows[row, WINDOW_HOURS - len(part) :] = part
+    paths = median_of_five(windows)
+    expected = paths[0]
+    misses = np.full((len(origins), HORIZON), np.nan)
+    for row, back in enumerate(origins):
+        start = len(values) - back
+        misses[row] = values[start : start + HORIZON] - paths[row + 1]
+    low, high = _interval(expected, misses)
+    lowest = -np.inf if floor is None else floor
+    highest = np.inf if ceiling is None else ceiling
+    return HourlyPath(
+        times_ms=hourly.end_ms + HOUR_MS * np.arange(HORIZON, dtype=np.int64),
+        expected=np.clip(expected, lowest, highest),
+        low=None if low is None else np.clip(low, lowest, highest),
+        high=None if high is None else np.clip(high, lowest, highest),
+        lacking=PathLack.WEEK if low is None else None,
+    )
+
+
+def _origins(values: Values) -> tuple[int, ...]:
+    """How many hours before the end past forecasts are made."""
+    furthest = min(len(values) - _ORIGIN_HISTORY, HORIZON + _ORIGIN_STEP * (ORIGINS_MAX - 1))
+    backs = range(HORIZON, furthest + 1, _ORIGIN_STEP)
+    known = np.isfinite(values)
+    return tuple(
+        back
+        for back in backs
+        if known[max(0, len(values) - back - WINDOW_HOURS) : len(values) - back].sum() >= HOURS_MIN
+    )
+
+
+def _interval(expected: Values, misses: Values) -> tuple[Values | None, Values | None]:
+    counts = np.isfinite(misses).sum(axis=0)
+    if not len(misses) or counts.min() < ORIGINS_MIN:
+        return None, None
+    low, high = np.empty(HORIZON), np.empty(HORIZON)
+    for hour in range(HORIZON):
+        around = misses[:, max(0, hour - 1) : hour + 2]
+        around = around[np.isfinite(around)]
+        origins = int(counts[hour])
+        # Each side has half of what may lie outside; (n + 1) is the correction for n past misses.
+        share = min(1.0, (origins + 1) * (1 + COVERAGE) / 2 / origins)
+        low[hour] = min(0.0, float(np.quantile(around, 1 - share)))
+        high[hour] = max(0.0, float(np.quantile(around, share)))
+    return expected + low, expected + high
+
+
+def median_of_five(windows: Values) -> Values:
+    """Return the forecasts float64[s, 24] after windows float64[s, 336] of hourly means (NaN: not known).
+
+    The five: the last value; daily profile, shrunk by how well it repeats, on an exponentially smoothed
+    level; the same with a quarter of the trend; the full profile on the Theil-Sen line of the daily medians;
+    the profile on a level that goes back to the usual one by 3 % an hour. A series without any value gives
+    NaN.
+    """
+    days = windows.reshape(len(windows), -1, HOURS_PER_DAY)
+    profile, repeats = _daily_profile(days)
+    shrunk = np.minimum(1.0, 2 * repeats)[:, None] * profile
+    level = _smoothed_level(days - shrunk[:, None, :])
+    usual = quantiles(windows, 0.5)
+    slope, at_end = _daily_lines(days)
+    hours = np.arange(1, HORIZON + 1)
+    trend = slope[:, None] * hours / HOURS_PER_DAY
+    on_level = shrunk + level[:, None]
+    five = np.stack(
+        [
+            np.repeat(_last_value(windows)[:, None], HORIZON, axis=1),
+            on_level,
+            on_level + _SLOPE_SHARE * trend,
+            profile + at_end[:, None] + trend,
+            shrunk + usual[:, None] + (level - usual)[:, None] * _DAMPING**hours,
+        ]
+    )
+    return quantiles(np.moveaxis(five, 0, -1), 0.5)
+
+
+def _last_value(windows: Values) -> Values:
+    known = np.isfinite(windows)
+    last = windows.shape[1] - 1 - np.argmax(known[:, ::-1], axis=1)
+    return np.asarray(windows[np.arange(len(windows)), last])
+
+
+def _daily_profile(days: Values) -> tuple[Values, Values]:
+    """How each hour of the day usually differs, float64[s, 24], and how much of a day's shape the other days
+    foretell, float64[s], 0 to 1: leaving one day out at a time, by absolute differences."""
+    profile = _centred(quantiles(np.swapaxes(days, 1, 2), 0.5))
+    # Two days at least, or an hour's own value would be its profile.
+    profile = np.where(np.isfinite(profile), profile, 0.0)
+    shapes = days - quantiles(days, 0.5)[..., None]
+    missed = np.zeros(len(days))
+    shaped = np.zeros(len(days))
+    for day in range(days.shape[1]):
+        others = quantiles(np.swapaxes(np.delete(shapes, day, axis=1), 1, 2), 0.5)
+        both = np.isfinite(shapes[:, day]) & np.isfinite(others)
+        missed += np.where(both, np.abs(shapes[:, day] - others), 0.0).sum(axis=1)
+        shaped += np.where(both, np.abs(shapes[:, day]), 0.0).sum(axis=1)
+    repeats = np.where(shaped > 0, 1 - missed / np.where(shaped > 0, shaped, 1.0), 0.0)
+    repeats = np.clip(repeats, 0.0, 1.0)
+    return np.where(shaped[:, None] > 0, profile, 0.0), repeats
+
+
+def _centred(profile: Values) -> Values:
+    return profile - quantiles(profile, 0.5)[:, None]
+
+
+def _smoothed_level(days: Values) -> Values:
+    """The level by simple exponential smoothing at the end, with each series' best rate by one-step error."""
+    rest = days.reshape(len(days), -1)
+    known = np.isfinite(rest)
+    start = quantiles(rest[:, :], 0.5)
+    level = np.repeat(start[:, None], len(_ALPHAS), axis=1)
+    missed = np.zeros_like(level)
+    filled = np.where(known, rest, 0.0)
+    for hour in range(rest.shape[1]):
+        is_known = known[:, hour]
+        if not is_known.any():
+            continue
+        off = np.where(is_known[:, None], filled[:, hour, None] - level, 0.0)
+        missed += np.abs(off)
+        level = level + off * _ALPHAS
+    best: NDArray[np.int64] = np.argmin(missed, axis=1)
+    return np.asarray(level[np.arange(len(level)), best])
+
+
+def _daily_lines(days: Values) -> tuple[Values, Values]:
+    """Theil-Sen through the daily medians: slope a day, float64[s], and the value at the end, float64[s]."""
+    medians = quantiles(days, 0.5)
+    count = medians.shape[1]
+    first, second = np.triu_indices(count, 1)
+    slope = quantiles((medians[:, second] - medians[:, first]) / (second - first), 0.5)
+    slope = np.where(np.isfinite(slope), slope, 0.0)
+    ages = np.arange(count - 1, -1, -1) + 0.5
+    return slope, quantiles(medians + slope[:, None] * ages, 0.5)

@@ -1,0 +1,115 @@
+"""Where a level will be in a week or a month: the day's typical value, not its hours.
+
+A week ahead, a path by the hour is worse than saying how high the day will be. The line through the daily
+medians and the mean of the last seven days are about equally good; how much of each is taken depends on
+how sure the trend is.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from cluster.analytics.rank_statistics import lag_one_correlation, mann_kendall, theil_sen
+from cluster.analytics.series import Daily, Values
+
+DAYS_MIN = 7
+LINE_DAYS_MAX = 30
+COVERAGE = 0.9
+_Z = 1.645
+"""Of a normal, 90 % lie within so many standard deviations."""
+_ORIGINS_MIN = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """What a day's value is expected to be `days_ahead` days after the end, in the unit of the series.
+
+    With `COVERAGE` it lies between `low` and `high`; None: too little is known to say how far off it may be.
+    """
+
+    days_ahead: int
+    expected: float
+    low: float | None
+    high: float | None
+
+
+def significant_correlation(days: Values) -> float:
+    """Return the correlation of neighbouring days beside their line where it is no accident, else 0."""
+    found = lag_one_correlation(days)
+    known = int(np.count_nonzero(np.isfinite(days)))
+    return found if found > 1.645 / math.sqrt(max(1, known)) else 0.0
+
+
+def forecast_levels(
+    daily: Daily, days_ahead: tuple[int, ...] = (7, 30), *, floor: float | None = None
+) -> tuple[Level, ...]:
+    """Return the expected value of a day so many days ahead, from float64[d] daily values, oldest first.
+
+    (1 - w) x the mean of the last seven days + w x the Theil-Sen line of the last 30, w = 1 - p of
+    Mann-Kendall's test. The interval is empirical: how far off the same method was at earlier days of this
+    series, carried to the horizon by the square root of time, and the uncertainty of the slope. Fewer than
+    `DAYS_MIN` known days give nothing. `floor` is a value that cannot be undercut.
+    """
+    values = daily.values[-LINE_DAYS_MAX:]
+    if int(np.count_nonzero(np.isfinite(values))) < DAYS_MIN:
+        return ()
+    now = _fit(values, tested=True)
+    found = []
+    for ahead in days_ahead:
+        expected = now.at(ahead)
+        half = _half_width(values, now, ahead)
+        low = None if half is None else expected - half
+        high = None if half is None else expected + half
+        if floor is not None:
+            expected = max(floor, expected)
+            low = None if low is None else max(floor, low)
+            high = None if high is None else max(floor, high)
+        found.append(Level(days_ahead=ahead, expected=expected, low=low, high=high))
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    mean: float
+    weight: float
+    slope: float
+    line_at_end: float
+    slope_reach: float
+
+    def at(self, ahead: float) -> float:
+        """At the middle of the day that ends `ahead` days after the end."""
+        line = self.line_at_end + self.slope * (ahead - 0.5)
+        return (1 - self.weight) * self.mean + self.weight * line
+
+
+def _fit(values: Values, *, tested: bool) -> _Fit:
+    x = np.arange(-len(values), 0, dtype=np.float64) + 0.5
+    line = theil_sen(x, values)
+    correlation = significant_correlation(values) if tested else 0.0
+    weight = 1.0 - mann_kendall(values, correlation=correlation).p_value
+    recent = values[-7:]
+    recent = recent[np.isfinite(recent)]
+    mean = float(recent.mean()) if len(recent) else float(np.nanmedian(values))
+    return _Fit(mean, weight, line.per_unit, line.at_zero, (line.high - line.low) / 2 * _Z / 1.96)
+
+
+def _half_width(values: Values, now: _Fit, ahead: int) -> float | None:
+    count = len(values)
+    tried = min(ahead, max(1, (count - 6) // 3))
+    misses = []
+    for end in range(6, count - tried + 1):
+        actual = values[end + tried - 1]
+        before = values[:end]
+        if np.isfinite(actual) and np.count_nonzero(np.isfinite(before)) >= 5:
+            misses.append(float(actual) - _fit(before, tested=False).at(tried))
+    if len(misses) < _ORIGINS_MIN:
+        return None
+    off = np.abs(np.asarray(misses))
+    # Few and overlapping: the normal's share of their spread, no less than nearly all that was seen.
+    spread = _Z * math.sqrt(float((off**2).mean())) * (1 + 1.5 / len(off))
+    seen = float(np.quantile(off, COVERAGE))
+    carried = max(spread, seen) * math.sqrt(ahead / tried)
+    return math.hypot(carried, now.weight * now.slope_reach * max(0, ahead - tried))

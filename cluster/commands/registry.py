@@ -26,6 +26,7 @@ from cluster.commands import (
     services,
     settings,
     watching,
+    webhooks,
     windows,
 )
 from cluster.encoding import Codec, codec
@@ -136,6 +137,12 @@ KINDS: tuple[CommandKind, ...] = (
     CommandKind(133, "acknowledge-alert", alerts.AcknowledgeAlert),
     CommandKind(134, "put-silence", alerts.PutSilence),
     CommandKind(135, "end-silence", alerts.EndSilence),
+    CommandKind(140, "put-webhook", webhooks.PutWebhook),
+    CommandKind(141, "remove-webhook", webhooks.RemoveWebhook),
+    CommandKind(142, "rotate-webhook-secret", webhooks.RotateWebhookSecret),
+    CommandKind(143, "ping-webhook", webhooks.PingWebhook),
+    CommandKind(144, "replay-deliveries", webhooks.ReplayDeliveries),
+    CommandKind(145, "record-attempts", webhooks.RecordAttempts, is_leader_only=True),
 )
 
 BY_NUMBER: dict[int, CommandKind] = {kind.number: kind for kind in KINDS}

@@ -539,6 +539,7 @@ class Assignment:
     `colour` is the group the routers count it to, for as long as it lives. `leave_by_ms` above 0: somebody
     asked for it to be moved to another host, which is tried until that log time. `adopted_id` is the
     container it began with when somebody else had made that; once that is gone it is a replica like any.
+    `told` is the kind of the event that said last that it is not well, "" once it is.
     """
 
     service_id: ServiceId
@@ -553,6 +554,7 @@ class Assignment:
     colour: Colour = Colour.BLUE
     leave_by_ms: int = 0
     adopted_id: str = ""
+    told: str = ""
 
     @property
     def key(self) -> AssignmentKey:

@@ -24,6 +24,7 @@ from cluster.commands import secrets as secret_commands
 from cluster.commands import services as service_commands
 from cluster.commands import settings as setting_commands
 from cluster.commands import watching as watch_commands
+from cluster.commands import webhooks as webhook_commands
 from cluster.commands import windows as window_commands
 from cluster.commands.envelope import Envelope, MalformedCommand, SkippedCommand, decode
 from cluster.commands.outcome import Applied, Code, Outcome, Rejected, decode_outcome, encode_outcome
@@ -44,6 +45,7 @@ from cluster.state_machine import (
     secrets,
     services,
     settings,
+    webhooks,
 )
 from cluster.state_machine.clients import Client
 from cluster.state_machine.entry import Entry
@@ -120,6 +122,12 @@ HANDLERS: dict[type[Any], Handler] = {
     alert_commands.AcknowledgeAlert: alerts.acknowledge_alert,
     alert_commands.PutSilence: alerts.put_silence,
     alert_commands.EndSilence: alerts.end_silence,
+    webhook_commands.PutWebhook: webhooks.put_webhook,
+    webhook_commands.RemoveWebhook: webhooks.remove_webhook,
+    webhook_commands.RotateWebhookSecret: webhooks.rotate_webhook_secret,
+    webhook_commands.PingWebhook: webhooks.ping_webhook,
+    webhook_commands.ReplayDeliveries: webhooks.replay_deliveries,
+    webhook_commands.RecordAttempts: webhooks.record_attempts,
     audit_commands.RecordAudit: audit_trail.record_audit,
 }
 assert HANDLERS.keys() == BY_CLASS.keys()

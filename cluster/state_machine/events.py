@@ -18,6 +18,7 @@ from cluster.model.events import (
     clip,
 )
 from cluster.state_machine.entry import Entry
+from cluster.state_machine.outbox import queue_for_all
 from cluster.store.records import EVENT_COUNT, EVENTS
 
 
@@ -30,7 +31,9 @@ def record_event(
     details: Mapping[str, str] | None = None,
     severity: Severity | None = None,
 ) -> Event:
-    """Keep an event of this entry and return it. Without `severity`, it has that of its kind.
+    """Keep an event of this entry, queue it for the webhooks that want it, and return it.
+
+    Without `severity`, it has that of its kind.
 
     Text is cut to what an event may hold and never refused: the command it belongs to must not fail for it.
     Of `details`, values that are empty are left out.
@@ -41,6 +44,7 @@ def record_event(
     EVENTS.put(entry.txn, event)
     if event.sequence > EVENTS_KEPT:
         EVENTS.delete(entry.txn, event.sequence - EVENTS_KEPT)
+    queue_for_all(entry, event)
     return event
 
 

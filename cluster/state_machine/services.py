@@ -39,10 +39,12 @@ from cluster.model.service import (
     Split,
 )
 from cluster.model.strategy import Colour
+from cluster.state_machine.container_events import note_observed
 from cluster.state_machine.entry import Entry
 from cluster.state_machine.experiments import refuse_during_experiment, refuse_experiment
 from cluster.state_machine.fencing import refuse_forgetting, refuse_second_copy
 from cluster.state_machine.revisions import is_in_use
+from cluster.state_machine.rollout_events import note_rollout
 from cluster.state_machine.secrets import check_references, forget_uses, note_uses
 from cluster.store.records import (
     ASSIGNMENTS,
@@ -309,16 +311,15 @@ def set_split(entry: Entry, command: SetSplit) -> Outcome:
                 f"rollout {rollout.id} takes the old replicas down already: to go back, abort it", Code.IN_USE
             )
         reason = f"{command.by} shared the requests by hand: resume to go on, or abort"
-        ROLLOUTS.put(
-            entry.txn,
-            replace(
-                rollout,
-                phase=RolloutPhase.PAUSED,
-                reason=reason,
-                changed_at_ms=entry.now_ms,
-                paused_ms=rollout.paused_ms or entry.now_ms,
-            ),
+        paused = replace(
+            rollout,
+            phase=RolloutPhase.PAUSED,
+            reason=reason,
+            changed_at_ms=entry.now_ms,
+            paused_ms=rollout.paused_ms or entry.now_ms,
         )
+        ROLLOUTS.put(entry.txn, paused)
+        note_rollout(entry, rollout, paused)
     split = Split(
         green_permille=command.green_permille,
         token=entry.index,
@@ -448,7 +449,7 @@ def report_assignments(entry: Entry, command: ReportAssignments) -> Outcome:
             continue
         counted += 1
         if assignment.observed != report.observed:
-            ASSIGNMENTS.put(entry.txn, replace(assignment, observed=report.observed))
+            ASSIGNMENTS.put(entry.txn, note_observed(entry, assignment, report.observed))
     if command.router is not None:
         node = NODES.get(entry.txn, command.node_id)
         if node is None or not node.is_member:
@@ -510,6 +511,7 @@ def _put_rollout(entry: Entry, service: Service, rollout: Rollout) -> Rejected |
     elif present.phase.is_terminal:
         return Rejected(f"rollout {rollout.id} has ended ({present.phase}): start another", Code.INVALID)
     ROLLOUTS.put(entry.txn, rollout)
+    note_rollout(entry, present, rollout)
     return None
 
 

@@ -33,6 +33,7 @@ from cluster.model.secrets import FileContent, RegistryCredential, StoredFile
 from cluster.model.service import Assignment, Revision, RouterState, Service
 from cluster.model.settings import Setting
 from cluster.model.watching import ImageWatch
+from cluster.model.webhooks import Delivery, Webhook, WebhookStanding
 from cluster.model.windows import ChangeWindow, Freeze
 from cluster.store import tables
 from cluster.store.protocol import ReadTxn, WriteTxn
@@ -248,6 +249,13 @@ SILENCES = Records(tables.SILENCES, Silence, (str,), lambda r: (r.id,))
 
 EVENTS = Records(tables.EVENTS, Event, (int,), lambda r: (r.sequence,))
 """By sequence: a ring of the newest `EVENTS_KEPT`."""
+
+WEBHOOKS = Records(tables.WEBHOOKS, Webhook, (str,), lambda r: (r.id,))
+DELIVERIES = Records(tables.DELIVERIES, Delivery, (str, int), lambda r: (r.webhook_id, r.event.sequence))
+"""By (webhook, event's sequence): of each the newest `DELIVERIES_KEPT`."""
+DELIVERIES_WAITING = Index(tables.DELIVERIES_WAITING, (str, int))
+"""(webhook, event's sequence)."""
+WEBHOOK_STANDINGS = Records(tables.WEBHOOK_STANDINGS, WebhookStanding, (str,), lambda r: (r.webhook_id,))
 
 METRIC_SUBJECTS = Records(tables.METRIC_SUBJECTS, Subject, (int,), lambda r: (r.number,))
 METRIC_SUBJECTS_BY_KEY = Index(tables.METRIC_SUBJECTS_BY_KEY, (str, int, str, int))

@@ -96,6 +96,10 @@ ALERTS_OPEN = Table(82, "alerts_open", is_watched=False)
 SILENCES = Table(83, "silences")
 
 EVENTS = Table(85, "events")
+WEBHOOKS = Table(86, "webhooks")
+DELIVERIES = Table(87, "deliveries")
+DELIVERIES_WAITING = Table(88, "deliveries_waiting", is_watched=False)
+WEBHOOK_STANDINGS = Table(89, "webhook_standings", is_watched=False)
 
 ALL_TABLES: tuple[Table, ...] = tuple(value for value in dict(globals()).values() if isinstance(value, Table))
 

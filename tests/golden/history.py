@@ -24,6 +24,7 @@ from cluster.commands import (
     services,
     settings,
     watching,
+    webhooks,
     windows,
 )
 from cluster.model.access import Role
@@ -73,6 +74,15 @@ from cluster.model.service import (
 )
 from cluster.model.strategy import Analysis, Canary, Colour, Shift, Strategy, TrafficStep
 from cluster.model.watching import WatchRules
+from cluster.model.webhooks import (
+    Attempt,
+    Backoff,
+    FailureKind,
+    RetryPolicy,
+    SealedSecret,
+    Webhook,
+    WebhookAuth,
+)
 from cluster.model.windows import ChangeWindow, Freeze, Scope, ScopeKind, Span, WindowKind
 
 START_MS = 1_800_000_000_000
@@ -81,6 +91,8 @@ TERM = 3
 WEB = ServiceId("shop.web")
 WIKI = ServiceId("legacy.wiki")
 N1, N2 = NodeId("n_01"), NodeId("n_02")
+FIRST_SENT = 21
+"""The sequence of the first event that a webhook is sent."""
 
 EXPERIMENT = Experiment(
     replicas=1,
@@ -1167,6 +1179,93 @@ COMMANDS: tuple[tuple[str, Any], ...] = (
         "commit-alerts/pending",
         alerts.CommitAlerts(changes=(alerts.AlertChange(alert=HOST_ALERT, expected_version=0),)),
     ),
+    (
+        "put-webhook",
+        webhooks.PutWebhook(
+            webhook=Webhook(
+                id="pager",
+                url="https://hooks.example.com/in?key=1",
+                events=("alert:*", "node:down", "node:draining"),
+                secrets=(SealedSecret(sealed=b"sealed" * 10),),
+                retry=RetryPolicy(attempts=2, backoff=Backoff.LINEAR, base_ms=1000, max_ms=60_000),
+                min_severity=Severity.INFO,
+                changed_by="ann",
+            ),
+            expected_version=0,
+        ),
+    ),
+    (
+        "put-webhook/basic",
+        webhooks.PutWebhook(
+            webhook=Webhook(
+                id="chat",
+                url="http://chat.example.com/",
+                events=("*",),
+                auth=WebhookAuth.BASIC,
+                username="tower",
+                secrets=(SealedSecret(sealed=b"sealed" * 10),),
+                timeout_ms=5_000,
+                min_severity=Severity.CRITICAL,
+                is_ordered=False,
+            ),
+            expected_version=0,
+        ),
+    ),
+    ("set-node-draining/told", nodes.SetNodeDraining(node_id=N1, is_draining=True)),
+    ("ping-webhook", webhooks.PingWebhook(webhook_id="pager", by="ann")),
+    (
+        "record-attempts",
+        webhooks.RecordAttempts(
+            results=(
+                webhooks.AttemptResult(
+                    webhook_id="pager",
+                    sequence=FIRST_SENT,
+                    attempt=Attempt(
+                        number=1,
+                        at_ms=START_MS,
+                        duration_ms=31,
+                        status=503,
+                        failure=FailureKind.STATUS,
+                        detail="busy",
+                        node_id="n_01",
+                    ),
+                    retry_after_ms=120_000,
+                ),
+                webhooks.AttemptResult(
+                    webhook_id="pager",
+                    sequence=FIRST_SENT + 1,
+                    attempt=Attempt(number=1, at_ms=START_MS, duration_ms=12, status=204),
+                ),
+            )
+        ),
+    ),
+    (
+        "record-attempts/gone",
+        webhooks.RecordAttempts(
+            results=(
+                webhooks.AttemptResult(
+                    webhook_id="pager",
+                    sequence=FIRST_SENT,
+                    attempt=Attempt(
+                        number=2, at_ms=START_MS, duration_ms=3, status=410, failure=FailureKind.STATUS
+                    ),
+                    is_gone=True,
+                ),
+            )
+        ),
+    ),
+    ("replay-deliveries", webhooks.ReplayDeliveries(webhook_id="pager", first=0, last=FIRST_SENT)),
+    (
+        "rotate-webhook-secret",
+        webhooks.RotateWebhookSecret(
+            webhook_id="pager",
+            secret=SealedSecret(sealed=b"another" * 9),
+            keep_ms=86_400_000,
+            expected_version=2,
+            changed_by="ann",
+        ),
+    ),
+    ("remove-webhook", webhooks.RemoveWebhook(webhook_id="chat")),
 )
 """(name, command); a name is the command's, with a variant after a slash."""
 

@@ -27,6 +27,7 @@ from tests.properties.draws.hosts import host_commands, join_commands
 from tests.properties.draws.metrics import metric_commands
 from tests.properties.draws.rollouts import rollout_commands
 from tests.properties.draws.services import service_commands
+from tests.properties.draws.webhooks import webhook_commands
 from tests.simulation.memory_store import MemoryStore
 
 LOG_TERM = 1000
@@ -47,6 +48,7 @@ GROUPS: tuple[tuple[Callable[[Draw], Choices], int], ...] = (
     (watch_commands, 2),
     (metric_commands, 3),
     (alert_commands, 3),
+    (webhook_commands, 3),
 )
 """Draws, and how often each is made. Those that need others before them are made more often."""
 

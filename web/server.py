@@ -100,7 +100,7 @@ def build_app(
             Route(method="GET", path="/readyz", handler=_readyz, access=everybody(), body_bytes_max=0),
         ),
     )
-    register(app, (endpoint.route() for endpoint in ENDPOINTS))
+    register(app, (route for endpoint in ENDPOINTS for route in endpoint.routes()))
     register(app, (openapi.route(ENDPOINTS),))
     register(app, published.routes())
     register(app, socket.routes())

@@ -49,6 +49,7 @@ VERBS = (
     "compare",
     "ps",
     "logs",
+    "metrics",
     "container",
     "secret",
     "registry",

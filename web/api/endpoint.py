@@ -51,7 +51,8 @@ class Endpoint:
     """One endpoint under /api/v1.
 
     `answer` is the type of what `run` returns, None for no content, or for responses that `run` makes itself
-    (then `media_types` says of what kind). `problems` are the kinds it raises beyond the usual ones.
+    (then `media_types` says of what kind). `problems` are the kinds it raises beyond the usual ones. `also`
+    are whole paths it answers on too.
     """
 
     method: str
@@ -67,20 +68,24 @@ class Endpoint:
     body_bytes_max: int = BODY_BYTES_MAX
     media_types: tuple[str, ...] = ()
     problems: tuple[str, ...] = field(default=())
+    also: tuple[str, ...] = ()
 
     @cached_property
     def _answers(self) -> TypeAdapter[Any]:
         # Made at the first answer: a start should not wait for forty of them.
         return TypeAdapter(self.answer)
 
-    def route(self) -> Route:
-        """Return the route to register."""
-        return Route(
-            method=self.method,
-            path=f"{API}{self.path}",
-            handler=self._handle,
-            access=self.access,
-            body_bytes_max=self.body_bytes_max,
+    def routes(self) -> tuple[Route, ...]:
+        """Return the routes to register."""
+        return tuple(
+            Route(
+                method=self.method,
+                path=path,
+                handler=self._handle,
+                access=self.access,
+                body_bytes_max=self.body_bytes_max,
+            )
+            for path in (f"{API}{self.path}", *self.also)
         )
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:

@@ -15,6 +15,7 @@ from web.tools.cluster import get_cluster
 from web.tools.containers import ContainerFilter, list_containers, open_logs
 from web.tools.context import Context
 from web.tools.environment_tools import ENVIRONMENT_TOOLS
+from web.tools.metric_tools import METRIC_TOOLS
 from web.tools.nodes import list_nodes
 from web.tools.placement_tools import PLACEMENT_TOOLS
 from web.tools.registry import Tool, ToolRegistry
@@ -306,5 +307,6 @@ REGISTRY = ToolRegistry(
         *SECRET_TOOLS,
         *SCHEDULE_TOOLS,
         *ENVIRONMENT_TOOLS,
+        *METRIC_TOOLS,
     )
 )

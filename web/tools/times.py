@@ -56,3 +56,11 @@ def parse_since(text: str, *, now_ms: int, field: str = "since") -> int:
         "a span such as 90s, 10m, 2h or 1d, epoch milliseconds, or ISO 8601 with its time zone",
         value=text[:80],
     )
+
+
+def parse_span(text: str, *, field: str) -> int:
+    """Return the milliseconds that "90s", "10m" or "1d" mean. Raises Problem."""
+    span = _SPAN.fullmatch(text)
+    if span is None:
+        raise invalid(field, "a span such as 90s, 10m, 2h or 1d", value=text[:80])
+    return int(span[1]) * _UNITS_MS[span[2]]

@@ -56,6 +56,7 @@ def test_the_tools_have_the_names_that_were_promised() -> None:
         "get-container-logs",
         "get-deploy-status",
         "get-deployment-history",
+        "get-metrics-history",
         "list-containers",
         "list-environments",
         "list-nodes",

@@ -100,6 +100,12 @@ export interface components {
             services: components["schemas"]["AdoptedServiceView"][];
         };
         /**
+         * Aggregation
+         * @description How the series of one group become one, step by step. QUANTILE needs `quantile`.
+         * @enum {string}
+         */
+        Aggregation: "sum" | "mean" | "min" | "max" | "quantile";
+        /**
          * Aim
          * @description What the newest attempt to change a service was asked for as.
          * @enum {string}
@@ -1635,14 +1641,70 @@ export interface components {
             state: string;
         };
         /**
+         * HistorySeries
+         * @description One line over the answer's times, in `unit`; null where nothing was measured.
+         *
+         *     `labels` say what it is of, hosts by their names; `title` says it in a few words. `subject` is null for
+         *     several together; `low` and `high` are null when no band was asked for.
+         */
+        HistorySeries: {
+            /**
+             * High
+             * @default null
+             */
+            high: (number | null)[] | null;
+            /** Labels */
+            labels: {
+                [key: string]: string;
+            };
+            /** Last */
+            last: number | null;
+            /** Least */
+            least: number | null;
+            /**
+             * Low
+             * @default null
+             */
+            low: (number | null)[] | null;
+            /** Mean */
+            mean: number | null;
+            /** Metric */
+            metric: string;
+            /** Most */
+            most: number | null;
+            /** Subject */
+            subject: number | null;
+            /** Title */
+            title: string;
+            /** Unit */
+            unit: string;
+            /** Values */
+            values: (number | null)[];
+        };
+        /**
          * HistoryView
-         * @description The revisions of a service that are remembered, newest first.
+         * @description Series over the same times, each the beginning of `step_ms`.
+         *
+         *     `resolution` is the record it was made of, `aggregation` how series became one. `series_left_out` says how
+         *     many more there were; `notes` what the answer cannot show.
          */
         HistoryView: {
-            /** Revisions */
-            revisions: components["schemas"]["HistoryEntry"][];
-            /** Service Id */
-            service_id: string;
+            aggregation: components["schemas"]["Aggregation"] | null;
+            /** End Ms */
+            end_ms: number;
+            /** Notes */
+            notes: string[];
+            resolution: components["schemas"]["Resolution"];
+            /** Series */
+            series: components["schemas"]["HistorySeries"][];
+            /** Series Left Out */
+            series_left_out: number;
+            /** Start Ms */
+            start_ms: number;
+            /** Step Ms */
+            step_ms: number;
+            /** Times Ms */
+            times_ms: number[];
         };
         /**
          * Hook
@@ -2025,6 +2087,47 @@ export interface components {
             /** Principal Id */
             principal_id: string;
             role: components["schemas"]["Role"];
+        };
+        /**
+         * Page
+         * @description Some items of a list. `next_cursor` continues it; null: these were the last.
+         */
+        MeasuredPage: {
+            /** Items */
+            items: components["schemas"]["MeasuredView"][];
+            /**
+             * Next Cursor
+             * @default null
+             */
+            next_cursor: string | null;
+        };
+        /**
+         * MeasuredView
+         * @description Something that is, or was, measured. `metrics` are those its kind has.
+         */
+        MeasuredView: {
+            /** Created At Ms */
+            created_at_ms: number;
+            /** Key */
+            key: string;
+            /** Kind */
+            kind: string;
+            /** Labels */
+            labels: {
+                [key: string]: string;
+            };
+            /** Metrics */
+            metrics: string[];
+            /** Name */
+            name: string;
+            /** Node */
+            node: string;
+            /** Node Id */
+            node_id: string;
+            /** Seen At Ms */
+            seen_at_ms: number;
+            /** Subject */
+            subject: number;
         };
         /**
          * MoveView
@@ -2531,6 +2634,12 @@ export interface components {
             /** Reason */
             reason: string;
         };
+        /**
+         * Resolution
+         * @description Which of the three records an answer is made of.
+         * @enum {string}
+         */
+        Resolution: "raw" | "hourly" | "daily";
         /**
          * Resources
          * @description Limits and reservations; None = none. CPU in thousandths of a core. `pids_limit` bounds processes and
@@ -3511,6 +3620,37 @@ export interface components {
             words: string;
         };
         /**
+         * StandingView
+         * @description The answering host's record. `oldest_ms` by resolution, null where there is nothing yet.
+         *
+         *     `missing` is what it knows it has not got and asks other hosts for; `damaged` how many pieces could not
+         *     be read.
+         */
+        StandingView: {
+            /** Bytes Max */
+            bytes_max: number;
+            /** Bytes Used */
+            bytes_used: number;
+            /** Damaged */
+            damaged: number;
+            /** Missing */
+            missing: components["schemas"]["TimeRange"][];
+            /** Node */
+            node: string;
+            /** Oldest Ms */
+            oldest_ms: {
+                [key: string]: number | null;
+            };
+            /** Subjects */
+            subjects: number;
+        };
+        /**
+         * Statistic
+         * @description What stands for the samples of one step. SUM is for counts, PER_S for counts as a rate.
+         * @enum {string}
+         */
+        Statistic: "mean" | "min" | "max" | "p95" | "last" | "sum" | "count" | "per_s";
+        /**
          * Steer
          * @description What a person asks of a rollout under way.
          *
@@ -3588,6 +3728,16 @@ export interface components {
          * @enum {string}
          */
         Strategy: "rolling" | "blue-green" | "canary";
+        /**
+         * TimeRange
+         * @description From, and up to but without.
+         */
+        TimeRange: {
+            /** End Ms */
+            end_ms: number;
+            /** Start Ms */
+            start_ms: number;
+        };
         /**
          * TrafficBody
          * @description How much of the requests goes to which colour. A colour alone gets all.
@@ -3951,6 +4101,7 @@ export type AdoptedReplicaView = components['schemas']['AdoptedReplicaView'];
 export type AdoptedServiceView = components['schemas']['AdoptedServiceView'];
 export type AdoptionBody = components['schemas']['AdoptionBody'];
 export type AdoptionView = components['schemas']['AdoptionView'];
+export type Aggregation = components['schemas']['Aggregation'];
 export type Aim = components['schemas']['Aim'];
 export type Analysis = components['schemas']['Analysis'];
 export type ApiTokenBody = components['schemas']['ApiTokenBody'];
@@ -4008,6 +4159,7 @@ export type FreezeView = components['schemas']['FreezeView'];
 export type HealthCheck = components['schemas']['HealthCheck'];
 export type HealthView = components['schemas']['HealthView'];
 export type HistoryEntry = components['schemas']['HistoryEntry'];
+export type HistorySeries = components['schemas']['HistorySeries'];
 export type HistoryView = components['schemas']['HistoryView'];
 export type Hook = components['schemas']['Hook'];
 export type HookKind = components['schemas']['HookKind'];
@@ -4036,6 +4188,8 @@ export type LoginBody = components['schemas']['LoginBody'];
 export type LoginView = components['schemas']['LoginView'];
 export type MaintenanceBody = components['schemas']['MaintenanceBody'];
 export type MeView = components['schemas']['MeView'];
+export type MeasuredPage = components['schemas']['MeasuredPage'];
+export type MeasuredView = components['schemas']['MeasuredView'];
 export type MoveView = components['schemas']['MoveView'];
 export type NodePage = components['schemas']['NodePage'];
 export type NodeRole = components['schemas']['NodeRole'];
@@ -4065,6 +4219,7 @@ export type ReplicaPlacement = components['schemas']['ReplicaPlacement'];
 export type ReplicaStay = components['schemas']['ReplicaStay'];
 export type ReplicaStepView = components['schemas']['ReplicaStepView'];
 export type ReplicaTrouble = components['schemas']['ReplicaTrouble'];
+export type Resolution = components['schemas']['Resolution'];
 export type Resources = components['schemas']['Resources'];
 export type RestartCondition = components['schemas']['RestartCondition'];
 export type RestartRule = components['schemas']['RestartRule'];
@@ -4113,6 +4268,8 @@ export type Shift = components['schemas']['Shift'];
 export type SpecView = components['schemas']['SpecView'];
 export type SplitView = components['schemas']['SplitView'];
 export type StageView = components['schemas']['StageView'];
+export type StandingView = components['schemas']['StandingView'];
+export type Statistic = components['schemas']['Statistic'];
 export type Steer = components['schemas']['Steer'];
 export type SteerBody = components['schemas']['SteerBody'];
 export type SteeringView = components['schemas']['SteeringView'];
@@ -4121,6 +4278,7 @@ export type Sticky = components['schemas']['Sticky'];
 export type StoredFilePage = components['schemas']['StoredFilePage'];
 export type StoredFileView = components['schemas']['StoredFileView'];
 export type Strategy = components['schemas']['Strategy'];
+export type TimeRange = components['schemas']['TimeRange'];
 export type TrafficBody = components['schemas']['TrafficBody'];
 export type TrafficStep = components['schemas']['TrafficStep'];
 export type TransferBody = components['schemas']['TransferBody'];

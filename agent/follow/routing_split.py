@@ -67,7 +67,9 @@ class Splits:
     async def _apply(self, service: str, split: Split) -> None:
         shares = {colour.value: split.permille_of(colour) for colour in Colour}
         try:
-            in_force = await self._router.split(service, shares, revision=split.token)
+            in_force = await self._router.split(
+                service, shares, revision=split.token, targeting=split.targeting
+            )
         except SwitchError as error:
             if self._problems.get(service) != str(error):
                 log.warning("router.split_not_in_force", extra={"service": service, "reason": str(error)})

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from agent.router.protocol import ServiceRoute, replica_name
+from cluster.model.experiment import MatchKind, Targeting
 from cluster.model.service import Assignment, DesiredState, Route, Service, Split
 from cluster.model.strategy import Colour
 from cluster.store import ReadTxn
@@ -128,6 +129,7 @@ def route_of(
     if not checks and newest is not None:
         checks = {newest.health_path}
     how = newest or found[-1]
+    targetings = _targetings(service)
     return ServiceRoute(
         service=service.id,
         hosts=hosts,
@@ -137,6 +139,26 @@ def route_of(
         websocket_drain_s=service.policy.tunnel_drain_ms / 1000,
         health_path=checks.pop() if len(checks) == 1 else "",
         replicas_max=max(1, _most_of_a_colour(copies), service.replicas + service.policy.max_surge),
+        headers=_names(targetings, MatchKind.HEADER),
+        cookies=_names(targetings, MatchKind.COOKIE),
+        visitor_cookies=tuple(sorted({each.cookie for each in targetings if each.cookie})),
+    )
+
+
+def _targetings(service: Service) -> list[Targeting]:
+    """What a split of the service has or may soon have: an experiment is known before its replicas are."""
+    attempt = service.attempt
+    coming = None
+    if attempt.experiment is not None:
+        coming = attempt.experiment.targeting(Colour.GREEN, attempt.number)
+    return [each for each in (coming, service.split.targeting) if each is not None]
+
+
+def _names(targetings: Sequence[Targeting], kind: MatchKind) -> tuple[str, ...]:
+    matches = [match for targeting in targetings for match in targeting.matches if match.kind is kind]
+    # Of headers case does not count.
+    return tuple(
+        sorted({match.name.lower() if kind is MatchKind.HEADER else match.name for match in matches})
     )
 
 

@@ -20,7 +20,8 @@ class InterfaceAddress:
 class DiskUsage:
     """A file system as `df` shows it: `available_bytes` is what ordinary users may still write.
 
-    `inodes_max` is 0 where the file system makes inodes as it needs them (btrfs).
+    `inodes_max` is 0 where the file system makes inodes as it needs them (btrfs). Bytes read and written are
+    those of the device it is on, since boot; None where it is on none of its own (btrfs, zfs).
     """
 
     path: str
@@ -30,6 +31,8 @@ class DiskUsage:
     inodes_used: int = 0
     inodes_max: int = 0
     kind: str = ""
+    read_bytes: int | None = None
+    write_bytes: int | None = None
 
     @property
     def used_ratio(self) -> float:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from cluster.model.experiment import Targeting
+
 
 class SwitchError(Exception):
     """The router did not do as asked. The text is one sentence a person can act on."""
@@ -51,10 +53,19 @@ class TrafficSwitch(Protocol):
         """Forget the replica: it gets nothing any more. What it still serves it may end for a minute."""
         ...
 
-    async def split(self, service: str, shares_permille: Mapping[str, int], *, revision: int) -> int:
+    async def split(
+        self,
+        service: str,
+        shares_permille: Mapping[str, int],
+        *,
+        revision: int,
+        targeting: Targeting | None = None,
+    ) -> int:
         """Share requests among colours; return the revision now in force, for the acknowledgement.
 
-        An older `revision` than the one in force changes nothing.
+        An older `revision` than the one in force changes nothing. `targeting` says what chance does not
+        decide; its names were declared with the service's route. A colour without a usable replica is
+        replaced by the other whatever led to it.
         """
         ...
 

@@ -12,6 +12,7 @@ from typing import NoReturn
 from agent.clock import Clock
 from agent.ports import Endpoint, ServerStatus, SwitchError
 from agent.router.protocol import RevisionTraffic, RouterCondition, ServerCertificate, ServiceRoute
+from cluster.model.experiment import Targeting
 
 _WHY = "haproxy.enabled is false on this host"
 
@@ -54,7 +55,14 @@ class AbsentRouter:
     async def remove(self, service: str, colour: str, replica: str) -> None:
         raise SwitchError(_WHY)
 
-    async def split(self, service: str, shares_permille: Mapping[str, int], *, revision: int) -> int:
+    async def split(
+        self,
+        service: str,
+        shares_permille: Mapping[str, int],
+        *,
+        revision: int,
+        targeting: Targeting | None = None,
+    ) -> int:
         raise SwitchError(_WHY)
 
     async def status(self, service: str) -> Mapping[str, ServerStatus]:

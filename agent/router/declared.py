@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from agent.clock import Clock
 from agent.ports import Endpoint, ServerStatus, SwitchError
 from agent.router.protocol import ServiceRoute
+from cluster.model.experiment import Match, MatchKind, Targeting
 from cluster.model.service import RouteTls, Sticky
 from cluster.model.strategy import WHOLE_PERMILLE, Colour
 
@@ -40,6 +41,7 @@ class Shares:
 
     revision: int
     green_permille: int
+    targeting: Targeting | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,7 @@ class Declared:
     routes: tuple[ServiceRoute, ...] = ()
     servers: Mapping[tuple[str, Colour], tuple[Endpoint, ...]] = field(default_factory=dict)
     green_permille: Mapping[str, int] = field(default_factory=dict)
+    targeting: Mapping[str, Targeting] = field(default_factory=dict)
 
     @property
     def mark(self) -> str:
@@ -72,6 +75,13 @@ class Declared:
         if not wanted and present:
             return dict.fromkeys(present, WHOLE_PERMILLE)
         return wanted
+
+    def targeting_of(self, service: str) -> Targeting | None:
+        """Return what chance does not decide, without matches that lead to a colour that has no server."""
+        targeting = self.targeting.get(service)
+        if targeting is None or self.servers.get((service, targeting.colour)):
+            return targeting
+        return replace(targeting, matches=())
 
 
 class Applier(Protocol):
@@ -141,6 +151,11 @@ class DeclaredSwitch:
             routes=self._routes,
             servers={key: tuple(endpoints) for key, endpoints in ready.items()},
             green_permille={service: shares.green_permille for service, shares in self._shares.items()},
+            targeting={
+                service: shares.targeting
+                for service, shares in self._shares.items()
+                if shares.targeting is not None
+            },
         )
 
     async def load(self) -> None:
@@ -207,7 +222,14 @@ class DeclaredSwitch:
             self._revision += 1
             await self._in_force()
 
-    async def split(self, service: str, shares_permille: Mapping[str, int], *, revision: int) -> int:
+    async def split(
+        self,
+        service: str,
+        shares_permille: Mapping[str, int],
+        *,
+        revision: int,
+        targeting: Targeting | None = None,
+    ) -> int:
         if sum(shares_permille.values()) != WHOLE_PERMILLE or set(shares_permille) - set(Colour):
             raise SwitchError(
                 f"the shares of {service} must be of blue and green and add up to 1000:"
@@ -217,8 +239,8 @@ class DeclaredSwitch:
         if revision < present.revision:
             return present.revision
         green = shares_permille.get(Colour.GREEN, 0)
-        self._shares[service] = Shares(revision, green)
-        if green != present.green_permille:
+        self._shares[service] = Shares(revision, green, targeting)
+        if (green, targeting) != (present.green_permille, present.targeting):
             self._revision += 1
         await self._in_force()
         return revision
@@ -274,6 +296,11 @@ class DeclaredSwitch:
                 for (service, colour, replica), server in sorted(self._servers.items())
             ],
             "shares": {service: shares.green_permille for service, shares in self._shares.items()},
+            "targeting": {
+                service: _targeting_document(shares.targeting)
+                for service, shares in self._shares.items()
+                if shares.targeting is not None
+            },
         }
         return json.dumps(document, sort_keys=True)
 
@@ -298,7 +325,11 @@ def _parse(text: str) -> _Book | None:
             )
             for each in document["servers"]
         }
-        shares = {service: Shares(0, int(green)) for service, green in document["shares"].items()}
+        targeting = {service: _targeting(each) for service, each in document["targeting"].items()}
+        shares = {
+            service: Shares(0, int(green), targeting.get(service))
+            for service, green in document["shares"].items()
+        }
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
     return routes, servers, shares
@@ -333,3 +364,30 @@ def _route(document: Mapping[str, Any]) -> ServiceRoute:
         service=document["service"], hosts=tuple(document["hosts"]), health_path=document["health_path"]
     )
     return replace(route, sticky=Sticky(document["sticky"]), tls=RouteTls(document["tls"]))
+
+
+def _targeting_document(targeting: Targeting) -> dict[str, Any]:
+    return {
+        "colour": targeting.colour.value,
+        "matches": match_documents(targeting),
+        "cookie": targeting.cookie,
+        "cookie_s": targeting.cookie_s,
+    }
+
+
+def match_documents(targeting: Targeting) -> list[dict[str, str]]:
+    return [
+        {"kind": match.kind.value, "name": match.name, "value": match.value} for match in targeting.matches
+    ]
+
+
+def _targeting(document: Mapping[str, Any]) -> Targeting:
+    return Targeting(
+        colour=Colour(document["colour"]),
+        matches=tuple(
+            Match(kind=MatchKind(each["kind"]), name=each["name"], value=each["value"])
+            for each in document["matches"]
+        ),
+        cookie=document["cookie"],
+        cookie_s=document["cookie_s"],
+    )

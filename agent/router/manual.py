@@ -17,8 +17,9 @@ import aiohttp
 
 from agent.clock import Clock
 from agent.ports import SwitchError
-from agent.router.declared import Declared, DeclaredSwitch, Keeper
+from agent.router.declared import Declared, DeclaredSwitch, Keeper, match_documents
 from agent.router.protocol import RevisionTraffic, RouterCondition, ServerCertificate, ServiceRoute
+from cluster.model.experiment import Targeting
 from cluster.model.strategy import Colour
 
 log = logging.getLogger(__name__)
@@ -156,7 +157,20 @@ def _document(declared: Declared) -> dict[str, Any]:
                     }
                     for colour in Colour
                 ],
+                "targeting": _targeting(declared.targeting_of(route.service)),
             }
             for route in declared.routes
         ],
+    }
+
+
+def _targeting(targeting: Targeting | None) -> dict[str, Any] | None:
+    """What goes before the shares: requests with any of `matches` belong to `colour`. A visitor whose colour
+    was chosen by the shares stays there for `sticky_s` seconds; 0: each request is for itself."""
+    if targeting is None:
+        return None
+    return {
+        "colour": targeting.colour.value,
+        "matches": match_documents(targeting),
+        "sticky_s": targeting.cookie_s if targeting.cookie else 0,
     }

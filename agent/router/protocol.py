@@ -19,7 +19,8 @@ class ServiceRoute:
     whole segments only; of two services with the same claim, the first. `health_path` "" checks by a TCP
     connect. `replicas_max` is how many replicas of one colour may be in the router at once. A replica that is
     opened gets its whole share of requests after `slow_start_s`. One that is drained may keep websockets for
-    `websocket_drain_s`, where that is longer than its requests get.
+    `websocket_drain_s`, where that is longer than its requests get. `headers`, `cookies` and
+    `visitor_cookies` are the names that a split's targeting may have: a router has to look for them.
     """
 
     service: str
@@ -30,6 +31,9 @@ class ServiceRoute:
     tls: RouteTls = RouteTls.OFF
     slow_start_s: float = 0.0
     websocket_drain_s: float = 0.0
+    headers: tuple[str, ...] = ()
+    cookies: tuple[str, ...] = ()
+    visitor_cookies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,11 +13,12 @@ from cluster.model import rules
 from cluster.model.strategy import DAY_MS, SECOND_MS, WHOLE_PERMILLE, Colour
 
 MATCHES_MAX = 8
+VALUE_CHARS_MAX = 128
 DURATION_MS_MAX = 365 * DAY_MS
 COOKIE_S_MAX = DURATION_MS_MAX // SECOND_MS
 _HEADER = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _COOKIE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_VALUE = re.compile(r"[A-Za-z0-9._~:/@+=!*()-]{1,128}")
+_VALUE = re.compile(rf"[A-Za-z0-9._~:/@+=!*()-]{{1,{VALUE_CHARS_MAX}}}")
 # What routers set or take away themselves, or tell services apart by.
 _RESERVED_HEADERS = frozenset({"host", "cookie", "connection", "x-forwarded-for", "x-forwarded-proto"})
 RESERVED_PREFIXES = ("tower-", "tower_", "x-tower-")
@@ -58,7 +59,7 @@ class Match:
             raise ValueError(f"{self.kind} name {self.name!r}: routers use it themselves; choose another")
         if not _VALUE.fullmatch(self.value):
             chars = "letters, digits and . _ ~ : / @ + = ! * ( ) -"
-            raise ValueError(f"{self.kind} value {self.value!r}: 1 to 128 {chars} are needed")
+            raise ValueError(f"{self.kind} value {self.value!r}: 1 to {VALUE_CHARS_MAX} {chars} are needed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Protocol
@@ -14,7 +14,9 @@ from agent.clock import SystemClock
 from agent.ports import Endpoint, ServerStatus, SwitchError
 from agent.router.haproxy.render import SLOTS_MIN
 from agent.router.protocol import RevisionTraffic, Router, ServiceRoute, replica_name
+from cluster.model.experiment import Match, MatchKind, Targeting
 from cluster.model.service import Sticky
+from cluster.model.strategy import Colour
 from tests.support.fake_router import FakeRouter, HeldRequest
 from tests.support.haproxy import (
     LOOPBACK,
@@ -45,7 +47,13 @@ class World(Protocol):
     async def replica(self, name: str, *, is_healthy: bool = True, revision: int = 1) -> Endpoint: ...
     def mend(self, replica: str) -> None: ...
     async def answer(
-        self, host: str, path: str = "/", *, preview: str = "", cookies: dict[str, str] | None = None
+        self,
+        host: str,
+        path: str = "/",
+        *,
+        preview: str = "",
+        headers: Mapping[str, str] | None = None,
+        cookies: dict[str, str] | None = None,
     ) -> tuple[int, str]:
         """Status, and the replica that answered. `cookies` are one person's, and get what is set."""
         ...
@@ -80,9 +88,15 @@ class FakeWorld:
         self.fake.sick.discard(replica)
 
     async def answer(
-        self, host: str, path: str = "/", *, preview: str = "", cookies: dict[str, str] | None = None
+        self,
+        host: str,
+        path: str = "/",
+        *,
+        preview: str = "",
+        headers: Mapping[str, str] | None = None,
+        cookies: dict[str, str] | None = None,
     ) -> tuple[int, str]:
-        status, replica = self.fake.request(host, path, preview=preview, cookies=cookies)
+        status, replica = self.fake.request(host, path, preview=preview, headers=headers, cookies=cookies)
         return status, self._names.get(replica, "")
 
     async def hold(self, host: str) -> Held:
@@ -122,10 +136,16 @@ class HaproxyWorld:
                 upstream.is_healthy = True
 
     async def answer(
-        self, host: str, path: str = "/", *, preview: str = "", cookies: dict[str, str] | None = None
+        self,
+        host: str,
+        path: str = "/",
+        *,
+        preview: str = "",
+        headers: Mapping[str, str] | None = None,
+        cookies: dict[str, str] | None = None,
     ) -> tuple[int, str]:
-        headers = {"X-Tower-Colour": preview} if preview else {}
-        status, text = await self._running.get(host, path, headers=headers, cookies=cookies)
+        sent = {**(headers or {}), **({"X-Tower-Colour": preview} if preview else {})}
+        status, text = await self._running.get(host, path, headers=sent, cookies=cookies)
         return status, text if status == 200 else ""
 
     async def hold(self, host: str) -> Held:
@@ -457,6 +477,122 @@ async def test_a_person_with_a_cookie_stays_with_a_colour_and_a_replica(world: W
     seconds = [await world.answer("shop.example", cookies=cookies) for cookies in people]
     moved = {(one[1][:6], other[1][:6]) for one, other in zip(firsts, seconds, strict=True) if one != other}
     assert moved <= {("stable", "canary")}, "a higher share of the canary moved somebody away from it"
+
+
+# ---- experiments --------------------------------------------------------------------------
+
+
+TRIED = replace(
+    SHOP,
+    headers=("x-beta",),
+    cookies=("plan",),
+    visitor_cookies=("tower-experiment-4",),
+)
+BETA = Match(kind=MatchKind.HEADER, name="X-Beta", value="yes")
+PRO = Match(kind=MatchKind.COOKIE, name="plan", value="pro")
+WHOLE_BLUE = {"blue": 1000, "green": 0}
+
+
+async def tried(
+    world: World,
+    *matches: Match,
+    permille: int = 0,
+    cookie: str = "",
+    colour: Colour = Colour.GREEN,
+    beside: tuple[ServiceRoute, ...] = (),
+) -> None:
+    """Both colours serve, and `colour` is tried by `matches` and `permille`."""
+    await declare(world, TRIED, *beside)
+    await serve(world, "stable", "blue")
+    await serve(world, "trial", "green")
+    shares = {"blue": 1000 - permille, "green": permille}
+    targeting = Targeting(colour=colour, matches=matches, cookie=cookie, cookie_s=600 if cookie else 0)
+
+    async def is_split() -> bool:
+        try:
+            return await world.router.split("shop.web", shares, revision=1, targeting=targeting) == 1
+        except SwitchError:
+            # HAProxy has not loaded what to look for yet.
+            return False
+
+    await eventually(is_split)
+
+
+async def test_a_header_leads_to_the_colour_that_is_tried_whatever_the_share(world: World) -> None:
+    await tried(world, BETA)
+    asked = [{"X-Beta": "yes"}, {"x-beta": "yes"}, {"X-Beta": "YES"}, {"X-Beta": "yes, no"}, {}]
+    names = [(await world.answer("shop.example", headers=headers))[1] for headers in asked]
+    assert names == ["trial", "trial", "stable", "stable", "stable"]
+
+
+async def test_a_cookie_leads_to_the_colour_that_is_tried_whatever_the_share(world: World) -> None:
+    await tried(world, PRO, BETA)
+    asked = [{"plan": "pro", "seen": "1"}, {"seen": "1", "plan": "pro"}, {"plan": "prof"}, {"plans": "pro"}]
+    names = [(await world.answer("shop.example", cookies=cookies))[1] for cookies in asked]
+    assert names == ["trial", "trial", "stable", "stable"]
+    assert (await world.answer("shop.example", headers={"X-Beta": "yes"}))[1] == "trial"
+
+
+async def test_a_match_may_lead_to_either_colour(world: World) -> None:
+    await tried(world, BETA, permille=1000, colour=Colour.BLUE)
+    assert (await world.answer("shop.example", headers={"X-Beta": "yes"}))[1] == "stable"
+    assert (await world.answer("shop.example"))[1] == "trial"
+
+
+async def test_what_matches_one_service_means_nothing_to_another(world: World) -> None:
+    await tried(world, BETA, beside=(BLOG,))
+    await serve(world, "paper", "blue", service="blog.web")
+    await serve(world, "draft", "green", service="blog.web")
+    assert (await world.answer("blog.example", headers={"X-Beta": "yes"}))[1] == "paper"
+
+
+async def test_a_visitor_of_an_experiment_stays_on_the_side_that_chance_gave_him(world: World) -> None:
+    await tried(world, BETA, permille=400, cookie="tower-experiment-4")
+    visitors: list[dict[str, str]] = [{} for _ in range(60)]
+    firsts = [(await world.answer("shop.example", cookies=jar))[1] for jar in visitors]
+    assert 8 <= firsts.count("trial") <= 42
+    for _ in range(3):
+        assert [(await world.answer("shop.example", cookies=jar))[1] for jar in visitors] == firsts
+    assert {tuple(jar) for jar in visitors} == {("tower-experiment-4",)}
+    # Who brings what leads to the trial is there, and back on his side without it.
+    stable = visitors[firsts.index("stable")]
+    assert (await world.answer("shop.example", headers={"X-Beta": "yes"}, cookies=stable))[1] == "trial"
+    assert (await world.answer("shop.example", cookies=stable))[1] == "stable"
+
+
+async def test_a_visitor_who_is_matched_is_not_assigned(world: World) -> None:
+    await tried(world, BETA, permille=400, cookie="tower-experiment-4")
+    jar: dict[str, str] = {}
+    assert (await world.answer("shop.example", headers={"X-Beta": "yes"}, cookies=jar))[1] == "trial"
+    assert jar == {}
+
+
+async def test_a_colour_that_is_tried_and_has_no_usable_replica_is_replaced_by_the_other(
+    world: World,
+) -> None:
+    await tried(world, BETA, PRO, permille=400, cookie="tower-experiment-4")
+    [trial] = [replica for _, colour, replica in world.router.replicas() if colour == "green"]
+    await world.router.drain("shop.web", "green", trial, timeout_s=1.0)
+    asked = [{"X-Beta": "yes"}, {"X-Beta": "no"}]
+    names = {(await world.answer("shop.example", headers=headers))[1] for headers in asked for _ in range(9)}
+    assert names == {"stable"}
+    assert await world.answer("shop.example", cookies={"plan": "pro"}) == (200, "stable")
+
+
+async def test_an_experiment_ends_with_the_next_split(world: World) -> None:
+    await tried(world, BETA, permille=400, cookie="tower-experiment-4")
+    assert await world.router.split("shop.web", WHOLE_BLUE, revision=2) == 2
+    jar: dict[str, str] = {}
+    for _ in range(9):
+        assert (await world.answer("shop.example", headers={"X-Beta": "yes"}, cookies=jar))[1] == "stable"
+    assert jar == {}
+
+
+async def test_a_targeting_that_was_not_declared_is_refused(world: World) -> None:
+    await serve(world, "stable", "blue")
+    targeting = Targeting(colour=Colour.GREEN, matches=(BETA,))
+    with pytest.raises(SwitchError, match="X-Beta"):
+        await world.router.split("shop.web", WHOLE_BLUE, revision=1, targeting=targeting)
 
 
 async def test_a_drained_replica_gets_no_request_that_brings_its_cookie(world: World) -> None:

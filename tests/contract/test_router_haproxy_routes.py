@@ -16,7 +16,9 @@ from agent.ports import ServerStatus
 from agent.router.haproxy.files import HaproxyFiles
 from agent.router.haproxy.runtime import RuntimeSocket
 from agent.router.protocol import ServerCertificate, ServiceRoute
+from cluster.model.experiment import VALUE_CHARS_MAX, Match, MatchKind, Targeting
 from cluster.model.service import RouteTls
+from cluster.model.strategy import Colour
 from tests.support.haproxy import (
     LOOPBACK,
     PATIENCE_S,
@@ -317,3 +319,62 @@ async def test_without_a_probe_of_its_own_the_agent_waits_for_the_check_of_hapro
         replica.is_healthy = True
         await admitting
     await replica.stop()
+
+
+# ---- experiments --------------------------------------------------------------------------
+
+
+async def test_who_belongs_where_outlasts_a_reload_and_the_agent(directory: Path) -> None:
+    route = replace(SHOP, headers=("x-beta",), visitor_cookies=("tower-experiment-4",))
+    beta = Match(kind=MatchKind.HEADER, name="X-Beta", value="yes")
+    tried = Targeting(colour=Colour.GREEN, matches=(beta,), cookie="tower-experiment-4", cookie_s=60)
+    stable, trial = Upstream("stable"), Upstream("trial")
+    await stable.start()
+    await trial.start()
+    port = free_port()
+    async with running_router(directory, http_port=port, outlives_agent=True) as running:
+        running.router.configure([route])
+        await running.until_serving()
+        for colour, upstream in (("blue", stable), ("green", trial)):
+            await running.router.admit("shop.web", colour, upstream.endpoint)
+            await running.router.open("shop.web", colour, upstream.endpoint.replica)
+        shares = {"blue": 700, "green": 300}
+        await running.router.split("shop.web", shares, revision=1, targeting=tried)
+    async with running_router(directory, http_port=port) as running:
+        # Another service, so that this run loads the configuration anew.
+        other = ServiceRoute(service="zz.web", hosts=("zz.example",))
+        running.router.configure([route, other])
+        await running.until_serving()
+        async with asyncio.timeout(PATIENCE_S):
+            while "zz.web" not in running.router.services:
+                await SystemClock().sleep(0.02)
+        headers = {"X-Beta": "yes"}
+        asked = [await running.get("shop.example", headers=headers) for _ in range(8)]
+        assert asked == [(200, "trial")] * 8
+        visitors: list[dict[str, str]] = [{} for _ in range(30)]
+        firsts = [await running.get("shop.example", cookies=jar) for jar in visitors]
+        assert set(firsts) == {(200, "stable"), (200, "trial")}
+        assert [await running.get("shop.example", cookies=jar) for jar in visitors] == firsts
+    await stable.stop()
+    await trial.stop()
+
+
+async def test_a_value_that_is_too_long_to_match_is_not_taken_for_its_beginning(directory: Path) -> None:
+    route = replace(SHOP, headers=("x-beta",), cookies=("plan",))
+    value = "y" * VALUE_CHARS_MAX
+    matches = tuple(
+        Match(kind=kind, name=name, value=value)
+        for kind, name in ((MatchKind.HEADER, "x-beta"), (MatchKind.COOKIE, "plan"))
+    )
+    trial = Upstream("trial")
+    await trial.start()
+    async with shop_in(directory, route) as shop:
+        router = shop.running.router
+        await router.admit("shop.web", "green", trial.endpoint)
+        await router.open("shop.web", "green", trial.endpoint.replica)
+        targeting = Targeting(colour=Colour.GREEN, matches=matches)
+        await router.split("shop.web", {"blue": 1000, "green": 0}, revision=1, targeting=targeting)
+        for sent, name in ((value, "trial"), (f"{value}y", "one"), (f"{value}/x", "one"), ("", "one")):
+            assert (await shop.running.get("shop.example", headers={"X-Beta": sent}))[1] == name
+            assert (await shop.running.get("shop.example", cookies={"plan": sent}))[1] == name
+    await trial.stop()

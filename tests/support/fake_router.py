@@ -15,6 +15,7 @@ from agent.ports import Endpoint, ServerStatus, SwitchError
 from agent.router.haproxy.maps import path_entries, wildcard_entries
 from agent.router.haproxy.render import COLOURS
 from agent.router.protocol import RevisionTraffic, RouterCondition, ServerCertificate, ServiceRoute
+from cluster.model.experiment import Match, MatchKind, Targeting
 from cluster.model.service import Sticky
 from tests.support.fake_clock import FakeClock
 
@@ -55,6 +56,7 @@ class FakeRouter:
         self._servers: dict[tuple[str, str], dict[str, _Server]] = {}
         self.certificates: tuple[ServerCertificate, ...] = ()
         self._shares: dict[str, tuple[int, int]] = {}
+        self._targeting: dict[str, Targeting] = {}
         self._traffic: dict[tuple[str, int], RevisionTraffic] = {}
         self._held: list[HeldRequest] = []
         self._turn = itertools.count()
@@ -119,15 +121,36 @@ class FakeRouter:
         for held in self._held:
             held.is_left = held.is_left or held.replica == replica
 
-    async def split(self, service: str, shares_permille: Mapping[str, int], *, revision: int) -> int:
+    async def split(
+        self,
+        service: str,
+        shares_permille: Mapping[str, int],
+        *,
+        revision: int,
+        targeting: Targeting | None = None,
+    ) -> int:
         self._check(f"split {service}")
         if set(shares_permille) - {"blue", "green"} or sum(shares_permille.values()) != 1000:
             raise SwitchError(f"the shares of {service} must add up to 1000: {dict(shares_permille)}")
         in_force, _ = self._shares.get(service, (-1, 0))
         if revision < in_force:
             return in_force
+        self._check_looked_for(service, targeting)
         self._shares[service] = (revision, shares_permille.get("green", 0))
+        self._targeting.pop(service, None)
+        if targeting is not None:
+            self._targeting[service] = targeting
         return revision
+
+    def _check_looked_for(self, service: str, targeting: Targeting | None) -> None:
+        route = self.routes.get(service)
+        if targeting is None:
+            return
+        headers, cookies = (route.headers, route.cookies) if route is not None else ((), ())
+        for match in targeting.matches:
+            is_header = match.kind is MatchKind.HEADER
+            if match.name.lower() not in headers if is_header else match.name not in cookies:
+                raise SwitchError(f"{service} was not declared with the {match.kind} {match.name}")
 
     async def status(self, service: str) -> Mapping[str, ServerStatus]:
         self._check(f"status {service}")
@@ -163,6 +186,7 @@ class FakeRouter:
         *,
         preview: str = "",
         client: str = "127.0.0.1",
+        headers: Mapping[str, str] | None = None,
         cookies: dict[str, str] | None = None,
     ) -> HeldRequest | int:
         """A request under way, or the status of the router's own answer.
@@ -175,7 +199,7 @@ class FakeRouter:
             return 404
         is_preview = preview in COLOURS and ip_address(client).is_private
         jar = {} if cookies is None else cookies
-        colour = preview if is_preview else self._colour(service, client, jar)
+        colour = preview if is_preview else self._colour(service, client, headers or {}, jar)
         ready = self._ready(service, colour)
         if not ready:
             return 503
@@ -190,7 +214,7 @@ class FakeRouter:
         self._held.append(held)
         return held
 
-    def _colour(self, service: str, client: str, jar: dict[str, str]) -> str:
+    def _colour(self, service: str, client: str, headers: Mapping[str, str], jar: dict[str, str]) -> str:
         share = next(self._throw) * 389 % 1000
         match self.routes[service].sticky:
             case Sticky.ADDRESS:
@@ -199,6 +223,13 @@ class FakeRouter:
                 share = int(jar.setdefault("tower-share", str(share)))
         _, green = self._shares.get(service, (0, 0))
         colour, other = ("green", "blue") if share < green else ("blue", "green")
+        targeting = self._targeting.get(service)
+        if targeting is not None and any(_is_matched(match, headers, jar) for match in targeting.matches):
+            colour = targeting.colour.value
+            other = "blue" if colour == "green" else "green"
+        elif targeting is not None and targeting.cookie:
+            share = int(jar.setdefault(targeting.cookie, str(next(self._throw) * 389 % 1000)))
+            colour, other = ("green", "blue") if share < green else ("blue", "green")
         return colour if self._ready(service, colour) or not self._ready(service, other) else other
 
     def _ready(self, service: str, colour: str) -> list[_Server]:
@@ -267,6 +298,12 @@ class FakeRouter:
         if server.status is ServerStatus.READY and server.endpoint.replica in self.sick:
             return ServerStatus.DOWN
         return server.status
+
+
+def _is_matched(match: Match, headers: Mapping[str, str], jar: Mapping[str, str]) -> bool:
+    if match.kind is MatchKind.COOKIE:
+        return jar.get(match.name) == match.value
+    return {name.lower(): value for name, value in headers.items()}.get(match.name.lower()) == match.value
 
 
 def _is_same_place(one: Endpoint, other: Endpoint) -> bool:

@@ -30,8 +30,10 @@ from cluster.commands.services import (
     PutService,
     RemoveService,
     ReportAssignments,
+    StartExperiment,
 )
 from cluster.failover import LEASE_MS
+from cluster.model.experiment import Experiment, Targeting
 from cluster.model.ids import NodeId, ServiceId
 from cluster.model.secrets import FileKind
 from cluster.model.service import (
@@ -148,10 +150,19 @@ class HostState:
         ref = AssignmentRef(revision=revision, ordinal=ordinal, node_id=node)
         self.transition(service, forget=(ref,), is_flushed=is_flushed)
 
-    def share(self, green_permille: int, *, service: str = WEB) -> int:
+    def share(self, green_permille: int, *, service: str = WEB, targeting: Targeting | None = None) -> int:
         """Commit how requests are shared; return the split's token."""
-        self.transition(service, green_permille=green_permille)
+        self.transition(service, green_permille=green_permille, targeting=targeting)
         return self.replica.index
+
+    def try_beside(self, spec: ServiceSpec, experiment: Experiment, service: str = WEB) -> None:
+        """Have `spec` tried beside the first revision, which has run whole."""
+        self.transition(service, stable_revision=1)
+        command = StartExperiment(
+            service_id=ServiceId(service), spec=spec, experiment=experiment, by="somebody"
+        )
+        self.replica.must(command, client="person", leader_term=0)
+        self.replica.store.flush()
 
     def observe(self, observation: Observation, **which: Any) -> None:
         """Commit what some host saw of a replica."""

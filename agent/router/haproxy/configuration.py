@@ -10,7 +10,7 @@ from pathlib import Path
 
 from agent.router.haproxy.certificates import install
 from agent.router.haproxy.files import HaproxyFiles
-from agent.router.haproxy.maps import Entries, all_entries, render_map
+from agent.router.haproxy.maps import Entries, Shares, all_entries, render_map
 from agent.router.haproxy.render import (
     OWN_BACKENDS,
     ConfigOptions,
@@ -91,21 +91,21 @@ class Configuration:
         self._options = replace(self._options, certificates_digest=installed.digest)
 
     async def write(
-        self, routes: Sequence[ServiceRoute], slots: Mapping[str, int], permilles: Mapping[str, int]
+        self, routes: Sequence[ServiceRoute], slots: Mapping[str, int], shares: Mapping[str, Shares]
     ) -> str:
         """Write the candidate and all it refers to; return its text."""
         text = self._render(routes, slots)
         if not self._files.server_states.exists():
             await self.write_file(self._files.server_states, render_server_states({}))
-        for path, entries in all_entries(self._files, routes, permilles).items():
+        for path, entries in all_entries(self._files, routes, shares).items():
             await self.write_file(path, render_map(entries))
         await self.write_file(self.candidate, text)
         return text
 
-    async def write_maps(self, permilles: Mapping[str, int]) -> dict[Path, Entries]:
+    async def write_maps(self, shares: Mapping[str, Shares]) -> dict[Path, Entries]:
         """Write the maps of what is wanted; return those that the configuration in force refers to."""
         routes = self.wanted or ()
-        maps = all_entries(self._files, routes, permilles)
+        maps = all_entries(self._files, routes, shares)
         for path, entries in maps.items():
             await self.write_file(path, render_map(entries))
         if not self._options.serves_https:

@@ -66,6 +66,10 @@ class HaproxyFiles:
         return self.directory / "sticky.map"
 
     @property
+    def targeting_map(self) -> Path:
+        return self.directory / "targeting.map"
+
+    @property
     def tls_map(self) -> Path:
         return self.directory / "tls.map"
 

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from agent.router.haproxy.files import HaproxyFiles
-from agent.router.haproxy.maps import host_of, request_target
+from agent.router.haproxy.maps import VISITOR, host_of, match_key, request_target
 from agent.router.haproxy.slots import Slot, SlotState
 from agent.router.protocol import ServiceRoute
+from cluster.model.experiment import VALUE_CHARS_MAX, MatchKind
 from cluster.model.service import Sticky
 
 BLUE = "blue"
@@ -112,7 +113,7 @@ def render_config(
     ]
     if options.account is not None:
         lines += [f"  uid {options.account[0]}", f"  gid {options.account[1]}"]
-    lines += ["", *_defaults(), "", *_frontend(files, options)]
+    lines += ["", *_defaults(), "", *_frontend(files, options, routes)]
     lines += [
         "",
         "backend unknown",
@@ -157,7 +158,7 @@ def _defaults() -> Iterable[str]:
     )
 
 
-def _frontend(files: HaproxyFiles, options: ConfigOptions) -> Iterable[str]:
+def _frontend(files: HaproxyFiles, options: ConfigOptions, routes: Sequence[ServiceRoute]) -> Iterable[str]:
     yield "frontend http"
     yield f"  bind {options.bind_address}:{options.http_port}"
     if options.serves_https:
@@ -175,6 +176,7 @@ def _frontend(files: HaproxyFiles, options: ConfigOptions) -> Iterable[str]:
     if options.serves_https:
         yield from _redirecting_to_https(files, options)
     yield from _choosing_a_share(files)
+    yield from _targeting(files, routes)
     yield from _choosing_a_colour()
     yield "  use_backend %[var(txn.service)]-%[var(txn.colour)] if { var(txn.service) -m found }"
     yield "  default_backend unknown"
@@ -223,6 +225,40 @@ def _choosing_a_share(files: HaproxyFiles) -> Iterable[str]:
     )
 
 
+def _targeting(files: HaproxyFiles, routes: Sequence[ServiceRoute]) -> Iterable[str]:
+    """What a request says of where it belongs, and a throw that is kept for each visitor of an experiment.
+
+    Names of headers and cookies cannot be looked up, so the configuration has those of all services; which
+    values lead where is in a map.
+    """
+    headers = sorted({name for route in routes for name in route.headers})
+    cookies = sorted({name for route in routes for name in route.cookies})
+    named = [(MatchKind.HEADER, f"req.fhdr({name})", name) for name in headers]
+    named += [(MatchKind.COOKIE, f"req.cook({name})", name) for name in cookies]
+    for kind, fetch, name in named:
+        # One more than a value may have: what is longer must not be taken for its beginning.
+        yield f"  http-request set-var(txn.told) {fetch},bytes(0,{VALUE_CHARS_MAX + 1})"
+        yield (
+            f"  http-request set-var(txn.aim) var(txn.service),concat({match_key(kind, name)},txn.told),"
+            f"map_str({files.targeting_map})"
+            f" if {{ {fetch} -m found }} !{{ var(txn.aim) -m found }}"
+        )
+    yield (
+        f"  http-request set-var(txn.visitor) var(txn.service),concat({VISITOR}),"
+        f"map_str({files.targeting_map}) if !{{ var(txn.aim) -m found }}"
+    )
+    yield "  http-request set-var(txn.share) rand(1000) if { var(txn.visitor) -m found }"
+    for name in sorted({name for route in routes for name in route.visitor_cookies}):
+        is_known = f"{{ var(txn.visitor) -m beg {name}/ }} {{ req.cook({name}) -m reg ^[0-9]{{1,3}}$ }}"
+        yield f"  http-request set-var(txn.share) req.cook_val({name}) if {is_known}"
+        yield f"  http-request set-var(txn.is_known) bool(true) if {is_known}"
+    yield (
+        '  http-after-response add-header Set-Cookie "%[var(txn.visitor),field(1,/)]=%[var(txn.share)];'
+        ' Path=/; Max-Age=%[var(txn.visitor),field(2,/)]; HttpOnly; SameSite=Lax"'
+        " if { var(txn.visitor) -m found } !{ var(txn.is_known) -m bool }"
+    )
+
+
 def _choosing_a_colour() -> Iterable[str]:
     is_preview = "{ var(txn.preview) -m found }"
     yield f"  http-request set-var(txn.colour) str({BLUE})"
@@ -231,6 +267,9 @@ def _choosing_a_colour() -> Iterable[str]:
         yield (
             f"  http-request set-var(txn.{name}) str({colour}) if {{ var(txn.share),sub(txn.permille) lt 0 }}"
         )
+    for name, colour, other in (("colour", GREEN, BLUE), ("other", BLUE, GREEN)):
+        yield f"  http-request set-var(txn.{name}) str({colour}) if {{ var(txn.aim) -m str {GREEN} }}"
+        yield f"  http-request set-var(txn.{name}) str({other}) if {{ var(txn.aim) -m str {BLUE} }}"
     yield (
         "  http-request set-var(txn.colour) var(txn.other)"
         " if { var(txn.service),concat(-,txn.colour),nbsrv eq 0 }"

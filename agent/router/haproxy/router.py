@@ -11,6 +11,7 @@ import logging
 import os
 import random
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn, Protocol
 
@@ -19,7 +20,15 @@ from agent.ports import Endpoint, ServerStatus, SwitchError
 from agent.router.haproxy.configuration import Configuration
 from agent.router.haproxy.counting import TrafficCounter
 from agent.router.haproxy.files import HaproxyFiles
-from agent.router.haproxy.maps import host_of, render_map, split_entries
+from agent.router.haproxy.maps import (
+    Shares,
+    host_of,
+    render_map,
+    service_of_targeting,
+    split_entries,
+    targeting_entries,
+    targeting_of,
+)
 from agent.router.haproxy.process import HaproxyProcess, HaproxyUnusable, service_account
 from agent.router.haproxy.ramp import Ramp, Ramps, weight_at
 from agent.router.haproxy.render import (
@@ -44,6 +53,7 @@ from agent.router.protocol import (
     ServiceRoute,
     replica_name,
 )
+from cluster.model.experiment import MatchKind, Targeting
 from cluster.model.service import Sticky
 
 log = logging.getLogger(__name__)
@@ -124,8 +134,7 @@ class HaproxyRouter:
         )
         self._is_loaded_changed = asyncio.Event()
         self._slots: dict[str, BackendSlots] = {}
-        self._shares: dict[str, tuple[int, int]] = {}
-        """Revision and permille of green, by service."""
+        self._shares: dict[str, Shares] = {}
         self._reloaded_at_s: float | None = None
         self._switch = SlotSwitch(self._runtime)
         self._counter = TrafficCounter(
@@ -288,25 +297,56 @@ class HaproxyRouter:
             if slots is not None and slot is not None:
                 await self._take_out(backend, slots, slot)
 
-    async def split(self, service: str, shares_permille: Mapping[str, int], *, revision: int) -> int:
+    async def split(
+        self,
+        service: str,
+        shares_permille: Mapping[str, int],
+        *,
+        revision: int,
+        targeting: Targeting | None = None,
+    ) -> int:
         if set(shares_permille) - set(COLOURS) or sum(shares_permille.values()) != 1000:
             raise SwitchError(
                 f"the shares of {service} must be of {' and '.join(COLOURS)} and add up to 1000: "
                 f"{dict(shares_permille)}"
             )
         async with self._lock:
-            in_force, _ = self._shares.get(service, (-1, 0))
-            if revision < in_force:
-                return in_force
-            shares = {**self._shares, service: (revision, shares_permille.get(GREEN, 0))}
-            entries = split_entries(_permilles(shares))
-            # In the file first: a reload reads it again.
-            await self._configuration.write_file(self._files.split_map, render_map(entries))
-            await self._runtime.change_map(self._files.split_map, entries)
-            if sorted(await self._runtime.map_entries(self._files.split_map)) != entries:
-                raise SwitchError(f"HAProxy did not take over the shares of {service}")
+            present = self._shares.get(service)
+            if present is not None and revision < present.revision:
+                return present.revision
+            self._check_looked_for(service, targeting)
+            wanted = Shares(
+                revision=revision,
+                green_permille=shares_permille.get(GREEN, 0),
+                targeting=tuple(targeting_of(service, targeting)),
+            )
+            shares = {**self._shares, service: wanted}
+            for path, entries in (
+                (self._files.split_map, split_entries(shares)),
+                (self._files.targeting_map, targeting_entries(shares)),
+            ):
+                # In the file first: a reload reads it again.
+                await self._configuration.write_file(path, render_map(entries))
+                await self._runtime.change_map(path, entries)
+                if sorted(await self._runtime.map_entries(path)) != entries:
+                    raise SwitchError(f"HAProxy did not take over the shares of {service}")
             self._shares = shares
             return revision
+
+    def _check_looked_for(self, service: str, targeting: Targeting | None) -> None:
+        """Raises SwitchError while HAProxy does not look for what requests are told apart by."""
+        if targeting is None:
+            return
+        route = self._configuration.routes.get(service)
+        headers, cookies, visitors = (
+            ((), (), ()) if route is None else (route.headers, route.cookies, route.visitor_cookies)
+        )
+        for match in targeting.matches:
+            is_header = match.kind is MatchKind.HEADER
+            if match.name.lower() not in headers if is_header else match.name not in cookies:
+                raise SwitchError(f"HAProxy does not look for the {match.kind} {match.name} yet")
+        if targeting.cookie and targeting.cookie not in visitors:
+            raise SwitchError(f"HAProxy does not look for the cookie {targeting.cookie} yet")
 
     async def status(self, service: str) -> Mapping[str, ServerStatus]:
         found = {}
@@ -380,7 +420,11 @@ class HaproxyRouter:
         await self._configuration.adopt(frozenset(self._slots))
         for service, permille in await self._runtime.map_entries(self._files.split_map):
             if permille.isdecimal():
-                self._shares[service] = (0, int(permille))
+                self._shares[service] = Shares(revision=0, green_permille=int(permille))
+        for entry in await self._runtime.map_entries(self._files.targeting_map):
+            service = service_of_targeting(entry[0])
+            shares = self._shares.get(service, Shares(revision=0, green_permille=0))
+            self._shares[service] = replace(shares, targeting=(*shares.targeting, entry))
         await self._counter.begin()
         self._is_loaded_changed.set()
         self._configuration.is_changed.set()
@@ -525,7 +569,7 @@ class HaproxyRouter:
 
     async def _bring_maps_in_force(self) -> None:
         """Change which requests lead where, without a reload. With the lock held."""
-        maps = await self._configuration.write_maps(_permilles(self._shares))
+        maps = await self._configuration.write_maps(self._shares)
         for path, entries in maps.items():
             if path != self._files.wildcard_map:
                 await self._runtime.change_map(path, entries)
@@ -545,7 +589,7 @@ class HaproxyRouter:
         for backend in self._slots.keys() - declared:
             # Its backend goes with this load; old workers finish what is under way.
             del self._slots[backend]
-        text = await self._configuration.write(routes, self._slot_counts(routes), _permilles(self._shares))
+        text = await self._configuration.write(routes, self._slot_counts(routes), self._shares)
         await self._process.validate(self._configuration.candidate)
         await self._configuration.accept_candidate()
         return text, routes
@@ -691,10 +735,6 @@ def _status(slot: Slot, server: ServerStats | None) -> ServerStatus:
             return ServerStatus.READY if server.status.startswith("UP") else ServerStatus.DOWN
         case SlotState.ADMITTED | SlotState.FREE:
             return ServerStatus.STARTING
-
-
-def _permilles(shares: Mapping[str, tuple[int, int]]) -> dict[str, int]:
-    return {service: permille for service, (_, permille) in shares.items()}
 
 
 def _is_same_place(one: Endpoint | None, other: Endpoint) -> bool:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from agent.router.declared import Declared
 from agent.router.protocol import ServiceRoute
+from cluster.model.experiment import Match, MatchKind, Targeting
 from cluster.model.service import RouteTls, Sticky
 from cluster.model.strategy import Colour
 
@@ -51,7 +52,7 @@ def render(declared: Declared, version: Version, entry_points: EntryPoints) -> b
             endpoints = declared.servers.get((route.service, colour), ())
             if endpoints:
                 services[_name(route, colour)] = _load_balancer(route, colour, endpoints, version)
-        services[route.service] = _weighted(route, weights)
+        services[route.service] = _weighted(route, weights, declared.targeting_of(route.service))
         routers.update(_routers(route, declared, version, entry_points))
         if route.tls is RouteTls.REDIRECT:
             middlewares[HTTPS_MIDDLEWARE] = {"redirectScheme": {"scheme": "https", "permanent": True}}
@@ -110,6 +111,18 @@ def _routers(
             "service": route.service,
             "tls": {"certResolver": resolver} if resolver else {},
         }
+    targeting = declared.targeting_of(route.service)
+    if targeting is not None and targeting.matches:
+        matches = " || ".join(_match(match, version) for match in targeting.matches)
+        for name, router in list(found.items()):
+            found[f"{name}-match"] = {
+                **router,
+                "rule": f"({rule}) && ({matches})",
+                "service": _name(route, targeting.colour),
+                # Just before the service's own, which has the length of its rule: a longer path of another
+                # service goes first all the same.
+                "priority": len(rule) + 1,
+            }
     for colour in Colour:
         if declared.servers.get((route.service, colour)):
             found[f"{route.service}-preview-{colour.value}"] = {
@@ -127,6 +140,14 @@ def _preview(colour: Colour, version: Version) -> str:
         return f"Headers(`{PREVIEW_HEADER}`, `{colour.value}`) && ClientIP({addresses})"
     clients = " || ".join(f"ClientIP(`{each}`)" for each in _PRIVATE)
     return f"Header(`{PREVIEW_HEADER}`, `{colour.value}`) && ({clients})"
+
+
+def _match(match: Match, version: Version) -> str:
+    plural = "s" if version == "v2" else ""
+    if match.kind is MatchKind.HEADER:
+        return f"Header{plural}(`{match.name}`, `{match.value}`)"
+    pair = f"{re.escape(match.name)}={re.escape(match.value)}"
+    return f"Header{plural}Regexp(`Cookie`, `(^|; *){pair}(;|$)`)"
 
 
 def _load_balancer(
@@ -147,13 +168,16 @@ def _load_balancer(
     return {"loadBalancer": balancer}
 
 
-def _weighted(route: ServiceRoute, weights: dict[Colour, int]) -> dict[str, Any]:
+def _weighted(route: ServiceRoute, weights: dict[Colour, int], targeting: Targeting | None) -> dict[str, Any]:
     weighted: dict[str, Any] = {
         "services": [
             {"name": _name(route, colour), "weight": weight} for colour, weight in sorted(weights.items())
         ]
     }
-    if route.sticky is not Sticky.NONE:
+    if targeting is not None and targeting.cookie:
+        # Without an age, which not every version takes: it is forgotten with the visitor's session.
+        weighted["sticky"] = _cookie(targeting.cookie)
+    elif route.sticky is not Sticky.NONE:
         # Traefik has no stickiness by address between services; a cookie keeps the same promise.
         weighted["sticky"] = _cookie(_cookie_name(route))
     return {"weighted": weighted}

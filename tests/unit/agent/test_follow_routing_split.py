@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 
 from agent.ports import SwitchError
+from cluster.model.experiment import Experiment, Match, MatchKind
 from cluster.model.service import DesiredState
 from cluster.model.strategy import Colour
 from tests.support.fake_router import FakeRouter
@@ -19,10 +21,10 @@ class DeafRouter(FakeRouter):
 
     is_deaf = False
 
-    async def split(self, service: str, shares_permille: Mapping[str, int], *, revision: int) -> int:
+    async def split(self, service: str, shares_permille: Mapping[str, int], **more: Any) -> int:
         if self.is_deaf:
             raise SwitchError("the map cannot be written")
-        return await super().split(service, shares_permille, revision=revision)
+        return await super().split(service, shares_permille, **more)
 
 
 def answers(it: RoutedHost, count: int = 1000) -> Counter[str]:
@@ -100,3 +102,27 @@ async def test_a_service_whose_requests_were_never_shared_waits_for_no_split() -
         await it.pass_time()
         assert it.is_routed(token)
         assert not [call for call in it.router.calls if call.startswith("split")]
+
+
+async def test_what_an_experiment_tells_requests_by_is_declared_before_its_first_replica_is_there() -> None:
+    matches = (
+        Match(kind=MatchKind.HEADER, name="X-Beta", value="yes"),
+        Match(kind=MatchKind.COOKIE, name="Plan", value="pro"),
+    )
+    experiment = Experiment(replicas=1, matches=matches, permille=100, is_sticky=True)
+    it = RoutedHost()
+    it.state.deploy()
+    async with it.running():
+        blue, _ = it.serve(0)
+        it.state.try_beside(a_spec("registry.example/web:2"), experiment)
+        await it.pass_time()
+        route = it.router.routes[WEB]
+        assert (route.headers, route.cookies) == (("x-beta",), ("Plan",))
+        assert len(route.visitor_cookies) == 1
+        green, _ = it.serve(0, revision=2, colour=Colour.GREEN)
+        number = int(route.visitor_cookies[0].rpartition("-")[2])
+        token = it.state.share(0, targeting=experiment.targeting(Colour.GREEN, number))
+        await it.pass_time()
+        assert it.is_routed(token)
+        assert it.router.request(HOST, headers={"X-Beta": "yes"}) == (200, green)
+        assert it.router.request(HOST) == (200, blue)

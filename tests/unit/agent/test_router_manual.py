@@ -16,6 +16,8 @@ from aiohttp import web
 from agent.ports import Endpoint, SwitchError
 from agent.router.manual import ACKNOWLEDGE_TIMEOUT_S, ManualRouter
 from agent.router.protocol import ServiceRoute
+from cluster.model.experiment import Match, MatchKind, Targeting
+from cluster.model.strategy import Colour
 from tests.support.fake_clock import FakeClock
 
 SHOP = ServiceRoute(service="shop.web", hosts=("shop.example",), health_path="/up")
@@ -94,6 +96,26 @@ async def test_a_balancer_that_answers_200_has_what_it_was_sent() -> None:
         sent = len(it.bodies)
         await it.router.open("shop.web", "blue", endpoint.replica)
         assert len(it.bodies) == sent
+
+
+async def test_a_balancer_is_told_what_goes_before_the_shares_while_its_colour_has_servers() -> None:
+    async with a_balancer() as it:
+        await opened(it)
+        assert it.newest["services"][0]["targeting"] is None
+        beta = Match(kind=MatchKind.HEADER, name="X-Beta", value="yes")
+        tried = Targeting(colour=Colour.BLUE, matches=(beta,), cookie="tower-experiment-4", cookie_s=60)
+        whole = {"blue": 1000, "green": 0}
+        await it.router.split("shop.web", whole, revision=5, targeting=tried)
+        assert it.newest["services"][0]["targeting"] == {
+            "colour": "blue",
+            "matches": [{"kind": "header", "name": "X-Beta", "value": "yes"}],
+            "sticky_s": 60,
+        }
+        nobody = Targeting(colour=Colour.GREEN, matches=(beta,))
+        await it.router.split("shop.web", whole, revision=6, targeting=nobody)
+        assert it.newest["services"][0]["targeting"] == {"colour": "green", "matches": [], "sticky_s": 0}
+        await it.router.split("shop.web", whole, revision=7)
+        assert it.newest["services"][0]["targeting"] is None
 
 
 async def test_what_is_sent_is_signed() -> None:

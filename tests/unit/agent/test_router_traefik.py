@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from agent.router.protocol import ServiceRoute
 from agent.router.traefik.document import EntryPoints, Version, render, rule_of
 from agent.router.traefik.metrics import RevisionCounts
 from agent.router.traefik.router import APPLY_TIMEOUT_S, MARGIN_S, SILENT_S, THROTTLE_S, TraefikRouter
+from cluster.model.experiment import Match, MatchKind, Targeting
 from cluster.model.service import RouteTls, Sticky
 from cluster.model.strategy import Colour
 from tests.support.fake_clock import FakeClock
@@ -33,7 +35,9 @@ def an_endpoint(number: int = 1, *, revision: int = 1) -> Endpoint:
     return Endpoint(replica=f"{address}:{port}", address=address, port=port, revision=revision)
 
 
-def declared(*routes: ServiceRoute, green_permille: int = 0, **servers: int) -> Declared:
+def declared(
+    *routes: ServiceRoute, green_permille: int = 0, targeting: Targeting | None = None, **servers: int
+) -> Declared:
     """A book in which every route has so many servers of each colour."""
     return Declared(
         epoch="in-1",
@@ -46,6 +50,7 @@ def declared(*routes: ServiceRoute, green_permille: int = 0, **servers: int) -> 
             if count
         },
         green_permille={route.service: green_permille for route in routes},
+        targeting={} if targeting is None else {route.service: targeting for route in routes},
     )
 
 
@@ -134,6 +139,55 @@ def test_https_has_a_router_of_its_own_and_http_may_be_sent_there() -> None:
     assert http["routers"]["shop.web-tls"]["entryPoints"] == ["websecure"]
 
 
+BETA = Match(kind=MatchKind.HEADER, name="X-Beta", value="yes")
+PRO = Match(kind=MatchKind.COOKIE, name="plan", value="pro+1.0")
+TRIED = Targeting(colour=Colour.GREEN, matches=(BETA, PRO), cookie="tower-experiment-4", cookie_s=60)
+
+
+@pytest.mark.parametrize(
+    ("version", "matches"),
+    [
+        (
+            "v2",
+            r"(Headers(`X-Beta`, `yes`) || HeadersRegexp(`Cookie`, `(^|; *)plan=pro\+1\.0(;|$)`))",
+        ),
+        (
+            "v3",
+            r"(Header(`X-Beta`, `yes`) || HeaderRegexp(`Cookie`, `(^|; *)plan=pro\+1\.0(;|$)`))",
+        ),
+    ],
+)
+def test_what_matches_an_experiment_leads_to_its_colour_on_every_entry_point(
+    version: Version, matches: str
+) -> None:
+    secure = replace(SHOP, tls=RouteTls.ON)
+    routers = document(declared(secure, blue=1, green=1, targeting=TRIED), version)["routers"]
+    for name, entry_point in (("shop.web", "web"), ("shop.web-tls", "websecure")):
+        router = routers[f"{name}-match"]
+        assert router["rule"] == f"(Host(`shop.example`)) && {matches}"
+        assert router["service"] == "shop.web-green"
+        assert router["entryPoints"] == [entry_point]
+        assert ("tls" in router) is ("tls" in routers[name])
+
+
+def test_a_match_goes_before_its_own_service_and_after_longer_paths_of_others() -> None:
+    api = ServiceRoute(service="api.web", hosts=("shop.example/a",))
+    routers = document(declared(SHOP, api, blue=1, green=1, targeting=TRIED))["routers"]
+    own, other = len(routers["shop.web"]["rule"]), len(routers["api.web"]["rule"])
+    assert own < routers["shop.web-match"]["priority"] < other
+
+
+def test_what_matches_goes_by_the_shares_while_its_colour_has_no_server() -> None:
+    http = document(declared(SHOP, blue=1, green_permille=200, targeting=TRIED))
+    assert "shop.web-match" not in http["routers"]
+    assert http["services"]["shop.web"]["weighted"]["services"] == [{"name": "shop.web-blue", "weight": 800}]
+
+
+def test_a_visitor_of_an_experiment_has_a_cookie_of_its_own() -> None:
+    http = document(declared(SHOP, blue=1, green=1, green_permille=200, targeting=TRIED))
+    assert http["services"]["shop.web"]["weighted"]["sticky"]["cookie"]["name"] == "tower-experiment-4"
+
+
 EVERYTHING = (
     SHOP,
     ServiceRoute(
@@ -148,7 +202,13 @@ EVERYTHING = (
 
 
 @pytest.mark.parametrize(
-    "book", [declared(), declared(*EVERYTHING), declared(*EVERYTHING, blue=2, green=1, green_permille=300)]
+    "book",
+    [
+        declared(),
+        declared(*EVERYTHING),
+        declared(*EVERYTHING, blue=2, green=1, green_permille=300),
+        declared(*EVERYTHING, blue=2, green=1, green_permille=300, targeting=TRIED),
+    ],
 )
 def test_the_document_is_valid_by_the_published_schema_of_version_2(book: Declared) -> None:
     schema = schemastore.name2schema("Traefik v2 File Provider")
@@ -314,7 +374,8 @@ async def test_after_a_restart_of_the_agent_traefik_gets_what_it_had() -> None:
         await admitted(it, endpoint)
         group.create_task(it.router.open("shop.web", "blue", endpoint.replica))
         await it.poll_for(6)
-        group.create_task(it.router.split("shop.web", {"blue": 900, "green": 100}, revision=9))
+        shares, targeting = {"blue": 900, "green": 100}, replace(TRIED, colour=Colour.BLUE)
+        group.create_task(it.router.split("shop.web", shares, revision=9, targeting=targeting))
         await it.poll_for(6)
         before = it.poll()
         later = await a_traefik(book, it.clock, epoch="in-2")
@@ -322,6 +383,8 @@ async def test_after_a_restart_of_the_agent_traefik_gets_what_it_had() -> None:
         assert before is not None
         assert after is not None
         assert after["services"] == before["services"]
+        assert after["routers"] == before["routers"]
+        assert "shop.web-match" in after["routers"]
         assert later.router.replicas() == {("shop.web", "blue", endpoint.replica)}
         with pytest.raises(SwitchError, match="add up to 1000"):
             await later.router.split("shop.web", {"blue": 900}, revision=10)

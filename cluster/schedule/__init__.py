@@ -3,7 +3,7 @@
 from cluster.schedule.cron import check_cron, next_fire_ms
 from cluster.schedule.due import CATCH_UP_MS, GRACE_MS, Due, decide_due, next_due_ms
 from cluster.schedule.watching import Hold, Update, decide_watch
-from cluster.schedule.windows import Standing, standing
+from cluster.schedule.windows import Standing, is_within, standing
 
 __all__ = [
     "CATCH_UP_MS",
@@ -15,6 +15,7 @@ __all__ = [
     "check_cron",
     "decide_due",
     "decide_watch",
+    "is_within",
     "next_due_ms",
     "next_fire_ms",
     "standing",

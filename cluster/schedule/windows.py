@@ -103,6 +103,14 @@ class _Calendar:
         return again_ms if looking is None else None
 
 
+def is_within(span: Span, at_ms: int) -> bool:
+    """Whether a span is open at a moment. One that cannot be read here is not."""
+    try:
+        return _end_if_open(span, at_ms) is not None
+    except ValueError:
+        return False
+
+
 def _end_if_open(span: Span, at_ms: int) -> int | None:
     """When the span that is open at `at_ms` ends; None when none is open. It includes its beginning only."""
     # It may begin again before it has ended: then it ends after the last beginning.

@@ -10,35 +10,37 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Generic, NoReturn, TypeVar
 
 from agent.clock import Clock
-from agent.collect.container_files import ContainerFileOpener, ContainerFiles, ContainerGone
-from agent.collect.live_window import HOST, LiveWindow, Metric, SeriesKey
-from agent.collect.rates import container_sample, host_sample
-from agent.collect.samples import ContainerStanding, SampleBatch
+from agent.collect.container_files import ContainerFileOpener
+from agent.collect.live_window import LiveWindow, window_samples
+from agent.collect.rates import agent_sample, container_sample, disk_samples, host_sample
+from agent.collect.reading import ContainerReader, Readings
+from agent.collect.route_counts import Totals, route_samples, totals_of
+from agent.collect.samples import AgentReading, ContainerSample, SampleBatch
+from agent.collect.standings import Standings
 from agent.docker.watcher import Inventory
 from agent.ports import (
     ContainerEngine,
-    ContainerNotFound,
     ContainerUsage,
-    EngineError,
+    DiskUsage,
+    EngineEvent,
+    HostLevels,
     HostProbe,
     HostReading,
+    SwitchError,
 )
+from agent.router.protocol import RevisionTraffic
 
 log = logging.getLogger(__name__)
 
 WINDOW_S = 600
-
-# The engine takes a second for one answer on Docker 20.10, however few ask, so all are asked at once.
-_FALLBACK_CONCURRENCY = 64
-_FALLBACK_TIMEOUT_S = 5.0
-_INSPECT_CONCURRENCY = 8
-
+LEVELS_TIMEOUT_S = 2.0
+ROUTES_TIMEOUT_S = 2.0
 
 _Figures = TypeVar("_Figures")
 
@@ -49,7 +51,9 @@ class _Baselines(Generic[_Figures]):
     def __init__(self) -> None:
         self._last: dict[bool, tuple[_Figures, float]] = {}
 
-    def exchange(self, figures: _Figures, at_s: float, *, is_base: bool) -> tuple[_Figures | None, float]:
+    def exchange(
+        self, figures: _Figures, at_s: float, *, is_base: bool = True
+    ) -> tuple[_Figures | None, float]:
         """Return the figures to compare `figures` with and the seconds since; keep `figures`."""
         candidates = [self._last[grid] for grid in self._last if grid or not is_base]
         self._last[is_base] = (figures, at_s)
@@ -60,20 +64,30 @@ class _Baselines(Generic[_Figures]):
         return previous, at_s - previous_at_s
 
 
-@dataclass(slots=True, kw_only=True)
-class _Tracked:
-    """A running container: its open files (None: ask the engine), and the last figures per grid."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Moment:
+    """Everything that was read for one moment, and when (monotonic seconds)."""
 
-    files: ContainerFiles | None
-    shares_network: bool = False
-    baselines: _Baselines[ContainerUsage] = field(default_factory=lambda: _Baselines())
+    at_ms: int
+    read_at_s: float
+    host: HostReading
+    containers: Readings
+    agent: AgentReading | None = None
+    is_late: bool = False
+
+
+async def _no_routes() -> tuple[RevisionTraffic, ...]:
+    return ()
 
 
 Listener = Callable[[SampleBatch], None]
 
 
 class Collector:
-    """Samples this host while `run` runs. Subscribers are called on the loop and must return at once."""
+    """Samples this host while `run` runs. Subscribers are called on the loop and must return at once.
+
+    `routes` are the router's counts since it was made, `own_figures` what the agent knows of itself.
+    """
 
     def __init__(
         self,
@@ -85,22 +99,33 @@ class Collector:
         clock: Clock,
         interval_s: int = 10,
         watched_interval_s: int = 1,
+        routes: Callable[[], Awaitable[Sequence[RevisionTraffic]]] = _no_routes,
+        own_figures: Callable[[], AgentReading] = AgentReading,
     ) -> None:
         self._inventory = inventory
-        self._engine = engine
         self._probe = probe
-        self._opener = opener
         self._clock = clock
         self._interval_s = interval_s
         self._watched_interval_s = watched_interval_s
+        self._routes = routes
+        self._own_figures = own_figures
         self._window = LiveWindow(slot_s=interval_s, n_slots=WINDOW_S // interval_s)
         self._watched_window: LiveWindow | None = None
         self._watchers = 0
         self._watchers_changed = asyncio.Event()
         self._listeners: list[Listener] = []
-        self._tracked: dict[str, _Tracked] = {}
+        self._standings = Standings()
+        self._reader = ContainerReader(engine=engine, opener=opener, clock=clock, standings=self._standings)
         self._host_baselines: _Baselines[HostReading] = _Baselines()
-        self._own_namespace: int | None = None
+        self._baselines: dict[str, _Baselines[ContainerUsage]] = {}
+        self._disk_baselines: _Baselines[Sequence[DiskUsage]] = _Baselines()
+        self._levels: asyncio.Future[HostLevels] | None = None
+        self._route_totals: Totals | None = None
+        self._own_baselines: _Baselines[AgentReading] = _Baselines()
+        self._base_ms = 0
+        self._late = 0
+        self._late_taken = 0
+        self._notes: tuple[str, ...] = ()
         # Closing must not take a descriptor away from a reading that a cancelled task left behind.
         self._reading = threading.Lock()
         self._is_closed = False
@@ -119,6 +144,10 @@ class Collector:
         """Call `listener` with each batch; call the returned function to stop that."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
+
+    def on_event(self, event: EngineEvent) -> None:
+        """Take an event of the engine in: starts and kills between two moments are counted by them."""
+        self._standings.on_event(event)
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -142,8 +171,7 @@ class Collector:
         """Close every file kept open."""
         with self._reading:
             self._is_closed = True
-            for container_id in list(self._tracked):
-                self._drop(container_id)
+            self._reader.close()
             self._probe.close()
 
     async def _next_moment(self) -> int:
@@ -152,155 +180,139 @@ class Collector:
             now_ms = self._clock.now_ms()
             at_ms = (now_ms // step_ms + 1) * step_ms
             self._watchers_changed.clear()
-            if not await self._clock.wait(self._watchers_changed, (at_ms - now_ms) / 1000):
+            # Woken before its time where the clock was set back meanwhile: that moment is still to come.
+            if (
+                not await self._clock.wait(self._watchers_changed, (at_ms - now_ms) / 1000)
+                and self._clock.now_ms() > at_ms - step_ms // 2
+            ):
                 return at_ms
 
     async def sample(self, at_ms: int) -> None:
         """Take one sample of everything for the moment `at_ms`, store it and tell the subscribers."""
-        await self._follow_inventory(self._inventory())
+        await self._reader.follow(self._inventory())
+        is_base = at_ms % (1000 * self._interval_s) == 0
         # Memory figures can wait for the kernel to gather its per-processor counts.
-        reading, host_at_s, readings = await asyncio.to_thread(self._read_files)
+        moment = await asyncio.to_thread(self._read, at_ms, is_base=is_base)
         if self._watchers:
-            self._publish(self._batch(at_ms, reading, host_at_s, readings, is_base=False))
-        if at_ms % (1000 * self._interval_s) == 0:
-            readings.update(await self._ask_engine())
-            self._publish(self._batch(at_ms, reading, host_at_s, readings, is_base=True))
+            self._publish(self._fine_batch(moment))
+        if is_base:
+            self._publish(await self._base_batch(moment))
         self._forget_old_watch(at_ms)
 
-    # ---- which containers ---------------------------------------------------------------------
-
-    async def _follow_inventory(self, inventory: Inventory) -> None:
-        running = {container.id for container in inventory.containers if container.state.has_processes}
-        for container_id in self._tracked.keys() - running:
-            self._drop(container_id)
-        if not inventory.is_available:
-            return
-        new = sorted(running - self._tracked.keys())
-        if new:
-            gate = asyncio.Semaphore(_INSPECT_CONCURRENCY)
-            async with asyncio.TaskGroup() as group:
-                for container_id in new:
-                    group.create_task(self._track(container_id, gate))
-            if self._own_namespace is None:
-                self._own_namespace = await asyncio.to_thread(self._opener.own_network_namespace)
-            self._mark_shared_networks()
-
-    async def _track(self, container_id: str, gate: asyncio.Semaphore) -> None:
-        async with gate:
-            try:
-                detail = await self._engine.inspect(container_id)
-            except EngineError:
-                # Gone, or the engine is: the next sample tries again if it still runs.
-                return
-        if not detail.pid:
-            return
-        try:
-            files = await asyncio.to_thread(self._opener.open, container_id, detail.pid)
-        except ContainerGone:
-            return
-        if files is None:
-            log.debug("collect.files_unreachable", extra={"container": container_id, "pid": detail.pid})
-        self._tracked[container_id] = _Tracked(files=files)
-
-    def _mark_shared_networks(self) -> None:
-        """Give each network namespace's bytes to one container, and the host's own to none.
-
-        Figures are of the namespace, not of the process: with the host's network a container
-        would show all of the host's traffic.
-        """
-        seen = {self._own_namespace}
-        for _, tracked in sorted(self._tracked.items()):
-            if tracked.files is not None and tracked.files.network_namespace is not None:
-                tracked.shares_network = tracked.files.network_namespace in seen
-                seen.add(tracked.files.network_namespace)
-
-    def _drop(self, container_id: str) -> None:
-        tracked = self._tracked.pop(container_id)
-        if tracked.files is not None:
-            tracked.files.close()
-
-    # ---- reading ------------------------------------------------------------------------------
-
-    def _read_files(self) -> tuple[HostReading, float, dict[str, tuple[ContainerUsage, float]]]:
-        readings = {}
+    def _read(self, at_ms: int, *, is_base: bool) -> _Moment:
         with self._reading:
             if self._is_closed:
                 raise asyncio.CancelledError
-            for container_id, tracked in list(self._tracked.items()):
-                if tracked.files is None:
-                    continue
-                try:
-                    usage = tracked.files.read(
-                        self._opener.is_stacked, with_network=not tracked.shares_network
-                    )
-                except ContainerGone:
-                    # Ended or restarted; when it still runs, the next sample opens its new files.
-                    self._drop(container_id)
-                    continue
-                readings[container_id] = (usage, self._clock.monotonic_s())
-            return self._probe.read(), self._clock.monotonic_s(), readings
+            containers = self._reader.read_files()
+            host = self._probe.read()
+            return _Moment(
+                at_ms=at_ms,
+                read_at_s=self._clock.monotonic_s(),
+                host=host,
+                containers=containers,
+                agent=self._own_figures() if is_base else None,
+                is_late=is_base and self._is_late(at_ms),
+            )
 
-    async def _ask_engine(self) -> dict[str, tuple[ContainerUsage, float]]:
-        """Ask the engine for the containers whose files cannot be reached."""
-        readings: dict[str, tuple[ContainerUsage, float]] = {}
-        gate = asyncio.Semaphore(_FALLBACK_CONCURRENCY)
-
-        async def ask(container_id: str) -> None:
-            async with gate:
-                try:
-                    async with asyncio.timeout(_FALLBACK_TIMEOUT_S):
-                        usage = await self._engine.usage(container_id)
-                except ContainerNotFound:
-                    self._drop(container_id)
-                except (EngineError, TimeoutError):
-                    return
-                else:
-                    readings[container_id] = (usage, self._clock.monotonic_s())
-
-        async with asyncio.TaskGroup() as group:
-            for container_id, tracked in list(self._tracked.items()):
-                if tracked.files is None:
-                    group.create_task(ask(container_id))
-        return readings
+    def _is_late(self, at_ms: int) -> bool:
+        # The loop was held up, the host slept, or the clock was set: these figures are of another time.
+        off_ms = abs(self._clock.now_ms() - at_ms)
+        return 2 * off_ms > 1000 * self._interval_s or at_ms <= self._base_ms
 
     # ---- samples ------------------------------------------------------------------------------
 
-    def _batch(
-        self,
-        at_ms: int,
-        reading: HostReading,
-        host_at_s: float,
-        readings: Mapping[str, tuple[ContainerUsage, float]],
-        *,
-        is_base: bool,
-    ) -> SampleBatch:
-        previous_reading, elapsed_s = self._host_baselines.exchange(reading, host_at_s, is_base=is_base)
-        containers = {}
-        for container_id, (usage, at_s) in sorted(readings.items()):
-            baselines = self._tracked[container_id].baselines
-            previous, since_s = baselines.exchange(usage, at_s, is_base=is_base)
-            containers[container_id] = container_sample(previous, usage, since_s, cpu_count=reading.cpu_count)
+    def _fine_batch(self, moment: _Moment) -> SampleBatch:
+        previous, elapsed_s = self._host_baselines.exchange(moment.host, moment.read_at_s, is_base=False)
         return SampleBatch(
-            at_ms=at_ms,
-            interval_s=self._interval_s if is_base else self._watched_interval_s,
-            is_base=is_base,
-            host=host_sample(previous_reading, reading, elapsed_s),
-            containers=containers,
-            standings=self._standings() if is_base else (),
+            at_ms=moment.at_ms,
+            interval_s=self._watched_interval_s,
+            is_base=False,
+            host=host_sample(previous, moment.host, elapsed_s),
+            containers=self._container_samples(moment, is_base=False),
         )
 
-    def _standings(self) -> tuple[ContainerStanding, ...]:
-        return tuple(
-            ContainerStanding(
-                id=container.id,
-                name=container.name,
-                image=container.image,
-                labels=container.labels,
-                state=container.state,
-                health=container.health,
-            )
-            for container in self._inventory().containers
+    async def _base_batch(self, moment: _Moment) -> SampleBatch:
+        moment = replace(moment, containers={**moment.containers, **await self._reader.ask_engine()})
+        for container_id, (usage, _) in moment.containers.items():
+            self._standings.on_read(container_id, usage.oom_kills)
+        levels = await self._read_levels()
+        routes = await self._read_routes()
+        previous, elapsed_s = self._host_baselines.exchange(moment.host, moment.read_at_s, is_base=True)
+        batch = SampleBatch(
+            at_ms=moment.at_ms,
+            interval_s=self._interval_s,
+            is_base=True,
+            host=host_sample(previous, moment.host, elapsed_s),
+            containers=self._container_samples(moment, is_base=True),
+            is_late=moment.is_late,
+            notes=self._reader.notes(),
         )
+        self._tell_notes(batch.notes)
+        if moment.is_late:
+            # What is counted between two moments waits for the next that is kept.
+            self._late += 1
+            log.warning("samples.late", extra={"at_ms": moment.at_ms, "late_total": self._late})
+            return batch
+        self._base_ms = moment.at_ms
+        assert moment.agent is not None
+        disks, disks_s = self._disk_baselines.exchange(levels.disks, moment.read_at_s)
+        own, own_s = self._own_baselines.exchange(moment.agent, moment.read_at_s)
+        totals = self._route_totals
+        if routes is not None:
+            self._route_totals = routes
+        late_before, self._late_taken = self._late_taken, self._late
+        return replace(
+            batch,
+            standings=self._standings.take(self._inventory().containers),
+            disks=disk_samples(disks or (), levels.disks, disks_s),
+            sensors=levels.sensors,
+            routes=() if routes is None else route_samples(totals, routes),
+            agent=agent_sample(
+                own,
+                moment.agent,
+                own_s,
+                samples_late=self._late - late_before,
+                samples_late_total=self._late,
+            ),
+        )
+
+    def _container_samples(self, moment: _Moment, *, is_base: bool) -> dict[str, ContainerSample]:
+        for container_id in [each for each in self._baselines if each not in self._reader]:
+            # Its next control group begins at zero.
+            del self._baselines[container_id]
+        samples = {}
+        for container_id, (usage, at_s) in sorted(moment.containers.items()):
+            baselines = self._baselines.setdefault(container_id, _Baselines())
+            previous, since_s = baselines.exchange(usage, at_s, is_base=is_base)
+            samples[container_id] = container_sample(
+                previous, usage, since_s, cpu_count=moment.host.cpu_count
+            )
+        return samples
+
+    async def _read_levels(self) -> HostLevels:
+        """Return file systems and temperatures; nothing while a disk does not answer, maybe for ever."""
+        if self._levels is None:
+            self._levels = asyncio.get_running_loop().run_in_executor(None, self._probe.levels)
+        await asyncio.wait({self._levels}, timeout=LEVELS_TIMEOUT_S)
+        if not self._levels.done():
+            log.warning("samples.disk_hangs", extra={"next_step": "look for a disk that does not answer"})
+            return HostLevels()
+        reading, self._levels = self._levels, None
+        return reading.result()
+
+    async def _read_routes(self) -> Totals | None:
+        try:
+            async with asyncio.timeout(ROUTES_TIMEOUT_S):
+                return totals_of(await self._routes())
+        except (SwitchError, TimeoutError) as error:
+            log.debug("samples.routes_not_counted", extra={"reason": str(error)})
+            return None
+
+    def _tell_notes(self, notes: tuple[str, ...]) -> None:
+        for note in notes:
+            if note not in self._notes:
+                log.warning("samples.not_measured", extra={"reason": note})
+        self._notes = notes
 
     def _publish(self, batch: SampleBatch) -> None:
         if batch.is_base:
@@ -318,31 +330,3 @@ class Collector:
         window = self._watched_window
         if window is not None and (window.newest_ms is None or at_ms - window.newest_ms > window.span_ms):
             self._watched_window = None
-
-
-def window_samples(batch: SampleBatch) -> dict[SeriesKey, float]:
-    """Return the batch as samples of a live window; what was not measured is left out."""
-    reading = batch.host.reading
-    samples: dict[SeriesKey, float | None] = {
-        SeriesKey(HOST, Metric.CPU_PERCENT): batch.host.cpu_percent,
-        SeriesKey(HOST, Metric.MEMORY_BYTES): batch.host.memory_used_bytes,
-        SeriesKey(HOST, Metric.MEMORY_LIMIT_BYTES): reading.memory_total_bytes,
-        SeriesKey(HOST, Metric.RX_BYTES_PER_S): batch.host.rx_bytes_per_s,
-        SeriesKey(HOST, Metric.TX_BYTES_PER_S): batch.host.tx_bytes_per_s,
-        SeriesKey(HOST, Metric.LOAD_1): reading.load_1,
-    }
-    for container_id, sample in batch.containers.items():
-        usage = sample.usage
-        for metric, value in (
-            (Metric.CPU_PERCENT, sample.cpu_percent),
-            (Metric.THROTTLED_PERCENT, sample.throttled_percent),
-            (Metric.MEMORY_BYTES, usage.memory_bytes),
-            (Metric.MEMORY_LIMIT_BYTES, usage.memory_limit_bytes),
-            (Metric.RX_BYTES_PER_S, sample.rx_bytes_per_s),
-            (Metric.TX_BYTES_PER_S, sample.tx_bytes_per_s),
-            (Metric.READ_BYTES_PER_S, sample.read_bytes_per_s),
-            (Metric.WRITE_BYTES_PER_S, sample.write_bytes_per_s),
-            (Metric.PIDS, usage.pids),
-        ):
-            samples[SeriesKey(container_id, metric)] = value
-    return {key: float(value) for key, value in samples.items() if value is not None}

@@ -10,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.collect.samples import SampleBatch
+
 HOST = "host"
 """The subject of the host's own series; a container's subject is its id."""
 
@@ -151,3 +153,31 @@ class LiveWindow:
         self._values = np.concatenate([self._values, np.full_like(self._values, np.nan)])
         self._last_slot = np.concatenate([self._last_slot, np.zeros_like(self._last_slot)])
         self._free = list(range(2 * size - 1, size - 1, -1))
+
+
+def window_samples(batch: SampleBatch) -> dict[SeriesKey, float]:
+    """Return the batch as samples of a live window; what was not measured is left out."""
+    reading = batch.host.reading
+    samples: dict[SeriesKey, float | None] = {
+        SeriesKey(HOST, Metric.CPU_PERCENT): batch.host.cpu_percent,
+        SeriesKey(HOST, Metric.MEMORY_BYTES): batch.host.memory_used_bytes,
+        SeriesKey(HOST, Metric.MEMORY_LIMIT_BYTES): reading.memory_total_bytes,
+        SeriesKey(HOST, Metric.RX_BYTES_PER_S): batch.host.rx_bytes_per_s,
+        SeriesKey(HOST, Metric.TX_BYTES_PER_S): batch.host.tx_bytes_per_s,
+        SeriesKey(HOST, Metric.LOAD_1): reading.load_1,
+    }
+    for container_id, sample in batch.containers.items():
+        usage = sample.usage
+        for metric, value in (
+            (Metric.CPU_PERCENT, sample.cpu_percent),
+            (Metric.THROTTLED_PERCENT, sample.throttled_percent),
+            (Metric.MEMORY_BYTES, usage.memory_bytes),
+            (Metric.MEMORY_LIMIT_BYTES, usage.memory_limit_bytes),
+            (Metric.RX_BYTES_PER_S, sample.rx_bytes_per_s),
+            (Metric.TX_BYTES_PER_S, sample.tx_bytes_per_s),
+            (Metric.READ_BYTES_PER_S, sample.read_bytes_per_s),
+            (Metric.WRITE_BYTES_PER_S, sample.write_bytes_per_s),
+            (Metric.PIDS, usage.pids),
+        ):
+            samples[SeriesKey(container_id, metric)] = value
+    return {key: float(value) for key, value in samples.items() if value is not None}

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 _SAME_START_MS = 2000
 """The event of a start comes this soon after the time the engine says it was at."""
+_REPLAY_MS = 2000
+"""How far back the engine tells of again when its events are followed anew."""
 
 
 @dataclass(slots=True)
@@ -30,6 +32,8 @@ class _Life:
     kills_read_first: int = 0
     is_whole: bool = False
     inferred_start_ms: int | None = None
+    told_start_ms: int | None = None
+    told_kill_ns: int | None = None
     restarts_taken: int = 0
     kills_taken: int = 0
 
@@ -66,20 +70,29 @@ class Lives:
         life = self._lives.setdefault(container_id, _Life())
         life.has_run = life.has_run or has_run
 
-    def on_start(self, container_id: str, at_ms: int, *, again: bool = False) -> None:
-        """It was started; `again`: in place of another that was the same to people."""
+    def on_start(self, container_id: str, at_ms: int) -> None:
+        """The engine tells that it was started."""
         life = self._lives.setdefault(container_id, _Life())
+        told_ms = life.told_start_ms
+        if told_ms is not None and 0 <= told_ms - at_ms <= _REPLAY_MS:
+            return
+        life.told_start_ms = at_ms
         inferred_ms, life.inferred_start_ms = life.inferred_start_ms, None
         if inferred_ms is not None and abs(at_ms - inferred_ms) <= _SAME_START_MS:
             return
-        if life.has_run or again:
+        if life.has_run:
             life.restarts += 1
         life.has_run = True
         life.begin()
 
-    def on_oom(self, container_id: str) -> None:
+    def on_oom(self, container_id: str, at_ns: int) -> None:
         """The engine tells that memory was used up."""
-        self._lives.setdefault(container_id, _Life()).kills_told += 1
+        life = self._lives.setdefault(container_id, _Life())
+        told_ns = life.told_kill_ns
+        if told_ns is not None and 0 <= told_ns - at_ns <= _REPLAY_MS * 1_000_000:
+            return
+        life.told_kill_ns = at_ns
+        life.kills_told += 1
 
     def on_inspected(self, container_id: str, *, restart_count: int, started_at_ms: int | None) -> None:
         """The engine tells how often it has started the container again by itself, and when it did last."""

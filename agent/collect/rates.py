@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from agent.collect.samples import AgentReading, AgentSample, ContainerSample, HostSample
-from agent.ports import ContainerUsage, HostReading
+from collections.abc import Sequence
+
+from agent.collect.samples import AgentReading, AgentSample, ContainerSample, DiskSample, HostSample
+from agent.ports import ContainerUsage, DiskUsage, HostReading
 
 BYTES_PER_S_MAX = 100 * 10**9
 """More than any interface (800 Gbit/s) or disk of one host carries: a counter was corrected, not used."""
@@ -93,6 +95,26 @@ def host_sample(previous: HostReading | None, current: HostReading, elapsed_s: f
         pressure_memory_percent=percent_of_time(before.memory_us, now.memory_us, elapsed_s, per_s=1e6),
         pressure_io_percent=percent_of_time(before.io_us, now.io_us, elapsed_s, per_s=1e6),
     )
+
+
+def disk_samples(
+    previous: Sequence[DiskUsage], current: Sequence[DiskUsage], elapsed_s: float
+) -> tuple[DiskSample, ...]:
+    """Return the samples of file systems; one that was not there before has no rates."""
+    before = {disk.path: disk for disk in previous}
+    samples = []
+    for disk in current:
+        known = before.get(disk.path)
+        samples.append(
+            DiskSample(
+                usage=disk,
+                read_bytes_per_s=bytes_per_s(known.read_bytes if known else None, disk.read_bytes, elapsed_s),
+                write_bytes_per_s=bytes_per_s(
+                    known.write_bytes if known else None, disk.write_bytes, elapsed_s
+                ),
+            )
+        )
+    return tuple(samples)
 
 
 def agent_sample(

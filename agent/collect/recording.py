@@ -10,13 +10,14 @@ from agent.collect.samples import (
     AgentSample,
     ContainerSample,
     ContainerStanding,
+    DiskSample,
     HostSample,
     RouteSample,
     SampleBatch,
 )
 from agent.docker.inspect import COMPOSE_NUMBER, COMPOSE_PROJECT, COMPOSE_SERVICE
 from agent.execute.replica import LABEL_ORDINAL, LABEL_PROJECT, LABEL_REVISION, LABEL_SERVICE
-from agent.ports import ContainerState, DiskUsage, Health, SensorReading
+from agent.ports import ContainerState, Health, SensorReading
 from cluster.model.ids import NodeId, environment_of
 from cluster.model.metrics import BY_NAME, SUBJECTS_MAX, SubjectDefinition, SubjectKind
 
@@ -45,7 +46,8 @@ def rows_of(batch: SampleBatch, *, node_id: NodeId, node_name: str) -> tuple[Row
         (_plain(SubjectKind.AGENT, node_id, name=node_name), agent_values(batch.agent)),
     ]
     measured += [
-        (_plain(SubjectKind.DISK, node_id, each.path, each.path), disk_values(each)) for each in batch.disks
+        (_plain(SubjectKind.DISK, node_id, each.usage.path, each.usage.path), disk_values(each))
+        for each in batch.disks
     ]
     measured += [
         (_plain(SubjectKind.SENSOR, node_id, each.name, each.name), sensor_values(each))
@@ -184,14 +186,17 @@ def host_values(host: HostSample) -> dict[str, float | None]:
     }
 
 
-def disk_values(disk: DiskUsage) -> dict[str, float | None]:
+def disk_values(disk: DiskSample) -> dict[str, float | None]:
     """Return a file system's figures by metric."""
-    has_inodes = disk.inodes_max > 0
+    usage = disk.usage
+    has_inodes = usage.inodes_max > 0
     return {
-        "disk_used_bytes": disk.used_bytes,
-        "disk_size_bytes": disk.used_bytes + disk.available_bytes,
-        "inodes_used": disk.inodes_used if has_inodes else None,
-        "inodes_max": disk.inodes_max if has_inodes else None,
+        "disk_used_bytes": usage.used_bytes,
+        "disk_size_bytes": usage.used_bytes + usage.available_bytes,
+        "inodes_used": usage.inodes_used if has_inodes else None,
+        "inodes_max": usage.inodes_max if has_inodes else None,
+        "read_bytes_per_s": disk.read_bytes_per_s,
+        "write_bytes_per_s": disk.write_bytes_per_s,
     }
 
 

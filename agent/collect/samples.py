@@ -57,6 +57,15 @@ class HostSample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DiskSample:
+    """A file system at one moment, and what its device did since the sample before."""
+
+    usage: DiskUsage
+    read_bytes_per_s: float | None = None
+    write_bytes_per_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerStanding:
     """A container that exists, running or not, or that came and went since the moment before.
 
@@ -103,19 +112,33 @@ class AgentReading:
     """What the agent knows of itself, as its parts tell. None = not known.
 
     `loop_lag_ms` is the worst since it was asked before. `commit_index` grows; so does `cpu_s`, this
-    process's processor time.
+    process's processor time. `queues` is what waits, by the name of what it waits for.
     """
 
     cpu_s: float | None = None
     memory_bytes: int | None = None
     loop_lag_ms: float | None = None
-    apply_lag_entries: int | None = None
     raft_term: int | None = None
     commit_index: int | None = None
-    queue_depth: int | None = None
+    applied_index: int | None = None
+    is_leader: bool | None = None
+    has_leader: bool | None = None
+    queues: Mapping[str, int] = field(default_factory=dict)
     state_bytes: int | None = None
     log_bytes: int | None = None
     history_bytes: int | None = None
+
+    @property
+    def apply_lag_entries(self) -> int | None:
+        """Committed entries that are not applied here yet."""
+        if self.commit_index is None or self.applied_index is None:
+            return None
+        return max(0, self.commit_index - self.applied_index)
+
+    @property
+    def queue_depth(self) -> int | None:
+        """What waits altogether."""
+        return sum(self.queues.values()) if self.queues else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +168,7 @@ class SampleBatch:
     host: HostSample
     containers: Mapping[str, ContainerSample]
     standings: tuple[ContainerStanding, ...] = ()
-    disks: tuple[DiskUsage, ...] = ()
+    disks: tuple[DiskSample, ...] = ()
     sensors: tuple[SensorReading, ...] = ()
     routes: tuple[RouteSample, ...] = ()
     agent: AgentSample = field(default_factory=lambda: AgentSample(reading=AgentReading()))

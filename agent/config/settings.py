@@ -393,8 +393,8 @@ class LimitSettings(Section):
 class MetricsSettings(Section):
     """What is measured on this host."""
 
-    interval_s: Annotated[int, AfterValidator(_one_of(5, 10, 15, 30, 60))] = Field(
-        default=10, description="How often. Readings fall on multiples of it: 5, 10, 15, 30 or 60."
+    interval_s: Annotated[int, AfterValidator(_one_of(10, 30, 60))] = Field(
+        default=10, description="How often. Readings fall on multiples of it: 10, 30 or 60."
     )
     watched_interval_s: Annotated[int, AfterValidator(_one_of(1, 2, 5))] = Field(
         default=1, description="How often while somebody watches live: 1, 2 or 5."

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from agent.host.parse import DeviceBytes
+
 # In memory, images of files (whose bytes pass through the disk below), and what is read only now and then.
 _NOT_DISKS = re.compile(r"(loop|ram|zram|sr|fd|nbd)\d+")
 
@@ -17,12 +19,14 @@ class BlockDevices:
         self._sys_block = sys_block
         self._is_whole: dict[str, bool] = {}
 
-    def total(self, devices: Mapping[str, tuple[int, int]]) -> tuple[int, int] | None:
-        """Return (bytes read, bytes written) over the whole devices of /proc/diskstats; None without any."""
+    def total(self, devices: Mapping[str, DeviceBytes]) -> tuple[int, int] | None:
+        """Return (bytes read, bytes written) over the whole devices among `devices`; None without any."""
         for name in self._is_whole.keys() - devices.keys():
             del self._is_whole[name]
-        whole = [figures for name, figures in devices.items() if self._counts(name)]
-        return (sum(read for read, _ in whole), sum(written for _, written in whole)) if whole else None
+        whole = [device for name, device in devices.items() if self._counts(name)]
+        if not whole:
+            return None
+        return sum(device.read_bytes for device in whole), sum(device.write_bytes for device in whole)
 
     def _counts(self, name: str) -> bool:
         known = self._is_whole.get(name)

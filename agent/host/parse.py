@@ -258,13 +258,26 @@ _SECTOR_BYTES = 512
 """In /proc/diskstats, whatever the device's own sectors are (Documentation/admin-guide/iostats.rst)."""
 
 
-def parse_diskstats(diskstats: str) -> dict[str, tuple[int, int]]:
-    """Parse /proc/diskstats into (bytes read, bytes written) by device, those without any left out."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceBytes:
+    """Bytes read from and written to one block device since boot. `number` as in mountinfo: "8:1"."""
+
+    number: str
+    read_bytes: int
+    write_bytes: int
+
+
+def parse_diskstats(diskstats: str) -> dict[str, DeviceBytes]:
+    """Parse /proc/diskstats by device, those without any I/O left out."""
     devices = {}
     for line in diskstats.splitlines():
         words = line.split()
         if len(words) >= 10 and (words[5] != "0" or words[9] != "0"):
-            devices[words[2]] = (int(words[5]) * _SECTOR_BYTES, int(words[9]) * _SECTOR_BYTES)
+            devices[words[2]] = DeviceBytes(
+                number=f"{words[0]}:{words[1]}",
+                read_bytes=int(words[5]) * _SECTOR_BYTES,
+                write_bytes=int(words[9]) * _SECTOR_BYTES,
+            )
     return devices
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import select
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from agent.host import parse
@@ -80,11 +80,16 @@ class ProcHostProbe:
         """
         usages: dict[int, DiskUsage] = {}
         mounts = self._disk_mounts()
+        devices = {
+            device.number: device
+            for device in parse.parse_diskstats(self._kept_open(self._proc / "diskstats")).values()
+        }
         for mount in parse.disk_mounts(mounts)[:DISKS_MAX]:
-            _add_usage(usages, self._root / mount.path.lstrip("/"), shown_as=mount.path, kind=mount.kind)
+            path = self._root / mount.path.lstrip("/")
+            _add_usage(usages, path, devices, shown_as=mount.path, kind=mount.kind)
         for path in self._disk_paths():
             shown_as = _mount_of(path, mounts) if self._root == Path("/") else str(path)
-            _add_usage(usages, path, shown_as=shown_as, kind="")
+            _add_usage(usages, path, devices, shown_as=shown_as, kind="")
         return tuple(sorted(usages.values(), key=lambda usage: usage.path))
 
     def _disk_mounts(self) -> tuple[parse.MountPoint, ...]:
@@ -172,16 +177,24 @@ def _read_whole(descriptor: int, bytes_max: int) -> bytes:
     return b"".join(parts)
 
 
-def _add_usage(usages: dict[int, DiskUsage], path: Path, *, shown_as: str, kind: str) -> None:
+def _add_usage(
+    usages: dict[int, DiskUsage],
+    path: Path,
+    devices: Mapping[str, parse.DeviceBytes],
+    *,
+    shown_as: str,
+    kind: str,
+) -> None:
     try:
-        device = path.stat().st_dev
+        number = path.stat().st_dev
         status = os.statvfs(path)
     except OSError:
         return
     if status.f_blocks == 0:
         return
+    device = devices.get(f"{os.major(number)}:{os.minor(number)}")
     usages.setdefault(
-        device,
+        number,
         DiskUsage(
             path=shown_as,
             total_bytes=status.f_blocks * status.f_frsize,
@@ -190,6 +203,8 @@ def _add_usage(usages: dict[int, DiskUsage], path: Path, *, shown_as: str, kind:
             inodes_used=status.f_files - status.f_ffree,
             inodes_max=status.f_files,
             kind=kind,
+            read_bytes=device.read_bytes if device else None,
+            write_bytes=device.write_bytes if device else None,
         ),
     )
 

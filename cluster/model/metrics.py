@@ -102,8 +102,8 @@ METRICS: tuple[Metric, ...] = (
     Metric(number=4, name="memory_limit_bytes", unit="bytes", kinds=(_H, _C), help="Memory that may be used"),
     Metric(number=5, name="rx_bytes_per_s", unit="bytes/s", kinds=(_H, _C), help="Received from the network"),
     Metric(number=6, name="tx_bytes_per_s", unit="bytes/s", kinds=(_H, _C), help="Sent to the network"),
-    Metric(number=7, name="read_bytes_per_s", unit="bytes/s", kinds=(_H, _C), help="Read from disks"),
-    Metric(number=8, name="write_bytes_per_s", unit="bytes/s", kinds=(_H, _C), help="Written to disks"),
+    Metric(number=7, name="read_bytes_per_s", unit="bytes/s", kinds=(_H, _C, _D), help="Read from disks"),
+    Metric(number=8, name="write_bytes_per_s", unit="bytes/s", kinds=(_H, _C, _D), help="Written to disks"),
     Metric(number=9, name="pids", unit="count", kinds=(_C,), is_more_worse=True, help="Tasks"),
     Metric(
         number=10,

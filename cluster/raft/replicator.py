@@ -496,6 +496,11 @@ class Proposer:
         """No command below it is unanswered."""
         self._waiting: deque[asyncio.Future[int]] = deque()
 
+    @property
+    def depth(self) -> int:
+        """How many commands are under way or wait for their turn."""
+        return len(self._unanswered) + len(self._waiting)
+
     async def propose(self, build: Callable[[CommandId], bytes], *, timeout_s: float) -> bytes:
         """Return the state machine's answer to the command that `build` makes for its id.
 

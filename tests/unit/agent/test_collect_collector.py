@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,21 @@ import pytest
 from agent.collect.collector import Collector
 from agent.collect.container_files import ContainerFileOpener, ContainerFiles, ContainerGone
 from agent.collect.live_window import HOST, Metric, SeriesKey
-from agent.collect.samples import SampleBatch
+from agent.collect.samples import AgentReading, ContainerStanding, SampleBatch
 from agent.docker.watcher import Inventory
-from agent.ports import ContainerSpec, ContainerUsage, HostFacts, HostLevels, HostReading
+from agent.ports import (
+    ContainerSpec,
+    ContainerUsage,
+    DiskUsage,
+    EngineEvent,
+    HostFacts,
+    HostLevels,
+    HostReading,
+    SensorReading,
+    SwitchError,
+)
+from agent.router.protocol import RevisionTraffic
+from cluster.model.traffic import latency_bucket
 from tests.support.fake_clock import FakeClock
 from tests.support.fake_engine import FakeEngine
 
@@ -67,6 +80,7 @@ class FakeProbe:
     def __init__(self) -> None:
         self.reads = 0
         self.closed = False
+        self.host_levels = HostLevels()
 
     def facts(self) -> HostFacts:
         raise NotImplementedError
@@ -82,7 +96,7 @@ class FakeProbe:
         return HostReading(**{**fields, **ticks})
 
     def levels(self) -> HostLevels:
-        return HostLevels()
+        return self.host_levels
 
     def close(self) -> None:
         self.closed = True
@@ -99,14 +113,27 @@ class World:
         self.probe = FakeProbe()
         self.inventory = Inventory(unavailable_reason="")
         self.batches: list[SampleBatch] = []
+        self.traffic: list[RevisionTraffic] | SwitchError = []
+        self.own = AgentReading()
         self.collector = Collector(
             inventory=lambda: self.inventory,
             engine=self.engine,
             probe=self.probe,
             opener=self.opener,
             clock=self.clock,
+            routes=self.routes,
+            own_figures=lambda: self.own,
         )
         self.collector.subscribe(self.batches.append)
+
+    async def routes(self) -> Sequence[RevisionTraffic]:
+        if isinstance(self.traffic, SwitchError):
+            raise self.traffic
+        return list(self.traffic)
+
+    def standing(self, container_id: str) -> ContainerStanding:
+        (found,) = [each for each in self.batches[-1].standings if each.id == container_id]
+        return found
 
     async def a_container(self, name: str = "web") -> str:
         container = await self.engine.create(ContainerSpec(name=name, image="demo/web:1"))
@@ -264,6 +291,200 @@ async def test_samples_fall_on_the_grid_and_a_watcher_does_not_wait_for_it() -> 
         assert moments[-1] == 30_000
         running.cancel()
     assert world.probe.closed
+
+
+def an_event(container_id: str, action: str, *, at_s: float, **attributes: str) -> EngineEvent:
+    return EngineEvent(
+        kind="container",
+        action=action,
+        id=container_id,
+        name=attributes.get("name", ""),
+        at_ns=T0 * 10**6 + round(at_s * 10**9),
+        attributes=attributes,
+    )
+
+
+async def test_starts_and_kills_between_two_moments_are_counted() -> None:
+    world = World()
+    web = await world.a_container()
+    await world.sample(0)
+    for at_s in (2.0, 5.0):
+        world.collector.on_event(an_event(web, "oom", at_s=at_s))
+        world.collector.on_event(an_event(web, "start", at_s=at_s + 0.1))
+    await world.sample(10)
+    assert (world.standing(web).restarts, world.standing(web).oom_kills) == (2, 2)
+    await world.sample(20)
+    assert (world.standing(web).restarts, world.standing(web).restarts_total) == (0, 2)
+
+
+async def test_kills_that_only_the_kernel_counts_are_told_of_too() -> None:
+    world = World()
+    web = await world.a_container()
+    await world.sample(0)
+    await world.sample(10, oom_kills=1)
+    await world.sample(20, oom_kills=3)
+    assert world.standing(web).oom_kills == 2
+
+
+async def test_a_container_that_was_killed_before_any_list_showed_it_is_told_of_once() -> None:
+    world = World()
+    await world.sample(0)
+    job = "d" * 64
+    labels = {"name": "job", "image": "demo/web:1", "com.docker.compose.project": "batch"}
+    world.collector.on_event(an_event(job, "start", at_s=3, **labels))
+    world.collector.on_event(an_event(job, "oom", at_s=4, **labels))
+    world.collector.on_event(an_event("e" * 64, "start", at_s=5, name="quiet"))
+    await world.sample(10)
+    (told,) = world.batches[-1].standings
+    assert (told.name, told.image, told.oom_kills) == ("job", "demo/web:1", 1)
+    assert told.labels == {"com.docker.compose.project": "batch"}
+    await world.sample(20)
+    assert world.batches[-1].standings == ()
+
+
+async def test_a_renamed_container_goes_on_under_its_new_name() -> None:
+    world = World()
+    web = await world.a_container("web")
+    await world.sample(0, cpu_ns=0)
+    (listed,) = world.inventory.containers
+    world.inventory = replace(world.inventory, containers=(replace(listed, name="shop"),))
+    batch = await world.sample(10, cpu_ns=1_000_000_000)
+    assert world.standing(web).name == "shop"
+    assert batch.containers[web].cpu_percent == pytest.approx(10.0)
+
+
+async def test_a_sample_that_comes_too_late_is_shown_but_dropped_and_counted() -> None:
+    world = World()
+    web = await world.a_container()
+    await world.sample(0)
+    world.collector.on_event(an_event(web, "start", at_s=8))
+    await world.clock.advance(16)
+    await world.collector.sample(T0 + 10_000)
+    late = world.batches[-1]
+    assert late.is_late
+    assert late.standings == ()
+    assert late.host.cpu_percent == 25.0
+    batch = await world.sample(20)
+    assert not batch.is_late
+    assert (batch.agent.samples_late, batch.agent.samples_late_total) == (1, 1)
+    # What was counted meanwhile waited for a moment that is kept.
+    assert world.standing(web).restarts == 1
+    assert (await world.sample(30)).agent.samples_late == 0
+
+
+async def test_after_the_clock_was_set_back_no_moment_is_recorded_twice() -> None:
+    world = World()
+    await world.sample(0)
+    await world.sample(10)
+    world.clock.set_now_ms(T0)
+    await world.collector.sample(T0)
+    assert world.batches[-1].is_late
+    await world.sample(20)
+    assert not world.batches[-1].is_late
+    kept = [batch.at_ms for batch in world.batches if not batch.is_late]
+    assert kept == sorted(set(kept))
+
+
+async def test_a_clock_that_is_set_back_while_waiting_moves_the_grid_with_it() -> None:
+    world = World()
+    moments: list[int] = []
+
+    async def note(at_ms: int) -> None:
+        moments.append(at_ms - T0)
+
+    world.collector.sample = note  # type: ignore[method-assign]  # only the grid is looked at
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(world.collector.run())
+        await world.clock.settle()
+        world.clock.set_now_ms(T0 - 27_000)
+        # The moment that was waited for is still to come.
+        await world.clock.advance(16.9)
+        assert moments == []
+        await world.clock.advance(0.2)
+        assert moments == [-10_000]
+        running.cancel()
+
+
+async def test_requests_are_counted_between_kept_moments_by_revision() -> None:
+    world = World()
+    fast, slow = latency_bucket(2.0), latency_bucket(500.0)
+    world.traffic = [RevisionTraffic(service="shop.web", revision=1, requests=10, latencies={fast: 10})]
+    await world.sample(0)
+    assert world.batches[-1].routes == ()
+    world.traffic = [
+        RevisionTraffic(
+            service="shop.web", revision=1, requests=110, failures=3, lost=1, latencies={fast: 100, slow: 10}
+        ),
+        RevisionTraffic(service="shop.web", revision=2, requests=4),
+    ]
+    await world.sample(10)
+    old, new = world.batches[-1].routes
+    assert (old.requests, old.errors, old.lost, old.requests_total) == (100, 3, 1, 110)
+    assert old.latency_p50_ms == pytest.approx(2.0, rel=0.1)
+    assert old.latency_p99_ms == pytest.approx(500.0, rel=0.1)
+    assert (new.revision, new.requests, new.latency_p50_ms) == (2, 4, None)
+
+
+async def test_while_the_router_does_not_answer_nothing_is_said_and_nothing_lost() -> None:
+    world = World()
+    world.traffic = [RevisionTraffic(service="shop.web", revision=1, requests=10)]
+    await world.sample(0)
+    world.traffic = SwitchError("it restarts")
+    assert (await world.sample(10)).routes == ()
+    world.traffic = [RevisionTraffic(service="shop.web", revision=1, requests=35)]
+    assert (await world.sample(20)).routes[0].requests == 25
+    # Another router begins at zero.
+    world.traffic = [RevisionTraffic(service="shop.web", revision=1, requests=5)]
+    assert (await world.sample(30)).routes[0].requests == 5
+
+
+async def test_base_samples_have_disks_temperatures_and_the_agents_own_figures() -> None:
+    world = World()
+
+    def a_disk(written: int) -> DiskUsage:
+        return DiskUsage(path="/", total_bytes=9, used_bytes=4, available_bytes=5, write_bytes=written)
+
+    temperature = SensorReading(name="cpu", celsius=41.0)
+    world.probe.host_levels = HostLevels(disks=(a_disk(1000),), sensors=(temperature,))
+    world.own = AgentReading(cpu_s=1.0, commit_index=100, applied_index=100, queues={"proposals": 2})
+    first = await world.sample(0)
+    assert first.disks[0].write_bytes_per_s is None
+    assert first.agent.cpu_percent is None
+    world.probe.host_levels = HostLevels(disks=(a_disk(6000),), sensors=(temperature,))
+    world.own = AgentReading(
+        cpu_s=1.5, commit_index=130, applied_index=127, queues={"proposals": 2, "live": 5}
+    )
+    second = await world.sample(10)
+    assert second.disks[0].write_bytes_per_s == pytest.approx(500.0)
+    assert second.sensors == (temperature,)
+    assert second.agent.cpu_percent == pytest.approx(5.0)
+    assert second.agent.raft_entries == 30
+    assert (second.agent.reading.apply_lag_entries, second.agent.reading.queue_depth) == (3, 7)
+
+
+async def test_a_disk_that_does_not_answer_holds_nothing_else_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    answers = threading.Event()
+
+    def levels() -> HostLevels:
+        answers.wait(10)
+        return HostLevels(sensors=(SensorReading(name="cpu", celsius=41.0),))
+
+    monkeypatch.setattr(world.probe, "levels", levels)
+    monkeypatch.setattr("agent.collect.collector.LEVELS_TIMEOUT_S", 0.01)
+    try:
+        assert (await world.sample(0)).sensors == ()
+    finally:
+        answers.set()
+    monkeypatch.setattr("agent.collect.collector.LEVELS_TIMEOUT_S", 10)
+    assert len((await world.sample(10)).sensors) == 1
+
+
+async def test_accounting_that_is_off_is_said_and_not_shown_as_zero() -> None:
+    world = World()
+    await world.a_container()
+    batch = await world.sample(0)
+    assert any("memory accounting is off" in note for note in batch.notes)
 
 
 async def test_a_subscriber_that_left_hears_nothing_more() -> None:

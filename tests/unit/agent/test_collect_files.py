@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.collect.container_files import ContainerFileOpener, ContainerGone
-from agent.ports import ContainerUsage
+from agent.ports import ContainerUsage, Pressure
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "docker"
 ID = "0c83d476d3d6d6f812ebba919eb3d8b8db478a65966db89b753cf0a4cd4edbdb"
@@ -56,6 +56,9 @@ def test_version_1_as_recorded(tmp_path: Path) -> None:
     assert usage.rx_bytes is not None
     assert usage.rx_bytes > 0
     assert (usage.read_bytes, usage.write_bytes) == (0, 0)
+    assert usage.oom_kills == 0
+    # Version 1 keeps no pressure of groups.
+    assert usage.pressure == Pressure()
 
 
 def test_version_2_as_documented(tmp_path: Path) -> None:
@@ -70,17 +73,20 @@ def test_version_2_as_documented(tmp_path: Path) -> None:
     assert usage.memory_limit_bytes == 64 << 20
     assert (usage.read_bytes, usage.write_bytes) == (1_048_576, 8_388_608)
     assert usage.pids == 2
+    assert usage.oom_kills == 2
+    assert usage.pressure == Pressure(cpu_us=1_048_576, memory_us=1_048_576, io_us=1_048_576)
 
 
 @pytest.mark.parametrize("name", ["cgroup-v1", "cgroup-v2"])
 def test_a_figure_whose_controller_is_off_is_unknown(tmp_path: Path, name: str) -> None:
     tree = a_tree(tmp_path, name)
-    for file in (
+    for file in {
         *tree.rglob("memory.*"),
         *tree.rglob("pids.*"),
+        *tree.rglob("*.pressure"),
         *tree.rglob("io.stat"),
         *tree.rglob("blkio.*"),
-    ):
+    }:
         file.unlink()
     usage = read(tree)
     assert usage.cpu_ns is not None
@@ -88,6 +94,8 @@ def test_a_figure_whose_controller_is_off_is_unknown(tmp_path: Path, name: str) 
     assert usage.memory_limit_bytes is None
     assert usage.read_bytes is None
     assert usage.pids is None
+    assert usage.oom_kills is None
+    assert usage.pressure == Pressure()
 
 
 def test_the_network_is_left_out_where_it_is_shared(tmp_path: Path) -> None:

@@ -65,10 +65,13 @@ def test_a_start_that_was_inferred_before_its_event_came_is_one() -> None:
     assert lives.take(WEB).restarts == 1
 
 
-def test_a_replacement_of_the_same_name_counts_as_a_restart() -> None:
-    lives = Lives()
-    lives.on_start(WEB, NOW, again=True)
-    assert lives.take(WEB).restarts == 1
+def test_what_the_engine_tells_again_after_a_break_is_not_counted_again() -> None:
+    lives = lives_with(has_run=True)
+    for _ in range(2):
+        lives.on_start(WEB, NOW)
+        lives.on_start(WEB, NOW + 400)
+        lives.on_oom(WEB, NOW * 10**6)
+    assert lives.take(WEB) == LifeCounts(restarts=2, oom_kills=1, restarts_total=2, oom_kills_total=1)
 
 
 def test_a_kill_that_both_the_kernel_and_the_engine_tell_of_is_one() -> None:
@@ -77,7 +80,7 @@ def test_a_kill_that_both_the_kernel_and_the_engine_tell_of_is_one() -> None:
     lives.on_read(WEB, 0)
     lives.on_read(WEB, 1)
     assert lives.take(WEB).oom_kills == 1
-    lives.on_oom(WEB)
+    lives.on_oom(WEB, 1)
     assert lives.take(WEB) == LifeCounts(oom_kills_total=1)
 
 
@@ -86,9 +89,8 @@ def test_a_kill_that_ended_the_container_is_known_from_the_engine_alone() -> Non
     lives.on_start(WEB, NOW)
     lives.on_read(WEB, 2)
     lives.take(WEB)
-    lives.on_oom(WEB)
-    lives.on_oom(WEB)
-    lives.on_oom(WEB)
+    for number in range(3):
+        lives.on_oom(WEB, number)
     lives.on_start(WEB, NOW + 5000)
     lives.on_read(WEB, 0)
     assert lives.take(WEB) == LifeCounts(restarts=1, oom_kills=1, restarts_total=1, oom_kills_total=3)
@@ -97,7 +99,7 @@ def test_a_kill_that_ended_the_container_is_known_from_the_engine_alone() -> Non
 def test_where_the_kernel_keeps_no_count_the_engine_is_believed() -> None:
     lives = lives_with(has_run=True)
     lives.on_read(WEB, None)
-    lives.on_oom(WEB)
+    lives.on_oom(WEB, 1)
     assert lives.take(WEB).oom_kills == 1
 
 
@@ -120,7 +122,7 @@ def test_containers_that_are_gone_are_forgotten() -> None:
 
 STEPS = st.one_of(
     st.tuples(st.just("start"), st.integers(0, 10**6)),
-    st.tuples(st.just("oom"), st.just(0)),
+    st.tuples(st.just("oom"), st.integers(0, 10**10)),
     st.tuples(st.just("read"), st.integers(0, 5)),
     st.tuples(st.just("inspect"), st.integers(0, 5)),
     st.tuples(st.just("take"), st.just(0)),
@@ -137,7 +139,7 @@ def test_totals_never_fall_and_are_the_sum_of_what_was_taken(steps: list[tuple[s
             case "start":
                 lives.on_start(WEB, NOW + number)
             case "oom":
-                lives.on_oom(WEB)
+                lives.on_oom(WEB, number)
             case "read":
                 lives.on_read(WEB, number)
             case "inspect":

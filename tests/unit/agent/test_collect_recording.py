@@ -10,6 +10,7 @@ from agent.collect.samples import (
     AgentSample,
     ContainerSample,
     ContainerStanding,
+    DiskSample,
     HostSample,
     RouteSample,
     SampleBatch,
@@ -168,13 +169,16 @@ def test_of_too_many_containers_those_that_run_are_recorded() -> None:
 def test_disks_sensors_routes_and_the_agent_are_subjects_of_their_own() -> None:
     batch = a_batch(
         disks=(
-            DiskUsage(
-                path="/data",
-                total_bytes=100,
-                used_bytes=40,
-                available_bytes=50,
-                inodes_used=3,
-                inodes_max=9,
+            DiskSample(
+                usage=DiskUsage(
+                    path="/data",
+                    total_bytes=100,
+                    used_bytes=40,
+                    available_bytes=50,
+                    inodes_used=3,
+                    inodes_max=9,
+                ),
+                write_bytes_per_s=4096.0,
             ),
         ),
         sensors=(SensorReading(name="coretemp Package id 0", celsius=41.27),),
@@ -201,6 +205,7 @@ def test_disks_sensors_routes_and_the_agent_are_subjects_of_their_own() -> None:
         "disk_size_bytes": 90,
         "inodes_used": 3,
         "inodes_max": 9,
+        "write_bytes_per_s": 4096,
     }
     assert values(batch, SubjectKind.SENSOR) == {"temperature_celsius": 413}
     assert values(batch, SubjectKind.ROUTE) == {

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ipaddress
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,9 @@ from hypothesis import strategies as st
 
 from agent.host import parse
 from agent.host.addresses import choose_advertise_address
+from agent.host.block_devices import BlockDevices
 from agent.host.parse import InterfaceBytes
+from agent.host.sensors import read_sensors
 from agent.ports import InterfaceAddress
 
 STAT = """\
@@ -186,6 +189,92 @@ def test_mounts_have_their_file_systems_options() -> None:
     assert (v2.path, v2.root) == ("/with space", "/docker/ab")
 
 
+def test_pressure_is_the_time_in_which_something_waited() -> None:
+    some = "some avg10=1.00 avg60=0.50 avg300=0.10 total=123456\n"
+    assert parse.parse_pressure(some + "full avg10=0.00 avg60=0.00 avg300=0.00 total=9\n") == 123_456
+    assert parse.parse_pressure("full avg10=0.00 avg60=0.00 avg300=0.00 total=9\n") is None
+    assert parse.parse_pressure("") is None
+
+
+DISKSTATS = """\
+   7       0 loop0 5 0 40 1 0 0 0 0 0 1 1
+   8       0 sda 100 0 2000 10 50 0 4000 20 0 15 30 0 0 0 0
+   8       1 sda1 90 0 1800 10 50 0 4000 20 0 15 30
+   8      16 sdb 0 0 0 0 0 0 0 0 0 0 0
+ 253       0 dm-0 90 0 1800 10 50 0 4000 20 0 15 30
+"""
+
+
+def test_disk_bytes_are_sectors_of_512_and_an_unused_device_is_left_out() -> None:
+    devices = parse.parse_diskstats(DISKSTATS)
+    assert set(devices) == {"loop0", "sda", "sda1", "dm-0"}
+    assert devices["sda"] == parse.DeviceBytes(number="8:0", read_bytes=1_024_000, write_bytes=2_048_000)
+
+
+def test_bytes_of_partitions_images_and_logical_volumes_do_not_count_again(tmp_path: Path) -> None:
+    for name in ("sda", "loop0", "dm-0", "cciss!c0d0"):
+        (tmp_path / name / "slaves").mkdir(parents=True)
+    (tmp_path / "dm-0/slaves/sda1").mkdir()
+    found = BlockDevices(tmp_path)
+    assert found.total(parse.parse_diskstats(DISKSTATS)) == (1_024_000, 2_048_000)
+    raid = "  104 0 cciss/c0d0 1 0 2 0 1 0 4 0 0 0 0\n"
+    assert found.total(parse.parse_diskstats(raid)) == (1024, 2048)
+    assert found.total({}) is None
+
+
+MOUNTS = """\
+20 1 8:1 / / rw - ext4 /dev/sda1 rw
+21 20 0:20 / /proc rw - proc proc rw
+22 20 0:21 / /run rw - tmpfs tmpfs rw
+23 20 253:0 /docker /srv/part rw - xfs /dev/mapper/vg-data rw
+24 20 253:0 / /srv rw - xfs /dev/mapper/vg-data rw
+25 20 0:30 / /mnt/nas rw - nfs4 nas:/export rw
+26 20 0:31 / /var/lib/docker/overlay2/x/merged rw - overlay overlay rw
+27 20 7:1 / /snap/core/1 ro - squashfs /dev/loop1 ro
+28 20 0:40 /@home /home rw - btrfs /dev/sdb rw
+29 20 0:41 /@var /var rw - btrfs /dev/sdb rw
+30 20 0:50 / /tank/a rw - zfs tank/a rw
+31 20 0:51 / /tank/b rw - zfs tank/b rw
+32 20 8:1 /etc/hosts /etc/hosts rw - ext4 /dev/sda1 rw
+"""
+
+
+def test_a_file_system_on_a_disk_is_one_disk_however_often_it_is_mounted() -> None:
+    found = parse.disk_mounts(parse.parse_mountinfo(MOUNTS))
+    assert [(mount.path, mount.kind) for mount in found] == [
+        ("/", "ext4"),
+        ("/home", "btrfs"),
+        ("/srv", "xfs"),
+        ("/tank/a", "zfs"),
+    ]
+
+
+def a_sensor(directory: Path, chip: str, **files: str) -> None:
+    (directory / chip).mkdir(parents=True)
+    for name, text in files.items():
+        (directory / chip / name).write_text(f"{text}\n")
+
+
+def test_sensors_are_named_by_chip_and_label_and_what_cannot_be_is_left_out(tmp_path: Path) -> None:
+    hwmon = tmp_path / "hwmon"
+    a_sensor(hwmon, "hwmon0", name="coretemp", temp1_label="Package id 0", temp1_input="41500")
+    a_sensor(hwmon, "hwmon3", name="nvme", temp1_input="38850", temp2_input="255000", temp3_input="-128000")
+    a_sensor(hwmon, "hwmon10", name="nvme", temp1_input="40000", temp2_input="")
+    a_sensor(tmp_path / "thermal", "thermal_zone0", type="acpitz", temp="27800")
+    assert {each.name: each.celsius for each in read_sensors(tmp_path)} == {
+        "coretemp Package id 0": 41.5,
+        "nvme temp1": 38.85,
+        "nvme temp1 #2": 40.0,
+    }
+
+
+def test_thermal_zones_are_read_where_the_hardware_monitor_has_nothing(tmp_path: Path) -> None:
+    assert read_sensors(tmp_path) == ()
+    a_sensor(tmp_path / "thermal", "thermal_zone0", type="cpu-thermal", temp="47774")
+    (found,) = read_sensors(tmp_path)
+    assert (found.name, found.celsius) == ("cpu-thermal", 47.774)
+
+
 @given(st.text(max_size=200))
 def test_parsers_are_total(text: str) -> None:
     assert parse.parse_meminfo(text) is not None
@@ -194,4 +283,6 @@ def test_parsers_are_total(text: str) -> None:
     assert parse.parse_mountinfo(text) is not None
     assert all(isinstance(address, ipaddress.IPv4Address) for address in parse.parse_local_ipv4(text))
     parse.parse_cpu_ticks(text)
+    parse.parse_pressure(text)
+    parse.parse_diskstats(text)
     parse.parse_loadavg(text)

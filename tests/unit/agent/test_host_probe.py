@@ -76,6 +76,17 @@ def test_facts_come_from_the_files(proc: Path, tmp_path: Path) -> None:
     assert 0 < facts.disks[0].used_ratio < 1
 
 
+def test_levels_show_every_file_system_on_a_disk_and_what_its_device_did(tmp_path: Path) -> None:
+    probe = ProcHostProbe(disk_paths=(tmp_path,))
+    levels = probe.levels()
+    device = tmp_path.stat().st_dev
+    (here,) = [disk for disk in levels.disks if Path(disk.path).stat().st_dev == device]
+    assert tmp_path.is_relative_to(here.path)
+    assert 0 < here.used_bytes <= here.total_bytes
+    assert len({Path(disk.path).stat().st_dev for disk in levels.disks}) == len(levels.disks)
+    probe.close()
+
+
 def test_the_use_of_a_disk_leaves_out_what_only_root_may_use() -> None:
     disk = DiskUsage(path="/", total_bytes=100, used_bytes=45, available_bytes=45)
     assert disk.used_ratio == 0.5

@@ -62,6 +62,7 @@ from agent.ids import IdSource
 from agent.keys.errors import KeysError
 from agent.keys.identity import NodeIdentity
 from agent.keys.tls import TlsIdentity
+from agent.leader.alerting import Alerting
 from agent.leader.autoscaling import Autoscaling
 from agent.leader.duties import LeaderDuties, run_duties_while_leader
 from agent.leader.image_watch import ImageWatching
@@ -401,6 +402,7 @@ class _Agent:
         )
 
         autoscaling = Autoscaling(node_id=self._node_id, state=state, clock=clock, new_id=self._ids.new_id)
+        alerting = Alerting(state=state, clock=clock, inventories=hosts, history=history)
         # Those that hold what they deploy against what the surfaces do are made once those are.
         deploying: list[Duty] = []
         leading = LeaderDuties(
@@ -409,7 +411,7 @@ class _Agent:
             raft=replicator,
             clock=clock,
             ids=self._ids,
-            more=lambda: (autoscaling, *deploying),
+            more=lambda: (autoscaling, alerting, *deploying),
         )
 
         def take_report(report: TrafficReport) -> bool:

@@ -82,6 +82,7 @@ class AlertNumbers:
         self._history = history
         self._incidents = incidents
         self._forecast_ms: dict[str, int] = {}
+        self._refused: dict[str, str] = {}
 
     async def look(self, rules: Iterable[AlertRule], facts: Facts, book: Book) -> list[Look]:
         """Return what each rule of numbers sees now. One that cannot be answered sees nothing."""
@@ -90,8 +91,11 @@ class AlertNumbers:
             try:
                 look = await self._look(rule, facts, book)
             except (ValueError, HistoryError) as error:
-                log.warning("alerts.rule_not_answered", extra={"rule": rule.id, "error": str(error)})
+                if self._refused.get(rule.id) != str(error):
+                    log.warning("alerts.rule_not_answered", extra={"rule": rule.id, "error": str(error)})
+                self._refused[rule.id] = str(error)
                 continue
+            self._refused.pop(rule.id, None)
             if look is not None:
                 looks.append(look)
         return looks

@@ -12,7 +12,7 @@ from enum import StrEnum
 import numpy as np
 
 from cluster.analytics.levels import LINE_DAYS_MAX, Level, forecast_levels, significant_correlation
-from cluster.analytics.rank_statistics import Slope, mann_kendall, normal_cdf, theil_sen
+from cluster.analytics.rank_statistics import Slope, mann_kendall, normal_cdf, robust_sd, theil_sen
 from cluster.analytics.series import Hourly, Values, to_daily
 
 DAYS_MIN = 7
@@ -20,6 +20,7 @@ DAYS_CONVINCING = 14
 P_MAX = 0.05
 SHARE_PER_DAY_MIN = 0.005
 """A slope below half a per cent of the level a day is nobody's concern, however certain."""
+_BEND_SDS = 4.0
 
 
 class Verdict(StrEnum):
@@ -56,8 +57,8 @@ def find_trend(hourly: Hourly, *, floor: float | None = 0.0) -> Trend:
     """Return the trend of the last 30 days of hourly means.
 
     Mann-Kendall on the daily medians (with Yue and Wang's correction where neighbouring days correlate
-    beyond chance), p < 0.05, and a Theil-Sen slope of at least half a per cent of the level a day. `floor` is
-    the least the unit can be, None: it may be negative.
+    beyond chance and it is no bend of the growth), p < 0.05, and a Theil-Sen slope of at least half a per
+    cent of the level a day. `floor` is the least the unit can be, None: it may be negative.
     """
     daily = to_daily(hourly)
     days = daily.values[-LINE_DAYS_MAX:]
@@ -65,7 +66,7 @@ def find_trend(hourly: Hourly, *, floor: float | None = 0.0) -> Trend:
     if known < DAYS_MIN:
         return Trend(verdict=Verdict.INSUFFICIENT, days_known=known)
     line = theil_sen(np.arange(len(days), dtype=np.float64), days)
-    test = mann_kendall(days, correlation=max(0.0, significant_correlation(days)))
+    test = mann_kendall(days, correlation=_correlation(days, line))
     level = _recent(days, 7)
     least = SHARE_PER_DAY_MIN * max(abs(level), float(np.nanmedian(np.abs(days))))
     is_trend = test.p_value < P_MAX and abs(line.per_unit) >= least and line.per_unit != 0
@@ -86,6 +87,14 @@ def find_trend(hourly: Hourly, *, floor: float | None = 0.0) -> Trend:
         confidence=confidence * min(1.0, known / DAYS_CONVINCING),
         levels=forecast_levels(daily, floor=floor),
     )
+
+
+def _correlation(days: Values, line: Slope) -> float:
+    """That of neighbouring days beside the line; 0 where the line grows by four times what they differ from
+    it by: it is a bend in the growth then."""
+    rest = days - line.per_unit * np.arange(len(days), dtype=np.float64)
+    is_bend = abs(line.per_unit) * len(days) > _BEND_SDS * robust_sd(rest)
+    return 0.0 if is_bend else max(0.0, significant_correlation(days))
 
 
 def _recent(days: Values, count: int) -> float:

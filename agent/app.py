@@ -22,6 +22,8 @@ from aiohttp import web
 from agent.clock import Clock, SystemClock
 from agent.collect.collector import Collector
 from agent.collect.container_files import ContainerFileOpener
+from agent.collect.loop_lag import LoopLag
+from agent.collect.own_figures import OwnFigures
 from agent.config import LoadedSettings, Settings, label_pairs, split_address
 from agent.docker.engine import DockerEngine
 from agent.docker.watcher import InventoryWatcher
@@ -330,6 +332,14 @@ class _Agent:
             engine, clock, self._ids.new_random(), relist_interval_s=settings.docker.relist_interval_s
         )
         probe = ProcHostProbe(settings.metrics.proc_root, disk_paths=(self._directory.path,))
+        loop_lag = LoopLag(clock)
+        own_figures = OwnFigures(
+            status=lambda: replicator.status().engine,
+            loop_lag=loop_lag,
+            queues={"proposals": lambda: proposer.depth, "samples": lambda: recorder.waiting},
+            state_directory=self._directory.state,
+            history_directory=self._directory.history,
+        )
         collector = Collector(
             inventory=lambda: watcher.current,
             engine=engine,
@@ -338,7 +348,10 @@ class _Agent:
             clock=clock,
             interval_s=settings.metrics.interval_s,
             watched_interval_s=settings.metrics.watched_interval_s,
+            routes=lambda: router.traffic(),
+            own_figures=own_figures,
         )
+        watcher.subscribe_events(collector.on_event)
         history = NodeHistory(self._directory.history, stagger=self._node_id)
         stack.push_async_callback(history.close)
         router = choose_router(
@@ -533,6 +546,7 @@ class _Agent:
         work: list[tuple[str, Callable[[], Coroutine[None, None, None]]]] = [
             ("watch-engine", watcher.run),
             ("collect", collector.run),
+            ("loop-lag", loop_lag.run),
             ("record-samples", recorder.run),
             ("keep-history", keeping.run),
             ("leader-duties", lambda: run_duties_while_leader(replicator.leadership, leading)),

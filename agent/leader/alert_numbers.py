@@ -6,10 +6,10 @@ are made twice an hour.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -23,7 +23,6 @@ from cluster.alerts import (
     Observation,
     Sight,
     Steps,
-    merged,
     observe,
     observe_forecast,
     observe_incident,
@@ -36,23 +35,24 @@ from cluster.analytics.exhaustion import Exhaustion, Outlook, find_exhaustion
 from cluster.analytics.grouping import Incident
 from cluster.analytics.series import to_hourly
 from cluster.history.errors import HistoryError
-from cluster.metrics.query import POINTS_MAX, RangeAnswer, RangeQuery, Selector, Statistic
+from cluster.metrics.query import RangeAnswer, RangeQuery, Selector
 from cluster.model.alerts import DAY_MS, LIMIT_OF, Alert, AlertRule, AlertSubject, RuleKind
-from cluster.model.metrics import BY_NAME, MetricType, Subject, SubjectKind
+from cluster.model.metrics import BY_NAME, Subject
+from cluster.survey.alert_series import (
+    ABSENT_AFTER_MS,
+    SERIES_KINDS,
+    plan_of,
+    steps_of,
+    subjects_asked,
+    subjects_wanted,
+)
 
 log = logging.getLogger(__name__)
 
 HOUR_MS = 3_600_000
-STEP_MS = 60_000
-"""Of what has no step of its own."""
 FORECAST_EVERY_MS = 30 * 60_000
 FORECAST_SPAN_MS = 30 * DAY_MS
-SPAN_MAX_MS = 6 * HOUR_MS
-"""How far back a new leader looks: what held before that is in the log, as a pending alert."""
-ABSENT_AFTER_MS = 2 * DAY_MS
-"""What has not been measured for so long is no more, rather than absent. Subjects know it to within a day."""
-_COUNTED = {RuleKind.CRASH_LOOP: "restarts", RuleKind.OUT_OF_MEMORY: "oom_kills"}
-KINDS = frozenset({RuleKind.THRESHOLD, RuleKind.ABSENCE, RuleKind.FORECAST, RuleKind.ANOMALY, *_COUNTED})
+KINDS = SERIES_KINDS | {RuleKind.FORECAST, RuleKind.ANOMALY}
 
 
 class History(Protocol):
@@ -63,16 +63,6 @@ class History(Protocol):
         ...
 
     async def subjects(self, selector: Selector) -> Sequence[Subject]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """What one rule asks for."""
-
-    metric: str
-    statistic: Statistic
-    step_ms: int
-    span_ms: int
 
 
 class AlertNumbers:
@@ -104,7 +94,7 @@ class AlertNumbers:
         """Return how a value compares with other days at this hour; "" where that is not known."""
         if rule.threshold is None or alert.value is None or rule.threshold.is_percent_of_limit:
             return ""
-        found = await self._subjects(rule, (rule.metric,))
+        found = await self._history.subjects(subjects_asked(rule))
         numbers = tuple(
             subject.number
             for subject, about in ((each, of_series(each, node_name="")) for each in found)
@@ -126,46 +116,18 @@ class AlertNumbers:
         values = [float(value) for value in answer.series[0].values]
         return usual(alert.value, same_hours(values), BY_NAME[rule.metric].unit)
 
-    async def steps(self, rule: AlertRule, facts: Facts, start_ms: int) -> list[Steps]:
-        """Return the series a rule of levels or counts is about, whole steps from `start_ms` until now.
-
-        Raises ValueError for what is too long to be answered in its steps.
-        """
-        asked = _asked(rule)
-        end_ms = facts.now_ms // asked.step_ms * asked.step_ms
-        start_ms = max(0, start_ms // asked.step_ms * asked.step_ms)
-        if end_ms <= start_ms:
-            return []
-        metrics = (asked.metric, *_limit_metric(rule))
-        subjects = {
-            each.number: of_series(each, node_name=_node_name(each, facts))
-            for each in await self._subjects(rule, metrics)
-            if each.seen_ms >= start_ms - ABSENT_AFTER_MS
-        }
-        wanted = {number: about for number, about in subjects.items() if rule.scope.covers(about)}
-        if not wanted:
-            return []
-        times, values = await self._values(asked.metric, asked.statistic, wanted, start_ms, end_ms, asked)
-        if _limit_metric(rule):
-            _, limits = await self._values(
-                LIMIT_OF[rule.metric], Statistic.LAST, wanted, start_ms, end_ms, asked
-            )
-            values = {
-                number: _shares(of, limits[number]) for number, of in values.items() if number in limits
-            }
-        if rule.kind is RuleKind.ABSENCE:
-            nothing = [math.nan] * len(times)
-            values = {number: values.get(number, nothing) for number in wanted}
-        found = [
-            Steps(
-                subject=wanted[number],
-                times_ms=times,
-                values=[float(value) for value in values[number]],
-                step_ms=asked.step_ms,
-            )
-            for number in sorted(values)
+    async def _steps(self, rule: AlertRule, facts: Facts) -> list[Steps]:
+        plan = plan_of(rule)
+        start_ms = facts.now_ms - plan.lookback_ms
+        subjects = await self._history.subjects(subjects_asked(rule))
+        wanted = subjects_wanted(rule, subjects, facts.node_names, since_ms=start_ms)
+        answers = [
+            await self._history.query(query) for query in plan.queries(tuple(wanted), start_ms, facts.now_ms)
         ]
-        return merged(found, is_count=BY_NAME[asked.metric].type is MetricType.COUNT)
+        left_out = sum(answer.series_left_out for answer in answers)
+        if left_out:
+            log.warning("alerts.series_left_out", extra={"rule": rule.id, "left_out": left_out})
+        return steps_of(rule, plan, wanted, answers)
 
     async def _look(self, rule: AlertRule, facts: Facts, book: Book) -> Look | None:
         if rule.kind is RuleKind.ANOMALY:
@@ -175,8 +137,7 @@ class AlertNumbers:
         return await self._look_back(rule, facts, book)
 
     async def _look_back(self, rule: AlertRule, facts: Facts, book: Book) -> Look:
-        span_ms = _asked(rule).span_ms
-        found = await self.steps(rule, facts, facts.now_ms - span_ms)
+        found = await self._steps(rule, facts)
         sights = []
         for steps in found:
             after_ms = book.seen_ms(rule.id, steps.subject.key)
@@ -195,7 +156,7 @@ class AlertNumbers:
             return None
         self._forecast_ms[rule.id] = facts.now_ms + FORECAST_EVERY_MS
         sights = []
-        for subject in await self._subjects(rule, (rule.metric,)):
+        for subject in await self._history.subjects(subjects_asked(rule)):
             about = of_series(subject, node_name=_node_name(subject, facts))
             if subject.seen_ms < facts.now_ms - ABSENT_AFTER_MS or not rule.scope.covers(about):
                 continue
@@ -217,7 +178,9 @@ class AlertNumbers:
         limits = by_metric.get(LIMIT_OF[metric], nothing)
         known = limits[np.isfinite(limits)]
         hourly = to_hourly(answer.times_ms, by_metric.get(metric, nothing), now_ms=now_ms)
-        return find_exhaustion(hourly, float(known[-1]) if len(known) else None)
+        limit = float(known[-1]) if len(known) else None
+        # Milliseconds each, and there may be a hundred file systems.
+        return await asyncio.to_thread(find_exhaustion, hourly, limit)
 
     def _look_at_incidents(self, rule: AlertRule, facts: Facts) -> Look:
         sights = []
@@ -231,66 +194,6 @@ class AlertNumbers:
             )
             sights.append(Sight(subject=about, observations=(observation,)))
         return Look(rule=rule, sights=sights, missing=lambda _: Finding.CLEAR)
-
-    async def _subjects(self, rule: AlertRule, metrics: tuple[str, ...]) -> Sequence[Subject]:
-        kinds = set(BY_NAME[metrics[0]].kinds) if metrics else set(SubjectKind)
-        wanted = {SubjectKind[word.upper()] for word in rule.scope.kinds}
-        if rule.kind in _COUNTED:
-            wanted.add(SubjectKind.CONTAINER)
-        return await self._history.subjects(
-            Selector(kinds=tuple(sorted(kinds & wanted if wanted else kinds)))
-        )
-
-    async def _values(
-        self,
-        metric: str,
-        statistic: Statistic,
-        wanted: Iterable[int],
-        start_ms: int,
-        end_ms: int,
-        asked: _Asked,
-    ) -> tuple[list[int], dict[int, Sequence[float]]]:
-        answer = await self._history.query(
-            RangeQuery(
-                selector=Selector(metrics=(metric,), subjects=tuple(wanted)),
-                start_ms=start_ms,
-                end_ms=end_ms,
-                step_ms=asked.step_ms,
-                statistic=statistic,
-            )
-        )
-        if answer.series_left_out:
-            log.warning(
-                "alerts.series_left_out", extra={"metric": metric, "left_out": answer.series_left_out}
-            )
-        found: dict[int, Sequence[float]] = {
-            series.subject: series.values.tolist() for series in answer.series if series.subject is not None
-        }
-        return answer.times_ms.tolist(), found
-
-
-def _asked(rule: AlertRule) -> _Asked:
-    if rule.kind in _COUNTED:
-        # A window of weeks is looked at in steps of hours.
-        step_ms = max(STEP_MS, -(-rule.window_ms // (POINTS_MAX // 10) // STEP_MS) * STEP_MS)
-        span_ms = rule.window_ms + SETTLE_MS + 5 * step_ms
-        return _Asked(_COUNTED[rule.kind], Statistic.SUM, step_ms, span_ms)
-    threshold = rule.threshold
-    step_ms = STEP_MS if threshold is None else threshold.step_ms
-    statistic = Statistic.LAST if threshold is None else Statistic(threshold.statistic.value)
-    span_ms = max(rule.for_ms, rule.looks * step_ms) + SETTLE_MS + 2 * step_ms
-    return _Asked(rule.metric, statistic, step_ms, min(span_ms, max(SPAN_MAX_MS, 10 * step_ms)))
-
-
-def _limit_metric(rule: AlertRule) -> tuple[str, ...]:
-    is_share = rule.threshold is not None and rule.threshold.is_percent_of_limit
-    return (LIMIT_OF[rule.metric],) if is_share else ()
-
-
-def _shares(values: Sequence[float], limits: Sequence[float]) -> list[float]:
-    return [
-        100 * value / limit if limit > 0 else math.nan for value, limit in zip(values, limits, strict=True)
-    ]
 
 
 def _node_name(subject: Subject, facts: Facts) -> str:

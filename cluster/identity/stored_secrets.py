@@ -16,6 +16,7 @@ from cluster.model.secrets import (
     credential_context,
     seal_context,
 )
+from cluster.model.webhooks import secret_context
 
 
 def seal_secret(
@@ -58,3 +59,15 @@ def open_certificate_key(certificate: RouteCertificate, keyring: Keyring) -> byt
     """Return the private key of a certificate. Raises SealBroken."""
     context = certificate_key_context(certificate.name, certificate.fingerprint)
     return open_sealed(certificate.sealed_key, keyring, purpose=Purpose.SECRETS, context=context)
+
+
+def seal_webhook_secret(secret: bytes, keyring: Keyring, *, webhook_id: str, url: str, nonce: bytes) -> bytes:
+    """Return what a webhook is signed or authorised with, sealed for it and the origin of its URL."""
+    context = secret_context(webhook_id, url)
+    return seal(secret, keyring, purpose=Purpose.SECRETS, context=context, nonce=nonce)
+
+
+def open_webhook_secret(sealed: bytes, keyring: Keyring, *, webhook_id: str, url: str) -> bytes:
+    """Return a webhook's secret. Raises SealBroken."""
+    context = secret_context(webhook_id, url)
+    return open_sealed(sealed, keyring, purpose=Purpose.SECRETS, context=context)

@@ -33,9 +33,6 @@ HMAC_BYTES_MIN = 24
 HMAC_BYTES_MAX = 64
 """Standard Webhooks 1.0.0: a symmetric secret has 24 to 64 bytes."""
 
-ALLOWED_NETWORKS_SETTING = "webhooks.allowed_networks"
-"""Networks in CIDR form, with commas between, that receivers may be in although they are not public."""
-
 _PATTERN = re.compile(r"\*|[a-z]+:(\*|[a-z-]+)")
 _KINDS = frozenset(kind.value for kind in EventKind)
 
@@ -159,7 +156,7 @@ class FailureKind(StrEnum):
 
     NONE = ""
     BLOCKED = "blocked"
-    """The address is one that may not be called (`ALLOWED_NETWORKS_SETTING`)."""
+    """The address is one that may not be called (`cluster.model.outbound`)."""
     NAME = "name"
     CONNECT = "connect"
     TLS = "tls"

@@ -1,0 +1,1 @@
+"""Telling others over HTTP: what is sent, how it is signed, and where it may go."""

@@ -1,5 +1,6 @@
 """Pure: is the new revision worse than the old one that serves beside it?"""
 
+from cluster.rollout.judge.comparison import Comparison, Conclusion, Measured, MetricComparison, compare
 from cluster.rollout.judge.deciding import judge
 from cluster.rollout.judge.folding import begin, begin_step, take_in
 from cluster.rollout.judge.pacing import StepEnd, merge_steps, plan_extend
@@ -8,11 +9,16 @@ from cluster.rollout.judge.verdict import Cause, Verdict, VerdictKind
 
 __all__ = [
     "Cause",
+    "Comparison",
+    "Conclusion",
+    "Measured",
+    "MetricComparison",
     "StepEnd",
     "Verdict",
     "VerdictKind",
     "begin",
     "begin_step",
+    "compare",
     "evidence",
     "judge",
     "merge_steps",

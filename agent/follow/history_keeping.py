@@ -87,7 +87,7 @@ class HistoryKeeping:
     async def _follow(self) -> None:
         """Take in what there is, tidy when it is time, and wait for more."""
         self._has_news.clear()
-        if await self._take_in():
+        if await self.take_in():
             return
         if self._clock.monotonic_s() >= self._tidy_at_s:
             with self._state.read() as txn:
@@ -97,7 +97,7 @@ class HistoryKeeping:
             self._tidy_at_s = self._clock.monotonic_s() + (TIDY_PAUSE_S if has_more else TIDY_EVERY_S)
         await self._clock.wait(self._has_news, self._tidy_at_s - self._clock.monotonic_s())
 
-    async def _take_in(self) -> bool:
+    async def take_in(self) -> bool:
         """Take the next batches in; whether there were any."""
         with self._state.read() as txn:
             news = self._news(txn)

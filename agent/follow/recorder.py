@@ -12,21 +12,20 @@ import logging
 import zlib
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NoReturn
-
-import numpy as np
 
 from agent.clock import Clock
 from agent.collect.recording import Row, rows_of
 from agent.collect.samples import SampleBatch
 from agent.follow.assignments_reports import SharedState
+from agent.follow.sample_blocks import fitting, joined, only_known, portions_of, size_of
 from agent.follow.sample_spool import SampleSpool, SpooledBlock, SpoolFailed
 from cluster.commands import Applied, Code, Outcome, Rejected
 from cluster.commands.metrics import DEFINITIONS_MAX, DefineSubjects, RecordSamples
-from cluster.metrics.block import BlockBuilder, BlockDamaged, SampleBlock, decode_block, encode_block
+from cluster.metrics.block import BlockBuilder
 from cluster.model.ids import NodeId
-from cluster.model.metrics import PAYLOAD_BYTES_MAX, SubjectDefinition, SubjectRef
+from cluster.model.metrics import SubjectDefinition, SubjectRef
 from cluster.raft.replicator import NotCommitted, OutcomeUnknown, ReadLevel, ReadUnavailable
 from cluster.store.records import METRIC_SOURCES, METRIC_SUBJECTS, find_subject
 
@@ -35,14 +34,16 @@ log = logging.getLogger(__name__)
 BLOCK_MS = 60_000
 UNSTORED_MAX = 10
 """How many blocks wait in memory while the disk takes none."""
-PACE_S = 0.25
-"""Between blocks of the past: a host that was cut off for three days is done in twenty minutes, and adds four
-entries a second to the log meanwhile."""
+JOINED_MAX = 60
+PAUSE_MIN_S = 0.02
+PAUSE_MAX_S = 1.0
+PAUSE_SHARE = 4
+"""After a command with samples of the past, so many times as long as it took: where many hosts come back at
+once commands take longer, and all of them slow down. A host that was cut off for three days sends seventy."""
 RETRY_MIN_S = 1.0
 RETRY_MAX_S = 30.0
 DEFINITIONS_BYTES_MAX = 48 * 1024
 """What the definitions in one command with samples may take; more of them are sent before it."""
-DEFINING_BYTES_MAX = 128 * 1024
 
 
 @dataclass(slots=True, kw_only=True)
@@ -67,7 +68,7 @@ class _Open:
             builder.extend(
                 tick, ((positions[subject.place], metric, value) for subject, metric, value in rows)
             )
-        return _fitting(builder.build(), tuple(definitions.values()))
+        return fitting(builder.build(), tuple(definitions.values()))
 
 
 class Recorder:
@@ -92,9 +93,12 @@ class Recorder:
         self._closed: deque[_Open] = deque(maxlen=UNSTORED_MAX)
         self._has_closed = asyncio.Event()
         self._is_idle = asyncio.Event()
-        self._is_finishing = False
+        self._finishing = asyncio.Event()
         self._skipped = 0
         self._is_set_back = False
+        self._is_ahead = False
+        self._took_s = 0.0
+        self._joined_max = JOINED_MAX
         self._numbers: dict[SubjectDefinition, int] = {}
         # Hosts that all proposed at the full minute would make the log's minutes of one burst each.
         self._phase = zlib.crc32(node_id.encode())
@@ -117,6 +121,9 @@ class Recorder:
         if not rows:
             return
         at_ms, step_ms = batch.at_ms, batch.interval_s * 1000
+        if at_ms < self._floor_ms and self._is_ahead:
+            # Those samples were of a clock that ran ahead, and are recorded nowhere.
+            self._open, self._floor_ms, self._is_ahead = None, self._recorded_to(), False
         if at_ms < self._floor_ms:
             self._skip(at_ms)
             return
@@ -169,7 +176,7 @@ class Recorder:
                 try:
                     if not is_opened:
                         await asyncio.to_thread(self._spool.open)
-                        self._floor_ms = max(self._floor_ms, self._recorded_to())
+                        self._floor_ms = max(self._floor_ms, self._recorded_to(), self._spool.newest_ms + 1)
                         is_opened = True
                     is_done = await self._step()
                 except SpoolFailed as error:
@@ -188,7 +195,7 @@ class Recorder:
 
     async def finish(self, *, timeout_s: float) -> None:
         """Close the block that is being filled, and wait until the cluster has all, or the time is up."""
-        self._is_finishing = True
+        self._finishing.set()
         if self._open is not None:
             self._close()
         if self.waiting:
@@ -201,25 +208,42 @@ class Recorder:
             await asyncio.to_thread(self._store, closed)
             if self._closed and self._closed[0] is closed:
                 self._closed.popleft()
-        block = await asyncio.to_thread(self._spool.first)
-        if block is None:
+        blocks = await asyncio.to_thread(self._spool.oldest, self._joined_max)
+        recorded_to_ms = self._recorded_to()
+        known = [block for block in blocks if block.start_ms < recorded_to_ms]
+        if known:
+            # Sent before a crash, or before an answer that was lost.
+            await asyncio.to_thread(self._spool.remove, known)
             return True
-        if not await self._send(block):
+        if not blocks:
+            return True
+        block, count = await asyncio.to_thread(joined, blocks)
+        began_s = self._clock.monotonic_s()
+        outcome = await self._send(block)
+        if outcome is None:
             return False
-        await asyncio.to_thread(self._spool.remove, block)
+        if isinstance(outcome, Rejected):
+            if count > 1:
+                # What is wrong with a part of it should not cost the rest.
+                self._joined_max = 1
+                return True
+            self._note_refusal(block, outcome)
+        else:
+            self._joined_max = JOINED_MAX
+        self._took_s = self._clock.monotonic_s() - began_s
+        await asyncio.to_thread(self._spool.remove, blocks[:count])
         return True
 
     async def _rest(self) -> None:
         if self._closed:
             return
         if self._spool.count:
-            await self._clock.sleep(PACE_S)
+            await self._clock.sleep(min(PAUSE_MAX_S, max(PAUSE_MIN_S, PAUSE_SHARE * self._took_s)))
             return
         self._is_idle.set()
         self._has_closed.clear()
         await self._has_closed.wait()
-        if not self._is_finishing:
-            await self._clock.sleep(self._phase % 4096 / 1000)
+        await self._clock.wait(self._finishing, self._phase % 4096 / 1000)
 
     def _recorded_to(self) -> int:
         with self._state.read() as txn:
@@ -238,26 +262,27 @@ class Recorder:
         except SpoolFailed as error:
             log.warning("samples.lost_at_stop", extra={"blocks": len(self._closed), "reason": str(error)})
 
-    async def _send(self, block: SpooledBlock) -> bool:
-        """Have a block recorded; false when that should be tried again later."""
+    async def _send(self, block: SpooledBlock) -> Outcome | None:
+        """Have a block recorded; None when that should be tried again later."""
         try:
             outcome = await self._propose(block)
         except (NotCommitted, OutcomeUnknown, ReadUnavailable) as error:
             log.debug("samples.not_committed", extra={"waiting": self.waiting, "reason": str(error)})
-            return False
-        if isinstance(outcome, Applied) or outcome.code is Code.ALREADY_EXISTS:
-            return True
-        if outcome.code is Code.TOO_OLD:
-            # Said of a command, not of what it holds: the next one is another.
-            return False
+            return None
+        # The first says that the state here is behind: which blocks are known is seen there. The second is
+        # said of the command and not of what it holds: the next one is another.
+        is_later = isinstance(outcome, Rejected) and outcome.code in (Code.ALREADY_EXISTS, Code.TOO_OLD)
+        return None if is_later else outcome
+
+    def _note_refusal(self, block: SpooledBlock, outcome: Rejected) -> None:
+        self._is_ahead = outcome.code is Code.INVALID
         self._skipped += 1
         log.warning("samples.refused", extra={"start_ms": block.start_ms, "reason": outcome.reason})
-        return True
 
     async def _propose(self, block: SpooledBlock) -> Outcome:
         refs = self._refs(block.definitions)
         new = [ref.definition for ref in refs if ref.definition is not None]
-        if len(new) > DEFINITIONS_MAX or sum(map(_size, new)) > DEFINITIONS_BYTES_MAX:
+        if len(new) > DEFINITIONS_MAX or sum(map(size_of, new)) > DEFINITIONS_BYTES_MAX:
             outcome = await self._define(new)
             if outcome is not None:
                 return outcome
@@ -269,13 +294,13 @@ class Recorder:
             return await self._record(block, self._refs(block.definitions))
         if isinstance(outcome, Rejected) and outcome.code is Code.FULL:
             log.warning("samples.too_many_subjects", extra={"reason": outcome.reason})
-            known = _only_known(block, self._refs(block.definitions))
+            known = only_known(block, self._refs(block.definitions))
             return Applied() if known is None else await self._record(*known)
         return outcome
 
     async def _define(self, new: Sequence[SubjectDefinition]) -> Outcome | None:
         """Have subjects numbered before samples of them are sent; None when all are."""
-        for part in _portions(new):
+        for part in portions_of(new):
             outcome = await self._state.propose(DefineSubjects(node_id=self._node_id, definitions=part))
             if isinstance(outcome, Rejected) and outcome.code is not Code.FULL:
                 return outcome
@@ -284,7 +309,7 @@ class Recorder:
 
     async def _record(self, block: SpooledBlock, refs: Sequence[SubjectRef]) -> Outcome:
         if sum(ref.definition is not None for ref in refs) > DEFINITIONS_MAX:
-            known = _only_known(block, refs)
+            known = only_known(block, refs)
             if known is None:
                 return Applied()
             block, refs = known
@@ -315,87 +340,3 @@ class Recorder:
                     refs.append(SubjectRef(number=subject.number))
         self._numbers = numbers
         return refs
-
-
-def _fitting(block: SampleBlock, definitions: tuple[SubjectDefinition, ...]) -> list[SpooledBlock]:
-    """Return `block` in as many pieces as it takes for each to fit into a command.
-
-    Of a single moment that does not fit, the half of the series that fits is kept.
-    """
-    payload = encode_block(block)
-    if len(payload) <= PAYLOAD_BYTES_MAX:
-        return [
-            SpooledBlock(
-                start_ms=block.start_ms,
-                step_ms=block.step_ms,
-                ticks=block.ticks,
-                definitions=definitions,
-                payload=payload,
-            )
-        ]
-    if block.ticks == 1:
-        log.warning("samples.too_many_series", extra={"series": block.rows})
-        return _fitting(_rows(block, np.arange(block.rows) < block.rows // 2), definitions)
-    middle = block.ticks // 2
-    early = replace(block, ticks=middle, values=block.values[:, :middle], present=block.present[:, :middle])
-    late = replace(
-        block,
-        start_ms=block.start_ms + middle * block.step_ms,
-        ticks=block.ticks - middle,
-        values=block.values[:, middle:],
-        present=block.present[:, middle:],
-    )
-    return [*_fitting(early, definitions), *_fitting(late, definitions)]
-
-
-def _only_known(
-    block: SpooledBlock, refs: Sequence[SubjectRef]
-) -> tuple[SpooledBlock, list[SubjectRef]] | None:
-    """Return the part of a block that is of subjects with a number; None when there is none."""
-    kept = [position for position, ref in enumerate(refs) if ref.number]
-    try:
-        whole = decode_block(block.payload, start_ms=block.start_ms, step_ms=block.step_ms, ticks=block.ticks)
-    except BlockDamaged:
-        return None
-    part = _rows(whole, np.isin(whole.positions, kept))
-    if not part.rows:
-        return None
-    part = replace(part, positions=np.searchsorted(kept, part.positions).astype(np.uint16))
-    return (
-        replace(
-            block,
-            definitions=tuple(block.definitions[position] for position in kept),
-            payload=encode_block(part),
-        ),
-        [refs[position] for position in kept],
-    )
-
-
-def _rows(block: SampleBlock, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> SampleBlock:
-    return replace(
-        block,
-        positions=block.positions[chosen],
-        metrics=block.metrics[chosen],
-        values=block.values[chosen],
-        present=block.present[chosen],
-    )
-
-
-def _size(definition: SubjectDefinition) -> int:
-    """About how many bytes a definition takes in a command."""
-    texts = (definition.key, definition.name, *(text for pair in definition.labels for text in pair))
-    return 40 + sum(len(text.encode()) + 3 for text in texts)
-
-
-def _portions(definitions: Sequence[SubjectDefinition]) -> list[tuple[SubjectDefinition, ...]]:
-    portions: list[list[SubjectDefinition]] = [[]]
-    size = 0
-    for definition in definitions:
-        if portions[-1] and (
-            len(portions[-1]) >= DEFINITIONS_MAX or size + _size(definition) > DEFINING_BYTES_MAX
-        ):
-            portions.append([])
-            size = 0
-        portions[-1].append(definition)
-        size += _size(definition)
-    return [tuple(portion) for portion in portions]

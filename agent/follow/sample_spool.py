@@ -12,7 +12,9 @@ import os
 import threading
 import zlib
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from cluster.encoding import EncodingError, codec
@@ -110,26 +112,26 @@ class SampleSpool:
             self._bytes += len(data) - self._sizes.get(block.start_ms, 0)
             self._sizes[block.start_ms] = len(data)
 
-    def first(self) -> SpooledBlock | None:
-        """Return the oldest block; damaged ones are dropped and counted. Raises SpoolFailed."""
+    def oldest(self, count: int) -> list[SpooledBlock]:
+        """Return the oldest `count` blocks; damaged ones are dropped and counted. Raises SpoolFailed."""
+        found: list[SpooledBlock] = []
         with self._lock:
-            while self._sizes:
-                start_ms = next(iter(self._sizes))
+            for start_ms in tuple(islice(self._sizes, count)):
                 try:
-                    data = self._path(start_ms).read_bytes()
-                    return _decoded(data)
+                    found.append(_decoded(self._path(start_ms).read_bytes()))
                 except FileNotFoundError:
                     self._drop(start_ms, "its file is gone")
                 except (EncodingError, zlib.error, ValueError) as error:
                     self._drop(start_ms, f"it is damaged: {error}")
                 except OSError as error:
                     raise self._failed(error) from error
-        return None
+        return found
 
-    def remove(self, block: SpooledBlock) -> None:
-        """Forget a block the cluster has. Raises SpoolFailed."""
+    def remove(self, blocks: Iterable[SpooledBlock]) -> None:
+        """Forget blocks the cluster has. Raises SpoolFailed."""
         with self._lock:
-            self._remove(block.start_ms)
+            for block in blocks:
+                self._remove(block.start_ms)
 
     def _drop(self, start_ms: int, reason: str) -> None:
         self._remove(start_ms)

@@ -1,1 +1,22 @@
 """The metric history of one node: what every host measured, on disk."""
+
+from cluster.history.errors import HistoryError, HistoryFailed, HistoryFull, HistoryUnusable
+from cluster.history.keeping import HistoryWriter
+from cluster.history.reading import HistoryReader, Samples
+from cluster.history.transfer import Held, Record, RecordDamaged, held, records, take
+
+__all__ = [
+    "Held",
+    "HistoryError",
+    "HistoryFailed",
+    "HistoryFull",
+    "HistoryReader",
+    "HistoryUnusable",
+    "HistoryWriter",
+    "Record",
+    "RecordDamaged",
+    "Samples",
+    "held",
+    "records",
+    "take",
+]

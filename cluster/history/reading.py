@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import lmdb
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster.encoding import codec, unpack
-from cluster.metrics.block import BlockDamaged, decode_block
-from cluster.metrics.query import HistoryStanding, RangeAnswer, RangeQuery, Resolution, ResultSeries, Selector
-from cluster.model.metrics import BY_NAME, BY_NUMBER, STEP_MS, CommittedBatch, Subject
-
-META, SUBJECTS, BATCHES = b"meta", b"subjects", b"batches"
-_BATCH = codec(CommittedBatch)
-_SUBJECT = codec(Subject)
+from cluster.encoding import EncodingError
+from cluster.history.answering import answer
+from cluster.history.damage import Damage
+from cluster.history.file import reading
+from cluster.history.forgetting import SUBJECT, shortened
+from cluster.history.gathering import Gathering, moments_of
+from cluster.history.layout import (
+    APPLIED,
+    BYTES_MAX,
+    MISSING,
+    SUBJECTS,
+    SUBJECTS_VERSION,
+    Handles,
+    Tables,
+    subject_key,
+)
+from cluster.history.missing import ranges
+from cluster.history.oldest import oldest_ms
+from cluster.history.open_hours import OpenHours
+from cluster.metrics.query import HistoryStanding, RangeAnswer, RangeQuery, Selector
+from cluster.model.metrics import STEP_MS, Subject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -29,96 +43,82 @@ class Samples:
 
 
 class HistoryReader:
-    """Answers from this node's own record. Every call sees one state of it; no call waits for the writer."""
+    """Answers from this node's own record. Every call sees one state of it; no call waits for the writer.
 
-    def __init__(self, environment: lmdb.Environment, tables: Mapping[bytes, lmdb._Database]) -> None:
+    Raises HistoryFailed where the file cannot be read.
+    """
+
+    def __init__(self, environment: lmdb.Environment, handles: Handles, damage: Damage) -> None:
         self._environment = environment
-        self._tables = tables
+        self._handles = handles
+        self.damage = damage
+        self._open_hours = OpenHours(damage)
+        self._lock = threading.Lock()
+        self._subjects: tuple[int, tuple[Subject, ...]] = (-1, ())
+
+    def read(self) -> AbstractContextManager[Tables]:
+        """A transaction: one state of everything."""
+        return reading(self._environment, self._handles)
 
     def subjects(self, selector: Selector) -> Sequence[Subject]:
         """Return what is selected, by number; what is no more is among it."""
-        with self._environment.begin(db=self._tables[SUBJECTS]) as txn:
-            found = [_SUBJECT.decode(value) for _, value in txn.cursor()]
-        return [subject for subject in found if _fits(selector, subject)]
+        with self.read() as tables:
+            return self._selected(tables, selector)
 
     def standing(self) -> HistoryStanding:
-        with self._environment.begin(db=self._tables[META]) as txn:
-            applied = txn.get(b"applied")
-        return HistoryStanding(
-            bytes_used=0,
-            bytes_max=0,
-            applied_index=0 if applied is None else unpack(applied),
-            subjects=len(self.subjects(Selector())),
-            oldest_ms={each: None for each in Resolution},
-        )
+        """Return how much is kept, from when on, and what is missing."""
+        with self.read() as tables:
+            return HistoryStanding(
+                bytes_used=tables.bytes_used(),
+                bytes_max=tables.number(BYTES_MAX),
+                applied_index=tables.number(APPLIED),
+                subjects=tables.txn.stat(self._handles[SUBJECTS])["entries"],
+                oldest_ms=dict(oldest_ms(tables, ())),
+                missing=tuple(ranges(tables.meta(MISSING))),
+                damaged=len(self.damage),
+                shortened_to_ms=dict(shortened(tables)),
+            )
 
     def raw(self, subject: int, metric: int, start_ms: int, end_ms: int) -> Samples:
         """Return the samples in [start_ms, end_ms) of one series, in order of time; none where it is not
         known."""
-        found: dict[int, int] = {}
-        with self._environment.begin(db=self._tables[BATCHES]) as txn:
-            for key, value in txn.cursor():
-                if struct.unpack(">QQ", key)[0] >= end_ms:
-                    break
-                batch = _BATCH.decode(value)
-                if batch.end_ms <= start_ms or subject not in batch.subjects:
-                    continue
-                try:
-                    block = decode_block(
-                        batch.payload, start_ms=batch.start_ms, step_ms=batch.step_ms, ticks=batch.ticks
-                    )
-                except BlockDamaged:
-                    continue
-                place = batch.subjects.index(subject)
-                for row in np.flatnonzero((block.positions == place) & (block.metrics == metric)):
-                    for tick in np.flatnonzero(block.present[row]):
-                        found[batch.start_ms + int(tick) * batch.step_ms] = int(block.values[row, tick])
-        times = sorted(time for time in found if start_ms <= time < end_ms)
-        return Samples(
-            times_ms=np.array(times, dtype=np.int64),
-            values=np.array([found[time] for time in times], dtype=np.int64),
-        )
+        with self.read() as tables:
+            known = self._gathering(tables)
+            first, last = known.clamped(-(-start_ms // STEP_MS), -(-end_ms // STEP_MS))
+            series = known.samples(subject, metric, first, last)
+        return Samples(times_ms=moments_of(series, first), values=series.present_values())
 
     def query(self, query: RangeQuery) -> RangeAnswer:
-        """Answer `query`. Raises ValueError for what cannot be asked so."""
-        step_ms = query.step_ms or max(
-            STEP_MS, -(-(query.end_ms - query.start_ms) // query.points_max // STEP_MS) * STEP_MS
-        )
-        times = np.arange(query.start_ms, query.end_ms, step_ms, dtype=np.int64)
-        series = []
-        for subject in self.subjects(query.selector):
-            for metric in BY_NUMBER.values():
-                if query.selector.metrics and metric.name not in query.selector.metrics:
-                    continue
-                if subject.definition.kind not in metric.kinds:
-                    continue
-                samples = self.raw(subject.number, metric.number, query.start_ms, query.end_ms)
-                if not len(samples.values):
-                    continue
-                place = (samples.times_ms - query.start_ms) // step_ms
-                count = np.bincount(place, minlength=len(times))
-                total = np.bincount(place, samples.values / metric.scale, minlength=len(times))
-                values = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-                series.append(
-                    ResultSeries(
-                        metric=metric.name,
-                        unit=metric.unit,
-                        labels=labels_of(subject),
-                        values=values,
-                        subject=subject.number,
-                    )
-                )
-        return RangeAnswer(times_ms=times, step_ms=step_ms, resolution=Resolution.RAW, series=tuple(series))
+        """Answer `query`. Raises ValueError, in words, for what cannot be asked so."""
+        with self.read() as tables:
+            subjects = self._selected(tables, query.selector)
+            return answer(
+                query, subjects, self._gathering(tables), oldest=lambda kinds: oldest_ms(tables, kinds)
+            )
+
+    def _gathering(self, tables: Tables) -> Gathering:
+        return Gathering(tables, self._open_hours, self.damage)
+
+    def _selected(self, tables: Tables, selector: Selector) -> Sequence[Subject]:
+        if selector.subjects:
+            found = [_subject(tables, number) for number in sorted(set(selector.subjects))]
+            return [subject for subject in found if subject is not None and fits(selector, subject)]
+        return [subject for subject in self._all(tables) if fits(selector, subject)]
+
+    def _all(self, tables: Tables) -> tuple[Subject, ...]:
+        """Return all subjects, decoded once for as long as none changes."""
+        version = tables.number(SUBJECTS_VERSION)
+        with self._lock:
+            if self._subjects[0] == version:
+                return self._subjects[1]
+        found = tuple(SUBJECT.decode(value) for _, value in tables.rows(SUBJECTS))
+        with self._lock:
+            self._subjects = version, found
+        return found
 
 
-def labels_of(subject: Subject) -> tuple[tuple[str, str], ...]:
-    definition = subject.definition
-    return tuple(
-        sorted({**dict(definition.labels), "node": definition.node_id, "subject": definition.name}.items())
-    )
-
-
-def _fits(selector: Selector, subject: Subject) -> bool:
+def fits(selector: Selector, subject: Subject) -> bool:
+    """Whether a subject is selected; which metrics it has is not looked at."""
     definition = subject.definition
     return (
         (not selector.kinds or definition.kind in selector.kinds)
@@ -126,8 +126,15 @@ def _fits(selector: Selector, subject: Subject) -> bool:
         and (not selector.subjects or subject.number in selector.subjects)
         and (not selector.keys or definition.key in selector.keys)
         and (not selector.names or definition.name in selector.names)
-        and set(selector.labels) <= set(definition.labels)
+        and (not selector.labels or set(selector.labels) <= set(definition.labels))
     )
 
 
-assert BY_NAME
+def _subject(tables: Tables, number: int) -> Subject | None:
+    if not 0 <= number < 2**32:
+        return None
+    data = tables.get(SUBJECTS, subject_key(number))
+    try:
+        return None if data is None else SUBJECT.decode(data)
+    except EncodingError:
+        return None

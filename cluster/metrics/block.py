@@ -76,6 +76,19 @@ class SampleBlock:
         """The moment after the last one."""
         return self.start_ms + self.ticks * self.step_ms
 
+    def part(self, first: int, end: int) -> SampleBlock:
+        """Return the moments [first, end) of the rows that have a sample there."""
+        rows = self.present[:, first:end].any(axis=1)
+        return SampleBlock(
+            start_ms=self.start_ms + first * self.step_ms,
+            step_ms=self.step_ms,
+            ticks=end - first,
+            positions=self.positions[rows],
+            metrics=self.metrics[rows],
+            values=self.values[rows, first:end],
+            present=self.present[rows, first:end],
+        )
+
 
 class BlockBuilder:
     """Gathers samples of one stretch of time and gives them as a block.

@@ -56,6 +56,14 @@ class Series:
     def cells(self) -> int:
         return len(self.present)
 
+    @property
+    def is_whole(self) -> bool:
+        return bool(self.present.all())
+
+    def present_values(self) -> Int64s:
+        """Return the samples, in order of time."""
+        return self.values if self.is_whole else self.values[self.present]
+
     def under(self, newer: Series) -> Series:
         """Return this series with the samples of `newer` over its own."""
         step_s = min(self.step_s, newer.step_s) if self.present.any() else newer.step_s

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster.model import rules
-from cluster.model.metrics import BY_NAME, SubjectKind
+from cluster.model.metrics import BY_NAME, STEP_MS, SubjectKind
 
 POINTS_MAX = 5_000
+TIME_MAX_MS = 2**53
 SERIES_MAX = 500
 """How many series an answer may have; `top` chooses which."""
 GROUP_LABELS = ("node", "kind", "subject", "metric", "project", "service", "environment", "image", "replica")
@@ -69,8 +70,9 @@ class Selector:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RangeQuery:
     """Series over [start_ms, end_ms) in steps. Without `step_ms` the smallest step that gives no more than
-    `points_max` points is chosen, from the grid up; without `resolution` the finest record that still holds
-    the whole range.
+    `points_max` points is chosen, from the grid up; a step that is given gives as many points as it gives.
+    Without `resolution` it is the finest record that still holds the whole range. Steps lie on multiples of
+    their length (of 16 points and more), so that the first may begin before the range.
 
     `statistic` None takes each metric's own: the mean of a gauge, the rate of a count, the last of a state.
     With `aggregation` the series of equal labels `group_by` become one. `top` keeps the series with the
@@ -94,10 +96,14 @@ class RangeQuery:
         if self.end_ms <= self.start_ms:
             raise ValueError(f"end {self.end_ms}: must be after start {self.start_ms}")
         rules.check_range("points", self.points_max, 1, POINTS_MAX)
-        if self.step_ms is not None and self.step_ms < 1000:
-            raise ValueError(f"step {self.step_ms} ms: at least a second")
+        if self.start_ms < 0 or self.end_ms > TIME_MAX_MS:
+            raise ValueError(f"range {self.start_ms} to {self.end_ms}: ms since 1970, 0 to {TIME_MAX_MS}")
+        if self.step_ms is not None and self.step_ms < STEP_MS:
+            raise ValueError(f"step {self.step_ms} ms: at least {STEP_MS}, which is how often is measured")
         if self.top is not None:
             rules.check_range("top", self.top, 1, SERIES_MAX)
+        if self.group_by and self.aggregation is None:
+            raise ValueError("group by: goes with an aggregation, which says how a group becomes one")
         if (self.quantile is not None) != (self.aggregation is Aggregation.QUANTILE):
             raise ValueError("quantile: goes with the aggregation quantile, and only with it")
         if self.quantile is not None and not 0 <= self.quantile <= 1:
@@ -146,7 +152,9 @@ class RangeAnswer:
 class HistoryStanding:
     """What this node keeps of the metric history. `oldest_ms` is None where a record is empty.
 
-    `missing` are ranges of time this node knows it has not got (another node is asked for them).
+    `missing` are ranges of time this node knows it has not got (another node is asked for them). `damaged`
+    counts pieces that could not be read and were left out. `shortened_to_ms` names the records that are kept
+    for shorter than the settings say, because of `bytes_max`, and from when on.
     """
 
     bytes_used: int
@@ -156,3 +164,4 @@ class HistoryStanding:
     oldest_ms: dict[Resolution, int | None] = field(default_factory=dict)
     missing: tuple[tuple[int, int], ...] = ()
     damaged: int = 0
+    shortened_to_ms: dict[Resolution, int] = field(default_factory=dict)

@@ -71,14 +71,15 @@ class Rollups:
 _FIELDS = ("slots", "counts", "covered_s", "least", "most", "means", "remainders", "p95", "last")
 
 
+def no_rollups() -> Rollups:
+    return joined_rows(())
+
+
 def joined(parts: Sequence[Rollups]) -> Rollups:
     """Return all rows in order of their stretches, no two of which are the same."""
-    whole = Rollups(
-        **{
-            name: np.concatenate([np.empty(0, dtype=np.int64), *(getattr(part, name) for part in parts)])
-            for name in _FIELDS
-        }
-    )
+    whole = joined_rows(parts)
+    if bool((np.diff(whole.slots) > 0).all()):
+        return whole
     return whole.rows(np.argsort(whole.slots, kind="stable"))
 
 
@@ -108,33 +109,6 @@ def roll_up(values: Int64s, present: NDArray[np.bool_], step_s: Int64s) -> Rollu
         remainders=remainders,
         p95=ordered[rows, (counts * 95 + 99) // 100 - 1],
         last=values[rows, cells - 1 - present[:, ::-1].argmax(axis=1)],
-    )
-
-
-def combine(parts: Rollups, slot: int) -> Rollups:
-    """Return one row of all rows of `parts`, of which there is at least one."""
-    counts = [int(count) for count in parts.counts]
-    total = sum(
-        int(mean) * count + int(rest)
-        for mean, count, rest in zip(parts.means, counts, parts.remainders, strict=True)
-    )
-    mean, remainder = divmod(total, sum(counts))
-    p95 = sum(int(value) * count for value, count in zip(parts.p95, counts, strict=True)) // sum(counts)
-    return Rollups(
-        **{
-            name: np.array([value], dtype=np.int64)
-            for name, value in {
-                "slots": slot,
-                "counts": sum(counts),
-                "covered_s": int(parts.covered_s.sum()),
-                "least": int(parts.least.min()),
-                "most": int(parts.most.max()),
-                "means": mean,
-                "remainders": remainder,
-                "p95": p95,
-                "last": int(parts.last[-1]),
-            }.items()
-        }
     )
 
 

@@ -1,0 +1,186 @@
+"""From batches to chunks of hours, and from those to days: what makes the record small.
+
+Both steps may be repeated and interrupted anywhere: each commits whole pieces, and what is already there is
+laid under what comes, never replaced by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+
+import numpy as np
+
+from cluster.history.damage import Damage
+from cluster.history.gathering import Gathering, larger, rolled_up
+from cluster.history.layout import (
+    DAILY,
+    DAILY_FROM,
+    DAYS,
+    DAYS_A_SPAN,
+    HOURLY,
+    HOURS,
+    HOURS_A_DAY,
+    OPEN_DAYS,
+    OPEN_HOURS,
+    PENDING,
+    Tables,
+    chunk_key,
+    day_key,
+    metric_of,
+    pending_key,
+    second_of,
+    time_key,
+)
+from cluster.history.open_hours import OpenHours, grid_of
+from cluster.metrics.chunk import Series, encode_chunk, encode_day, no_samples
+from cluster.metrics.grid import DAY_CELLS, DAY_MS, HOUR_CELLS, subject_and_metric
+from cluster.metrics.rollup import Rollups, encode_rollups, roll_up
+
+SUBJECTS_A_PIECE = 32
+"""How many subjects' days one transaction compacts."""
+
+
+def seal_hour(tables: Tables, hour: int, damage: Damage, now_ms: int) -> None:
+    """Turn what is pending of `hour` into chunks and hourly rollups.
+
+    Samples of an hour that was sealed before are laid over its chunks; those of a day that was compacted
+    before become chunks again, and the day is compacted once more.
+    """
+    grid = grid_of(tables, hour, damage)
+    known = Gathering(tables, OpenHours(damage), damage)
+    series: list[Series] = []
+    chunks = []
+    for row, name in enumerate(grid.names.tolist()):
+        subject, metric = subject_and_metric(name)
+        fresh = Series(values=grid.values[row], present=grid.present[row], step_s=int(grid.step_s[row]))
+        sealed = known.hour(hour, subject, metric)
+        whole = fresh if sealed is None else sealed.under(fresh)
+        series.append(whole)
+        chunks.append((chunk_key(hour, subject, metric), encode_chunk(whole)))
+    if chunks:
+        tables.put_sorted(HOURS, chunks)
+        tables.touch_day(hour // HOURS_A_DAY, now_ms)
+        rolled = roll_up(
+            np.stack([one.values for one in series]),
+            np.stack([one.present for one in series]),
+            np.array([one.step_s for one in series], dtype=np.int64),
+        )
+        day, slot = divmod(hour, HOURS_A_DAY)
+        names = grid.names.tolist()
+        for subject, rows in groupby(range(len(names)), key=lambda row: subject_and_metric(names[row])[0]):
+            put_rollups(
+                tables,
+                known,
+                HOURLY,
+                day,
+                subject,
+                {
+                    subject_and_metric(names[row])[1]: rolled.rows(slice(row, row + 1)).at(slot)
+                    for row in rows
+                },
+            )
+    delete_keys(tables, PENDING, list(tables.keys(PENDING, pending_key(hour, 0), pending_key(hour + 1, 0))))
+    tables.delete(OPEN_HOURS, time_key(hour))
+
+
+def subjects_to_compact(tables: Tables, day: int) -> list[int]:
+    """Return the subjects that have chunks of hours of `day`, in order."""
+    low, high = chunk_key(day * HOURS_A_DAY, 0, 0), chunk_key((day + 1) * HOURS_A_DAY, 0, 0)
+    return sorted({second_of(key) for key in tables.keys(HOURS, low, high)})
+
+
+def compact_subjects(tables: Tables, day: int, subjects: Sequence[int], damage: Damage) -> None:
+    """Write the day of `subjects`, with their hours laid over what the day already has, and its rollups."""
+    known = Gathering(tables, OpenHours(damage), damage)
+    for subject in subjects:
+        metrics = _metrics_of(tables, known, day, subject)
+        by_metric = {metric: _whole_day(known, day, subject, metric) for metric in sorted(metrics)}
+        by_metric = {metric: series for metric, series in by_metric.items() if series.present.any()}
+        if by_metric:
+            tables.put(DAYS, day_key(day, subject), encode_day(by_metric))
+            roll_up_day(tables, known, day, subject, by_metric)
+        known.forget()
+
+
+def finish_day(tables: Tables, day: int) -> None:
+    """Remove the chunks of hours of a day all of whose subjects are compacted."""
+    low, high = chunk_key(day * HOURS_A_DAY, 0, 0), chunk_key((day + 1) * HOURS_A_DAY, 0, 0)
+    delete_keys(tables, HOURS, list(tables.keys(HOURS, low, high)))
+    tables.delete(OPEN_DAYS, time_key(day))
+
+
+def roll_up_day(
+    tables: Tables, known: Gathering, day: int, subject: int, by_metric: Mapping[int, Series]
+) -> None:
+    """Make the hourly and the daily rollups of a subject's day."""
+    daily = rolled_up(list(by_metric.values()))
+    span, slot = divmod(day, DAYS_A_SPAN)
+    put_rollups(
+        tables,
+        known,
+        DAILY,
+        span,
+        subject,
+        {metric: daily.rows(slice(row, row + 1)).at(slot) for row, metric in enumerate(by_metric)},
+    )
+    hourly = {}
+    for metric, series in by_metric.items():
+        steps = np.full(HOURS_A_DAY, series.step_s, dtype=np.int64)
+        hourly[metric] = roll_up(
+            series.values.reshape(HOURS_A_DAY, HOUR_CELLS),
+            series.present.reshape(HOURS_A_DAY, HOUR_CELLS),
+            steps,
+        )
+    put_rollups(tables, known, HOURLY, day, subject, hourly)
+
+
+def put_rollups(
+    tables: Tables, known: Gathering, table: bytes, time: int, subject: int, made: Mapping[int, Rollups]
+) -> None:
+    """Put rollups beside those of other stretches; of the same stretch the one of more samples stays."""
+    span_ms = DAY_MS if table == HOURLY else DAYS_A_SPAN * DAY_MS
+    held = dict(known.table(table, time, subject, span_ms))
+    for metric, rollups in made.items():
+        held[metric] = larger(held[metric], rollups) if metric in held else rollups
+    tables.put(table, day_key(time, subject), encode_rollups(held))
+    if table == DAILY:
+        first_day = min(
+            time * DAYS_A_SPAN + int(rollups.slots[0]) for rollups in made.values() if len(rollups)
+        )
+        begins = tables.meta(DAILY_FROM)
+        if not isinstance(begins, int) or first_day < begins:
+            tables.set_meta(DAILY_FROM, first_day)
+    known.forget()
+
+
+def delete_keys(tables: Tables, table: bytes, keys: Iterable[bytes]) -> None:
+    for key in keys:
+        tables.delete(table, key)
+
+
+def _metrics_of(tables: Tables, known: Gathering, day: int, subject: int) -> set[int]:
+    held = known.subject_day(day, subject)
+    found = set() if held is None else set(held.metrics)
+    for hour in range(day * HOURS_A_DAY, (day + 1) * HOURS_A_DAY):
+        keys = tables.keys(HOURS, chunk_key(hour, subject, 0), chunk_key(hour, subject + 1, 0))
+        found.update(metric_of(key) for key in keys)
+    return found
+
+
+def _whole_day(known: Gathering, day: int, subject: int, metric: int) -> Series:
+    """Return a series' day of what is compacted and sealed; what is pending stays pending."""
+    whole = known.day(day, subject, metric) or no_samples(DAY_CELLS)
+    parts = []
+    for hour in range(day * HOURS_A_DAY, (day + 1) * HOURS_A_DAY):
+        parts.append(known.hour(hour, subject, metric) or no_samples(HOUR_CELLS))
+    steps = [part.step_s for part in parts if part.step_s]
+    if not steps:
+        return whole
+    return whole.under(
+        Series(
+            values=np.concatenate([part.values for part in parts]),
+            present=np.concatenate([part.present for part in parts]),
+            step_s=min(steps),
+        )
+    )

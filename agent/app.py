@@ -40,6 +40,7 @@ from agent.follow.facts import FactsReporter
 from agent.follow.fenced_host import build_fenced_host
 from agent.follow.first_steps import take_first_steps
 from agent.follow.heartbeat import Heartbeat
+from agent.follow.history_filling import HistoryFilling
 from agent.follow.history_keeping import HistoryKeeping
 from agent.follow.hooks import HookRuns
 from agent.follow.local_host import LocalHost
@@ -493,6 +494,15 @@ class _Agent:
             is_removed=members.is_removed,
             renew=renewal.renew,
             scaling=autoscaling.standing,
+            history=history.page,
+        )
+        filling = HistoryFilling(
+            node_id=self._node_id,
+            history=history,
+            client=client,
+            node_ids=members.node_ids,
+            passed_index=keeping.passed_index,
+            clock=clock,
         )
 
         async def send_traffic(report: TrafficReport) -> None:
@@ -549,6 +559,7 @@ class _Agent:
             ("loop-lag", loop_lag.run),
             ("record-samples", recorder.run),
             ("keep-history", keeping.run),
+            ("fill-history", filling.run),
             ("leader-duties", lambda: run_duties_while_leader(replicator.leadership, leading)),
             ("heartbeat", heartbeat.run),
             ("self-stop", fenced.self_stop.run),

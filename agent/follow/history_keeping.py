@@ -127,6 +127,12 @@ class HistoryKeeping:
         ]
         return _News(batches=batches, subjects=subjects, missed=self._missed(txn))
 
+    def passed_index(self) -> int:
+        """Return the newest entry with samples that the state has let go of, 0 for none."""
+        with self._state.read() as txn:
+            books = METRIC_BOOKS.get(txn)
+        return 0 if books is None else books.passed_index
+
     def _missed(self, txn: ReadTxn) -> list[tuple[int, int]]:
         """Return of what times batches are that the state has let go of since the newest one that is here."""
         books = METRIC_BOOKS.get(txn)

@@ -14,10 +14,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
+from agent.peers.protocol import HistoryPage, HistoryQuestion
 from cluster.history.errors import HistoryError
 from cluster.history.keeping import HistoryWriter
 from cluster.history.reading import HistoryReader
-from cluster.history.transfer import Held, Record, held, records, take
+from cluster.history.transfer import Record, records, take
 from cluster.metrics.query import HistoryStanding, RangeAnswer, RangeQuery, Selector
 from cluster.metrics.retention import Retention
 from cluster.model.metrics import CommittedBatch, Subject
@@ -48,6 +49,8 @@ class NodeHistory:
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="history-writer")
         self._reading = ThreadPoolExecutor(READERS, thread_name_prefix="history-reader")
         self._waiting = 0
+        # Nodes that join leave a thread to the people who ask.
+        self._giving = asyncio.Lock()
 
     # ---- its life -----------------------------------------------------------------------------
 
@@ -121,19 +124,20 @@ class NodeHistory:
         """How much is kept, from when on, and what is missing."""
         return await self._read(lambda reader: reader.standing())
 
-    async def held(self, start_ms: int, end_ms: int) -> Sequence[Held]:
-        """Return, by day, what can be given to another node."""
-        return await self._read(lambda reader: held(reader, start_ms, end_ms))
+    async def page(self, question: HistoryQuestion) -> HistoryPage:
+        """Return the next pieces for another node. Raises ValueError for a wrong cursor."""
 
-    async def records(self, start_ms: int, end_ms: int, *, after: bytes, bytes_max: int) -> Sequence[Record]:
-        """Return the next pieces of [start_ms, end_ms) for another node; none when it has them all."""
-
-        def read(reader: HistoryReader) -> list[Record]:
-            return list(
-                islice(records(reader, start_ms, end_ms, after=after, bytes_max=bytes_max), RECORDS_MAX)
+        def read(reader: HistoryReader) -> HistoryPage:
+            standing = reader.standing()
+            given = records(reader, question.start_ms, question.end_ms, after=question.after)
+            return HistoryPage(
+                records=tuple(islice(given, RECORDS_MAX)),
+                missing=standing.missing,
+                applied_index=standing.applied_index,
             )
 
-        return await self._read(read)
+        async with self._giving:
+            return await self._read(read)
 
     # ---- threads ------------------------------------------------------------------------------
 

@@ -22,6 +22,8 @@ from agent.peers.protocol import (
     ADOPTION_QUESTIONS,
     BEAT_ANSWERS,
     BEATS,
+    HISTORY_PAGES,
+    HISTORY_QUESTIONS,
     INVENTORIES,
     LIVES,
     LOG_LINES,
@@ -32,10 +34,13 @@ from agent.peers.protocol import (
     TRAFFIC_REPORTS,
     Beat,
     BeatAnswer,
+    HistoryPage,
+    HistoryQuestion,
     Refusal,
     TrafficReport,
 )
 from cluster.encoding import EncodingError
+from cluster.history.errors import HistoryError
 from cluster.model.autoscaling import ScalingStanding
 from cluster.model.inventory import Caller, ContainerAction, HostRefused, HostUnavailable
 from cluster.raft.tls import IdentityError, peer_identity
@@ -59,6 +64,8 @@ class PeerDuties:
     """Given node id and signing request, the new certificate. Raises HostRefused."""
     scaling: Callable[[str], ScalingStanding | None] = lambda _: None
     """How the leader sees an autoscaled service; None where this node does not lead, or has not looked."""
+    history: Callable[[HistoryQuestion], Awaitable[HistoryPage]] | None = None
+    """The next piece of this node's metric history. Raises HistoryError, or ValueError for a wrong cursor."""
 
 
 def build_peer_app(host: LocalHost, cluster_id: str, duties: PeerDuties) -> web.Application:
@@ -77,6 +84,7 @@ def build_peer_app(host: LocalHost, cluster_id: str, duties: PeerDuties) -> web.
     app.router.add_post(protocol.ADOPTABLE, requests.adoptable)
     app.router.add_post(protocol.RENEW, requests.renew)
     app.router.add_get(protocol.SCALING, requests.scaling)
+    app.router.add_post(protocol.HISTORY, requests.history)
     app.router.add_get(container + "/inspect", requests.inspect)
     app.router.add_get(container + "/logs", requests.logs)
     app.router.add_post(container + "/{action}", requests.act)
@@ -164,6 +172,18 @@ class _Requests:
         if standing is None:
             raise HostUnavailable("this node does not lead, or has not looked at the service yet")
         return web.Response(body=STANDINGS.encode(standing))
+
+    async def history(self, request: web.Request) -> web.Response:
+        question = HISTORY_QUESTIONS.decode(await request.read())
+        if self._duties.history is None:
+            raise HostUnavailable("this node keeps no metric history")
+        try:
+            page = await self._duties.history(question)
+        except HistoryError as error:
+            raise HostUnavailable(str(error)) from error
+        except ValueError as error:
+            raise HostRefused(str(error), code="refused") from error
+        return web.Response(body=HISTORY_PAGES.encode(page))
 
     async def inspect(self, request: web.Request) -> web.Response:
         detail = await self._host.inspect(request.match_info["container"])

@@ -19,6 +19,8 @@ from agent.peers.protocol import (
     ADOPTION_QUESTIONS,
     BEAT_ANSWERS,
     BEATS,
+    HISTORY_PAGES,
+    HISTORY_QUESTIONS,
     INVENTORIES,
     LIVES,
     LOG_LINES,
@@ -29,6 +31,8 @@ from agent.peers.protocol import (
     TRAFFIC_REPORTS,
     Beat,
     BeatAnswer,
+    HistoryPage,
+    HistoryQuestion,
     TrafficReport,
 )
 from cluster.encoding import Codec, EncodingError
@@ -51,6 +55,7 @@ VIEW_TIMEOUT_S = 2.0
 READINESS_TIMEOUT_S = 10.0
 ACT_TIMEOUT_S = 70.0
 BEAT_TIMEOUT_S = 1.0
+HISTORY_TIMEOUT_S = 20.0
 LOG_IDLE_S = 3600.0
 LOG_FRAME_BYTES_MAX = 1024 * 1024
 
@@ -122,6 +127,17 @@ class PeerClient:
         data = ADOPTION_QUESTIONS.encode(question)
         body = await self._ask(node_id, "POST", protocol.ADOPTABLE, data=data, timeout_s=READINESS_TIMEOUT_S)
         return _decoded(ADOPTABLES, body, node_id)
+
+    async def history(self, node_id: str, start_ms: int, end_ms: int, *, after: bytes) -> HistoryPage:
+        question = HistoryQuestion(start_ms=start_ms, end_ms=end_ms, after=after)
+        body = await self._ask(
+            node_id,
+            "POST",
+            protocol.HISTORY,
+            data=HISTORY_QUESTIONS.encode(question),
+            timeout_s=HISTORY_TIMEOUT_S,
+        )
+        return _decoded(HISTORY_PAGES, body, node_id)
 
     async def renew(self, node_id: str, signing_request: str) -> str:
         data = signing_request.encode()

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cluster.encoding import EncodingError, codec, pack, unpack
+from cluster.history.transfer import Record
 from cluster.model.adoption import AdoptionQuestion, HostFound
 from cluster.model.autoscaling import ReplicaUsage, ScalingStanding
 from cluster.model.inventory import Caller, HostInventory, HostLive, LogLine, LogQuery
@@ -29,6 +30,7 @@ READINESS = "/peer/v1/readiness"
 RENEW = "/peer/v1/certificate"
 ADOPTABLE = "/peer/v1/adoptable"
 SCALING = "/peer/v1/scaling/{service}"
+HISTORY = "/peer/v1/history"
 
 CALLER_HEADER = "X-Tower-Caller"
 BODY_BYTES_MAX = 16 * 1024 * 1024
@@ -94,7 +96,30 @@ class TrafficReport:
     usages: tuple[ReplicaUsage, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryPage:
+    """Some of what a host's metric history has of a time, none when that was all.
+
+    `missing` is what it has not got itself; up to `applied_index` it has what the log brought.
+    """
+
+    records: tuple[Record, ...]
+    missing: tuple[tuple[int, int], ...]
+    applied_index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryQuestion:
+    """Of when, and behind which cursor to go on; b"" from the start."""
+
+    start_ms: int
+    end_ms: int
+    after: bytes = b""
+
+
 BEATS = codec(Beat)
+HISTORY_PAGES = codec(HistoryPage)
+HISTORY_QUESTIONS = codec(HistoryQuestion)
 TRAFFIC_REPORTS = codec(TrafficReport)
 BEAT_ANSWERS = codec(BeatAnswer)
 REFUSALS = codec(Refusal)

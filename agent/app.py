@@ -22,6 +22,7 @@ from aiohttp import web
 from agent.clock import Clock, SystemClock
 from agent.collect.collector import Collector
 from agent.collect.container_files import ContainerFileOpener
+from agent.collect.exposition import ExposedNode, LatestSamples
 from agent.collect.loop_lag import LoopLag
 from agent.collect.own_figures import OwnFigures
 from agent.config import LoadedSettings, Settings, label_pairs, split_address
@@ -385,6 +386,15 @@ class _Agent:
             clock=clock,
         )
         collector.subscribe(recorder.take)
+        exposed = LatestSamples(
+            node=lambda: ExposedNode(
+                node_id=self._node_id,
+                name=members.name_of(self._node_id) or settings.node.name,
+                version=_version(),
+            ),
+            clock=clock,
+        )
+        collector.subscribe(exposed.take)
         keeping = HistoryKeeping(history=history, state=state, clock=clock)
         client = await stack.enter_async_context(
             PeerClient(
@@ -588,6 +598,7 @@ class _Agent:
             request_body_bytes_max=settings.api.request_body_bytes_max,
             router=router if isinstance(router, TraefikRouter | ManualRouter) else NoExternalRouter(),
             history=history,
+            exposition=exposed,
             scaling=LeaderScaling(
                 node_id=self._node_id,
                 leader_id=lambda: replicator.leadership.leader_id,

@@ -20,6 +20,7 @@ from cluster.metrics.query import HistoryStanding, RangeAnswer, RangeQuery, Reso
 from cluster.model.adoption import AdoptionQuestion, HostFound
 from cluster.model.audit import AuditRecord, AuditStamp
 from cluster.model.autoscaling import ScalingStanding
+from cluster.model.exposition import Family
 from cluster.model.inventory import (
     Caller,
     ContainerAction,
@@ -159,6 +160,14 @@ class MetricHistory(Protocol):
     async def standing(self) -> HistoryStanding: ...
 
 
+class Exposition(Protocol):
+    """The newest figures of this host for others' monitoring."""
+
+    def families(self) -> Sequence[Family]:
+        """Return them; from any thread."""
+        ...
+
+
 class ExternalRouter(Protocol):
     """A router of this host that somebody else runs."""
 
@@ -185,6 +194,13 @@ class NoScalingDesk:
 
     async def standing(self, service_id: str) -> ScalingStanding | None:
         return None
+
+
+class NoExposition:
+    """Nothing is measured."""
+
+    def families(self) -> Sequence[Family]:
+        return ()
 
 
 class NoMetricHistory:
@@ -230,3 +246,4 @@ class Surroundings:
     router: ExternalRouter = field(default_factory=NoExternalRouter)
     scaling: ScalingDesk = field(default_factory=NoScalingDesk)
     history: MetricHistory = field(default_factory=NoMetricHistory)
+    exposition: Exposition = field(default_factory=NoExposition)

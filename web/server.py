@@ -13,7 +13,7 @@ from aiohttp import web
 
 from cluster.identity.throttle import LoginThrottle
 from cluster.raft.replicator import NotCommitted, OutcomeUnknown
-from web.api import openapi, published
+from web.api import openapi, prometheus, published
 from web.api.dashboard import Dashboard
 from web.api.logs import STREAMS
 from web.api.routes import ENDPOINTS
@@ -103,6 +103,7 @@ def build_app(
     register(app, (route for endpoint in ENDPOINTS for route in endpoint.routes()))
     register(app, (openapi.route(ENDPOINTS),))
     register(app, published.routes())
+    register(app, prometheus.routes())
     register(app, socket.routes())
     _mount_mcp(app)
     # Last: it answers for every address that is left.

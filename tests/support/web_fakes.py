@@ -47,8 +47,10 @@ from tests.simulation.memory_store import MemoryStore
 from tests.support.fake_clock import FakeClock
 from tests.support.identity_builders import CLUSTER_ID, NOW_MS, a_ca, a_keyring, some_bytes
 from web.ports import (
+    Exposition,
     ExternalRouter,
     MetricHistory,
+    NoExposition,
     NoExternalRouter,
     NoMetricHistory,
     NoScalingDesk,
@@ -378,6 +380,7 @@ class WebWorld:
     router: ExternalRouter = field(default_factory=NoExternalRouter)
     scaling: ScalingDesk = field(default_factory=NoScalingDesk)
     history: MetricHistory = field(default_factory=NoMetricHistory)
+    exposition: Exposition = field(default_factory=NoExposition)
 
     @property
     def surroundings(self) -> Surroundings:
@@ -392,6 +395,7 @@ class WebWorld:
             router=self.router,
             scaling=self.scaling,
             history=self.history,
+            exposition=self.exposition,
         )
 
     def add_user(self, name: str, role: Role) -> PrincipalId:

@@ -50,6 +50,7 @@ VERBS = (
     "ps",
     "logs",
     "metrics",
+    "analyze",
     "container",
     "secret",
     "registry",

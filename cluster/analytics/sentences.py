@@ -19,7 +19,7 @@ _MONTHS_FROM_DAYS = 60.0
 _YEARS_FROM_DAYS = 730.0
 _DAYS_PER_MONTH = 30.44
 _SIZES = ("B", "KiB", "MiB", "GiB", "TiB")
-_UNITS = {"percent": " %", "celsius": " °C", "count": "", "": ""}
+_UNITS = {"percent": " %", "celsius": " °C", "count": "", "count/s": "/s", "": ""}
 
 
 class Language(StrEnum):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from web.api import (
     administration,
     adoptions,
+    analytics,
     cluster,
     containers,
     deployments,
@@ -27,6 +28,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *membership.ENDPOINTS,
     *containers.ENDPOINTS,
     *metrics.ENDPOINTS,
+    *analytics.ENDPOINTS,
     *logs.ENDPOINTS,
     *deployments.ENDPOINTS,
     *adoptions.ENDPOINTS,

@@ -10,6 +10,7 @@ from pydantic import Field
 from cluster.model.inventory import LogQuery
 from web.auth.call import Call
 from web.tools.adoption_tools import ADOPTION_TOOLS
+from web.tools.analytics_tools import ANALYTICS_TOOLS
 from web.tools.arguments import Arguments, Named, Short
 from web.tools.cluster import get_cluster
 from web.tools.containers import ContainerFilter, list_containers, open_logs
@@ -308,5 +309,6 @@ REGISTRY = ToolRegistry(
         *SCHEDULE_TOOLS,
         *ENVIRONMENT_TOOLS,
         *METRIC_TOOLS,
+        *ANALYTICS_TOOLS,
     )
 )

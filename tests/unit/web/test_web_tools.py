@@ -57,6 +57,7 @@ def test_the_tools_have_the_names_that_were_promised() -> None:
         "get-deploy-status",
         "get-deployment-history",
         "get-metrics-history",
+        "get-trend-analysis",
         "list-containers",
         "list-environments",
         "list-nodes",

@@ -68,6 +68,7 @@ from agent.keys.identity import NodeIdentity
 from agent.keys.tls import TlsIdentity
 from agent.leader.alerting import Alerting
 from agent.leader.autoscaling import Autoscaling
+from agent.leader.delivering import Delivering
 from agent.leader.duties import LeaderDuties, run_duties_while_leader
 from agent.leader.image_watch import ImageWatching
 from agent.leader.ports import Duty
@@ -84,6 +85,8 @@ from agent.node.raft import RunningRaft, start_raft
 from agent.node.recovery import Recovered, RecoveryRefused
 from agent.node.recovery import recover as recover_cluster
 from agent.node.state import NodeState
+from agent.notify.allowed import AllowedNetworks
+from agent.notify.sender import HttpSender
 from agent.peers.addresses import peer_address
 from agent.peers.client import PeerClient
 from agent.peers.protocol import Beat, TrafficReport
@@ -427,6 +430,16 @@ class _Agent:
 
         autoscaling = Autoscaling(node_id=self._node_id, state=state, clock=clock, new_id=self._ids.new_id)
         alerting = Alerting(state=state, clock=clock, inventories=hosts, history=history)
+        sender = HttpSender(clock=clock, version=_version(), allowed=AllowedNetworks(state).read)
+        stack.push_async_callback(sender.close)
+        delivering = Delivering(
+            node_id=self._node_id,
+            state=state,
+            raft=replicator,
+            clock=clock,
+            sender=sender,
+            keyring=self._keyring,
+        )
         # Those that hold what they deploy against what the surfaces do are made once those are.
         deploying: list[Duty] = []
         leading = LeaderDuties(
@@ -435,7 +448,7 @@ class _Agent:
             raft=replicator,
             clock=clock,
             ids=self._ids,
-            more=lambda: (autoscaling, alerting, *deploying),
+            more=lambda: (autoscaling, alerting, delivering, *deploying),
         )
 
         def take_report(report: TrafficReport) -> bool:

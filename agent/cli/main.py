@@ -47,6 +47,8 @@ VERBS = (
     "remove",
     "history",
     "compare",
+    "events",
+    "webhook",
     "ps",
     "logs",
     "metrics",

@@ -37,6 +37,8 @@ class Resource(StrEnum):
     CERTIFICATE = "certificate"
     ENVIRONMENT = "environment"
     WINDOW = "window"
+    EVENT = "event"
+    WEBHOOK = "webhook"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ def _actions() -> tuple[Action, ...]:
             Resource.ENVIRONMENT: ("read",),
             Resource.CERTIFICATE: ("read",),
             Resource.WINDOW: ("read",),
+            Resource.EVENT: ("read",),
         },
         # Inspecting shows environment values, which hold secrets.
         Role.OPERATOR: {
@@ -78,6 +81,8 @@ def _actions() -> tuple[Action, ...]:
             Resource.SECRET: ("use",),
             Resource.CONFIG: ("inspect", "use"),
             Resource.REGISTRY: ("read",),
+            # Addresses of receivers are secrets of some chats; logs hold what receivers answered.
+            Resource.WEBHOOK: ("read",),
         },
         Role.ADMIN: {
             Resource.JOIN_TOKEN: ("read",),
@@ -111,6 +116,7 @@ def _actions() -> tuple[Action, ...]:
             # Stopping is not what has to be prevented.
             Resource.WINDOW: ("freeze",),
             Resource.CERTIFICATE: ("put",),
+            Resource.WEBHOOK: ("ping", "replay"),
         },
         Role.ADMIN: {
             Resource.CLUSTER: ("transfer-leadership", "recover"),
@@ -135,6 +141,8 @@ def _actions() -> tuple[Action, ...]:
             # Quotas, hosts and approval are bounds on what operators do.
             Resource.ENVIRONMENT: ("put", "remove"),
             Resource.WINDOW: ("put", "remove", "unfreeze"),
+            # What happens here is sent there.
+            Resource.WEBHOOK: ("put", "remove"),
         },
     }
     return tuple(

@@ -20,6 +20,7 @@ from web.api import (
     routers,
     schedules,
     secrets,
+    webhooks,
 )
 from web.api.endpoint import Endpoint
 
@@ -39,6 +40,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *secrets.ENDPOINTS,
     *routers.ENDPOINTS,
     *route_certificates.ENDPOINTS,
+    *webhooks.ENDPOINTS,
     *administration.ENDPOINTS,
     *logins.ENDPOINTS,
 )

@@ -28,6 +28,7 @@ from web.tools.services import list_services
 from web.tools.times import moment, parse_since
 from web.tools.untrusted import cleaned, marked
 from web.tools.views import ContainerView, NodeView
+from web.tools.webhook_tools import WEBHOOK_TOOLS
 
 TEXT_CHARACTERS_MAX = 40_000
 LOG_LINES_MAX = 1000
@@ -309,6 +310,7 @@ REGISTRY = ToolRegistry(
         *SCHEDULE_TOOLS,
         *ENVIRONMENT_TOOLS,
         *METRIC_TOOLS,
+        *WEBHOOK_TOOLS,
         *ANALYTICS_TOOLS,
     )
 )

@@ -14,7 +14,8 @@ class Pace:
     something of one for its answer. `split_wait_s`: how long who shares requests anew waits for the routers.
     `drain_wait_s`: how long a leaving host waits for its replicas to run elsewhere. `coalesce_s`: changes of
     one topic are told together at most this often. `pulse_s`: how often a live connection hears that its host
-    is there, whatever else is said; pages take three missed ones for its loss.
+    is there, whatever else is said; pages take three missed ones for its loss. `webhook_test_s`: how long
+    beyond the receiver's own time who tries a webhook waits for what came of it.
     """
 
     audit_flush_s: float = 60.0
@@ -29,4 +30,5 @@ class Pace:
     containers_s: float = 2.0
     metrics_s: float = 5.0
     pulse_s: float = 2.0
+    webhook_test_s: float = 3.0
     socket_heartbeat_s: float = 15.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 
 from cluster.commands.settings import PutSetting
+from cluster.model.outbound import ALLOWED_NETWORKS_SETTING, parse_networks
 from cluster.model.settings import ClusterSettings, Setting, cluster_settings
 from cluster.store import records
 from web.auth.call import Call
@@ -14,7 +15,10 @@ from web.tools.references import is_key
 from web.tools.views import SettingView
 
 _PREFIX = "cluster."
-_DEFAULTS = {f"{_PREFIX}{item.name}": str(item.default) for item in fields(ClusterSettings)}
+_DEFAULTS = {
+    **{f"{_PREFIX}{item.name}": str(item.default) for item in fields(ClusterSettings)},
+    ALLOWED_NETWORKS_SETTING: "",
+}
 
 
 async def list_settings(context: Context, call: Call) -> list[SettingView]:
@@ -45,10 +49,17 @@ async def put_setting(
 
 
 def _check(context: Context, key: str, value: str | None) -> None:
+    if key == ALLOWED_NETWORKS_SETTING and value is not None:
+        try:
+            parse_networks(value)
+        except ValueError as error:
+            raise Problem(
+                "invalid", str(error), errors=(FieldError(field="value", rule=str(error)),)
+            ) from error
     if not key.startswith(_PREFIX):
         return
     if key not in _DEFAULTS or not is_key(key):
-        known = ", ".join(sorted(_DEFAULTS))
+        known = ", ".join(sorted(key for key in _DEFAULTS if key.startswith(_PREFIX)))
         rule = f"there is no such setting; the cluster's are {known}"
         raise Problem("invalid", f"{key[:80]}: {rule}", errors=(FieldError(field="key", rule=rule),))
     with context.surroundings.state.read() as txn:

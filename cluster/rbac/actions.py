@@ -37,6 +37,9 @@ class Resource(StrEnum):
     CERTIFICATE = "certificate"
     ENVIRONMENT = "environment"
     WINDOW = "window"
+    ALERT = "alert"
+    ALERT_RULE = "alert-rule"
+    SILENCE = "silence"
     EVENT = "event"
     WEBHOOK = "webhook"
 
@@ -70,6 +73,9 @@ def _actions() -> tuple[Action, ...]:
             Resource.ENVIRONMENT: ("read",),
             Resource.CERTIFICATE: ("read",),
             Resource.WINDOW: ("read",),
+            Resource.ALERT: ("read",),
+            Resource.ALERT_RULE: ("read",),
+            Resource.SILENCE: ("read",),
             Resource.EVENT: ("read",),
         },
         # Inspecting shows environment values, which hold secrets.
@@ -116,6 +122,9 @@ def _actions() -> tuple[Action, ...]:
             # Stopping is not what has to be prevented.
             Resource.WINDOW: ("freeze",),
             Resource.CERTIFICATE: ("put",),
+            Resource.ALERT: ("acknowledge",),
+            # A silence ends by itself, and says who wanted it; a rule that is gone is missed by nobody.
+            Resource.SILENCE: ("put", "end"),
             Resource.WEBHOOK: ("ping", "replay"),
         },
         Role.ADMIN: {
@@ -141,6 +150,7 @@ def _actions() -> tuple[Action, ...]:
             # Quotas, hosts and approval are bounds on what operators do.
             Resource.ENVIRONMENT: ("put", "remove"),
             Resource.WINDOW: ("put", "remove", "unfreeze"),
+            Resource.ALERT_RULE: ("put", "remove"),
             # What happens here is sent there.
             Resource.WEBHOOK: ("put", "remove"),
         },

@@ -5,6 +5,7 @@ from __future__ import annotations
 from web.api import (
     administration,
     adoptions,
+    alerts,
     analytics,
     cluster,
     containers,
@@ -36,6 +37,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *environments.ENDPOINTS,
     *rollouts.ENDPOINTS,
     *schedules.ENDPOINTS,
+    *alerts.ENDPOINTS,
     *placement.ENDPOINTS,
     *secrets.ENDPOINTS,
     *routers.ENDPOINTS,

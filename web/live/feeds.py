@@ -13,6 +13,8 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import TypeAdapter
 
+from web.tools.alert_views import AlertView
+from web.tools.alerts import read_open_alerts
 from web.tools.cluster import read_cluster
 from web.tools.containers import read_containers
 from web.tools.context import Context
@@ -36,6 +38,7 @@ _View = TypeVar("_View")
 class Topic(StrEnum):
     """What can be subscribed to."""
 
+    ALERTS = "alerts"
     CLUSTER = "cluster"
     CONTAINERS = "containers"
     METRICS = "metrics"
@@ -43,6 +46,7 @@ class Topic(StrEnum):
 
 
 ACTION_OF = {
+    Topic.ALERTS: "alert.read",
     Topic.CLUSTER: "cluster.read",
     Topic.CONTAINERS: "container.read",
     Topic.METRICS: "metrics.read",
@@ -126,6 +130,40 @@ class ServicesFeed:
         return _message(self.topic, "data", _ALL_SERVICES, everything)
 
 
+class AlertsFeed:
+    """Open alerts: those that changed, and the numbers of those that are over.
+
+    `event` is "alert:new" when people were told of one since the last look, else "alert:changed"; `new` are
+    their numbers.
+    """
+
+    topic = Topic.ALERTS
+    tables = frozenset({"alerts"})
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._alerts: dict[int, AlertView] = {}
+
+    async def update(self) -> str | None:
+        alerts = {view.number: view for view in read_open_alerts(self._context.surroundings)}
+        changed = _changed(self._alerts, alerts)
+        removed = tuple(sorted(self._alerts.keys() - alerts.keys()))
+        new = tuple(
+            view.number
+            for view in changed
+            if view.told_at_ms is not None
+            and (view.number not in self._alerts or self._alerts[view.number].told_at_ms is None)
+        )
+        self._alerts = alerts
+        if not (changed or removed):
+            return None
+        event = "alert:new" if new else "alert:changed"
+        return _flat(self.topic, _ALERTS, _Alerts(event=event, new=new, changed=changed, removed=removed))
+
+    def snapshot(self) -> str:
+        return _message(self.topic, "data", _ALL_ALERTS, _AllAlerts(items=tuple(self._alerts.values())))
+
+
 class ContainersFeed:
     """Containers that changed but for their numbers, which the topic metrics tells."""
 
@@ -187,6 +225,7 @@ class MetricsFeed:
 def feeds_of(context: Context) -> dict[Topic, Feed]:
     """Return a feed for every topic."""
     feeds: Iterable[Feed] = (
+        AlertsFeed(context),
         ClusterFeed(context, numbers_s=context.pace.metrics_s),
         ContainersFeed(context),
         MetricsFeed(context),
@@ -209,6 +248,19 @@ class _AllServices:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Alerts:
+    event: str
+    new: tuple[int, ...]
+    changed: tuple[AlertView, ...]
+    removed: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _AllAlerts:
+    items: tuple[AlertView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Gone:
     node_id: str
     id: str
@@ -227,6 +279,8 @@ class _AllContainers:
     problems: tuple[HostProblem, ...]
 
 
+_ALERTS: TypeAdapter[Any] = TypeAdapter(_Alerts)
+_ALL_ALERTS: TypeAdapter[Any] = TypeAdapter(_AllAlerts)
 _CLUSTER: TypeAdapter[Any] = TypeAdapter(ClusterView)
 _SERVICES: TypeAdapter[Any] = TypeAdapter(_Services)
 _ALL_SERVICES: TypeAdapter[Any] = TypeAdapter(_AllServices)

@@ -10,12 +10,14 @@ from pydantic import Field
 from cluster.model.inventory import LogQuery
 from web.auth.call import Call
 from web.tools.adoption_tools import ADOPTION_TOOLS
+from web.tools.alert_tools import ALERT_TOOLS
 from web.tools.analytics_tools import ANALYTICS_TOOLS
 from web.tools.arguments import Arguments, Named, Short
 from web.tools.cluster import get_cluster
 from web.tools.containers import ContainerFilter, list_containers, open_logs
 from web.tools.context import Context
 from web.tools.environment_tools import ENVIRONMENT_TOOLS
+from web.tools.experiment_tools import EXPERIMENT_TOOLS
 from web.tools.metric_tools import METRIC_TOOLS
 from web.tools.nodes import list_nodes
 from web.tools.placement_tools import PLACEMENT_TOOLS
@@ -304,11 +306,13 @@ REGISTRY = ToolRegistry(
     (
         *_BASE_TOOLS,
         *ROLLOUT_TOOLS,
+        *EXPERIMENT_TOOLS,
         *ADOPTION_TOOLS,
         *PLACEMENT_TOOLS,
         *SECRET_TOOLS,
         *SCHEDULE_TOOLS,
         *ENVIRONMENT_TOOLS,
+        *ALERT_TOOLS,
         *METRIC_TOOLS,
         *WEBHOOK_TOOLS,
         *ANALYTICS_TOOLS,

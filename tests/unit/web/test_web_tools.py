@@ -43,6 +43,7 @@ def a_call(world: WebWorld, role: Role) -> Call:
 
 def test_the_tools_have_the_names_that_were_promised() -> None:
     assert [tool.name for tool in REGISTRY.tools] == [
+        "acknowledge-alert",
         "adopt-containers",
         "compare-deployments",
         "deploy-blue-green",
@@ -58,6 +59,7 @@ def test_the_tools_have_the_names_that_were_promised() -> None:
         "get-deployment-history",
         "get-metrics-history",
         "get-trend-analysis",
+        "list-alerts",
         "list-containers",
         "list-environments",
         "list-nodes",
@@ -73,6 +75,7 @@ def test_the_tools_have_the_names_that_were_promised() -> None:
         "rollback-deploy",
         "scale-service",
         "schedule-deploy",
+        "silence-alerts",
         "steer-rollout",
         "switch-traffic",
         "validate-deployment",

@@ -62,7 +62,7 @@ apt_install() {
     fi
     if [ -d /run/systemd/system ]; then
         for unit in docker.service docker.socket containerd.service haproxy.service docker-registry.service \
-            etcd.service netdata.service; do
+            etcd.service netdata.service prometheus.service prometheus-node-exporter.service; do
             package=${unit%.*}
             [ "$package" = docker ] && package=docker.io
             [ "$package" = etcd ] && package=etcd-server
@@ -187,6 +187,7 @@ lab_tier() {
     # shellcheck disable=SC2086  # none or one word
     need_packages "the lab of Docker hosts" docker.io $cli docker-registry haproxy iproute2 iptables \
         busybox-static procps util-linux ca-certificates gcc libc6-dev || say "tests that need the lab will be skipped"
+    need_packages "reading metrics as Prometheus does" prometheus || say "tests with Prometheus will be skipped"
 }
 
 browser_tier() {

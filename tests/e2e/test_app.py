@@ -9,6 +9,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -19,6 +20,7 @@ from playwright.sync_api import Browser, expect
 from tests.e2e.dashboard import goto
 from tests.support.http_load import HttpLoad
 from tests.support.lab import LabAgents, a_lab, remove_abandoned, require_lab
+from tests.support.prometheus import a_prometheus
 from tests.support.shop import APP, COMPOSE, Shop
 
 REQUESTS = 10_000
@@ -70,6 +72,38 @@ def test_every_host_serves_the_app_and_every_surface_tells_of_it(whole: Shop) ->
     assert "succeeded" in whole.tower("rollout", "status", "shop.web")
     name = next(names[0] for names in whole.containers().values() if names)
     assert "listens on port 8080" in whole.tower("logs", name, "--tail", "5")
+
+
+def test_prometheus_reads_every_host_with_its_containers_and_routes(whole: Shop, tmp_path: Path) -> None:
+    agents = whole.agents
+    running = a_prometheus(
+        whole.lab.hosts[0],
+        tmp_path / "prometheus",
+        targets=whole.addresses,
+        token=agents.operator_token,
+        ca_pem=agents.ca_pem,
+    )
+    with running as prometheus:
+
+        def is_read() -> bool:
+            return all(
+                prometheus.value(expression) == wanted
+                for expression, wanted in (
+                    ('sum(up{job="tower"})', 3),
+                    ('count(tower_container_cpu_seconds_total{service="shop.web"})', 3),
+                    ('sum(tower_container_running{service="shop.web"})', 3),
+                    ('count(tower_route_latency_seconds_bucket{service="shop.web",le="+Inf"})', 3),
+                    ("count(tower_host_memory_available_bytes)", 3),
+                    ("sum(tower_raft_is_leader)", 1),
+                    # The requests of the test before.
+                    ('sum(tower_route_requests_total{service="shop.web"} >= 0) >= bool 30', 1),
+                )
+            )
+
+        prometheus.wait_for("the shop is in Prometheus", is_read, timeout_s=25)
+        # Only the modern format has units.
+        (known,) = prometheus.get("metadata", metric="tower_container_cpu_seconds").values()
+        assert {(each["type"], each["unit"]) for each in known} == {("counter", "seconds")}
 
 
 def test_a_changed_file_is_rolled_out_without_one_lost_request(whole: Shop) -> None:

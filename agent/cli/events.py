@@ -9,7 +9,6 @@ from agent.cli.failures import DONE, UsageWrong
 from agent.cli.moments import span_s
 from agent.cli.output import moment, print_json, print_table
 from agent.cli.parsing import Verbs
-from agent.clock import SystemClock
 
 
 def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
@@ -31,6 +30,9 @@ def run(args: argparse.Namespace) -> int:
         raise UsageWrong(f"--limit {args.limit}: 1 to 500")
     since_ms = None
     if args.since:
+        # Costs what this verb alone should pay.
+        from agent.clock import SystemClock
+
         since_ms = max(0, SystemClock().now_ms() - span_s("--since", args.since) * 1000)
     page = connect(args).get(
         "/events",

@@ -66,6 +66,7 @@ def test_the_tools_have_the_names_that_were_promised() -> None:
         "list-registries",
         "list-schedules",
         "list-secrets",
+        "list-webhooks",
         "promote-environment",
         "put-config",
         "rebalance-service",
@@ -78,6 +79,7 @@ def test_the_tools_have_the_names_that_were_promised() -> None:
         "silence-alerts",
         "steer-rollout",
         "switch-traffic",
+        "test-webhook",
         "validate-deployment",
     ]
 

@@ -191,7 +191,7 @@ class Recorder:
         finally:
             if self._open is not None:
                 self._close()
-            self._store_all()
+            await asyncio.to_thread(self._store_all)
 
     async def finish(self, *, timeout_s: float) -> None:
         """Close the block that is being filled, and wait until the cluster has all, or the time is up."""

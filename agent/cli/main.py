@@ -40,6 +40,7 @@ VERBS = (
     "freeze",
     "watch",
     "rollout",
+    "experiment",
     "rollback",
     "traffic",
     "scale",

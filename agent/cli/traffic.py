@@ -71,15 +71,16 @@ def _body(args: argparse.Namespace) -> dict[str, Any] | None:
         text = getattr(args, name)
         if text is not None:
             colour = None if name == "new" else name
-            return {"colour": colour, "permille": _permille(name, text), "force": args.force}
+            return {"colour": colour, "permille": permille_of(f"--{name}", text), "force": args.force}
     return None
 
 
-def _permille(name: str, text: str) -> int:
+def permille_of(option: str, text: str) -> int:
+    """Return the thousandths that a share such as 20% or 2.5 means. Raises UsageWrong naming the option."""
     match = _PERCENT.fullmatch(text.strip())
     permille = None if match is None else round(float(match[1]) * 10)
     if permille is None or permille > 1000:
-        raise UsageWrong(f"--{name} {text}: a share from 0% to 100%", hint="such as 20% or 2.5%")
+        raise UsageWrong(f"{option} {text}: a share from 0% to 100%", hint="such as 20% or 2.5%")
     return permille
 
 

@@ -109,6 +109,8 @@ def _actions() -> tuple[Action, ...]:
                 "promote",
                 "rollback",
                 "switch-traffic",
+                "start-experiment",
+                "end-experiment",
                 "scale",
                 "restart",
                 "rebalance",

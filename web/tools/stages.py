@@ -46,6 +46,8 @@ def percent(permille: int) -> str:
 
 
 def _name(rollout: Rollout, stage: Stage, assignments: Sequence[Assignment]) -> str:
+    if rollout.is_experiment:
+        return "experiment"
     is_canary = rollout.strategy is Strategy.CANARY
     new, old = ("canary", "stable") if is_canary else ("green", "blue")
     if rollout.phase is RolloutPhase.ROLLING_BACK:
@@ -68,6 +70,8 @@ def _name(rollout: Rollout, stage: Stage, assignments: Sequence[Assignment]) -> 
 
 def _words(rollout: Rollout, stage: Stage, split: SplitView | None, assignments: Sequence[Assignment]) -> str:
     new, old = stage.colour.value, stage.colour.other.value
+    if rollout.is_experiment:
+        return _experiment_words(rollout)
     place = min(stage.index, len(stage.steps) - 1)
     step = f"step {place + 1} of {len(stage.steps)}, {percent(stage.steps[place].permille)}"
     step = f"canary {step}" if rollout.strategy is Strategy.CANARY else f"{step} to {new}"
@@ -111,3 +115,12 @@ def _runs(rollout: Rollout, assignments: Sequence[Assignment]) -> bool:
         and each.desired in (DesiredState.STARTED, DesiredState.SERVING)
     ]
     return bool(copies) and all(each.observed.phase.is_running for each in copies)
+
+
+def _experiment_words(rollout: Rollout) -> str:
+    run = rollout.experiment
+    assert run is not None
+    see = f"`tower experiment status {rollout.service_id}` compares them"
+    if not run.began_at_ms:
+        return f"experiment: b (revision {rollout.to_revision}) is brought up"
+    return f"experiment: a is revision {rollout.from_revision}, b revision {rollout.to_revision}; {see}"

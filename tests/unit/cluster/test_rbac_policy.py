@@ -25,6 +25,8 @@ VIEWER, OPERATOR, ADMIN = Role.VIEWER, Role.OPERATOR, Role.ADMIN
         ("service.rollback", OPERATOR),
         ("service.skip-analysis", OPERATOR),
         ("service.switch-traffic", OPERATOR),
+        ("service.start-experiment", OPERATOR),
+        ("service.end-experiment", OPERATOR),
         ("rollout.approve", OPERATOR),
         ("node.drain", OPERATOR),
         ("node.remove", ADMIN),

@@ -61,6 +61,8 @@ QUIET_MS = MINUTE_MS
 OPEN_HOURS_MAX = 8
 OPEN_DAYS_MAX = 3
 """From how many on the oldest are not waited for: an import of weeks is sealed as it comes."""
+SERIES_A_PIECE = 1_000
+"""After how many series' hours one transaction is enough; one hour is never cut."""
 FORGET_EVERY_MS = HOUR_MS
 
 
@@ -137,14 +139,21 @@ class HistoryWriter:
     def _seal(self, now_ms: int) -> bool:
         with reading(self._environment, self._handles) as tables:
             open_hours = [(time_of(key), _when(value)) for key, value in tables.rows(OPEN_HOURS)]
-        for hour, changed_ms in open_hours:
-            due_ms = (hour + 1) * HOUR_MS + SEAL_AFTER_MS + int(self._stagger * SEAL_SPREAD_MS)
-            is_quiet = now_ms - changed_ms >= QUIET_MS or len(open_hours) > OPEN_HOURS_MAX
-            if now_ms >= due_ms and is_quiet:
-                with self.write() as tables:
-                    seal_hour(tables, hour, self.damage, now_ms)
-                return True
-        return False
+        due = [
+            hour
+            for hour, changed_ms in open_hours
+            if now_ms >= (hour + 1) * HOUR_MS + SEAL_AFTER_MS + int(self._stagger * SEAL_SPREAD_MS)
+            and (now_ms - changed_ms >= QUIET_MS or len(open_hours) > OPEN_HOURS_MAX)
+        ]
+        if not due:
+            return False
+        with self.write() as tables:
+            series = 0
+            for hour in due:
+                series += seal_hour(tables, hour, self.damage, now_ms)
+                if series >= SERIES_A_PIECE:
+                    break
+        return True
 
     def _compact(self, now_ms: int) -> bool:
         with reading(self._environment, self._handles) as tables:

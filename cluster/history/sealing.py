@@ -41,8 +41,8 @@ SUBJECTS_A_PIECE = 32
 """How many subjects' days one transaction compacts."""
 
 
-def seal_hour(tables: Tables, hour: int, damage: Damage, now_ms: int) -> None:
-    """Turn what is pending of `hour` into chunks and hourly rollups.
+def seal_hour(tables: Tables, hour: int, damage: Damage, now_ms: int) -> int:
+    """Turn what is pending of `hour` into chunks and hourly rollups, and return of how many series.
 
     Samples of an hour that was sealed before are laid over its chunks; those of a day that was compacted
     before become chunks again, and the day is compacted once more.
@@ -82,6 +82,7 @@ def seal_hour(tables: Tables, hour: int, damage: Damage, now_ms: int) -> None:
             )
     delete_keys(tables, PENDING, list(tables.keys(PENDING, pending_key(hour, 0), pending_key(hour + 1, 0))))
     tables.delete(OPEN_HOURS, time_key(hour))
+    return len(chunks)
 
 
 def subjects_to_compact(tables: Tables, day: int) -> list[int]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from cluster.history import HistoryWriter
-from cluster.metrics.block import BlockBuilder, encode_block
-from cluster.metrics.retention import Retention
+from cluster.metrics.block import SampleBlock, encode_block
+from cluster.metrics.retention import Keep, Retention
 from cluster.model.metrics import (
     BY_NAME,
     STEP_MS,
@@ -61,11 +63,20 @@ def a_batch(
     """A batch of as many moments as the longest row has."""
     ticks = max((len(values) for values in rows.values()), default=1)
     subjects = tuple(dict.fromkeys(subject for subject, _ in rows))
-    builder = BlockBuilder(start_ms=start_ms, step_ms=step_ms, ticks=ticks)
-    for (subject, metric), values in rows.items():
-        for tick, value in enumerate(values):
-            if value is not None:
-                builder.put(subjects.index(subject), metric, tick, value)
+    block = SampleBlock(
+        start_ms=start_ms,
+        step_ms=step_ms,
+        ticks=ticks,
+        positions=np.array([subjects.index(subject) for subject, _ in rows], dtype=np.uint16),
+        metrics=np.array([metric for _, metric in rows], dtype=np.uint16),
+        values=np.array(
+            [[value or 0 for value in _filled(values, ticks)] for values in rows.values()], dtype=np.int64
+        ).reshape(len(rows), ticks),
+        present=np.array(
+            [[value is not None for value in _filled(values, ticks)] for values in rows.values()],
+            dtype=np.bool_,
+        ).reshape(len(rows), ticks),
+    )
     return CommittedBatch(
         index=index,
         source=node,
@@ -74,9 +85,13 @@ def a_batch(
         step_ms=step_ms,
         ticks=ticks,
         subjects=subjects or (1,),
-        payload=encode_block(builder.build()),
+        payload=encode_block(block),
         committed_ms=start_ms + ticks * step_ms if committed_ms is None else committed_ms,
     )
+
+
+def _filled(values: Sequence[int | None], ticks: int) -> list[int | None]:
+    return [*values, *[None] * (ticks - len(values))]
 
 
 def a_history(directory: Path) -> HistoryWriter:
@@ -84,11 +99,13 @@ def a_history(directory: Path) -> HistoryWriter:
 
 
 def tidy(writer: HistoryWriter, now_ms: int, retention: Retention | None = None) -> int:
-    """Maintain until nothing is left to do; how many pieces it took."""
-    for pieces in range(10_000):
-        if not writer.maintain(now_ms, retention or FOREVER):
-            return pieces
-    raise AssertionError("maintenance does not end")
+    """Maintain until nothing is left to do, and again once what that changed is quiet; how many pieces."""
+    pieces = 0
+    for moment_ms in (now_ms, now_ms + 2 * 60_000):
+        while writer.maintain(moment_ms, retention or FOREVER):
+            pieces += 1
+            assert pieces < 10_000, "maintenance does not end"
+    return pieces
 
 
-FOREVER = Retention()
+FOREVER = Retention(default=Keep(raw_days=3660, hourly_days=3660, daily_days=3660))

@@ -27,6 +27,7 @@ VERBS = (
     "node",
     "token",
     "audit",
+    "alerts",
     "deploy",
     "adopt",
     "validate",

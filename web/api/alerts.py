@@ -97,7 +97,10 @@ class SilenceBody(ScopeBody):
     """Nobody is told of what fits every field that is not empty; at least one is not."""
 
     comment: Reason
-    until_ms: int = Field(ge=0)
+    until_ms: int | None = Field(default=None, ge=0)
+    for_s: int | None = Field(
+        default=None, ge=1, description="instead of until; without either an hour, with cron a year"
+    )
     from_ms: int | None = Field(default=None, ge=0, description="left out: now")
     rules: Items = ()
     severities: tuple[Severity, ...] = Field(default=(), max_length=len(Severity))

@@ -48,7 +48,7 @@ async def _list_alerts(context: Context, call: Call, given: ListAlerts) -> Alert
     if given.rules:
         rules = tuple(_rule_line(view) for view in await list_alert_rules(context, call))
         silences = tuple(
-            f"{each.id} by {each.by} until {moment(each.settings.until_ms)}: {each.settings.comment}"
+            f"{each.id} by {each.by} until {moment(each.until_ms)}: {each.settings.comment}"
             for each in await list_silences(context, call)
         )
     return AlertLines(
@@ -92,17 +92,16 @@ class Silenced:
 
 
 async def _silence(context: Context, call: Call, given: SilenceAlerts) -> Silenced:
-    now_ms = context.surroundings.clock.now_ms()
     settings = SilenceSettings(
         comment=given.comment,
-        until_ms=now_ms + parse_span(given.duration, field="duration"),
+        for_s=parse_span(given.duration, field="duration") // 1000,
         rules=_named(given.rule),
         hosts=_named(given.node),
         services=_named(given.service),
         environments=_named(given.environment),
     )
     view = await put_silence(context, call, settings)
-    return Silenced(silence=view.id, until=moment(view.settings.until_ms), alerts=view.alerts)
+    return Silenced(silence=view.id, until=moment(view.until_ms), alerts=view.alerts)
 
 
 def _named(name: str) -> tuple[str, ...]:

@@ -120,11 +120,16 @@ class RuleView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SilenceSettings:
-    """A silence as people write it. `from_ms` None: now. With `cron` it holds only for `duration_s` from each
-    such moment on: hours of maintenance. Of the rest, what is empty bounds nothing; something is not."""
+    """A silence as people write it. `from_ms` None: now. It lasts until `until_ms`, or for `for_s`; without
+    either an hour, with `cron` a year.
+
+    With `cron` it holds only for `duration_s` from each such moment on: hours of maintenance. Of the rest,
+    what is empty bounds nothing; something is not.
+    """
 
     comment: str
-    until_ms: int
+    until_ms: int | None = None
+    for_s: int | None = None
     from_ms: int | None = None
     rules: tuple[str, ...] = ()
     severities: tuple[Severity, ...] = ()
@@ -145,6 +150,7 @@ class SilenceView:
 
     id: str
     settings: SilenceSettings
+    until_ms: int
     is_in_force: bool
     alerts: tuple[int, ...]
     by: str
@@ -256,6 +262,7 @@ def silence_view(silence: Silence, *, is_in_force: bool, alerts: tuple[int, ...]
             duration_s=0 if span is None else span.duration_ms // 1000,
             time_zone="UTC" if span is None else span.time_zone,
         ),
+        until_ms=silence.until_ms,
         is_in_force=is_in_force,
         alerts=alerts,
         by=silence.by,

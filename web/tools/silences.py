@@ -19,6 +19,9 @@ from web.tools.windows import span_of
 READ = "silence.read"
 PUT = "silence.put"
 END = "silence.end"
+ONCE_S = 3600
+ROUND_S = 365 * 86_400
+"""How long a silence lasts when nothing is said, once and coming round."""
 
 
 async def list_silences(context: Context, call: Call) -> list[SilenceView]:
@@ -42,8 +45,10 @@ async def put_silence(context: Context, call: Call, settings: SilenceSettings) -
     """Keep alerts quiet, from now or later. Raises Problem (422)."""
     await context.authority.require(call, PUT, "silence")
     now_ms = context.surroundings.clock.now_ms()
-    if settings.until_ms <= now_ms:
-        raise invalid("until", "it is over already", value=moment(settings.until_ms))
+    from_ms = now_ms if settings.from_ms is None else settings.from_ms
+    until_ms = _until_ms(settings, from_ms)
+    if until_ms <= now_ms:
+        raise invalid("until", "it is over already", value=moment(until_ms))
     with context.surroundings.state.read() as txn:
         for rule in settings.rules:
             known_rule(txn, rule)
@@ -63,8 +68,8 @@ async def put_silence(context: Context, call: Call, settings: SilenceSettings) -
             id=context.surroundings.ids.new_id("si"),
             matcher=AlertMatcher(rules=settings.rules, severities=settings.severities, scope=scope),
             comment=settings.comment,
-            from_ms=now_ms if settings.from_ms is None else settings.from_ms,
-            until_ms=settings.until_ms,
+            from_ms=from_ms,
+            until_ms=until_ms,
             span=span,
             by=call.known().name,
         )
@@ -97,6 +102,15 @@ async def end_silence(context: Context, call: Call, name: str) -> None:
         await permit.propose(EndSilence(silence_id=name))
 
     await context.authority.perform(call, END, f"silence:{name}", change)
+
+
+def _until_ms(settings: SilenceSettings, from_ms: int) -> int:
+    if settings.until_ms is not None and settings.for_s is not None:
+        raise invalid("for_s", "give until or for, not both")
+    if settings.until_ms is not None:
+        return settings.until_ms
+    default_s = ROUND_S if settings.cron else ONCE_S
+    return from_ms + 1000 * (default_s if settings.for_s is None else settings.for_s)
 
 
 def _is_in_force(silence: Silence, now_ms: int) -> bool:

@@ -43,23 +43,25 @@ class Method(StrEnum):
 class Anomaly:
     """One anomaly of one series, in the metric's unit.
 
-    `at_ms` begins the row that was judged and `row_ms` is its length. `current` is the row's mean, `expected`
-    what the rows before led to expect, `deviation` their difference in typical deviations: 99 of 100 past
-    rows lie within 2.58. `confidence` is 0 to 1. `is_early` marks one of the last minutes whose row is not
-    complete yet. `context` names what happened shortly before (a deployment, a restart), "" for nothing.
+    `at_ms` begins the row that was judged, `row_ms` is its length, and at `until_ms` ends the last row that
+    was as unusual without a break. `current` is the row's mean (the sum of a count), `expected` what the rows
+    before led to expect, [`low`, `high`] what they were at this time of day or, not knowing that, recently.
+    `deviation` is current - expected in typical deviations: 199 of 200 past rows lie within 2.81; at most
+    99. `score` and `confidence` are 0 to 1.
     """
 
     kind: AnomalyKind
     severity: Severity
     at_ms: int
     row_ms: int
+    until_ms: int
     current: float
     expected: float
+    low: float
+    high: float
     deviation: float
     score: float
     confidence: float
-    is_early: bool = False
-    context: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -200,7 +200,7 @@ def _at_least(value: float | None, limit: float) -> bool:
 
 
 def _runs(findings: list[Finding], gap_ms: int) -> list[list[Finding]]:
-    findings.sort(key=lambda one: (one.anomaly.at_ms, one.metric, one.subject, one.anomaly.is_early))
+    findings.sort(key=lambda one: (one.anomaly.at_ms, one.metric, one.subject))
     runs: list[list[Finding]] = []
     end_ms = None
     for finding in findings:
@@ -208,7 +208,7 @@ def _runs(findings: list[Finding], gap_ms: int) -> list[list[Finding]]:
             runs.append([])
             end_ms = finding.anomaly.at_ms
         runs[-1].append(finding)
-        end_ms = max(end_ms, finding.anomaly.at_ms + finding.anomaly.row_ms)
+        end_ms = max(end_ms, finding.anomaly.until_ms)
     return runs
 
 
@@ -224,7 +224,7 @@ def _incident(place: Place, findings: list[Finding], short: tuple[Pressure, ...]
         scope=Scope.CONTAINER if place.name else Scope.HOST,
         place=place,
         started_ms=started_ms,
-        last_ms=max(finding.anomaly.at_ms + finding.anomaly.row_ms for finding in findings),
+        last_ms=max(finding.anomaly.until_ms for finding in findings),
         severity=severity,
         confidence=_together(findings),
         findings=tuple(findings),
@@ -271,7 +271,7 @@ def _by_host(incidents: list[Incident], gap_ms: int) -> list[Incident]:
                 merged.extend(together)
                 continue
             findings = [finding for one in together for finding in one.findings]
-            findings.sort(key=lambda one: (one.anomaly.at_ms, one.metric, one.subject, one.anomaly.is_early))
+            findings.sort(key=lambda one: (one.anomaly.at_ms, one.metric, one.subject))
             short = tuple(pressure for one in together for pressure in one.pressures)
             whole = _incident(Place(node_id), findings, short)
             children = tuple(sorted(place for place in places if place.name))

@@ -1,0 +1,266 @@
+"""Anomalies of one series that lies before one: what was unusual, how sure that is, what cannot be said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cluster.analytics.anomalies import Anomaly, AnomalyKind, Method, Severity
+from cluster.analytics.residuals import BACK_ROWS
+from cluster.analytics.rows import Rows, to_rows
+from cluster.analytics.scoring import HALF_SCORE, Scored, ScoreStream
+from cluster.analytics.series import DAY_MS, Times, Values
+from cluster.analytics.tails import ROWS_MIN
+from cluster.analytics.watched import PLAIN, WATCHED, Watched, is_count
+
+THRESHOLDS: dict[Method, tuple[float, float, float]] = {
+    Method.CALIBRATED: (0.64, 0.69, 0.74),
+    Method.ZSCORE: (0.64, 0.68, 0.74),
+    Method.IQR: (0.66, 0.74, 0.86),
+    Method.ISOLATION_FOREST: (0.60, 0.62, 0.64),
+    Method.SEASONAL: (0.64, 0.69, 0.75),
+}
+"""Scores from which an anomaly is INFO, WARNING, CRITICAL: about one false one in 15, 30 and 100 series-days
+(`tests/benchmarks`, anomalies)."""
+CONFIDENCE_DIVISOR = 16.0
+"""1 - 10^(-S / 16) is near the share of right alerts at that sum of surprises in the same benchmark."""
+DEVIATION_MAX = 99.0
+_Z_USUAL = 2.807
+"""Of a normal, 199 of 200 lie within so many standard deviations."""
+_IQR_TO_SD = 1.349
+_GAPS_TOLD = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Detection:
+    """What a series showed, row by row, float64[T] each, and its anomalies by time.
+
+    `scores` are 0 to 1: what comes shortly after something as high is held back; `raw_scores` are without
+    that. `notes` are sentences on what could not be concluded. `is_growth`: rows are what was added.
+    """
+
+    method: Method
+    row_ms: int
+    times_ms: Times
+    values: Values
+    expected: Values
+    scores: Values
+    raw_scores: Values
+    anomalies: tuple[Anomaly, ...] = ()
+    notes: tuple[str, ...] = ()
+    is_growth: bool = False
+
+
+def detect(
+    times_ms: Times,
+    values: Values,
+    *,
+    now_ms: int,
+    method: Method = Method.CALIBRATED,
+    metric: str = "",
+    since_ms: int = 0,
+    row_ms: int | None = None,
+) -> Detection:
+    """Return the anomalies since `since_ms` of samples int64[n] (epoch ms, any order and step) and float64[n]
+    (NaN: not measured). What lies before is learned from; a row is judged by rows before it alone.
+
+    `metric` names what is measured ("": anything), which says what difference is of no interest and whether a
+    row is a sum. Nothing raises for what the numbers are.
+    """
+    watched = WATCHED.get(metric, PLAIN)
+    rows = to_rows(times_ms, values, now_ms=now_ms, row_ms=row_ms, is_count=is_count(metric))
+    judged_values = rows.values
+    if watched.is_growth and len(judged_values):
+        judged_values = np.diff(judged_values, prepend=np.nan)
+    slots = slots_of(rows.row_ms, len(judged_values))
+    notes = _notes(rows, slots, since_ms)
+    if not len(judged_values):
+        empty = np.empty(0)
+        return Detection(
+            method=method,
+            row_ms=rows.row_ms,
+            times_ms=np.empty(0, np.int64),
+            values=empty,
+            expected=empty,
+            scores=empty,
+            raw_scores=empty,
+            notes=notes,
+            is_growth=watched.is_growth,
+        )
+    scored = stream_of(watched, slots, method).push(rows.first, judged_values[None])
+    times = rows.times_ms()
+    return Detection(
+        method=method,
+        row_ms=rows.row_ms,
+        times_ms=times,
+        values=judged_values,
+        expected=scored.judged.expected[0],
+        scores=scored.emitted[0],
+        raw_scores=scored.score[0],
+        anomalies=anomalies_in(
+            scored,
+            0,
+            values=judged_values,
+            first_row=rows.first,
+            row_ms=rows.row_ms,
+            slots=slots,
+            method=method,
+            since_ms=since_ms,
+        ),
+        notes=notes,
+        is_growth=watched.is_growth,
+    )
+
+
+def slots_of(row_ms: int, rows: int) -> int:
+    """Return how many rows a day has, 0 where days cannot be compared: a row a day, or less than one day."""
+    slots = DAY_MS // row_ms
+    return slots if 1 < slots <= rows else 0
+
+
+def stream_of(watched: Watched, slots: int, method: Method) -> ScoreStream:
+    """Return the stream of one series."""
+    return ScoreStream(
+        slots=slots,
+        floors=np.array([watched.floor]),
+        only_up=np.array([watched.only_up]),
+        method=method,
+    )
+
+
+def learning_rows(slots: int) -> int:
+    """How many rows must be known before more than INFO is said: two days, where days are compared."""
+    return 2 * slots if slots else 2 * ROWS_MIN
+
+
+def anomalies_in(
+    scored: Scored,
+    series: int,
+    *,
+    values: Values,
+    first_row: int,
+    row_ms: int,
+    slots: int,
+    method: Method,
+    since_ms: int = 0,
+) -> tuple[Anomaly, ...]:
+    """Return the anomalies that begin in rows of one series, float64[T] `values`, by time."""
+    info = THRESHOLDS[method][0]
+    emitted, score = scored.emitted[series], scored.score[series]
+    # The usual case, by far: nothing. No arrays are made for it.
+    places = np.flatnonzero(emitted >= info)
+    found = []
+    for place in places.tolist():
+        at_ms = (first_row + place) * row_ms
+        if at_ms + row_ms <= since_ms:
+            continue
+        last = place
+        while last + 1 < len(score) and score[last + 1] >= info:
+            last += 1
+        found.append(
+            _anomaly(
+                scored,
+                series,
+                place,
+                current=float(values[place]),
+                at_ms=at_ms,
+                until_ms=(first_row + last + 1) * row_ms,
+                row_ms=row_ms,
+                is_learning=int(scored.rows_before[series, place]) < learning_rows(slots),
+                method=method,
+            )
+        )
+    return tuple(found)
+
+
+def _anomaly(
+    scored: Scored,
+    series: int,
+    place: int,
+    *,
+    current: float,
+    at_ms: int,
+    until_ms: int,
+    row_ms: int,
+    is_learning: bool,
+    method: Method,
+) -> Anomaly:
+    judged = scored.judged
+    score = float(scored.emitted[series, place])
+    by_residual = scored.by_residual[series, :, place]
+    largest = int(np.argmax(np.abs(by_residual)))
+    is_up = by_residual[largest] > 0
+    if method is Method.CALIBRATED and largest in (1, 4):
+        kind = AnomalyKind.PATTERN_CHANGE
+    else:
+        kind = AnomalyKind.SPIKE if is_up else AnomalyKind.DROP
+    expected = float(judged.expected[series, place])
+    typical = float(scored.usual[series, place]) / _Z_USUAL
+    if method not in (Method.CALIBRATED, Method.SEASONAL):
+        expected = float(judged.level[series, place])
+        typical = float(judged.scale[series, place])
+        if method is Method.IQR:
+            low, high = judged.quartiles[series, :, place]
+            typical = float(high - low) / _IQR_TO_SD
+    off = current - expected
+    deviation = off / typical if typical > 0 else float(np.sign(off)) * DEVIATION_MAX
+    total = HALF_SCORE * score / (1.0 - score)
+    confidence = 1.0 - float(10.0 ** (-total / CONFIDENCE_DIVISOR))
+    severity = Severity(sum(score >= threshold for threshold in THRESHOLDS[method]))
+    return Anomaly(
+        kind=kind,
+        severity=Severity.INFO if is_learning else severity,
+        at_ms=at_ms,
+        row_ms=row_ms,
+        until_ms=until_ms,
+        current=current,
+        expected=expected,
+        low=float(judged.low[series, place]),
+        high=float(judged.high[series, place]),
+        deviation=max(-DEVIATION_MAX, min(DEVIATION_MAX, deviation)),
+        score=score,
+        confidence=confidence / 2 if is_learning else confidence,
+    )
+
+
+def _notes(rows: Rows, slots: int, since_ms: int) -> tuple[str, ...]:
+    notes = []
+    if rows.left_out:
+        notes.append(
+            f"{rows.left_out} samples could not be used: dated in the future, infinite or absurdly large"
+        )
+    if rows.too_old:
+        notes.append(f"{rows.too_old} samples are older than what is looked at, and were left out")
+    known = rows.known
+    if not known:
+        return (*notes, "nothing was measured in this time: nothing can be concluded")
+    length = _length(rows.row_ms)
+    before = rows.values[: max(0, -(-since_ms // rows.row_ms) - rows.first)] if since_ms else rows.values
+    if known < ROWS_MIN:
+        notes.append(
+            f"only {known} of the {ROWS_MIN} rows of {length} are known that it takes to know what is usual:"
+            " nothing can be concluded"
+        )
+    elif int(np.count_nonzero(~np.isnan(before))) < learning_rows(slots):
+        notes.append(
+            "little is known from before (two days are wanted): what happens every day is not known yet, and"
+            " what was found is only for information"
+            if slots
+            else "too short to know what happens every day: each row is compared with the recent ones"
+        )
+    if float(np.nanmax(rows.values)) == float(np.nanmin(rows.values)):
+        notes.append("it never changed: nothing was unusual, and how much it may vary is not known")
+    missing = 1 - known / len(rows.values)
+    if missing > _GAPS_TOLD:
+        notes.append(f"{missing:.0%} of the time nothing was measured: what happened then is not known")
+    if known >= ROWS_MIN and slots and known < BACK_ROWS and missing <= _GAPS_TOLD:
+        notes.append(f"{known} rows of {length} are known: how often the rarest happens is an estimate")
+    return tuple(notes)
+
+
+def _length(row_ms: int) -> str:
+    for unit, size in (("days", DAY_MS), ("hours", 3_600_000), ("minutes", 60_000)):
+        if row_ms % size == 0:
+            return f"{row_ms // size} {unit if row_ms > size else unit[:-1]}"
+    return f"{row_ms // 1000} seconds"

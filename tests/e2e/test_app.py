@@ -17,10 +17,12 @@ from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 from playwright.sync_api import Browser, expect
 
+from agent.cli.client import Client, Target
 from tests.e2e.dashboard import goto
 from tests.support.http_load import HttpLoad
-from tests.support.lab import LabAgents, a_lab, remove_abandoned, require_lab
+from tests.support.lab import LabAgents, a_lab, remove_abandoned, require_lab, url_of
 from tests.support.prometheus import a_prometheus
+from tests.support.receivers import BEHAVIOURS, Receivers, free_port, listening
 from tests.support.shop import APP, COMPOSE, Shop
 
 REQUESTS = 10_000
@@ -321,3 +323,85 @@ def test_the_dashboard_of_another_host_stays_usable_when_the_leader_is_cut_off(
         expect(page.get_by_role("dialog")).to_contain_text("listens on port 8080", timeout=20_000)
     finally:
         context.close()
+
+
+def test_every_receiver_gets_each_event_once_by_its_id_across_a_killed_leader(whole: Shop) -> None:
+    told = WebhookTrial(whole)
+    with listening(told.receivers, told.address) as url:
+        told.subscribe(url)
+        whole.tower("alerts", "silence", "--rule", "disk-full", "--for", "1h", "--reason", "a test")
+        whole.deploy("told")
+        whole.agents.process(whole.agents.leader()).signal(signal.SIGKILL)
+        whole.tower("rollout", "status", "--wait", "shop.web")
+        # The one that was down all the time comes back when everything has happened.
+        with listening(told.receivers, told.address, told.down_port):
+            told.wait_until_all_is_told()
+    told.verify()
+
+
+class WebhookTrial:
+    """Webhooks to receivers of every kind, and what they must have got in the end."""
+
+    FAMILIES = ("rollout", "alert")
+
+    def __init__(self, shop: Shop) -> None:
+        self._shop = shop
+        agents = shop.agents
+        servers = tuple(url_of(host) for host in agents.hosts)
+        self._client = Client(Target(servers=servers, ca_pem=agents.ca_pem, access_token=agents.token))
+        self.address = shop.lab.address_of("root")
+        self.receivers = Receivers()
+        self.down_port = free_port(self.address)
+        self._names = [*BEHAVIOURS, "down", "unordered"]
+        newest = self._client.get("/events", limit=1)["items"]
+        self._before = newest[0]["sequence"] if newest else 0
+
+    def subscribe(self, url: str) -> None:
+        self._shop.tower("webhook", "networks", "--set", f"{self.address}/32")
+        for name in self._names:
+            base = f"http://{self.address}:{self.down_port}" if name == "down" else url
+            body = {
+                "url": f"{base}/{name}",
+                "events": [f"{family}:*" for family in self.FAMILIES],
+                "attempts": 30,
+                "base_s": 0.2,
+                "max_s": 1.0,
+                "timeout_s": 1.0,
+                "is_ordered": name != "unordered",
+            }
+            self.receivers.secrets[name] = self._client.put(f"/webhooks/{name}", body)["secret"]
+
+    def happened(self, family: str) -> list[str]:
+        """The ids of what happened since, in its order."""
+        found = self._client.items("/events", kinds=f"{family}:*")
+        return [each["id"] for each in reversed(found) if each["sequence"] > self._before]
+
+    def wait_until_all_is_told(self) -> None:
+        def is_told() -> bool:
+            return all(
+                set(self.receivers.ids(name, family)) >= set(self.happened(family))
+                for name in self._names
+                for family in self.FAMILIES
+            )
+
+        self._shop.agents.wait("every receiver has everything", is_told, tell=self._tell)
+
+    def verify(self) -> None:
+        for family in self.FAMILIES:
+            wanted = self.happened(family)
+            assert wanted, f"no {family} event has happened"
+            for name in self._names:
+                got = self.receivers.ids(name, family)
+                assert sorted(got) == sorted(wanted), name
+                assert name == "unordered" or got == wanted, f"{name}: another order"
+        assert self.receivers.unsigned == []
+        assert self.receivers.strayed == []
+        # What was on its way when the leader died is sent once more, under the same id, and nothing else.
+        assert all(self.receivers.repeats(name) <= 4 for name in self._names)
+        for name in self._names:
+            self._client.delete(f"/webhooks/{name}")
+
+    def _tell(self) -> str:
+        views = self._client.items("/webhooks")
+        standing = {each["id"]: (each["waiting"], each["delivered"], each["dead"]) for each in views}
+        return f"{standing}\n{self._shop.tell()}"

@@ -163,10 +163,11 @@ def decode_rollups(data: bytes) -> dict[int, Rollups]:
     planes = np.frombuffer(body, dtype=np.uint8, offset=metrics_count * 6).reshape(_COLUMNS, 8, rows)
     columns = np.ascontiguousarray(planes.transpose(0, 2, 1)).view("<i8").reshape(_COLUMNS, rows)
     whole = _undifferenced(columns.astype(np.int64), np.nonzero(bits)[1].astype(np.int64))
-    ends = np.cumsum(bits.sum(axis=1)).tolist()
+    lengths = bits.sum(axis=1)
+    ends = np.cumsum(lengths)
     return {
-        int(metric): whole.rows(slice(start, end))
-        for metric, start, end in zip(metrics, [0, *ends[:-1]], ends, strict=True)
+        metric: whole.rows(slice(start, end))
+        for metric, start, end in zip(metrics.tolist(), (ends - lengths).tolist(), ends.tolist(), strict=True)
     }
 
 

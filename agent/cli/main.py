@@ -61,6 +61,7 @@ VERBS = (
     "certificate",
     "login",
     "mcp",
+    "setting",
     "config",
     "lab",
     "demo",

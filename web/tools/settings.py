@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 
 from cluster.commands.settings import PutSetting
+from cluster.model.metrics_retention import METRICS_PREFIX, default_values, metric_retention
 from cluster.model.outbound import ALLOWED_NETWORKS_SETTING, parse_networks
 from cluster.model.settings import ClusterSettings, Setting, cluster_settings
 from cluster.store import records
@@ -14,11 +16,17 @@ from web.tools.context import Context
 from web.tools.references import is_key
 from web.tools.views import SettingView
 
-_PREFIX = "cluster."
+_CLUSTER_PREFIX = "cluster."
 _DEFAULTS = {
-    **{f"{_PREFIX}{item.name}": str(item.default) for item in fields(ClusterSettings)},
+    **{f"{_CLUSTER_PREFIX}{item.name}": str(item.default) for item in fields(ClusterSettings)},
+    **default_values(),
     ALLOWED_NETWORKS_SETTING: "",
 }
+_GROUPS: Mapping[str, Callable[[Mapping[str, str]], object]] = {
+    _CLUSTER_PREFIX: cluster_settings,
+    METRICS_PREFIX: metric_retention,
+}
+"""Settings that are looked at together, by how their keys begin: what raises ValueError for wrong ones."""
 
 
 async def list_settings(context: Context, call: Call) -> list[SettingView]:
@@ -56,19 +64,20 @@ def _check(context: Context, key: str, value: str | None) -> None:
             raise Problem(
                 "invalid", str(error), errors=(FieldError(field="value", rule=str(error)),)
             ) from error
-    if not key.startswith(_PREFIX):
+    prefix = next((each for each in _GROUPS if key.startswith(each)), None)
+    if prefix is None:
         return
     if key not in _DEFAULTS or not is_key(key):
-        known = ", ".join(sorted(key for key in _DEFAULTS if key.startswith(_PREFIX)))
-        rule = f"there is no such setting; the cluster's are {known}"
+        known = ", ".join(sorted(each for each in _DEFAULTS if each.startswith(prefix)))
+        rule = f"there is no such setting; there are {known}"
         raise Problem("invalid", f"{key[:80]}: {rule}", errors=(FieldError(field="key", rule=rule),))
     with context.surroundings.state.read() as txn:
-        values = records.setting_values(txn, _PREFIX)
+        values = records.setting_values(txn, prefix)
     values.pop(key, None)
     if value is not None:
         values[key] = value
     try:
-        cluster_settings(values)
+        _GROUPS[prefix](values)
     except ValueError as error:
         raise Problem("invalid", str(error), errors=(FieldError(field="value", rule=str(error)),)) from error
 

@@ -374,6 +374,7 @@ class _Agent:
             engine=engine,
             watcher=watcher,
             window=collector.window,
+            watch=collector.watch,
             applied_index=lambda: replicator.status().engine.applied_index,
             router_problem=lambda: _router_problem(router, clock),
             clock=clock,

@@ -85,6 +85,13 @@ class Hosts(Protocol):
 
     async def live(self) -> Sequence[HostLive]: ...
 
+    async def watch(self, moments: int) -> Sequence[HostLive]:
+        """The newest moments of every second, of hosts that answer at once.
+
+        Asking makes hosts measure every second for the next few, so the first answers have none.
+        """
+        ...
+
     async def act(
         self, node_id: str, container_id: str, action: ContainerAction, *, caller: Caller, force: bool = False
     ) -> None:

@@ -10,8 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, NoReturn, TypeVar
 
@@ -39,6 +38,8 @@ from agent.router.protocol import RevisionTraffic
 log = logging.getLogger(__name__)
 
 WINDOW_S = 600
+WATCH_S = 5.0
+"""How long the finer grid goes on after somebody looked at it."""
 LEVELS_TIMEOUT_S = 2.0
 ROUTES_TIMEOUT_S = 2.0
 
@@ -111,8 +112,8 @@ class Collector:
         self._own_figures = own_figures
         self._window = LiveWindow(slot_s=interval_s, n_slots=WINDOW_S // interval_s)
         self._watched_window: LiveWindow | None = None
-        self._watchers = 0
-        self._watchers_changed = asyncio.Event()
+        self._watched_until_s = float("-inf")
+        self._is_watched_anew = asyncio.Event()
         self._listeners: list[Listener] = []
         self._standings = Standings()
         self._reader = ContainerReader(engine=engine, opener=opener, clock=clock, standings=self._standings)
@@ -135,11 +136,6 @@ class Collector:
         """The last ten minutes on the base grid."""
         return self._window
 
-    @property
-    def watched_window(self) -> LiveWindow | None:
-        """The last ten minutes on the finer grid, as far as somebody watched; None when nobody did."""
-        return self._watched_window
-
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` with each batch; call the returned function to stop that."""
         self._listeners.append(listener)
@@ -149,15 +145,20 @@ class Collector:
         """Take an event of the engine in: starts and kills between two moments are counted by them."""
         self._standings.on_event(event)
 
-    @contextmanager
-    def watched(self) -> Iterator[None]:
-        """Sample on the finer grid while inside."""
-        self._watchers += 1
-        self._watchers_changed.set()
-        try:
-            yield
-        finally:
-            self._watchers -= 1
+    def watch(self) -> LiveWindow | None:
+        """Sample on the finer grid for the next `WATCH_S`, and return what is known on it.
+
+        That is the last ten minutes as far as somebody watched; None at first. Whoever looks again and again
+        need not say when they stop, nor can a crash of theirs keep it going.
+        """
+        if not self._is_watched:
+            self._is_watched_anew.set()
+        self._watched_until_s = self._clock.monotonic_s() + WATCH_S
+        return self._watched_window
+
+    @property
+    def _is_watched(self) -> bool:
+        return self._clock.monotonic_s() < self._watched_until_s
 
     async def run(self) -> NoReturn:
         """Sample for ever; closes the files when cancelled."""
@@ -176,13 +177,13 @@ class Collector:
 
     async def _next_moment(self) -> int:
         while True:
-            step_ms = 1000 * (self._watched_interval_s if self._watchers else self._interval_s)
+            step_ms = 1000 * (self._watched_interval_s if self._is_watched else self._interval_s)
             now_ms = self._clock.now_ms()
             at_ms = (now_ms // step_ms + 1) * step_ms
-            self._watchers_changed.clear()
+            self._is_watched_anew.clear()
             # Woken before its time where the clock was set back meanwhile: that moment is still to come.
             if (
-                not await self._clock.wait(self._watchers_changed, (at_ms - now_ms) / 1000)
+                not await self._clock.wait(self._is_watched_anew, (at_ms - now_ms) / 1000)
                 and self._clock.now_ms() > at_ms - step_ms // 2
             ):
                 return at_ms
@@ -193,7 +194,7 @@ class Collector:
         is_base = at_ms % (1000 * self._interval_s) == 0
         # Memory figures can wait for the kernel to gather its per-processor counts.
         moment = await asyncio.to_thread(self._read, at_ms, is_base=is_base)
-        if self._watchers:
+        if self._is_watched:
             self._publish(self._fine_batch(moment))
         if is_base:
             self._publish(await self._base_batch(moment))

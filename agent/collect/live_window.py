@@ -95,12 +95,16 @@ class LiveWindow:
             self._values[row, column] = value
             self._last_slot[row] = slot
 
-    def read(self, keys: Iterable[SeriesKey] | None = None) -> SeriesValues:
-        """Return a copy of the given series, or of all; one without samples is all NaN."""
+    def read(self, keys: Iterable[SeriesKey] | None = None, *, newest: int | None = None) -> SeriesValues:
+        """Return a copy of the given series, or of all; one without samples is all NaN.
+
+        `newest`: only of so many slots.
+        """
         chosen = self.keys() if keys is None else tuple(keys)
-        values = np.full((len(chosen), self.n_slots), np.nan, dtype=np.float32)
+        n_slots = self.n_slots if newest is None else min(newest, self.n_slots)
+        values = np.full((len(chosen), n_slots), np.nan, dtype=np.float32)
         head = self._head if self._head is not None else self.n_slots - 1
-        order = np.arange(head - self.n_slots + 1, head + 1, dtype=np.int64)
+        order = np.arange(head - n_slots + 1, head + 1, dtype=np.int64)
         for index, key in enumerate(chosen):
             row = self._rows.get(key)
             if row is not None:

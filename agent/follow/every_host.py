@@ -83,6 +83,11 @@ class EveryHost:
         answers = await asyncio.gather(*(self._live(node_id) for node_id in node_ids))
         return [answer for answer in answers if answer is not None]
 
+    async def watch(self, moments: int) -> Sequence[HostLive]:
+        node_ids = sorted(self._node_ids())
+        answers = await asyncio.gather(*(self._watch(node_id, moments) for node_id in node_ids))
+        return [answer for answer in answers if answer is not None]
+
     async def act(
         self, node_id: str, container_id: str, action: ContainerAction, *, caller: Caller, force: bool = False
     ) -> None:
@@ -178,6 +183,15 @@ class EveryHost:
             return await self._client.live(node_id)
         except (HostUnavailable, HostRefused) as error:
             log.debug("peer.live_unavailable", extra={"peer": node_id, "reason": str(error)})
+            return None
+
+    async def _watch(self, node_id: NodeId, moments: int) -> HostLive | None:
+        if node_id == self._local.node_id:
+            return self._local.watch(moments)
+        try:
+            return await self._client.watch(node_id, moments)
+        except (HostUnavailable, HostRefused):
+            # Asked again in a second.
             return None
 
     def _view(self, node_id: NodeId) -> HostView:

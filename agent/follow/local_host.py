@@ -60,6 +60,7 @@ class LocalHost:
         engine: ContainerEngine,
         watcher: InventoryWatcher,
         window: LiveWindow,
+        watch: Callable[[], LiveWindow | None] = lambda: None,
         applied_index: Callable[[], int],
         router_problem: Callable[[], str],
         clock: Clock,
@@ -72,6 +73,7 @@ class LocalHost:
         self._engine = engine
         self._watcher = watcher
         self._window = window
+        self._watch = watch
         self._clock = clock
         self._login_of = login_of
         self._desk = ReadinessDesk(
@@ -103,7 +105,15 @@ class LocalHost:
         )
 
     def live(self) -> HostLive:
-        series = self._window.read()
+        return self._live(self._window)
+
+    def watch(self, moments: int) -> HostLive:
+        """Return the newest moments of every second, and have there be more of them for a while."""
+        window = self._watch()
+        return HostLive(node_id=self.node_id) if window is None else self._live(window, newest=moments)
+
+    def _live(self, window: LiveWindow, *, newest: int | None = None) -> HostLive:
+        series = window.read(newest=newest)
         return HostLive(
             node_id=self.node_id,
             times_ms=tuple(int(at) for at in series.times_ms),

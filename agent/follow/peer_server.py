@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import ssl
 import struct
 from collections.abc import Awaitable, Callable
@@ -79,6 +80,7 @@ def build_peer_app(host: LocalHost, cluster_id: str, duties: PeerDuties) -> web.
     app.router.add_post(protocol.TRAFFIC, requests.traffic)
     app.router.add_get(protocol.INVENTORY, requests.inventory)
     app.router.add_get(protocol.LIVE, requests.live)
+    app.router.add_get(protocol.WATCH, requests.watch)
     app.router.add_get(protocol.DIGEST, requests.digest)
     app.router.add_post(protocol.READINESS, requests.readiness)
     app.router.add_post(protocol.ADOPTABLE, requests.adoptable)
@@ -152,6 +154,12 @@ class _Requests:
 
     async def live(self, _request: web.Request) -> web.Response:
         return web.Response(body=LIVES.encode(self._host.live()))
+
+    async def watch(self, request: web.Request) -> web.Response:
+        moments = request.query.get("moments", "")
+        if not re.fullmatch(r"[1-9]\d{0,3}", moments):
+            raise HostRefused(f"moments = {moments!r} is not from 1 to 9999", code="refused")
+        return web.Response(body=LIVES.encode(self._host.watch(int(moments))))
 
     async def digest(self, request: web.Request) -> web.Response:
         return web.Response(text=await self._host.image_digest(request.query.get("image", "")))

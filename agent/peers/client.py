@@ -52,6 +52,8 @@ from cluster.model.readiness import HostQuestion, HostReadiness
 from cluster.raft.tls import IdentityError, peer_identity
 
 VIEW_TIMEOUT_S = 2.0
+WATCH_TIMEOUT_S = 0.8
+"""Whoever watches asks every second; one host that is silent must not make it three for all."""
 READINESS_TIMEOUT_S = 10.0
 ACT_TIMEOUT_S = 70.0
 BEAT_TIMEOUT_S = 1.0
@@ -105,6 +107,11 @@ class PeerClient:
 
     async def live(self, node_id: str) -> HostLive:
         body = await self._ask(node_id, "GET", protocol.LIVE, timeout_s=VIEW_TIMEOUT_S)
+        return _decoded(LIVES, body, node_id)
+
+    async def watch(self, node_id: str, moments: int) -> HostLive:
+        query = {"moments": str(moments)}
+        body = await self._ask(node_id, "GET", protocol.WATCH, timeout_s=WATCH_TIMEOUT_S, query=query)
         return _decoded(LIVES, body, node_id)
 
     async def image_digest(self, node_id: str, image: str) -> str:

@@ -117,11 +117,11 @@ class Api:
 
     def __init__(self, agents: Agents, client: aiohttp.ClientSession) -> None:
         self._agents = agents
-        self._client = client
+        self.client = client
         self.headers: dict[str, str] = {}
 
     async def ask(self, number: int, method: str, path: str, **options: Any) -> tuple[int, Any]:
-        async with self._client.request(
+        async with self.client.request(
             method, self._agents.url(number) + path, headers=self.headers, **options
         ) as response:
             text = await response.text()
@@ -262,6 +262,26 @@ async def test_a_host_without_docker_says_so_everywhere(agents: Agents) -> None:
         _, containers = await api.ask(2, "GET", "/containers")
     assert sorted(problem["node_name"] for problem in containers["problems"]) == ["w1", "w2", "w3"]
     assert all("Docker" in problem["reason"] for problem in containers["problems"])
+
+
+async def test_whoever_watches_sees_every_second_of_every_host(agents: Agents) -> None:
+    moments: dict[str, set[int]] = {}
+    async with a_session(agents) as api:
+        await api.log_in(1)
+        async with api.client.ws_connect(f"{agents.url(1)}/live", headers=api.headers) as socket:
+            await socket.send_json({"subscribe": ["seconds"]})
+            async with asyncio.timeout(15):
+                while len(moments) < 3 or min(map(len, moments.values())) < 3:
+                    message = await socket.receive_json()
+                    for host in message.get("data", ()) if message.get("topic") == "seconds" else ():
+                        for series in host["series"]:
+                            if series["metric"] == "load_1":
+                                values = zip(host["times_ms"], series["values"], strict=True)
+                                known = {at_ms for at_ms, value in values if value is not None}
+                                moments.setdefault(host["node_id"], set()).update(known)
+    for seen in moments.values():
+        assert {at_ms % 1000 for at_ms in seen} == {0}
+        assert max(seen) - min(seen) < 1000 * (len(seen) + 2)
 
 
 async def test_no_acknowledged_change_is_lost_when_the_leader_is_killed(agents: Agents) -> None:

@@ -178,6 +178,8 @@ class FakeHosts:
     inventories: dict[str, HostInventory] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
     numbers: dict[str, HostLive] = field(default_factory=dict)
+    seconds: dict[str, HostLive] = field(default_factory=dict)
+    watched: int = 0
     lines: list[LogLine] = field(default_factory=list)
     digests: dict[str, str] = field(default_factory=dict)
     failure: Exception | None = None
@@ -205,6 +207,18 @@ class FakeHosts:
     async def live(self) -> Sequence[HostLive]:
         await asyncio.sleep(0)
         return [numbers for _, numbers in sorted(self.numbers.items())]
+
+    async def watch(self, moments: int) -> Sequence[HostLive]:
+        await asyncio.sleep(0)
+        self.watched += 1
+        return [
+            replace(
+                host,
+                times_ms=host.times_ms[-moments:],
+                series=tuple(replace(each, values=each.values[-moments:]) for each in host.series),
+            )
+            for _, host in sorted(self.seconds.items())
+        ]
 
     async def act(
         self, node_id: str, container_id: str, action: ContainerAction, *, caller: Caller, force: bool = False

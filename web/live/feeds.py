@@ -35,6 +35,10 @@ _Key = TypeVar("_Key")
 _View = TypeVar("_View")
 
 
+SECONDS_ASKED = 5
+"""Of how many seconds hosts are asked every second: as many as an answer may be late."""
+
+
 class Topic(StrEnum):
     """What can be subscribed to."""
 
@@ -42,6 +46,7 @@ class Topic(StrEnum):
     CLUSTER = "cluster"
     CONTAINERS = "containers"
     METRICS = "metrics"
+    SECONDS = "seconds"
     SERVICES = "services"
 
 
@@ -50,6 +55,7 @@ ACTION_OF = {
     Topic.CLUSTER: "cluster.read",
     Topic.CONTAINERS: "container.read",
     Topic.METRICS: "metrics.read",
+    Topic.SECONDS: "metrics.read",
     Topic.SERVICES: "service.read",
 }
 
@@ -222,6 +228,31 @@ class MetricsFeed:
         return _message(self.topic, "data", _METRICS, tuple(self._hosts.values()))
 
 
+class SecondsFeed:
+    """The same numbers every second, which hosts measure only while somebody watches."""
+
+    topic = Topic.SECONDS
+    tables: frozenset[str] = frozenset()
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._hosts: dict[str, HostLiveView] = {}
+
+    async def update(self) -> str | None:
+        answers = await self._context.surroundings.hosts.watch(SECONDS_ASKED)
+        hosts = {str(host.node_id): live_view(host) for host in answers}
+        news = tuple(
+            tail
+            for node_id, host in sorted(hosts.items())
+            if (tail := _since(host, self._hosts.get(node_id))) is not None
+        )
+        self._hosts = hosts
+        return _message(self.topic, "data", _METRICS, news) if news else None
+
+    def snapshot(self) -> str:
+        return _message(self.topic, "data", _METRICS, tuple(self._hosts.values()))
+
+
 def feeds_of(context: Context) -> dict[Topic, Feed]:
     """Return a feed for every topic."""
     feeds: Iterable[Feed] = (
@@ -229,6 +260,7 @@ def feeds_of(context: Context) -> dict[Topic, Feed]:
         ClusterFeed(context, numbers_s=context.pace.metrics_s),
         ContainersFeed(context),
         MetricsFeed(context),
+        SecondsFeed(context),
         ServicesFeed(context),
     )
     return {feed.topic: feed for feed in feeds}

@@ -84,7 +84,11 @@ class LiveHub:
 
     def __init__(self, context: Context, authenticator: Authenticator, *, clients_max: int) -> None:
         pace = context.pace
-        intervals = {Topic.CONTAINERS: pace.containers_s, Topic.METRICS: pace.metrics_s}
+        intervals = {
+            Topic.CONTAINERS: pace.containers_s,
+            Topic.METRICS: pace.metrics_s,
+            Topic.SECONDS: pace.seconds_s,
+        }
         self._context = context
         self._authenticator = authenticator
         self._clients_max = clients_max

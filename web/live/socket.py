@@ -7,6 +7,7 @@ The client sends `{"subscribe": [topics]}` and `{"unsubscribe": [topics]}`. The 
     services    {"topic", "changed": [ServiceView], "removed": [id], "rollouts": [RolloutView]}
     containers  {"topic", "changed": [ContainerView], "removed": [{node_id, id}], "problems": [HostProblem]}
     metrics     {"topic", "data": [HostLiveView with the moments from the last told one on]}
+    seconds     the same of every second, for as long as anybody is subscribed
 
 and `{"heartbeat": now_ms}`, `{"error": text}`, and after falling behind `{"dropped": count}`, whereupon every
 topic begins anew. Closing codes: 4401 the login is over, 1001 the agent stops, 1008 the client misbehaves.

@@ -29,6 +29,7 @@ class Pace:
     coalesce_s: float = 0.5
     containers_s: float = 2.0
     metrics_s: float = 5.0
+    seconds_s: float = 1.0
     pulse_s: float = 2.0
     webhook_test_s: float = 3.0
     socket_heartbeat_s: float = 15.0

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from agent.collect.collector import Collector
+from agent.collect.collector import WATCH_S, Collector
 from agent.collect.container_files import ContainerFileOpener, ContainerFiles, ContainerGone
 from agent.collect.live_window import HOST, Metric, SeriesKey
 from agent.collect.samples import AgentReading, ContainerStanding, SampleBatch
@@ -218,8 +218,8 @@ async def test_where_files_are_out_of_reach_the_engine_is_asked_on_the_base_grid
     world.opener.unreachable.add(web)
     batch = await world.sample(0)
     assert batch.containers[web].usage.cpu_ns == 1_000_000
-    with world.collector.watched():
-        await world.sample(1)
+    world.collector.watch()
+    await world.sample(1)
     assert world.batches[-1].containers == {}
     await world.engine.remove(web, force=True)
     assert (await world.sample(10)).containers == {}
@@ -240,9 +240,9 @@ async def test_whoever_watches_gets_every_second_and_the_record_stays_on_its_gri
     world = World()
     web = await world.a_container()
     await world.sample(0)
-    with world.collector.watched():
-        for second in range(1, 11):
-            await world.sample(second, cpu_ns=second * 100_000_000)
+    for second in range(1, 11):
+        world.collector.watch()
+        await world.sample(second, cpu_ns=second * 100_000_000)
     fine = [batch for batch in world.batches if not batch.is_base]
     base = [batch for batch in world.batches if batch.is_base]
     assert [batch.at_ms for batch in base] == [T0, T0 + 10_000]
@@ -250,7 +250,7 @@ async def test_whoever_watches_gets_every_second_and_the_record_stays_on_its_gri
     assert all(batch.containers[web].cpu_percent == pytest.approx(10.0) for batch in fine)
     assert base[-1].containers[web].cpu_percent == pytest.approx(10.0)
     assert (base[-1].interval_s, fine[-1].interval_s) == (10, 1)
-    watched = world.collector.watched_window
+    watched = world.collector.watch()
     assert watched is not None
     assert watched.latest(SeriesKey(web, Metric.CPU_PERCENT)) == pytest.approx(10.0)
 
@@ -258,12 +258,13 @@ async def test_whoever_watches_gets_every_second_and_the_record_stays_on_its_gri
 async def test_the_fine_window_is_dropped_ten_minutes_after_the_last_watcher() -> None:
     world = World()
     await world.sample(0)
-    with world.collector.watched():
-        await world.sample(1)
+    assert world.collector.watch() is None
+    await world.sample(1)
     await world.sample(600)
-    assert world.collector.watched_window is not None
+    assert world.collector.watch() is not None
+    await world.clock.advance(WATCH_S)
     await world.sample(610)
-    assert world.collector.watched_window is None
+    assert world.collector.watch() is None
 
 
 async def test_samples_fall_on_the_grid_and_a_watcher_does_not_wait_for_it() -> None:
@@ -283,12 +284,12 @@ async def test_samples_fall_on_the_grid_and_a_watcher_does_not_wait_for_it() -> 
         assert moments == []
         await world.clock.advance(10.2)
         assert moments == [10_000, 20_000]
-        with world.collector.watched():
-            await world.clock.advance(2.0)
+        world.collector.watch()
+        await world.clock.advance(2.0)
         assert moments == [10_000, 20_000, 21_000, 22_000]
-        await world.clock.advance(8.0)
-        # The wait that had begun on the fine grid ends there.
-        assert moments[-1] == 30_000
+        # Nobody looks again: the wait that had begun on the fine grid ends there, and then it is over.
+        await world.clock.advance(WATCH_S + 3.0)
+        assert moments[4:] == [23_000, 24_000, 25_000, 26_000, 30_000]
         running.cancel()
     assert world.probe.closed
 

@@ -10,7 +10,7 @@ import pytest
 
 from agent.follow.every_host import FRESH_S, EveryHost
 from cluster.model.ids import NodeId
-from cluster.model.inventory import HostInventory, HostRefused, HostUnavailable
+from cluster.model.inventory import HostInventory, HostLive, HostRefused, HostUnavailable
 from cluster.model.readiness import HostQuestion, HostReadiness
 from tests.support.fake_clock import FakeClock
 
@@ -23,6 +23,9 @@ class LocalFake:
 
     def inventory(self) -> HostInventory:
         return HostInventory(node_id=HERE)
+
+    def watch(self, moments: int) -> HostLive:
+        return HostLive(node_id=HERE, times_ms=tuple(range(moments)))
 
     async def readiness(self, question: HostQuestion) -> HostReadiness:
         await asyncio.sleep(0)
@@ -41,6 +44,12 @@ class PeersFake:
         if self.failure is not None:
             raise self.failure
         return HostReadiness(node_id=node_id, at_ms=2, missing_paths=question.paths)
+
+    async def watch(self, node_id: str, moments: int) -> HostLive:
+        await asyncio.sleep(0)
+        if self.failure is not None:
+            raise self.failure
+        return HostLive(node_id=NodeId(node_id), times_ms=tuple(range(moments)))
 
     async def inventory(self, _node_id: str) -> HostInventory:
         answer = self.answers.pop(0)
@@ -96,6 +105,17 @@ def _asking(peers: PeersFake) -> EveryHost:
     return EveryHost(
         local=local, client=client, node_ids=lambda: [HERE, THERE], commit_index=lambda: 1, clock=FakeClock()
     )
+
+
+async def test_every_host_that_answers_is_watched_and_a_silent_one_is_left_out() -> None:
+    peers = PeersFake()
+    hosts = _asking(peers)
+    assert [(host.node_id, host.times_ms) for host in await hosts.watch(2)] == [
+        (HERE, (0, 1)),
+        (THERE, (0, 1)),
+    ]
+    peers.failure = HostUnavailable("gone")
+    assert [host.node_id for host in await hosts.watch(2)] == [HERE]
 
 
 async def test_each_host_is_asked_its_own_question_and_this_one_directly() -> None:

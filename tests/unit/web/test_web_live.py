@@ -34,7 +34,7 @@ from web.live.hub import HUB, QUEUE_MAX, Client
 from web.middleware.rate_limit import Limits
 from web.tools.pace import Pace
 
-QUICK = Pace(coalesce_s=0.01, containers_s=0.02, metrics_s=0.02, pulse_s=0.05)
+QUICK = Pace(coalesce_s=0.01, containers_s=0.02, metrics_s=0.02, seconds_s=0.02, pulse_s=0.05)
 
 
 class Watcher:
@@ -170,6 +170,29 @@ async def test_metrics_are_told_from_the_last_moment_on() -> None:
     assert first["data"][0]["times_ms"] == [0, 10_000, 20_000]
     assert second["data"][0]["times_ms"] == [20_000, 30_000]
     assert second["data"][0]["series"][0]["values"] == [3.5, 4.0]
+
+
+async def test_hosts_are_watched_every_second_only_while_somebody_is_subscribed() -> None:
+    world = a_world()
+    world.hosts.seconds["nd_1"] = the_numbers(*map(float, range(9)))
+    async with watching(world) as watcher:
+        await watcher.subscribe("metrics")
+        await watcher.told("metrics")
+        assert world.hosts.watched == 0
+        await watcher.subscribe("seconds")
+        first = await watcher.told("seconds")
+        assert first["data"][0]["times_ms"] == [40_000, 50_000, 60_000, 70_000, 80_000]
+        world.hosts.seconds["nd_1"] = the_numbers(*map(float, range(11)))
+        second = await watcher.told("seconds")
+        assert second["data"][0]["times_ms"] == [80_000, 90_000, 100_000]
+        await watcher.socket.send_json({"unsubscribe": ["seconds"]})
+        await watcher.subscribe("cluster")
+        await watcher.told("cluster")
+        asked = world.hosts.watched
+        for _ in range(3):
+            while "heartbeat" not in await watcher.message():
+                pass
+        assert world.hosts.watched <= asked + 1
 
 
 async def test_a_logout_closes_the_connection() -> None:

@@ -78,6 +78,11 @@ class Client:
         """Return the JSON at `path` below /api/v1. None among `query` is left out."""
         return self._json("GET", path, query=query)
 
+    def text(self, path: str, **query: object) -> str:
+        """Return what is at `path` below /api/v1 as text, whatever it is. None among `query` is left out."""
+        response = self._send("GET", path, query=query, timeout_s=ANSWER_TIMEOUT_S)
+        return self._read(response, "GET").decode(errors="replace")
+
     def post(
         self, path: str, body: object = None, *, timeout_s: float = ANSWER_TIMEOUT_S, **query: object
     ) -> Any:

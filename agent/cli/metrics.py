@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import sys
 from typing import Any
 
 from agent.cli.connection import connect
 from agent.cli.failures import DONE
-from agent.cli.output import duration, in_bytes, moment, print_json, print_table, printable
+from agent.cli.output import can_draw, duration, in_bytes, moment, print_json, print_table, printable
 from agent.cli.parsing import Verbs
 from agent.cli.sparkline import sparkline
 
@@ -111,14 +110,6 @@ def _width() -> int:
     return max(_LINE_MIN, min(_LINE_MAX, shutil.get_terminal_size().columns - 75))
 
 
-def _can_draw() -> bool:
-    try:
-        "█".encode(sys.stdout.encoding or "ascii")
-    except UnicodeEncodeError:
-        return False
-    return os.environ.get("TERM") != "dumb"
-
-
 def _print_lines(answer: dict[str, Any], width: int) -> None:
     highest: dict[str, float] = {}
     for series in answer["series"]:
@@ -132,7 +123,7 @@ def _print_lines(answer: dict[str, Any], width: int) -> None:
             figure(series["mean"], series["unit"]),
             figure(series["least"], series["unit"]),
             figure(series["most"], series["unit"]),
-            sparkline(series["values"], width=width, top=highest[series["metric"]], can_draw=_can_draw()),
+            sparkline(series["values"], width=width, top=highest[series["metric"]], can_draw=can_draw()),
         )
         for series in answer["series"]
     ]

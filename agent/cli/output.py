@@ -7,6 +7,7 @@ colours pass.
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -35,6 +36,15 @@ _COLOUR_OF = {word: colour for colour, words in _COLOURS.items() for word in wor
 def printable(text: str) -> str:
     """Return `text` with control characters shown as the replacement character."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def can_draw() -> bool:
+    """Whether whoever reads standard output sees more characters than ASCII."""
+    try:
+        "█".encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return os.environ.get("TERM") != "dumb"
 
 
 def print_json(value: Any) -> None:

@@ -1,5 +1,6 @@
 """Pure: choose a host for every replica, say why, and tell what a change would move."""
 
+from cluster.placement.adding import forecast_more
 from cluster.placement.attributes import violations
 from cluster.placement.draining import DrainForecast, Fate, Moves, Stays, forecast_drain
 from cluster.placement.explaining import Explanation, HostExplained, ReplicaExplained, explain
@@ -51,6 +52,7 @@ __all__ = [
     "direct_groups",
     "explain",
     "forecast_drain",
+    "forecast_more",
     "plan_placement",
     "plan_rebalance",
     "violations",

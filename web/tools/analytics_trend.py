@@ -70,9 +70,9 @@ def trend_view(
     found = find_exhaustion(series, None if limit is None else limit * share / 100)
     found = replace(found, limit=limit)
     levels = {level.days_ahead: level_view(level) for level in trend.levels}
-    said = tell_trend(language, topic, trend)
+    of_end: tuple[str, ...] = ()
     if series.hours_known and (limit is not None or metric in _LIMITS):
-        said += tell_exhaustion(language, topic, found, share)
+        of_end = tell_exhaustion(language, topic, found, share)
     return TrendView(
         subject=analysed_view(scope),
         metric=metric,
@@ -88,8 +88,8 @@ def trend_view(
         percent_last_week=rounded(trend.percent_last_week, 3),
         next_week=levels.get(7),
         next_month=levels.get(30),
-        exhaustion=exhaustion_view(found, share, limit, series.end_ms),
-        said=said,
+        exhaustion=exhaustion_view(found, share, limit, series.end_ms, of_end),
+        said=(*tell_trend(language, topic, trend), *of_end),
         notes=notes_of(hours, series),
     )
 

@@ -53,6 +53,7 @@ class ExhaustionView:
     at_ms: int | None
     reason: str
     confidence: float | None
+    said: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,7 +196,9 @@ def level_view(level: Level) -> LevelView:
     )
 
 
-def exhaustion_view(found: Exhaustion, at_percent: float, limit: float | None, end_ms: int) -> ExhaustionView:
+def exhaustion_view(
+    found: Exhaustion, at_percent: float, limit: float | None, end_ms: int, said: tuple[str, ...]
+) -> ExhaustionView:
     """`limit` is the whole one; `found` was made with its share."""
     return ExhaustionView(
         outlook=found.outlook.value,
@@ -208,6 +211,7 @@ def exhaustion_view(found: Exhaustion, at_percent: float, limit: float | None, e
         at_ms=None if found.days is None else end_ms + round(found.days * DAY_MS),
         reason="" if found.shape is None else found.shape.value,
         confidence=rounded(found.confidence, 2),
+        said=said,
     )
 
 

@@ -45,8 +45,8 @@ async def explain_placement(context: Context, call: Call, reference: str) -> Pla
     Raises Problem (404).
     """
     await context.authority.require(call, "service.read", f"service:{reference}")
-    census = await _census(context)
-    household = _find(census, reference)
+    census = await read_census(context)
+    household = find_household(census, reference)
     explanation = explain(census.landscape, household)
     return placement_view(explanation, household.rules, node_names(context.surroundings))
 
@@ -70,8 +70,8 @@ async def rebalance(context: Context, call: Call, reference: str | None, *, dry_
     """
     resource = f"service:{reference or '*'}"
     await context.authority.require(call, REBALANCE, resource)
-    census = await _census(context)
-    named = [_find(census, reference)] if reference else list(census.households.values())
+    census = await read_census(context)
+    named = [find_household(census, reference)] if reference else list(census.households.values())
     plans = [plan_rebalance(census.landscape, household) for household in named]
     shown = plans if reference else [plan for plan in plans if plan.moves]
     first = next((plan for plan in plans if plan.moves), None)
@@ -107,7 +107,7 @@ async def set_node_labels(
 
 async def plan_hosts(context: Context, intents: Sequence[Intent]) -> tuple[PlannedReplica, ...]:
     """Return where a deployment's replicas would be, for callers whose right to ask was decided."""
-    return (await _census(context)).plan(intents)
+    return (await read_census(context)).plan(intents)
 
 
 def intent_of(txn: ReadTxn, scope: str, service: ComposeService) -> Intent:
@@ -139,7 +139,8 @@ async def _move(context: Context, call: Call, census: Census, plan: RebalancePla
     await context.authority.perform(call, REBALANCE, f"service:{service.id}", change)
 
 
-async def _census(context: Context) -> Census:
+async def read_census(context: Context) -> Census:
+    """Return what is where, for callers whose right to ask was decided."""
     return _take(context.surroundings, await _views(context))
 
 
@@ -166,8 +167,8 @@ def _unmanaged(views: Sequence[HostView], node_id: NodeId) -> int | None:
     return None
 
 
-def _find(census: Census, reference: str) -> Household:
-    """The service of that id, or of that name where only one project has it."""
+def find_household(census: Census, reference: str) -> Household:
+    """Return the service of that id, or of that name where only one project has it. Raises Problem."""
     found = census.households.get(ServiceId(reference))
     if found is not None:
         return found

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from html.parser import HTMLParser
 from typing import Any
 
 import numpy as np
 import pytest
 
 from cluster.analytics.series import Values
+from cluster.commands.nodes import UpdateNodeFacts
 from cluster.metrics.query import Statistic
 from cluster.model.access import Role
+from cluster.model.ids import NodeId
 from cluster.model.metrics import SubjectKind
+from cluster.model.node import NodeFacts
+from tests.support.deployments import deployed
 from tests.support.hourly_history import HourlyHistory
-from tests.support.series_kit import days_of
+from tests.support.series_kit import daily_wave, days_of
 from tests.support.web_fakes import WebWorld, a_web_world, log_in, serving
+from web.auth.call import Call, Credential, Identity
+from web.server import build_app
+from web.tools.catalog import REGISTRY
+from web.tools.context import CONTEXT
 
 GIB = 1024.0**3
 GET_TREND = "/api/v1/analytics/trend"
@@ -42,6 +54,31 @@ class Api:
         answer = await response.json()
         assert response.status == status, answer
         return answer
+
+    async def text(self, path: str, **query: str) -> str:
+        response = await self._client.get(f"/api/v1/analytics/{path}", params=query, headers=self._headers)
+        assert response.status == 200
+        return str(await response.text())
+
+
+class HtmlChecker(HTMLParser):
+    """Counts tags, and knows those that are still open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: Counter[str] = Counter()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
 
 
 @asynccontextmanager
@@ -218,3 +255,294 @@ async def test_what_cannot_be_found_is_named_with_what_there_is(
     assert words in problem["detail"]
     if status == 409:
         assert problem["hint"] == "name one: h1:/data, h2:/data"
+
+
+# ---- what will be needed
+
+
+async def test_the_next_day_the_week_the_month_and_what_to_reserve_are_told() -> None:
+    world, history = a_world()
+    rng = np.random.default_rng(1)
+    history.add(
+        SubjectKind.CONTAINER,
+        "api",
+        cpu_percent=daily_wave(rng, 21),
+        memory_bytes=leaking() + 1e6 * rng.normal(size=21 * 24),
+    )
+    async with a_viewer(world) as api:
+        answer = await api.get("forecast", subject="api")
+    cpu, memory = answer["needs"]
+    assert (cpu["metric"], memory["metric"]) == ("cpu_percent", "memory_bytes")
+    path = cpu["path"]
+    assert len(path["times_ms"]) == len(path["expected"]) == len(path["low"]) == len(path["high"]) == 24
+    assert path["times_ms"][0] == history.end_ms
+    assert max(path["expected"]) == pytest.approx(125, rel=0.08)
+    assert min(path["expected"]) == pytest.approx(75, rel=0.08)
+    assert [level["days_ahead"] for level in memory["typical"]] == [7, 30]
+    assert memory["worst"][1]["expected"] >= memory["typical"][1]["expected"]
+    assert memory["reserve"] >= memory["worst"][1]["expected"]
+    assert any(said.startswith("Reserve ") for said in memory["said"])
+
+
+@pytest.mark.parametrize(
+    ("hours", "lacking", "path"), [(0, "samples", 0), (3, "a day of samples", 0), (30, "a week", 24)]
+)
+async def test_a_forecast_says_what_it_lacks(hours: int, lacking: str, path: int) -> None:
+    world, history = a_world()
+    history.add(SubjectKind.CONTAINER, "api", memory_bytes=[5.0] * hours)
+    async with a_viewer(world) as api:
+        answer = await api.get("forecast", subject="api", metric="memory")
+    (need,) = answer["needs"]
+    assert lacking in need["lacking"]
+    assert len(need["path"]["expected"]) == path
+    assert need["path"]["low"] == []
+    assert need["reserve"] is None
+    assert need["said"]
+
+
+# ---- profiles and comparisons
+
+
+async def test_a_throttled_service_is_told_what_holds_it_up_and_what_helps() -> None:
+    world, history = a_world()
+    history.add(
+        SubjectKind.CONTAINER,
+        "shop-web-1",
+        labels=(("service", "shop.web"),),
+        cpu_percent=constant(99),
+        throttled_percent=np.concatenate([constant(0), np.full(24, 42.0)]),
+    )
+    slow = np.concatenate([constant(40), np.full(24, 400.0)])
+    history.add(SubjectKind.ROUTE, "shop.web@1", labels=(("service", "shop.web"),), latency_p95_ms=slow)
+    async with a_viewer(world) as api:
+        english = await api.get("profile", subject="shop.web")
+        italian = await api.get("profile", subject="shop.web", language="it")
+    first = english["bottlenecks"][0]
+    assert (first["kind"], first["impact"], first["symptom"]) == ("cpu", "high", "throttled")
+    assert "42 % of the time" in first["description"]
+    assert first["fix"] in english["recommendations"]
+    assert "limite" in italian["bottlenecks"][0]["fix"]
+    lines = {line["metric"]: line for line in english["metrics"]}
+    assert lines["throttled_percent"]["difference"] == "higher"
+    assert lines["latency_p95_ms"]["percent"] == 900
+
+
+async def test_a_hosts_profile_holds_its_file_systems() -> None:
+    world, history = a_world()
+    history.add(SubjectKind.HOST, "h1", cpu_percent=constant(10))
+    history.add(SubjectKind.DISK, "/", disk_used_bytes=constant(97.0), disk_size_bytes=constant(100.0))
+    async with a_viewer(world) as api:
+        answer = await api.get("profile", subject="h1", hours=6)
+    (found,) = answer["bottlenecks"]
+    assert (found["kind"], found["impact"]) == ("disk", "high")
+    assert found["description"] == "A file system of h1:/ was 97 % full"
+
+
+async def test_without_a_bottleneck_and_without_samples_that_is_said() -> None:
+    world, history = a_world()
+    history.add(SubjectKind.CONTAINER, "calm", cpu_percent=constant(1))
+    history.add(SubjectKind.CONTAINER, "gone", cpu_percent=[])
+    async with a_viewer(world) as api:
+        calm = await api.get("profile", subject="calm")
+        gone = await api.get("profile", subject="gone")
+    assert calm["said"] == ["Nothing held calm up in the last 24 hours"]
+    assert gone["said"] == ["Nothing was measured of gone in the last 24 hours"]
+
+
+async def test_a_day_beside_the_usual_ones() -> None:
+    world, history = a_world()
+    values = daily_wave(np.random.default_rng(2), 9)
+    values[-24:] *= 1.4
+    history.add(SubjectKind.HOST, "h1", cpu_percent=values / 4, memory_bytes=constant(GIB), load_1=[1.0])
+    async with a_viewer(world) as api:
+        answer = await api.get("baseline", subject="h1")
+        one = await api.get("baseline", subject="h1", metric="memory", hours=3)
+        await api.get("baseline", subject="h1", hours=999, status=422)
+    first, second, *others = answer["metrics"]
+    assert (first["metric"], first["difference"]) == ("cpu_percent", "higher")
+    assert (second["metric"], second["difference"]) == ("memory_bytes", "same")
+    assert {line["difference"] for line in others} == {"insufficient-data"}
+    assert answer["said"] == [first["said"]]
+    assert one["said"] == ["h1 memory was as usual: 1 GiB, usually 1 GiB"]
+
+
+# ---- capacity
+
+
+def a_fleet(*, memory: float = 8 * GIB) -> tuple[WebWorld, HourlyHistory]:
+    """Three hosts of four processors, a service with one replica on each of the first two."""
+    world, history = a_world()
+    for number in (1, 2, 3):
+        facts = NodeFacts(hostname=f"h{number}", cpu_count=4, memory_bytes=int(memory))
+        world.state.must(UpdateNodeFacts(node_id=NodeId(f"nd_{number}"), facts=facts))
+        history.add(
+            SubjectKind.HOST,
+            f"h{number}",
+            node_id=f"nd_{number}",
+            cpu_percent=constant(25),
+            memory_bytes=constant(2 * GIB),
+            memory_limit_bytes=constant(memory),
+        )
+    deployed(world, "nd_1", "nd_2")
+    for number in (1, 2):
+        history.add(
+            SubjectKind.CONTAINER,
+            f"shop-web-{number}",
+            node_id=f"nd_{number}",
+            cpu_percent=constant(50),
+            memory_bytes=constant(GIB),
+            labels=(("service", "shop.web"),),
+        )
+    return world, history
+
+
+async def test_room_is_told_for_each_host_and_for_all() -> None:
+    world, _ = a_fleet()
+    async with a_viewer(world) as api:
+        answer = await api.get("capacity")
+    assert [host["name"] for host in answer["hosts"]] == ["h1", "h2", "h3"]
+    first = answer["hosts"][0]
+    assert first["size"] == {"cpu_cores": 4, "memory_bytes": pytest.approx(8 * GIB, rel=1e-3)}
+    assert first["used"] == {"cpu_cores": 1, "memory_bytes": pytest.approx(2 * GIB, rel=1e-3)}
+    assert first["used_percent"] == {"cpu_cores": 25, "memory_bytes": 25}
+    assert answer["cluster"]["free"]["memory_bytes"] == pytest.approx(18 * GIB, rel=1e-3)
+    assert answer["said"][0] == "the cluster has 18 GiB and 9 processors free, of 24 GiB and 12 processors"
+    assert "The loss of any one host is survived: all replicas find room on the others" in answer["said"]
+    assert answer["more"] is None
+    assert answer["after"] == []
+
+
+async def test_what_more_replicas_would_do_is_told_host_by_host() -> None:
+    world, _ = a_fleet()
+    async with a_viewer(world) as api:
+        answer = await api.get("capacity", service="shop.web", replicas=2)
+        await api.get("capacity", service="shop.web", status=422)
+        await api.get("capacity", replicas=2, status=422)
+        await api.get("capacity", service="nobody", replicas=1, status=404)
+    assert answer["more"]["asked"] == 2
+    assert answer["more"]["hosts"][0] == "h3"
+    after = {host["name"]: host for host in answer["after"]}
+    assert after["h3"]["used"]["memory_bytes"] >= 3 * GIB * 0.999
+    assert answer["said"][0].startswith("2 more replicas of shop.web fit: h3")
+
+
+async def test_what_the_loss_of_a_host_would_do_is_told() -> None:
+    world, _ = a_fleet(memory=2.4 * GIB)
+    async with a_viewer(world) as api:
+        answer = await api.get("capacity", lost="h1")
+        await api.get("capacity", lost="h9", status=404)
+    (loss,) = answer["losses"]
+    assert (loss["name"], loss["replicas"], loss["moving"]) == ("h1", 1, 1)
+    # It goes to h3, which has 2 of its 2.4 GiB in use already.
+    assert loss["tight"] == ["h3"]
+    assert loss["is_survived"] is False
+    assert answer["said"][0] == "Without h1, h3 would be short of room"
+    assert [host["name"] for host in answer["after"]] == ["h2", "h3"]
+
+
+async def test_what_is_used_up_soonest_comes_first() -> None:
+    world, history = a_fleet()
+    history.add(SubjectKind.DISK, "/var", disk_used_bytes=leaking(), disk_size_bytes=constant(1.62 * GIB))
+    async with a_viewer(world) as api:
+        answer = await api.get("capacity")
+    first = answer["full"][0]
+    assert (first["subject"], first["exhaustion"]["days"]) == ("h1:/var", pytest.approx(10, abs=0.2))
+    assert "h1:/var reaches 100 % of its space in ~10 days" in answer["said"]
+
+
+async def test_without_any_measurement_a_plan_says_so() -> None:
+    world, _ = a_world(nodes=1)
+    async with a_viewer(world) as api:
+        answer = await api.get("capacity")
+    assert answer["said"][0].startswith("the cluster: how large it is")
+    assert answer["losses"][0]["said"] == "There is no other host: what runs on h1 stops with it"
+
+
+# ---- reports
+
+
+@pytest.mark.parametrize("language", ["en", "it"])
+async def test_a_report_holds_capacity_trends_and_bottlenecks(language: str) -> None:
+    world, history = a_fleet()
+    history.add(SubjectKind.DISK, "/var", disk_used_bytes=leaking(), disk_size_bytes=constant(1.62 * GIB))
+    async with a_viewer(world) as api:
+        report = await api.get("report", format="json", language=language)
+        markdown = await api.text("report", format="markdown", language=language)
+        page = await api.text("report", format="html", language=language)
+        sheet = await api.text("report", format="csv", language=language)
+    assert report["language"] == language
+    names = {trend["subject"]["name"] for trend in report["trends"]}
+    assert names == {"h1", "h2", "h3", "h1:/var", "shop.web"}
+    assert "h1:/var" in report["summary"][0]
+    assert markdown.startswith("# Analytics report for prod" if language == "en" else "# Rapporto di analisi")
+    assert "shop.web" in markdown
+    parsed = HtmlChecker()
+    parsed.feed(page)
+    assert parsed.open == []
+    assert parsed.tags["svg"] == 8
+    assert parsed.tags["polyline"] >= 8
+    assert "@media print" in page
+    rows = list(csv.DictReader(io.StringIO(sheet)))
+    level = next(row for row in rows if row["subject"] == "h1:/var" and row["figure"] == "level")
+    assert float(level["value"]) == pytest.approx(1.35 * GIB, rel=0.02)
+
+
+async def test_a_report_of_nothing_is_a_report() -> None:
+    world, _ = a_world()
+    async with a_viewer(world) as api:
+        report = await api.get("report", format="json")
+        page = await api.text("report")
+        sheet = await api.text("report", format="csv")
+    assert report["trends"] == []
+    assert "<h2>Trends</h2>\n<p>Nothing</p>" in page
+    assert sheet.splitlines() == ["subject,kind,metric,unit,figure,value"]
+
+
+async def test_names_are_no_markup_and_no_formula_in_a_report() -> None:
+    world, history = a_world()
+    evil = "=<img src=x onerror=alert(1)>|"
+    history.add(SubjectKind.CONTAINER, evil, memory_bytes=constant(GIB))
+    async with a_viewer(world) as api:
+        markdown = await api.text("report", format="markdown")
+        page = await api.text("report", format="html")
+        sheet = await api.text("report", format="csv")
+    assert "<img" not in page
+    assert r"\<img" in markdown
+    assert "<img" not in markdown.replace(r"\<", "")
+    assert all(row["subject"].startswith("'=") for row in csv.DictReader(io.StringIO(sheet)))
+
+
+# ---- as tools
+
+
+async def test_tools_answer_in_sentences_with_the_figures_beside() -> None:
+    world, history = a_fleet()
+    history.add(SubjectKind.CONTAINER, "db", memory_bytes=leaking(), memory_limit_bytes=constant(2 * GIB))
+    context = build_app(world.surroundings)[CONTEXT]
+    principal_id = world.add_user("tool", Role.VIEWER)
+    identity = Identity(
+        principal_id=principal_id, name="tool", role=Role.VIEWER, credential=Credential.API_TOKEN, epoch=1
+    )
+    call = Call(identity=identity, request_id="rq_1", ip="192.0.2.1", user_agent="test", started_s=0.0)
+    results = {
+        name: await REGISTRY.call(context, call, name, arguments)
+        for name, arguments in (
+            ("get-trend-analysis", {"subject": "db"}),
+            ("predict-resource-needs", {"subject": "db"}),
+            ("get-capacity-plan", {"service": "shop.web", "replicas": 1}),
+            ("get-performance-profile", {"subject": "h1"}),
+            ("compare-baseline", {"subject": "h1", "metric": "cpu"}),
+            ("export-analytics-report", {}),
+        )
+    }
+    trend = results["get-trend-analysis"].structured
+    assert trend is not None
+    assert trend["verdict"] == "increasing"
+    assert trend["figures"]["exhausted_in_days"] == pytest.approx(19, abs=0.3)
+    assert "db reaches 90 % RAM in ~19 days" in trend["said"]
+    for name in ("predict-resource-needs", "get-capacity-plan", "compare-baseline"):
+        structured = results[name].structured
+        assert structured is not None, name
+        assert structured["said"], name
+        assert structured["figures"], name
+    assert results["export-analytics-report"].text.startswith("# Analytics report")

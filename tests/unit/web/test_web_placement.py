@@ -12,22 +12,14 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient
 
-from cluster.commands.leadership import TakeLeadership
 from cluster.commands.nodes import SetNodeLabels
 from cluster.commands.services import (
-    AssignmentOrder,
-    AssignmentReport,
-    CommitTransition,
     MoveReplicas,
-    ReportAssignments,
 )
 from cluster.model.access import Role
 from cluster.model.ids import NodeId, ServiceId
 from cluster.model.placing import PlacementRules, parse_attribute, parse_constraint
 from cluster.model.service import (
-    DesiredState,
-    Observation,
-    ReplicaPhase,
     RolloutPolicy,
     VolumeKind,
     VolumeMount,
@@ -35,7 +27,8 @@ from cluster.model.service import (
 from cluster.placement import Amounts, Quota
 from cluster.store.records import ASSIGNMENTS, NODES
 from cluster.survey import Intent
-from tests.support.state_builders import a_service, a_spec
+from tests.support.deployments import deployed
+from tests.support.state_builders import a_spec
 from tests.support.web_fakes import WebWorld, a_container, a_web_world, log_in, put_containers, serving
 from web.auth.call import Call, Credential, Identity
 from web.server import build_app
@@ -73,34 +66,6 @@ async def logged_in(world: WebWorld, role: Role = Role.OPERATOR) -> AsyncIterato
     world.add_user("ann", role)
     async with serving(world, pace=QUICK) as client:
         yield Api(client, await log_in(client, "ann"))
-
-
-def deployed(world: WebWorld, *nodes: str, service: str = "shop.web", **fields: Any) -> None:
-    """A service whose replicas serve on these hosts."""
-    state = world.state
-    state.must(a_service(service, replicas=fields.pop("replicas", len(nodes)), **fields))
-    if state.leader_term == 0:
-        state.leader_term = 1
-        state.must(TakeLeadership(term=1, node_id=NodeId("nd_1")))
-    orders = tuple(
-        AssignmentOrder(revision=1, ordinal=ordinal, node_id=NodeId(node), desired=DesiredState.SERVING)
-        for ordinal, node in enumerate(nodes)
-    )
-    command = CommitTransition(
-        service_id=ServiceId(service), expected_version=1, orders=orders, stable_revision=1
-    )
-    state.must(command)
-    with state.read() as txn:
-        copies = ASSIGNMENTS.scan(txn, service)
-    for copy in copies:
-        report = AssignmentReport(
-            service_id=copy.service_id,
-            revision=1,
-            ordinal=copy.ordinal,
-            token=copy.token,
-            observed=Observation(phase=ReplicaPhase.HEALTHY),
-        )
-        state.must(ReportAssignments(node_id=copy.node_id, reports=(report,)))
 
 
 def labelled(world: WebWorld, node: str, **labels: str) -> None:

@@ -62,7 +62,8 @@ apt_install() {
     fi
     if [ -d /run/systemd/system ]; then
         for unit in docker.service docker.socket containerd.service haproxy.service docker-registry.service \
-            etcd.service netdata.service prometheus.service prometheus-node-exporter.service; do
+            etcd.service netdata.service prometheus.service prometheus-node-exporter.service \
+            victoria-metrics.service influxdb.service; do
             package=${unit%.*}
             [ "$package" = docker ] && package=docker.io
             [ "$package" = etcd ] && package=etcd-server
@@ -211,7 +212,7 @@ browser_tier() {
 
 bench_tier() {
     [ "$(uname -s)" = Linux ] || return 0
-    need_packages "what benchmarks measure beside us" etcd-server netdata-core ||
+    need_packages "what benchmarks measure beside us" etcd-server netdata-core prometheus victoria-metrics influxdb ||
         say "what is missing will not stand beside our figures"
 }
 

@@ -29,6 +29,7 @@ from cluster.model.alerts import (
     Told,
 )
 from cluster.model.events import SUBJECT_CHARS_MAX, EventKind, EventSubject, Severity, clip
+from cluster.state_machine.container_events import note_alert
 from cluster.state_machine.entry import Entry
 from cluster.state_machine.events import record_event
 from cluster.store.records import ALERT_COUNT, ALERT_RULES, ALERTS, ALERTS_OPEN, SILENCES, open_alert
@@ -151,6 +152,7 @@ def _change(entry: Entry, change: AlertChange) -> int | Rejected:
         ALERTS_OPEN.remove(entry.txn, after.rule_id, after.subject.key, after.number)
     if change.told is not None:
         _tell(entry, after, _KINDS[change.told], _summary(after, change.told))
+        note_alert(entry, after, change.told)
     if known is None:
         _forget_oldest(entry)
     return after.number

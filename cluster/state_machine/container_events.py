@@ -1,10 +1,15 @@
-"""What is told of the replicas that serve: that one is down or unhealthy, and that it is well again."""
+"""What is told of containers: that one is down, unhealthy or out of memory, and that it is well again.
+
+Replicas tell it by what their hosts report. All other containers are looked at by the rules of alerts only,
+so there it goes with the alert.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from cluster.model.events import EventKind, EventSubject
+from cluster.model.alerts import Alert, RuleKind, Told
+from cluster.model.events import SUBJECT_CHARS_MAX, EventKind, EventSubject, clip
 from cluster.model.service import Assignment, DesiredState, Observation, ReplicaPhase
 from cluster.state_machine.entry import Entry
 from cluster.state_machine.events import record_event
@@ -14,6 +19,12 @@ _KINDS = {
     ReplicaPhase.UNHEALTHY: EventKind.CONTAINER_UNHEALTHY,
     ReplicaPhase.EXITED: EventKind.CONTAINER_DOWN,
     ReplicaPhase.FAILED: EventKind.CONTAINER_DOWN,
+}
+
+_OF_ALERTS = {
+    RuleKind.CONTAINER_DOWN: EventKind.CONTAINER_DOWN,
+    RuleKind.CONTAINER_UNHEALTHY: EventKind.CONTAINER_UNHEALTHY,
+    RuleKind.OUT_OF_MEMORY: EventKind.CONTAINER_OOM,
 }
 
 _WORDS = {
@@ -60,3 +71,31 @@ def note_observed(entry: Entry, assignment: Assignment, observed: Observation) -
         },
     )
     return replace(after, told="" if kind is EventKind.CONTAINER_UP else kind.value)
+
+
+def note_alert(entry: Entry, alert: Alert, told: Told) -> None:
+    """Tell of a container what its alert tells. Of replicas only that memory ran out: the rest is told."""
+    kind, subject = _OF_ALERTS.get(alert.kind), alert.subject
+    if kind is None or subject.kind != "container" or told is Told.REMINDER:
+        return
+    if kind is not EventKind.CONTAINER_OOM and subject.service_id:
+        return
+    if told is Told.RESOLVED:
+        if kind is EventKind.CONTAINER_OOM:
+            # That it happened is over at once; there is nothing to be told again.
+            return
+        kind = EventKind.CONTAINER_UP
+    record_event(
+        entry,
+        kind,
+        subject=EventSubject(
+            node_id=subject.node_id,
+            node_name=subject.node_name,
+            service_id=subject.service_id,
+            container=clip(subject.name, SUBJECT_CHARS_MAX),
+            alert_id=str(alert.number),
+        ),
+        summary=f"{subject.name} on {subject.node_name} is well again"
+        if told is Told.RESOLVED
+        else alert.text,
+    )

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cluster.commands import Code
+from cluster.commands.alerts import AlertChange, CommitAlerts
 from cluster.commands.nodes import SetNodeDraining
 from cluster.commands.services import (
     AssignmentOrder,
@@ -25,6 +26,7 @@ from cluster.commands.webhooks import (
     ReplayDeliveries,
     RotateWebhookSecret,
 )
+from cluster.model.alerts import Alert, AlertPhase, AlertSubject, RuleKind, Told
 from cluster.model.events import Event, EventKind, Severity
 from cluster.model.ids import NodeId, RolloutId, ServiceId
 from cluster.model.rollout import Rollout, RolloutPhase, Stage, StagePhase
@@ -360,6 +362,44 @@ def test_a_replica_that_crashes_again_and_again_is_told_of_once_until_it_is_well
         EventKind.CONTAINER_DOWN,
     ]
     assert serving.events[before].summary == "tower-shop.web-1-0 on host-n1 is down: status 1"
+
+
+@pytest.mark.parametrize(
+    ("kind", "service", "told"),
+    [
+        (RuleKind.CONTAINER_DOWN, "", [EventKind.CONTAINER_DOWN, EventKind.CONTAINER_UP]),
+        (RuleKind.CONTAINER_UNHEALTHY, "", [EventKind.CONTAINER_UNHEALTHY, EventKind.CONTAINER_UP]),
+        (RuleKind.OUT_OF_MEMORY, "", [EventKind.CONTAINER_OOM]),
+        (RuleKind.OUT_OF_MEMORY, WEB, [EventKind.CONTAINER_OOM]),
+        # Its host has reported it already.
+        (RuleKind.CONTAINER_DOWN, WEB, []),
+        (RuleKind.CRASH_LOOP, "", []),
+    ],
+)
+def test_a_container_nobody_manages_is_told_of_with_its_alert(
+    kind: RuleKind, service: str, told: list[EventKind]
+) -> None:
+    kit = Kit()
+    before = len(kit.events)
+    subject = AlertSubject(
+        kind="container", key="c", name="db", node_id="n1", node_name="alpha", service_id=service
+    )
+    alert = Alert(
+        rule_id="r",
+        kind=kind,
+        subject=subject,
+        severity=Severity.CRITICAL,
+        phase=AlertPhase.FIRING,
+        since_ms=1,
+        judged_ms=1,
+        text="db on alpha is down.",
+    )
+    kit.replica.must(CommitAlerts(changes=(AlertChange(alert=alert, expected_version=0, told=Told.FIRING),)))
+    over = replace(alert, number=1, phase=AlertPhase.RESOLVED)
+    kit.replica.must(CommitAlerts(changes=(AlertChange(alert=over, expected_version=1, told=Told.RESOLVED),)))
+    events = [event for event in kit.events[before:] if event.kind.family == "container"]
+    assert [event.kind for event in events] == told
+    assert [event.subject.container for event in events] == ["db"] * len(told)
 
 
 def test_a_replica_that_is_only_tried_is_left_to_its_rollout() -> None:

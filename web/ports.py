@@ -13,6 +13,8 @@ from typing import Protocol
 
 import numpy as np
 
+from cluster.analytics.anomalies import Finding
+from cluster.analytics.grouping import Place, Pressure
 from cluster.commands import Outcome
 from cluster.identity.joining import JoinAnswer, JoinRequest
 from cluster.identity.keyring import Keyring
@@ -175,6 +177,30 @@ class Exposition(Protocol):
         ...
 
 
+class AnomalyWatch(Protocol):
+    """What was found unusual as it happened, in all that is measured."""
+
+    @property
+    def is_running(self) -> bool: ...
+    @property
+    def series(self) -> int:
+        """How many series are watched."""
+        ...
+
+    @property
+    def note(self) -> str:
+        """What is not known yet, "" for nothing."""
+        ...
+
+    def findings(self, since_ms: int) -> Sequence[Finding]:
+        """What began or went on since then, of the last seven days, by time; bounded."""
+        ...
+
+    def pressures(self) -> Mapping[Place, Sequence[Pressure]]:
+        """What places are short of now."""
+        ...
+
+
 class ExternalRouter(Protocol):
     """A router of this host that somebody else runs."""
 
@@ -229,6 +255,20 @@ class NoMetricHistory:
         return HistoryStanding(bytes_used=0, bytes_max=0, applied_index=0, subjects=0)
 
 
+class NoAnomalyWatch:
+    """Nothing is watched."""
+
+    is_running = False
+    series = 0
+    note = ""
+
+    def findings(self, since_ms: int) -> Sequence[Finding]:
+        return ()
+
+    def pressures(self) -> Mapping[Place, Sequence[Pressure]]:
+        return {}
+
+
 class NoExternalRouter:
     """Nobody else runs one."""
 
@@ -253,4 +293,5 @@ class Surroundings:
     router: ExternalRouter = field(default_factory=NoExternalRouter)
     scaling: ScalingDesk = field(default_factory=NoScalingDesk)
     history: MetricHistory = field(default_factory=NoMetricHistory)
+    anomalies: AnomalyWatch = field(default_factory=NoAnomalyWatch)
     exposition: Exposition = field(default_factory=NoExposition)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +31,8 @@ _Z_USUAL = 2.807
 """Of a normal, 199 of 200 lie within so many standard deviations."""
 _IQR_TO_SD = 1.349
 _GAPS_TOLD = 0.2
+_TOGETHER = 64
+"""So many series at once: what is in between takes a few hundred bytes a row of each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -111,6 +114,57 @@ def detect(
         notes=notes,
         is_growth=watched.is_growth,
     )
+
+
+def detect_many(
+    series: Sequence[tuple[str, Rows]], *, method: Method = Method.CALIBRATED, since_ms: int = 0
+) -> list[tuple[Anomaly, ...]]:
+    """Return the anomalies of each of many series (metric, rows of one length), as `detect` does.
+
+    Together they cost a fraction of what they do one by one.
+    """
+    found: list[tuple[Anomaly, ...]] = []
+    for begin in range(0, len(series), _TOGETHER):
+        found += _detect_together(series[begin : begin + _TOGETHER], method, since_ms)
+    return found
+
+
+def _detect_together(
+    series: Sequence[tuple[str, Rows]], method: Method, since_ms: int
+) -> list[tuple[Anomaly, ...]]:
+    row_ms = series[0][1].row_ms
+    assert all(rows.row_ms == row_ms for _, rows in series), "rows of one length"
+    filled = [rows for _, rows in series if len(rows.values)]
+    if not filled:
+        return [() for _ in series]
+    first = min(rows.first for rows in filled)
+    end = max(rows.first + len(rows.values) for rows in filled)
+    values = np.full((len(series), end - first), np.nan)
+    watched = [WATCHED.get(metric, PLAIN) for metric, _ in series]
+    for place, ((_, rows), how) in enumerate(zip(series, watched, strict=True)):
+        own = np.diff(rows.values, prepend=np.nan) if how.is_growth else rows.values
+        values[place, rows.first - first : rows.first - first + len(own)] = own
+    slots = slots_of(row_ms, end - first)
+    stream = ScoreStream(
+        slots=slots,
+        floors=np.array([how.floor for how in watched]),
+        only_up=np.array([how.only_up for how in watched]),
+        method=method,
+    )
+    scored = stream.push(first, values)
+    return [
+        anomalies_in(
+            scored,
+            place,
+            values=values[place],
+            first_row=first,
+            row_ms=row_ms,
+            slots=slots,
+            method=method,
+            since_ms=since_ms,
+        )
+        for place in range(len(series))
+    ]
 
 
 def slots_of(row_ms: int, rows: int) -> int:

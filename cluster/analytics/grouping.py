@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from cluster.analytics.anomalies import Finding, Severity
-from cluster.model.metrics import BY_NAME, SubjectKind
+from cluster.model.metrics import BY_NAME, SubjectDefinition, SubjectKind
 
 GAP_MS = 15 * 60_000
 """Anomalies of one place that are further apart are two incidents: three rows of five minutes."""
@@ -109,6 +109,11 @@ class Incident:
     reason: str = ""
 
 
+def is_share(metric: str) -> bool:
+    """Whether a pressure of that metric has the whole as its `limit`, rather than what is too much."""
+    return any(metric == used for used, _, _ in _SHARES)
+
+
 def family(metric: str) -> str:
     """Return the kind of metric `metric` is of; metrics of one kind say the same thing twice."""
     return _FAMILIES.get(metric, metric)
@@ -116,9 +121,18 @@ def family(metric: str) -> str:
 
 def place_of(finding: Finding) -> Place:
     """Return where a finding belongs: disks, sensors and the agent belong to their host."""
-    if finding.subject_kind in (SubjectKind.CONTAINER, SubjectKind.ROUTE, SubjectKind.EXTERNAL):
-        return Place(finding.node_id, finding.service or finding.name)
-    return Place(finding.node_id)
+    return _place(finding.subject_kind, finding.node_id, finding.service, finding.name)
+
+
+def place_of_subject(definition: SubjectDefinition) -> Place:
+    """Return where what is measured of a subject belongs."""
+    return _place(definition.kind, definition.node_id, definition.label("service"), definition.name)
+
+
+def _place(kind: SubjectKind, node_id: str, service: str, name: str) -> Place:
+    if kind in (SubjectKind.CONTAINER, SubjectKind.ROUTE, SubjectKind.EXTERNAL):
+        return Place(node_id, service or name)
+    return Place(node_id)
 
 
 _LIMITS: dict[str, float] = {
@@ -138,6 +152,13 @@ _SHARES: tuple[tuple[str, str, float], ...] = (
     ("inodes_used", "inodes_max", 0.9),
     ("errors", "requests", 0.05),
 )
+PRESSURE_METRICS = (
+    *_LIMITS,
+    *(name for used, most, _ in _SHARES for name in (used, most)),
+    "health",
+    "state",
+)
+"""What `pressures` looks at."""
 _FAULTS = frozenset({"oom_kills", "restarts", "lost", "errors", "health", "state"})
 
 

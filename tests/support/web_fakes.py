@@ -47,9 +47,11 @@ from tests.simulation.memory_store import MemoryStore
 from tests.support.fake_clock import FakeClock
 from tests.support.identity_builders import CLUSTER_ID, NOW_MS, a_ca, a_keyring, some_bytes
 from web.ports import (
+    AnomalyWatch,
     Exposition,
     ExternalRouter,
     MetricHistory,
+    NoAnomalyWatch,
     NoExposition,
     NoExternalRouter,
     NoMetricHistory,
@@ -394,6 +396,7 @@ class WebWorld:
     router: ExternalRouter = field(default_factory=NoExternalRouter)
     scaling: ScalingDesk = field(default_factory=NoScalingDesk)
     history: MetricHistory = field(default_factory=NoMetricHistory)
+    anomalies: AnomalyWatch = field(default_factory=NoAnomalyWatch)
     exposition: Exposition = field(default_factory=NoExposition)
 
     @property
@@ -409,6 +412,7 @@ class WebWorld:
             router=self.router,
             scaling=self.scaling,
             history=self.history,
+            anomalies=self.anomalies,
             exposition=self.exposition,
         )
 

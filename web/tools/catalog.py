@@ -12,6 +12,7 @@ from web.auth.call import Call
 from web.tools.adoption_tools import ADOPTION_TOOLS
 from web.tools.alert_tools import ALERT_TOOLS
 from web.tools.analytics_tools import ANALYTICS_TOOLS
+from web.tools.anomaly_tools import ANOMALY_TOOLS
 from web.tools.arguments import Arguments, Named, Short
 from web.tools.cluster import get_cluster
 from web.tools.containers import ContainerFilter, list_containers, open_logs
@@ -316,5 +317,6 @@ REGISTRY = ToolRegistry(
         *METRIC_TOOLS,
         *WEBHOOK_TOOLS,
         *ANALYTICS_TOOLS,
+        *ANOMALY_TOOLS,
     )
 )

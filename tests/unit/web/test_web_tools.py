@@ -50,6 +50,7 @@ def test_the_tools_have_the_names_that_were_promised() -> None:
         "deploy-blue-green",
         "deploy-canary",
         "deploy-rolling",
+        "detect-anomalies",
         "drain-node",
         "end-ab-test",
         "explain-service",

@@ -198,11 +198,15 @@ _V1_LINE = re.compile(r"^(\d+:\d+) (Read|Write) (\d+)$", re.MULTILINE)
 _V2_LINE = re.compile(r"^(\d+:\d+) .*?rbytes=(\d+) wbytes=(\d+)", re.MULTILINE)
 
 
-def parse_disk(text: str, *, stacked: Collection[str] = ()) -> DiskBytes:
-    """Return the bytes of v1's blkio or v2's io.stat; an empty file is a group without I/O.
+def parse_disk(text: str, *, stacked: Collection[str] = ()) -> DiskBytes | None:
+    """Return the bytes of v1's blkio or v2's io.stat.
 
-    `stacked` names devices ("253:0") that lie on others which are counted themselves.
+    An empty io.stat is a group without I/O. Of v1's file without a device that is not known: Linux 6.10 and
+    newer count there only for groups whose I/O is limited. `stacked` names devices ("253:0") that lie on
+    others which are counted themselves.
     """
+    if text.startswith("Total "):
+        return None
     read_bytes = write_bytes = 0
     for device, operation, count in _V1_LINE.findall(text):
         if device in stacked:

@@ -78,7 +78,7 @@ class Lives:
             return
         life.told_start_ms = at_ms
         inferred_ms, life.inferred_start_ms = life.inferred_start_ms, None
-        if inferred_ms is not None and abs(at_ms - inferred_ms) <= _SAME_START_MS:
+        if _is_same(inferred_ms, at_ms):
             return
         if life.has_run:
             life.restarts += 1
@@ -98,10 +98,14 @@ class Lives:
         """The engine tells how often it has started the container again by itself, and when it did last."""
         life = self._lives.setdefault(container_id, _Life())
         if life.restart_count is not None:
+            is_known = started_at_ms is None or started_at_ms == life.started_at_ms
+            if is_known and restart_count > life.restart_count:
+                # The engine counts a restart before it makes it: this one is still to be told of.
+                restart_count -= 1
             told = life.restarts - life.restarts_when_inspected
             missed = max(0, restart_count - life.restart_count) - told
-            is_new = life.started_at_ms is not None and started_at_ms != life.started_at_ms
-            if missed > 0 or (is_new and told == 0):
+            is_told = life.told_start_ms is not None and _is_same(started_at_ms, life.told_start_ms)
+            if missed > 0 or not (is_known or is_told):
                 life.restarts += max(1, missed)
                 life.inferred_start_ms = started_at_ms
                 life.begin()
@@ -144,3 +148,7 @@ class Lives:
         """Forget containers that are gone."""
         for container_id in self._lives.keys() - set(existing):
             del self._lives[container_id]
+
+
+def _is_same(started_at_ms: int | None, told_ms: int) -> bool:
+    return started_at_ms is not None and abs(told_ms - started_at_ms) <= _SAME_START_MS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from agent.collect.samples import SampleBatch
 from agent.docker.engine import DockerEngine
 from agent.docker.watcher import InventoryWatcher
 from agent.host.probe import ProcHostProbe
-from agent.ports import ContainerSpec
+from agent.ports import ContainerSpec, ContainerState
 from tests.support.lab import Host, Lab, lab
 
 __all__ = ["lab"]
@@ -29,6 +29,8 @@ IMAGE = "demo/busybox:1"
 PATIENCE_S = 30.0
 AT_MS = 1_700_000_000_000
 BUSY = "while true; do :; done"
+GREEDY = "tail /dev/zero"
+"""Takes all memory there is: the line has no end."""
 
 
 @pytest.fixture
@@ -37,6 +39,56 @@ async def engine(lab: Lab) -> AsyncIterator[DockerEngine]:
     await made.pull(IMAGE)
     yield made
     await made.close()
+
+
+class OnTheGrid(SystemClock):
+    """A clock on which every sample of a test is in time."""
+
+    at_ms = AT_MS
+
+    def now_ms(self) -> int:
+        return self.at_ms
+
+
+class Sampling:
+    """A collector whose next sample a test takes when it likes, ten seconds after the one before."""
+
+    def __init__(self, collector: Collector, clock: OnTheGrid) -> None:
+        self._collector = collector
+        self._clock = clock
+        self.batches: list[SampleBatch] = []
+        collector.subscribe(self.batches.append)
+
+    async def next(self) -> SampleBatch:
+        await self._collector.sample(self._clock.at_ms)
+        self._clock.at_ms += 10_000
+        return self.batches[-1]
+
+    async def until(self, holds: Callable[[SampleBatch], bool]) -> SampleBatch:
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                batch = await self.next()
+                if holds(batch):
+                    return batch
+                await asyncio.sleep(0.1)
+
+    def counted(self, container: str, what: str) -> int:
+        """The sum of a count over all samples."""
+        return sum(
+            getattr(standing, what)
+            for batch in self.batches
+            for standing in batch.standings
+            if standing.id == container
+        )
+
+
+@asynccontextmanager
+async def sampling(host: Host, engine: DockerEngine) -> AsyncIterator[Sampling]:
+    """A collector of `host` that hears of the engine's events."""
+    async with collecting(host, engine) as (collector, _):
+        clock = collector._clock
+        assert isinstance(clock, OnTheGrid)
+        yield Sampling(collector, clock)
 
 
 @asynccontextmanager
@@ -50,8 +102,9 @@ async def collecting(host: Host, engine: DockerEngine) -> AsyncIterator[tuple[Co
         engine=engine,
         probe=ProcHostProbe(proc),
         opener=ContainerFileOpener(proc),
-        clock=SystemClock(),
+        clock=OnTheGrid(),
     )
+    watcher.subscribe_events(collector.on_event)
     async with asyncio.TaskGroup() as group:
         watching = group.create_task(watcher.run())
         try:
@@ -68,6 +121,10 @@ async def started(engine: DockerEngine, name: str, script: str, **fields: object
     container = await engine.create(spec)
     await engine.start(container)
     return container
+
+
+def states(batch: SampleBatch) -> dict[str, ContainerState]:
+    return {standing.id: standing.state for standing in batch.standings}
 
 
 async def test_a_busy_container_is_told_from_an_idle_one(lab: Lab, engine: DockerEngine) -> None:
@@ -129,6 +186,58 @@ async def test_a_restarted_container_begins_anew(lab: Lab, engine: DockerEngine)
         assert batches[-1].containers[container].cpu_percent is None
         await collector.sample(at_ms + 10_000)
         assert batches[-1].containers[container].cpu_percent is not None
+
+
+async def test_every_restart_and_every_kill_is_counted_once(lab: Lab, engine: DockerEngine) -> None:
+    async with sampling(lab.host("h1"), engine) as sampled:
+        # Children are killed and the container lives on.
+        greedy = await started(
+            engine, "greedy", f"({GREEDY}); ({GREEDY}); sleep 600", memory_limit_bytes=32 << 20
+        )
+        loop = await started(engine, "loop", "sleep 0.3; exit 1", restart_policy="always")
+        still = await started(engine, "still", "sleep 600")
+        await sampled.until(lambda _: sampled.counted(greedy, "oom_kills") >= 2)
+        await sampled.until(lambda _: sampled.counted(loop, "restarts") >= 3)
+        await engine.stop(loop, grace_s=0)
+        batch = await sampled.until(lambda batch: states(batch)[loop] is ContainerState.EXITED)
+        assert sampled.counted(loop, "restarts") == (await engine.inspect(loop)).restart_count
+        assert sampled.counted(greedy, "oom_kills") == 2
+        assert sampled.counted(still, "restarts") == sampled.counted(still, "oom_kills") == 0
+        assert states(batch)[still] is ContainerState.RUNNING
+
+
+async def test_a_container_that_came_and_was_killed_between_two_samples_is_told_of(
+    lab: Lab, engine: DockerEngine
+) -> None:
+    async with sampling(lab.host("h1"), engine) as sampled:
+        await sampled.next()
+        job = await started(
+            engine, "job", f"exec {GREEDY}", memory_limit_bytes=16 << 20, labels={"team": "ops"}
+        )
+        async with asyncio.timeout(PATIENCE_S):
+            while (await engine.inspect(job)).finished_at_ms is None:
+                pass
+        await engine.remove(job, force=True)
+        await sampled.until(lambda _: sampled.counted(job, "oom_kills") > 0)
+        (told,) = [each for each in sampled.batches[-1].standings if each.id == job]
+        assert (told.name, told.labels["team"], told.oom_kills) == ("job", "ops", 1)
+        assert job not in states(await sampled.until(lambda batch: job not in states(batch)))
+
+
+async def test_a_throttled_container_goes_on_under_its_new_name(lab: Lab, engine: DockerEngine) -> None:
+    async with sampling(lab.host("h1"), engine) as sampled:
+        busy = await started(engine, "before", BUSY, cpu_limit=0.1)
+        await sampled.next()
+        done = await asyncio.to_thread(lab.host("h1").exec, ["docker", "rename", "before", "after"])
+        assert done.returncode == 0, done.stderr
+
+        def is_throttled_under_its_new_name(batch: SampleBatch) -> bool:
+            sample = batch.containers.get(busy)
+            names = {each.name for each in batch.standings if each.id == busy}
+            return names == {"after"} and sample is not None and (sample.throttled_percent or 0) > 0
+
+        batch = await sampled.until(is_throttled_under_its_new_name)
+        assert batch.containers[busy].usage.pids == 1
 
 
 async def test_host_networked_containers_do_not_show_the_hosts_traffic(

@@ -119,6 +119,7 @@ def test_disk_bytes_of_both_versions_leave_stacked_devices_out() -> None:
         assert cgroup.parse_disk(text, stacked={"253:0"}) == DiskBytes(read_bytes=10, write_bytes=20)
     assert cgroup.devices_in(v2) == {"8:0", "253:0", "7:0"}
     assert cgroup.parse_disk("") == DiskBytes(read_bytes=0, write_bytes=0)
+    assert cgroup.parse_disk("Total 0\n") is None
 
 
 def test_the_working_set_is_never_negative() -> None:

@@ -65,6 +65,20 @@ def test_a_start_that_was_inferred_before_its_event_came_is_one() -> None:
     assert lives.take(WEB).restarts == 1
 
 
+def test_a_restart_that_is_counted_before_it_is_made_is_one() -> None:
+    lives = lives_with(has_run=True)
+    lives.on_inspected(WEB, restart_count=0, started_at_ms=NOW)
+    # It ended, and the engine is about to start it.
+    lives.on_inspected(WEB, restart_count=1, started_at_ms=NOW)
+    lives.on_start(WEB, NOW + 60_000)
+    lives.on_inspected(WEB, restart_count=1, started_at_ms=NOW + 60_010)
+    assert lives.take(WEB).restarts == 1
+    # The same, and the event is missed.
+    lives.on_inspected(WEB, restart_count=2, started_at_ms=NOW + 60_010)
+    lives.on_inspected(WEB, restart_count=2, started_at_ms=NOW + 90_000)
+    assert lives.take(WEB) == LifeCounts(restarts=1, restarts_total=2)
+
+
 def test_what_the_engine_tells_again_after_a_break_is_not_counted_again() -> None:
     lives = lives_with(has_run=True)
     for _ in range(2):

@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 LOOK_S = 5.0
 COALESCE_S = 1.0
 """Least time between two looks, however much changes."""
-INVENTORIES_S = 15.0
+INVENTORIES_S = 10.0
 NUMBERS_S = 30.0
 PROPOSE_TIMEOUT_S = 5.0
 VIEWS_TIMEOUT_S = 5.0

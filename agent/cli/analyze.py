@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from agent.cli import analyze_anomalies
 from agent.cli.connection import connect
 from agent.cli.failures import DONE, CommandFailed, UsageWrong
 from agent.cli.output import can_draw, print_json, printable
@@ -32,6 +33,7 @@ def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
         "  tower analyze trend h1:/var --language it\n"
         "  tower analyze capacity --add shop.web=2\n"
         "  tower analyze capacity --lose h2\n"
+        "  tower analyze anomalies shop.web --since 7d\n"
         "  tower analyze report --output report.html",
     )
     parts = parser.add_subparsers(title="analyses", metavar="ANALYSIS", dest="analysis", required=True)
@@ -52,6 +54,7 @@ def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
     _add_subject(baseline, with_metric=True)
     for part in (profile, baseline):
         part.add_argument("--hours", type=int, metavar="N", help="the last N hours, up to 168 (default: 24)")
+    analyze_anomalies.add_part(parts)
     report = parts.add_parser("report", help="all of it, to print, to file or to calculate with")
     report.add_argument("--format", choices=_FORMATS, help="(default: by the file's ending, or markdown)")
     report.add_argument("--output", "-o", metavar="FILE", help="write it there")
@@ -168,6 +171,7 @@ def _said(answer: dict[str, Any]) -> list[str]:
 
 
 _QUERIES: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
+    "anomalies": analyze_anomalies.query_of,
     "trend": _trend_query,
     "forecast": _forecast_query,
     "capacity": _capacity_query,
@@ -175,6 +179,7 @@ _QUERIES: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "baseline": _baseline_query,
 }
 _LINES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
+    "anomalies": analyze_anomalies.lines_of,
     "trend": _trend_lines,
     "forecast": _forecast_lines,
     "capacity": _said,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 
-from cluster.history.gathering import Gathering, moments_of
+from cluster.history.gathering import Gathering
 from cluster.metrics.choosing import UNIT_MS, Plan, plan
 from cluster.metrics.combining import combined, largest
 from cluster.metrics.query import (
@@ -17,7 +17,14 @@ from cluster.metrics.query import (
     ResultSeries,
     Statistic,
 )
-from cluster.metrics.resample import DERIVED, Steps, bounds_of, steps_of_rollups, steps_of_samples
+from cluster.metrics.resample import (
+    DERIVED,
+    Steps,
+    bounds_of,
+    bounds_of_cells,
+    steps_of_rollups,
+    steps_of_samples,
+)
 from cluster.model.metrics import BY_NAME, METRICS, STEP_MS, Metric, MetricType, Subject, SubjectKind
 
 VALUES_MAX = 64_000_000
@@ -172,7 +179,8 @@ def _steps(
     held = known.samples(*series, first, last)
     if not held.present.any():
         return None
-    bounds = bounds_of(moments_of(held, first), chosen.first_ms, chosen.step_ms, chosen.points)
+    edges = chosen.first_ms, chosen.step_ms, chosen.points
+    bounds = bounds_of_cells(held.present, first * STEP_MS, STEP_MS, edges)
     return steps_of_samples(
         held.present_values(), bounds, statistic, step_s=held.step_s, with_band=query.with_band
     )

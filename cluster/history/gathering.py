@@ -27,7 +27,7 @@ from cluster.history.open_hours import OpenHours
 from cluster.metrics.chunk import ChunkDamaged, Series, SubjectDay, decode_chunk, no_samples
 from cluster.metrics.grid import DAY_CELLS, DAY_MS, HOUR_CELLS, HOUR_MS, series_name
 from cluster.metrics.query import Resolution
-from cluster.metrics.rollup import Rollups, decode_rollups, joined, no_rollups, roll_up
+from cluster.metrics.rollup import Rollups, decode_rollups, joined, roll_up
 from cluster.model.metrics import STEP_MS
 
 
@@ -45,6 +45,8 @@ class Gathering:
         self._rollups: dict[tuple[bytes, int, int], dict[int, Rollups]] = {}
         self.hours_open = [time_of(key) for key in tables.keys(OPEN_HOURS)]
         self.days_open = [time_of(key) for key in tables.keys(OPEN_DAYS)]
+        # Whose rollups are made when they are asked for: those of samples that are not compacted yet.
+        self._live = {hour // HOURS_A_DAY for hour in self.hours_open} | set(self.days_open)
         self.newest_end_ms = newest_end_ms(tables)
         self.damaged = False
 
@@ -129,16 +131,14 @@ class Gathering:
         """Return the rollups of the hours [first, last), whose slots are hours."""
         days = range(first // HOURS_A_DAY, -(-last // HOURS_A_DAY))
         stored = self._stored(HOURLY, days, HOURS_A_DAY, DAY_MS, subject, metric)
-        fresh = [hour for hour in self.hours_open if first <= hour < last]
-        rolled = self._rolled(subject, metric, fresh, HOUR_CELLS)
+        rolled = self._rolled(subject, metric, [day for day in days if day in self._live], HOURS_A_DAY)
         return _between(larger(stored, rolled), first, last)
 
     def daily(self, subject: int, metric: int, first: int, last: int) -> Rollups:
         """Return the rollups of the days [first, last), whose slots are days."""
         spans = range(first // DAYS_A_SPAN, -(-last // DAYS_A_SPAN))
         stored = self._stored(DAILY, spans, DAYS_A_SPAN, DAYS_A_SPAN * DAY_MS, subject, metric)
-        fresh = {hour // HOURS_A_DAY for hour in self.hours_open} | set(self.days_open)
-        rolled = self._rolled(subject, metric, sorted(day for day in fresh if first <= day < last), DAY_CELLS)
+        rolled = self._rolled(subject, metric, sorted(day for day in self._live if first <= day < last), 1)
         return _between(larger(stored, rolled), first, last)
 
     def table(self, table: bytes, time: int, subject: int, span_ms: int) -> dict[int, Rollups]:
@@ -166,13 +166,14 @@ class Gathering:
                 parts.append(part.at(part.slots + time * slots))
         return joined(parts)
 
-    def _rolled(self, subject: int, metric: int, stretches: Sequence[int], cells: int) -> Rollups:
-        """Return rollups of samples, for each of `stretches`, which are `cells` long."""
+    def _rolled(self, subject: int, metric: int, days: Sequence[int], pieces: int) -> Rollups:
+        """Return rollups of the samples of `days`, of which each is cut into `pieces`; slots count those."""
         parts = []
-        for stretch in stretches:
-            series = self.samples(subject, metric, stretch * cells, (stretch + 1) * cells)
-            rolled = rolled_up([series])
-            parts.append(rolled.at(rolled.slots + stretch))
+        for day in days:
+            series = self.samples(subject, metric, day * DAY_CELLS, (day + 1) * DAY_CELLS)
+            if series.step_s:
+                rolled = rolled_up(series, pieces)
+                parts.append(rolled.at(rolled.slots + day * pieces))
         return joined(parts)
 
     def _note(self, table: bytes, key: bytes, start_ms: int, length_ms: int, error: ChunkDamaged) -> None:
@@ -180,14 +181,12 @@ class Gathering:
         self._damage.note(table, key, start_ms, start_ms + length_ms, str(error))
 
 
-def rolled_up(series: Sequence[Series]) -> Rollups:
-    """Return the rollups of series of equal length; the slot is the place in `series`."""
-    if not series:
-        return no_rollups()
+def rolled_up(series: Series, pieces: int) -> Rollups:
+    """Return the rollups of a series that is cut into `pieces` of equal length, which the slots count."""
     return roll_up(
-        np.stack([one.values for one in series]),
-        np.stack([one.present for one in series]),
-        np.array([one.step_s for one in series], dtype=np.int64),
+        series.values.reshape(pieces, -1),
+        series.present.reshape(pieces, -1),
+        np.full(pieces, series.step_s, dtype=np.int64),
     )
 
 
@@ -220,6 +219,8 @@ class _Whole:
         self._values: NDArray[np.int64] | None = None
         self._present: NDArray[np.bool_] | None = None
         self._step_s = 0
+        # What covers all of it and has nothing over it need not be copied.
+        self._only: Series | None = None
 
     def lay(self, series: Series, at: int) -> None:
         """Put a series that begins at cell `at` over what is there."""
@@ -227,16 +228,31 @@ class _Whole:
         if start >= end:
             return
         part = series.part(start - at, end - at)
-        if self._values is None or self._present is None:
-            self._values = np.zeros(self._last - self._first, dtype=np.int64)
-            self._present = np.zeros(self._last - self._first, dtype=np.bool_)
+        if self._only is None and not self._step_s and part.cells == self._last - self._first:
+            self._only = part
+            return
+        self._make_room()
+        assert self._values is not None
+        assert self._present is not None
         where = slice(start - self._first, end - self._first)
         np.copyto(self._values[where], part.values, where=part.present)
         self._present[where] |= part.present
         if series.step_s and part.present.any():
             self._step_s = min(self._step_s or series.step_s, series.step_s)
 
+    def _make_room(self) -> None:
+        if self._values is not None:
+            return
+        cells = self._last - self._first
+        self._values = np.zeros(cells, dtype=np.int64)
+        self._present = np.zeros(cells, dtype=np.bool_)
+        only, self._only = self._only, None
+        if only is not None:
+            self.lay(only, self._first)
+
     def series(self) -> Series:
+        if self._only is not None:
+            return self._only
         if self._values is None or self._present is None:
             return no_samples(self._last - self._first)
         return Series(values=self._values, present=self._present, step_s=self._step_s)

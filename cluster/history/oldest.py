@@ -63,7 +63,7 @@ def newest_end_ms(tables: Tables) -> int:
 
 def _horizons(tables: Tables, kinds: Collection[SubjectKind]) -> Mapping[Resolution, int]:
     latest = dict.fromkeys(Resolution, 0)
-    held = tables.meta(HORIZONS, ())
+    held = tables.meta(HORIZONS, ()) if kinds else ()
     if not isinstance(held, tuple):
         return latest
     wanted = {kind.value for kind in kinds}

@@ -7,7 +7,6 @@ laid under what comes, never replaced by it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
 
 import numpy as np
 
@@ -35,51 +34,30 @@ from cluster.history.layout import (
 from cluster.history.open_hours import OpenHours, grid_of
 from cluster.metrics.chunk import Series, encode_chunk, encode_day, no_samples
 from cluster.metrics.grid import DAY_CELLS, DAY_MS, HOUR_CELLS, subject_and_metric
-from cluster.metrics.rollup import Rollups, encode_rollups, roll_up
+from cluster.metrics.rollup import Rollups, encode_rollups
 
 SUBJECTS_A_PIECE = 32
 """How many subjects' days one transaction compacts."""
 
 
 def seal_hour(tables: Tables, hour: int, damage: Damage, now_ms: int) -> int:
-    """Turn what is pending of `hour` into chunks and hourly rollups, and return of how many series.
+    """Turn what is pending of `hour` into chunks, and return of how many series.
 
     Samples of an hour that was sealed before are laid over its chunks; those of a day that was compacted
     before become chunks again, and the day is compacted once more.
     """
     grid = grid_of(tables, hour, damage)
     known = Gathering(tables, OpenHours(damage), damage)
-    series: list[Series] = []
     chunks = []
     for row, name in enumerate(grid.names.tolist()):
         subject, metric = subject_and_metric(name)
         fresh = Series(values=grid.values[row], present=grid.present[row], step_s=int(grid.step_s[row]))
         sealed = known.hour(hour, subject, metric)
         whole = fresh if sealed is None else sealed.under(fresh)
-        series.append(whole)
         chunks.append((chunk_key(hour, subject, metric), encode_chunk(whole)))
     if chunks:
         tables.put_sorted(HOURS, chunks)
         tables.touch_day(hour // HOURS_A_DAY, now_ms)
-        rolled = roll_up(
-            np.stack([one.values for one in series]),
-            np.stack([one.present for one in series]),
-            np.array([one.step_s for one in series], dtype=np.int64),
-        )
-        day, slot = divmod(hour, HOURS_A_DAY)
-        names = grid.names.tolist()
-        for subject, rows in groupby(range(len(names)), key=lambda row: subject_and_metric(names[row])[0]):
-            put_rollups(
-                tables,
-                known,
-                HOURLY,
-                day,
-                subject,
-                {
-                    subject_and_metric(names[row])[1]: rolled.rows(slice(row, row + 1)).at(slot)
-                    for row in rows
-                },
-            )
     delete_keys(tables, PENDING, list(tables.keys(PENDING, pending_key(hour, 0), pending_key(hour + 1, 0))))
     tables.delete(OPEN_HOURS, time_key(hour))
     return len(chunks)
@@ -115,25 +93,11 @@ def roll_up_day(
     tables: Tables, known: Gathering, day: int, subject: int, by_metric: Mapping[int, Series]
 ) -> None:
     """Make the hourly and the daily rollups of a subject's day."""
-    daily = rolled_up(list(by_metric.values()))
     span, slot = divmod(day, DAYS_A_SPAN)
-    put_rollups(
-        tables,
-        known,
-        DAILY,
-        span,
-        subject,
-        {metric: daily.rows(slice(row, row + 1)).at(slot) for row, metric in enumerate(by_metric)},
-    )
-    hourly = {}
-    for metric, series in by_metric.items():
-        steps = np.full(HOURS_A_DAY, series.step_s, dtype=np.int64)
-        hourly[metric] = roll_up(
-            series.values.reshape(HOURS_A_DAY, HOUR_CELLS),
-            series.present.reshape(HOURS_A_DAY, HOUR_CELLS),
-            steps,
-        )
+    hourly = {metric: rolled_up(series, HOURS_A_DAY) for metric, series in by_metric.items()}
+    daily = {metric: rolled_up(series, 1).at(slot) for metric, series in by_metric.items()}
     put_rollups(tables, known, HOURLY, day, subject, hourly)
+    put_rollups(tables, known, DAILY, span, subject, daily)
 
 
 def put_rollups(

@@ -199,7 +199,7 @@ class SubjectDay:
     Raises ChunkDamaged where the head cannot be read.
     """
 
-    __slots__ = ("_cells", "_data", "_places", "_shared", "presence")
+    __slots__ = ("_begins", "_cells", "_data", "_lengths", "_metrics", "_shared", "presence")
 
     def __init__(self, data: bytes | memoryview, cells: int) -> None:
         if len(data) < _DAY_HEAD.size:
@@ -211,14 +211,9 @@ class SubjectDay:
         if zlib.crc32(head) != crc or len(head) != count * _DAY_PLACE.itemsize + presence_length:
             raise ChunkDamaged("the checksum of a day's head differs")
         places = np.frombuffer(head, dtype=_DAY_PLACE, count=count)
-        ends = _DAY_HEAD.size + head_length + np.cumsum(places["length"], dtype=np.int64)
-        self._places = dict(
-            zip(
-                places["metric"].tolist(),
-                zip((ends - places["length"]).tolist(), ends.tolist(), strict=True),
-                strict=True,
-            )
-        )
+        self._metrics = places["metric"]
+        self._lengths = places["length"]
+        self._begins = _DAY_HEAD.size + head_length
         self._data = data
         self._cells = cells
         self._shared: Bools | None = None
@@ -226,18 +221,21 @@ class SubjectDay:
 
     @property
     def metrics(self) -> tuple[int, ...]:
-        return tuple(self._places)
+        return tuple(self._metrics.tolist())
 
-    def chunk(self, metric: int) -> bytes:
-        """Return a metric's chunk as it is. Raises KeyError where there is none."""
-        start, end = self._places[metric]
-        return bytes(self._data[start:end])
+    def chunk(self, metric: int) -> bytes | None:
+        """Return a metric's chunk as it is, None where there is none."""
+        at = int(self._metrics.searchsorted(metric))
+        if at == len(self._metrics) or self._metrics[at] != metric:
+            return None
+        start = self._begins + int(self._lengths[:at].sum())
+        return bytes(self._data[start : start + int(self._lengths[at])])
 
     def series(self, metric: int) -> Series | None:
         """Return a metric's series, None where there is none. Raises ChunkDamaged."""
-        if metric not in self._places:
-            return None
         chunk = self.chunk(metric)
+        if chunk is None:
+            return None
         if self._shared is None and chunk and chunk[0] >> 4 == _SHARED:
             self._shared = _decode_presence(self.presence, self._cells)
         return decode_chunk(chunk, self._cells, self._shared)

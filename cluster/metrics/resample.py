@@ -36,6 +36,20 @@ def bounds_of(moments: Int64s, first_ms: int, step_ms: int, points: int) -> Int6
     return np.searchsorted(moments, edges)
 
 
+def bounds_of_cells(
+    present: NDArray[np.bool_], first_cell_ms: int, cell_ms: int, edges: tuple[int, int, int]
+) -> Int64s:
+    """Return the `bounds` of the samples of a grid of cells over steps (first ms, length in ms, points)."""
+    first_ms, step_ms, points = edges
+    moments = first_ms - first_cell_ms + step_ms * np.arange(points + 1, dtype=np.int64)
+    cells = np.minimum(np.maximum(-(-moments // cell_ms), 0), len(present))
+    if present.all():
+        return cells
+    before = np.zeros(len(present) + 1, dtype=np.int64)
+    np.cumsum(present, out=before[1:])
+    return before[cells]
+
+
 def steps_of_samples(
     values: Int64s, bounds: Int64s, statistic: Statistic, *, step_s: int, with_band: bool = False
 ) -> Steps:
@@ -96,7 +110,7 @@ def steps_of_rollups(
 def _segments(bounds: Int64s) -> tuple[Int64s, NDArray[np.bool_], Int64s]:
     """Return where the steps that have anything begin (from the first item on), which they are, and how much
     each of them has."""
-    counts = np.diff(bounds)
+    counts = bounds[1:] - bounds[:-1]
     has_any = counts > 0
     return (bounds[:-1] - bounds[0])[has_any], has_any, counts[has_any]
 

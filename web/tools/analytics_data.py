@@ -10,7 +10,7 @@ import numpy as np
 
 from cluster.analytics.sentences import noun
 from cluster.analytics.series import DAY_MS, HOUR_MS, Hourly, Values, to_hourly
-from cluster.metrics.query import SERIES_MAX, RangeQuery, Selector, Statistic
+from cluster.metrics.query import SERIES_MAX, RangeQuery, Resolution, Selector, Statistic
 from cluster.model.metrics import BY_NAME, MetricType, Subject, SubjectKind
 from web.auth.problems import Problem, invalid
 from web.tools.context import Context
@@ -209,7 +209,7 @@ async def read_hours(
                     start_ms=start_ms,
                     end_ms=end_ms,
                     step_ms=HOUR_MS,
-                    points_max=len(times),
+                    resolution=Resolution.HOURLY,
                     statistic=statistic,
                 )
             )

@@ -329,10 +329,15 @@ def test_every_receiver_gets_each_event_once_by_its_id_across_a_killed_leader(wh
     told = WebhookTrial(whole)
     with listening(told.receivers, told.address) as url:
         told.subscribe(url)
-        whole.tower("alerts", "silence", "--rule", "disk-full", "--for", "1h", "--reason", "a test")
+        whole.tower("alerts", "rules", "set", "container-down", "--for", "0s")
+        engine = whole.lab.hosts[1].engine
+        engine.pull("demo/web:1")
+        engine.run("crashes", "demo/web:1", environment={"CRASH_AFTER": "100ms"})
         whole.deploy("told")
         whole.agents.process(whole.agents.leader()).signal(signal.SIGKILL)
         whole.tower("rollout", "status", "--wait", "shop.web")
+        whole.agents.wait("there is an alert", lambda: bool(told.happened("alert")), tell=whole.tell)
+        engine.remove("crashes")
         # The one that was down all the time comes back when everything has happened.
         with listening(told.receivers, told.address, told.down_port):
             told.wait_until_all_is_told()
@@ -342,7 +347,7 @@ def test_every_receiver_gets_each_event_once_by_its_id_across_a_killed_leader(wh
 class WebhookTrial:
     """Webhooks to receivers of every kind, and what they must have got in the end."""
 
-    FAMILIES = ("rollout", "alert")
+    FAMILIES = ("rollout", "alert", "container")
 
     def __init__(self, shop: Shop) -> None:
         self._shop = shop

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -56,7 +58,7 @@ def test_requests_are_shared_by_hand_promoted_and_given_back_to_what_is_kept(sho
         shop.tower("rollout", "promote", "web", "--wait", "--reason", "it is well")
         served = asked(shop, "services", "web")
         assert [(each["revision"], each["permille"]) for each in served["serving"] if each["permille"]] == [
-            (before + 1, 1000)
+            (paused["to_revision"], 1000)
         ]
         assert served["kept"]["revision"] == before
         assert served["drift"] == served["unseen"] == []
@@ -122,6 +124,84 @@ def test_a_revision_that_never_serves_fails_the_command_and_is_tried_again(shop:
     again = shop.try_tower("rollout", "retry", "web", "--wait")
     assert (again.returncode, "is tried again" in again.stdout) == (1, True)
     assert "did not last" in shop.try_tower("rollback", "web").stderr
+
+
+def test_an_experiment_gives_each_request_to_its_side_and_whoever_ends_it_keeps_one(shop: Shop) -> None:
+    settled(shop)
+    at_once = shop.compose("one").replace("x-tower:", "x-tower:\n      analysis: {warmup: 0s}")
+    shop.tower("deploy", shop.write(at_once))
+    with OpenLoad(shop.addresses, APP, rate_per_s=120).running() as load:
+        b = shop.write(shop.compose("two"))
+        shop.tower(
+            *("experiment", "start", "web", "-f", b, "--share", "30%"),
+            *("--header", "X-Beta=yes", "--cookie", "plan=pro"),
+        )
+        for address in shop.addresses:
+            assert answered(address, {"X-Beta": "yes"}) == "two"
+            assert answered(address, {"Cookie": "seen=1; plan=pro"}) == "two"
+            assert answered(address, {"X-Beta": "no", "Cookie": "plan=free"}) in ("one", "two")
+        assert_visitors_stay(shop)
+        refused = shop.try_tower("scale", "web=2")
+        assert (refused.returncode, "tower experiment end shop.web" in refused.stderr) == (1, True)
+
+        shop.agents.wait("both were measured", lambda: measured(shop, 60), tell=shop.tell)
+        view = asked(shop, "experiment", "status", "web")
+        assert (view["state"], view["waiting_for"]) == ("running", [])
+        for metric in view["comparison"]["metrics"]:
+            assert None not in (metric["a"]["value"], metric["b"]["value"]), metric
+            assert metric["conclusion"] in ("undecided", "better", "worse"), metric
+        difference = view["comparison"]["metrics"][0]["difference"]
+        assert difference["low"] <= difference["value"] == 0.0 <= difference["high"]
+        said = shop.tower("experiment", "status", "web")
+        assert "which fails more often cannot be said yet" in said
+
+        ended = shop.tower("experiment", "end", "web", "--keep", "a", "--reason", "it sold no more")
+        assert "by admin; a is kept" in ended
+        assert {answered(each, {"X-Beta": "yes"}) for each in shop.addresses} == {"one"}
+
+        shop.tower("experiment", "start", "web", "-f", b, "--header", "X-Beta=yes")
+        assert "by admin; b is kept" in shop.tower("experiment", "end", "web", "--keep", "b")
+        assert {answered(each) for each in shop.addresses} == {"two"}
+
+        a = shop.write(shop.compose("one"))
+        shop.tower("experiment", "start", "web", "-f", a, "--header", "X-Beta=yes", "--for", "1s")
+        shop.agents.wait("its time is over", lambda: is_over(shop), tell=shop.tell)
+        assert "as planned; a is kept" in shop.tower("experiment", "status", "web")
+        assert {answered(each, {"X-Beta": "yes"}) for each in shop.addresses} == {"two"}
+    assert load.seen.lost() == []
+    assert shop.is_whole()
+    assert len(asked(shop, "experiment", "list", "--service", "web")["items"]) == 3
+
+
+def answered(address: str, headers: dict[str, str] | None = None) -> str:
+    """The version that answers one request through a host's router."""
+    return visited(address, headers or {})[0]
+
+
+def visited(address: str, headers: dict[str, str]) -> tuple[str, str]:
+    """The same, and the cookie that was set."""
+    request = urllib.request.Request(f"http://{address}/", headers={"Host": APP, **headers})
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 (a router of the lab)
+        return str(answer.headers["X-Version"]), str(answer.headers["Set-Cookie"] or "").partition(";")[0]
+
+
+def assert_visitors_stay(shop: Shop) -> None:
+    """On the side that chance gave them, through whichever host, and some on each."""
+    sides: Counter[str] = Counter()
+    for number in range(40):
+        side, cookie = visited(shop.addresses[number % 3], {})
+        sides[side] += 1
+        assert {answered(address, {"Cookie": cookie}) for address in shop.addresses} == {side}
+    assert 2 <= sides["two"] <= 25, sides
+
+
+def measured(shop: Shop, requests: int) -> bool:
+    comparison = asked(shop, "experiment", "status", "web")["comparison"]
+    return comparison is not None and min(comparison["a_requests"], comparison["b_requests"]) >= requests
+
+
+def is_over(shop: Shop) -> bool:
+    return bool(asked(shop, "experiment", "status", "web")["state"] == "ended")
 
 
 def settled(shop: Shop) -> None:

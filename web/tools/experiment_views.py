@@ -142,8 +142,15 @@ def view_of(txn: ReadTxn, service: Service, rollout: Rollout) -> ExperimentView:
         reason=rollout.reason,
         waiting_for=() if split is None else split.waiting_for,
         comparison=comparison,
-        notes=() if comparison is None else notes_on(run.plan),
+        notes=() if comparison is None else (*_waiting(service, comparison), *notes_on(run.plan)),
     )
+
+
+def _waiting(service: Service, comparison: Comparison) -> tuple[str, ...]:
+    warmup_s = service.policy.shift.analysis.warmup_ms // 1000
+    if comparison.a_requests or comparison.b_requests or not warmup_s:
+        return ()
+    return (f"requests count from {warmup_s} s after b's newest replica began to serve (analysis.warmup)",)
 
 
 def notes_on(plan: Experiment) -> tuple[str, ...]:

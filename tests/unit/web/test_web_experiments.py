@@ -317,6 +317,15 @@ async def test_the_visitors_of_a_header_are_not_anybody() -> None:
     assert "whoever sends the header" in note
 
 
+async def test_while_replicas_warm_up_it_is_said_from_when_requests_count() -> None:
+    world = a_world()
+    async with an_operator(world) as api:
+        await api.start(permille=200)
+        begin(world, counted=JudgeState())
+        view = await api.get()
+    assert view["notes"][0].startswith("requests count from 60 s after")
+
+
 async def test_nothing_is_compared_before_it_began() -> None:
     world = a_world()
     async with an_operator(world) as api:

@@ -5,6 +5,7 @@
     log/             the Raft log (cluster.raft.log_storage)
     state/           the replicated state (cluster.store)
     history/         what hosts measured (cluster.history)
+    anomalies        what is usual of every series, as this node knows it (agent.follow.anomaly_scores)
     samples/         what this host measured and the cluster has not got yet (agent.follow.sample_spool)
     first-steps      what the first start of a new cluster still has to commit; gone afterwards
     seeds            the members a joining node was told of
@@ -49,6 +50,10 @@ class NodeDirectory:
     @property
     def history(self) -> Path:
         return self.path / "history"
+
+    @property
+    def anomalies(self) -> Path:
+        return self.path / "anomalies"
 
     @property
     def samples(self) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,6 +24,8 @@ THRESHOLDS: dict[Method, tuple[float, float, float]] = {
 }
 """Scores from which an anomaly is INFO, WARNING, CRITICAL: about one false one in 15, 30 and 100 series-days
 (`tests/benchmarks`, anomalies)."""
+GOES_ON = 0.44
+"""Both residuals of the row itself exceeded as they are in one of 400 rows: 2 x 2 surprises."""
 CONFIDENCE_DIVISOR = 16.0
 """1 - 10^(-S / 16) is near the share of right alerts at that sum of surprises in the same benchmark."""
 DEVIATION_MAX = 99.0
@@ -201,31 +203,37 @@ def anomalies_in(
 ) -> tuple[Anomaly, ...]:
     """Return the anomalies that begin in rows of one series, float64[T] `values`, by time."""
     info = THRESHOLDS[method][0]
-    emitted, score = scored.emitted[series], scored.score[series]
-    # The usual case, by far: nothing. No arrays are made for it.
-    places = np.flatnonzero(emitted >= info)
+    places = np.flatnonzero(scored.emitted[series] >= info)
     found = []
     for place in places.tolist():
         at_ms = (first_row + place) * row_ms
         if at_ms + row_ms <= since_ms:
             continue
-        last = place
-        while last + 1 < len(score) and score[last + 1] >= info:
-            last += 1
-        found.append(
-            _anomaly(
-                scored,
-                series,
-                place,
-                current=float(values[place]),
-                at_ms=at_ms,
-                until_ms=(first_row + last + 1) * row_ms,
-                row_ms=row_ms,
-                is_learning=int(scored.rows_before[series, place]) < learning_rows(slots),
-                method=method,
-            )
+        anomaly = _anomaly(
+            scored,
+            series,
+            place,
+            current=float(values[place]),
+            at_ms=at_ms,
+            row_ms=row_ms,
+            is_learning=int(scored.rows_before[series, place]) < learning_rows(slots),
+            method=method,
         )
+        rows = 1 + rows_it_goes_on(anomaly.kind, scored, series, place + 1, method)
+        found.append(replace(anomaly, until_ms=at_ms + rows * row_ms))
     return tuple(found)
+
+
+def rows_it_goes_on(
+    kind: AnomalyKind, scored: Scored, series: int, begin: int, method: Method = Method.CALIBRATED
+) -> int:
+    """Return how many rows from `begin` on are still as unusual. A changed pattern shows in means; a spike is
+    over when its rows are, though means of hours take hours to forget it."""
+    if kind is AnomalyKind.PATTERN_CHANGE:
+        is_over = scored.score[series, begin:] < THRESHOLDS[method][0]
+    else:
+        is_over = scored.own[series, begin:] < min(GOES_ON, THRESHOLDS[method][0])
+    return int(np.argmax(is_over)) if is_over.any() else len(is_over)
 
 
 def _anomaly(
@@ -235,7 +243,6 @@ def _anomaly(
     *,
     current: float,
     at_ms: int,
-    until_ms: int,
     row_ms: int,
     is_learning: bool,
     method: Method,
@@ -267,7 +274,7 @@ def _anomaly(
         severity=Severity.INFO if is_learning else severity,
         at_ms=at_ms,
         row_ms=row_ms,
-        until_ms=until_ms,
+        until_ms=at_ms + row_ms,
         current=current,
         expected=expected,
         low=float(judged.low[series, place]),

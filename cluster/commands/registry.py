@@ -17,6 +17,7 @@ from cluster.commands import (
     alerts,
     audit,
     environments,
+    exports,
     leadership,
     metrics,
     nodes,
@@ -143,6 +144,9 @@ KINDS: tuple[CommandKind, ...] = (
     CommandKind(143, "ping-webhook", webhooks.PingWebhook),
     CommandKind(144, "replay-deliveries", webhooks.ReplayDeliveries),
     CommandKind(145, "record-attempts", webhooks.RecordAttempts, is_leader_only=True),
+    CommandKind(150, "put-export", exports.PutExport),
+    CommandKind(151, "remove-export", exports.RemoveExport),
+    CommandKind(152, "commit-export-progress", exports.CommitExportProgress, is_leader_only=True),
 )
 
 BY_NUMBER: dict[int, CommandKind] = {kind.number: kind for kind in KINDS}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from cluster.identity.keyring import Keyring, Purpose
 from cluster.identity.sealing import open_sealed, seal
+from cluster.model.exports import export_secret_context
 from cluster.model.route_certificates import RouteCertificate, certificate_key_context
 from cluster.model.secrets import (
     FileContent,
@@ -70,4 +71,16 @@ def seal_webhook_secret(secret: bytes, keyring: Keyring, *, webhook_id: str, url
 def open_webhook_secret(sealed: bytes, keyring: Keyring, *, webhook_id: str, url: str) -> bytes:
     """Return a webhook's secret. Raises SealBroken."""
     context = secret_context(webhook_id, url)
+    return open_sealed(sealed, keyring, purpose=Purpose.SECRETS, context=context)
+
+
+def seal_export_secret(secret: bytes, keyring: Keyring, *, export_id: str, url: str, nonce: bytes) -> bytes:
+    """Return what an export authorises itself with, sealed for it and the origin of its URL."""
+    context = export_secret_context(export_id, url)
+    return seal(secret, keyring, purpose=Purpose.SECRETS, context=context, nonce=nonce)
+
+
+def open_export_secret(sealed: bytes, keyring: Keyring, *, export_id: str, url: str) -> bytes:
+    """Return an export's secret. Raises SealBroken."""
+    context = export_secret_context(export_id, url)
     return open_sealed(sealed, keyring, purpose=Purpose.SECRETS, context=context)

@@ -15,6 +15,7 @@ from cluster.commands import adoption as adoption_commands
 from cluster.commands import alerts as alert_commands
 from cluster.commands import audit as audit_commands
 from cluster.commands import environments as environment_commands
+from cluster.commands import exports as export_commands
 from cluster.commands import leadership as leadership_commands
 from cluster.commands import metrics as metric_commands
 from cluster.commands import nodes as node_commands
@@ -36,6 +37,7 @@ from cluster.state_machine import (
     alerts,
     audit_trail,
     environments,
+    exports,
     hooks,
     leadership,
     metrics,
@@ -128,6 +130,9 @@ HANDLERS: dict[type[Any], Handler] = {
     webhook_commands.PingWebhook: webhooks.ping_webhook,
     webhook_commands.ReplayDeliveries: webhooks.replay_deliveries,
     webhook_commands.RecordAttempts: webhooks.record_attempts,
+    export_commands.PutExport: exports.put_export,
+    export_commands.RemoveExport: exports.remove_export,
+    export_commands.CommitExportProgress: exports.commit_export_progress,
     audit_commands.RecordAudit: audit_trail.record_audit,
 }
 assert HANDLERS.keys() == BY_CLASS.keys()

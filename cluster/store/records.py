@@ -17,6 +17,7 @@ from cluster.model.alerts import Alert, AlertCount, AlertRule, Silence
 from cluster.model.audit import AuditEntry, AuditHead
 from cluster.model.environments import KNOWN_ENVIRONMENTS, Environment
 from cluster.model.events import Event, EventCount
+from cluster.model.exports import Export, ExportStanding
 from cluster.model.metrics import (
     CommittedBatch,
     CommittedHour,
@@ -256,6 +257,9 @@ DELIVERIES = Records(tables.DELIVERIES, Delivery, (str, int), lambda r: (r.webho
 DELIVERIES_WAITING = Index(tables.DELIVERIES_WAITING, (str, int))
 """(webhook, event's sequence)."""
 WEBHOOK_STANDINGS = Records(tables.WEBHOOK_STANDINGS, WebhookStanding, (str,), lambda r: (r.webhook_id,))
+
+EXPORTS = Records(tables.EXPORTS, Export, (str,), lambda r: (r.id,))
+EXPORT_STANDINGS = Records(tables.EXPORT_STANDINGS, ExportStanding, (str,), lambda r: (r.export_id,))
 
 METRIC_SUBJECTS = Records(tables.METRIC_SUBJECTS, Subject, (int,), lambda r: (r.number,))
 METRIC_SUBJECTS_BY_KEY = Index(tables.METRIC_SUBJECTS_BY_KEY, (str, int, str, int))

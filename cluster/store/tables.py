@@ -101,6 +101,9 @@ DELIVERIES = Table(87, "deliveries")
 DELIVERIES_WAITING = Table(88, "deliveries_waiting", is_watched=False)
 WEBHOOK_STANDINGS = Table(89, "webhook_standings", is_watched=False)
 
+EXPORTS = Table(90, "exports")
+EXPORT_STANDINGS = Table(91, "export_standings")
+
 ALL_TABLES: tuple[Table, ...] = tuple(value for value in dict(globals()).values() if isinstance(value, Table))
 
 BY_NUMBER: dict[int, Table] = {table.number: table for table in ALL_TABLES}

@@ -15,6 +15,7 @@ from cluster.commands import (
     alerts,
     audit,
     environments,
+    exports,
     leadership,
     metrics,
     nodes,
@@ -45,6 +46,7 @@ from cluster.model.autoscaling import AUTOSCALING, AutoscalePolicy, ScaleMetric,
 from cluster.model.environments import Environment, EnvironmentQuota
 from cluster.model.events import Severity
 from cluster.model.experiment import Experiment, ExperimentRun, Match, MatchKind
+from cluster.model.exports import Export, ExportAuth, ExportKind
 from cluster.model.hooks import Hook, HookKind, HookPhase, HookRun
 from cluster.model.ids import JoinTokenId, LoginId, NodeId, PrincipalId, RolloutId, ServiceId, TokenPrefix
 from cluster.model.metrics import SubjectDefinition, SubjectKind, SubjectRef
@@ -91,6 +93,9 @@ TERM = 3
 WEB = ServiceId("shop.web")
 WIKI = ServiceId("legacy.wiki")
 N1, N2 = NodeId("n_01"), NodeId("n_02")
+EXPORT_INDEX = 113
+EXPORT_PAST_MS = START_MS + EXPORT_INDEX * 1000 - 86_400_000
+"""Where the export stands when it is made."""
 FIRST_SENT = 21
 """The sequence of the first event that a webhook is sent."""
 
@@ -1266,6 +1271,57 @@ COMMANDS: tuple[tuple[str, Any], ...] = (
         ),
     ),
     ("remove-webhook", webhooks.RemoveWebhook(webhook_id="chat")),
+    (
+        "put-export",
+        exports.PutExport(
+            export=Export(
+                id="vm",
+                kind=ExportKind.PROMETHEUS,
+                url="http://vm.example.com:8428/api/v1/write",
+                auth=ExportAuth.BASIC,
+                username="tower",
+                secret=SealedSecret(sealed=b"sealed" * 10),
+                back_ms=86_400_000,
+                changed_by="ann",
+            ),
+            expected_version=0,
+        ),
+    ),
+    (
+        "put-export/plain",
+        exports.PutExport(
+            export=Export(id="influx", kind=ExportKind.INFLUXDB, url="http://influx.example.com/write?db=t"),
+            expected_version=0,
+        ),
+    ),
+    (
+        "commit-export-progress",
+        exports.CommitExportProgress(
+            export_id="vm",
+            from_index=EXPORT_INDEX,
+            from_past_ms=EXPORT_PAST_MS,
+            index=EXPORT_INDEX,
+            past_from_ms=EXPORT_PAST_MS + 3_600_000,
+            past_until_ms=EXPORT_PAST_MS + 86_400_000,
+            sent=5000,
+            refused=3,
+            detail="status 400: out of order",
+        ),
+    ),
+    (
+        "commit-export-progress/failed",
+        exports.CommitExportProgress(
+            export_id="vm",
+            from_index=EXPORT_INDEX,
+            from_past_ms=EXPORT_PAST_MS + 3_600_000,
+            index=EXPORT_INDEX,
+            past_from_ms=0,
+            past_until_ms=0,
+            failure="status 503",
+            retry_after_ms=30_000,
+        ),
+    ),
+    ("remove-export", exports.RemoveExport(export_id="influx")),
 )
 """(name, command); a name is the command's, with a variant after a slash."""
 

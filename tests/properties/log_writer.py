@@ -22,6 +22,7 @@ from tests.properties.draws.alerts import alert_commands
 from tests.properties.draws.calendar import schedule_commands, watch_commands, window_commands
 from tests.properties.draws.cluster import cluster_commands, environment_commands
 from tests.properties.draws.context import Choices, Draw
+from tests.properties.draws.exports import export_commands
 from tests.properties.draws.files import file_commands, sealed_commands
 from tests.properties.draws.hosts import host_commands, join_commands
 from tests.properties.draws.metrics import metric_commands
@@ -49,6 +50,7 @@ GROUPS: tuple[tuple[Callable[[Draw], Choices], int], ...] = (
     (metric_commands, 3),
     (alert_commands, 3),
     (webhook_commands, 3),
+    (export_commands, 1),
 )
 """Draws, and how often each is made. Those that need others before them are made more often."""
 

@@ -1,0 +1,1 @@
+"""The metric history in the words of other programs."""

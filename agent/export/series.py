@@ -1,0 +1,84 @@
+"""What is exported: series with names and labels that others' queries can use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cluster.metrics.block import SampleBlock
+from cluster.model.metrics import BY_NUMBER, Metric, Subject, SubjectKind
+
+PREFIX = "tower_"
+_LABEL = re.compile(r"[^a-zA-Z0-9_]")
+_RESERVED = frozenset({"node", "kind", "subject", "id", "job"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ExportSeries:
+    """Samples of one metric of one subject, in its unit, in order of time."""
+
+    subject: Subject
+    metric: Metric
+    times_ms: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+    @property
+    def samples(self) -> int:
+        return len(self.times_ms)
+
+
+def series_of(
+    block: SampleBlock, numbers: Sequence[int], subjects: Mapping[int, Subject]
+) -> Iterator[ExportSeries]:
+    """Yield a batch's series, those of one subject after each other.
+
+    `numbers` are the batch's subjects by position. A subject or metric that is not known (any more) is left
+    out: nobody could say what it was of.
+    """
+    times_ms = block.start_ms + block.step_ms * np.arange(block.ticks, dtype=np.int64)
+    order = np.lexsort((block.metrics, block.positions))
+    for row in order:
+        position = int(block.positions[row])
+        subject = subjects.get(numbers[position]) if position < len(numbers) else None
+        metric = BY_NUMBER.get(int(block.metrics[row]))
+        present = block.present[row]
+        if subject is None or metric is None or not present.any():
+            continue
+        yield ExportSeries(
+            subject=subject,
+            metric=metric,
+            times_ms=times_ms[present],
+            values=block.values[row, present] / metric.scale,
+        )
+
+
+def labels_of(subject: Subject, node_name: str) -> tuple[tuple[str, str], ...]:
+    """Return what tells a subject apart, sorted by name, without empty values.
+
+    A container goes by its name, so that its series go on when it is made anew; a replica's has its revision
+    in it. What else has a key beside its name has that as `id`.
+    """
+    definition = subject.definition
+    labels = {
+        "node": node_name or definition.node_id,
+        "kind": definition.kind.word,
+        "subject": definition.name or definition.key,
+        "job": "tower",
+    }
+    if definition.key not in ("", definition.name) and definition.kind is not SubjectKind.CONTAINER:
+        labels["id"] = definition.key
+    for key, value in definition.labels:
+        name = _LABEL.sub("_", key)
+        if not name or name[0].isdigit() or name.startswith("__") or name in _RESERVED:
+            name = f"label_{name}"
+        labels.setdefault(name, value)
+    return tuple(sorted((name, value) for name, value in labels.items() if value))
+
+
+def metric_name(metric: Metric) -> str:
+    """`tower_` and the catalogue's name, whose last part is the unit."""
+    return PREFIX + metric.name

@@ -526,6 +526,7 @@ class _Agent:
             client=client,
             node_ids=members.node_ids,
             passed_index=keeping.passed_index,
+            missed=keeping.missed,
             clock=clock,
         )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import zlib
+from asyncio import Event
 from collections.abc import Callable, Iterator, Sequence
 from typing import NoReturn, Protocol
 
@@ -46,7 +47,7 @@ class HistoryFilling:
     """Fills what is missing while `run` runs.
 
     `passed_index` is the newest entry with samples that the state has let go of: who is not so far yet is not
-    asked.
+    asked. `missed` is set when there is something new to look for.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class HistoryFilling:
         client: GivesHistory,
         node_ids: Callable[[], Sequence[NodeId]],
         passed_index: Callable[[], int],
+        missed: Event,
         clock: Clock,
     ) -> None:
         self._node_id = node_id
@@ -64,6 +66,7 @@ class HistoryFilling:
         self._client = client
         self._node_ids = node_ids
         self._passed_index = passed_index
+        self._missed = missed
         self._clock = clock
         self._had: dict[Slice, set[NodeId]] = {}
         self._subjects_cursor = b""
@@ -72,7 +75,8 @@ class HistoryFilling:
         """Fill for ever. Hosts that may have something and are silent are asked more and more seldom."""
         pause_s = LOOK_EVERY_S
         while True:
-            await self._clock.sleep(pause_s)
+            await self._clock.wait(self._missed, pause_s)
+            self._missed.clear()
             try:
                 is_whole = await self.fill()
             except HistoryError as error:

@@ -49,6 +49,8 @@ class HistoryKeeping:
         self._state = state
         self._clock = clock
         self._has_news = Event()
+        self.missed = Event()
+        """Set when times were noted as missing; whoever fetches them clears it."""
         self._applied_index = 0
         # Subjects by number as the history has them, by their hashes: there may be a hundred thousand.
         self._told: dict[int, int] = {}
@@ -104,6 +106,7 @@ class HistoryKeeping:
         for start_ms, end_ms in news.missed:
             log.info("history.missed", extra={"start_ms": start_ms, "end_ms": end_ms})
             await self._history.mark_missing(start_ms, end_ms)
+            self.missed.set()
         if not news.batches:
             return False
         await self._history.ingest(news.batches, news.subjects)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -101,26 +102,32 @@ async def test_what_is_committed_is_in_the_history_at_once(tmp_path: Path, world
 
 
 async def test_a_restarted_node_goes_on_where_its_history_ends(tmp_path: Path, world: WebWorld) -> None:
-    async with a_history(tmp_path) as history:
-        await record(world.state, history, a_series(2), clock=world.clock)
-        before = await readings(history, world.clock.now_ms())
-    async with a_history(tmp_path) as history:
-        assert await history.open() > 0
-        following = HistoryKeeping(history=history, state=world.state, clock=world.clock)
-        assert not await run_until_idle(following, world)
-        assert await readings(history, world.clock.now_ms()) == before
+    async with a_history(tmp_path / "other") as other:
+        await record(world.state, other, a_series(1), clock=world.clock)
+        async with a_history(tmp_path / "own") as own:
+            await run_until_all_is_there(own, other, world)
+        pass_the_ring(world, HOUR_MS)
+        await record(world.state, other, a_series(1), clock=world.clock)
+        async with a_history(tmp_path / "own") as own:
+            await run_until_all_is_there(own, other, world)
+            assert (await own.standing()).missing == ()
 
 
-async def run_until_idle(following: HistoryKeeping, world: WebWorld) -> bool:
-    """Run as the agent does until the batches of the state are taken in; whether something failed."""
+async def run_until_all_is_there(own: NodeHistory, other: NodeHistory, world: WebWorld) -> None:
+    """Follow as the agent does, until one history has what the other has."""
+    expected = await readings(other, world.clock.now_ms())
+    following = HistoryKeeping(history=own, state=world.state, clock=world.clock)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(following.run())
-        for _ in range(50):
-            await world.clock.advance(1)
-            await asyncio.to_thread(int)
-        failed = running.done()
+        found: dict[int, float] = {}
+        for _ in range(1000):
+            await world.clock.advance(0.1)
+            with contextlib.suppress(HistoryNotOpen):
+                found = await readings(own, world.clock.now_ms())
+            if found == expected:
+                break
         running.cancel()
-    return failed
+    assert found == expected
 
 
 async def test_a_node_that_was_away_for_longer_than_the_state_keeps_batches_knows_what_it_missed(
@@ -150,14 +157,10 @@ async def test_a_full_disk_stops_nothing_but_the_writing_and_goes_on_when_there_
         following = HistoryKeeping(history=history, state=world.state, clock=world.clock)
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(following.run())
-            for _ in range(30):
-                await world.clock.advance(1)
-                await asyncio.to_thread(int)
+            await until(world, lambda: history.refused > 2)
             assert not await readings(history, world.clock.now_ms())
             history.is_full = False
-            for _ in range(200):
-                await world.clock.advance(1)
-                await asyncio.to_thread(int)
+            await until(world, lambda: history.taken > 0)
             assert await readings(history, world.clock.now_ms())
             running.cancel()
     finally:
@@ -168,11 +171,24 @@ class FullHistory(NodeHistory):
     """A history on a disk without room."""
 
     is_full = True
+    refused = taken = 0
 
     async def ingest(self, batches: Sequence[CommittedBatch], subjects: Sequence[Subject]) -> None:
         if self.is_full:
+            self.refused += 1
             raise HistoryFull("no room")
         await super().ingest(batches, subjects)
+        self.taken += 1
+
+
+async def until(world: WebWorld, condition: Callable[[], bool]) -> None:
+    """Pass time until it holds."""
+    for _ in range(10_000):
+        if condition():
+            return
+        await world.clock.advance(1)
+        await asyncio.to_thread(int)
+    pytest.fail("it never came")
 
 
 async def test_questions_before_it_is_open_and_too_many_at_once_are_refused_in_words(tmp_path: Path) -> None:
@@ -232,6 +248,7 @@ def filling(history: NodeHistory, peers: Peers, **fields: Any) -> HistoryFilling
         "client": peers,
         "node_ids": lambda: [H1, *map(NodeId, peers.others)],
         "passed_index": lambda: 0,
+        "missed": asyncio.Event(),
         "clock": ImmediateClock(),
         **fields,
     }

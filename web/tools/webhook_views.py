@@ -78,7 +78,7 @@ class EventView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptView:
+class DeliveryAttemptView:
     """One attempt. `failure` "" means that it arrived; `detail` begins the answer, or says what failed."""
 
     number: int
@@ -104,7 +104,7 @@ class DeliveryView:
     attempts: int
     next_ms: int | None
     changed_at_ms: int
-    log: tuple[AttemptView, ...]
+    log: tuple[DeliveryAttemptView, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +161,7 @@ def delivery_view(delivery: Delivery) -> DeliveryView:
         next_ms=delivery.next_ms if is_waiting else None,
         changed_at_ms=delivery.changed_at_ms,
         log=tuple(
-            AttemptView(
+            DeliveryAttemptView(
                 number=attempt.number,
                 at_ms=attempt.at_ms,
                 duration_ms=attempt.duration_ms,

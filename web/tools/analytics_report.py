@@ -26,6 +26,7 @@ from web.tools.analytics_data import Hours, Scope, make_scope, read_hours
 from web.tools.analytics_profile import profile_metrics, profile_view
 from web.tools.analytics_trend import READ, metrics_for_trend, trend_view
 from web.tools.analytics_views import ProfileView, TrendView
+from web.tools.anomalies import AnomaliesView, detect_anomalies
 from web.tools.capacity_views import CapacityView
 from web.tools.context import Context
 from web.tools.nodes import node_names
@@ -35,6 +36,7 @@ DISKS_MAX = 20
 CONTAINERS_MAX = 10
 """Of so many services and containers, those with the most memory, a report speaks."""
 CHARTS_MAX = 12
+INCIDENTS_MAX = 20
 _HOURS = 24
 _TRENDS = {
     SubjectKind.HOST: ("memory_bytes", "cpu_percent"),
@@ -71,6 +73,8 @@ BOOK = Phrasebook(
         "capacity": Text("capacity", "capacità"),
         "trends": Text("trends", "tendenze"),
         "profile": Text("the last 24 hours", "le ultime 24 ore"),
+        "unusual": Text("what was unusual", "cosa è stato insolito"),
+        "not-watched": Text("this host does not look for it yet", "questo host non lo cerca ancora"),
         "open": Text("what could not be concluded", "ciò che non si è potuto concludere"),
         "quiet": Text("nothing that needs attention", "niente che richieda attenzione"),
         "nothing": Text("nothing", "niente"),
@@ -100,7 +104,8 @@ BOOK = Phrasebook(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportView:
-    """A report for programs."""
+    """A report for programs. `anomalies` are those that were found as they happened, null where this host
+    does not look for them yet."""
 
     title: str
     made_at_ms: int
@@ -109,6 +114,7 @@ class ReportView:
     capacity: CapacityView
     trends: tuple[TrendView, ...]
     profiles: tuple[ProfileView, ...]
+    anomalies: AnomaliesView | None
     notes: tuple[str, ...]
 
 
@@ -130,6 +136,9 @@ async def export_report(
 ) -> Exported:
     """Return a report on hosts, file systems and the largest services and containers."""
     await context.authority.require(call, READ, "metrics")
+    anomalies = None
+    if context.surroundings.anomalies.is_running:
+        anomalies = await detect_anomalies(context, call, language=language)
     capacity = await get_capacity_plan(context, call, language=language)
     names = node_names(context.surroundings)
     subjects = await context.surroundings.history.subjects(Selector(kinds=tuple(_TRENDS)))
@@ -144,6 +153,7 @@ async def export_report(
         capacity=capacity,
         hours=hours,
         scopes=scopes,
+        anomalies=anomalies,
         language=language,
     )
     async with context.analysing:
@@ -178,6 +188,7 @@ class _Making:
     capacity: CapacityView
     hours: Hours
     scopes: Sequence[Scope]
+    anomalies: AnomaliesView | None
     language: Language
 
     def write(self, file_format: ReportFormat) -> str:
@@ -196,6 +207,7 @@ class _Making:
             capacity=self.capacity,
             trends=tuple(trend for _, trend in trends),
             profiles=tuple(profiles),
+            anomalies=self.anomalies,
             notes=tuple(dict.fromkeys([*self.capacity.notes, *self.hours.notes])),
         )
         if file_format is ReportFormat.JSON:
@@ -293,6 +305,7 @@ class _Making:
                     table=self._bottleneck_table(view.profiles),
                     empty=self._say("quiet"),
                 ),
+                self._unusual(),
                 Section(
                     heading=self._say("open"),
                     sentences=tuple(dict.fromkeys([*unknown, *view.notes])),
@@ -300,6 +313,15 @@ class _Making:
                 ),
             ),
             figures=tuple(self._figures(view)),
+        )
+
+    def _unusual(self) -> Section:
+        found = self.anomalies
+        if found is None:
+            return Section(heading=self._say("unusual"), empty=self._say("not-watched"))
+        said = found.said or tuple(incident.said for incident in found.incidents)
+        return Section(
+            heading=self._say("unusual"), sentences=said[:INCIDENTS_MAX], empty=self._say("nothing")
         )
 
     def _capacity_table(self) -> Table:

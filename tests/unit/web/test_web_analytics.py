@@ -494,6 +494,8 @@ async def test_a_report_of_nothing_is_a_report() -> None:
         page = await api.text("report")
         sheet = await api.text("report", format="csv")
     assert report["trends"] == []
+    assert report["anomalies"] is None
+    assert "<p>This host does not look for it yet</p>" in page
     assert "<h2>Trends</h2>\n<p>Nothing</p>" in page
     assert sheet.splitlines() == ["subject,kind,metric,unit,figure,value"]
 

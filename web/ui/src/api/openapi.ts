@@ -8,6 +8,22 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * AcknowledgeBody
+         * @description That the caller looks after an alert; withdrawn: that nobody does any more.
+         */
+        AcknowledgeBody: {
+            /**
+             * Comment
+             * @default
+             */
+            comment: string;
+            /**
+             * Withdrawn
+             * @default false
+             */
+            withdrawn: boolean;
+        };
+        /**
          * AcknowledgementBody
          * @description The mark that came with what is in force now.
          */
@@ -112,6 +128,121 @@ export interface components {
          */
         Aim: "deploy" | "rollback" | "retry" | "promote" | "experiment";
         /**
+         * Page
+         * @description Some items of a list. `next_cursor` continues it; null: these were the last.
+         */
+        AlertPage: {
+            /** Items */
+            items: components["schemas"]["AlertView"][];
+            /**
+             * Next Cursor
+             * @default null
+             */
+            next_cursor: string | null;
+        };
+        /**
+         * AlertState
+         * @description How an alert stands with people: a firing one may be acknowledged, or kept quiet.
+         * @enum {string}
+         */
+        AlertState: "pending" | "firing" | "acknowledged" | "silenced" | "resolved";
+        /**
+         * AlertSubjectView
+         * @description What an alert is about; "" where it has no host or no service.
+         */
+        AlertSubjectView: {
+            /** Environment */
+            environment: string;
+            /** Kind */
+            kind: string;
+            /** Name */
+            name: string;
+            /** Node Id */
+            node_id: string;
+            /** Node Name */
+            node_name: string;
+            /** Service Id */
+            service_id: string;
+        };
+        /**
+         * AlertView
+         * @description One incident. `text` says in a sentence what is wrong, `usual` how that compares with other days,
+         *     `next_step` what to do.
+         *
+         *     `since_ms` is when it began, `told_at_ms` when people were told. `muted_by` says why nobody is told now.
+         *     `unseen_ms` is since when nothing is known of it.
+         */
+        AlertView: {
+            /** Acknowledged At Ms */
+            acknowledged_at_ms: number | null;
+            /** Acknowledged By */
+            acknowledged_by: string;
+            /** Comment */
+            comment: string;
+            /** Fired At Ms */
+            fired_at_ms: number | null;
+            /** Is Flapping */
+            is_flapping: boolean;
+            kind: components["schemas"]["RuleKind"];
+            /** Labels */
+            labels: {
+                [key: string]: string;
+            };
+            /** Muted By */
+            muted_by: string;
+            /** Next Step */
+            next_step: string;
+            /** Number */
+            number: number;
+            /** Resolution */
+            resolution: string;
+            /** Resolved At Ms */
+            resolved_at_ms: number | null;
+            /** Rule */
+            rule: string;
+            severity: components["schemas"]["Severity"];
+            /** Since Ms */
+            since_ms: number;
+            state: components["schemas"]["AlertState"];
+            subject: components["schemas"]["AlertSubjectView"];
+            /** Text */
+            text: string;
+            /** Told At Ms */
+            told_at_ms: number | null;
+            /** Unseen Ms */
+            unseen_ms: number | null;
+            /** Usual */
+            usual: string;
+            /** Value */
+            value: number | null;
+        };
+        /**
+         * AmountView
+         * @description Processors and memory; null where it is not known.
+         */
+        AmountView: {
+            /** Cpu Cores */
+            cpu_cores: number | null;
+            /** Memory Bytes */
+            memory_bytes: number | null;
+        };
+        /**
+         * AnalysedView
+         * @description What an analysis is of. `numbers` are those of its series: several for a service.
+         */
+        AnalysedView: {
+            /** Kind */
+            kind: string;
+            /** Name */
+            name: string;
+            /** Node Id */
+            node_id: string;
+            /** Numbers */
+            numbers: number[];
+            /** Service */
+            service: string;
+        };
+        /**
          * Analysis
          * @description What makes the new revision worse than the old one, while both get requests.
          *
@@ -191,6 +322,70 @@ export interface components {
              * @default 60000
              */
             warmup_ms: number;
+        };
+        /**
+         * AnomaliesView
+         * @description What was unusual since `since_ms`, newest first. `series` says how many were looked at, in rows of
+         *     `row_ms`; `is_watched` that it was found as it happened. `notes` say what could not be concluded.
+         */
+        AnomaliesView: {
+            /** Incidents */
+            incidents: components["schemas"]["IncidentView"][];
+            /** Incidents Left Out */
+            incidents_left_out: number;
+            /** Is Watched */
+            is_watched: boolean;
+            /** Method */
+            method: string;
+            /** Notes */
+            notes: string[];
+            /** Row Ms */
+            row_ms: number;
+            /** Said */
+            said: string[];
+            /** Series */
+            series: number;
+            /** Since Ms */
+            since_ms: number;
+        };
+        /**
+         * AnomalyView
+         * @description One anomaly of one series. `kind` is spike, drop or pattern_change, `severity` info, warning or
+         *     critical; `deviation` is in typical deviations, from -99 to 99. Counts are rates.
+         */
+        AnomalyView: {
+            /** At Ms */
+            at_ms: number;
+            /** Confidence */
+            confidence: number | null;
+            /** Current */
+            current: number | null;
+            /** Deviation */
+            deviation: number | null;
+            /** Expected */
+            expected: number | null;
+            /** Kind */
+            kind: string;
+            /** Metric */
+            metric: string;
+            /** Said */
+            said: string;
+            /** Score */
+            score: number | null;
+            /** Severity */
+            severity: string;
+            /** Subject */
+            subject: string;
+            /** Subject Kind */
+            subject_kind: string;
+            /** Unit */
+            unit: string;
+            /** Until Ms */
+            until_ms: number;
+            /** Usual High */
+            usual_high: number | null;
+            /** Usual Low */
+            usual_low: number | null;
         };
         /**
          * ApiTokenBody
@@ -394,6 +589,26 @@ export interface components {
             user_agent: string;
         };
         /**
+         * Backoff
+         * @enum {string}
+         */
+        Backoff: "exponential" | "linear";
+        /**
+         * BaselineView
+         * @description A window of hours beside the usual ones; what differs first.
+         */
+        BaselineView: {
+            /** Hours */
+            hours: number;
+            /** Metrics */
+            metrics: components["schemas"]["ComparisonLine"][];
+            /** Notes */
+            notes: string[];
+            /** Said */
+            said: string[];
+            subject: components["schemas"]["AnalysedView"];
+        };
+        /**
          * BehaviourView
          * @description Two revisions over the same time, behind the same routers.
          *
@@ -463,6 +678,31 @@ export interface components {
             steps: components["schemas"]["TrafficStep"][];
         };
         /**
+         * BottleneckView
+         * @description What held something up. `kind` is cpu, memory, network or disk, `impact` low, medium or high;
+         *     `share_of_time` is from 0 to 1.
+         */
+        BottleneckView: {
+            /** Description */
+            description: string;
+            /** Fix */
+            fix: string;
+            /** Impact */
+            impact: string;
+            /** Kind */
+            kind: string;
+            /** Metric */
+            metric: string;
+            /** Share Of Time */
+            share_of_time: number;
+            /** Symptom */
+            symptom: string;
+            /** Threshold */
+            threshold: number;
+            /** Value */
+            value: number;
+        };
+        /**
          * Canary
          * @description Rising shares for the new revision, as many of its replicas as its share needs, judged at each.
          */
@@ -508,6 +748,27 @@ export interface components {
              *     ]
              */
             steps: components["schemas"]["TrafficStep"][];
+        };
+        /**
+         * CapacityView
+         * @description How much room there is, when it is used up, and what would become of it. With a what-if, `after` are
+         *     the hosts as they would be then.
+         */
+        CapacityView: {
+            /** After */
+            after: components["schemas"]["RoomView"][];
+            cluster: components["schemas"]["RoomView"];
+            /** Full */
+            full: components["schemas"]["FullView"][];
+            /** Hosts */
+            hosts: components["schemas"]["RoomView"][];
+            /** Losses */
+            losses: components["schemas"]["LossView"][];
+            more: components["schemas"]["MoreView"] | null;
+            /** Notes */
+            notes: string[];
+            /** Said */
+            said: string[];
         };
         /**
          * CatchUp
@@ -561,6 +822,56 @@ export interface components {
          */
         Colour: "blue" | "green";
         /**
+         * Comparison
+         * @description How both answered while every router did as planned. `lost` are part of the failures.
+         */
+        Comparison: {
+            /** A Lost */
+            a_lost: number;
+            /** A Requests */
+            a_requests: number;
+            /** B Lost */
+            b_lost: number;
+            /** B Requests */
+            b_requests: number;
+            /** Metrics */
+            metrics: components["schemas"]["MetricComparison"][];
+        };
+        /**
+         * ComparisonLine
+         * @description One metric of a window beside the same hours of the days before. `difference` is higher, lower, same or
+         *     insufficient-data; `current` and `baseline` are medians, `effect` is in typical deviations of those
+         *     hours.
+         */
+        ComparisonLine: {
+            /** Baseline */
+            baseline: number | null;
+            /** Confidence */
+            confidence: number | null;
+            /** Current */
+            current: number | null;
+            /** Current Mean */
+            current_mean: number | null;
+            /** Current P95 */
+            current_p95: number | null;
+            /** Days */
+            days: number;
+            /** Difference */
+            difference: string;
+            /** Effect */
+            effect: number | null;
+            /** Metric */
+            metric: string;
+            /** P Value */
+            p_value: number | null;
+            /** Percent */
+            percent: number | null;
+            /** Said */
+            said: string;
+            /** Unit */
+            unit: string;
+        };
+        /**
          * ComparisonView
          * @description Two revisions: what is different, and how they answered side by side.
          *
@@ -579,6 +890,12 @@ export interface components {
             /** Service Id */
             service_id: string;
         };
+        /**
+         * Conclusion
+         * @description What an interval allows to say of b. UNDECIDED: it may be either. NO_DATA: one of them has nothing.
+         * @enum {string}
+         */
+        Conclusion: "better" | "worse" | "undecided" | "no-data";
         /**
          * ConfigView
          * @description One version of a config, as text (`value`), or as base64 where it is no text.
@@ -888,6 +1205,70 @@ export interface components {
             status: string;
         };
         /**
+         * DeliveryAttemptView
+         * @description One attempt. `failure` "" means that it arrived; `detail` begins the answer, or says what failed.
+         */
+        DeliveryAttemptView: {
+            /** At Ms */
+            at_ms: number;
+            /** Detail */
+            detail: string;
+            /** Duration Ms */
+            duration_ms: number;
+            failure: components["schemas"]["FailureKind"];
+            /** Node Id */
+            node_id: string;
+            /** Number */
+            number: number;
+            /** Status */
+            status: number | null;
+        };
+        /**
+         * Page
+         * @description Some items of a list. `next_cursor` continues it; null: these were the last.
+         */
+        DeliveryPage: {
+            /** Items */
+            items: components["schemas"]["DeliveryView"][];
+            /**
+             * Next Cursor
+             * @default null
+             */
+            next_cursor: string | null;
+        };
+        /**
+         * DeliveryState
+         * @description WAITING: for its first or next attempt. DEAD: given up; it can be replayed.
+         * @enum {string}
+         */
+        DeliveryState: "waiting" | "delivered" | "dead";
+        /**
+         * DeliveryView
+         * @description One event on its way to a webhook, with its newest attempts. `next_ms` is when it is tried next.
+         */
+        DeliveryView: {
+            /** At Ms */
+            at_ms: number;
+            /** Attempts */
+            attempts: number;
+            /** Changed At Ms */
+            changed_at_ms: number;
+            /** Event Id */
+            event_id: string;
+            kind: components["schemas"]["EventKind"];
+            /** Log */
+            log: components["schemas"]["DeliveryAttemptView"][];
+            /** Next Ms */
+            next_ms: number | null;
+            /** Sequence */
+            sequence: number;
+            state: components["schemas"]["DeliveryState"];
+            /** Summary */
+            summary: string;
+            /** Webhook */
+            webhook: string;
+        };
+        /**
          * DeployedService
          * @description One service of a deployment. `rollout_id` is the rollout that carries it out, once it has begun.
          *
@@ -1082,6 +1463,18 @@ export interface components {
          * @enum {string}
          */
         Effect: "in-place" | "recreate" | "policy-only";
+        /**
+         * EndExperimentBody
+         * @description Which variant is kept, and why, for the record.
+         */
+        EndExperimentBody: {
+            keep: components["schemas"]["Variant"];
+            /**
+             * Reason
+             * @default
+             */
+            reason: string;
+        };
         /**
          * EnvironmentBody
          * @description Everything of an environment; what is left out is as in a new one.
@@ -1285,6 +1678,215 @@ export interface components {
             used_replicas: number;
         };
         /**
+         * EventKind
+         * @description What happened. The words are subscribed to and sent as they are: append only.
+         *
+         *     CONTAINER_UP and NODE_UP say that what was told before as down or unhealthy is well again.
+         * @enum {string}
+         */
+        EventKind: "container:down" | "container:unhealthy" | "container:oom" | "container:up" | "alert:firing" | "alert:resolved" | "alert:acknowledged" | "alert:silenced" | "rollout:started" | "rollout:step" | "rollout:paused" | "rollout:resumed" | "rollout:waiting-for-approval" | "rollout:rolling-back" | "rollout:succeeded" | "rollout:rolled-back" | "rollout:failed" | "rollout:aborted" | "node:joined" | "node:up" | "node:suspect" | "node:down" | "node:draining" | "node:draining-ended" | "node:maintenance" | "node:maintenance-ended" | "node:removed" | "node:leader-changed" | "webhook:disabled" | "webhook:test";
+        /**
+         * Page
+         * @description Some items of a list. `next_cursor` continues it; null: these were the last.
+         */
+        EventPage: {
+            /** Items */
+            items: components["schemas"]["EventView"][];
+            /**
+             * Next Cursor
+             * @default null
+             */
+            next_cursor: string | null;
+        };
+        /**
+         * EventView
+         * @description One thing that happened. `id` is what receivers know it by.
+         */
+        EventView: {
+            /** At Ms */
+            at_ms: number;
+            /** Details */
+            details: {
+                [key: string]: string;
+            };
+            /** Id */
+            id: string;
+            kind: components["schemas"]["EventKind"];
+            /** Sequence */
+            sequence: number;
+            severity: components["schemas"]["Severity"];
+            /** Subject */
+            subject: {
+                [key: string]: string;
+            };
+            /** Summary */
+            summary: string;
+        };
+        /**
+         * ExhaustionView
+         * @description When a share of a limit is reached. `outlook` is full, filling, not-within-a-year, not-growing,
+         *     shrinking, insufficient-data or no-limit; only filling has days. `latest_days` null: perhaps never.
+         *     `reason` says why soonest and latest differ.
+         */
+        ExhaustionView: {
+            /** At Ms */
+            at_ms: number | null;
+            /** At Percent */
+            at_percent: number;
+            /** Confidence */
+            confidence: number | null;
+            /** Days */
+            days: number | null;
+            /** Latest Days */
+            latest_days: number | null;
+            /** Limit */
+            limit: number | null;
+            /** Outlook */
+            outlook: string;
+            /** Peaks Days */
+            peaks_days: number | null;
+            /** Reason */
+            reason: string;
+            /** Said */
+            said: string[];
+            /** Soonest Days */
+            soonest_days: number | null;
+        };
+        /**
+         * ExperimentBody
+         * @description What is tried as b (`image` or `deployment`), which requests it gets, and how long.
+         *
+         *     Any header or cookie leads to b; of all other requests b gets `permille`. Without `for_s` and `until_ms` a
+         *     person ends it.
+         */
+        ExperimentBody: {
+            /** Cookies */
+            cookies?: components["schemas"]["NamedValueBody"][];
+            /**
+             * @description the service as it is in this file; the file's others are left alone
+             * @default null
+             */
+            deployment: components["schemas"]["DeploymentBody"] | null;
+            /**
+             * For S
+             * @description from when every router follows it
+             * @default null
+             */
+            for_s: number | null;
+            /** Headers */
+            headers?: components["schemas"]["NamedValueBody"][];
+            /**
+             * Image
+             * @description the stable revision with this image
+             * @default
+             */
+            image: string;
+            /**
+             * @description which one is kept at that date
+             * @default a
+             */
+            keep: components["schemas"]["Variant"];
+            /**
+             * Override Window
+             * @description although a change window or a freeze is against it; recorded as such
+             * @default false
+             */
+            override_window: boolean;
+            /**
+             * Permille
+             * @description 200 is 20 %
+             * @default 0
+             */
+            permille: number;
+            /**
+             * Replicas
+             * @description of b, at most as many as a
+             * @default null
+             */
+            replicas: number | null;
+            /**
+             * Sticky
+             * @description a visitor stays on his side, by a cookie; null: whenever there is a share
+             * @default null
+             */
+            sticky: boolean | null;
+            /**
+             * Until Ms
+             * @default null
+             */
+            until_ms: number | null;
+        };
+        /**
+         * Page
+         * @description Some items of a list. `next_cursor` continues it; null: these were the last.
+         */
+        ExperimentPage: {
+            /** Items */
+            items: components["schemas"]["ExperimentView"][];
+            /**
+             * Next Cursor
+             * @default null
+             */
+            next_cursor: string | null;
+        };
+        /**
+         * ExperimentState
+         * @description STARTING: b is brought up. SWITCHING: not every router follows it. RUNNING: it is counted.
+         *
+         *     INTERRUPTED: one of the two has no healthy replica, and the other has all requests meanwhile. ENDING: it
+         *     is decided which one is kept. FAILED: b never got a request.
+         * @enum {string}
+         */
+        ExperimentState: "starting" | "switching" | "running" | "interrupted" | "ending" | "ended" | "failed";
+        /**
+         * ExperimentView
+         * @description An experiment: variant a is the stable revision, b the one that is tried.
+         *
+         *     Of the requests that no match leads to b, b gets `permille`. `began_at_ms` is when every router followed
+         *     it for the first time, `ends_at_ms` when it ends by itself, in favour of `keep_at_end`; null: not known
+         *     yet, or never. `kept` is what was kept once it is decided, `ended_by` the person who did, "" for its date.
+         *     `comparison` is null before anything was counted; its intervals hold at all looks together. `notes` say
+         *     what the comparison cannot tell. `waiting_for` are hosts whose routers do not follow it yet.
+         */
+        ExperimentView: {
+            a: components["schemas"]["VariantView"];
+            /** Asked By */
+            asked_by: string;
+            b: components["schemas"]["VariantView"];
+            /** Began At Ms */
+            began_at_ms: number | null;
+            comparison: components["schemas"]["Comparison"] | null;
+            /** Ended At Ms */
+            ended_at_ms: number | null;
+            /** Ended By */
+            ended_by: string;
+            /** Ends At Ms */
+            ends_at_ms: number | null;
+            /** Is Sticky */
+            is_sticky: boolean;
+            keep_at_end: components["schemas"]["Variant"];
+            kept: components["schemas"]["Variant"] | null;
+            /** Matches */
+            matches: components["schemas"]["MatchView"][];
+            /** Notes */
+            notes: string[];
+            /** Permille */
+            permille: number;
+            /** Progress */
+            progress: string;
+            /** Reason */
+            reason: string;
+            /** Rollout Id */
+            rollout_id: string | null;
+            /** Service Id */
+            service_id: string;
+            /** Started At Ms */
+            started_at_ms: number;
+            state: components["schemas"]["ExperimentState"];
+            /** Waiting For */
+            waiting_for: string[];
+        };
+        /**
          * FactsView
          * @description What a host said of itself.
          */
@@ -1330,6 +1932,12 @@ export interface components {
          * @enum {string}
          */
         FailureAction: "rollback" | "pause" | "continue";
+        /**
+         * FailureKind
+         * @description Why an attempt failed, by what has to be done about it.
+         * @enum {string}
+         */
+        FailureKind: "" | "blocked" | "name" | "connect" | "tls" | "timeout" | "closed" | "redirect" | "status" | "secret";
         /**
          * Fencing
          * @description What keeps a service from running twice when a host is lost.
@@ -1467,6 +2075,24 @@ export interface components {
             service: string;
         };
         /**
+         * FiringView
+         * @description One time the rule would have fired; `resolved_ms` null: it would fire still.
+         */
+        FiringView: {
+            /** Fired Ms */
+            fired_ms: number;
+            /** Node Name */
+            node_name: string;
+            /** Resolved Ms */
+            resolved_ms: number | null;
+            /** Subject */
+            subject: string;
+            /** Text */
+            text: string;
+            /** Value */
+            value: number | null;
+        };
+        /**
          * ForecastView
          * @description How a service would be rolled out.
          *
@@ -1555,6 +2181,17 @@ export interface components {
             scope: string;
             /** Until Ms */
             until_ms: number | null;
+        };
+        /**
+         * FullView
+         * @description When one resource of a host is used up.
+         */
+        FullView: {
+            exhaustion: components["schemas"]["ExhaustionView"];
+            /** Metric */
+            metric: string;
+            /** Subject */
+            subject: string;
         };
         /**
          * HealthCheck
@@ -1881,6 +2518,39 @@ export interface components {
             reason: string;
         };
         /**
+         * IncidentView
+         * @description Anomalies of one place and time. `place` is the host or what is on it; only an incident that
+         *     `is_alertable` is worth telling somebody, and `said` says why or why not. `anomalies_left_out` more.
+         */
+        IncidentView: {
+            /** Anomalies */
+            anomalies: components["schemas"]["AnomalyView"][];
+            /** Anomalies Left Out */
+            anomalies_left_out: number;
+            /** Confidence */
+            confidence: number | null;
+            /** Is Alertable */
+            is_alertable: boolean;
+            /** Key */
+            key: string;
+            /** Kinds Of Metric */
+            kinds_of_metric: string[];
+            /** Node Id */
+            node_id: string;
+            /** Place */
+            place: string;
+            /** Said */
+            said: string;
+            /** Scope */
+            scope: string;
+            /** Severity */
+            severity: string;
+            /** Started Ms */
+            started_ms: number;
+            /** Until Ms */
+            until_ms: number;
+        };
+        /**
          * InconclusiveAction
          * @description What follows when there is too little to judge by.
          * @enum {string}
@@ -1982,6 +2652,11 @@ export interface components {
             remove?: string[];
         };
         /**
+         * Language
+         * @enum {string}
+         */
+        Language: "en" | "it";
+        /**
          * LatencyView
          * @description A percentile with its 95 % confidence interval, in milliseconds, each up to 9 % too high.
          */
@@ -1999,6 +2674,20 @@ export interface components {
          * @enum {string}
          */
         Level: "error" | "warning";
+        /**
+         * LevelView
+         * @description What a day's value is expected to be; 90 % lie between low and high, null where that is not known.
+         */
+        LevelView: {
+            /** Days Ahead */
+            days_ahead: number;
+            /** Expected */
+            expected: number;
+            /** High */
+            high: number | null;
+            /** Low */
+            low: number | null;
+        };
         /**
          * LogDriver
          * @description Where the engine puts what the container prints. `options` are sorted pairs, and may hold a token.
@@ -2060,6 +2749,29 @@ export interface components {
             role: components["schemas"]["Role"];
         };
         /**
+         * LossView
+         * @description What the loss of one host would do: `moving` of its `replicas` find room elsewhere, `tight` are the
+         *     hosts that would be short of room then.
+         */
+        LossView: {
+            /** Is Survived */
+            is_survived: boolean;
+            /** Moving */
+            moving: number;
+            /** Name */
+            name: string;
+            /** Node Id */
+            node_id: string;
+            /** Replicas */
+            replicas: number;
+            /** Said */
+            said: string;
+            /** Stuck */
+            stuck: components["schemas"]["StuckView"][];
+            /** Tight */
+            tight: string[];
+        };
+        /**
          * MaintenanceBody
          * @description How long the host may be away from now on; 0 ends that.
          */
@@ -2071,6 +2783,23 @@ export interface components {
              * @default
              */
             reason: string;
+        };
+        /**
+         * MatchKind
+         * @description Where in a request a match looks.
+         * @enum {string}
+         */
+        MatchKind: "header" | "cookie";
+        /**
+         * MatchView
+         * @description Requests whose header or cookie `name` is `value` go to b.
+         */
+        MatchView: {
+            kind: components["schemas"]["MatchKind"];
+            /** Name */
+            name: string;
+            /** Value */
+            value: string;
         };
         /**
          * MeView
@@ -2087,6 +2816,18 @@ export interface components {
             /** Principal Id */
             principal_id: string;
             role: components["schemas"]["Role"];
+        };
+        /**
+         * Measured
+         * @description A value with its interval; None where nothing is known, or no bound.
+         */
+        Measured: {
+            /** High */
+            high: number | null;
+            /** Low */
+            low: number | null;
+            /** Value */
+            value: number | null;
         };
         /**
          * Page
@@ -2130,6 +2871,44 @@ export interface components {
             subject: number;
         };
         /**
+         * Method
+         * @description How rows are told from the usual ones. All share the calibration and the refractory.
+         * @enum {string}
+         */
+        Method: "calibrated" | "zscore" | "iqr" | "isolation-forest" | "seasonal";
+        /**
+         * MetricComparison
+         * @description One metric of both, and b's less a's. `unit` is ratio (0 to 1) or ms.
+         */
+        MetricComparison: {
+            a: components["schemas"]["Measured"];
+            b: components["schemas"]["Measured"];
+            conclusion: components["schemas"]["Conclusion"];
+            difference: components["schemas"]["Measured"];
+            /** Metric */
+            metric: string;
+            /** Unit */
+            unit: string;
+            /** Words */
+            words: string;
+        };
+        /**
+         * MoreView
+         * @description What more replicas of a service would do. `hosts` are the names of those they would be on.
+         */
+        MoreView: {
+            /** Asked */
+            asked: number;
+            /** Hosts */
+            hosts: string[];
+            /** Reason */
+            reason: string;
+            /** Service Id */
+            service_id: string;
+            /** Tight */
+            tight: string[];
+        };
+        /**
          * MoveView
          * @description One replica to another host, and what that makes better.
          */
@@ -2142,6 +2921,51 @@ export interface components {
             reason: string;
             /** To Node */
             to_node: string;
+        };
+        /**
+         * NamedValueBody
+         * @description A header or cookie, and what it must be: case counts in the value.
+         */
+        NamedValueBody: {
+            /** Name */
+            name: string;
+            /** Value */
+            value: string;
+        };
+        /**
+         * NeedView
+         * @description What one resource will be asked for: the next day by the hour, and a day's typical hour and its worst
+         *     (95th percentile) in a week and a month. `reserve` is what the worst may need until then.
+         */
+        NeedView: {
+            /** Lacking */
+            lacking: string;
+            /** Metric */
+            metric: string;
+            /** Now */
+            now: number | null;
+            path: components["schemas"]["PathView"];
+            /** Reserve */
+            reserve: number | null;
+            /** Said */
+            said: string[];
+            /** Typical */
+            typical: components["schemas"]["LevelView"][];
+            /** Unit */
+            unit: string;
+            /** Worst */
+            worst: components["schemas"]["LevelView"][];
+        };
+        /**
+         * NeedsView
+         * @description What something will need.
+         */
+        NeedsView: {
+            /** Needs */
+            needs: components["schemas"]["NeedView"][];
+            /** Notes */
+            notes: string[];
+            subject: components["schemas"]["AnalysedView"];
         };
         /**
          * Page
@@ -2254,6 +3078,21 @@ export interface components {
             current_password: string | null;
             /** Password */
             password: string;
+        };
+        /**
+         * PathView
+         * @description Means of the next 24 hours; `low` and `high` hold each of them in 9 of 10 cases, and are empty where
+         *     that is not known.
+         */
+        PathView: {
+            /** Expected */
+            expected: number[];
+            /** High */
+            high: number[];
+            /** Low */
+            low: number[];
+            /** Times Ms */
+            times_ms: number[];
         };
         /**
          * PlacementRules
@@ -2373,6 +3212,25 @@ export interface components {
             title: string;
             /** @enum {string} */
             type: "urn:tower:problem:bad-request" | "urn:tower:problem:not-authenticated" | "urn:tower:problem:forbidden" | "urn:tower:problem:not-found" | "urn:tower:problem:method-not-allowed" | "urn:tower:problem:too-slow" | "urn:tower:problem:conflict" | "urn:tower:problem:ambiguous" | "urn:tower:problem:too-large" | "urn:tower:problem:wrong-media-type" | "urn:tower:problem:wrong-host" | "urn:tower:problem:invalid" | "urn:tower:problem:refused" | "urn:tower:problem:too-many-requests" | "urn:tower:problem:internal" | "urn:tower:problem:unavailable" | "urn:tower:problem:not-committed" | "urn:tower:problem:host-unavailable" | "urn:tower:problem:audit-unavailable" | "urn:tower:problem:outcome-unknown";
+        };
+        /**
+         * ProfileView
+         * @description How something did over a window: each metric beside what is usual, and what held it up.
+         */
+        ProfileView: {
+            /** Bottlenecks */
+            bottlenecks: components["schemas"]["BottleneckView"][];
+            /** Hours */
+            hours: number;
+            /** Metrics */
+            metrics: components["schemas"]["ComparisonLine"][];
+            /** Notes */
+            notes: string[];
+            /** Recommendations */
+            recommendations: string[];
+            /** Said */
+            said: string[];
+            subject: components["schemas"]["AnalysedView"];
         };
         /**
          * PromotionBody
@@ -2548,6 +3406,72 @@ export interface components {
             username: string;
         };
         /**
+         * RehearsalBody
+         * @description A rule as it would be put; null: the one there is of that name. It is tried on the record.
+         */
+        RehearsalBody: {
+            /**
+             * Days
+             * @default 7
+             */
+            days: number;
+            /** @default null */
+            rule: components["schemas"]["RuleBody"] | null;
+        };
+        /**
+         * RehearsalView
+         * @description What a rule would have done: how often it would have fired since then, of how many series.
+         *
+         *     `firings` are the newest. `came_to_nothing` is how often it held, and not for long enough. `notes` say
+         *     what was not looked at.
+         */
+        RehearsalView: {
+            /** Came To Nothing */
+            came_to_nothing: number;
+            /** Firings */
+            firings: components["schemas"]["FiringView"][];
+            /** Notes */
+            notes: string[];
+            /** Series */
+            series: number;
+            /** Since Ms */
+            since_ms: number;
+            /** Times Fired */
+            times_fired: number;
+            /** Until Ms */
+            until_ms: number;
+        };
+        /**
+         * ReplayBody
+         * @description What is sent again: of the sequences from first to last, those that were given up, or all.
+         */
+        ReplayBody: {
+            /**
+             * First
+             * @default 0
+             */
+            first: number;
+            /**
+             * Last
+             * @default null
+             */
+            last: number | null;
+            /**
+             * With Delivered
+             * @description also those that arrived
+             * @default false
+             */
+            with_delivered: boolean;
+        };
+        /**
+         * ReplayView
+         * @description How many events are sent again.
+         */
+        ReplayView: {
+            /** Replayed */
+            replayed: number;
+        };
+        /**
          * ReplicaMove
          * @description A replica that finds another host.
          */
@@ -2634,6 +3558,11 @@ export interface components {
             /** Reason */
             reason: string;
         };
+        /**
+         * ReportFormat
+         * @enum {string}
+         */
+        ReportFormat: "markdown" | "html" | "csv" | "json";
         /**
          * Resolution
          * @description Which of the three records an answer is made of.
@@ -2907,6 +3836,42 @@ export interface components {
             verdict: string;
         };
         /**
+         * RoomView
+         * @description A host, or all together (with an empty id). `used` is in the worst hours of the last week (95th
+         *     percentile), `reserved` what services reserve, `free` the size less the larger of both. `is_comfortable`:
+         *     an hour worse than usual still fits.
+         */
+        RoomView: {
+            free: components["schemas"]["AmountView"];
+            /** Is Comfortable */
+            is_comfortable: boolean;
+            /** Name */
+            name: string;
+            /** Node Id */
+            node_id: string;
+            reserved: components["schemas"]["AmountView"];
+            size: components["schemas"]["AmountView"];
+            used: components["schemas"]["AmountView"];
+            used_percent: components["schemas"]["AmountView"];
+        };
+        /**
+         * RotateBody
+         * @description Another secret; with hmac the one before counts as well for a while.
+         */
+        RotateBody: {
+            /**
+             * Keep Old S
+             * @default 86400
+             */
+            keep_old_s: number;
+            /**
+             * Secret
+             * @description left out: one is made (hmac)
+             * @default null
+             */
+            secret: string | null;
+        };
+        /**
          * Route
          * @description Requests for `host` go to the replicas' `port` once `health_path` answers 2xx or 3xx ("" = a TCP
          *     connect).
@@ -3002,6 +3967,333 @@ export interface components {
             node_id: string;
             /** Node Name */
             node_name: string;
+        };
+        /**
+         * RuleBody
+         * @description A rule; durations in seconds.
+         */
+        RuleBody: {
+            /**
+             * Above
+             * @description threshold: in the metric's unit
+             * @default null
+             */
+            above: number | null;
+            /**
+             * Below
+             * @default null
+             */
+            below: number | null;
+            /**
+             * Count
+             * @description how many restarts, kills, metrics, or spare hosts
+             * @default 0
+             */
+            count: number;
+            /**
+             * Enabled
+             * @default true
+             */
+            enabled: boolean;
+            /**
+             * Environments
+             * @default []
+             */
+            environments: string[];
+            /**
+             * For S
+             * @description how long it must hold
+             * @default 0
+             */
+            for_s: number;
+            /**
+             * Hint
+             * @description what to do, instead of the usual words
+             * @default
+             */
+            hint: string;
+            /**
+             * Hosts
+             * @description ids or names
+             * @default []
+             */
+            hosts: string[];
+            /**
+             * Keep Firing S
+             * @description how long it must be over
+             * @default 0
+             */
+            keep_firing_s: number;
+            kind: components["schemas"]["RuleKind"];
+            /**
+             * Kinds
+             * @description host, container, disk, sensor, route, ...
+             * @default []
+             */
+            kinds: string[];
+            /**
+             * Labels
+             * @description told with the alert
+             */
+            labels?: {
+                [key: string]: string;
+            };
+            /**
+             * Looks
+             * @default 0
+             */
+            looks: number;
+            /**
+             * Looks Min
+             * @description instead: in so many of the last `looks` steps
+             * @default 0
+             */
+            looks_min: number;
+            /**
+             * Match
+             * @description labels that must all be there
+             */
+            match?: {
+                [key: string]: string;
+            };
+            /**
+             * Metric
+             * @description for threshold, absence and forecast
+             * @default
+             */
+            metric: string;
+            /**
+             * Names
+             * @description of containers, file systems, ...; may end in *
+             * @default []
+             */
+            names: string[];
+            /**
+             * Percent Of Limit
+             * @description bounds are percent of what there can be
+             * @default false
+             */
+            percent_of_limit: boolean;
+            /**
+             * Remind S
+             * @description told again until acknowledged; 0: never
+             * @default 0
+             */
+            remind_s: number;
+            /**
+             * Resolve
+             * @description over on the other side of it; null: of the bound
+             * @default null
+             */
+            resolve: number | null;
+            /**
+             * Services
+             * @default []
+             */
+            services: string[];
+            /** @default warning */
+            severity: components["schemas"]["Severity"];
+            /**
+             * @description what stands for a step
+             * @default mean
+             */
+            statistic: components["schemas"]["StepStatistic"];
+            /**
+             * Step S
+             * @default 60
+             */
+            step_s: number;
+            /**
+             * Summary
+             * @default
+             */
+            summary: string;
+            /**
+             * Window S
+             * @description crash-loop, out-of-memory: within so long
+             * @default 0
+             */
+            window_s: number;
+            /**
+             * Within S
+             * @description forecast, certificates: how far ahead
+             * @default 0
+             */
+            within_s: number;
+        };
+        /**
+         * RuleKind
+         * @description What a rule looks at. Append only.
+         * @enum {string}
+         */
+        RuleKind: "threshold" | "absence" | "anomaly" | "forecast" | "container-down" | "container-unhealthy" | "crash-loop" | "out-of-memory" | "host-down" | "certificate-expiring" | "backup-overdue" | "quorum-risk";
+        /**
+         * Page
+         * @description Some items of a list. `next_cursor` continues it; null: these were the last.
+         */
+        RulePage: {
+            /** Items */
+            items: components["schemas"]["RuleView"][];
+            /**
+             * Next Cursor
+             * @default null
+             */
+            next_cursor: string | null;
+        };
+        /**
+         * RuleSettings
+         * @description A rule as people write it; durations in seconds. What is empty bounds nothing.
+         *
+         *     `kinds`, `hosts`, `services`, `environments`, `names` (may end in `*`) and `match` (labels) are what it is
+         *     about. `metric` is for threshold, absence and forecast; `above` or `below` for threshold, in the metric's
+         *     unit or with `percent_of_limit` in percent of its limit, and `resolve` where it is over. `within_s` is for
+         *     forecast and certificates, `count` and `window_s` for crash-loop and out-of-memory.
+         */
+        RuleSettings: {
+            /**
+             * Above
+             * @default null
+             */
+            above: number | null;
+            /**
+             * Below
+             * @default null
+             */
+            below: number | null;
+            /**
+             * Count
+             * @default 0
+             */
+            count: number;
+            /**
+             * Enabled
+             * @default true
+             */
+            enabled: boolean;
+            /**
+             * Environments
+             * @default []
+             */
+            environments: string[];
+            /**
+             * For S
+             * @default 0
+             */
+            for_s: number;
+            /**
+             * Hint
+             * @default
+             */
+            hint: string;
+            /**
+             * Hosts
+             * @default []
+             */
+            hosts: string[];
+            /**
+             * Keep Firing S
+             * @default 0
+             */
+            keep_firing_s: number;
+            kind: components["schemas"]["RuleKind"];
+            /**
+             * Kinds
+             * @default []
+             */
+            kinds: string[];
+            /** Labels */
+            labels: {
+                [key: string]: string;
+            };
+            /**
+             * Looks
+             * @default 0
+             */
+            looks: number;
+            /**
+             * Looks Min
+             * @default 0
+             */
+            looks_min: number;
+            /** Match */
+            match: {
+                [key: string]: string;
+            };
+            /**
+             * Metric
+             * @default
+             */
+            metric: string;
+            /**
+             * Names
+             * @default []
+             */
+            names: string[];
+            /**
+             * Percent Of Limit
+             * @default false
+             */
+            percent_of_limit: boolean;
+            /**
+             * Remind S
+             * @default 0
+             */
+            remind_s: number;
+            /**
+             * Resolve
+             * @default null
+             */
+            resolve: number | null;
+            /**
+             * Services
+             * @default []
+             */
+            services: string[];
+            /** @default warning */
+            severity: components["schemas"]["Severity"];
+            /** @default mean */
+            statistic: components["schemas"]["StepStatistic"];
+            /**
+             * Step S
+             * @default 60
+             */
+            step_s: number;
+            /**
+             * Summary
+             * @default
+             */
+            summary: string;
+            /**
+             * Window S
+             * @default 0
+             */
+            window_s: number;
+            /**
+             * Within S
+             * @default 0
+             */
+            within_s: number;
+        };
+        /**
+         * RuleView
+         * @description A rule, and how many alerts are open for it.
+         *
+         *     `is_built_in`: it is there without being made; `is_changed`: somebody put one in its place.
+         */
+        RuleView: {
+            /** Changed At Ms */
+            changed_at_ms: number | null;
+            /** Changed By */
+            changed_by: string;
+            /** Id */
+            id: string;
+            /** Is Built In */
+            is_built_in: boolean;
+            /** Is Changed */
+            is_changed: boolean;
+            /** Open Alerts */
+            open_alerts: number;
+            settings: components["schemas"]["RuleSettings"];
         };
         /**
          * RunBody
@@ -3507,6 +4799,12 @@ export interface components {
             is_needed: boolean;
         };
         /**
+         * Severity
+         * @description INFO: good to know. WARNING: look at it today. CRITICAL: somebody should look at once.
+         * @enum {string}
+         */
+        Severity: "info" | "warning" | "critical";
+        /**
          * ShareView
          * @description The share of the requests that one colour gets, and what it is made of: `replicas` are those that
          *     answer.
@@ -3530,6 +4828,206 @@ export interface components {
             canary: components["schemas"]["Canary"];
             /** @default rolling */
             strategy: components["schemas"]["Strategy"];
+        };
+        /**
+         * SilenceBody
+         * @description Nobody is told of what fits every field that is not empty; at least one is not.
+         */
+        SilenceBody: {
+            /** Comment */
+            comment: string;
+            /**
+             * Cron
+             * @description only for a while from each such moment: 0 2 * * SUN
+             * @default
+             */
+            cron: string;
+            /**
+             * Duration S
+             * @description with cron: how long each time
+             * @default 3600
+             */
+            duration_s: number;
+            /**
+             * Environments
+             * @default []
+             */
+            environments: string[];
+            /**
+             * For S
+             * @description instead of until; without either an hour, with cron a year
+             * @default null
+             */
+            for_s: number | null;
+            /**
+             * From Ms
+             * @description left out: now
+             * @default null
+             */
+            from_ms: number | null;
+            /**
+             * Hosts
+             * @description ids or names
+             * @default []
+             */
+            hosts: string[];
+            /**
+             * Kinds
+             * @description host, container, disk, sensor, route, ...
+             * @default []
+             */
+            kinds: string[];
+            /**
+             * Match
+             * @description labels that must all be there
+             */
+            match?: {
+                [key: string]: string;
+            };
+            /**
+             * Names
+             * @description of containers, file systems, ...; may end in *
+             * @default []
+             */
+            names: string[];
+            /**
+             * Rules
+             * @default []
+             */
+            rules: string[];
+            /**
+             * Services
+             * @default []
+             */
+            services: string[];
+            /**
+             * Severities
+             * @default []
+             */
+            severities: components["schemas"]["Severity"][];
+            /**
+             * Time Zone
+             * @default UTC
+             */
+            time_zone: string;
+            /**
+             * Until Ms
+             * @default null
+             */
+            until_ms: number | null;
+        };
+        /**
+         * Page
+         * @description Some items of a list. `next_cursor` continues it; null: these were the last.
+         */
+        SilencePage: {
+            /** Items */
+            items: components["schemas"]["SilenceView"][];
+            /**
+             * Next Cursor
+             * @default null
+             */
+            next_cursor: string | null;
+        };
+        /**
+         * SilenceSettings
+         * @description A silence as people write it. `from_ms` None: now. It lasts until `until_ms`, or for `for_s`; without
+         *     either an hour, with `cron` a year.
+         *
+         *     With `cron` it holds only for `duration_s` from each such moment on: hours of maintenance. Of the rest,
+         *     what is empty bounds nothing; something is not.
+         */
+        SilenceSettings: {
+            /** Comment */
+            comment: string;
+            /**
+             * Cron
+             * @default
+             */
+            cron: string;
+            /**
+             * Duration S
+             * @default 3600
+             */
+            duration_s: number;
+            /**
+             * Environments
+             * @default []
+             */
+            environments: string[];
+            /**
+             * For S
+             * @default null
+             */
+            for_s: number | null;
+            /**
+             * From Ms
+             * @default null
+             */
+            from_ms: number | null;
+            /**
+             * Hosts
+             * @default []
+             */
+            hosts: string[];
+            /**
+             * Kinds
+             * @default []
+             */
+            kinds: string[];
+            /** Match */
+            match: {
+                [key: string]: string;
+            };
+            /**
+             * Names
+             * @default []
+             */
+            names: string[];
+            /**
+             * Rules
+             * @default []
+             */
+            rules: string[];
+            /**
+             * Services
+             * @default []
+             */
+            services: string[];
+            /**
+             * Severities
+             * @default []
+             */
+            severities: components["schemas"]["Severity"][];
+            /**
+             * Time Zone
+             * @default UTC
+             */
+            time_zone: string;
+            /**
+             * Until Ms
+             * @default null
+             */
+            until_ms: number | null;
+        };
+        /**
+         * SilenceView
+         * @description One silence. `alerts` are the numbers of the open ones it keeps quiet now.
+         */
+        SilenceView: {
+            /** Alerts */
+            alerts: number[];
+            /** By */
+            by: string;
+            /** Created At Ms */
+            created_at_ms: number;
+            /** Id */
+            id: string;
+            /** Is In Force */
+            is_in_force: boolean;
+            settings: components["schemas"]["SilenceSettings"];
+            /** Until Ms */
+            until_ms: number;
         };
         /**
          * SpecView
@@ -3689,6 +5187,12 @@ export interface components {
          */
         StepPhase: "waiting" | "starting" | "routing" | "monitoring" | "draining" | "removing" | "done";
         /**
+         * StepStatistic
+         * @description What stands for the samples of one step.
+         * @enum {string}
+         */
+        StepStatistic: "mean" | "min" | "max" | "p95" | "last" | "sum";
+        /**
          * Sticky
          * @description What keeps a person on one revision, and with COOKIE on one replica.
          * @enum {string}
@@ -3728,6 +5232,18 @@ export interface components {
          * @enum {string}
          */
         Strategy: "rolling" | "blue-green" | "canary";
+        /**
+         * StuckView
+         * @description Replicas of a service that find no host, and why.
+         */
+        StuckView: {
+            /** Reason */
+            reason: string;
+            /** Replicas */
+            replicas: number;
+            /** Service Id */
+            service_id: string;
+        };
         /**
          * TimeRange
          * @description From, and up to but without.
@@ -3790,6 +5306,43 @@ export interface components {
              * @default null
              */
             node_id: string | null;
+        };
+        /**
+         * TrendView
+         * @description A trend of daily values over the last 30 days. `verdict` is increasing, decreasing, stable or
+         *     insufficient-data; what could not be concluded is null, and `said` says why.
+         */
+        TrendView: {
+            /** Confidence */
+            confidence: number | null;
+            /** Days Known */
+            days_known: number;
+            /** Days Needed */
+            days_needed: number;
+            exhaustion: components["schemas"]["ExhaustionView"];
+            /** Level */
+            level: number | null;
+            /** Metric */
+            metric: string;
+            next_month: components["schemas"]["LevelView"] | null;
+            next_week: components["schemas"]["LevelView"] | null;
+            /** Notes */
+            notes: string[];
+            /** P Value */
+            p_value: number | null;
+            /** Per Day */
+            per_day: number | null;
+            /** Percent Last Week */
+            percent_last_week: number | null;
+            /** Percent Per Day */
+            percent_per_day: number | null;
+            /** Said */
+            said: string[];
+            subject: components["schemas"]["AnalysedView"];
+            /** Unit */
+            unit: string;
+            /** Verdict */
+            verdict: string;
         };
         /**
          * Ulimit
@@ -3885,6 +5438,26 @@ export interface components {
             services: components["schemas"]["DeployedService"][];
             /** Warnings */
             warnings: number;
+        };
+        /**
+         * Variant
+         * @description Of an experiment: A is the stable revision, B the one that is tried.
+         * @enum {string}
+         */
+        Variant: "a" | "b";
+        /**
+         * VariantView
+         * @description One of the two. `replicas` are those that are ready now.
+         */
+        VariantView: {
+            /** Digest */
+            digest: string;
+            /** Image */
+            image: string;
+            /** Replicas */
+            replicas: number;
+            /** Revision */
+            revision: number;
         };
         /**
          * VolumeKind
@@ -4010,6 +5583,157 @@ export interface components {
             window_time_zone: string;
         };
         /**
+         * WebhookAuth
+         * @description How a receiver tells that it is us. HMAC signs as Standard Webhooks 1.0.0 has it (`v1`).
+         * @enum {string}
+         */
+        WebhookAuth: "none" | "bearer" | "basic" | "hmac";
+        /**
+         * WebhookBody
+         * @description A webhook. With auth hmac and no secret one is made, and shown in this answer only.
+         */
+        WebhookBody: {
+            /**
+             * Attempts
+             * @default 15
+             */
+            attempts: number;
+            /** @default hmac */
+            auth: components["schemas"]["WebhookAuth"];
+            /** @default exponential */
+            backoff: components["schemas"]["Backoff"];
+            /**
+             * Base S
+             * @description pause after the first failure
+             * @default 5
+             */
+            base_s: number;
+            /**
+             * Events
+             * @description such as alert:*, rollout:*, node:down or *
+             */
+            events: string[];
+            /**
+             * Is Enabled
+             * @default true
+             */
+            is_enabled: boolean;
+            /**
+             * Is Ordered
+             * @description one after the other, in the order they happened
+             * @default true
+             */
+            is_ordered: boolean;
+            /**
+             * Max S
+             * @description longest pause
+             * @default 7200
+             */
+            max_s: number;
+            /** @default info */
+            min_severity: components["schemas"]["Severity"];
+            /**
+             * Secret
+             * @description token, password or whsec_ secret; left out, the one it has stays
+             * @default null
+             */
+            secret: string | null;
+            /**
+             * Timeout S
+             * @default 15
+             */
+            timeout_s: number;
+            /** Url */
+            url: string;
+            /**
+             * Username
+             * @description of auth basic
+             * @default
+             */
+            username: string;
+        };
+        /**
+         * Page
+         * @description Some items of a list. `next_cursor` continues it; null: these were the last.
+         */
+        WebhookPage: {
+            /** Items */
+            items: components["schemas"]["WebhookView"][];
+            /**
+             * Next Cursor
+             * @default null
+             */
+            next_cursor: string | null;
+        };
+        /**
+         * WebhookPutView
+         * @description A webhook that was put. `secret` is there when the cluster made one: it is never shown again.
+         */
+        WebhookPutView: {
+            /** Secret */
+            secret: string | null;
+            webhook: components["schemas"]["WebhookView"];
+        };
+        /**
+         * WebhookView
+         * @description One webhook and how it does. Values in the query of `url` are not shown, and no secret is.
+         *
+         *     Until `old_secret_until_ms` the secret before counts as well. `disabled_because` is there when it was
+         *     turned off by itself. `waiting` events are to be sent; of all there were since it was made, `delivered`
+         *     arrived, `dead` were given up, and `dropped` waited when too many did.
+         */
+        WebhookView: {
+            /** Attempts */
+            attempts: number;
+            auth: components["schemas"]["WebhookAuth"];
+            backoff: components["schemas"]["Backoff"];
+            /** Base Ms */
+            base_ms: number;
+            /** Changed At Ms */
+            changed_at_ms: number;
+            /** Changed By */
+            changed_by: string;
+            /** Created At Ms */
+            created_at_ms: number;
+            /** Dead */
+            dead: number;
+            /** Delivered */
+            delivered: number;
+            /** Disabled Because */
+            disabled_because: string;
+            /** Dropped */
+            dropped: number;
+            /** Events */
+            events: string[];
+            /** Failing Since Ms */
+            failing_since_ms: number | null;
+            /** Failures In A Row */
+            failures_in_a_row: number;
+            /** Id */
+            id: string;
+            /** Is Enabled */
+            is_enabled: boolean;
+            /** Is Ordered */
+            is_ordered: boolean;
+            /** Last Delivered At Ms */
+            last_delivered_at_ms: number | null;
+            /** Max Ms */
+            max_ms: number;
+            min_severity: components["schemas"]["Severity"];
+            /** Old Secret Until Ms */
+            old_secret_until_ms: number | null;
+            /** Timeout Ms */
+            timeout_ms: number;
+            /** Url */
+            url: string;
+            /** Username */
+            username: string;
+            /** Version */
+            version: number;
+            /** Waiting */
+            waiting: number;
+        };
+        /**
          * WindowBody
          * @description When services may be changed (allow), or may not (deny). A window that denies wins.
          */
@@ -4096,6 +5820,7 @@ export interface components {
     headers: never;
     pathItems: never;
 }
+export type AcknowledgeBody = components['schemas']['AcknowledgeBody'];
 export type AcknowledgementBody = components['schemas']['AcknowledgementBody'];
 export type AdoptedReplicaView = components['schemas']['AdoptedReplicaView'];
 export type AdoptedServiceView = components['schemas']['AdoptedServiceView'];
@@ -4103,7 +5828,15 @@ export type AdoptionBody = components['schemas']['AdoptionBody'];
 export type AdoptionView = components['schemas']['AdoptionView'];
 export type Aggregation = components['schemas']['Aggregation'];
 export type Aim = components['schemas']['Aim'];
+export type AlertPage = components['schemas']['AlertPage'];
+export type AlertState = components['schemas']['AlertState'];
+export type AlertSubjectView = components['schemas']['AlertSubjectView'];
+export type AlertView = components['schemas']['AlertView'];
+export type AmountView = components['schemas']['AmountView'];
+export type AnalysedView = components['schemas']['AnalysedView'];
 export type Analysis = components['schemas']['Analysis'];
+export type AnomaliesView = components['schemas']['AnomaliesView'];
+export type AnomalyView = components['schemas']['AnomalyView'];
 export type ApiTokenBody = components['schemas']['ApiTokenBody'];
 export type ApiTokenMade = components['schemas']['ApiTokenMade'];
 export type ApiTokenPage = components['schemas']['ApiTokenPage'];
@@ -4113,14 +5846,21 @@ export type AssignmentView = components['schemas']['AssignmentView'];
 export type AttemptView = components['schemas']['AttemptView'];
 export type AuditPage = components['schemas']['AuditPage'];
 export type AuditView = components['schemas']['AuditView'];
+export type Backoff = components['schemas']['Backoff'];
+export type BaselineView = components['schemas']['BaselineView'];
 export type BehaviourView = components['schemas']['BehaviourView'];
 export type BlueGreen = components['schemas']['BlueGreen'];
+export type BottleneckView = components['schemas']['BottleneckView'];
 export type Canary = components['schemas']['Canary'];
+export type CapacityView = components['schemas']['CapacityView'];
 export type CatchUp = components['schemas']['CatchUp'];
 export type Check = components['schemas']['Check'];
 export type ClusterView = components['schemas']['ClusterView'];
 export type Colour = components['schemas']['Colour'];
+export type Comparison = components['schemas']['Comparison'];
+export type ComparisonLine = components['schemas']['ComparisonLine'];
 export type ComparisonView = components['schemas']['ComparisonView'];
+export type Conclusion = components['schemas']['Conclusion'];
 export type ConfigView = components['schemas']['ConfigView'];
 export type Constraint = components['schemas']['Constraint'];
 export type ContainerActed = components['schemas']['ContainerActed'];
@@ -4129,6 +5869,10 @@ export type ContainerDetail = components['schemas']['ContainerDetail'];
 export type ContainerOptions = components['schemas']['ContainerOptions'];
 export type ContainerPage = components['schemas']['ContainerPage'];
 export type ContainerView = components['schemas']['ContainerView'];
+export type DeliveryAttemptView = components['schemas']['DeliveryAttemptView'];
+export type DeliveryPage = components['schemas']['DeliveryPage'];
+export type DeliveryState = components['schemas']['DeliveryState'];
+export type DeliveryView = components['schemas']['DeliveryView'];
 export type DeployedService = components['schemas']['DeployedService'];
 export type DeploymentBody = components['schemas']['DeploymentBody'];
 export type DeploymentView = components['schemas']['DeploymentView'];
@@ -4139,23 +5883,35 @@ export type DrainForecastView = components['schemas']['DrainForecastView'];
 export type DriftKind = components['schemas']['DriftKind'];
 export type DriftView = components['schemas']['DriftView'];
 export type Effect = components['schemas']['Effect'];
+export type EndExperimentBody = components['schemas']['EndExperimentBody'];
 export type EnvironmentBody = components['schemas']['EnvironmentBody'];
 export type EnvironmentPage = components['schemas']['EnvironmentPage'];
 export type EnvironmentSettings = components['schemas']['EnvironmentSettings'];
 export type EnvironmentView = components['schemas']['EnvironmentView'];
+export type EventKind = components['schemas']['EventKind'];
+export type EventPage = components['schemas']['EventPage'];
+export type EventView = components['schemas']['EventView'];
+export type ExhaustionView = components['schemas']['ExhaustionView'];
+export type ExperimentBody = components['schemas']['ExperimentBody'];
+export type ExperimentPage = components['schemas']['ExperimentPage'];
+export type ExperimentState = components['schemas']['ExperimentState'];
+export type ExperimentView = components['schemas']['ExperimentView'];
 export type FactsView = components['schemas']['FactsView'];
 export type Failover = components['schemas']['Failover'];
 export type FailureAction = components['schemas']['FailureAction'];
+export type FailureKind = components['schemas']['FailureKind'];
 export type Fencing = components['schemas']['Fencing'];
 export type FieldChange = components['schemas']['FieldChange'];
 export type FileBody = components['schemas']['FileBody'];
 export type FileReference = components['schemas']['FileReference'];
 export type FileVersionView = components['schemas']['FileVersionView'];
 export type FindingView = components['schemas']['FindingView'];
+export type FiringView = components['schemas']['FiringView'];
 export type ForecastView = components['schemas']['ForecastView'];
 export type FreezeBody = components['schemas']['FreezeBody'];
 export type FreezePage = components['schemas']['FreezePage'];
 export type FreezeView = components['schemas']['FreezeView'];
+export type FullView = components['schemas']['FullView'];
 export type HealthCheck = components['schemas']['HealthCheck'];
 export type HealthView = components['schemas']['HealthView'];
 export type HistoryEntry = components['schemas']['HistoryEntry'];
@@ -4174,6 +5930,7 @@ export type HostProblem = components['schemas']['HostProblem'];
 export type HostSet = components['schemas']['HostSet'];
 export type HostVerdict = components['schemas']['HostVerdict'];
 export type IgnoredKey = components['schemas']['IgnoredKey'];
+export type IncidentView = components['schemas']['IncidentView'];
 export type InconclusiveAction = components['schemas']['InconclusiveAction'];
 export type JoinTokenBody = components['schemas']['JoinTokenBody'];
 export type JoinTokenMade = components['schemas']['JoinTokenMade'];
@@ -4181,28 +5938,42 @@ export type JoinTokenPage = components['schemas']['JoinTokenPage'];
 export type JoinTokenView = components['schemas']['JoinTokenView'];
 export type KeptView = components['schemas']['KeptView'];
 export type LabelsBody = components['schemas']['LabelsBody'];
+export type Language = components['schemas']['Language'];
 export type LatencyView = components['schemas']['LatencyView'];
 export type Level = components['schemas']['Level'];
+export type LevelView = components['schemas']['LevelView'];
 export type LogDriver = components['schemas']['LogDriver'];
 export type LoginBody = components['schemas']['LoginBody'];
 export type LoginView = components['schemas']['LoginView'];
+export type LossView = components['schemas']['LossView'];
 export type MaintenanceBody = components['schemas']['MaintenanceBody'];
+export type MatchKind = components['schemas']['MatchKind'];
+export type MatchView = components['schemas']['MatchView'];
 export type MeView = components['schemas']['MeView'];
+export type Measured = components['schemas']['Measured'];
 export type MeasuredPage = components['schemas']['MeasuredPage'];
 export type MeasuredView = components['schemas']['MeasuredView'];
+export type Method = components['schemas']['Method'];
+export type MetricComparison = components['schemas']['MetricComparison'];
+export type MoreView = components['schemas']['MoreView'];
 export type MoveView = components['schemas']['MoveView'];
+export type NamedValueBody = components['schemas']['NamedValueBody'];
+export type NeedView = components['schemas']['NeedView'];
+export type NeedsView = components['schemas']['NeedsView'];
 export type NodePage = components['schemas']['NodePage'];
 export type NodeRole = components['schemas']['NodeRole'];
 export type NodeStatus = components['schemas']['NodeStatus'];
 export type NodeView = components['schemas']['NodeView'];
 export type OverrideBody = components['schemas']['OverrideBody'];
 export type PasswordBody = components['schemas']['PasswordBody'];
+export type PathView = components['schemas']['PathView'];
 export type PlacementRules = components['schemas']['PlacementRules'];
 export type PlacementView = components['schemas']['PlacementView'];
 export type PlannedHost = components['schemas']['PlannedHost'];
 export type PortProtocol = components['schemas']['PortProtocol'];
 export type PortView = components['schemas']['PortView'];
 export type Problem = components['schemas']['Problem'];
+export type ProfileView = components['schemas']['ProfileView'];
 export type PromotionBody = components['schemas']['PromotionBody'];
 export type PublishedPort = components['schemas']['PublishedPort'];
 export type QuorumView = components['schemas']['QuorumView'];
@@ -4213,12 +5984,17 @@ export type RefreshBody = components['schemas']['RefreshBody'];
 export type RegistryBody = components['schemas']['RegistryBody'];
 export type RegistryPage = components['schemas']['RegistryPage'];
 export type RegistryView = components['schemas']['RegistryView'];
+export type RehearsalBody = components['schemas']['RehearsalBody'];
+export type RehearsalView = components['schemas']['RehearsalView'];
+export type ReplayBody = components['schemas']['ReplayBody'];
+export type ReplayView = components['schemas']['ReplayView'];
 export type ReplicaMove = components['schemas']['ReplicaMove'];
 export type ReplicaPhase = components['schemas']['ReplicaPhase'];
 export type ReplicaPlacement = components['schemas']['ReplicaPlacement'];
 export type ReplicaStay = components['schemas']['ReplicaStay'];
 export type ReplicaStepView = components['schemas']['ReplicaStepView'];
 export type ReplicaTrouble = components['schemas']['ReplicaTrouble'];
+export type ReportFormat = components['schemas']['ReportFormat'];
 export type Resolution = components['schemas']['Resolution'];
 export type Resources = components['schemas']['Resources'];
 export type RestartCondition = components['schemas']['RestartCondition'];
@@ -4231,12 +6007,19 @@ export type RolloutPage = components['schemas']['RolloutPage'];
 export type RolloutPhase = components['schemas']['RolloutPhase'];
 export type RolloutPolicy = components['schemas']['RolloutPolicy'];
 export type RolloutView = components['schemas']['RolloutView'];
+export type RoomView = components['schemas']['RoomView'];
+export type RotateBody = components['schemas']['RotateBody'];
 export type Route = components['schemas']['Route'];
 export type RouteCertificateBody = components['schemas']['RouteCertificateBody'];
 export type RouteCertificatePage = components['schemas']['RouteCertificatePage'];
 export type RouteCertificateView = components['schemas']['RouteCertificateView'];
 export type RouteTls = components['schemas']['RouteTls'];
 export type RouterAckView = components['schemas']['RouterAckView'];
+export type RuleBody = components['schemas']['RuleBody'];
+export type RuleKind = components['schemas']['RuleKind'];
+export type RulePage = components['schemas']['RulePage'];
+export type RuleSettings = components['schemas']['RuleSettings'];
+export type RuleView = components['schemas']['RuleView'];
 export type RunBody = components['schemas']['RunBody'];
 export type RunOutcome = components['schemas']['RunOutcome'];
 export type RunningView = components['schemas']['RunningView'];
@@ -4263,8 +6046,13 @@ export type SettingPage = components['schemas']['SettingPage'];
 export type SettingView = components['schemas']['SettingView'];
 export type SetupBody = components['schemas']['SetupBody'];
 export type SetupView = components['schemas']['SetupView'];
+export type Severity = components['schemas']['Severity'];
 export type ShareView = components['schemas']['ShareView'];
 export type Shift = components['schemas']['Shift'];
+export type SilenceBody = components['schemas']['SilenceBody'];
+export type SilencePage = components['schemas']['SilencePage'];
+export type SilenceSettings = components['schemas']['SilenceSettings'];
+export type SilenceView = components['schemas']['SilenceView'];
 export type SpecView = components['schemas']['SpecView'];
 export type SplitView = components['schemas']['SplitView'];
 export type StageView = components['schemas']['StageView'];
@@ -4274,24 +6062,34 @@ export type Steer = components['schemas']['Steer'];
 export type SteerBody = components['schemas']['SteerBody'];
 export type SteeringView = components['schemas']['SteeringView'];
 export type StepPhase = components['schemas']['StepPhase'];
+export type StepStatistic = components['schemas']['StepStatistic'];
 export type Sticky = components['schemas']['Sticky'];
 export type StoredFilePage = components['schemas']['StoredFilePage'];
 export type StoredFileView = components['schemas']['StoredFileView'];
 export type Strategy = components['schemas']['Strategy'];
+export type StuckView = components['schemas']['StuckView'];
 export type TimeRange = components['schemas']['TimeRange'];
 export type TrafficBody = components['schemas']['TrafficBody'];
 export type TrafficStep = components['schemas']['TrafficStep'];
 export type TransferBody = components['schemas']['TransferBody'];
+export type TrendView = components['schemas']['TrendView'];
 export type Ulimit = components['schemas']['Ulimit'];
 export type UserBody = components['schemas']['UserBody'];
 export type UserPage = components['schemas']['UserPage'];
 export type UserRef = components['schemas']['UserRef'];
 export type UserView = components['schemas']['UserView'];
 export type ValidationView = components['schemas']['ValidationView'];
+export type Variant = components['schemas']['Variant'];
+export type VariantView = components['schemas']['VariantView'];
 export type VolumeKind = components['schemas']['VolumeKind'];
 export type VolumeMount = components['schemas']['VolumeMount'];
 export type WatchBody = components['schemas']['WatchBody'];
 export type WatchView = components['schemas']['WatchView'];
+export type WebhookAuth = components['schemas']['WebhookAuth'];
+export type WebhookBody = components['schemas']['WebhookBody'];
+export type WebhookPage = components['schemas']['WebhookPage'];
+export type WebhookPutView = components['schemas']['WebhookPutView'];
+export type WebhookView = components['schemas']['WebhookView'];
 export type WindowBody = components['schemas']['WindowBody'];
 export type WindowKind = components['schemas']['WindowKind'];
 export type WindowPage = components['schemas']['WindowPage'];

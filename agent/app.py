@@ -31,6 +31,7 @@ from agent.docker.watcher import InventoryWatcher
 from agent.execute.fence import Fence
 from agent.execute.files import ContainerFiles
 from agent.execute.probing import NetworkProber
+from agent.follow.anomaly_scores import AnomalyScores
 from agent.follow.assignments import Assignments
 from agent.follow.assignments_replica import Host
 from agent.follow.assignments_reports import HostReports
@@ -430,7 +431,10 @@ class _Agent:
         )
 
         autoscaling = Autoscaling(node_id=self._node_id, state=state, clock=clock, new_id=self._ids.new_id)
-        alerting = Alerting(state=state, clock=clock, inventories=hosts, history=history)
+        anomalies = AnomalyScores(history=history, clock=clock, file=self._directory.anomalies)
+        alerting = Alerting(
+            state=state, clock=clock, inventories=hosts, history=history, incidents=anomalies.incidents
+        )
         sender = HttpSender(clock=clock, version=_version(), allowed=AllowedNetworks(state).read)
         stack.push_async_callback(sender.close)
         delivering = Delivering(
@@ -585,6 +589,7 @@ class _Agent:
             ("record-samples", recorder.run),
             ("keep-history", keeping.run),
             ("fill-history", filling.run),
+            ("anomalies", anomalies.run),
             ("leader-duties", lambda: run_duties_while_leader(replicator.leadership, leading)),
             ("heartbeat", heartbeat.run),
             ("self-stop", fenced.self_stop.run),
@@ -613,6 +618,7 @@ class _Agent:
             request_body_bytes_max=settings.api.request_body_bytes_max,
             router=router if isinstance(router, TraefikRouter | ManualRouter) else NoExternalRouter(),
             history=history,
+            anomalies=anomalies,
             exposition=exposed,
             scaling=LeaderScaling(
                 node_id=self._node_id,

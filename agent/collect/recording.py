@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
+import functools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from agent.collect.samples import (
     AgentSample,
@@ -19,7 +19,7 @@ from agent.docker.inspect import COMPOSE_NUMBER, COMPOSE_PROJECT, COMPOSE_SERVIC
 from agent.execute.replica import LABEL_ORDINAL, LABEL_PROJECT, LABEL_REVISION, LABEL_SERVICE
 from agent.ports import ContainerState, Health, SensorReading
 from cluster.model.ids import NodeId, environment_of
-from cluster.model.metrics import BY_NAME, SUBJECTS_MAX, SubjectDefinition, SubjectKind
+from cluster.model.metrics import METRICS, SUBJECTS_MAX, SubjectDefinition, SubjectKind
 
 Row = tuple[SubjectDefinition, int, int]
 """(subject, number of the metric, value)."""
@@ -30,6 +30,8 @@ HEALTHS = {Health.NONE: 0, Health.STARTING: 1, Health.HEALTHY: 2, Health.UNHEALT
 _TEXT_MAX = 256
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _VALUE_MAX = 2**62
+_STORED = {metric.name: (metric.number, metric.scale) for metric in METRICS}
+"""(number, scale) of a metric by its name."""
 
 
 def rows_of(batch: SampleBatch, *, node_id: NodeId, node_name: str) -> tuple[Row, ...]:
@@ -64,14 +66,16 @@ def rows_of(batch: SampleBatch, *, node_id: NodeId, node_name: str) -> tuple[Row
     return tuple(rows)
 
 
-def _rows(subject: SubjectDefinition, values: Mapping[str, float | None]) -> Iterable[Row]:
+def _rows(subject: SubjectDefinition, values: Mapping[str, float | None]) -> list[Row]:
+    rows = []
     for name, value in values.items():
-        if value is None or not math.isfinite(value):
-            continue
-        metric = BY_NAME[name]
-        stored = round(value * metric.scale)
-        if abs(stored) <= _VALUE_MAX:
-            yield subject, metric.number, stored
+        if value is not None:
+            number, scale = _STORED[name]
+            stored = value * scale
+            # Neither NaN nor infinity lies between.
+            if -_VALUE_MAX <= stored <= _VALUE_MAX:
+                rows.append((subject, number, round(stored)))
+    return rows
 
 
 # ---- subjects ---------------------------------------------------------------------------------
@@ -82,27 +86,56 @@ def container_subject(container: ContainerStanding, node_id: NodeId) -> SubjectD
 
     `service` is the service's id for a replica of ours, and Compose's name of it for others.
     """
-    service = container.labels.get(LABEL_SERVICE, "")
+    labels = container.labels
+    service = labels.get(LABEL_SERVICE, "")
     if service:
-        labels = {
-            "project": container.labels.get(LABEL_PROJECT, ""),
-            "service": service,
-            "replica": container.labels.get(LABEL_ORDINAL, ""),
-            "revision": container.labels.get(LABEL_REVISION, ""),
-            "environment": environment_of(service),
-        }
+        named = (LABEL_PROJECT, LABEL_ORDINAL, LABEL_REVISION)
+        environment = environment_of(service)
     else:
-        labels = {
-            "project": container.labels.get(COMPOSE_PROJECT, ""),
-            "service": container.labels.get(COMPOSE_SERVICE, ""),
-            "replica": container.labels.get(COMPOSE_NUMBER, ""),
-        }
+        service = labels.get(COMPOSE_SERVICE, "")
+        named = (COMPOSE_PROJECT, COMPOSE_NUMBER, "")
+        environment = ""
+    project, replica, revision = (labels.get(label, "") for label in named)
+    return _container_subject(
+        node_id,
+        container.id,
+        container.name,
+        container.image,
+        project,
+        service,
+        replica,
+        revision,
+        environment,
+    )
+
+
+# The same at every moment, and made of text that has to be looked through.
+@functools.lru_cache(maxsize=SUBJECTS_MAX)
+def _container_subject(
+    node_id: NodeId,
+    container_id: str,
+    name: str,
+    image: str,
+    project: str,
+    service: str,
+    replica: str,
+    revision: str,
+    environment: str,
+) -> SubjectDefinition:
+    labels = {
+        "project": project,
+        "service": service,
+        "replica": replica,
+        "revision": revision,
+        "environment": environment,
+        "image": image,
+    }
     return SubjectDefinition(
         kind=SubjectKind.CONTAINER,
         node_id=node_id,
-        key=container.id,
-        name=_text(container.name),
-        labels=_labels({**labels, "image": container.image}),
+        key=container_id,
+        name=_text(name),
+        labels=_labels(labels),
     )
 
 

@@ -18,8 +18,12 @@ from pathlib import Path
 
 from tests.benchmarks import (
     agent_footprint,
+    analytics_verbs,
+    collection,
+    forecast_quality,
     host_failover,
     leader_failover,
+    metrics_store,
     programs,
     rolling_update,
     singleton,
@@ -38,8 +42,12 @@ BENCHMARKS: dict[str, Benchmark] = {
     "rolling-update": rolling_update.run,
     "singleton": singleton.run,
     "agent": agent_footprint.run,
+    "collection": collection.run,
     "apply": programs.apply,
     "log": programs.journal,
+    "metrics-store": metrics_store.run,
+    "analytics-verbs": analytics_verbs.run,
+    "forecast-quality": forecast_quality.run,
 }
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("agent", "cluster", "web")

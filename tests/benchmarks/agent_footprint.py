@@ -1,4 +1,5 @@
-"""What an agent costs a host with 20 containers: its memory and processor time, and what it makes dockerd do.
+"""What an agent costs a host with 20 and with 100 containers: its memory and processor time, and what it makes
+dockerd do.
 
 Beside it Debian's Netdata on such a host, with its own settings, and what Python and the agent's own imports
 take before it does anything.
@@ -12,7 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from tests.benchmarks.results import Finding, Row
 from tests.support.lab import Host, LabAgents, NotInTime, url_of, wait_until
 
 CONTAINERS = 20
+MANY_CONTAINERS = 100
 WINDOW_S = 60.0
 SETTLE_S = 20.0
 IMAGE = "demo/web:1"
@@ -45,7 +47,7 @@ def run(say: Callable[[str], None], *, window_s: float = WINDOW_S) -> Finding:
     with scratch() as directory, a_benchmark_lab("a") as lab:
         agents = LabAgents(lab, directory)
         host = lab.hosts[-1]
-        _start_containers(host)
+        _start_containers(host, range(CONTAINERS))
         # Nobody asks this host's Docker meanwhile: Netdata runs on another host. It sees these containers all
         # the same, because control groups are the machine's.
         with _netdata(lab.hosts[0], directory) as netdata_pid:
@@ -73,6 +75,19 @@ def run(say: Callable[[str], None], *, window_s: float = WINDOW_S) -> Finding:
         _use_mcp(host, agents)
         after_mib = private_mib([agent])
         say(f"agent after MCP was used: {after_mib:.0f} MiB")
+        host.services.disable()
+        _start_containers(host, range(CONTAINERS, MANY_CONTAINERS))
+        _settle(say, f"{MANY_CONTAINERS} containers", SETTLE_S)
+        many_idle = _measure(host, [], window_s)
+        agents.start(host)
+        _settle(say, "agent", SETTLE_S)
+        agent = agents.process(host).pid
+        many = _measure(host, [agent], window_s)
+        many_mib = private_mib([agent])
+        say(
+            f"with {MANY_CONTAINERS} containers: {many.program:.2%} of a core, {many_mib:.0f} MiB;"
+            f" dockerd: {many.dockerd:.2%}, alone {many_idle.dockerd:.2%}"
+        )
     imports_mib = _imports_mib()
     notes.append(
         f"The agent is a follower of three. Its HAProxy is not counted: {router_mib:.0f} MiB. Importing the"
@@ -83,7 +98,8 @@ def run(say: Callable[[str], None], *, window_s: float = WINDOW_S) -> Finding:
     return Finding(
         title="Agent",
         how=(
-            f"One of three Docker hosts, a follower's, runs {CONTAINERS} containers. Private memory"
+            f"One of three Docker hosts, a follower's, runs {CONTAINERS} containers, and then"
+            f" {MANY_CONTAINERS}. Every figure of them goes into the replicated history. Private memory"
             f" (smaps_rollup) and processor time over {seconds} (/proc). What dockerd and containerd do more"
             f" is the difference to {seconds} in which nobody asks them."
         ),
@@ -107,15 +123,24 @@ def run(say: Callable[[str], None], *, window_s: float = WINDOW_S) -> Finding:
                 ours=f"{busy.dockerd - idle.dockerd:.2%} of a core",
                 target="<= 0.5 %",
             ),
+            Row(what=f"private memory with {MANY_CONTAINERS} containers", ours=f"{many_mib:.0f} MiB"),
+            Row(
+                what=f"processor time with {MANY_CONTAINERS} containers",
+                ours=f"{many.program:.2%} of a core",
+            ),
+            Row(
+                what=f"more processor time of dockerd with {MANY_CONTAINERS} containers",
+                ours=f"{many.dockerd - many_idle.dockerd:.2%} of a core",
+            ),
         ),
         notes=tuple(notes),
     )
 
 
-def _start_containers(host: Host) -> None:
+def _start_containers(host: Host, numbers: Iterable[int]) -> None:
     host.engine.pull(IMAGE)
-    for number in range(CONTAINERS):
-        host.engine.run(f"bench-{number:02d}", IMAGE)
+    for number in numbers:
+        host.engine.run(f"bench-{number:03d}", IMAGE)
 
 
 def _settle(say: Callable[[str], None], what: str, seconds: float) -> None:

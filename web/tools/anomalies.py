@@ -21,6 +21,7 @@ from cluster.analytics.grouping import (
     place_of_subject,
     pressures,
 )
+from cluster.analytics.lineage import joined
 from cluster.analytics.rows import ROW_MS, Rows
 from cluster.analytics.sentences import Language
 from cluster.analytics.sentences_anomalies import BOOK, tell_anomaly, tell_incident, told_value, unit_of
@@ -221,7 +222,7 @@ async def _look(
     subjects = [each for each in subjects if each.seen_ms >= since_ms - DAY_MS]
     subjects.sort(key=lambda each: (-each.seen_ms, each.number))
     most = FOREST_SERIES_MAX if method is Method.ISOLATION_FOREST else SERIES_MAX
-    read = await _read(
+    series, notes = await _read(
         context,
         subjects[:most],
         selector.metrics,
@@ -230,26 +231,27 @@ async def _look(
         row_ms=row_ms,
         resolution=Resolution.RAW if is_fine else Resolution.HOURLY,
     )
-    series, notes = read
-    left_out = max(0, len(series) - most) + max(0, len(subjects) - most)
-    series = series[:most]
     by_number = {each.number: each for each in subjects}
+    lines = joined(
+        (by_number[one.subject], one.metric, one.values) for one in series if one.subject is not None
+    )
+    left_out = max(0, len(lines) - most) + max(0, len(subjects) - most)
+    lines = lines[:most]
     rows = [
-        (one.metric, Rows(start_ms // row_ms, row_ms, np.asarray(one.values, np.float64))) for one in series
+        (line.metric, Rows(start_ms // row_ms, row_ms, np.asarray(line.values, np.float64))) for line in lines
     ]
     async with context.analysing:
         anomalies = await asyncio.to_thread(detect_many, rows, method=method, since_ms=since_ms)
     findings = []
-    for one, found in zip(series, anomalies, strict=True):
-        assert one.subject is not None
-        definition = by_number[one.subject].definition
+    for line, found in zip(lines, anomalies, strict=True):
+        definition = line.subject.definition
         findings += [
             Finding(
-                subject=one.subject,
+                subject=line.subject.number,
                 subject_kind=definition.kind,
                 node_id=definition.node_id,
                 name=_name(definition.kind, definition.node_id, definition.name, names),
-                metric=one.metric,
+                metric=line.metric,
                 anomaly=anomaly,
                 service=definition.label("service"),
             )
@@ -262,7 +264,7 @@ async def _look(
         findings=findings,
         short=await _pressures(context, by_number, findings, end_ms),
         row_ms=row_ms,
-        series=len(series),
+        series=len(lines),
         notes=tuple(dict.fromkeys(notes)),
         is_watched=False,
     )

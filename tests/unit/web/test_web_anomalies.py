@@ -114,6 +114,23 @@ async def test_one_metric_that_meets_a_resource_nearly_used_up_is_worth_an_alert
     assert incident["said"] == "db: memory unusual while memory is 916 MiB of 954 MiB"
 
 
+async def test_a_new_container_of_a_replica_goes_on_where_the_one_before_ended() -> None:
+    world, history = a_world()
+    replica = (("replica", "1"), *WEB)
+    rows = rows_of(1, level=25)
+    old, new = rows.copy(), hurt(rows, 85.0)
+    old[-20:] = np.nan
+    new[:-20] = np.nan
+    history.add(SubjectKind.CONTAINER, "web-1-old", labels=replica, cpu_percent=old)
+    history.add(SubjectKind.CONTAINER, "web-1-new", labels=replica, cpu_percent=new)
+    async with a_viewer(world) as api:
+        answer = await api.get(subject="shop.web")
+    assert answer["series"] == 1
+    [incident] = answer["incidents"]
+    assert incident["anomalies"][0]["subject"] == "web-1-new"
+    assert answer["notes"] == []
+
+
 async def test_a_longer_time_is_looked_at_by_the_hour() -> None:
     world, history = a_world()
     history.add(SubjectKind.CONTAINER, "web-1", cpu_percent=rows_of(1, level=25, days=30))

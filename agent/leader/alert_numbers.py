@@ -21,6 +21,7 @@ from cluster.alerts import (
     Finding,
     Look,
     Observation,
+    Said,
     Sight,
     Steps,
     observe,
@@ -90,10 +91,10 @@ class AlertNumbers:
                 looks.append(look)
         return looks
 
-    async def usual(self, alert: Alert, rule: AlertRule, now_ms: int) -> str:
-        """Return how a value compares with other days at this hour; "" where that is not known."""
+    async def usual(self, alert: Alert, rule: AlertRule, now_ms: int) -> Said:
+        """Return how a value compares with other days at this hour; nothing where that is not known."""
         if rule.threshold is None or alert.value is None or rule.threshold.is_percent_of_limit:
-            return ""
+            return Said()
         found = await self._history.subjects(subjects_asked(rule))
         numbers = tuple(
             subject.number
@@ -101,7 +102,7 @@ class AlertNumbers:
             if about.key == alert.subject.key
         )
         if not numbers:
-            return ""
+            return Said()
         end_ms = now_ms // HOUR_MS * HOUR_MS + HOUR_MS
         answer = await self._history.query(
             RangeQuery(
@@ -112,7 +113,7 @@ class AlertNumbers:
             )
         )
         if not answer.series:
-            return ""
+            return Said()
         values = [float(value) for value in answer.series[0].values]
         return usual(alert.value, same_hours(values), BY_NAME[rule.metric].unit)
 
@@ -190,7 +191,11 @@ class AlertNumbers:
             place = incident.place
             about = of_place(place.node_id, facts.node_names.get(place.node_id, place.node_id), place.name)
             observation = observe_incident(
-                about, incident.reason, incident.families, since_ms=incident.started_ms, now_ms=facts.now_ms
+                about,
+                Said(incident.reason, incident.reason),
+                incident.families,
+                since_ms=incident.started_ms,
+                now_ms=facts.now_ms,
             )
             sights.append(Sight(subject=about, observations=(observation,)))
         return Look(rule=rule, sights=sights, missing=lambda _: Finding.CLEAR)

@@ -19,15 +19,15 @@ from agent.leader.alert_numbers import KINDS as NUMBER_KINDS
 from agent.leader.alert_numbers import AlertNumbers, History
 from agent.leader.ports import State
 from agent.leader.proposing import propose_as_leader
-from cluster.alerts import Book, Look, Round, Step, rules_in_force, take_round
+from cluster.alerts import Book, Look, Round, Step, rules_in_force, saying, take_round
 from cluster.analytics.grouping import Incident
 from cluster.commands import Code, Rejected
 from cluster.commands.alerts import AlertChange, CommitAlerts
 from cluster.history.errors import HistoryError
-from cluster.model.alerts import ALERTS_OPEN_MAX, CHANGES_MAX, AlertRule, RuleKind, Told
+from cluster.model.alerts import ALERTS_OPEN_MAX, CHANGES_MAX, Alert, AlertRule, RuleKind, Told
 from cluster.model.inventory import HostView
 from cluster.raft.replicator import NotCommitted, OutcomeUnknown
-from cluster.store import Committed
+from cluster.store import Committed, ReadTxn
 from cluster.store.records import ALERT_RULES, ALERTS, open_alerts
 
 log = logging.getLogger(__name__)
@@ -37,6 +37,7 @@ COALESCE_S = 1.0
 """Least time between two looks, however much changes."""
 INVENTORIES_S = 10.0
 NUMBERS_S = 30.0
+NUMBERS_TIMEOUT_S = 20.0
 PROPOSE_TIMEOUT_S = 5.0
 VIEWS_TIMEOUT_S = 5.0
 FORGET_MS = 2 * 3_600_000
@@ -73,19 +74,32 @@ class Alerting:
         self._wake = asyncio.Event()
 
     async def run(self, term: int) -> None:
-        """Look until cancelled. Raises LeadershipOver."""
+        """Look until cancelled. Raises LeadershipOver, in a group."""
         with self._state.read() as txn:
             book = Book.of_log(ALERTS.scan(txn, reverse=True, limit=KNOWN_ALERTS_MAX))
-        watch = _Watch(self._state, self._clock, self._inventories, self._history, self._incidents, book)
+        watch = _Watch(
+            term, self._state, self._clock, self._inventories, self._history, self._incidents, book
+        )
         unsubscribe = self._state.subscribe(self._on_committed)
         try:
-            while True:
-                self._wake.clear()
-                await watch.look(term)
-                await self._clock.sleep(COALESCE_S)
-                await self._clock.wait(self._wake, LOOK_S - COALESCE_S)
+            # Numbers may be slow to come, and must not keep anybody from hearing of a host that is down.
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._watch_facts(watch), name="alerts-of-facts")
+                group.create_task(self._watch_numbers(watch), name="alerts-of-numbers")
         finally:
             unsubscribe()
+
+    async def _watch_facts(self, watch: _Watch) -> None:
+        while True:
+            self._wake.clear()
+            await watch.look_at_facts()
+            await self._clock.sleep(COALESCE_S)
+            await self._clock.wait(self._wake, LOOK_S - COALESCE_S)
+
+    async def _watch_numbers(self, watch: _Watch) -> None:
+        while True:
+            await watch.look_at_numbers()
+            await self._clock.sleep(NUMBERS_S)
 
     def _on_committed(self, committed: Committed) -> None:
         if committed.is_everything or any(table in _TABLES for table, _ in committed.changed):
@@ -97,6 +111,7 @@ class _Watch:
 
     def __init__(
         self,
+        term: int,
         state: State,
         clock: Clock,
         inventories: Inventories,
@@ -104,43 +119,72 @@ class _Watch:
         incidents: Callable[[], Sequence[Incident]],
         book: Book,
     ) -> None:
+        self._term = term
         self._state = state
         self._clock = clock
         self._inventories = inventories
         self._numbers = AlertNumbers(history, incidents)
         self._book = book
-        self._inventories_due_s = self._numbers_due_s = float("-inf")
-        self._views: Sequence[HostView] = ()
+        self._deciding = asyncio.Lock()
+        self._inventories_due_s = float("-inf")
+        self._views: Sequence[HostView] | None = None
         self._left_out = 0
 
-    async def look(self, term: int) -> None:
-        """Look once, and commit what becomes of it. Raises LeadershipOver."""
-        rules = self._rules()
-        views = await self._ask_hosts(rules)
-        with self._state.read() as txn:
-            now_ms = max(self._clock.now_ms(), txn.log_time_ms)
-            facts = read_facts(txn, views, now_ms)
-        looks = await self._look_at_numbers(rules, facts)
-        with self._state.read() as txn:
-            # Read again: what was decided meanwhile must not be decided on by what was before it.
-            facts = replace(read_facts(txn, views, now_ms), hosts=facts.hosts)
+    async def look_at_facts(self) -> None:
+        """Look at the state and, now and then, at what hosts have; commit what becomes of it."""
+        views = await self._ask_hosts(self._rules())
+        async with self._deciding:
+            rules = self._rules()
             wanted = [rule for rule in rules if rule.is_enabled and rule.kind in FACT_KINDS]
-            looks += look_at_facts(txn, wanted, facts)
-            opened = open_alerts(txn)
+            with self._state.read() as txn:
+                facts = read_facts(txn, views, self._now_ms(txn))
+                looks = look_at_facts(txn, wanted, facts)
+                opened = open_alerts(txn)
+            await self._decide(rules, looks, facts, opened)
+
+    async def look_at_numbers(self) -> None:
+        """Look at the metric history; commit what becomes of it."""
+        wanted = [rule for rule in self._rules() if rule.is_enabled and rule.kind in NUMBER_KINDS]
+        with self._state.read() as txn:
+            facts = read_facts(txn, self._views, self._now_ms(txn))
+        try:
+            async with asyncio.timeout(NUMBERS_TIMEOUT_S):
+                looks = await self._numbers.look(wanted, facts, self._book)
+        except TimeoutError:
+            log.warning("alerts.history_too_slow", extra={"waited_s": NUMBERS_TIMEOUT_S})
+            return
+        async with self._deciding:
+            # What was decided meanwhile must not be decided on by what was before it.
+            rules = self._rules()
+            in_force = {rule.id: rule for rule in rules}
+            looks = [look for look in looks if in_force.get(look.rule.id) == look.rule]
+            with self._state.read() as txn:
+                facts = read_facts(txn, self._views, self._now_ms(txn))
+                opened = open_alerts(txn)
+            await self._decide(rules, looks, facts, opened)
+
+    def _now_ms(self, txn: ReadTxn) -> int:
+        return max(self._clock.now_ms(), txn.log_time_ms)
+
+    async def _decide(
+        self, rules: Sequence[AlertRule], looks: Sequence[Look], facts: Facts, opened: Sequence[Alert]
+    ) -> None:
         round_ = take_round(
             {rule.id: rule for rule in rules},
             looks,
             opened,
             self._book,
             facts.around,
-            now_ms=now_ms,
+            now_ms=facts.now_ms,
             open_max=ALERTS_OPEN_MAX,
         )
         if round_.left_out and round_.left_out != self._left_out:
             log.warning("alerts.too_many_open", extra={"left_out": round_.left_out, "most": ALERTS_OPEN_MAX})
         self._left_out = round_.left_out
-        await self._commit(round_, rules, now_ms, term)
-        self._book.forget_before(now_ms - FORGET_MS, [(alert.rule_id, alert.subject.key) for alert in opened])
+        await self._commit(round_, rules, facts.now_ms)
+        self._book.forget_before(
+            facts.now_ms - FORGET_MS, [(alert.rule_id, alert.subject.key) for alert in opened]
+        )
 
     def _rules(self) -> list[AlertRule]:
         with self._state.read() as txn:
@@ -161,29 +205,18 @@ class _Watch:
             return None
         return self._views
 
-    async def _look_at_numbers(self, rules: Sequence[AlertRule], facts: Facts) -> list[Look]:
-        now_s = self._clock.monotonic_s()
-        if now_s < self._numbers_due_s:
-            return []
-        self._numbers_due_s = now_s + NUMBERS_S
-        wanted = [rule for rule in rules if rule.is_enabled and rule.kind in NUMBER_KINDS]
-        if facts.hosts is None and self._views:
-            with self._state.read() as txn:
-                facts = read_facts(txn, self._views, facts.now_ms)
-        return await self._numbers.look(wanted, facts, self._book)
-
-    async def _commit(self, round_: Round, rules: Sequence[AlertRule], now_ms: int, term: int) -> None:
+    async def _commit(self, round_: Round, rules: Sequence[AlertRule], now_ms: int) -> None:
         """Commit a round; what is not committed is decided anew with the next look."""
         self._book.take(round_, is_committed=False)
         steps = await self._with_usual(round_.steps, {rule.id: rule for rule in rules}, now_ms)
         for start in range(0, len(steps), CHANGES_MAX):
             some = tuple(steps[start : start + CHANGES_MAX])
-            if await self._propose(some, term):
+            if await self._propose(some):
                 keys = {step.key for step in some}
                 memories = {key: memory for key, memory in round_.memories.items() if key in keys}
                 self._book.take(Round(steps=some, memories=memories), is_committed=True)
 
-    async def _propose(self, steps: Sequence[Step], term: int) -> bool:
+    async def _propose(self, steps: Sequence[Step]) -> bool:
         command = CommitAlerts(
             changes=tuple(
                 AlertChange(
@@ -196,7 +229,9 @@ class _Watch:
             )
         )
         try:
-            outcome = await propose_as_leader(self._state, command, term=term, timeout_s=PROPOSE_TIMEOUT_S)
+            outcome = await propose_as_leader(
+                self._state, command, term=self._term, timeout_s=PROPOSE_TIMEOUT_S
+            )
         except (NotCommitted, OutcomeUnknown) as error:
             log.warning("alerts.not_committed", extra={"alerts": len(steps), "error": str(error)})
             return False
@@ -233,5 +268,5 @@ class _Watch:
             except (ValueError, HistoryError) as error:
                 log.debug("alerts.usual_not_known", extra={"error": str(error)})
                 continue
-            found[at] = replace(found[at], alert=replace(alert, usual=usual))
+            found[at] = replace(found[at], alert=saying(alert, usual=usual))
         return found

@@ -14,6 +14,7 @@ from cluster.alerts.machine import (
     advance,
     attend,
     close,
+    saying,
 )
 from cluster.alerts.muting import ROLLOUT_SETTLE_MS, Circumstances, muted_by
 from cluster.alerts.rehearsal import Firing, Rehearsal, rehearse
@@ -21,6 +22,7 @@ from cluster.alerts.round import Book, Look, Round, Sight, Step, take_round
 from cluster.alerts.series import SETTLE_MS, Steps, merged, observe
 from cluster.alerts.subjects import of_place, of_series
 from cluster.alerts.usual import same_hours, usual
+from cluster.alerts.wording import Said
 
 __all__ = [
     "BUILT_IN",
@@ -38,6 +40,7 @@ __all__ = [
     "Observation",
     "Rehearsal",
     "Round",
+    "Said",
     "Sight",
     "Step",
     "Steps",
@@ -60,6 +63,7 @@ __all__ = [
     "rehearse",
     "rules_in_force",
     "same_hours",
+    "saying",
     "take_round",
     "usual",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cluster.alerts.machine import Finding, Observation
-from cluster.alerts.wording import amount, next_step, phrase, span, who
+from cluster.alerts.wording import Said, amount, next_step, phrase, say, span, who
 from cluster.model.alerts import DAY_MS, AlertRule, AlertSubject
 from cluster.model.metrics import BY_NAME
 
@@ -13,6 +13,12 @@ CONFIDENCE_MIN = 0.4
 """A guess that is less sure begins no alert; it still keeps one from ending."""
 RESOLVE_FACTOR = 1.5
 """An alert is over once the time that is left is so much longer than the rule's: guesses waver."""
+
+_NOT_SOON = Said("it does not fill up soon any more", "non si riempie più a breve")
+_LOOK_AT_IT = Said(
+    "See its history around that time, and what was deployed or changed just before.",
+    "Guarda la sua storia in quel momento, e che cosa è stato installato o cambiato poco prima.",
+)
 
 
 def observe_forecast(
@@ -35,33 +41,51 @@ def observe_forecast(
         return Observation(at_ms=now_ms, finding=Finding.UNKNOWN)
     within_days = rule.within_ms / DAY_MS
     if days is None or days > within_days * RESOLVE_FACTOR:
-        return Observation(at_ms=now_ms, finding=Finding.CLEAR, text="it does not fill up soon any more")
+        return Observation(at_ms=now_ms, finding=Finding.CLEAR, text=_NOT_SOON)
     if days > within_days or (confidence is not None and confidence < CONFIDENCE_MIN):
         return Observation(at_ms=now_ms, finding=Finding.BETWEEN)
-    used = "" if share is None else f"{100 * share:.0f} % used"
-    growth = f"growing {amount(per_day, BY_NAME[rule.metric].unit)} a day" if per_day and per_day > 0 else ""
-    because = ", ".join(filter(None, (used, growth)))
-    because = f" ({because})" if because else ""
-    when = f"in about {span(round(days * DAY_MS))}" if days > 0 else "now"
+    reasons = []
+    if share is not None:
+        reasons.append(say("{n} % used", "occupato al {n} %", n=f"{100 * share:.0f}"))
+    if per_day and per_day > 0:
+        growth = amount(per_day, BY_NAME[rule.metric].unit)
+        reasons.append(say("growing {n} a day", "cresce di {n} al giorno", n=growth))
+    because = Said(", ".join(each.en for each in reasons), ", ".join(each.it for each in reasons))
+    when = (
+        say("in about {span}", "fra circa {span}", span=span(round(days * DAY_MS)))
+        if days > 0
+        else Said("now", "adesso")
+    )
     return Observation(
         at_ms=now_ms,
         finding=Finding.BREACHED,
-        text=f"{who(subject)}: {phrase(rule.metric)} is at its limit {when}{because}.",
+        text=say(
+            "{who}: {phrase} is at its limit {when}{because}.",
+            "{who}: {phrase} arriva al limite {when}{because}.",
+            who=who(subject),
+            phrase=phrase(rule.metric),
+            when=when,
+            because=say(" ({all})", " ({all})", all=because) if because else Said(),
+        ),
         hint=next_step(rule.metric),
         value=round(days, 2),
     )
 
 
 def observe_incident(
-    subject: AlertSubject, reason: str, families: Sequence[str], *, since_ms: int, now_ms: int
+    subject: AlertSubject, reason: Said, families: Sequence[str], *, since_ms: int, now_ms: int
 ) -> Observation:
     """Return that several numbers of one place are unusual at the same time."""
-    kinds = ", ".join(families)
-    why = reason if reason.endswith(".") else f"{reason}."
     return Observation(
         at_ms=now_ms,
         finding=Finding.BREACHED,
-        text=f"{who(subject)}: unusual {kinds}. {why}",
-        hint="See its history around that time, and what was deployed or changed just before.",
+        text=say(
+            "{who}: unusual {kinds}. {reason}",
+            "{who}: insolito ({kinds}). {reason}",
+            who=who(subject),
+            kinds=", ".join(families),
+            reason=reason,
+        ),
+        hint=_LOOK_AT_IT,
         since_ms=since_ms,
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from cluster.alerts.machine import Finding, Observation
 from cluster.alerts.subjects import of_container, of_replica
-from cluster.alerts.wording import who
+from cluster.alerts.wording import Said, say, who
 from cluster.model.alerts import AlertRule, AlertSubject, RuleKind
 from cluster.model.ids import NodeId
 from cluster.model.inventory import ContainerSummary
@@ -19,7 +19,14 @@ _EXITED = re.compile(r"Exited \((\d{1,5})\) (.*) ago")
 _STOPPED_CODES = frozenset({0, 130, 137, 143})
 """What a program ends with that was told to, or had nothing left to do: SIGINT, SIGKILL, SIGTERM."""
 _LONG_AGO = re.compile(r"\b(days?|weeks?|months?|years?)\b")
-_LOGS = "Read the end of its log: `tower logs` and its name."
+_LOGS = Said(
+    "Read the end of its log: `tower logs` and its name.",
+    "Leggi la fine del suo log: `tower logs` e il suo nome.",
+)
+_RUNS_AGAIN = Said("it runs again", "gira di nuovo")
+_WAS_STOPPED = Said("it was stopped", "è stato fermato")
+_NOT_UNHEALTHY = Said("it is not unhealthy any more", "non è più malato")
+_HEALTHY_AGAIN = Said("it runs and is healthy again", "gira ed è di nuovo sano")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,23 +54,32 @@ def observe_containers(
 def _down(container: ContainerSummary, subject: AlertSubject, now_ms: int) -> Observation:
     state = container.state
     if state in ("running", "paused"):
-        return Observation(at_ms=now_ms, finding=Finding.CLEAR, text="it runs again")
+        return Observation(at_ms=now_ms, finding=Finding.CLEAR, text=_RUNS_AGAIN)
     if state == "restarting":
         # How often is for another rule; whether it comes up is not known yet.
         return Observation(at_ms=now_ms, finding=Finding.BETWEEN)
     ended = _EXITED.match(container.status)
     code = int(ended.group(1)) if ended else 0
     if state == "exited" and code in _STOPPED_CODES:
-        return Observation(at_ms=now_ms, finding=Finding.CLEAR, text="it was stopped")
+        return Observation(at_ms=now_ms, finding=Finding.CLEAR, text=_WAS_STOPPED)
     if ended and _LONG_AGO.search(ended.group(2)):
         # It was so before anybody looked, or they know by now.
         return Observation(at_ms=now_ms, finding=Finding.BETWEEN)
     if state == "dead" or ended:
-        what = f"ended with status {code}" if ended else "is dead"
+        what = (
+            say("ended with status {code}", "è terminato con stato {code}", code=str(code))
+            if ended
+            else Said("is dead", "è morto")
+        )
         return Observation(
             at_ms=now_ms,
             finding=Finding.BREACHED,
-            text=f"{who(subject)} {what} and is not running.",
+            text=say(
+                "{who} {what} and is not running.",
+                "{who} {what} e non gira.",
+                who=who(subject),
+                what=what,
+            ),
             hint=_LOGS,
         )
     return Observation(at_ms=now_ms, finding=Finding.CLEAR)
@@ -74,11 +90,15 @@ def _unhealthy(container: ContainerSummary, subject: AlertSubject, now_ms: int) 
         return Observation(
             at_ms=now_ms,
             finding=Finding.BREACHED,
-            text=f"{who(subject)} runs, and its health check fails.",
+            text=say(
+                "{who} runs, and its health check fails.",
+                "{who} gira, e il suo controllo di salute fallisce.",
+                who=who(subject),
+            ),
             hint=_LOGS,
         )
     finding = Finding.BETWEEN if container.health == "starting" else Finding.CLEAR
-    return Observation(at_ms=now_ms, finding=finding, text="it is not unhealthy any more")
+    return Observation(at_ms=now_ms, finding=finding, text=_NOT_UNHEALTHY)
 
 
 def observe_replicas(
@@ -118,16 +138,23 @@ def _replica(
         return Observation(at_ms=now_ms, finding=Finding.UNKNOWN)
     phases = {each.observed.phase for each in known}
     if ReplicaPhase.HEALTHY in phases:
-        return Observation(at_ms=now_ms, finding=Finding.CLEAR, text="it runs and is healthy again")
+        return Observation(at_ms=now_ms, finding=Finding.CLEAR, text=_HEALTHY_AGAIN)
     reason = copy.observed.reason
     because = f": {reason.rstrip('.')}" if reason else ""
     if rule.kind is RuleKind.CONTAINER_UNHEALTHY:
         if copy.observed.phase is not ReplicaPhase.UNHEALTHY:
             # Starting is not well yet, and another rule looks at what ended.
             return Observation(at_ms=now_ms, finding=Finding.BETWEEN)
-        text = f"{who(subject)} runs, and is unhealthy{because}."
+        text = say(
+            "{who} runs, and is unhealthy{because}.",
+            "{who} gira, ed è malato{because}.",
+            who=who(subject),
+            because=because,
+        )
         return Observation(at_ms=now_ms, finding=Finding.BREACHED, text=text, hint=_LOGS)
     if copy.observed.phase in (ReplicaPhase.EXITED, ReplicaPhase.FAILED):
-        text = f"{who(subject)} is not running{because}."
+        text = say(
+            "{who} is not running{because}.", "{who} non gira{because}.", who=who(subject), because=because
+        )
         return Observation(at_ms=now_ms, finding=Finding.BREACHED, text=text, hint=_LOGS)
     return Observation(at_ms=now_ms, finding=Finding.BETWEEN)

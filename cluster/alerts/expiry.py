@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from cluster.alerts.machine import Finding, Observation
 from cluster.alerts.subjects import of_certificate
-from cluster.alerts.wording import span
+from cluster.alerts.wording import Said, say, span
 from cluster.model.alerts import AlertRule, AlertSubject
 from cluster.model.node import Certificate
 from cluster.model.route_certificates import RouteCertificate
+
+_RENEWED = Said("a new one is in its place", "al suo posto ce n'è uno nuovo")
 
 
 def observe_certificates(
@@ -38,11 +40,16 @@ def observe_certificates(
         yield (
             of_certificate("host", node_id=node_id, node_name=name),
             _observe(
-                f"The certificate of host {name}",
+                say("The certificate of host {name}", "Il certificato dell'host {name}", name=name),
                 certificate.not_after_ms,
                 min(rule.within_ms, life_ms // 6),
                 now_ms,
-                f"It renews itself while {name} reaches the cluster: see its agent's log for why it did not.",
+                say(
+                    "It renews itself while {name} reaches the cluster: its agent's log says why it did not.",
+                    "Si rinnova da sé finché {name} raggiunge il cluster: il log dell'agente dice perché non"
+                    " è successo.",
+                    name=name,
+                ),
             ),
         )
     for route in routes:
@@ -50,20 +57,34 @@ def observe_certificates(
         yield (
             of_certificate(route.name),
             _observe(
-                f"Certificate {route.name} ({hosts})",
+                say(
+                    "Certificate {name} ({hosts})",
+                    "Il certificato {name} ({hosts})",
+                    name=route.name,
+                    hosts=hosts,
+                ),
                 route.not_after_ms,
                 rule.within_ms,
                 now_ms,
-                f"Put a new one in its place: `tower certificate put {route.name}`.",
+                say(
+                    "Put a new one in its place: `tower certificate put {name}`.",
+                    "Mettine uno nuovo al suo posto: `tower certificate put {name}`.",
+                    name=route.name,
+                ),
             ),
         )
 
 
-def _observe(what: str, not_after_ms: int, within_ms: int, now_ms: int, hint: str) -> Observation:
+def _observe(what: Said, not_after_ms: int, within_ms: int, now_ms: int, hint: Said) -> Observation:
     left_ms = not_after_ms - now_ms
     if left_ms > within_ms:
-        return Observation(at_ms=now_ms, finding=Finding.CLEAR, text="a new one is in its place")
-    text = f"{what} ends in {span(left_ms)}." if left_ms > 0 else f"{what} has ended: clients refuse it."
+        return Observation(at_ms=now_ms, finding=Finding.CLEAR, text=_RENEWED)
+    if left_ms > 0:
+        text = say("{what} ends in {span}.", "{what} scade fra {span}.", what=what, span=span(left_ms))
+    else:
+        text = say(
+            "{what} has ended: clients refuse it.", "{what} è scaduto: i client lo rifiutano.", what=what
+        )
     return Observation(
         at_ms=now_ms, finding=Finding.BREACHED, text=text, hint=hint, value=round(left_ms / 86_400_000, 2)
     )

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
+from cluster.alerts.wording import NOTHING, Said, same
 from cluster.model.alerts import DAY_MS, TEXT_CHARS_MAX, Alert, AlertPhase, AlertRule, AlertSubject, Told
 from cluster.model.events import clip
 
@@ -20,6 +22,10 @@ FLAP_KEEP_MS = 1_800_000
 """How long one that flaps must be quiet before it is over."""
 GIVE_UP_MS = DAY_MS
 """How long an alert is kept of something that nothing is known of any more."""
+
+
+_GIVEN_UP = Said("nothing was heard of it for a day", "non se ne sa più nulla da un giorno")
+_IS_GONE = Said("it is gone", "non c'è più")
 
 
 class Finding(StrEnum):
@@ -44,8 +50,8 @@ class Observation:
 
     at_ms: int
     finding: Finding
-    text: str = ""
-    hint: str = ""
+    text: Said = NOTHING
+    hint: Said = NOTHING
     value: float | None = None
     since_ms: int | None = None
 
@@ -113,15 +119,15 @@ def advance(
     return Moved(alert=_fire(alert, observation, is_flapping=flaps >= FLAPS), memory=memory)
 
 
-def attend(rule: AlertRule, alert: Alert, *, muted_by: str, now_ms: int) -> tuple[Alert, Told | None]:
+def attend(rule: AlertRule, alert: Alert, *, muted_by: Said, now_ms: int) -> tuple[Alert, Told | None]:
     """Return the alert with whether it is kept quiet, and what people are to be told of it now.
 
     What was kept quiet and still fires is told once that ends. What was told and is over is told even then.
     """
     if alert.phase is AlertPhase.RESOLVED:
         return alert, Told.RESOLVED if alert.notified_at_ms else None
-    if alert.muted_by != muted_by:
-        alert = replace(alert, muted_by=clip(muted_by, TEXT_CHARS_MAX))
+    if alert.muted_by != clip(muted_by.en, TEXT_CHARS_MAX):
+        alert = saying(alert, muted_by=muted_by)
     if alert.phase is not AlertPhase.FIRING or muted_by:
         return alert, None
     if not alert.notified_at_ms:
@@ -132,17 +138,31 @@ def attend(rule: AlertRule, alert: Alert, *, muted_by: str, now_ms: int) -> tupl
     return alert, None
 
 
-def close(alert: Alert, *, at_ms: int, resolution: str) -> Alert:
+def close(alert: Alert, *, at_ms: int, resolution: Said) -> Alert:
     """Return a firing alert as one that is over."""
-    return replace(
-        alert,
-        phase=AlertPhase.RESOLVED,
-        resolved_at_ms=at_ms,
-        judged_ms=at_ms,
-        resolution=clip(resolution, TEXT_CHARS_MAX),
-        quiet_since_ms=0,
-        muted_by="",
+    return saying(
+        replace(
+            alert,
+            phase=AlertPhase.RESOLVED,
+            resolved_at_ms=at_ms,
+            judged_ms=at_ms,
+            quiet_since_ms=0,
+        ),
+        resolution=resolution,
+        muted_by=NOTHING,
     )
+
+
+def saying(alert: Alert, **fields: Said) -> Alert:
+    """Return the alert with these of its fields saying so, in every language."""
+    texts = {name: clip(said.en, TEXT_CHARS_MAX) for name, said in fields.items()}
+    translations = dict(alert.translations)
+    for name, said in fields.items():
+        translations.pop(f"it.{name}", None)
+        if said.it and said.it != said.en:
+            translations[f"it.{name}"] = clip(said.it, TEXT_CHARS_MAX)
+    changes: dict[str, Any] = {**texts, "translations": tuple(sorted(translations.items()))}
+    return replace(alert, **changes)
 
 
 def _looks_hold(rule: AlertRule, looks: tuple[bool, ...], *, is_firing: bool) -> bool:
@@ -153,7 +173,7 @@ def _looks_hold(rule: AlertRule, looks: tuple[bool, ...], *, is_firing: bool) ->
 
 def _begin(rule: AlertRule, subject: AlertSubject, observation: Observation) -> Alert:
     began_ms = observation.at_ms if observation.since_ms is None else observation.since_ms
-    return Alert(
+    alert = Alert(
         rule_id=rule.id,
         kind=rule.kind,
         subject=subject,
@@ -161,23 +181,23 @@ def _begin(rule: AlertRule, subject: AlertSubject, observation: Observation) -> 
         phase=AlertPhase.PENDING,
         since_ms=min(began_ms, observation.at_ms),
         judged_ms=observation.at_ms,
-        text=clip(observation.text, TEXT_CHARS_MAX),
-        hint=clip(rule.hint or observation.hint, TEXT_CHARS_MAX),
         value=observation.value,
         labels=rule.labels,
     )
+    hint = same(rule.hint) if rule.hint else observation.hint
+    return saying(alert, text=observation.text, hint=hint)
 
 
 def _fire(alert: Alert, observation: Observation, *, is_flapping: bool) -> Alert:
-    return replace(
+    alert = replace(
         alert,
         phase=AlertPhase.FIRING,
         judged_ms=observation.at_ms,
         fired_at_ms=observation.at_ms,
-        text=clip(observation.text, TEXT_CHARS_MAX) or alert.text,
         value=observation.value,
         is_flapping=is_flapping,
     )
+    return saying(alert, text=observation.text) if observation.text else alert
 
 
 def _keep(rule: AlertRule, alert: Alert, memory: Memory, observation: Observation, *, holds: bool) -> Moved:
@@ -200,7 +220,7 @@ def _unknown(alert: Alert | None, observation: Observation) -> Alert | None:
         return replace(alert, quiet_since_ms=observation.at_ms)
     if observation.at_ms - alert.quiet_since_ms < GIVE_UP_MS:
         return alert
-    return close(alert, at_ms=observation.at_ms, resolution="nothing was heard of it for a day")
+    return close(alert, at_ms=observation.at_ms, resolution=_GIVEN_UP)
 
 
 def _gone(alert: Alert | None, observation: Observation) -> Moved:
@@ -208,6 +228,6 @@ def _gone(alert: Alert | None, observation: Observation) -> Moved:
     if alert is None or alert.phase is AlertPhase.PENDING:
         return Moved(alert=None, memory=memory, is_dropped=alert is not None)
     return Moved(
-        alert=close(alert, at_ms=observation.at_ms, resolution=observation.text or "it is gone"),
+        alert=close(alert, at_ms=observation.at_ms, resolution=observation.text or _IS_GONE),
         memory=memory,
     )

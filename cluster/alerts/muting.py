@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from cluster.alerts.wording import Said, say
 from cluster.model.alerts import Alert, RuleKind, Silence
 from cluster.model.node import Node
 
@@ -48,24 +49,42 @@ class Circumstances:
     quiet_environments: Collection[str] = frozenset()
 
 
-def muted_by(alert: Alert, around: Circumstances, now_ms: int) -> str:
-    """Return why nobody is told of an alert now, as words for people; "" when they are told."""
+def muted_by(alert: Alert, around: Circumstances, now_ms: int) -> Said:
+    """Return why nobody is told of an alert now; nothing is said when they are told."""
     for silence in around.silences:
         if silence.matcher.matches(alert):
-            return (
-                f"silence {silence.id}" + (f" by {silence.by}" if silence.by else "") + f": {silence.comment}"
+            return say(
+                "silence {id}{by}: {comment}",
+                "silenzio {id}{by}: {comment}",
+                id=silence.id,
+                by=say(" by {who}", " di {who}", who=silence.by) if silence.by else Said(),
+                comment=silence.comment,
             )
     subject = alert.subject
     if subject.environment in around.quiet_environments:
-        return f"alerting is off in environment {subject.environment}"
+        return say(
+            "alerting is off in environment {name}",
+            "gli avvisi sono spenti nell'ambiente {name}",
+            name=subject.environment,
+        )
     node = around.nodes.get(subject.node_id)
     if node is not None and alert.kind in _BY_A_HOST_AWAY:
         if node.maintenance is not None and node.maintenance.left_ms(now_ms):
             why = f": {node.maintenance.reason}" if node.maintenance.reason else ""
-            return f"host {node.name} is in maintenance{why}"
+            return say(
+                "host {name} is in maintenance{why}",
+                "l'host {name} è in manutenzione{why}",
+                name=node.name,
+                why=why,
+            )
         if node.is_draining:
-            return f"host {node.name} is being drained"
+            return say("host {name} is being drained", "l'host {name} viene svuotato", name=node.name)
     rollout = around.rollouts.get(subject.service_id) if subject.service_id else None
     if rollout and alert.kind in _BY_A_ROLLOUT:
-        return f"rollout {rollout} of {subject.service_id}"
-    return ""
+        return say(
+            "rollout {id} of {service}",
+            "rilascio {id} di {service}",
+            id=rollout,
+            service=subject.service_id,
+        )
+    return Said()

@@ -19,7 +19,13 @@ from cluster.alerts.machine import (
     close,
 )
 from cluster.alerts.muting import Circumstances, muted_by
+from cluster.alerts.wording import Said
 from cluster.model.alerts import Alert, AlertPhase, AlertRule, AlertSubject, Told
+
+_NO_RULE = Said(
+    "its rule is switched off, removed, or not about it any more",
+    "la sua regola è disattivata, tolta, o non lo riguarda più",
+)
 
 Key = tuple[str, str]
 """Rule id and the subject's key: of both there is at most one alert that is not resolved."""
@@ -152,7 +158,7 @@ def take_round(
             continue
         rule = rules.get(alert.rule_id)
         if rule is None or not rule.is_enabled or not rule.scope.covers(alert.subject):
-            steps += _end(alert, now_ms, "its rule is switched off, removed, or not about it any more")
+            steps += _end(alert, now_ms)
             continue
         finding = missing[rule.id](alert.subject) if rule.id in missing else None
         observations = () if finding is None else (Observation(at_ms=now_ms, finding=finding),)
@@ -201,11 +207,11 @@ def _step(alert: Alert, logged: Alert | None, *, told: Told | None = None, is_dr
     return Step(alert=alert, expected_version=version, told=told, is_dropped=is_dropped)
 
 
-def _end(alert: Alert, now_ms: int, why: str) -> list[Step]:
+def _end(alert: Alert, now_ms: int) -> list[Step]:
     if alert.phase is AlertPhase.PENDING:
         return [_step(alert, alert, is_dropped=True)]
     told = Told.RESOLVED if alert.notified_at_ms else None
-    return [_step(close(alert, at_ms=now_ms, resolution=why), alert, told=told)]
+    return [_step(close(alert, at_ms=now_ms, resolution=_NO_RULE), alert, told=told)]
 
 
 def _within(steps: Sequence[Step], memories: dict[Key, Memory], *, room: int) -> Round:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from cluster.alerts.machine import Finding, Observation
-from cluster.alerts.wording import next_step, phrase, span, threshold_text, who
+from cluster.alerts.wording import Said, next_step, phrase, say, span, threshold_text, who
 from cluster.model.alerts import AlertRule, AlertSubject, Comparison, RuleKind, Threshold
 
 SETTLE_MS = 180_000
@@ -103,7 +103,7 @@ def _threshold(rule: AlertRule, steps: Steps, place: int, end_ms: int) -> Observ
         finding=finding,
         text=threshold_text(steps.subject, rule.metric, rule.threshold, value, for_ms=rule.for_ms)
         if finding is Finding.BREACHED
-        else "",
+        else Said(),
         hint=next_step(rule.metric),
         value=value,
         since_ms=end_ms - steps.step_ms,
@@ -115,22 +115,44 @@ def _absence(rule: AlertRule, steps: Steps, place: int, end_ms: int) -> Observat
     return Observation(
         at_ms=end_ms,
         finding=Finding.CLEAR if is_there else Finding.BREACHED,
-        text="it is measured again"
+        text=Said("it is measured again", "si misura di nuovo")
         if is_there
-        else f"{who(steps.subject)}: {phrase(rule.metric)} has not been measured for {span(rule.for_ms)}.",
-        hint="See whether its host and the agent there are well: `tower status`.",
+        else say(
+            "{who}: {phrase} has not been measured for {span}.",
+            "{who}: {phrase} non si misura da {span}.",
+            who=who(steps.subject),
+            phrase=phrase(rule.metric),
+            span=span(rule.for_ms),
+        ),
+        hint=_IS_IT_WELL,
         since_ms=end_ms - steps.step_ms,
     )
 
 
+_IS_IT_WELL = Said(
+    "See whether its host and the agent there are well: `tower status`.",
+    "Guarda se il suo host e l'agente là stanno bene: `tower status`.",
+)
 _COUNTED = {
     RuleKind.CRASH_LOOP: (
-        "was started again {count} times within {span}",
-        "Read the end of its log (`tower logs`): what it says last is mostly why it ends.",
+        Said(
+            "{who} was started again {count} times within {span}.",
+            "{who} è ripartito {count} volte in {span}.",
+        ),
+        Said(
+            "Read the end of its log (`tower logs`): what it says last is mostly why it ends.",
+            "Leggi la fine del suo log (`tower logs`): l'ultima cosa che dice è per lo più il motivo.",
+        ),
     ),
     RuleKind.OUT_OF_MEMORY: (
-        "used up its memory, and the kernel killed {count} of its processes within {span}",
-        "Give it a higher memory limit, or look for a leak in its memory history.",
+        Said(
+            "{who} used up its memory, and the kernel killed {count} of its processes within {span}.",
+            "{who} ha esaurito la memoria, e il kernel ha ucciso {count} suoi processi in {span}.",
+        ),
+        Said(
+            "Give it a higher memory limit, or look for a leak in its memory history.",
+            "Alza il suo limite di memoria, o cerca una perdita nella storia della sua memoria.",
+        ),
     ),
 }
 
@@ -149,9 +171,9 @@ def _count(rule: AlertRule, steps: Steps, place: int, end_ms: int) -> Observatio
     return Observation(
         at_ms=end_ms,
         finding=Finding.BREACHED if is_breached else Finding.CLEAR,
-        text=f"{who(steps.subject)} {words.format(count=count, span=within)}."
+        text=say(words.en, words.it, who=who(steps.subject), count=str(count), span=within)
         if is_breached
-        else f"not again within {within}",
+        else say("not again within {span}", "non più in {span}", span=within),
         hint=hint,
         value=float(count),
         since_ms=end_ms - steps.step_ms,

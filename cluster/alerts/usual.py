@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from statistics import median
 
-from cluster.alerts.wording import amount
+from cluster.alerts.wording import Said, amount, say
 
 HOURS_MIN = 5
 """Below so many other days nothing is said."""
@@ -23,21 +23,39 @@ def same_hours(hourly: Sequence[float], *, last_hour: int | None = None) -> list
     return [hourly[at] for at in range(end - DAY_HOURS, -1, -DAY_HOURS) if not math.isnan(hourly[at])]
 
 
-def usual(value: float, same: Sequence[float], unit: str) -> str:
-    """Return a sentence on what the value is at this hour on other days, "" when too few are known.
+def usual(value: float, same: Sequence[float], unit: str) -> Said:
+    """Return a sentence on what the value is at this hour on other days, none when too few are known.
 
     The share is the empirical one, with the value itself counted in: (days below + 1/2) / (days + 1).
     """
     if len(same) < HOURS_MIN or math.isnan(value):
-        return ""
+        return Said()
     middle = median(same)
     below = sum(1 for other in same if other < value)
     above = sum(1 for other in same if other > value)
-    of_days = f"of the last {len(same)} days"
+    days = str(len(same))
     if below == len(same):
-        rank = f"higher than on any {of_days}"
+        rank = say(
+            "higher than on any of the last {days} days",
+            "più che in ognuno degli ultimi {days} giorni",
+            days=days,
+        )
     elif above == len(same):
-        rank = f"lower than on any {of_days}"
+        rank = say(
+            "lower than on any of the last {days} days",
+            "meno che in ognuno degli ultimi {days} giorni",
+            days=days,
+        )
     else:
-        rank = f"higher than on {below} {of_days}"
-    return f"At this hour it is mostly {amount(middle, unit)}; this is {rank}."
+        rank = say(
+            "higher than on {below} of the last {days} days",
+            "più che in {below} degli ultimi {days} giorni",
+            below=str(below),
+            days=days,
+        )
+    return say(
+        "At this hour it is mostly {middle}; this is {rank}.",
+        "A quest'ora è per lo più {middle}; questo è {rank}.",
+        middle=amount(middle, unit),
+        rank=rank,
+    )

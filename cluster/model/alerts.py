@@ -26,6 +26,7 @@ LOOKS_MAX = 60
 SCOPE_ITEMS_MAX = 50
 LABELS_MAX = 16
 TEXT_CHARS_MAX = 600
+TRANSLATIONS_MAX = 16
 KEY_BYTES_MAX = 280
 DAY_MS = 86_400_000
 SPAN_MAX_MS = 400 * DAY_MS
@@ -311,9 +312,12 @@ class Alert:
     comment: str = ""
     quiet_since_ms: int = 0
     is_flapping: bool = False
+    translations: tuple[tuple[str, str], ...] = ()
+    """Pairs of "<language>.<field>" and what the field says in that language; the fields are English."""
 
     def __post_init__(self) -> None:
         rules.check_id("rule id", self.rule_id)
+        rules.check_pairs("alert translations", self.translations, TRANSLATIONS_MAX, TEXT_CHARS_MAX)
         for name in ("text", "hint", "usual", "resolution", "muted_by", "comment"):
             rules.check_text(f"alert {name}", getattr(self, name), TEXT_CHARS_MAX)
         rules.check_text("acknowledged by", self.acknowledged_by, 128)
@@ -322,6 +326,10 @@ class Alert:
     @property
     def is_open(self) -> bool:
         return self.phase is not AlertPhase.RESOLVED
+
+    def said(self, field: str, language: str) -> str:
+        """Return what a field says in a language, in English where it does not say it."""
+        return dict(self.translations).get(f"{language}.{field}") or str(getattr(self, field))
 
     @property
     def state(self) -> AlertState:

@@ -40,6 +40,9 @@ _KINDS = {
     Told.RESOLVED: EventKind.ALERT_RESOLVED,
 }
 
+LABELS_TOLD_MAX = 8
+"""An event has a bounded number of details, and the words must be among them."""
+
 
 def put_alert_rule(entry: Entry, command: PutAlertRule) -> Outcome:
     rule = command.rule
@@ -219,7 +222,7 @@ def _tell(entry: Entry, alert: Alert, kind: EventKind, summary: str) -> None:
         ),
         summary=summary,
         details={
-            **{f"label.{key}": value for key, value in alert.labels},
+            **{f"label.{key}": value for key, value in alert.labels[:LABELS_TOLD_MAX]},
             "rule": alert.rule_id,
             "kind": alert.kind.value,
             "subject": subject.name,
@@ -227,6 +230,7 @@ def _tell(entry: Entry, alert: Alert, kind: EventKind, summary: str) -> None:
             "environment": subject.environment,
             "state": alert.state.value,
             "text": alert.text,
+            "text.it": alert.said("text", "it"),
             "next_step": alert.hint,
             "usual": alert.usual,
             "value": "" if alert.value is None else f"{alert.value:.6g}",

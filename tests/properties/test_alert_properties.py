@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cluster.alerts import Book, Circumstances, Finding, Look, Observation, Sight, take_round
+from cluster.alerts import Book, Circumstances, Finding, Look, Observation, Said, Sight, take_round
 from cluster.model.alerts import Alert, AlertPhase, AlertRule, AlertSubject, RuleKind, Told
 
 SUBJECT = AlertSubject(kind="host", key="host:n1", name="alpha", node_id="n1", node_name="alpha")
@@ -89,7 +89,10 @@ def run(rule: AlertRule, findings: list[Finding | None], fates: list[str]) -> Lo
 
 
 def _sight(finding: Finding, at_ms: int) -> Sight:
-    return Sight(subject=SUBJECT, observations=(Observation(at_ms=at_ms, finding=finding, text="it is bad"),))
+    return Sight(
+        subject=SUBJECT,
+        observations=(Observation(at_ms=at_ms, finding=finding, text=Said("it is bad", "va male")),),
+    )
 
 
 @settings(max_examples=150, deadline=None)

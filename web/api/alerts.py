@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints
 from cluster.model.alerts import LABELS_MAX, SCOPE_ITEMS_MAX, RuleKind, StepStatistic
 from cluster.model.events import Severity
 from web.api.endpoint import Ask, Endpoint, Nothing
+from web.api.languages import LanguageQuery, language_of
 from web.api.schemas import FilterText, PageQuery, Reason, Reference, Schema
 from web.auth.problems import invalid
 from web.middleware.routes import needs
@@ -24,7 +25,7 @@ Pairs = Annotated[dict[Reference, FilterText], Field(max_length=LABELS_MAX)]
 Words = Annotated[str, StringConstraints(max_length=600)]
 
 
-class AlertQuery(PageQuery):
+class AlertQuery(PageQuery, LanguageQuery):
     """Which alerts, newest first."""
 
     state: FilterText = Field(
@@ -111,12 +112,20 @@ class SilenceBody(ScopeBody):
 
 async def list_alerts(ask: Ask[None, AlertQuery]) -> Page[AlertView]:
     query = ask.query
-    wanted = AlertFilter(**query.model_dump(exclude={"cursor", "limit"}))
-    return await alerts.list_alerts(ask.context, ask.call, wanted, cursor=query.cursor, limit=query.limit)
+    wanted = AlertFilter(**query.model_dump(exclude={"cursor", "limit", "language"}))
+    return await alerts.list_alerts(
+        ask.context,
+        ask.call,
+        wanted,
+        cursor=query.cursor,
+        limit=query.limit,
+        language=language_of(ask.request, query),
+    )
 
 
-async def get_alert(ask: Ask[None, Nothing]) -> AlertView:
-    return await alerts.get_alert(ask.context, ask.call, _number(ask.path["alert"]))
+async def get_alert(ask: Ask[None, LanguageQuery]) -> AlertView:
+    language = language_of(ask.request, ask.query)
+    return await alerts.get_alert(ask.context, ask.call, _number(ask.path["alert"]), language=language)
 
 
 async def acknowledge(ask: Ask[AcknowledgeBody, Nothing]) -> AlertView:
@@ -195,6 +204,7 @@ ENDPOINTS = (
         access=needs("alert.read"),
         summary="One alert",
         tag="alerts",
+        query=LanguageQuery,
         answer=AlertView,
         problems=("not-found",),
     ),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from aiohttp.web import Request, Response
+from aiohttp.web import Response
 from pydantic import Field
 
-from cluster.analytics.sentences import Language, choose_language
 from cluster.model.service import REPLICAS_MAX
 from web.api.endpoint import Ask, Endpoint
-from web.api.schemas import FilterText, Reference, Schema
+from web.api.languages import LanguageQuery, language_of
+from web.api.schemas import FilterText, Reference
 from web.middleware.routes import needs
 from web.tools.analytics_capacity import WhatIf, get_capacity_plan
 from web.tools.analytics_needs import predict_needs
@@ -21,12 +21,6 @@ from web.tools.analytics_views import BaselineView, NeedsView, ProfileView, Tren
 from web.tools.capacity_views import CapacityView
 
 Percent = Annotated[float, Field(gt=0, le=100)]
-
-
-class LanguageQuery(Schema):
-    """In which language sentences are; without one as Accept-Language has it."""
-
-    language: Language | None = None
 
 
 class SubjectQuery(LanguageQuery):
@@ -81,7 +75,7 @@ async def trend(ask: Ask[None, TrendQuery]) -> TrendView:
         query.subject,
         metric=query.metric,
         at_percent=query.at_percent,
-        language=_language(ask.request, query),
+        language=language_of(ask.request, query),
     )
 
 
@@ -92,14 +86,14 @@ async def forecast(ask: Ask[None, MetricQuery]) -> NeedsView:
         ask.call,
         query.subject,
         metric=query.metric,
-        language=_language(ask.request, query),
+        language=language_of(ask.request, query),
     )
 
 
 async def capacity(ask: Ask[None, CapacityQuery]) -> CapacityView:
     query = ask.query
     what_if = WhatIf(service=query.service, replicas=query.replicas, lost=query.lost)
-    language = _language(ask.request, query)
+    language = language_of(ask.request, query)
     return await get_capacity_plan(ask.context, ask.call, what_if=what_if, language=language)
 
 
@@ -110,7 +104,7 @@ async def profile(ask: Ask[None, ProfileQuery]) -> ProfileView:
         ask.call,
         query.subject,
         hours=query.hours,
-        language=_language(ask.request, query),
+        language=language_of(ask.request, query),
     )
 
 
@@ -122,14 +116,14 @@ async def baseline(ask: Ask[None, BaselineQuery]) -> BaselineView:
         query.subject,
         metric=query.metric,
         hours=query.hours,
-        language=_language(ask.request, query),
+        language=language_of(ask.request, query),
     )
 
 
 async def report(ask: Ask[None, ReportQuery]) -> Response:
     query = ask.query
     made = await export_report(
-        ask.context, ask.call, file_format=query.format, language=_language(ask.request, query)
+        ask.context, ask.call, file_format=query.format, language=language_of(ask.request, query)
     )
     response = Response(
         text=made.content,
@@ -138,10 +132,6 @@ async def report(ask: Ask[None, ReportQuery]) -> Response:
     )
     response.enable_compression()
     return response
-
-
-def _language(request: Request, query: LanguageQuery) -> Language:
-    return query.language or choose_language(request.headers.get("Accept-Language", ""))
 
 
 _REFERENCE = ("not-found", "ambiguous")

@@ -36,7 +36,8 @@ class AlertView:
     `next_step` what to do.
 
     `since_ms` is when it began, `told_at_ms` when people were told. `muted_by` says why nobody is told now.
-    `unseen_ms` is since when nothing is known of it.
+    `unseen_ms` is since when nothing is known of it. `translations` are its sentences in other
+    languages, as "it.text".
     """
 
     number: int
@@ -61,6 +62,7 @@ class AlertView:
     comment: str
     unseen_ms: int | None
     is_flapping: bool
+    translations: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,8 +159,8 @@ class SilenceView:
     created_at_ms: int
 
 
-def alert_view(alert: Alert) -> AlertView:
-    """Return an alert as it is shown."""
+def alert_view(alert: Alert, language: str = "en") -> AlertView:
+    """Return an alert as it is shown, in a language where it has words in that."""
     subject = alert.subject
     return AlertView(
         number=alert.number,
@@ -174,22 +176,23 @@ def alert_view(alert: Alert) -> AlertView:
             service_id=subject.service_id,
             environment=subject.environment,
         ),
-        text=alert.text,
-        next_step=alert.hint,
-        usual=alert.usual,
+        text=alert.said("text", language),
+        next_step=alert.said("hint", language),
+        usual=alert.said("usual", language),
         value=alert.value,
         labels=dict(alert.labels),
         since_ms=alert.since_ms,
         fired_at_ms=alert.fired_at_ms or None,
         told_at_ms=alert.notified_at_ms or None,
         resolved_at_ms=alert.resolved_at_ms or None,
-        resolution=alert.resolution,
-        muted_by=alert.muted_by,
+        resolution=alert.said("resolution", language),
+        muted_by=alert.said("muted_by", language),
         acknowledged_by=alert.acknowledged_by,
         acknowledged_at_ms=alert.acknowledged_at_ms or None,
         comment=alert.comment,
         unseen_ms=alert.quiet_since_ms or None,
         is_flapping=alert.is_flapping,
+        translations=dict(alert.translations),
     )
 
 

@@ -39,7 +39,13 @@ class AlertFilter:
 
 
 async def list_alerts(
-    context: Context, call: Call, wanted: AlertFilter, *, cursor: str | None, limit: int
+    context: Context,
+    call: Call,
+    wanted: AlertFilter,
+    *,
+    cursor: str | None,
+    limit: int,
+    language: str = "en",
 ) -> Page[AlertView]:
     """Return alerts, newest first. Raises Problem (422)."""
     await context.authority.require(call, READ, "alert")
@@ -47,14 +53,14 @@ async def list_alerts(
     with context.surroundings.state.read() as txn:
         is_past = wanted.state in (ALL, AlertState.RESOLVED)
         found = ALERTS.scan(txn) if is_past else open_alerts(txn)
-    views = [alert_view(alert) for alert in found if fits(alert)]
+    views = [alert_view(alert, language) for alert in found if fits(alert)]
     return page_of(views, key=lambda view: (view.number,), cursor=cursor, limit=limit, reverse=True)
 
 
-async def get_alert(context: Context, call: Call, number: int) -> AlertView:
+async def get_alert(context: Context, call: Call, number: int, *, language: str = "en") -> AlertView:
     """Return one alert. Raises Problem (404)."""
     await context.authority.require(call, READ, f"alert:{number}")
-    return alert_view(_known(context, number))
+    return alert_view(_known(context, number), language)
 
 
 async def acknowledge_alert(
@@ -87,7 +93,7 @@ async def acknowledge_alert(
 
 
 def read_open_alerts(surroundings: Surroundings) -> list[AlertView]:
-    """Return every alert that is not resolved, newest first."""
+    """Return every alert that is not resolved, newest first, in English with its translations."""
     with surroundings.state.read() as txn:
         found = open_alerts(txn)
     return [alert_view(alert) for alert in sorted(found, key=lambda alert: -alert.number)]

@@ -16,6 +16,7 @@ from cluster.alerts import (
     HostContainers,
     Memory,
     Observation,
+    Said,
     Steps,
     advance,
     attend,
@@ -131,7 +132,7 @@ def run(rule: AlertRule, findings: str, *, flaps: int = 0, step_ms: int = MINUTE
     after = []
     for number, letter in enumerate(findings):
         at_ms = NOW_MS + number * step_ms
-        observation = Observation(at_ms=at_ms, finding=words[letter], text="seen")
+        observation = Observation(at_ms=at_ms, finding=words[letter], text=Said("seen", "visto"))
         moved = advance(rule, SUBJECT, alert, memory, observation, flaps=flaps)
         after.append(moved.alert)
         alert, memory = moved.alert, moved.memory
@@ -195,16 +196,16 @@ def test_an_observation_counts_once() -> None:
 
 def test_people_are_told_when_it_fires_again_while_nobody_looks_after_it_and_when_it_is_over() -> None:
     rule = a_rule(remind_ms=MINUTE_MS)
-    assert attend(rule, an_alert(), muted_by="", now_ms=NOW_MS)[1] is Told.FIRING
+    assert attend(rule, an_alert(), muted_by=Said(), now_ms=NOW_MS)[1] is Told.FIRING
     told = an_alert(notified_at_ms=NOW_MS)
-    assert attend(rule, told, muted_by="", now_ms=NOW_MS + MINUTE_MS)[1] is Told.REMINDER
+    assert attend(rule, told, muted_by=Said(), now_ms=NOW_MS + MINUTE_MS)[1] is Told.REMINDER
     taken = replace(told, acknowledged_at_ms=NOW_MS)
-    assert attend(rule, taken, muted_by="", now_ms=NOW_MS + MINUTE_MS)[1] is None
-    assert attend(rule, an_alert(), muted_by="silence", now_ms=NOW_MS)[1] is None
+    assert attend(rule, taken, muted_by=Said(), now_ms=NOW_MS + MINUTE_MS)[1] is None
+    assert attend(rule, an_alert(), muted_by=Said("silence", "silenzio"), now_ms=NOW_MS)[1] is None
     over = replace(told, phase=AlertPhase.RESOLVED)
-    assert attend(rule, over, muted_by="silence", now_ms=NOW_MS)[1] is Told.RESOLVED
+    assert attend(rule, over, muted_by=Said("silence", "silenzio"), now_ms=NOW_MS)[1] is Told.RESOLVED
     never_told = an_alert(phase=AlertPhase.RESOLVED)
-    assert attend(rule, never_told, muted_by="", now_ms=NOW_MS)[1] is None
+    assert attend(rule, never_told, muted_by=Said(), now_ms=NOW_MS)[1] is None
 
 
 # ---- who is not told
@@ -230,9 +231,9 @@ def test_what_is_done_on_purpose_is_told_to_nobody() -> None:
         (Circumstances(quiet_environments={"staging"}), "alerting is off in environment staging"),
     ]
     for around, expected in cases:
-        assert muted_by(alert, around, NOW_MS) == expected
+        assert muted_by(alert, around, NOW_MS).en == expected
     full = an_alert(kind=RuleKind.OUT_OF_MEMORY, subject=container)
-    assert muted_by(full, Circumstances(rollouts={WEB: "ro_1"}), NOW_MS) == ""
+    assert muted_by(full, Circumstances(rollouts={WEB: "ro_1"}), NOW_MS) == Said()
 
 
 # ---- containers
@@ -414,8 +415,8 @@ def test_certificates_are_told_of_in_time_and_those_of_hosts_only_when_they_do_n
         return [seen for _, seen in found]
 
     assert see([], [route(20)])[0].finding is Finding.CLEAR
-    assert see([], [route(10)])[0].text == "Certificate shop (shop.example) ends in 10 days."
-    assert "has ended" in see([], [route(-1)])[0].text
+    assert see([], [route(10)])[0].text.en == "Certificate shop (shop.example) ends in 10 days."
+    assert "has ended" in see([], [route(-1)])[0].text.en
     # Ten days of thirty are left when a host renews its own; five, and it has not.
     assert see([node(9)], [])[0].finding is Finding.CLEAR
     assert see([node(4)], [])[0].finding is Finding.BREACHED
@@ -516,9 +517,13 @@ def test_a_disk_that_is_full_within_the_rules_time_is_told_of_with_what_makes_it
             now_ms=NOW_MS,
         )
 
-    assert see(2.5).text == (
+    assert see(2.5).text.en == (
         "File system / on alpha: disk use is at its limit in about 2.5 days"
         " (87 % used, growing 4.0 GiB a day)."
+    )
+    assert see(2.5).text.it == (
+        "Il file system / su alpha: lo spazio occupato arriva al limite fra circa 2,5 giorni"
+        " (occupato al 87 %, cresce di 4,0 GiB al giorno)."
     )
     assert see(None).finding is Finding.CLEAR
     assert see(4).finding is Finding.BETWEEN
@@ -530,10 +535,10 @@ def test_a_value_is_compared_with_other_days_at_the_same_hour_once_enough_are_kn
     hourly = [float(hour % 24) for hour in range(24 * 8)]
     same = same_hours(hourly)
     assert same == [23.0] * 7
-    assert usual(40.0, same, "percent") == (
+    assert usual(40.0, same, "percent").en == (
         "At this hour it is mostly 23 %; this is higher than on any of the last 7 days."
     )
-    assert usual(40.0, same[:4], "percent") == ""
+    assert usual(40.0, same[:4], "percent") == Said()
 
 
 # ---- the rules that are there

@@ -105,6 +105,16 @@ async def test_what_is_wrong_is_listed_newest_first_with_what_to_do() -> None:
         assert (await ann.must("GET", "/alerts/1"))["subject"]["name"] == "h2"
 
 
+async def test_what_is_wrong_is_said_in_italian_to_who_asks_for_it() -> None:
+    async with api(Role.VIEWER) as ann:
+        number = ann.fire(translations=(("it.text", "L'host h2 non risponde."),))
+        (item,) = (await ann.must("GET", "/alerts?language=it"))["items"]
+        assert item["text"] == "L'host h2 non risponde."
+        ann.headers["Accept-Language"] = "it-IT,it;q=0.9,en;q=0.8"
+        view = await ann.must("GET", f"/alerts/{number}")
+        assert (view["text"], view["next_step"]) == ("L'host h2 non risponde.", "See whether it has power.")
+
+
 async def test_a_state_there_is_none_of_is_refused_naming_those_there_are() -> None:
     async with api() as ann:
         problem = await ann.refused(422, "GET", "/alerts?state=burning")

@@ -13,11 +13,14 @@ from cluster.placement import (
     Landscape,
     Move,
     Moves,
+    Placed,
     Resident,
     Stays,
+    Unplaceable,
     Wanted,
     explain,
     forecast_drain,
+    forecast_more,
     plan_placement,
     plan_rebalance,
 )
@@ -341,3 +344,25 @@ def test_a_replica_whose_host_breaks_the_new_rules_is_planned_elsewhere() -> Non
     web = a_household("h1", rules=PlacementRules(pin_host="h2"))
     [planned] = plan_placement(a_landscape(THREE, web), [Wanted(household=web)])
     assert (planned.node_id, planned.is_new) == (H2, True)
+
+
+# ---- more replicas
+
+
+def test_more_replicas_spread_over_the_hosts_and_take_up_room_for_each_other() -> None:
+    big = a_spec(resources=Resources(memory_reservation_bytes=300 * MIB))
+    nodes = hosts(*(host(name, facts=NodeFacts(memory_bytes=512 * MIB)) for name in ("h1", "h2", "h3")))
+    web = a_household("h1", spec=big)
+    choices = forecast_more(a_landscape(nodes, web), web, 4)
+    assert {choice.node_id for choice in choices[:2] if isinstance(choice, Placed)} == {H2, H3}
+    assert len(choices) == 4
+    for choice in choices[2:]:
+        assert isinstance(choice, Unplaceable)
+        assert "160 MiB not reserved, of 300 MiB needed" in choice.reason
+
+
+def test_a_replica_that_is_missing_comes_back_to_its_volume_before_there_are_more() -> None:
+    database = replace(a_household("h1", pinned=True), residents=(), occupants=(), replicas=1)
+    (choice,) = forecast_more(a_landscape(THREE, database), database, 1)
+    assert isinstance(choice, Placed)
+    assert choice.node_id == H1

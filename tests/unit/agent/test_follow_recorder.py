@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.collect.samples import ContainerSample, ContainerStanding, HostSample, SampleBatch
@@ -408,7 +408,6 @@ def outages(draw: st.DrawFn) -> list[SpooledBlock]:
     return blocks
 
 
-@settings(max_examples=60, deadline=None)
 @given(outages())
 def test_joined_blocks_say_what_they_said_apart(blocks: list[SpooledBlock]) -> None:
     whole, count = joined(blocks)

@@ -31,9 +31,12 @@ from cluster.alerts import (
     of_series,
     same_hours,
     usual,
+    who,
 )
 from cluster.analytics.exhaustion import Exhaustion, Outlook, find_exhaustion
 from cluster.analytics.grouping import Incident
+from cluster.analytics.sentences import Language
+from cluster.analytics.sentences_anomalies import tell_incident
 from cluster.analytics.series import to_hourly
 from cluster.history.errors import HistoryError
 from cluster.metrics.query import RangeAnswer, RangeQuery, Selector
@@ -186,17 +189,16 @@ class AlertNumbers:
     def _look_at_incidents(self, rule: AlertRule, facts: Facts) -> Look:
         sights = []
         for incident in self._incidents():
-            if not incident.is_alertable or len(incident.families) < rule.count:
+            # Many places of one host at once are enough of one kind of number.
+            if not incident.is_alertable or (len(incident.families) < rule.count and not incident.children):
                 continue
             place = incident.place
             about = of_place(place.node_id, facts.node_names.get(place.node_id, place.node_id), place.name)
-            observation = observe_incident(
-                about,
-                Said(incident.reason, incident.reason),
-                incident.families,
-                since_ms=incident.started_ms,
-                now_ms=facts.now_ms,
+            name = who(about)
+            text = Said(
+                tell_incident(Language.EN, name.en, incident), tell_incident(Language.IT, name.it, incident)
             )
+            observation = observe_incident(text, since_ms=incident.started_ms, now_ms=facts.now_ms)
             sights.append(Sight(subject=about, observations=(observation,)))
         return Look(rule=rule, sights=sights, missing=lambda _: Finding.CLEAR)
 

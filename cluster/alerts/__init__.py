@@ -22,7 +22,7 @@ from cluster.alerts.round import Book, Look, Round, Sight, Step, take_round
 from cluster.alerts.series import SETTLE_MS, Steps, merged, observe
 from cluster.alerts.subjects import of_place, of_series
 from cluster.alerts.usual import same_hours, usual
-from cluster.alerts.wording import Said
+from cluster.alerts.wording import Said, who
 
 __all__ = [
     "BUILT_IN",
@@ -66,4 +66,5 @@ __all__ = [
     "saying",
     "take_round",
     "usual",
+    "who",
 ]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from cluster.alerts.machine import Finding, Observation
 from cluster.alerts.wording import Said, amount, next_step, phrase, say, span, who
 from cluster.model.alerts import DAY_MS, AlertRule, AlertSubject
@@ -72,20 +70,12 @@ def observe_forecast(
     )
 
 
-def observe_incident(
-    subject: AlertSubject, reason: Said, families: Sequence[str], *, since_ms: int, now_ms: int
-) -> Observation:
-    """Return that several numbers of one place are unusual at the same time."""
+def observe_incident(text: Said, *, since_ms: int, now_ms: int) -> Observation:
+    """Return that several numbers of one place are unusual at the same time, as `text` says."""
     return Observation(
         at_ms=now_ms,
         finding=Finding.BREACHED,
-        text=say(
-            "{who}: unusual {kinds}. {reason}",
-            "{who}: insolito ({kinds}). {reason}",
-            who=who(subject),
-            kinds=", ".join(families),
-            reason=reason,
-        ),
+        text=text,
         hint=_LOOK_AT_IT,
         since_ms=since_ms,
     )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pytest
 
 from agent.leader.alerting import Alerting
+from cluster.analytics.anomalies import Severity as AnomalySeverity
+from cluster.analytics.grouping import Incident, Place, Scope
 from cluster.commands.alerts import AcknowledgeAlert, PutAlertRule, PutSilence
 from cluster.commands.nodes import SetNodeStatus
 from cluster.metrics.query import RangeAnswer, RangeQuery, Resolution, ResultSeries, Selector
@@ -103,6 +106,7 @@ class Watched(Cluster):
         super().__init__()
         self.hosts = FakeHosts()
         self.history = FakeHistory()
+        self.incidents: list[Incident] = []
         self.replica.lead()
         for name in ("n1", "n2", "n3"):
             assert self.apply(a_node(name))
@@ -110,9 +114,22 @@ class Watched(Cluster):
 
     async def watch(self, seconds: float) -> None:
         await self.lead(
-            lambda: Alerting(state=self, clock=self.clock, inventories=self.hosts, history=self.history),
+            lambda: Alerting(
+                state=self,
+                clock=self.clock,
+                inventories=self.hosts,
+                history=self.history,
+                incidents=lambda: tuple(self.incidents),
+            ),
             seconds,
         )
+
+    async def until(self, is_so: Callable[[], bool]) -> None:
+        """Watch until something holds: what is computed in threads takes real time."""
+        async with asyncio.timeout(10):
+            while not is_so():
+                await self.watch(5)
+                await asyncio.sleep(0.01)
 
     def set_status(self, node: str, status: NodeStatus, reason: str = "") -> None:
         self.replica.lead()
@@ -367,6 +384,67 @@ async def test_a_container_that_is_started_again_and_again_is_a_crash_loop() -> 
     assert watched.alerts[0].text == ("Container web-1 on host-n1 was started again 3 times within 10 min.")
     await watched.watch(20 * 60)
     assert watched.alerts[0].state is AlertState.RESOLVED
+
+
+def an_incident(now_ms: int, *families: str, **fields: object) -> Incident:
+    base: dict[str, object] = {
+        "key": "n1/web-1/1",
+        "scope": Scope.CONTAINER,
+        "place": Place("n1", "web-1"),
+        "started_ms": now_ms,
+        "last_ms": now_ms,
+        "severity": AnomalySeverity.WARNING,
+        "confidence": 0.9,
+        "findings": (),
+        "families": families,
+        "is_alertable": True,
+    }
+    return Incident(**{**base, **fields})  # type: ignore[arg-type]
+
+
+async def test_what_is_unusual_in_one_kind_of_number_alone_is_told_to_nobody() -> None:
+    watched = Watched()
+    rule = AlertRule(id="unusual", kind=RuleKind.ANOMALY, count=2)
+    watched.apply(PutAlertRule(rule=rule))
+    now_ms = watched.clock.now_ms()
+    watched.incidents = [an_incident(now_ms, "cpu")]
+    await watched.watch(120)
+    assert watched.alerts == []
+    watched.incidents = [an_incident(now_ms, "cpu", "memory")]
+    await watched.watch(120)
+    alert = watched.alert("unusual")
+    assert (alert.subject.kind, alert.subject.name, alert.subject.node_name) == (
+        "container",
+        "web-1",
+        "host-n1",
+    )
+    assert alert.said("text", "it") != alert.text
+    watched.incidents = []
+    await watched.watch(60)
+    assert watched.alert("unusual").state is AlertState.RESOLVED
+    assert watched.told_by("unusual") == 1
+
+
+async def test_a_disk_that_fills_within_days_is_told_long_before_it_is_full() -> None:
+    watched = Watched()
+    watched.history.known[9] = SubjectDefinition(
+        kind=SubjectKind.DISK, node_id=NodeId("n1"), key="/", name="/"
+    )
+    hour_ms, gib = 60 * MINUTE_MS, 2**30
+    begin = watched.clock.now_ms() // hour_ms * hour_ms - 14 * 24 * hour_ms
+    hours = range(14 * 24)
+    watched.history.samples[("disk_used_bytes", 9)] = {
+        begin + hour * hour_ms: (40 + hour * 2 / 24) * gib for hour in hours
+    }
+    watched.history.samples[("disk_size_bytes", 9)] = {begin + hour * hour_ms: 72.0 * gib for hour in hours}
+    rule = AlertRule(
+        id="disk-full-soon", kind=RuleKind.FORECAST, metric="disk_used_bytes", within_ms=3 * 24 * hour_ms
+    )
+    watched.apply(PutAlertRule(rule=rule))
+    await watched.until(lambda: watched.told_by("disk-full-soon") == 1)
+    assert watched.alert("disk-full-soon").text.startswith(
+        "File system / on host-n1: disk use is at its limit in about 2"
+    )
 
 
 async def test_a_history_that_cannot_be_asked_keeps_nothing_else_from_being_told() -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,26 @@ def series_of(
             times_ms=times_ms[present],
             values=block.values[row, present] / metric.scale,
         )
+
+
+def joined(series: Iterable[ExportSeries]) -> list[ExportSeries]:
+    """Return series with those of one metric of one subject made one, in order of time.
+
+    Those of one subject come after each other.
+    """
+    by_place: dict[tuple[int, int], list[ExportSeries]] = {}
+    for each in series:
+        by_place.setdefault((each.subject.number, each.metric.number), []).append(each)
+    return [_join(parts) for _, parts in sorted(by_place.items())]
+
+
+def _join(parts: list[ExportSeries]) -> ExportSeries:
+    if len(parts) == 1:
+        return parts[0]
+    times_ms = np.concatenate([part.times_ms for part in parts])
+    values = np.concatenate([part.values for part in parts])
+    order = np.argsort(times_ms, kind="stable")
+    return replace(parts[0], times_ms=times_ms[order], values=values[order])
 
 
 def labels_of(subject: Subject, node_name: str) -> tuple[tuple[str, str], ...]:

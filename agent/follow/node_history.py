@@ -17,11 +17,11 @@ from typing import TypeVar
 from agent.peers.protocol import HistoryPage, HistoryQuestion
 from cluster.history.errors import HistoryError
 from cluster.history.keeping import HistoryWriter
-from cluster.history.reading import HistoryReader
+from cluster.history.reading import HistoryReader, Samples
 from cluster.history.transfer import Record, records, take
 from cluster.metrics.query import HistoryStanding, RangeAnswer, RangeQuery, Selector
 from cluster.metrics.retention import Retention
-from cluster.model.metrics import CommittedBatch, Subject
+from cluster.model.metrics import METRICS, CommittedBatch, Subject
 
 READERS = 2
 READS_WAITING_MAX = 64
@@ -119,6 +119,16 @@ class NodeHistory:
     async def subjects(self, selector: Selector) -> Sequence[Subject]:
         """What the selected series are of, also what is no more."""
         return await self._read(lambda reader: reader.subjects(selector))
+
+    async def samples(self, subject: Subject, start_ms: int, end_ms: int) -> Sequence[tuple[int, Samples]]:
+        """Return what was measured of a subject in [start_ms, end_ms), by the number of the metric."""
+
+        def read(reader: HistoryReader) -> Sequence[tuple[int, Samples]]:
+            numbers = (each.number for each in METRICS if subject.definition.kind in each.kinds)
+            found = ((number, reader.raw(subject.number, number, start_ms, end_ms)) for number in numbers)
+            return [(number, samples) for number, samples in found if len(samples.times_ms)]
+
+        return await self._read(read)
 
     async def standing(self) -> HistoryStanding:
         """How much is kept, from when on, and what is missing."""

@@ -1,0 +1,400 @@
+"""Sending the metric history to other programs, by whoever leads.
+
+What is sent is read from the log's batches of the last hour, in their order, so that also those count that a
+host could commit only hours after it had measured them. An export that stands further back than those go
+first gets the past of that time from the history. Where each stands is committed once its receiver has it
+all: another leader may send the same once more, and receivers keep one of two equal samples.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from agent.clock import Clock
+from agent.export.line_protocol import line_requests, with_precision
+from agent.export.remote_write import remote_write_requests
+from agent.export.request import ExportRequest
+from agent.export.series import ExportSeries, joined, series_of
+from agent.leader.ports import Raft, State
+from agent.leader.proposing import propose_as_leader
+from agent.notify.message import Message
+from agent.notify.sender import Answer
+from cluster.commands import MalformedCommand, Rejected
+from cluster.commands.exports import CommitExportProgress
+from cluster.history import HistoryError, Samples
+from cluster.identity.errors import SealBroken
+from cluster.identity.keyring import Keyring
+from cluster.identity.stored_secrets import open_export_secret
+from cluster.metrics.block import BlockDamaged, decode_block
+from cluster.metrics.query import HistoryStanding, Resolution
+from cluster.model.events import clip
+from cluster.model.exports import (
+    DETAIL_CHARS_MAX,
+    TIMEOUT_MS,
+    Export,
+    ExportAuth,
+    ExportKind,
+    ExportStanding,
+)
+from cluster.model.metrics import BY_NUMBER, CommittedBatch, Subject
+from cluster.raft.replicator import NotCommitted, OutcomeUnknown
+from cluster.store import Committed
+from cluster.store.records import (
+    EXPORT_STANDINGS,
+    EXPORTS,
+    METRIC_BATCHES,
+    METRIC_BOOKS,
+    METRIC_HOURS,
+    METRIC_SUBJECTS,
+    NODES,
+)
+
+log = logging.getLogger(__name__)
+
+BATCHES_AT_ONCE = 8
+GATHER_S = 5.0
+"""Batches of several hosts that come within so long go together."""
+PIECE_MS = 3_600_000
+"""How much of the past is read, sent and committed at a time."""
+PROPOSE_TIMEOUT_S = 5.0
+RETRY_S = 1.0
+IDLE_S = 30.0
+MISSING_WAIT_S = 600.0
+"""How long a past is waited for that this host is still being given by others."""
+_REFUSED = frozenset({400, 413, 422})
+"""What is said about the data. All else is about the way there or the login, and is tried again: what waits
+is not lost by a wrong password."""
+_TABLES = frozenset({EXPORTS.table.name, METRIC_BATCHES.table.name})
+
+
+_T = TypeVar("_T")
+
+
+class Sender(Protocol):
+    """`agent.notify.sender.HttpSender` fits."""
+
+    async def send(self, message: Message, *, timeout_ms: int) -> Answer: ...
+
+
+class OffLoop(Protocol):
+    """Runs what takes a while elsewhere than on the event loop; `asyncio.to_thread` fits."""
+
+    async def __call__(self, work: Callable[..., _T], /, *args: Any) -> _T: ...
+
+
+class PastSamples(Protocol):
+    """The history of this host; `agent.follow.node_history.NodeHistory` fits. Raises HistoryError."""
+
+    async def samples(self, subject: Subject, start_ms: int, end_ms: int) -> Sequence[tuple[int, Samples]]:
+        """Return what was measured of a subject in [start_ms, end_ms), by the number of the metric."""
+        ...
+
+    async def standing(self) -> HistoryStanding: ...
+
+
+@dataclass(slots=True)
+class _Sent:
+    """What came of sending. `failure` "" unless it has to be tried again."""
+
+    sent: int = 0
+    refused: int = 0
+    detail: str = ""
+    failure: str = ""
+    retry_after_ms: int = 0
+
+
+class Exporting:
+    """The duty of one node; what it keeps of a term is of no use to the next."""
+
+    def __init__(
+        self,
+        *,
+        state: State,
+        raft: Raft,
+        clock: Clock,
+        sender: Sender,
+        history: PastSamples,
+        keyring: Callable[[], Keyring],
+        off_loop: OffLoop = asyncio.to_thread,
+    ) -> None:
+        self._state = state
+        self._raft = raft
+        self._clock = clock
+        self._sender = sender
+        self._history = history
+        self._keyring = keyring
+        self._off_loop = off_loop
+        self._wake = asyncio.Event()
+        self._running: dict[str, asyncio.Event] = {}
+
+    async def run(self, term: int) -> None:
+        """Send what there is until cancelled. Raises LeadershipOver."""
+        self._running.clear()
+        unsubscribe = self._state.subscribe(self._on_committed)
+        try:
+            async with asyncio.TaskGroup() as group:
+                while True:
+                    self._wake.clear()
+                    with self._state.read() as txn:
+                        exports = EXPORTS.scan(txn)
+                    for export in exports:
+                        if export.is_enabled and export.id not in self._running:
+                            self._running[export.id] = asyncio.Event()
+                            # A task of its own: one that does not answer holds no other up.
+                            group.create_task(self._run_one(export.id, term), name=f"export-{export.id}")
+                    await self._clock.wait(self._wake, IDLE_S)
+        finally:
+            unsubscribe()
+
+    def _on_committed(self, committed: Committed) -> None:
+        if committed.is_everything or any(table in _TABLES for table, _ in committed.changed):
+            self._wake.set()
+            for event in self._running.values():
+                event.set()
+
+    async def _run_one(self, export_id: str, term: int) -> None:
+        """Send to one receiver until its export is gone or off."""
+        news = self._running[export_id]
+        missing_until_s = self._clock.monotonic_s() + MISSING_WAIT_S
+        try:
+            while True:
+                news.clear()
+                with self._state.read() as txn:
+                    export, standing = EXPORTS.get(txn, export_id), EXPORT_STANDINGS.get(txn, export_id)
+                if export is None or standing is None or not export.is_enabled:
+                    return
+                wait_s = (standing.next_ms - self._clock.now_ms()) / 1000
+                if not self._is_leading:
+                    await self._clock.sleep(RETRY_S)
+                elif wait_s > 0:
+                    await self._clock.wait(news, min(wait_s, IDLE_S))
+                    # News of batches are no reason to try again earlier; another setting is.
+                    await self._clock.sleep(min(RETRY_S, wait_s))
+                elif standing.has_past:
+                    is_patient = self._clock.monotonic_s() < missing_until_s
+                    await self._send_past(export, standing, term, is_patient=is_patient)
+                elif not await self._send_batches(export, standing, term):
+                    await self._clock.wait(news, IDLE_S)
+                    await self._clock.sleep(GATHER_S)
+        finally:
+            del self._running[export_id]
+
+    @property
+    def _is_leading(self) -> bool:
+        until_s = self._raft.lease_until_s()
+        return until_s is not None and until_s > self._clock.boottime_s()
+
+    # ---- the newest
+
+    async def _send_batches(self, export: Export, standing: ExportStanding, term: int) -> bool:
+        """Send the next batches; whether there were any."""
+        with self._state.read() as txn:
+            books = METRIC_BOOKS.get(txn)
+            passed = 0 if books is None else books.passed_index
+            if standing.index < passed:
+                missed = [
+                    hour
+                    for hour in METRIC_HOURS.scan(txn)
+                    if hour.last_index > standing.index and hour.first_index <= passed
+                ]
+            else:
+                missed = []
+            batches = METRIC_BATCHES.scan(txn, after=(standing.index,), limit=BATCHES_AT_ONCE)
+            numbers = {number for batch in batches for number in batch.subjects}
+            subjects = {
+                number: subject
+                for number in numbers
+                if (subject := METRIC_SUBJECTS.get(txn, number)) is not None
+            }
+        if standing.index < passed:
+            await self._commit(
+                export,
+                standing,
+                term,
+                _Sent(),
+                index=passed,
+                past=(
+                    min((hour.start_ms for hour in missed), default=0),
+                    max((hour.end_ms for hour in missed), default=0),
+                ),
+            )
+            return True
+        if not batches:
+            return False
+        names = self._node_names()
+        series = await self._off_loop(_series, batches, subjects)
+        encoded = await self._off_loop(_encoded, export, series, names)
+        done = _Sent()
+        await self._send_all(export, encoded, done)
+        await self._commit(export, standing, term, done, index=batches[-1].index)
+        return True
+
+    def _node_names(self) -> dict[str, str]:
+        with self._state.read() as txn:
+            return {node.id: node.name for node in NODES.scan(txn)}
+
+    # ---- the past
+
+    async def _send_past(
+        self, export: Export, standing: ExportStanding, term: int, *, is_patient: bool
+    ) -> None:
+        """Send the next piece of the past. Pieces without a sample are passed by together."""
+        start_ms, until_ms = standing.past_from_ms, standing.past_until_ms
+        try:
+            history = await self._history.standing()
+            oldest_ms = history.oldest_ms.get(Resolution.RAW)
+            start_ms = until_ms if oldest_ms is None else max(start_ms, oldest_ms)
+            end_ms = min(until_ms, start_ms - start_ms % PIECE_MS + PIECE_MS)
+            if is_patient and any(low < end_ms and high > start_ms for low, high in history.missing):
+                await self._clock.sleep(IDLE_S)
+                return
+            done = _Sent()
+            names = self._node_names()
+            async for series in self._past_series(start_ms, end_ms):
+                encoded = await self._off_loop(_encoded, export, series, names)
+                if not await self._send_all(export, encoded, done):
+                    break
+        except HistoryError as error:
+            log.warning("export.history_unreadable", extra={"export": export.id, "error": str(error)})
+            done = _Sent(failure=clip(f"the history cannot be read: {error}", DETAIL_CHARS_MAX))
+            end_ms = start_ms
+        await self._commit(
+            export, standing, term, done, index=standing.index, past=(min(end_ms, until_ms), until_ms)
+        )
+
+    async def _past_series(self, start_ms: int, end_ms: int) -> AsyncIterator[list[ExportSeries]]:
+        """Yield what was measured in [start_ms, end_ms), subject by subject."""
+        if start_ms >= end_ms:
+            return
+        with self._state.read() as txn:
+            subjects = METRIC_SUBJECTS.scan(txn)
+        for subject in subjects:
+            if subject.created_ms >= end_ms:
+                continue
+            found = await self._history.samples(subject, start_ms, end_ms)
+            series = [
+                ExportSeries(
+                    subject=subject,
+                    metric=BY_NUMBER[number],
+                    times_ms=samples.times_ms,
+                    values=samples.values / BY_NUMBER[number].scale,
+                )
+                for number, samples in found
+                if len(samples.times_ms)
+            ]
+            if series:
+                yield series
+
+    # ---- sending and writing down
+
+    async def _send_all(self, export: Export, requests: Iterable[ExportRequest], done: _Sent) -> bool:
+        """Send requests in order, up to the first that has to be tried again; whether all went."""
+        for request in requests:
+            try:
+                message = self._message(export, request)
+            except SealBroken as error:
+                done.failure = clip(str(error), DETAIL_CHARS_MAX)
+                return False
+            answer = await self._sender.send(message, timeout_ms=TIMEOUT_MS)
+            status = f"status {answer.status}" if answer.status else answer.failure.value
+            said = clip(f"{status}: {answer.detail}" if answer.detail else status, DETAIL_CHARS_MAX)
+            if 200 <= answer.status < 300:
+                done.sent += request.samples
+            elif answer.status in _REFUSED:
+                done.refused += request.samples
+                done.detail = said
+                log.warning("export.refused", extra={"export": export.id, "status": answer.status})
+            else:
+                done.failure = said
+                done.retry_after_ms = answer.retry_after_ms
+                log.warning(
+                    "export.not_sent",
+                    extra={"export": export.id, "failure": answer.failure.value, "status": answer.status},
+                )
+                return False
+        return True
+
+    def _message(self, export: Export, request: ExportRequest) -> Message:
+        headers = dict(request.headers)
+        if export.secret is not None:
+            secret = open_export_secret(
+                export.secret.sealed, self._keyring(), export_id=export.id, url=export.url
+            )
+            headers["Authorization"] = _authorization(export, secret)
+        url = with_precision(export.url) if export.kind is ExportKind.INFLUXDB else export.url
+        return Message(url=url, headers=headers, body=request.body)
+
+    async def _commit(
+        self,
+        export: Export,
+        standing: ExportStanding,
+        term: int,
+        done: _Sent,
+        *,
+        index: int,
+        past: tuple[int, int] | None = None,
+    ) -> None:
+        """Write down how far it has come. What is not committed is sent once more."""
+        past_from_ms, past_until_ms = past or (standing.past_from_ms, standing.past_until_ms)
+        command = CommitExportProgress(
+            export_id=export.id,
+            from_index=standing.index,
+            from_past_ms=standing.past_from_ms,
+            index=index,
+            past_from_ms=past_from_ms,
+            past_until_ms=past_until_ms,
+            sent=done.sent,
+            refused=done.refused,
+            failure=done.failure,
+            detail=done.detail,
+            retry_after_ms=done.retry_after_ms,
+        )
+        try:
+            outcome = await propose_as_leader(self._state, command, term=term, timeout_s=PROPOSE_TIMEOUT_S)
+        except (MalformedCommand, NotCommitted, OutcomeUnknown) as error:
+            log.warning("export.progress_not_committed", extra={"export": export.id, "error": str(error)})
+            await self._clock.sleep(RETRY_S)
+            return
+        if isinstance(outcome, Rejected):
+            log.info("export.progress_rejected", extra={"export": export.id, "reason": outcome.reason})
+            await self._clock.sleep(RETRY_S)
+
+
+def _series(batches: Iterable[CommittedBatch], subjects: dict[int, Subject]) -> list[ExportSeries]:
+    """The series of batches, each once: what several batches have of one is put together."""
+    found: list[ExportSeries] = []
+    for batch in batches:
+        try:
+            block = decode_block(
+                batch.payload, start_ms=batch.start_ms, step_ms=batch.step_ms, ticks=batch.ticks
+            )
+        except BlockDamaged as error:
+            # Nobody can read it: neither now nor later, neither here nor elsewhere.
+            log.warning("export.batch_damaged", extra={"index": batch.index, "error": str(error)})
+            continue
+        found += series_of(block, batch.subjects, subjects)
+    return joined(found)
+
+
+def _encoded(
+    export: Export, series: Iterable[ExportSeries], node_names: dict[str, str]
+) -> list[ExportRequest]:
+    if export.kind is ExportKind.PROMETHEUS:
+        return list(remote_write_requests(series, node_names))
+    return list(line_requests(series, node_names))
+
+
+def _authorization(export: Export, secret: bytes) -> str:
+    match export.auth:
+        case ExportAuth.BASIC:
+            pair = export.username.encode() + b":" + secret
+            return f"Basic {base64.b64encode(pair).decode()}"
+        case ExportAuth.TOKEN:
+            return f"Token {secret.decode()}"
+        case ExportAuth.BEARER | ExportAuth.NONE:
+            return f"Bearer {secret.decode()}"

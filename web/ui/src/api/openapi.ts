@@ -170,7 +170,8 @@ export interface components {
          *     `next_step` what to do.
          *
          *     `since_ms` is when it began, `told_at_ms` when people were told. `muted_by` says why nobody is told now.
-         *     `unseen_ms` is since when nothing is known of it.
+         *     `unseen_ms` is since when nothing is known of it. `translations` are its sentences in other
+         *     languages, as "it.text".
          */
         AlertView: {
             /** Acknowledged At Ms */
@@ -209,6 +210,10 @@ export interface components {
             text: string;
             /** Told At Ms */
             told_at_ms: number | null;
+            /** Translations */
+            translations: {
+                [key: string]: string;
+            };
             /** Unseen Ms */
             unseen_ms: number | null;
             /** Usual */

@@ -1,5 +1,4 @@
-"""What an agent costs a host with 20 and with 100 containers: its memory and processor time, and what it makes
-dockerd do.
+"""What an agent costs a host with 20 and with 100 containers: its memory and processor time, and dockerd's.
 
 Beside it Debian's Netdata on such a host, with its own settings, and what Python and the agent's own imports
 take before it does anything.

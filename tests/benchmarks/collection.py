@@ -85,8 +85,8 @@ def run(say: Callable[[str], None]) -> Finding:
         how=(
             f"One Docker host with {COUNTS[0]} and then {COUNTS[1]} idle containers. Processor time of a"
             " container sample: ours (this process), and what all processes of the host use above"
-            f" {IDLE_S:.0f} s in which nobody asks. Anchor: the statistics API with one-shot, all containers at"
-            " once, its answers parsed by the agent's own client."
+            f" {IDLE_S:.0f} s in which nobody asks. Anchor: the statistics API with one-shot, all containers"
+            " at once, its answers parsed by the agent's own client."
         ),
         anchor="Docker's statistics API",
         rows=tuple(

@@ -29,7 +29,6 @@ from cluster.history.layout import (
     SUBJECTS,
     SUBJECTS_VERSION,
     Tables,
-    open_day,
     pending_key,
     subject_key,
     time_key,
@@ -39,11 +38,8 @@ from cluster.history.missing import covered, ranges, uncovered
 from cluster.history.open_hours import BATCH
 from cluster.history.reading import HistoryReader
 from cluster.history.sealing import (
-    SUBJECTS_A_PIECE,
-    compact_subjects,
-    finish_day,
+    compact_some,
     seal_hour,
-    subjects_to_compact,
 )
 from cluster.metrics.block import BlockDamaged, decode_block, encode_block
 from cluster.metrics.grid import DAY_MS, HOUR_MS
@@ -81,7 +77,6 @@ class HistoryWriter:
         self.damage = Damage()
         self._reader = HistoryReader(self._environment, self._handles, self.damage)
         self._stagger = zlib.crc32(stagger.encode()) / 2**32
-        self._compacting: tuple[int, tuple[int, int], list[int]] | None = None
         self._next_forgetting_ms = 0
         self._forgot_by: Retention | None = None
 
@@ -157,26 +152,16 @@ class HistoryWriter:
 
     def _compact(self, now_ms: int) -> bool:
         with reading(self._environment, self._handles) as tables:
-            open_days = [(time_of(key), *_change_of(value)) for key, value in tables.rows(OPEN_DAYS)]
+            open_days = [(time_of(key), _when(value)) for key, value in tables.rows(OPEN_DAYS)]
             waiting = {time_of(key) * HOUR_MS // DAY_MS for key in tables.keys(OPEN_HOURS)}
-        for day, changed_ms, times in open_days:
+        for day, changed_ms in open_days:
             due_ms = (day + 1) * DAY_MS + COMPACT_AFTER_MS + int(self._stagger * COMPACT_SPREAD_MS)
             is_quiet = now_ms - changed_ms >= QUIET_MS and day not in waiting
             if now_ms >= due_ms and (is_quiet or len(open_days) > OPEN_DAYS_MAX):
-                self._compact_piece(day, (changed_ms, times))
+                with self.write() as tables:
+                    compact_some(tables, day, self.damage)
                 return True
         return False
-
-    def _compact_piece(self, day: int, change: tuple[int, int]) -> None:
-        """Compact some subjects of a day; where something was sealed since the last piece, from the start."""
-        with self.write() as tables:
-            if self._compacting is None or self._compacting[:2] != (day, change):
-                self._compacting = day, change, subjects_to_compact(tables, day)
-            left = self._compacting[2]
-            compact_subjects(tables, day, left[:SUBJECTS_A_PIECE], self.damage)
-            if len(left) <= SUBJECTS_A_PIECE:
-                finish_day(tables, day)
-        self._compacting = None if len(left) <= SUBJECTS_A_PIECE else (day, change, left[SUBJECTS_A_PIECE:])
 
     def _forget(self, now_ms: int, retention: Retention) -> bool:
         if now_ms < self._next_forgetting_ms and retention == self._forgot_by:
@@ -249,16 +234,9 @@ def by_hours(batch: CommittedBatch) -> Iterator[CommittedBatch]:
         first = end
 
 
-def _change_of(value: bytes) -> tuple[int, int]:
-    try:
-        return open_day(value)
-    except (EncodingError, TypeError, ValueError) as error:
-        raise HistoryFailed(f"the books of open days cannot be read: {error}") from error
-
-
 def _when(value: bytes) -> int:
     try:
         found = unpack(value)
     except EncodingError as error:
-        raise HistoryFailed(f"the books of open hours cannot be read: {error}") from error
+        raise HistoryFailed(f"the books of what is open cannot be read: {error}") from error
     return found if isinstance(found, int) else 0

@@ -6,7 +6,7 @@
     hourly      day, subject            rollups of the day's hours
     daily       span, subject           rollups of the span's days; a span is 32 days
     open_hours  hour                    hours that have something in `pending`, and when that last changed
-    open_days   day                     days that have something in `hours`: when that last changed, how often
+    open_days   day                     days that have something in `hours`, and when that last changed
     subjects    subject                 what the numbers stand for
     meta        name                    the applied index, and what else there is one of
 
@@ -75,12 +75,6 @@ def metric_of(key: bytes) -> int:
     return int(_CHUNK.unpack(key)[2])
 
 
-def open_day(value: bytes) -> tuple[int, int]:
-    """Return when the sealed hours of a day last changed, ms, and how often. Raises EncodingError."""
-    changed_ms, times = unpack(value)
-    return int(changed_ms), int(times)
-
-
 class Tables:
     """The tables, seen by one transaction."""
 
@@ -104,12 +98,6 @@ class Tables:
         with self.txn.cursor(db=self.handles[table]) as cursor:
             is_end = bool(rows) and (not cursor.last() or cursor.key() < rows[0][0])
             cursor.putmulti(rows, append=is_end)
-
-    def touch_day(self, day: int, changed_ms: int) -> None:
-        """Note a change of a day's sealed hours: whoever is compacting the day begins again."""
-        held = self.get(OPEN_DAYS, time_key(day))
-        times = 0 if held is None else open_day(held)[1]
-        self.put(OPEN_DAYS, time_key(day), pack([changed_ms, times + 1]))
 
     def keys(self, table: bytes, low: bytes = b"", high: bytes | None = None) -> Iterator[bytes]:
         """Yield the keys in [low, high). What is being walked must not be changed meanwhile."""

@@ -1,7 +1,7 @@
 """From batches to chunks of hours, and from those to days: what makes the record small.
 
-Both steps may be repeated and interrupted anywhere: each commits whole pieces, and what is already there is
-laid under what comes, never replaced by it.
+Both steps commit whole pieces and may be interrupted between any two. What is already there is laid under
+what comes, never replaced by it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from cluster.encoding import pack
 from cluster.history.damage import Damage
 from cluster.history.gathering import Gathering, larger, rolled_up
 from cluster.history.layout import (
@@ -36,8 +37,9 @@ from cluster.metrics.chunk import Series, encode_chunk, encode_day, no_samples
 from cluster.metrics.grid import DAY_CELLS, DAY_MS, HOUR_CELLS, subject_and_metric
 from cluster.metrics.rollup import Rollups, encode_rollups
 
-SUBJECTS_A_PIECE = 32
-"""How many subjects' days one transaction compacts."""
+SUBJECTS_A_PIECE = 128
+"""How many subjects' days one transaction compacts: about a second's work. Days need pages that lie together,
+and many hours that go at once leave such."""
 
 
 def seal_hour(tables: Tables, hour: int, damage: Damage, now_ms: int) -> int:
@@ -57,36 +59,50 @@ def seal_hour(tables: Tables, hour: int, damage: Damage, now_ms: int) -> int:
         chunks.append((chunk_key(hour, subject, metric), encode_chunk(whole)))
     if chunks:
         tables.put_sorted(HOURS, chunks)
-        tables.touch_day(hour // HOURS_A_DAY, now_ms)
+        tables.put(OPEN_DAYS, time_key(hour // HOURS_A_DAY), pack(now_ms))
     delete_keys(tables, PENDING, list(tables.keys(PENDING, pending_key(hour, 0), pending_key(hour + 1, 0))))
     tables.delete(OPEN_HOURS, time_key(hour))
     return len(chunks)
 
 
-def subjects_to_compact(tables: Tables, day: int) -> list[int]:
-    """Return the subjects that have chunks of hours of `day`, in order."""
-    low, high = chunk_key(day * HOURS_A_DAY, 0, 0), chunk_key((day + 1) * HOURS_A_DAY, 0, 0)
-    return sorted({second_of(key) for key in tables.keys(HOURS, low, high)})
+def compact_some(tables: Tables, day: int, damage: Damage) -> None:
+    """Move the hours of some of the day's subjects into their days, and make the rollups.
 
-
-def compact_subjects(tables: Tables, day: int, subjects: Sequence[int], damage: Damage) -> None:
-    """Write the day of `subjects`, with their hours laid over what the day already has, and its rollups."""
+    Where none is left, the day is no longer open. The hours go in the transaction that has what they became:
+    whatever is sealed between two pieces is still there for the next.
+    """
+    subjects = _next_subjects(tables, day)
     known = Gathering(tables, OpenHours(damage), damage)
     for subject in subjects:
-        metrics = _metrics_of(tables, known, day, subject)
-        by_metric = {metric: _whole_day(known, day, subject, metric) for metric in sorted(metrics)}
-        by_metric = {metric: series for metric, series in by_metric.items() if series.present.any()}
+        keys = _hour_keys(tables, day, subject)
+        by_metric = _whole_day(known, day, subject, keys)
         if by_metric:
-            tables.put(DAYS, day_key(day, subject), encode_day(by_metric))
+            tables.put_sorted(DAYS, [(day_key(day, subject), encode_day(by_metric))])
             roll_up_day(tables, known, day, subject, by_metric)
+        delete_keys(tables, HOURS, keys)
         known.forget()
+    if len(subjects) < SUBJECTS_A_PIECE:
+        tables.delete(OPEN_DAYS, time_key(day))
 
 
-def finish_day(tables: Tables, day: int) -> None:
-    """Remove the chunks of hours of a day all of whose subjects are compacted."""
-    low, high = chunk_key(day * HOURS_A_DAY, 0, 0), chunk_key((day + 1) * HOURS_A_DAY, 0, 0)
-    delete_keys(tables, HOURS, list(tables.keys(HOURS, low, high)))
-    tables.delete(OPEN_DAYS, time_key(day))
+def _next_subjects(tables: Tables, day: int) -> list[int]:
+    """Return the first few subjects that have chunks of hours of `day`, in order."""
+    found: set[int] = set()
+    for hour in _hours_of(day):
+        of_hour: set[int] = set()
+        for key in tables.keys(HOURS, chunk_key(hour, 0, 0), chunk_key(hour + 1, 0, 0)):
+            of_hour.add(second_of(key))
+            if len(of_hour) > SUBJECTS_A_PIECE:
+                break
+        found |= of_hour
+    return sorted(found)[:SUBJECTS_A_PIECE]
+
+
+def _hour_keys(tables: Tables, day: int, subject: int) -> list[bytes]:
+    found: list[bytes] = []
+    for hour in _hours_of(day):
+        found += tables.keys(HOURS, chunk_key(hour, subject, 0), chunk_key(hour, subject + 1, 0))
+    return found
 
 
 def roll_up_day(
@@ -108,7 +124,7 @@ def put_rollups(
     held = dict(known.table(table, time, subject, span_ms))
     for metric, rollups in made.items():
         held[metric] = larger(held[metric], rollups) if metric in held else rollups
-    tables.put(table, day_key(time, subject), encode_rollups(held))
+    tables.put_sorted(table, [(day_key(time, subject), encode_rollups(held))])
     if table == DAILY:
         first_day = min(
             time * DAYS_A_SPAN + int(rollups.slots[0]) for rollups in made.values() if len(rollups)
@@ -124,28 +140,28 @@ def delete_keys(tables: Tables, table: bytes, keys: Iterable[bytes]) -> None:
         tables.delete(table, key)
 
 
-def _metrics_of(tables: Tables, known: Gathering, day: int, subject: int) -> set[int]:
+def _whole_day(known: Gathering, day: int, subject: int, hour_keys: Sequence[bytes]) -> dict[int, Series]:
+    """Return a subject's day, by metric, of what is compacted and sealed; what is pending stays pending."""
     held = known.subject_day(day, subject)
-    found = set() if held is None else set(held.metrics)
-    for hour in range(day * HOURS_A_DAY, (day + 1) * HOURS_A_DAY):
-        keys = tables.keys(HOURS, chunk_key(hour, subject, 0), chunk_key(hour, subject + 1, 0))
-        found.update(metric_of(key) for key in keys)
+    metrics = {metric_of(key) for key in hour_keys} | set(() if held is None else held.metrics)
+    found = {}
+    for metric in sorted(metrics):
+        whole = known.day(day, subject, metric) or no_samples(DAY_CELLS)
+        parts = [known.hour(hour, subject, metric) for hour in _hours_of(day)]
+        steps = [part.step_s for part in parts if part is not None]
+        if steps:
+            filled = [part or no_samples(HOUR_CELLS) for part in parts]
+            whole = whole.under(
+                Series(
+                    values=np.concatenate([part.values for part in filled]),
+                    present=np.concatenate([part.present for part in filled]),
+                    step_s=min(steps),
+                )
+            )
+        if whole.present.any():
+            found[metric] = whole
     return found
 
 
-def _whole_day(known: Gathering, day: int, subject: int, metric: int) -> Series:
-    """Return a series' day of what is compacted and sealed; what is pending stays pending."""
-    whole = known.day(day, subject, metric) or no_samples(DAY_CELLS)
-    parts = []
-    for hour in range(day * HOURS_A_DAY, (day + 1) * HOURS_A_DAY):
-        parts.append(known.hour(hour, subject, metric) or no_samples(HOUR_CELLS))
-    steps = [part.step_s for part in parts if part.step_s]
-    if not steps:
-        return whole
-    return whole.under(
-        Series(
-            values=np.concatenate([part.values for part in parts]),
-            present=np.concatenate([part.present for part in parts]),
-            step_s=min(steps),
-        )
-    )
+def _hours_of(day: int) -> range:
+    return range(day * HOURS_A_DAY, (day + 1) * HOURS_A_DAY)

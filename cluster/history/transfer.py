@@ -25,6 +25,7 @@ from cluster.history.layout import (
     HOURLY,
     HOURS,
     HOURS_A_DAY,
+    OPEN_DAYS,
     OPEN_HOURS,
     PENDING,
     SUBJECTS,
@@ -202,7 +203,7 @@ def _take_hour(tables: Tables, key: bytes, value: bytes) -> bool:
                 return False
             value = encode_chunk(theirs.under(known))
     tables.put(HOURS, key, value)
-    tables.touch_day(time_of(key) // HOURS_A_DAY, 0)
+    tables.put(OPEN_DAYS, time_key(time_of(key) // HOURS_A_DAY), pack(0))
     return True
 
 

@@ -129,7 +129,6 @@ class Watched(Cluster):
         async with asyncio.timeout(10):
             while not is_so():
                 await self.watch(5)
-                await asyncio.sleep(0.01)
 
     def set_status(self, node: str, status: NodeStatus, reason: str = "") -> None:
         self.replica.lead()

@@ -71,6 +71,7 @@ from agent.leader.alerting import Alerting
 from agent.leader.autoscaling import Autoscaling
 from agent.leader.delivering import Delivering
 from agent.leader.duties import LeaderDuties, run_duties_while_leader
+from agent.leader.exporting import Exporting
 from agent.leader.image_watch import ImageWatching
 from agent.leader.ports import Duty
 from agent.leader.scheduling import Scheduling
@@ -445,6 +446,14 @@ class _Agent:
             sender=sender,
             keyring=self._keyring,
         )
+        exporting = Exporting(
+            state=state,
+            raft=replicator,
+            clock=clock,
+            sender=sender,
+            history=history,
+            keyring=self._keyring,
+        )
         # Those that hold what they deploy against what the surfaces do are made once those are.
         deploying: list[Duty] = []
         leading = LeaderDuties(
@@ -453,7 +462,7 @@ class _Agent:
             raft=replicator,
             clock=clock,
             ids=self._ids,
-            more=lambda: (autoscaling, alerting, delivering, *deploying),
+            more=lambda: (autoscaling, alerting, delivering, exporting, *deploying),
         )
 
         def take_report(report: TrafficReport) -> bool:

@@ -51,6 +51,7 @@ VERBS = (
     "compare",
     "events",
     "webhook",
+    "export",
     "ps",
     "logs",
     "metrics",

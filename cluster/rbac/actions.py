@@ -42,6 +42,7 @@ class Resource(StrEnum):
     SILENCE = "silence"
     EVENT = "event"
     WEBHOOK = "webhook"
+    EXPORT = "export"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,7 @@ def _actions() -> tuple[Action, ...]:
             Resource.REGISTRY: ("read",),
             # Addresses of receivers are secrets of some chats; logs hold what receivers answered.
             Resource.WEBHOOK: ("read",),
+            Resource.EXPORT: ("read",),
         },
         Role.ADMIN: {
             Resource.JOIN_TOKEN: ("read",),
@@ -155,6 +157,7 @@ def _actions() -> tuple[Action, ...]:
             Resource.ALERT_RULE: ("put", "remove"),
             # What happens here is sent there.
             Resource.WEBHOOK: ("put", "remove"),
+            Resource.EXPORT: ("put", "remove"),
         },
     }
     return tuple(

@@ -13,6 +13,7 @@ from web.api import (
     deployments,
     environments,
     experiments,
+    exports,
     logins,
     logs,
     membership,
@@ -47,6 +48,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *routers.ENDPOINTS,
     *route_certificates.ENDPOINTS,
     *webhooks.ENDPOINTS,
+    *exports.ENDPOINTS,
     *administration.ENDPOINTS,
     *logins.ENDPOINTS,
 )

@@ -1,0 +1,96 @@
+"""`tower export`: what it sends, and what it says."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.cli.main import main
+from tests.support.stub_api import Answer, StubApi, stub_api
+
+Tower = Callable[..., tuple[int, str, str]]
+URL = "http://vm:8428/api/v1/write"
+
+
+@pytest.fixture
+def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StubApi]:
+    with stub_api(tmp_path / "api") as made:
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+        monkeypatch.setenv("TOWER_SERVER", made.url)
+        monkeypatch.setenv("TOWER_CA", str(made.ca_file))
+        monkeypatch.setenv("TOWER_TOKEN", "t0")
+        yield made
+
+
+@pytest.fixture
+def tower(capsysbinary: pytest.CaptureFixture[bytes]) -> Tower:
+    def run(*words: str) -> tuple[int, str, str]:
+        capsysbinary.readouterr()
+        status = main(words)
+        captured = capsysbinary.readouterr()
+        return status, captured.out.decode(errors="surrogateescape"), captured.err.decode()
+
+    return run
+
+
+def an_export(**fields: Any) -> dict[str, Any]:
+    base: dict[str, Any] = {
+        "id": "vm",
+        "kind": "prometheus",
+        "url": URL,
+        "auth": "none",
+        "username": "",
+        "is_enabled": True,
+        "waiting": 2,
+        "past_left_ms": 0,
+        "sent": 500,
+        "refused": 0,
+        "failing_since_ms": None,
+        "next_ms": None,
+        "last_sent_ms": 1,
+        "detail": "",
+        "changed_at_ms": 1,
+        "changed_by": "ann",
+    }
+    return {**base, **fields}
+
+
+def test_an_export_is_made_with_its_secret_from_standard_input(
+    api: StubApi, tower: Tower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.answers["PUT /exports/vm"] = Answer(body=an_export())
+    monkeypatch.setattr("sys.stdin", io.StringIO("pass\n"))
+    words = ("export", "add", "vm", URL, "--auth", "basic", "--user", "tower", "--back", "7d")
+    status, out, _ = tower(*words)
+    assert (status, "tower export status vm" in out) == (0, True)
+    assert api.requests[-1].body == {
+        "kind": "prometheus",
+        "url": URL,
+        "auth": "basic",
+        "username": "tower",
+        "secret": "pass",
+        "back_s": 7 * 86_400,
+        "is_enabled": True,
+    }
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    assert tower(*words)[0] == 1
+
+
+def test_how_far_each_is_can_be_read(api: StubApi, tower: Tower) -> None:
+    failing = an_export(id="influx", failing_since_ms=1, next_ms=2, detail="status 404: no database")
+    past = an_export(id="new", past_left_ms=3_600_000)
+    api.answers["GET /exports"] = Answer(body={"items": [an_export(), failing, past], "next_cursor": None})
+    api.answers["GET /exports/influx"] = Answer(body=failing)
+    status, out, _ = tower("export", "list")
+    assert status == 0
+    assert all(words in out for words in ("ok", "failing since", "sending the past"))
+    assert "status 404: no database" in tower("export", "status", "influx")[1]
+
+
+def test_an_export_is_removed(api: StubApi, tower: Tower) -> None:
+    api.answers["DELETE /exports/vm"] = Answer(204)
+    assert tower("export", "remove", "vm")[0] == 0

@@ -71,6 +71,10 @@ class WebhookBody(Schema):
     is_enabled: bool = True
 
 
+class PingBody(Schema):
+    """Nothing has to be said."""
+
+
 class RotateBody(Schema):
     """Another secret; with hmac the one before counts as well for a while."""
 
@@ -135,7 +139,7 @@ async def remove_webhook(ask: Ask[None, Nothing]) -> None:
     await webhooks.remove_webhook(ask.context, ask.call, ask.path["webhook"])
 
 
-async def ping_webhook(ask: Ask[Nothing, Nothing]) -> DeliveryView:
+async def ping_webhook(ask: Ask[PingBody, Nothing]) -> DeliveryView:
     return await webhooks.ping_webhook(ask.context, ask.call, ask.path["webhook"])
 
 
@@ -230,7 +234,7 @@ ENDPOINTS = (
         access=needs("webhook.ping"),
         summary="Send a test event there and say what came of it",
         tag="webhooks",
-        body=Nothing,
+        body=PingBody,
         answer=DeliveryView,
         problems=("not-found", "conflict"),
     ),

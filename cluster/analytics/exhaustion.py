@@ -90,8 +90,9 @@ def find_exhaustion(hourly: Hourly, limit: float | None) -> Exhaustion:
 
     Three slopes of the daily medians: Theil-Sen over all, over all without its steps (day-to-day differences
     beyond six robust standard deviations), and over the last seven days. Steps of similar size that recur
-    are a saw-tooth, as log rotation makes it: there the slope is that of days whole periods apart. Growth in
-    the last twelve hours as there was none before is told apart from all of that.
+    are a saw-tooth, as log rotation makes it: there the slope is that of days whole periods apart, the guess
+    is the first tooth that reaches the limit, and the range is from the line of the tops to that of the
+    middle. Growth in the last twelve hours as there was none before is told apart from all of that.
     """
     daily = to_daily(hourly)
     days = daily.values[-LINE_DAYS_MAX:]
@@ -131,6 +132,8 @@ class _Ways:
     period: int | None = None
     tops_above: float = 0.0
     """How far the tops of a saw-tooth lie above `level`."""
+    tooth: Values | None = None
+    """How far each day of the last period lies above or below the line, float64[period], 0 for a gap."""
 
 
 def _by_days(hourly: Hourly, days: Values, limit: float, known: int) -> Exhaustion:
@@ -144,17 +147,22 @@ def _by_days(hourly: Hourly, days: Values, limit: float, known: int) -> Exhausti
     if ways.slope <= 0 and ways.fastest <= 0:
         return replace(base, outlook=Outlook.SHRINKING, confidence=min(1.0, known / 14) * 0.9)
     room = max(0.0, limit - ways.level)
-    soonest = _days_until(max(0.0, room - ways.tops_above), ways.fastest)
-    guess = _days_until(room, ways.slope)
+    above = _peaks_above(hourly)
+    if ways.tooth is None:
+        soonest, guess = _days_until(room, ways.fastest), _days_until(room, ways.slope)
+    else:
+        soonest = _days_until(max(0.0, room - ways.tops_above - above), ways.fastest)
+        guess = _next_top(ways, limit - above)
     latest = _days_until(room, ways.slowest)
     if soonest is None:
         return replace(base, outlook=Outlook.FAR, confidence=min(1.0, known / 14) * 0.9)
     agree = latest is not None and latest <= soonest * (1 + AGREEMENT)
-    if agree and guess is not None:
+    # Which tooth is the one that reaches it depends on little: the range stays.
+    if agree and guess is not None and ways.tooth is None:
         soonest = latest = guess
     if guess is None:
         guess = soonest
-    peaks = _days_until(max(0.0, room - _peaks_above(hourly)), ways.slope)
+    peaks = _days_until(max(0.0, room - above), ways.slope) if ways.tooth is None else None
     return replace(
         base,
         outlook=Outlook.FILLING,
@@ -209,19 +217,32 @@ def _saw_tooth(days: Values, plain: float, period: int) -> _Ways:
     lagged = lagged[np.isfinite(lagged)]
     noise = max(robust_sd(lagged), 1e-9 * float(np.nanmax(np.abs(days))))
     is_certain = len(lagged) > 0 and abs(slope) * period > noise
-    tooth = days[-period:]
-    tooth = tooth[np.isfinite(tooth)]
+    last = days[-period:]
+    tooth = last[np.isfinite(last)]
     middle = float(tooth.mean()) if len(tooth) else float(np.nanmedian(days))
+    level = middle + slope * period / 2
+    ages = np.arange(len(last) - 1, -1, -1) + 0.5
     return _Ways(
         slope=slope,
         slowest=slope,
         fastest=slope,
-        level=middle + slope * period / 2,
+        level=level,
         shape=Shape.SAW_TOOTH,
         is_certain=is_certain,
         period=period,
         tops_above=float(tooth.max()) - middle if len(tooth) else 0.0,
+        tooth=np.where(np.isfinite(last), last - (level - slope * ages), 0.0),
     )
+
+
+def _next_top(ways: _Ways, limit: float) -> float | None:
+    """In how many days a tooth reaches the limit, of its day's peaks: full is full, though it is emptied
+    again."""
+    assert ways.tooth is not None, "it is a saw-tooth"
+    ahead = np.arange(int(HORIZON_DAYS)) + 0.5
+    course = ways.level + ways.slope * ahead + np.resize(ways.tooth, len(ahead))
+    reaching = np.flatnonzero(course >= limit)
+    return float(ahead[reaching[0]]) if len(reaching) else None
 
 
 def _is_certain(smooth: Values, slope: float) -> bool:

@@ -27,6 +27,8 @@ _ORIGIN_HISTORY = 3 * HOURS_PER_DAY
 _ALPHAS = np.array([0.05, 0.1, 0.2, 0.3, 0.5, 0.8])
 _DAMPING = 0.97
 _SLOPE_SHARE = 0.25
+_TREND_DAYS_MIN = 7
+_Z_95 = 1.96
 
 
 class PathLack(StrEnum):
@@ -121,30 +123,48 @@ def _interval(expected: Values, misses: Values) -> tuple[Values | None, Values |
 def median_of_five(windows: Values) -> Values:
     """Return the forecasts float64[s, 24] after windows float64[s, 336] of hourly means (NaN: not known).
 
-    The five: the last value; daily profile, shrunk by how well it repeats, on an exponentially smoothed
-    level; the same with a quarter of the trend; the full profile on the Theil-Sen line of the daily medians;
-    the profile on a level that goes back to the usual one by 3 % an hour. A series without any value gives
-    NaN.
+    What grows for certain (Mann-Kendall on the daily medians, p < 0.05) is taken out at first and added at
+    last. The five: the last value; the daily profile, as far as days follow it, on an exponentially smoothed
+    level; the same with a quarter of the trend that is left; the full profile on the Theil-Sen line of the
+    daily medians; the profile on a level that goes back to the usual one by 3 % an hour. A series without
+    any value gives NaN.
     """
+    slope = _certain_slopes(windows.reshape(len(windows), -1, HOURS_PER_DAY))
+    back = np.arange(1 - windows.shape[1], 1) / HOURS_PER_DAY
+    windows = windows - slope[:, None] * back
     days = windows.reshape(len(windows), -1, HOURS_PER_DAY)
-    profile, repeats = _daily_profile(days)
-    shrunk = np.minimum(1.0, 2 * repeats)[:, None] * profile
+    profile, followed = _daily_profile(days)
+    shrunk = followed[:, None] * profile
     level = _smoothed_level(days - shrunk[:, None, :])
     usual = quantiles(windows, 0.5)
-    slope, at_end = _daily_lines(days)
+    rest_slope, at_end = _daily_lines(days)
     hours = np.arange(1, HORIZON + 1)
-    trend = slope[:, None] * hours / HOURS_PER_DAY
+    rest = rest_slope[:, None] * hours / HOURS_PER_DAY
     on_level = shrunk + level[:, None]
     five = np.stack(
         [
             np.repeat(_last_value(windows)[:, None], HORIZON, axis=1),
             on_level,
-            on_level + _SLOPE_SHARE * trend,
-            profile + at_end[:, None] + trend,
+            on_level + _SLOPE_SHARE * rest,
+            profile + at_end[:, None] + rest,
             shrunk + usual[:, None] + (level - usual)[:, None] * _DAMPING**hours,
         ]
     )
-    return quantiles(np.moveaxis(five, 0, -1), 0.5)
+    return quantiles(np.moveaxis(five, 0, -1), 0.5) + slope[:, None] * hours / HOURS_PER_DAY
+
+
+def _certain_slopes(days: Values) -> Values:
+    """The Theil-Sen slope of the daily medians a day, float64[s], 0 where it may be an accident.
+
+    The test is Mann-Kendall's without correction for ties: many of them make it more careful.
+    """
+    medians = quantiles(days, 0.5)
+    known = np.count_nonzero(np.isfinite(medians), axis=1)
+    first, second = np.triu_indices(medians.shape[1], 1)
+    score = np.nansum(np.sign(medians[:, second] - medians[:, first]), axis=1)
+    spread = np.sqrt(known * (known - 1) * (2 * known + 5) / 18)
+    is_certain = (known >= _TREND_DAYS_MIN) & (np.abs(score) - 1 > _Z_95 * spread)
+    return np.where(is_certain, _daily_lines(days)[0], 0.0)
 
 
 def _last_value(windows: Values) -> Values:
@@ -154,22 +174,28 @@ def _last_value(windows: Values) -> Values:
 
 
 def _daily_profile(days: Values) -> tuple[Values, Values]:
-    """How each hour of the day usually differs, float64[s, 24], and how much of a day's shape the other days
-    foretell, float64[s], 0 to 1: leaving one day out at a time, by absolute differences."""
+    """How each hour of the day usually differs, float64[s, 24], and by how much of that a further day does,
+    float64[s], 0 to 1.
+
+    The latter is the least-squares coefficient of a day's shape on that of the other days, leaving one out
+    at a time; of these the median, so that one wild day says nothing.
+    """
     profile = _centred(quantiles(np.swapaxes(days, 1, 2), 0.5))
-    # Two days at least, or an hour's own value would be its profile.
     profile = np.where(np.isfinite(profile), profile, 0.0)
     shapes = days - quantiles(days, 0.5)[..., None]
-    missed = np.zeros(len(days))
-    shaped = np.zeros(len(days))
+    found = np.full(days.shape[:2], np.nan)
     for day in range(days.shape[1]):
         others = quantiles(np.swapaxes(np.delete(shapes, day, axis=1), 1, 2), 0.5)
         both = np.isfinite(shapes[:, day]) & np.isfinite(others)
-        missed += np.where(both, np.abs(shapes[:, day] - others), 0.0).sum(axis=1)
-        shaped += np.where(both, np.abs(shapes[:, day]), 0.0).sum(axis=1)
-    repeats = np.where(shaped > 0, 1 - missed / np.where(shaped > 0, shaped, 1.0), 0.0)
-    repeats = np.clip(repeats, 0.0, 1.0)
-    return np.where(shaped[:, None] > 0, profile, 0.0), repeats
+        shape, expected = np.where(both, shapes[:, day], 0.0), np.where(both, others, 0.0)
+        power = (expected**2).sum(axis=1)
+        is_known = (power > 0) & (np.count_nonzero(both, axis=1) >= HOURS_PER_DAY // 2)
+        along = (shape * expected).sum(axis=1)
+        found[:, day] = np.where(is_known, along / np.where(is_known, power, 1.0), np.nan)
+    # Without two days to hold beside each other an hour's own value would be its profile.
+    followed = quantiles(found, 0.5)
+    followed = np.clip(np.where(np.isfinite(followed), followed, 0.0), 0.0, 1.0)
+    return np.where(np.isfinite(found).any(axis=1)[:, None], profile, 0.0), followed
 
 
 def _centred(profile: Values) -> Values:

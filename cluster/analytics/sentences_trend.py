@@ -96,10 +96,10 @@ BOOK = Phrasebook(
             "un intervallo, perché una volta è cresciuto molto in un colpo",
         ),
         "because-saw-tooth": Text(
-            "it rises and is emptied every {period} days, as log rotation does; the range is from its next"
-            " top to its middle",
-            "sale e viene svuotato ogni {period} giorni, come fa la rotazione dei log; l'intervallo va dal"
-            " prossimo picco alla media",
+            "it rises and is emptied every {period} days, as log rotation does; the range is from its tops"
+            " to its middle",
+            "sale e viene svuotato ogni {period} giorni, come fa la rotazione dei log; l'intervallo va dai"
+            " picchi alla media",
         ),
         "because-accelerating": Text(
             "a range, because it grew faster in the last week than before",

@@ -20,7 +20,7 @@ from cluster.analytics.profile import (
     snapshot,
 )
 from cluster.analytics.series import HOUR_MS, Values
-from tests.support.series_kit import END_MS, daily_wave, hourly, wandering
+from tests.support.series_kit import END_MS, daily_wave, days_of, hourly, wandering
 
 ANYTHING = of_numpy.arrays(
     np.float64,
@@ -42,6 +42,28 @@ def test_the_next_day_is_closer_than_yesterdays_and_its_interval_holds() -> None
         inside.append(float(((after >= path.low) & (after <= path.high)).mean()))
     assert np.median(ratios) < 0.9
     assert 0.85 <= np.mean(inside) <= 0.97
+
+
+def test_what_grows_goes_on_growing_through_the_next_day() -> None:
+    at = days_of(15)
+    grown = 100 + 2 * at + 3 * np.sin(2 * np.pi * at)
+    path = forecast_day(hourly(grown[:-24]))
+    assert np.abs(path.expected - grown[-24:]).max() < 0.5
+
+
+def test_a_shape_that_no_two_days_share_is_not_expected_of_the_next() -> None:
+    rng = np.random.default_rng(6)
+    days = [100 + 30 * np.sin(2 * np.pi * (days_of(1) + rng.uniform())) for _ in range(14)]
+    path = forecast_day(hourly(np.concatenate(days)))
+    assert np.ptp(path.expected) < 15
+
+
+def test_one_wild_day_does_not_change_the_expected_shape() -> None:
+    calm = daily_wave(np.random.default_rng(7), 14)
+    wild = calm.copy()
+    wild[5 * 24 : 6 * 24] *= 20
+    before, after = forecast_day(hourly(calm)).expected, forecast_day(hourly(wild)).expected
+    assert np.abs(after - before).max() < 6
 
 
 def test_the_hours_of_a_path_follow_the_newest() -> None:

@@ -145,15 +145,20 @@ def test_the_day_it_is_full_is_found_whatever_the_shape(
     assert shapes.count(shape) >= 23
 
 
-def test_log_rotation_is_told_as_such_and_does_not_make_it_full_at_its_next_top() -> None:
+def test_log_rotation_is_told_as_such_and_the_tooth_that_reaches_the_limit_is_found() -> None:
     at = days_of(28)
     saw = 30 + 0.3 * at + 0.7 * (at % 7) + 0.02 * np.random.default_rng(1).normal(size=len(at))
     found = find_exhaustion(hourly(saw), 30 + 0.3 * 28 + 0.7 * 7 + 6)
     assert found.shape is Shape.SAW_TOOTH
     assert found.period_days == 7
-    assert found.days is not None
+    ahead = np.arange(60 * 24) / 24
+    reaches = 30 + 0.3 * (28 + ahead) + 0.7 * ((28 + ahead) % 7) >= 30 + 0.3 * 28 + 0.7 * 7 + 6
+    true_days = float(ahead[np.argmax(reaches)])
+    assert found.days == pytest.approx(true_days, abs=1.1)
+    assert found.is_range
     assert found.soonest_days is not None
-    assert found.soonest_days <= 25 <= found.days * 1.5
+    assert found.latest_days is not None
+    assert found.soonest_days <= true_days <= found.latest_days
 
 
 def test_growth_that_begins_tonight_is_not_hidden_by_a_quiet_month() -> None:

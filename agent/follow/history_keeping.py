@@ -6,8 +6,8 @@ for longer notes which times are missing, and they are asked of other nodes (`hi
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from asyncio import Event
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
@@ -48,12 +48,14 @@ class HistoryKeeping:
         self._history = history
         self._state = state
         self._clock = clock
-        self._has_news = Event()
-        self.missed = Event()
+        self._has_news = asyncio.Event()
+        self.missed = asyncio.Event()
         """Set when times were noted as missing; whoever fetches them clears it."""
         self._applied_index = 0
-        # Subjects by number as the history has them, by their hashes: there may be a hundred thousand.
-        self._told: dict[int, int] = {}
+        # Subjects as the history has them, and which of them may be others now: decoding the subjects of
+        # every batch would be most of the work where there are thousands.
+        self._told: set[int] = set()
+        self._changed: set[int] = set()
         self._tidy_at_s = 0.0
         self._refused: dict[str, str] = {}
 
@@ -67,7 +69,7 @@ class HistoryKeeping:
                 try:
                     if not is_open:
                         self._applied_index = await self._history.open()
-                        self._told = {}
+                        self._told = set()
                         is_open = True
                     await self._follow()
                     pause_s = RETRY_MIN_S
@@ -81,10 +83,15 @@ class HistoryKeeping:
             unsubscribe()
 
     def _notice(self, committed: Committed) -> None:
-        if committed.is_everything or any(
-            table == METRIC_BATCHES.table.name for table, _ in committed.changed
-        ):
+        if committed.is_everything:
+            self._told = set()
             self._has_news.set()
+        for table, key in committed.changed:
+            if table == METRIC_BATCHES.table.name:
+                self._has_news.set()
+            elif table == METRIC_SUBJECTS.table.name:
+                (number,) = METRIC_SUBJECTS.parts_of(key)
+                self._changed.add(int(number))
 
     async def _follow(self) -> None:
         """Take in what there is, tidy when it is time, and wait for more."""
@@ -101,8 +108,10 @@ class HistoryKeeping:
 
     async def take_in(self) -> bool:
         """Take the next batches in; whether there were any."""
-        with self._state.read() as txn:
-            news = self._news(txn)
+        told, changed = self._told, self._changed
+        self._changed = set()
+        told -= changed
+        news = await asyncio.to_thread(self._read_news, told)
         for start_ms, end_ms in news.missed:
             log.info("history.missed", extra={"start_ms": start_ms, "end_ms": end_ms})
             await self._history.mark_missing(start_ms, end_ms)
@@ -111,24 +120,22 @@ class HistoryKeeping:
             return False
         await self._history.ingest(news.batches, news.subjects)
         self._applied_index = news.batches[-1].index
-        self._told.update((subject.number, hash(subject)) for subject in news.subjects)
+        told.update(subject.number for subject in news.subjects)
         return True
 
-    def _news(self, txn: ReadTxn) -> _News:
-        batches = METRIC_BATCHES.scan(txn, after=(self._applied_index,), limit=SLICE_BATCHES)
-        if not batches:
-            return _News()
-        found = (
-            METRIC_SUBJECTS.get(txn, number)
-            for number in dict.fromkeys(number for batch in batches for number in batch.subjects)
-        )
-        # One that the state has forgotten already is not named any more.
-        subjects = [
-            subject
-            for subject in found
-            if subject is not None and self._told.get(subject.number) != hash(subject)
-        ]
-        return _News(batches=batches, subjects=subjects, missed=self._missed(txn))
+    def _read_news(self, known: set[int]) -> _News:
+        """Read what follows; of subjects those that are not among the `known`. In a thread."""
+        with self._state.read() as txn:
+            batches = METRIC_BATCHES.scan(txn, after=(self._applied_index,), limit=SLICE_BATCHES)
+            if not batches:
+                return _News()
+            found = (
+                METRIC_SUBJECTS.get(txn, number)
+                for number in sorted({number for batch in batches for number in batch.subjects} - known)
+            )
+            # One that the state has forgotten already is not named any more.
+            subjects = [subject for subject in found if subject is not None]
+            return _News(batches=batches, subjects=subjects, missed=self._missed(txn))
 
     def passed_index(self) -> int:
         """Return the newest entry with samples that the state has let go of, 0 for none."""

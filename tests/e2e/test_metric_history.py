@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -108,15 +109,15 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
 
 
 @pytest.mark.parametrize(
-    ("days", "containers", "asks_others"),
+    ("days", "containers", "is_disk_lost"),
     [
         (14, 1, False),
-        # More than the state keeps of batches, so that the node that joins has to ask the others.
+        # More than the state keeps of batches, so that a node that lost its own has to ask the others.
         pytest.param(20, 10, True, marks=[pytest.mark.verify, pytest.mark.timeout(600)]),
     ],
 )
 def test_weeks_are_recorded_once_on_every_node_through_kills_and_given_to_one_that_joins(
-    nodes: Nodes, days: int, containers: int, *, asks_others: bool
+    nodes: Nodes, days: int, containers: int, *, is_disk_lost: bool
 ) -> None:
     nodes.begin(days=days, containers=containers)
     first, second, third = nodes.first, nodes.second, nodes.third
@@ -132,11 +133,12 @@ def test_weeks_are_recorded_once_on_every_node_through_kills_and_given_to_one_th
 
     nodes.join(third)
     wait_until("the third has all", partial(nodes.is_whole, third), third.tail, patience_s)
-    assert ("history.missed" in third.log.read_text()) is asks_others
+    third.kill()
+    if is_disk_lost:
+        shutil.rmtree(third.directory / "history")
+    third.start()
+    wait_until("the third has all again", partial(nodes.is_whole, third), third.tail, patience_s)
+    assert ("history.missed" in third.log.read_text()) is is_disk_lost
+    assert nodes.get(third, "/metrics/standing")["missing"] == []
     for of in (first, second):
         assert nodes.values(third, of) == nodes.values(first, of) == nodes.values(second, of)
-
-    third.kill()
-    third.start()
-    wait_until("it still has all", partial(nodes.is_whole, third), third.tail)
-    assert nodes.get(third, "/metrics/standing")["missing"] == []

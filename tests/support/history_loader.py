@@ -158,7 +158,8 @@ async def _take_all(keeping: HistoryKeeping) -> None:
 
 def _record(state: FakeState, node_id: NodeId, block: SpooledBlock) -> None:
     with state.read() as txn:
-        new = [each for each in block.definitions if find_subject(txn, each) is None]
+        known = {each: find_subject(txn, each) for each in block.definitions}
+    new = [each for each, subject in known.items() if subject is None or subject.definition != each]
     for first in range(0, len(new), DEFINITIONS_MAX):
         part = tuple(new[first : first + DEFINITIONS_MAX])
         outcome = state.apply(DefineSubjects(node_id=node_id, definitions=part))

@@ -374,3 +374,29 @@ async def test_tidying_seals_what_is_over(tmp_path: Path, world: WebWorld) -> No
         while await history.maintain(world.clock.now_ms(), Retention()):
             pass
         assert len(await readings(history, world.clock.now_ms())) >= 30
+
+
+async def test_a_new_name_reaches_the_history_with_the_next_samples(tmp_path: Path, world: WebWorld) -> None:
+    async with histories(tmp_path, 2) as (other, own):
+        following = HistoryKeeping(history=own, state=world.state, clock=world.clock)
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(following.run())
+            for name in ("alpha", "beta"):
+                pass_the_ring(world, HOUR_MS)
+                named = Generated(
+                    subject=a_subject(SubjectKind.HOST, H1, name),
+                    metric="cpu_percent",
+                    values=np.full(360, 5.0),
+                )
+                await record(world.state, other, named, clock=world.clock)
+                await until_named(own, name, world)
+            running.cancel()
+
+
+async def until_named(history: NodeHistory, name: str, world: WebWorld) -> None:
+    for _ in range(1000):
+        await world.clock.advance(0.1)
+        with contextlib.suppress(HistoryNotOpen):
+            if [each.definition.name for each in await history.subjects(EVERYTHING)] == [name]:
+                return
+    pytest.fail(f"nothing is called {name}")

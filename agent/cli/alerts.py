@@ -10,6 +10,7 @@ from agent.cli import alert_rules
 from agent.cli.client import segment
 from agent.cli.connection import connect
 from agent.cli.failures import DONE, UsageWrong
+from agent.cli.languages import add_language_flag, language_of
 from agent.cli.moments import moment_ms, span_s
 from agent.cli.output import duration, moment, print_json, print_table, printable
 from agent.cli.parsing import Verbs
@@ -32,8 +33,10 @@ def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
     listing.add_argument("--severity", choices=("info", "warning", "critical"), help="at least")
     for name in ("rule", "host", "service", "environment"):
         listing.add_argument(f"--{name}", metavar="NAME")
+    add_language_flag(listing)
     show = actions.add_parser("show", help="show one, with what to do")
     show.add_argument("alert", metavar="NUMBER", type=int)
+    add_language_flag(show)
     ack = actions.add_parser(
         "ack",
         help="say that you look after one",
@@ -88,13 +91,14 @@ def run(args: argparse.Namespace) -> int:
         view = client.post(f"/alerts/{args.alert}/acknowledge", body)
         print_json(view) if as_json else _print_one(view)
     else:
-        view = client.get(f"/alerts/{args.alert}")
+        view = client.get(f"/alerts/{args.alert}?language={language_of(args)}")
         print_json(view) if as_json else _print_one(view)
     return DONE
 
 
 def _query(args: argparse.Namespace) -> str:
     given = {
+        "language": language_of(args),
         "state": getattr(args, "state", None),
         "severity": getattr(args, "severity", None),
         "rule": getattr(args, "rule", None),
@@ -103,7 +107,7 @@ def _query(args: argparse.Namespace) -> str:
         "environment": getattr(args, "environment", None),
     }
     wanted = {name: value for name, value in given.items() if value}
-    return f"?{urlencode(wanted)}" if wanted else ""
+    return f"?{urlencode(wanted)}"
 
 
 def _silence(args: argparse.Namespace, *, as_json: bool) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import sys
 from collections.abc import Callable
@@ -13,11 +12,11 @@ from typing import Any
 from agent.cli import analyze_anomalies
 from agent.cli.connection import connect
 from agent.cli.failures import DONE, CommandFailed, UsageWrong
+from agent.cli.languages import add_language_flag, language_of
 from agent.cli.output import can_draw, print_json, printable
 from agent.cli.parsing import Verbs
 from agent.cli.sparkline import sparkline
 
-LANGUAGES = ("en", "it")
 _FORMATS = ("markdown", "html", "csv", "json")
 _ENDINGS = {".md": "markdown", ".html": "html", ".htm": "html", ".csv": "csv", ".json": "json"}
 _MORE = re.compile(r"(?P<service>[^=]+)=\+?(?P<replicas>\d{1,4})")
@@ -59,9 +58,7 @@ def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
     report.add_argument("--format", choices=_FORMATS, help="(default: by the file's ending, or markdown)")
     report.add_argument("--output", "-o", metavar="FILE", help="write it there")
     for part in parts.choices.values():
-        part.add_argument(
-            "--language", choices=LANGUAGES, help="of the sentences (default: as LANG says, or English)"
-        )
+        add_language_flag(part)
 
 
 def _add_subject(parser: argparse.ArgumentParser, *, with_metric: bool = False) -> None:
@@ -75,7 +72,7 @@ def _add_subject(parser: argparse.ArgumentParser, *, with_metric: bool = False) 
 def run(args: argparse.Namespace) -> int:
     if args.analysis == "report":
         return _report(args)
-    query = {"language": _language(args), **_QUERIES[args.analysis](args)}
+    query = {"language": language_of(args), **_QUERIES[args.analysis](args)}
     answer = connect(args).get(f"/analytics/{args.analysis}", **query)
     if getattr(args, "json", False):
         print_json(answer)
@@ -93,7 +90,7 @@ def _report(args: argparse.Namespace) -> int:
         chosen = "json"
     if chosen is None:
         chosen = _ENDINGS.get(Path(args.output or "").suffix.lower(), "markdown")
-    content = connect(args).text("/analytics/report", format=chosen, language=_language(args))
+    content = connect(args).text("/analytics/report", format=chosen, language=language_of(args))
     if args.output is None:
         print(printable(content) if sys.stdout.isatty() else content, end="")
         return DONE
@@ -103,13 +100,6 @@ def _report(args: argparse.Namespace) -> int:
         raise CommandFailed(f"{args.output} cannot be written: {error.strerror or error}") from error
     print(f"{args.output} is written")
     return DONE
-
-
-def _language(args: argparse.Namespace) -> str:
-    if args.language:
-        return str(args.language)
-    spoken = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
-    return next((each for each in LANGUAGES if spoken.lower().startswith(each)), "en")
 
 
 # ---- what is asked for

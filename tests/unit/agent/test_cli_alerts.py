@@ -112,6 +112,17 @@ def test_without_an_action_it_says_what_is_wrong_now(api: StubApi, tower: Tower)
     assert "nothing is wrong" in tower("alerts")[1]
 
 
+def test_sentences_are_asked_for_in_the_language_of_the_terminal(
+    api: StubApi, tower: Tower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.answers["GET /alerts"] = Answer(200, {"items": [], "next_cursor": None})
+    monkeypatch.setenv("LC_ALL", "it_IT.UTF-8")
+    tower("alerts")
+    assert api.requests[-1].query["language"] == "it"
+    tower("alerts", "list", "--language", "en", "--host", "beta")
+    assert api.requests[-1].query == {"language": "en", "node": "beta", "state": "open"}
+
+
 def test_an_alert_is_shown_with_what_to_do_and_acknowledged_with_a_comment(
     api: StubApi, tower: Tower
 ) -> None:

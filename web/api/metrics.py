@@ -10,7 +10,7 @@ from web.api.schemas import FilterText, PageQuery, Schema
 from web.middleware.routes import needs
 from web.tools import metric_history
 from web.tools.listing import Page
-from web.tools.metric_history import HistoryView, HistoryWish, MeasuredView, StandingView
+from web.tools.metric_history import HistoryWish, MeasuredView, MetricsHistoryView, StandingView
 
 
 class HistoryQuery(Schema):
@@ -48,7 +48,7 @@ class MeasuredQuery(PageQuery):
     q: FilterText = Field(default="", description="in name, key or labels")
 
 
-async def get_history(ask: Ask[None, HistoryQuery]) -> HistoryView:
+async def get_history(ask: Ask[None, HistoryQuery]) -> MetricsHistoryView:
     wish = HistoryWish(**ask.query.model_dump())
     return await metric_history.get_metrics_history(ask.context, ask.call, wish)
 
@@ -82,7 +82,7 @@ ENDPOINTS = (
         summary="What was measured, over time",
         tag="metrics",
         query=HistoryQuery,
-        answer=HistoryView,
+        answer=MetricsHistoryView,
         problems=("invalid", "not-found"),
     ),
     Endpoint(

@@ -201,7 +201,8 @@ def _answer_schema(answer: Any, schemas: dict[str, Any]) -> dict[str, Any]:
     name = _schema_name(answer)
     if name is None:
         return schema
-    schemas.setdefault(name, schema)
+    known = schemas.setdefault(name, schema)
+    assert known == schema, f"two schemas are called {name}"
     return {"$ref": _REF.format(model=name)}
 
 

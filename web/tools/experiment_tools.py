@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from cluster.model.experiment import MATCHES_MAX, Variant
-from cluster.rollout.judge import Comparison, Measured, MetricComparison
+from cluster.rollout.judge import Measured, MetricComparison, VariantComparison
 from web.auth.call import Call
 from web.auth.problems import invalid
 from web.tools.arguments import Arguments, Named, Short
@@ -152,7 +152,7 @@ def _ab_test(view: ExperimentView) -> AbTest:
     )
 
 
-def measured_lines(comparison: Comparison) -> tuple[str, ...]:
+def measured_lines(comparison: VariantComparison) -> tuple[str, ...]:
     """Return a line for each metric, in words, with the 95 % intervals that hold at all looks."""
     return (
         f"requests: a {comparison.a_requests} ({comparison.a_lost} lost), b {comparison.b_requests}"

@@ -9,7 +9,7 @@ from enum import StrEnum
 from cluster.model.experiment import Experiment, Match, MatchKind, Variant
 from cluster.model.rollout import Rollout, RolloutPhase, StagePhase
 from cluster.model.service import Assignment, Service
-from cluster.rollout.judge import Comparison, compare
+from cluster.rollout.judge import VariantComparison, compare
 from cluster.store import ReadTxn, records
 from cluster.store.records import rollouts_of_service
 from web.tools.attempts import rollout_of_attempt
@@ -84,7 +84,7 @@ class ExperimentView:
     ended_by: str
     reason: str
     waiting_for: tuple[str, ...]
-    comparison: Comparison | None
+    comparison: VariantComparison | None
     notes: tuple[str, ...]
 
 
@@ -146,7 +146,7 @@ def view_of(txn: ReadTxn, service: Service, rollout: Rollout) -> ExperimentView:
     )
 
 
-def _waiting(service: Service, comparison: Comparison) -> tuple[str, ...]:
+def _waiting(service: Service, comparison: VariantComparison) -> tuple[str, ...]:
     warmup_s = service.policy.shift.analysis.warmup_ms // 1000
     if comparison.a_requests or comparison.b_requests or not warmup_s:
         return ()

@@ -83,7 +83,7 @@ class HistorySeries:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryView:
+class MetricsHistoryView:
     """Series over the same times, each the beginning of `step_ms`.
 
     `resolution` is the record it was made of, `aggregation` how series became one. `series_left_out` says how
@@ -101,7 +101,7 @@ class HistoryView:
     notes: tuple[str, ...]
 
 
-async def get_metrics_history(context: Context, call: Call, wish: HistoryWish) -> HistoryView:
+async def get_metrics_history(context: Context, call: Call, wish: HistoryWish) -> MetricsHistoryView:
     """Return series from this host's record of all hosts. Raises Problem."""
     await context.authority.require(call, "metrics.read", "metrics")
     now_ms = context.surroundings.clock.now_ms()
@@ -160,8 +160,8 @@ def _groups(by: str) -> tuple[str, ...]:
     return groups
 
 
-def _view(query: RangeQuery, answer: RangeAnswer, names: Mapping[str, str]) -> HistoryView:
-    return HistoryView(
+def _view(query: RangeQuery, answer: RangeAnswer, names: Mapping[str, str]) -> MetricsHistoryView:
+    return MetricsHistoryView(
         start_ms=query.start_ms,
         end_ms=query.end_ms,
         step_ms=answer.step_ms,

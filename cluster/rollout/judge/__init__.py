@@ -1,6 +1,12 @@
 """Pure: is the new revision worse than the old one that serves beside it?"""
 
-from cluster.rollout.judge.comparison import Comparison, Conclusion, Measured, MetricComparison, compare
+from cluster.rollout.judge.comparison import (
+    Conclusion,
+    Measured,
+    MetricComparison,
+    VariantComparison,
+    compare,
+)
 from cluster.rollout.judge.deciding import judge
 from cluster.rollout.judge.folding import begin, begin_step, take_in
 from cluster.rollout.judge.pacing import StepEnd, merge_steps, plan_extend
@@ -9,11 +15,11 @@ from cluster.rollout.judge.verdict import Cause, Verdict, VerdictKind
 
 __all__ = [
     "Cause",
-    "Comparison",
     "Conclusion",
     "Measured",
     "MetricComparison",
     "StepEnd",
+    "VariantComparison",
     "Verdict",
     "VerdictKind",
     "begin",

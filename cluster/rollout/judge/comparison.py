@@ -46,7 +46,7 @@ class MetricComparison:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class VariantComparison:
     """How both answered while every router did as planned. `lost` are part of the failures."""
 
     a_requests: int
@@ -56,7 +56,7 @@ class Comparison:
     metrics: tuple[MetricComparison, ...]
 
 
-def compare(state: JudgeState) -> Comparison:
+def compare(state: JudgeState) -> VariantComparison:
     """Return how the old revision (a) and the new one (b) compare by all that was taken in.
 
     The intervals hold at all looks together, each for its own metric.
@@ -66,7 +66,7 @@ def compare(state: JudgeState) -> Comparison:
     failure_dispersion = folding.failure_dispersion(state) if is_measured else ASSUMED_BUNCHES
     latency_dispersion = folding.slow_dispersion(state) if is_measured else ASSUMED_BUNCHES
     failures = _failures(a, b, failure_dispersion)
-    return Comparison(
+    return VariantComparison(
         a_requests=a.requests,
         b_requests=b.requests,
         a_lost=a.lost,

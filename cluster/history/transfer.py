@@ -8,6 +8,7 @@ taking one twice changes nothing. So a transfer that broke off is begun again, f
 from __future__ import annotations
 
 import contextlib
+import logging
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -42,6 +43,8 @@ from cluster.metrics.block import BlockDamaged, decode_block
 from cluster.metrics.chunk import ChunkDamaged, Series, SubjectDay, decode_chunk, encode_chunk, encode_day
 from cluster.metrics.grid import DAY_CELLS, DAY_MS, HOUR_CELLS, HOUR_MS
 from cluster.metrics.rollup import decode_rollups, encode_rollups
+
+log = logging.getLogger(__name__)
 
 RECORD_BYTES_MAX = 1024 * 1024
 _SPAN_MS = DAYS_A_SPAN * DAY_MS
@@ -148,8 +151,10 @@ def records(
 def take(writer: HistoryWriter, given: Sequence[Record]) -> int:
     """Take records in, in one transaction, and return how many were new.
 
-    Of what both have, this node's own samples stay, and lie over the others. Raises RecordDamaged, with
-    nothing taken, HistoryFull, HistoryFailed.
+    Of what both have, this node's own samples stay, and lie over the others. What came as it was sent but
+    cannot be read is damaged at its giver: it is passed over, or it would keep all else from coming.
+
+    Raises RecordDamaged for what is not as it was sent, with nothing taken, HistoryFull, HistoryFailed.
     """
     for record in given:
         table = record.table.encode()
@@ -163,7 +168,10 @@ def take(writer: HistoryWriter, given: Sequence[Record]) -> int:
             try:
                 new += _TAKE[record.table.encode()](tables, record.key, record.value)
             except (ChunkDamaged, BlockDamaged, EncodingError) as error:
-                raise RecordDamaged(f"a record of {record.table!r} cannot be read: {error}") from error
+                log.warning(
+                    "history.given_unreadable",
+                    extra={"table": record.table, "key": record.key.hex(), "reason": str(error)},
+                )
     return new
 
 

@@ -153,15 +153,14 @@ def test_a_record_that_was_changed_on_its_way_is_refused_and_nothing_taken(
 
 
 @pytest.mark.parametrize("table", ["subjects", "pending", "hours", "days", "hourly", "daily"])
-def test_a_record_with_a_right_checksum_of_wrong_bytes_is_refused(
+def test_a_record_that_is_damaged_at_its_giver_is_passed_over(
     giver: HistoryWriter, taker: HistoryWriter, table: str
 ) -> None:
-    record = next(record for record in all_records(giver) if record.table == table)
-    value = record.value[:-1]
-    wrong = replace(record, value=value, crc32=zlib.crc32(record.key + value))
-    with pytest.raises(RecordDamaged):
-        take(taker, [wrong])
-    assert held(taker.reader, 0, 2**53) == []
+    given = all_records(giver)
+    at = next(place for place, record in enumerate(given) if record.table == table)
+    value = given[at].value[:-1]
+    given[at] = replace(given[at], value=value, crc32=zlib.crc32(given[at].key + value))
+    assert take(taker, given) == len(given) - 1
 
 
 @pytest.mark.parametrize("table", ["meta", "nonsense", "open_days"])

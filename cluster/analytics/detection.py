@@ -24,8 +24,8 @@ THRESHOLDS: dict[Method, tuple[float, float, float]] = {
 }
 """Scores from which an anomaly is INFO, WARNING, CRITICAL: about one false one in 15, 30 and 100 series-days
 (`tests/benchmarks`, anomalies)."""
-GOES_ON = 0.44
-"""Both residuals of the row itself exceeded as they are in one of 400 rows: 2 x 2 surprises."""
+GOES_ON_MS = DAY_MS
+_OF_TIME_OF_DAY = (Method.CALIBRATED, Method.SEASONAL)
 CONFIDENCE_DIVISOR = 16.0
 """1 - 10^(-S / 16) is near the share of right alerts at that sum of surprises in the same benchmark."""
 DEVIATION_MAX = 99.0
@@ -67,8 +67,9 @@ def detect(
     since_ms: int = 0,
     row_ms: int | None = None,
 ) -> Detection:
-    """Return the anomalies since `since_ms` of samples int64[n] (epoch ms, any order and step) and float64[n]
-    (NaN: not measured). What lies before is learned from; a row is judged by rows before it alone.
+    """Return the anomalies that began or went on since `since_ms` in samples int64[n] (epoch ms, any order
+    and step) and float64[n] (NaN: not measured). What lies before is learned from; a row is judged by rows
+    before it alone.
 
     `metric` names what is measured ("": anything), which says what difference is of no interest and whether a
     row is a sum. Nothing raises for what the numbers are.
@@ -201,14 +202,13 @@ def anomalies_in(
     method: Method,
     since_ms: int = 0,
 ) -> tuple[Anomaly, ...]:
-    """Return the anomalies that begin in rows of one series, float64[T] `values`, by time."""
+    """Return the anomalies that begin in rows of one series, float64[T] `values`, by time, and end after
+    `since_ms`."""
     info = THRESHOLDS[method][0]
     places = np.flatnonzero(scored.emitted[series] >= info)
-    found = []
+    found: list[Anomaly] = []
     for place in places.tolist():
         at_ms = (first_row + place) * row_ms
-        if at_ms + row_ms <= since_ms:
-            continue
         anomaly = _anomaly(
             scored,
             series,
@@ -219,21 +219,46 @@ def anomalies_in(
             is_learning=int(scored.rows_before[series, place]) < learning_rows(slots),
             method=method,
         )
-        rows = 1 + rows_it_goes_on(anomaly.kind, scored, series, place + 1, method)
+        if found and at_ms < found[-1].until_ms:
+            found[-1] = worse(found[-1], anomaly)
+            continue
+        rows = 1 + rows_it_goes_on(anomaly, scored, series, place + 1, method)
         found.append(replace(anomaly, until_ms=at_ms + rows * row_ms))
-    return tuple(found)
+    return tuple(each for each in found if each.until_ms > since_ms)
+
+
+def worse(anomaly: Anomaly, later: Anomaly) -> Anomaly:
+    """Return an anomaly that became worse while it went on: one that `later` is of, too."""
+    return replace(
+        anomaly,
+        severity=max(anomaly.severity, later.severity),
+        score=max(anomaly.score, later.score),
+        confidence=max(anomaly.confidence, later.confidence),
+    )
 
 
 def rows_it_goes_on(
-    kind: AnomalyKind, scored: Scored, series: int, begin: int, method: Method = Method.CALIBRATED
+    anomaly: Anomaly, scored: Scored, series: int, begin: int, method: Method = Method.CALIBRATED
 ) -> int:
-    """Return how many rows from `begin` on are still as unusual. A changed pattern shows in means; a spike is
-    over when its rows are, though means of hours take hours to forget it."""
-    if kind is AnomalyKind.PATTERN_CHANGE:
-        is_over = scored.score[series, begin:] < THRESHOLDS[method][0]
+    """Return how many rows from `begin` on are still unusual in the same way.
+
+    What counts is what was usual when it began: the tails have learned the new way meanwhile. After
+    `GOES_ON_MS` it is how things are now.
+
+    A changed pattern shows in the mean of the last rows; anything else is over when its rows are, whatever
+    means of hours still make of it.
+    """
+    off = anomaly.current - anomaly.expected
+    typical = abs(off / anomaly.deviation) if anomaly.deviation else 0.0
+    residuals = scored.judged.residuals[series, :, begin:]
+    own = residuals[0 if method in _OF_TIME_OF_DAY else 2]
+    if anomaly.kind is AnomalyKind.PATTERN_CHANGE:
+        is_over = np.abs(residuals[1]) < typical
     else:
-        is_over = scored.own[series, begin:] < min(GOES_ON, THRESHOLDS[method][0])
-    return int(np.argmax(is_over)) if is_over.any() else len(is_over)
+        is_over = np.sign(off) * own < _Z_USUAL * typical
+    rows = int(np.argmax(is_over)) if is_over.any() else len(is_over)
+    # From the row that it ends with, since the rows come in pieces.
+    return min(rows, max(0, (anomaly.at_ms + GOES_ON_MS - anomaly.until_ms) // anomaly.row_ms))
 
 
 def _anomaly(
@@ -258,12 +283,13 @@ def _anomaly(
         kind = AnomalyKind.SPIKE if is_up else AnomalyKind.DROP
     expected = float(judged.expected[series, place])
     typical = float(scored.usual[series, place]) / _Z_USUAL
-    if method not in (Method.CALIBRATED, Method.SEASONAL):
+    low, high = float(judged.low[series, place]), float(judged.high[series, place])
+    if method not in _OF_TIME_OF_DAY:
         expected = float(judged.level[series, place])
         typical = float(judged.scale[series, place])
+        low, high = (float(each) for each in judged.quartiles[series, :, place])
         if method is Method.IQR:
-            low, high = judged.quartiles[series, :, place]
-            typical = float(high - low) / _IQR_TO_SD
+            typical = (high - low) / _IQR_TO_SD
     off = current - expected
     deviation = off / typical if typical > 0 else float(np.sign(off)) * DEVIATION_MAX
     total = HALF_SCORE * score / (1.0 - score)
@@ -277,8 +303,8 @@ def _anomaly(
         until_ms=at_ms + row_ms,
         current=current,
         expected=expected,
-        low=float(judged.low[series, place]),
-        high=float(judged.high[series, place]),
+        low=low,
+        high=high,
         deviation=max(-DEVIATION_MAX, min(DEVIATION_MAX, deviation)),
         score=score,
         confidence=confidence / 2 if is_learning else confidence,

@@ -24,6 +24,7 @@ QUIET = 0.2
 """What is held back is shown at a fifth of its score."""
 OF_ROW = (0, 2)
 """The residuals that are of a row itself: its time of day's and the level's."""
+ROW_BEFORE = 3
 _FOREST_EVERY = 288
 _FOREST_ROWS = 2016
 _FOREST_TREES = 64
@@ -48,14 +49,13 @@ _FLOORS: dict[Method, tuple[float, ...]] = {
 @dataclass(frozen=True, slots=True, eq=False)
 class Scored:
     """Of S series and T rows: `score` is each row's own, `emitted` what is left of it when what goes on is
-    told once, `own` is without what the rows before still do to means. `by_residual` float64[S, K, T] is the
-    signed surprise of each residual, `usual` float64[S, T] how far the first goes in 199 of 200 rows.
+    told once. `by_residual` float64[S, K, T] is the signed surprise of each residual, `usual` float64[S, T]
+    how far the first goes in 199 of 200 rows, `rows_before` how many rows were known before each.
     """
 
     judged: Judged
     score: Values
     emitted: Values
-    own: Values
     by_residual: Values
     usual: Values
     rows_before: NDArray[np.int64]
@@ -117,12 +117,13 @@ class ScoreStream:
         weights = np.asarray(_WEIGHTS[self.method])[None, :, None]
         above, below = surprise[:, :kinds], surprise[:, kinds:]
         by_residual = np.where(above >= below, above, -below) * weights
+        if self.method is Method.CALIBRATED:
+            # A jump from what was unusual back to the usual is none.
+            is_usual = ~by_residual[:, OF_ROW].any(axis=1)
+            by_residual[:, ROW_BEFORE][is_usual] = 0.0
         total = np.abs(by_residual).sum(axis=1)
         score = total / (total + HALF_SCORE)
         emitted = self._once(score)
-        own = total
-        if self.method is Method.CALIBRATED:
-            own = np.abs(by_residual[:, OF_ROW]).sum(axis=1)
         known = np.cumsum(judged.known, axis=1)
         rows_before = self.rows_known[:, None] + known - judged.known
         self.rows_known += known[:, -1] if known.shape[1] else 0
@@ -130,7 +131,6 @@ class ScoreStream:
             judged=judged,
             score=score,
             emitted=emitted,
-            own=own / (own + HALF_SCORE),
             by_residual=by_residual,
             usual=np.maximum(usual[:, 0], usual[:, kinds]),
             rows_before=rows_before,

@@ -44,6 +44,7 @@ class TailStream:
         self.threshold = np.zeros((series, kinds))
         self.excess = np.zeros((series, kinds))
         self.block = np.full(series, -1, np.int64)
+        self.is_known = np.zeros(series, np.bool_)
 
     def push(
         self,
@@ -88,6 +89,7 @@ class TailStream:
     def _fit(self) -> None:
         series = len(self.counts)
         total = self.counts.sum(axis=1)
+        self.is_known = total >= ROWS_MIN
         largest = -np.sort(-self.tops.reshape(series, self.kinds, -1), axis=2).astype(np.float64)
         rank = np.minimum((SHARE * total).astype(np.int64), largest.shape[2] - 1)
         at = np.broadcast_to(rank[:, None, None], (series, self.kinds, 1))
@@ -103,8 +105,7 @@ class TailStream:
         with np.errstate(over="ignore"):
             found = _BASE + (residuals - threshold[:, :, None]) / (excess[:, :, None] * math.log(10.0))
         found = np.where(residuals > threshold[:, :, None], np.minimum(found, SURPRISE_MAX), 0.0)
-        enough = self.counts.sum(axis=1) >= ROWS_MIN
-        found[~enough] = 0.0
+        found[~self.is_known] = 0.0
         return found
 
     def _learn(
@@ -120,7 +121,7 @@ class TailStream:
 
     # ---- what is kept over restarts ------------------------------------------------------------
 
-    ARRAYS = ("tops", "counts", "threshold", "excess", "block")
+    ARRAYS = ("tops", "counts", "threshold", "excess", "block", "is_known")
 
     def select(self, places: np.ndarray[tuple[int, ...], np.dtype[np.int64]], new: int) -> None:
         """Keep the series at `places`, in that order, and begin `new` more behind them."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster.analytics.anomalies import Anomaly, Finding, Method
-from cluster.analytics.detection import THRESHOLDS, anomalies_in, learning_rows, rows_it_goes_on
+from cluster.analytics.detection import THRESHOLDS, anomalies_in, learning_rows, rows_it_goes_on, worse
 from cluster.analytics.lineage import Key, Line
 from cluster.analytics.residuals import ResidualStream
 from cluster.analytics.rows import ROW_MS
@@ -41,8 +41,10 @@ class WatchDamaged(ValueError):
     """Bytes that are no watch of this version; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Told:
+    """What was told of a series; it changes while it goes on."""
+
     key: Key
     finding: Finding
 
@@ -100,7 +102,8 @@ class SeriesWatch:
         values = self._grown(values, has_gap=first_row != self.next_row)
         scored = self._stream.push(first_row, values)
         self._go_on(first_row, scored)
-        new = []
+        new: list[_Told] = []
+        last = {told.key: told for told in self._told}
         for place in np.flatnonzero((scored.emitted >= _INFO).any(axis=1)).tolist():
             if place not in of_line:
                 continue
@@ -114,7 +117,11 @@ class SeriesWatch:
                 slots=SLOTS,
                 method=Method.CALIBRATED,
             ):
-                new.append(_Told(line.key, _finding(line, anomaly)))
+                before = last.get(line.key)
+                if before is not None and anomaly.at_ms < before.finding.anomaly.until_ms:
+                    before.finding = replace(before.finding, anomaly=worse(before.finding.anomaly, anomaly))
+                else:
+                    new.append(_Told(line.key, _finding(line, anomaly)))
         new.sort(key=lambda told: (told.finding.anomaly.at_ms, told.key))
         self._told.extend(new)
         self.next_row = first_row + rows
@@ -177,14 +184,14 @@ class SeriesWatch:
     def _go_on(self, first_row: int, scored: Scored) -> None:
         """Prolong what was told last of each series while its rows stay as unusual."""
         start_ms = first_row * ROW_MS
-        for place, told in enumerate(self._told):
+        for told in self._told:
             at = self._places.get(told.key)
             if told.finding.anomaly.until_ms != start_ms or at is None:
                 continue
-            rows = rows_it_goes_on(told.finding.anomaly.kind, scored, at, 0)
+            rows = rows_it_goes_on(told.finding.anomaly, scored, at, 0)
             if rows:
                 anomaly = replace(told.finding.anomaly, until_ms=start_ms + rows * ROW_MS)
-                self._told[place] = _Told(told.key, replace(told.finding, anomaly=anomaly))
+                told.finding = replace(told.finding, anomaly=anomaly)
 
     # ---- over restarts ------------------------------------------------------------------------
 

@@ -35,6 +35,8 @@ def covered(held: Ranges, start_ms: int, end_ms: int) -> Ranges:
 
 def uncovered(held: Ranges, start_ms: int, end_ms: int) -> Ranges:
     """Return `held` without [start_ms, end_ms)."""
+    if end_ms <= start_ms:
+        return held
     found: Ranges = []
     for start, end in held:
         if end <= start_ms or end_ms <= start:

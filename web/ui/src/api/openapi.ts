@@ -827,22 +827,6 @@ export interface components {
          */
         Colour: "blue" | "green";
         /**
-         * Comparison
-         * @description How both answered while every router did as planned. `lost` are part of the failures.
-         */
-        Comparison: {
-            /** A Lost */
-            a_lost: number;
-            /** A Requests */
-            a_requests: number;
-            /** B Lost */
-            b_lost: number;
-            /** B Requests */
-            b_requests: number;
-            /** Metrics */
-            metrics: components["schemas"]["MetricComparison"][];
-        };
-        /**
          * ComparisonLine
          * @description One metric of a window beside the same hours of the days before. `difference` is higher, lower, same or
          *     insufficient-data; `current` and `baseline` are medians, `effect` is in typical deviations of those
@@ -1860,7 +1844,7 @@ export interface components {
             b: components["schemas"]["VariantView"];
             /** Began At Ms */
             began_at_ms: number | null;
-            comparison: components["schemas"]["Comparison"] | null;
+            comparison: components["schemas"]["VariantComparison"] | null;
             /** Ended At Ms */
             ended_at_ms: number | null;
             /** Ended By */
@@ -1890,6 +1874,113 @@ export interface components {
             state: components["schemas"]["ExperimentState"];
             /** Waiting For */
             waiting_for: string[];
+        };
+        /**
+         * ExportAuth
+         * @description TOKEN is InfluxDB's own `Authorization: Token`.
+         * @enum {string}
+         */
+        ExportAuth: "none" | "bearer" | "basic" | "token";
+        /**
+         * ExportBody
+         * @description An export: Prometheus' remote-write 1.0, or InfluxDB's line protocol.
+         */
+        ExportBody: {
+            /** @default none */
+            auth: components["schemas"]["ExportAuth"];
+            /**
+             * Back S
+             * @description how much of the past a new one gets first
+             * @default 0
+             */
+            back_s: number;
+            /**
+             * Is Enabled
+             * @default true
+             */
+            is_enabled: boolean;
+            kind: components["schemas"]["ExportKind"];
+            /**
+             * Secret
+             * @description token or password; left out, the one it has stays
+             * @default null
+             */
+            secret: string | null;
+            /**
+             * Url
+             * @description such as http://vm:8428/api/v1/write or http://influx:8086/write?db=tower
+             */
+            url: string;
+            /**
+             * Username
+             * @description of auth basic
+             * @default
+             */
+            username: string;
+        };
+        /**
+         * ExportKind
+         * @description PROMETHEUS: remote-write 1.0. INFLUXDB: line protocol, of version 1 and 2.
+         * @enum {string}
+         */
+        ExportKind: "prometheus" | "influxdb";
+        /**
+         * Page
+         * @description Some items of a list. `next_cursor` continues it; null: these were the last.
+         */
+        ExportPage: {
+            /** Items */
+            items: components["schemas"]["ExportView"][];
+            /**
+             * Next Cursor
+             * @default null
+             */
+            next_cursor: string | null;
+        };
+        /**
+         * ExportView
+         * @description One export and how far it has come. Values in the query of `url` are not shown, and no secret is.
+         *
+         *     `waiting` batches of the newest hour are not sent yet. While the past is sent, `past_left_ms` is how much
+         *     of it is left. `detail` is what the receiver said last when it did not take something.
+         */
+        ExportView: {
+            auth: components["schemas"]["ExportAuth"];
+            /** Changed At Ms */
+            changed_at_ms: number;
+            /** Changed By */
+            changed_by: string;
+            /** Created At Ms */
+            created_at_ms: number;
+            /** Detail */
+            detail: string;
+            /** Failing Since Ms */
+            failing_since_ms: number | null;
+            /** Failures In A Row */
+            failures_in_a_row: number;
+            /** Id */
+            id: string;
+            /** Is Enabled */
+            is_enabled: boolean;
+            kind: components["schemas"]["ExportKind"];
+            /** Last Sent Ms */
+            last_sent_ms: number | null;
+            /** Next Ms */
+            next_ms: number | null;
+            /** Past Left Ms */
+            past_left_ms: number;
+            /** Refused */
+            refused: number;
+            /** Sent */
+            sent: number;
+            /** Url */
+            url: string;
+            /** Username */
+            username: string;
+            /** Version */
+            version: number;
+            /** Waiting */
+            waiting: number;
         };
         /**
          * FactsView
@@ -2325,28 +2416,13 @@ export interface components {
         };
         /**
          * HistoryView
-         * @description Series over the same times, each the beginning of `step_ms`.
-         *
-         *     `resolution` is the record it was made of, `aggregation` how series became one. `series_left_out` says how
-         *     many more there were; `notes` what the answer cannot show.
+         * @description The revisions of a service that are remembered, newest first.
          */
         HistoryView: {
-            aggregation: components["schemas"]["Aggregation"] | null;
-            /** End Ms */
-            end_ms: number;
-            /** Notes */
-            notes: string[];
-            resolution: components["schemas"]["Resolution"];
-            /** Series */
-            series: components["schemas"]["HistorySeries"][];
-            /** Series Left Out */
-            series_left_out: number;
-            /** Start Ms */
-            start_ms: number;
-            /** Step Ms */
-            step_ms: number;
-            /** Times Ms */
-            times_ms: number[];
+            /** Revisions */
+            revisions: components["schemas"]["HistoryEntry"][];
+            /** Service Id */
+            service_id: string;
         };
         /**
          * Hook
@@ -2898,6 +2974,31 @@ export interface components {
             words: string;
         };
         /**
+         * MetricsHistoryView
+         * @description Series over the same times, each the beginning of `step_ms`.
+         *
+         *     `resolution` is the record it was made of, `aggregation` how series became one. `series_left_out` says how
+         *     many more there were; `notes` what the answer cannot show.
+         */
+        MetricsHistoryView: {
+            aggregation: components["schemas"]["Aggregation"] | null;
+            /** End Ms */
+            end_ms: number;
+            /** Notes */
+            notes: string[];
+            resolution: components["schemas"]["Resolution"];
+            /** Series */
+            series: components["schemas"]["HistorySeries"][];
+            /** Series Left Out */
+            series_left_out: number;
+            /** Start Ms */
+            start_ms: number;
+            /** Step Ms */
+            step_ms: number;
+            /** Times Ms */
+            times_ms: number[];
+        };
+        /**
          * MoreView
          * @description What more replicas of a service would do. `hosts` are the names of those they would be on.
          */
@@ -3099,6 +3200,11 @@ export interface components {
             /** Times Ms */
             times_ms: number[];
         };
+        /**
+         * PingBody
+         * @description Nothing has to be said.
+         */
+        PingBody: Record<string, never>;
         /**
          * PlacementRules
          * @description Rules on the hosts of a service. Not part of a revision: changing them restarts nothing by itself.
@@ -5451,6 +5557,22 @@ export interface components {
          */
         Variant: "a" | "b";
         /**
+         * VariantComparison
+         * @description How both answered while every router did as planned. `lost` are part of the failures.
+         */
+        VariantComparison: {
+            /** A Lost */
+            a_lost: number;
+            /** A Requests */
+            a_requests: number;
+            /** B Lost */
+            b_lost: number;
+            /** B Requests */
+            b_requests: number;
+            /** Metrics */
+            metrics: components["schemas"]["MetricComparison"][];
+        };
+        /**
          * VariantView
          * @description One of the two. `replicas` are those that are ready now.
          */
@@ -5862,7 +5984,6 @@ export type CatchUp = components['schemas']['CatchUp'];
 export type Check = components['schemas']['Check'];
 export type ClusterView = components['schemas']['ClusterView'];
 export type Colour = components['schemas']['Colour'];
-export type Comparison = components['schemas']['Comparison'];
 export type ComparisonLine = components['schemas']['ComparisonLine'];
 export type ComparisonView = components['schemas']['ComparisonView'];
 export type Conclusion = components['schemas']['Conclusion'];
@@ -5901,6 +6022,11 @@ export type ExperimentBody = components['schemas']['ExperimentBody'];
 export type ExperimentPage = components['schemas']['ExperimentPage'];
 export type ExperimentState = components['schemas']['ExperimentState'];
 export type ExperimentView = components['schemas']['ExperimentView'];
+export type ExportAuth = components['schemas']['ExportAuth'];
+export type ExportBody = components['schemas']['ExportBody'];
+export type ExportKind = components['schemas']['ExportKind'];
+export type ExportPage = components['schemas']['ExportPage'];
+export type ExportView = components['schemas']['ExportView'];
 export type FactsView = components['schemas']['FactsView'];
 export type Failover = components['schemas']['Failover'];
 export type FailureAction = components['schemas']['FailureAction'];
@@ -5960,6 +6086,7 @@ export type MeasuredPage = components['schemas']['MeasuredPage'];
 export type MeasuredView = components['schemas']['MeasuredView'];
 export type Method = components['schemas']['Method'];
 export type MetricComparison = components['schemas']['MetricComparison'];
+export type MetricsHistoryView = components['schemas']['MetricsHistoryView'];
 export type MoreView = components['schemas']['MoreView'];
 export type MoveView = components['schemas']['MoveView'];
 export type NamedValueBody = components['schemas']['NamedValueBody'];
@@ -5972,6 +6099,7 @@ export type NodeView = components['schemas']['NodeView'];
 export type OverrideBody = components['schemas']['OverrideBody'];
 export type PasswordBody = components['schemas']['PasswordBody'];
 export type PathView = components['schemas']['PathView'];
+export type PingBody = components['schemas']['PingBody'];
 export type PlacementRules = components['schemas']['PlacementRules'];
 export type PlacementView = components['schemas']['PlacementView'];
 export type PlannedHost = components['schemas']['PlannedHost'];
@@ -6085,6 +6213,7 @@ export type UserRef = components['schemas']['UserRef'];
 export type UserView = components['schemas']['UserView'];
 export type ValidationView = components['schemas']['ValidationView'];
 export type Variant = components['schemas']['Variant'];
+export type VariantComparison = components['schemas']['VariantComparison'];
 export type VariantView = components['schemas']['VariantView'];
 export type VolumeKind = components['schemas']['VolumeKind'];
 export type VolumeMount = components['schemas']['VolumeMount'];

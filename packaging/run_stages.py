@@ -288,9 +288,15 @@ class Running:
 
 
 def gives_way(command: Sequence[str], *, waits_for_hosts: bool) -> tuple[str, ...]:
-    """The command with the priority of its lane."""
-    nice = None if waits_for_hosts else shutil.which("nice")
-    return (nice, "-n", "19", *command) if nice else tuple(command)
+    """The command with the priority of its lane.
+
+    Where Linux groups processes by session (sched(7), autogroup), a nice value counts within its session only:
+    there the whole session gives way.
+    """
+    if waits_for_hosts or shutil.which("nice") is None:
+        return tuple(command)
+    script = '{ echo 19 >/proc/self/autogroup; } 2>/dev/null; exec nice -n 19 "$@"'
+    return ("sh", "-c", script, "sh", *command)
 
 
 def _interrupt(process: subprocess.Popen[bytes]) -> None:

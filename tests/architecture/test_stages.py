@@ -108,6 +108,16 @@ def test_what_waits_for_hosts_and_what_needs_processors_run_side_by_side(run_sta
     assert [(each.stage.name, each.verdict) for each in outcomes] == [("unit", "passed"), ("e2e", "passed")]
 
 
+def test_what_needs_processors_gives_way_to_what_waits_for_hosts(
+    run_stages: ModuleType, capfd: pytest.CaptureFixture[str]
+) -> None:
+    script = "import os; print('nice', os.nice(0))"
+    run_stages.run(stage(run_stages, script), 60.0)
+    run_stages.run(stage(run_stages, script, waits_for_hosts=True), 60.0)
+    shown = [line for line in capfd.readouterr().out.splitlines() if line.startswith("nice")]
+    assert shown == ["nice 19", f"nice {os.nice(0)}"]
+
+
 def test_an_unknown_target_is_a_usage_error(
     run_stages: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -290,7 +290,7 @@ class Running:
 def gives_way(command: Sequence[str], *, waits_for_hosts: bool) -> tuple[str, ...]:
     """The command with the priority of its lane.
 
-    Where Linux groups processes by session (sched(7), autogroup), a nice value counts within its session only:
+    Where Linux groups processes by session (sched(7), autogroup), nice values count within a session only:
     there the whole session gives way.
     """
     if waits_for_hosts or shutil.which("nice") is None:

@@ -7,8 +7,9 @@ import shutil
 import sys
 from typing import Any
 
+from agent.cli.client import Client
 from agent.cli.connection import connect
-from agent.cli.failures import DONE
+from agent.cli.failures import DONE, UsageWrong
 from agent.cli.output import can_draw, duration, in_bytes, moment, print_json, print_table, printable
 from agent.cli.parsing import Verbs
 from agent.cli.sparkline import sparkline
@@ -29,7 +30,8 @@ def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
         "  tower metrics h1 cpu --since 24h\n"
         "  tower metrics containers memory --top 5\n"
         "  tower metrics shop.web cpu --since 7d --by host\n"
-        "  tower metrics disks disk --since 30d --table",
+        "  tower metrics disks disk --since 30d --table\n"
+        "  tower metrics import --from http://prometheus:9090 --query node_load1 --since 14d",
     )
     parser.add_argument(
         "subject",
@@ -58,12 +60,30 @@ def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
     parser.add_argument("--node", metavar="NODE", default="", help="on this host only")
     parser.add_argument("--kind", metavar="KIND", default="", help="of this kind only, as container")
     parser.add_argument("--table", action="store_true", help="every point as a row")
+    brought = parser.add_argument_group("import: bring history that Prometheus has")
+    brought.add_argument("--from", dest="source", metavar="URL", help="of Prometheus: http://prometheus:9090")
+    brought.add_argument("--query", metavar="EXPR", default="", help="what to ask it, in PromQL")
+    brought.add_argument("--as", dest="metric_name", metavar="NAME", default="", help="what to call it")
+    brought.add_argument("--import-name", metavar="NAME", default="", help="to go on with an earlier one")
+    brought.add_argument(
+        "--token-stdin", action="store_true", help="read its bearer token from standard input"
+    )
     parser.add_argument("--standing", action="store_true", help="how much of the history the host has")
+
+
+def _import(client: Client, args: argparse.Namespace) -> int:
+    if args.subject != "import" or args.metric:
+        raise UsageWrong("--from goes with import", hint="tower metrics import --from URL --query EXPR")
+    from agent.cli import metrics_import
+
+    return metrics_import.run(client, args)
 
 
 def run(args: argparse.Namespace) -> int:
     as_json = getattr(args, "json", False)
     client = connect(args)
+    if args.source is not None:
+        return _import(client, args)
     if args.standing:
         standing = client.get("/metrics/standing")
         print_json(standing) if as_json else _print_standing(standing)

@@ -158,6 +158,7 @@ def _actions() -> tuple[Action, ...]:
             # What happens here is sent there.
             Resource.WEBHOOK: ("put", "remove"),
             Resource.EXPORT: ("put", "remove"),
+            Resource.METRICS: ("import",),
         },
     }
     return tuple(

@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-import http.client
 import ipaddress
 import json
-import socket
-import subprocess
-import time
-import urllib.parse
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,90 +13,19 @@ from agent.clock import SystemClock
 from agent.notify.sender import HttpSender
 from cluster.model.exports import ExportKind
 from tests.support.export_kit import MINUTE_MS, TICKS, ExportKit
-from tests.support.requirements import require_program
+from tests.support.metric_stores import MetricStore, a_victoria, an_influx
 
-START_TIMEOUT_S = 20.0
 HOURS_BACK = 2
 
 
-class Program:
-    """A server on the loop-back that is started, stopped and started again on its data."""
-
-    def __init__(self, argv: Callable[[int], list[str]], log: Path, ready: str) -> None:
-        self.port = _free_port()
-        self._argv = argv(self.port)
-        self._log = log
-        self._ready = ready
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        with self._log.open("ab") as log, subprocess.Popen(self._argv, stdout=log, stderr=log) as process:
-            try:
-                self._wait_until_ready(process)
-                yield
-            finally:
-                process.terminate()
-
-    def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
-        end_s = time.monotonic() + START_TIMEOUT_S
-        while time.monotonic() < end_s and process.poll() is None:
-            with suppress(OSError):
-                self.ask(self._ready)
-                return
-            time.sleep(0.05)
-        raise AssertionError(self._log.read_text(errors="replace")[-2000:])
-
-    def ask(self, path: str, *, post: bool = False, **query: str) -> bytes:
-        """Return what it answers. Raises OSError where nobody listens."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
-        try:
-            connection.request("POST" if post else "GET", f"{path}?{urllib.parse.urlencode(query)}")
-            response = connection.getresponse()
-            assert response.status < 300, response.read()
-            return response.read()
-        finally:
-            connection.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+@pytest.fixture
+def victoria(tmp_path: Path) -> MetricStore:
+    return a_victoria(tmp_path)
 
 
 @pytest.fixture
-def victoria(tmp_path: Path) -> Program:
-    program = require_program("victoria-metrics")
-    return Program(
-        lambda port: [
-            program,
-            f"-storageDataPath={tmp_path / 'vm'}",
-            f"-httpListenAddr=127.0.0.1:{port}",
-            "-memory.allowedBytes=64MB",
-        ],
-        tmp_path / "vm.log",
-        "/health",
-    )
-
-
-@pytest.fixture
-def influx(tmp_path: Path) -> Program:
-    program = require_program("influxd", package="influxdb")
-
-    def argv(port: int) -> list[str]:
-        config = tmp_path / "influx.conf"
-        config.write_text(
-            f'reporting-disabled = true\nbind-address = "127.0.0.1:{_free_port()}"\n'
-            f'[meta]\ndir = "{tmp_path}/meta"\n[data]\ndir = "{tmp_path}/data"\nwal-dir = "{tmp_path}/wal"\n'
-            f'[http]\nbind-address = "127.0.0.1:{port}"\n'
-        )
-        return [program, "-config", str(config)]
-
-    return Program(argv, tmp_path / "influx.log", "/ping")
+def influx(tmp_path: Path) -> MetricStore:
+    return an_influx(tmp_path)
 
 
 @pytest.fixture
@@ -121,7 +43,7 @@ def a_kit() -> tuple[ExportKit, int]:
     return ExportKit(start_ms), start_ms
 
 
-def victoria_has(program: Program) -> dict[str, dict[int, float]]:
+def victoria_has(program: MetricStore) -> dict[str, dict[int, float]]:
     """The samples of each host."""
     program.ask("/internal/force_flush")
     lines = program.ask("/api/v1/export", **{"match[]": "tower_cpu_percent", "start": "1"}).splitlines()
@@ -141,7 +63,7 @@ def wanted(kit: ExportKit) -> dict[str, dict[int, float]]:
 
 
 async def test_victoria_metrics_has_every_sample_across_a_new_leader_and_its_own_restart(
-    victoria: Program, sender: HttpSender
+    victoria: MetricStore, sender: HttpSender
 ) -> None:
     kit, _ = a_kit()
     clock = SystemClock()
@@ -168,7 +90,7 @@ async def test_victoria_metrics_has_every_sample_across_a_new_leader_and_its_own
 
 
 async def test_influxdb_has_every_sample_once_its_database_is_there(
-    influx: Program, sender: HttpSender
+    influx: MetricStore, sender: HttpSender
 ) -> None:
     kit, _ = a_kit()
     clock = SystemClock()

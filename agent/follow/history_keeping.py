@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -25,6 +25,7 @@ from cluster.store.records import METRIC_BATCHES, METRIC_BOOKS, METRIC_HOURS, ME
 log = logging.getLogger(__name__)
 
 SLICE_BATCHES = 32
+SLICE_SUBJECTS = 256
 TIDY_EVERY_S = 10.0
 TIDY_PAUSE_S = 0.05
 """Between pieces of one tidying, so that it takes a small part of a processor however much there is to do."""
@@ -111,7 +112,8 @@ class HistoryKeeping:
         told, changed = self._told, self._changed
         self._changed = set()
         told -= changed
-        news = await asyncio.to_thread(self._read_news, told)
+        with self._state.read() as txn:
+            news = self._news(txn, told)
         for start_ms, end_ms in news.missed:
             log.info("history.missed", extra={"start_ms": start_ms, "end_ms": end_ms})
             await self._history.mark_missing(start_ms, end_ms)
@@ -123,19 +125,22 @@ class HistoryKeeping:
         told.update(subject.number for subject in news.subjects)
         return True
 
-    def _read_news(self, known: set[int]) -> _News:
-        """Read what follows; of subjects those that are not among the `known`. In a thread."""
-        with self._state.read() as txn:
-            batches = METRIC_BATCHES.scan(txn, after=(self._applied_index,), limit=SLICE_BATCHES)
-            if not batches:
-                return _News()
-            found = (
-                METRIC_SUBJECTS.get(txn, number)
-                for number in sorted({number for batch in batches for number in batch.subjects} - known)
-            )
-            # One that the state has forgotten already is not named any more.
-            subjects = [subject for subject in found if subject is not None]
-            return _News(batches=batches, subjects=subjects, missed=self._missed(txn))
+    def _news(self, txn: ReadTxn, told: Set[int]) -> _News:
+        """Return what follows, and of its subjects those that were not told: a piece the loop can wait for."""
+        batches = METRIC_BATCHES.scan(txn, after=(self._applied_index,), limit=SLICE_BATCHES)
+        if not batches:
+            return _News()
+        unknown: set[int] = set()
+        taken = 0
+        for batch in batches:
+            unknown.update(number for number in batch.subjects if number not in told)
+            taken += 1
+            if len(unknown) >= SLICE_SUBJECTS:
+                break
+        found = (METRIC_SUBJECTS.get(txn, number) for number in sorted(unknown))
+        # One that the state has forgotten already is not named any more.
+        subjects = [subject for subject in found if subject is not None]
+        return _News(batches=batches[:taken], subjects=subjects, missed=self._missed(txn))
 
     def passed_index(self) -> int:
         """Return the newest entry with samples that the state has let go of, 0 for none."""

@@ -126,7 +126,7 @@ class HistoryKeeping:
         return True
 
     def _news(self, txn: ReadTxn, told: Set[int]) -> _News:
-        """Return what follows, and of its subjects those that were not told: a piece the loop can wait for."""
+        """Return what follows, with subjects that were not told: a piece the loop can wait for."""
         batches = METRIC_BATCHES.scan(txn, after=(self._applied_index,), limit=SLICE_BATCHES)
         if not batches:
             return _News()

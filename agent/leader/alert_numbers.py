@@ -126,11 +126,9 @@ class AlertNumbers:
         subjects = await self._history.subjects(subjects_asked(rule))
         wanted = subjects_wanted(rule, subjects, facts.node_names, since_ms=start_ms)
         answers = [
-            await self._history.query(query) for query in plan.queries(tuple(wanted), start_ms, facts.now_ms)
+            [await self._history.query(query) for query in some]
+            for some in plan.queries(tuple(wanted), start_ms, facts.now_ms)
         ]
-        left_out = sum(answer.series_left_out for answer in answers)
-        if left_out:
-            log.warning("alerts.series_left_out", extra={"rule": rule.id, "left_out": left_out})
         return steps_of(rule, plan, wanted, answers)
 
     async def _look(self, rule: AlertRule, facts: Facts, book: Book) -> Look | None:

@@ -32,7 +32,15 @@ from cluster.model.events import SUBJECT_CHARS_MAX, EventKind, EventSubject, Sev
 from cluster.state_machine.container_events import note_alert
 from cluster.state_machine.entry import Entry
 from cluster.state_machine.events import record_event
-from cluster.store.records import ALERT_COUNT, ALERT_RULES, ALERTS, ALERTS_OPEN, SILENCES, open_alert
+from cluster.store.records import (
+    ALERT_COUNT,
+    ALERT_RULES,
+    ALERTS,
+    ALERTS_OPEN,
+    SILENCES,
+    find_environment,
+    open_alert,
+)
 
 _KINDS = {
     Told.FIRING: EventKind.ALERT_FIRING,
@@ -210,6 +218,7 @@ def _summary(alert: Alert, told: Told) -> str:
 
 def _tell(entry: Entry, alert: Alert, kind: EventKind, summary: str) -> None:
     subject = alert.subject
+    environment = find_environment(entry.txn, subject.environment)
     record_event(
         entry,
         kind,
@@ -228,6 +237,7 @@ def _tell(entry: Entry, alert: Alert, kind: EventKind, summary: str) -> None:
             "subject": subject.name,
             "subject_kind": subject.kind,
             "environment": subject.environment,
+            "channel": "" if environment is None else environment.alert_channel,
             "state": alert.state.value,
             "text": alert.text,
             "text.it": alert.said("text", "it"),

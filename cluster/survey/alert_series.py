@@ -7,10 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cluster.alerts import SETTLE_MS, Steps, merged, of_series
-from cluster.metrics.query import POINTS_MAX, RangeAnswer, RangeQuery, Selector, Statistic
+from cluster.metrics.query import RangeAnswer, RangeQuery, Resolution, Selector, Statistic
 from cluster.model.alerts import DAY_MS, LIMIT_OF, AlertRule, AlertSubject, RuleKind
 from cluster.model.metrics import BY_NAME, MetricType, Subject, SubjectKind
 
+HOUR_MS = 3_600_000
+SUBJECTS_AT_ONCE = 400
+"""Of how many series one question is: an answer has a bounded number."""
+WINDOW_STEPS_MAX = 500
 STEP_MS = 60_000
 """Of what has no step of its own."""
 LOOKBACK_MAX_MS = 6 * 3_600_000
@@ -37,33 +41,40 @@ class SeriesPlan:
     lookback_ms: int
     limit_metric: str = ""
 
-    def queries(self, numbers: Sequence[int], start_ms: int, end_ms: int) -> list[RangeQuery]:
-        """Return the questions about subjects over whole steps of [start_ms, end_ms); none when that is
-        empty. Raises ValueError for more points than one answer has."""
+    def queries(self, numbers: Sequence[int], start_ms: int, end_ms: int) -> list[list[RangeQuery]]:
+        """Return the questions about subjects over whole steps of [start_ms, end_ms): for some subjects after
+        the other the values, and the limits where shares are asked for. None when the range is empty.
+
+        Raises ValueError for more points than one answer has.
+        """
         start_ms = max(0, start_ms // self.step_ms * self.step_ms)
         end_ms = end_ms // self.step_ms * self.step_ms
-        if end_ms <= start_ms or not numbers:
+        if end_ms <= start_ms:
             return []
         asked = [(self.metric, self.statistic)]
         if self.limit_metric:
             asked.append((self.limit_metric, Statistic.LAST))
         return [
-            RangeQuery(
-                selector=Selector(metrics=(metric,), subjects=tuple(numbers)),
-                start_ms=start_ms,
-                end_ms=end_ms,
-                step_ms=self.step_ms,
-                statistic=statistic,
-            )
-            for metric, statistic in asked
+            [
+                RangeQuery(
+                    selector=Selector(metrics=(metric,), subjects=tuple(numbers[at : at + SUBJECTS_AT_ONCE])),
+                    start_ms=start_ms,
+                    end_ms=end_ms,
+                    step_ms=self.step_ms,
+                    # The coarser records have steps of hours, and begin earlier.
+                    resolution=Resolution.RAW if self.step_ms % HOUR_MS else None,
+                    statistic=statistic,
+                )
+                for metric, statistic in asked
+            ]
+            for at in range(0, len(numbers), SUBJECTS_AT_ONCE)
         ]
 
 
 def plan_of(rule: AlertRule) -> SeriesPlan:
     """Return what a rule of `SERIES_KINDS` asks."""
     if rule.kind in COUNTED:
-        # A window of weeks is looked at in steps of hours.
-        step_ms = max(STEP_MS, -(-rule.window_ms // (POINTS_MAX // 10) // STEP_MS) * STEP_MS)
+        step_ms = _counting_step_ms(rule.window_ms)
         return SeriesPlan(
             metric=COUNTED[rule.kind],
             statistic=Statistic.SUM,
@@ -80,6 +91,12 @@ def plan_of(rule: AlertRule) -> SeriesPlan:
         lookback_ms=min(needed_ms, max(LOOKBACK_MAX_MS, 10 * step_ms)),
         limit_metric=LIMIT_OF[rule.metric] if threshold is not None and threshold.is_percent_of_limit else "",
     )
+
+
+def _counting_step_ms(window_ms: int) -> int:
+    """A window of days is looked at in coarser steps, and one of weeks in hours."""
+    step_ms = max(STEP_MS, -(-window_ms // WINDOW_STEPS_MAX // STEP_MS) * STEP_MS)
+    return step_ms if step_ms <= HOUR_MS // 2 else -(-step_ms // HOUR_MS) * HOUR_MS
 
 
 def subjects_asked(rule: AlertRule) -> Selector:
@@ -108,30 +125,37 @@ def subjects_wanted(
 
 
 def steps_of(
-    rule: AlertRule, plan: SeriesPlan, wanted: Mapping[int, AlertSubject], answers: Sequence[RangeAnswer]
+    rule: AlertRule,
+    plan: SeriesPlan,
+    wanted: Mapping[int, AlertSubject],
+    answers: Iterable[Sequence[RangeAnswer]],
 ) -> list[Steps]:
-    """Return the series that answers to `plan.queries` hold, one for each subject.
+    """Return the series that the answers to `plan.queries` hold, one for each subject.
 
     A rule of absence has one for everything it is about, also for what has no numbers at all.
     """
-    if not answers:
+    times: list[int] = []
+    values: dict[int, list[float]] = {}
+    for answer in answers:
+        times = answer[0].times_ms.tolist()
+        found = _by_subject(answer[0])
+        if plan.limit_metric:
+            limits = _by_subject(answer[1])
+            found = {
+                number: _shares(each, limits[number]) for number, each in found.items() if number in limits
+            }
+        values |= found
+    if not times:
         return []
-    times: list[int] = answers[0].times_ms.tolist()
-    values = _by_subject(answers[0])
-    if plan.limit_metric:
-        limits = _by_subject(answers[1])
-        values = {
-            number: _shares(each, limits[number]) for number, each in values.items() if number in limits
-        }
     if rule.kind is RuleKind.ABSENCE:
         nothing = [math.nan] * len(times)
         values = {number: values.get(number, nothing) for number in wanted}
-    found = [
+    series = [
         Steps(subject=wanted[number], times_ms=times, values=values[number], step_ms=plan.step_ms)
         for number in sorted(values)
         if number in wanted
     ]
-    return merged(found, is_count=BY_NAME[plan.metric].type is MetricType.COUNT)
+    return merged(series, is_count=BY_NAME[plan.metric].type is MetricType.COUNT)
 
 
 def _by_subject(answer: RangeAnswer) -> dict[int, list[float]]:

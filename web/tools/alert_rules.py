@@ -11,7 +11,17 @@ from dataclasses import dataclass, replace
 from cluster.alerts import Rehearsal, Steps, rehearse, rules_in_force
 from cluster.commands.alerts import PutAlertRule, RemoveAlertRule
 from cluster.metrics.query import POINTS_MAX
-from cluster.model.alerts import DAY_MS, AlertRule, AlertSubject, Comparison, RuleKind, RuleScope, Threshold
+from cluster.model.alerts import (
+    DAY_MS,
+    AlertRule,
+    AlertSubject,
+    Comparison,
+    RuleKind,
+    RuleScope,
+    StepStatistic,
+    Threshold,
+)
+from cluster.model.metrics import BY_NAME, MetricType
 from cluster.store import ReadTxn
 from cluster.store.records import ALERT_RULES, NODES, find_environment, open_alerts
 from cluster.survey.alert_series import (
@@ -154,7 +164,10 @@ async def rehearse_rule(
         # The newest: numbers of subjects count up.
         wanted = dict(sorted(wanted.items())[-series_max:])
     async with context.analysing:
-        series, said = await _recorded(context, rule, plan, wanted, since_ms, until_ms)
+        try:
+            series, said = await _recorded(context, rule, plan, wanted, since_ms, until_ms)
+        except ValueError as error:
+            raise invalid("days", str(error)) from error
         found = await asyncio.to_thread(rehearse, rule, series, now_ms=until_ms)
     if not series:
         notes.append("nothing of this kind is recorded for that time")
@@ -182,6 +195,16 @@ def rule_of(context: Context, name: str, settings: RuleSettings) -> AlertRule:
         raise invalid("below", "give above or below, not both", hint="two rules tell of both")
     value = settings.above if settings.above is not None else settings.below
     is_threshold = settings.kind is RuleKind.THRESHOLD
+    metric = BY_NAME.get(settings.metric)
+    if is_threshold and settings.statistic is StepStatistic.SUM and metric is not None:
+        counts = sorted(each.name for each in BY_NAME.values() if each.type is MetricType.COUNT)
+        if metric.name not in counts:
+            raise invalid(
+                "statistic",
+                f"sum is of what is counted, and {metric.name} is a level: use mean, min, max, p95 or last",
+                value="sum",
+                hint=f"counted are {', '.join(counts)}",
+            )
     if is_threshold and value is None:
         raise invalid("above", "a threshold needs above or below, in the metric's unit")
     if not is_threshold and (value is not None or settings.resolve is not None):
@@ -296,10 +319,10 @@ async def _recorded(
     while start_ms < until_ms:
         end_ms = min(start_ms + slice_ms, until_ms)
         answers = [
-            await context.surroundings.history.query(query)
-            for query in plan.queries(tuple(wanted), start_ms, end_ms)
+            [await context.surroundings.history.query(query) for query in some]
+            for some in plan.queries(tuple(wanted), start_ms, end_ms)
         ]
-        notes |= {note: None for answer in answers for note in answer.notes}
+        notes |= {note: None for some in answers for answer in some for note in answer.notes}
         for steps in steps_of(rule, plan, wanted, answers):
             _append(found, steps)
         start_ms = end_ms

@@ -17,6 +17,7 @@ from cluster.commands.alerts import (
     PutSilence,
     RemoveAlertRule,
 )
+from cluster.commands.environments import PutEnvironment
 from cluster.commands.outcome import Code
 from cluster.model.alerts import (
     Alert,
@@ -29,6 +30,7 @@ from cluster.model.alerts import (
     Silence,
     Told,
 )
+from cluster.model.environments import Environment
 from cluster.model.events import EventKind, Severity
 from cluster.store.records import ALERT_RULES, ALERTS, EVENTS, SILENCES, open_alert, open_alerts
 from tests.support.state_builders import START_MS, Replica
@@ -82,6 +84,15 @@ def test_an_alert_and_the_news_of_it_are_one_entry() -> None:
     )
     assert (alert.notified_at_ms, alert.version) == (START_MS, 1)
     assert open_alert(state.txn, "host-down", "host:alpha") == alert
+
+
+def test_an_alert_of_an_environment_names_the_channel_that_is_set_there() -> None:
+    state = a_state()
+    state.must(PutEnvironment(environment=Environment(name="prod", alert_channel="on-call")))
+    subject = AlertSubject(kind="container", key="c", name="web", environment="prod")
+    fire(state, subject=subject)
+    (event,) = (each for each in EVENTS.scan(state.txn) if each.kind is EventKind.ALERT_FIRING)
+    assert dict(event.details)["channel"] == "on-call"
 
 
 def test_a_second_leader_that_knows_nothing_of_it_is_refused_and_tells_nobody() -> None:

@@ -189,6 +189,11 @@ REFUSED: tuple[tuple[dict[str, Any], str, str], ...] = (
         "metric",
         "no limit",
     ),
+    (
+        {"kind": "threshold", "metric": "memory_bytes", "above": 1, "statistic": "sum"},
+        "statistic",
+        "counted are",
+    ),
     ({"kind": "forecast", "metric": "disk_used_bytes"}, "within_s", "how far ahead"),
     ({"kind": "crash-loop"}, "count", "so many restarts"),
     ({"kind": "anomaly", "count": 1}, "count", "one metric alone"),

@@ -359,7 +359,11 @@ class _Agent:
             own_figures=own_figures,
         )
         watcher.subscribe_events(collector.on_event)
-        history = NodeHistory(self._directory.history, stagger=self._node_id)
+        history = NodeHistory(
+            self._directory.history,
+            stagger=self._node_id,
+            own_samples=lambda: (recorder.waiting, recorder.lost),
+        )
         stack.push_async_callback(history.close)
         router = choose_router(
             settings,

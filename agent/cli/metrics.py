@@ -215,7 +215,13 @@ def _print_standing(standing: dict[str, Any]) -> None:
     print(f"subjects  {standing['subjects']}")
     print(f"disk      {in_bytes(standing['bytes_used'])} of {in_bytes(standing['bytes_max'])}")
     for resolution, oldest_ms in standing["oldest_ms"].items():
-        print(f"{resolution:<8}  {'nothing yet' if oldest_ms is None else f'since {moment(oldest_ms)}'}")
+        short = ", for want of room" if resolution in standing["shortened_to_ms"] else ""
+        print(
+            f"{resolution:<8}  {'nothing yet' if oldest_ms is None else f'since {moment(oldest_ms)}'}{short}"
+        )
+    print(f"waiting   {standing['waiting']} blocks of its own samples")
+    if standing["lost"]:
+        print(f"lost      {standing['lost']} blocks since its start: its log says why")
     for part in standing["missing"]:
         print(f"missing   {moment(part['start_ms'])} to {moment(part['end_ms'])}: asked of other hosts")
     if standing["damaged"]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -41,8 +42,12 @@ class NodeHistory:
     Every call may raise HistoryNotOpen and what the history itself raises.
     """
 
-    def __init__(self, directory: Path, *, stagger: str) -> None:
+    def __init__(
+        self, directory: Path, *, stagger: str, own_samples: Callable[[], tuple[int, int]] = lambda: (0, 0)
+    ) -> None:
+        """`own_samples` says how many blocks of this host's samples wait for the cluster, and are lost."""
         self._directory = directory
+        self._own_samples = own_samples
         self._stagger = stagger
         self._writer: HistoryWriter | None = None
         self._reason = "this host's metric history is being opened: try again in a moment"
@@ -132,7 +137,9 @@ class NodeHistory:
 
     async def standing(self) -> HistoryStanding:
         """How much is kept, from when on, and what is missing."""
-        return await self._read(lambda reader: reader.standing())
+        waiting, lost = self._own_samples()
+        standing = await self._read(lambda reader: reader.standing())
+        return replace(standing, waiting=waiting, lost=lost)
 
     async def page(self, question: HistoryQuestion) -> HistoryPage:
         """Return the next pieces for another node. Raises ValueError for a wrong cursor."""

@@ -154,7 +154,8 @@ class HistoryStanding:
 
     `missing` are ranges of time this node knows it has not got (another node is asked for them). `damaged`
     counts pieces that could not be read and were left out. `shortened_to_ms` names the records that are kept
-    for shorter than the settings say, because of `bytes_max`, and from when on.
+    for shorter than the settings say, because of `bytes_max`, and from when on. `waiting` counts blocks of
+    this host's own samples that the cluster has not got yet, `lost` what will not be in the record.
     """
 
     bytes_used: int
@@ -165,3 +166,5 @@ class HistoryStanding:
     missing: tuple[tuple[int, int], ...] = ()
     damaged: int = 0
     shortened_to_ms: dict[Resolution, int] = field(default_factory=dict)
+    waiting: int = 0
+    lost: int = 0

@@ -291,7 +291,9 @@ class StandingView:
     """The answering host's record. `oldest_ms` by resolution, null where there is nothing yet.
 
     `missing` is what it knows it has not got and asks other hosts for; `damaged` how many pieces could not
-    be read.
+    be read. `shortened_to_ms` names the records that are kept for shorter than was set, for want of room, and
+    from when on. `waiting` counts blocks of its own samples that the cluster has not got yet, `lost` those
+    that will not be in the record: refused, given up, or of a clock that was set back.
     """
 
     node: str
@@ -301,6 +303,9 @@ class StandingView:
     oldest_ms: Mapping[str, int | None]
     missing: tuple[TimeRange, ...]
     damaged: int
+    shortened_to_ms: Mapping[str, int]
+    waiting: int
+    lost: int
 
 
 async def get_history_standing(context: Context, call: Call) -> StandingView:
@@ -317,4 +322,7 @@ async def get_history_standing(context: Context, call: Call) -> StandingView:
         oldest_ms={each.value: standing.oldest_ms.get(each) for each in Resolution},
         missing=tuple(TimeRange(start_ms=start, end_ms=end) for start, end in standing.missing),
         damaged=standing.damaged,
+        shortened_to_ms={each.value: at_ms for each, at_ms in standing.shortened_to_ms.items()},
+        waiting=standing.waiting,
+        lost=standing.lost,
     )

@@ -135,6 +135,9 @@ def test_the_standing_names_what_is_missing(api: StubApi, tower: Tower) -> None:
             "oldest_ms": {"raw": 0, "hourly": None},
             "missing": [{"start_ms": 0, "end_ms": 60_000}],
             "damaged": 2,
+            "shortened_to_ms": {"raw": 0},
+            "waiting": 4,
+            "lost": 1,
         }
     )
     _, out, _ = tower("metrics", "--standing")
@@ -142,6 +145,9 @@ def test_the_standing_names_what_is_missing(api: StubApi, tower: Tower) -> None:
     assert "hourly    nothing yet" in out
     assert "asked of other hosts" in out
     assert "2 pieces" in out
+    assert "for want of room" in out
+    assert "4 blocks" in out
+    assert "1 blocks since its start" in out
 
 
 def test_settings_are_listed_with_their_defaults_set_and_reset(api: StubApi, tower: Tower) -> None:

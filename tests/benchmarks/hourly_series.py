@@ -1,7 +1,8 @@
 """Made series by the hour, to forecast, to call trends, to fill: with what happens to real ones.
 
-None of it was used to build the methods. Seasons are no plain sines: there are weekends, days that differ as
-a whole, bursts, restarts, steps.
+Seasons are no plain sines: there are weekends, days that differ as a whole, bursts, restarts, steps. No
+constant of a method comes from them; that growth is to be taken out before a daily pattern is made, and that
+log rotation reaches a limit with its tops, they did show.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from cluster.model.ids import NodeId
 from cluster.model.webhooks import DETAIL_CHARS_MAX, Attempt, Delivery, FailureKind, Webhook
 from cluster.raft.replicator import NotCommitted, OutcomeUnknown
 from cluster.store import Committed, ReadTxn
-from cluster.store.records import CLUSTER, DELIVERIES, DELIVERIES_WAITING, WEBHOOKS
+from cluster.store.records import CLUSTER, DELIVERIES, WEBHOOKS, waiting_deliveries
 
 log = logging.getLogger(__name__)
 
@@ -145,17 +145,14 @@ class Delivering:
     def _waiting(self, txn: ReadTxn, webhook: Webhook) -> list[Delivery]:
         """What of a webhook may be on its way now: of an ordered one, its oldest; tests at any time."""
         # Tests are the newest: somebody waits for the answer.
-        newest = self._read(txn, webhook, limit=TESTS_AHEAD, reverse=True)
+        newest = waiting_deliveries(txn, webhook.id, limit=TESTS_AHEAD, newest_first=True)
         tests = [delivery for delivery in newest if delivery.is_test]
         if not webhook.is_enabled:
             return tests
-        rows = [row for row in self._read(txn, webhook, limit=LOOK_AHEAD, reverse=False) if not row.is_test]
+        # Of an ordered one the first counts: tests may be before it.
+        ahead = TESTS_AHEAD if webhook.is_ordered else LOOK_AHEAD
+        rows = [row for row in waiting_deliveries(txn, webhook.id, limit=ahead) if not row.is_test]
         return tests + (rows[:1] if webhook.is_ordered else rows)
-
-    def _read(self, txn: ReadTxn, webhook: Webhook, *, limit: int, reverse: bool) -> list[Delivery]:
-        places = DELIVERIES_WAITING.scan(txn, webhook.id, limit=limit, reverse=reverse)
-        found = (DELIVERIES.get(txn, *place) for place in places)
-        return [delivery for delivery in found if delivery is not None]
 
     async def _deliver(self, task: _Task) -> None:
         webhook, delivery = task.webhook, task.delivery

@@ -35,8 +35,8 @@ from cluster.model.webhooks import (
 )
 from cluster.state_machine.entry import Entry
 from cluster.state_machine.events import next_event, record_event
-from cluster.state_machine.outbox import queue
-from cluster.store.records import DELIVERIES, DELIVERIES_WAITING, WEBHOOK_STANDINGS, WEBHOOKS
+from cluster.state_machine.outbox import forget_delivery, put_delivery, queue
+from cluster.store.records import DELIVERIES, WEBHOOK_STANDINGS, WEBHOOKS
 
 
 def put_webhook(entry: Entry, command: PutWebhook) -> Outcome:
@@ -69,9 +69,7 @@ def remove_webhook(entry: Entry, command: RemoveWebhook) -> Outcome:
     if WEBHOOKS.get(entry.txn, command.webhook_id) is None:
         return _not_there(command.webhook_id)
     for delivery in DELIVERIES.scan(entry.txn, command.webhook_id):
-        if delivery.state is DeliveryState.WAITING:
-            DELIVERIES_WAITING.remove(entry.txn, command.webhook_id, delivery.event.sequence)
-        DELIVERIES.delete(entry.txn, command.webhook_id, delivery.event.sequence)
+        forget_delivery(entry, command.webhook_id, delivery.event.sequence)
     WEBHOOK_STANDINGS.delete(entry.txn, command.webhook_id)
     WEBHOOKS.delete(entry.txn, command.webhook_id)
     return Applied()
@@ -134,8 +132,7 @@ def replay_deliveries(entry: Entry, command: ReplayDeliveries) -> Outcome:
             next_ms=entry.now_ms,
             changed_at_ms=entry.now_ms,
         )
-        DELIVERIES.put(entry.txn, again)
-        DELIVERIES_WAITING.add(entry.txn, webhook.id, delivery.event.sequence)
+        put_delivery(entry, again)
         replayed += 1
     standing = _standing(entry, webhook.id)
     WEBHOOK_STANDINGS.put(entry.txn, replace(standing, waiting=standing.waiting + replayed))
@@ -156,8 +153,8 @@ def _record(entry: Entry, result: AttemptResult) -> bool:
     if attempt.number != delivery.attempts + 1:
         return False
     state, next_ms = _after(entry, webhook, delivery, result)
-    DELIVERIES.put(
-        entry.txn,
+    put_delivery(
+        entry,
         replace(
             delivery,
             state=state,
@@ -167,8 +164,6 @@ def _record(entry: Entry, result: AttemptResult) -> bool:
             log=(*delivery.log, attempt)[-ATTEMPTS_KEPT:],
         ),
     )
-    if state is not DeliveryState.WAITING:
-        DELIVERIES_WAITING.remove(entry.txn, webhook.id, result.sequence)
     standing = _standing_after(entry, _standing(entry, webhook.id), state, is_success=attempt.is_success)
     WEBHOOK_STANDINGS.put(entry.txn, standing)
     reason = _why_off(entry, standing, result)

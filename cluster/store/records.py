@@ -254,8 +254,8 @@ EVENTS = Records(tables.EVENTS, Event, (int,), lambda r: (r.sequence,))
 WEBHOOKS = Records(tables.WEBHOOKS, Webhook, (str,), lambda r: (r.id,))
 DELIVERIES = Records(tables.DELIVERIES, Delivery, (str, int), lambda r: (r.webhook_id, r.event.sequence))
 """By (webhook, event's sequence): of each the newest `DELIVERIES_KEPT`."""
-DELIVERIES_WAITING = Index(tables.DELIVERIES_WAITING, (str, int))
-"""(webhook, event's sequence)."""
+DELIVERIES_BY_STATE = Index(tables.DELIVERIES_BY_STATE, (str, int, int))
+"""(webhook, 0 while it waits and 1 once it has ended, event's sequence)."""
 WEBHOOK_STANDINGS = Records(tables.WEBHOOK_STANDINGS, WebhookStanding, (str,), lambda r: (r.webhook_id,))
 
 EXPORTS = Records(tables.EXPORTS, Export, (str,), lambda r: (r.id,))
@@ -297,6 +297,15 @@ def open_alerts(txn: ReadTxn) -> list[Alert]:
     """Return every alert that is not resolved."""
     found = (ALERTS.get(txn, number) for *_, number in ALERTS_OPEN.scan(txn))
     return [alert for alert in found if alert is not None]
+
+
+def waiting_deliveries(
+    txn: ReadTxn, webhook_id: str, *, limit: int, newest_first: bool = False
+) -> list[Delivery]:
+    """Return what waits for a webhook, in the order it happened."""
+    rows = DELIVERIES_BY_STATE.scan(txn, webhook_id, 0, limit=limit, reverse=newest_first)
+    found = (DELIVERIES.get(txn, webhook_id, sequence) for *_, sequence in rows)
+    return [delivery for delivery in found if delivery is not None]
 
 
 def find_subject(txn: ReadTxn, definition: SubjectDefinition) -> Subject | None:

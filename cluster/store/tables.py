@@ -98,7 +98,7 @@ SILENCES = Table(83, "silences")
 EVENTS = Table(85, "events")
 WEBHOOKS = Table(86, "webhooks")
 DELIVERIES = Table(87, "deliveries")
-DELIVERIES_WAITING = Table(88, "deliveries_waiting", is_watched=False)
+DELIVERIES_BY_STATE = Table(88, "deliveries_by_state", is_watched=False)
 WEBHOOK_STANDINGS = Table(89, "webhook_standings", is_watched=False)
 
 EXPORTS = Table(90, "exports")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 from dataclasses import dataclass, field
@@ -55,6 +56,7 @@ PING = "webhook.ping"
 REPLAY = "webhook.replay"
 MADE_BYTES = 32
 KEEP_OLD_S = 24 * 3600
+CHUNK = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,16 +205,22 @@ async def list_deliveries(
     await context.authority.require(call, READ, f"webhook:{name}")
     _find(context, name)
     before = None if cursor is None else _sequence(cursor)
-    with context.surroundings.state.read() as txn:
-        rows = records.DELIVERIES.scan(
-            txn, name, after=None if before is None else (name, before), reverse=True
-        )
-    fitting = [row for row in rows if state is None or row.state is state]
-    page = fitting[:limit]
-    return Page(
-        items=tuple(map(delivery_view, page)),
-        next_cursor=encode_cursor((page[-1].event.sequence,)) if len(fitting) > limit else None,
-    )
+    found: list[DeliveryView] = []
+    while True:
+        with context.surroundings.state.read() as txn:
+            rows = records.DELIVERIES.scan(
+                txn, name, after=None if before is None else (name, before), limit=CHUNK, reverse=True
+            )
+        for row in rows:
+            before = row.event.sequence
+            if state is None or row.state is state:
+                found.append(delivery_view(row))
+                if len(found) == limit:
+                    return Page(items=tuple(found), next_cursor=encode_cursor((before,)))
+        if len(rows) < CHUNK:
+            return Page(items=tuple(found))
+        # Reading them takes a while; others want the loop too.
+        await asyncio.sleep(0)
 
 
 async def replay_deliveries(

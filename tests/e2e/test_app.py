@@ -7,7 +7,7 @@ import json
 import signal
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from agent.cli.client import Client, Target
 from tests.e2e.dashboard import goto
 from tests.support.http_load import HttpLoad
 from tests.support.lab import LabAgents, a_lab, remove_abandoned, require_lab, url_of
+from tests.support.metric_stores import a_victoria
 from tests.support.prometheus import a_prometheus
 from tests.support.receivers import BEHAVIOURS, Receivers, free_port, listening
 from tests.support.shop import APP, COMPOSE, Shop
@@ -341,37 +342,94 @@ def test_every_receiver_gets_each_event_once_by_its_id_across_a_killed_leader(wh
         # The one that was down all the time comes back when everything has happened.
         with listening(told.receivers, told.address, told.down_port):
             told.wait_until_all_is_told()
+        assert "was taken with status 204" in whole.tower("webhook", "ping", "good")
+        assert "webhook:test" in whole.tower("webhook", "deliveries", "good", "--limit", "1")
     told.verify()
+
+
+@pytest.mark.verify
+@pytest.mark.timeout(900)
+def test_a_receiver_that_is_down_for_minutes_gets_everything_at_the_usual_pauses(whole: Shop) -> None:
+    told = WebhookTrial(whole, names=("down",), families=("rollout",))
+    told.subscribe("", attempts=15, base_s=5.0, max_s=7200.0, timeout_s=15.0)
+    whole.deploy("patient")
+    whole.agents.process(whole.agents.leader()).signal(signal.SIGKILL)
+    whole.tower("rollout", "status", "--wait", "shop.web")
+    # The pauses after five failures add up to two and a half minutes.
+    whole.agents.wait("it was tried often", lambda: told.attempts("down") >= 6, timeout_s=400)
+    with listening(told.receivers, told.address, told.down_port):
+        told.wait_until_all_is_told(timeout_s=300)
+    told.verify()
+
+
+@pytest.mark.verify
+@pytest.mark.timeout(300)
+def test_victoria_metrics_gets_what_every_host_measured_across_a_killed_leader(
+    whole: Shop, tmp_path: Path
+) -> None:
+    address = whole.lab.address_of("root")
+    victoria = a_victoria(tmp_path, address)
+    whole.tower("webhook", "networks", "--set", f"{address}/32")
+    # It is not there yet: what it misses waits.
+    whole.tower("export", "add", "vm", f"{victoria.url}/api/v1/write", "--back", "1h")
+    whole.agents.process(whole.agents.leader()).signal(signal.SIGKILL)
+
+    def has_all() -> bool:
+        hosts = victoria.count('count(count by (node) (tower_cpu_percent{kind="host"}))')
+        replicas = victoria.count('count(count by (subject) (tower_memory_bytes{service="shop.web"}))')
+        return hosts == 3 and replicas >= 3
+
+    with victoria.running():
+        whole.agents.wait(
+            "every host's numbers are there",
+            has_all,
+            tell=lambda: f"{whole.try_tower('export', 'status', 'vm').stdout}\n{whole.tell()}",
+            timeout_s=200,
+        )
+    whole.tower("export", "remove", "vm")
 
 
 class WebhookTrial:
     """Webhooks to receivers of every kind, and what they must have got in the end."""
 
-    FAMILIES = ("rollout", "alert", "container")
-
-    def __init__(self, shop: Shop) -> None:
+    def __init__(
+        self,
+        shop: Shop,
+        *,
+        names: Sequence[str] = (*BEHAVIOURS, "down", "unordered"),
+        families: Sequence[str] = ("rollout", "alert", "container"),
+    ) -> None:
         self._shop = shop
+        self._names = names
+        self._families = families
         agents = shop.agents
         servers = tuple(url_of(host) for host in agents.hosts)
         self._client = Client(Target(servers=servers, ca_pem=agents.ca_pem, access_token=agents.token))
         self.address = shop.lab.address_of("root")
         self.receivers = Receivers()
         self.down_port = free_port(self.address)
-        self._names = [*BEHAVIOURS, "down", "unordered"]
         newest = self._client.get("/events", limit=1)["items"]
         self._before = newest[0]["sequence"] if newest else 0
 
-    def subscribe(self, url: str) -> None:
+    def subscribe(
+        self,
+        url: str,
+        *,
+        attempts: int = 30,
+        base_s: float = 0.2,
+        max_s: float = 1.0,
+        timeout_s: float = 1.0,
+    ) -> None:
         self._shop.tower("webhook", "networks", "--set", f"{self.address}/32")
         for name in self._names:
             base = f"http://{self.address}:{self.down_port}" if name == "down" else url
             body = {
                 "url": f"{base}/{name}",
-                "events": [f"{family}:*" for family in self.FAMILIES],
-                "attempts": 30,
-                "base_s": 0.2,
-                "max_s": 1.0,
-                "timeout_s": 1.0,
+                "events": [f"{family}:*" for family in self._families],
+                "attempts": attempts,
+                "base_s": base_s,
+                "max_s": max_s,
+                "timeout_s": timeout_s,
                 "is_ordered": name != "unordered",
             }
             self.receivers.secrets[name] = self._client.put(f"/webhooks/{name}", body)["secret"]
@@ -381,18 +439,23 @@ class WebhookTrial:
         found = self._client.items("/events", kinds=f"{family}:*")
         return [each["id"] for each in reversed(found) if each["sequence"] > self._before]
 
-    def wait_until_all_is_told(self) -> None:
+    def attempts(self, name: str) -> int:
+        """How often the oldest event that waits was tried."""
+        waiting = self._client.items(f"/webhooks/{name}/deliveries", state="waiting")
+        return int(waiting[-1]["attempts"]) if waiting else 0
+
+    def wait_until_all_is_told(self, *, timeout_s: float = 60.0) -> None:
         def is_told() -> bool:
             return all(
                 set(self.receivers.ids(name, family)) >= set(self.happened(family))
                 for name in self._names
-                for family in self.FAMILIES
+                for family in self._families
             )
 
-        self._shop.agents.wait("every receiver has everything", is_told, tell=self._tell)
+        self._shop.agents.wait("every receiver has everything", is_told, tell=self._tell, timeout_s=timeout_s)
 
     def verify(self) -> None:
-        for family in self.FAMILIES:
+        for family in self._families:
             wanted = self.happened(family)
             assert wanted, f"no {family} event has happened"
             for name in self._names:

@@ -1,4 +1,4 @@
-"""How good forecasts, intervals, verdicts and days to full are, on made series that no constant was fitted to.
+"""How good forecasts, intervals, verdicts and days to full are, on made series no constant was fitted to.
 
 Beside ours: the seasonal naive forecast, and models of statsforecast where it can be imported (it is no
 dependency: `pip install --target DIR statsforecast`, and DIR in PYTHONPATH).

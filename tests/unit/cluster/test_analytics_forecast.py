@@ -96,7 +96,7 @@ def test_a_constant_stays_and_is_sure() -> None:
 
 
 @given(ANYTHING)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_whatever_was_measured_the_interval_holds_the_path(values: Values) -> None:
     path = forecast_day(hourly(values), floor=0.0)
     if path.low is not None and path.high is not None:
@@ -149,7 +149,7 @@ def test_a_change_from_nothing_has_no_per_cent() -> None:
 
 
 @given(ANYTHING, st.integers(-3, 400))
-@settings(max_examples=60)
+@settings(max_examples=40, deadline=None)
 def test_whatever_was_measured_a_comparison_is_finite(values: Values, hours: int) -> None:
     found = compare_with_usual(hourly(values), hours=hours)
     numbers = (found.current, found.baseline, found.effect, found.p_value, found.confidence)

@@ -50,7 +50,7 @@ def a_report(name: str, *, charts: tuple[Chart, ...] = ()) -> Report:
 
 
 @given(st.one_of(st.just(EVIL), st.text(max_size=60)))
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 def test_whatever_a_name_is_it_is_text_in_every_form(name: str) -> None:
     report = a_report(name)
     page = to_html(report)
@@ -75,7 +75,7 @@ def test_whatever_a_name_is_it_is_text_in_every_form(name: str) -> None:
         elements=st.one_of(st.floats(-1e12, 1e12), st.just(float("nan"))),
     )
 )
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 def test_whatever_was_measured_there_is_a_drawing(values: Values) -> None:
     drawn = ET.fromstring(draw(a_chart(values), EN))  # noqa: S314 (it is our own)
     assert drawn.tag == "svg"

@@ -41,7 +41,7 @@ def test_theil_sen_gives_the_slope_intercept_and_interval_of_scipy(seed: int) ->
 
 
 @given(WITH_TIES)
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_mann_kendall_counts_as_kendalls_tau_does_and_corrects_for_ties(y: np.ndarray) -> None:
     tau = stats.kendalltau(np.arange(len(y)), y, variant="c")
     pairs = [np.sign(y[j] - y[i]) for i in range(len(y)) for j in range(i + 1, len(y))]
@@ -66,7 +66,7 @@ def test_mann_kendall_without_ties_is_kendalls_asymptotic_test(seed: int) -> Non
 
 
 @given(PAIRS)
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_mann_whitney_is_scipys_with_ties_and_continuity(pair: tuple[np.ndarray, np.ndarray]) -> None:
     x, y = pair
     expected = stats.mannwhitneyu(x, y, method="asymptotic", use_continuity=True).pvalue
@@ -104,7 +104,7 @@ def test_a_saw_tooth_has_the_slope_of_its_days_whole_periods_apart() -> None:
     ),
     st.sampled_from([0.0, 0.25, 0.5, 0.95, 1.0]),
 )
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_quantiles_are_numpys_of_what_is_known(rows: np.ndarray, quantile: float) -> None:
     found = quantiles(rows, quantile)
     for row, value in zip(rows, found, strict=True):

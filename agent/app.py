@@ -107,6 +107,7 @@ from cluster.raft.replicator import Proposer, Replicator
 from cluster.raft.transport import ListenFailed
 from cluster.raft.types import RaftError
 from cluster.store import StoreError, records
+from web.live.hub import HUB
 from web.middleware.rate_limit import Limits
 from web.ports import NoExternalRouter, Surroundings
 from web.server import build_app
@@ -338,12 +339,21 @@ class _Agent:
         watcher = InventoryWatcher(
             engine, clock, self._ids.new_random(), relist_interval_s=settings.docker.relist_interval_s
         )
-        probe = ProcHostProbe(settings.metrics.proc_root, disk_paths=(self._directory.path,))
+
+        def disk_paths() -> list[Path]:
+            docker = watcher.current.engine
+            return [self._directory.path, *([] if docker is None else [Path(docker.root_dir)])]
+
+        probe = ProcHostProbe(settings.metrics.proc_root, disk_paths=disk_paths)
         loop_lag = LoopLag(clock)
         own_figures = OwnFigures(
             status=lambda: replicator.status().engine,
             loop_lag=loop_lag,
-            queues={"proposals": lambda: proposer.depth, "samples": lambda: recorder.waiting},
+            queues={
+                "proposals": lambda: proposer.depth,
+                "samples": lambda: recorder.waiting,
+                "live": lambda: app[HUB].depth,
+            },
             state_directory=self._directory.state,
             history_directory=self._directory.history,
         )

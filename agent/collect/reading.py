@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agent.clock import Clock
 from agent.collect.cgroup import Figure
@@ -36,7 +36,10 @@ _OFF = {
 
 @dataclass(slots=True, kw_only=True)
 class _Tracked:
-    """A running container: its open files (None: ask the engine)."""
+    """A running container: its open files (None: ask the engine).
+
+    `shares_network`: its network bytes are shown elsewhere. By what the engine says, until namespaces tell.
+    """
 
     files: ContainerFiles | None
     shares_network: bool = False
@@ -97,7 +100,8 @@ class ContainerReader:
             return
         if files is None:
             log.debug("collect.files_unreachable", extra={"container": container_id, "pid": detail.pid})
-        self._tracked[container_id] = _Tracked(files=files)
+        shares_network = detail.network_mode == "host" or detail.network_mode.startswith("container:")
+        self._tracked[container_id] = _Tracked(files=files, shares_network=shares_network)
 
     def _mark_shared_networks(self) -> None:
         """Give each network namespace's bytes to one container, and the host's own to none.
@@ -153,7 +157,7 @@ class ContainerReader:
         readings: dict[str, tuple[ContainerUsage, float]] = {}
         gate = asyncio.Semaphore(_FALLBACK_CONCURRENCY)
 
-        async def ask(container_id: str) -> None:
+        async def ask(container_id: str, *, is_shared: bool) -> None:
             async with gate:
                 try:
                     async with asyncio.timeout(_FALLBACK_TIMEOUT_S):
@@ -163,10 +167,12 @@ class ContainerReader:
                 except (EngineError, TimeoutError):
                     return
                 else:
+                    if is_shared:
+                        usage = replace(usage, rx_bytes=None, tx_bytes=None)
                     readings[container_id] = (usage, self._clock.monotonic_s())
 
         async with asyncio.TaskGroup() as group:
             for container_id, tracked in list(self._tracked.items()):
                 if tracked.files is None:
-                    group.create_task(ask(container_id))
+                    group.create_task(ask(container_id, is_shared=tracked.shares_network))
         return readings

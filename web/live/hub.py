@@ -39,6 +39,11 @@ class Client:
         self._queue: deque[str] = deque()
         self._something = asyncio.Event()
 
+    @property
+    def depth(self) -> int:
+        """How many messages wait to be sent."""
+        return len(self._queue)
+
     def offer(self, text: str) -> None:
         """Queue a message, unless the client is behind anyway."""
         if self.is_behind or len(self._queue) >= QUEUE_MAX:
@@ -102,6 +107,11 @@ class LiveHub:
     def client_count(self) -> int:
         """How many are connected."""
         return len(self._clients)
+
+    @property
+    def depth(self) -> int:
+        """How many messages wait to be sent to all of them; from any thread."""
+        return sum(client.depth for client in tuple(self._clients))
 
     @asynccontextmanager
     async def connected(self, call: Call) -> AsyncIterator[Client]:

@@ -225,6 +225,33 @@ async def test_where_files_are_out_of_reach_the_engine_is_asked_on_the_base_grid
     assert (await world.sample(10)).containers == {}
 
 
+async def test_what_shares_a_network_shows_no_bytes_of_it_either_where_the_engine_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    own = await world.a_container("own")
+    modes = {"host": "host", "joined": f"container:{own}"}
+    ids = {
+        name: await world.engine.create(ContainerSpec(name=name, image="demo/web:1", network_mode=mode))
+        for name, mode in modes.items()
+    }
+    for container in ids.values():
+        await world.engine.start(container)
+    await world.relist()
+    world.opener.unreachable |= {own, *ids.values()}
+
+    async def usage(_: str) -> ContainerUsage:
+        return ContainerUsage(cpu_ns=1, memory_bytes=1, memory_limit_bytes=None, rx_bytes=7)
+
+    monkeypatch.setattr(world.engine, "usage", usage)
+    batch = await world.sample(0)
+    assert {each: batch.containers[each].usage.rx_bytes for each in (own, *ids.values())} == {
+        own: 7,
+        ids["host"]: None,
+        ids["joined"]: None,
+    }
+
+
 async def test_network_bytes_count_once_per_namespace_and_never_the_hosts() -> None:
     world = World()
     ids = {name: await world.a_container(name) for name in ("own", "host", "one", "other")}

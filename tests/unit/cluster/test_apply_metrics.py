@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from cluster.commands import Applied, Code, Outcome, Rejected
 from cluster.commands.metrics import DEFINITIONS_MAX, DefineSubjects, RecordSamples
 from cluster.commands.settings import PutSetting
+from cluster.metrics.block import SampleBlock, encode_block
 from cluster.model.ids import NodeId
 from cluster.model.metrics import PAYLOAD_BYTES_MAX, STEP_MS, SubjectDefinition, SubjectKind, SubjectRef
 from cluster.state_machine import metrics
@@ -276,3 +278,36 @@ def test_a_batch_with_a_wrong_field_is_refused_by_name(fields: dict[str, Any], w
 def test_a_batch_is_applied_alike_whatever_its_bytes() -> None:
     replica = a_replica()
     assert isinstance(replica.apply(samples(payload=b"\x00\xffno block")), Applied)
+
+
+# ---- what it costs ----------------------------------------------------------------------------
+
+
+def a_busy_minute(containers: int) -> tuple[bytes, int]:
+    """A minute of containers none of whose figures stands still: the block, and how many samples it holds."""
+    rng = np.random.default_rng(containers)
+    rates = (500_000, 2_000_000, 40_000, 80_000)
+    columns = [
+        rng.normal(3000, 300, 6),
+        3e8 + np.cumsum(rng.normal(0, 1e5, 6)) // 4096 * 4096,
+        *(rng.normal(rate, rate / 5, 6) for rate in rates),
+        rng.normal(40, 2, 6),
+    ] * containers
+    per_container = len(columns) // containers
+    block = SampleBlock(
+        start_ms=NOW_MS,
+        step_ms=STEP_MS,
+        ticks=6,
+        positions=np.repeat(np.arange(containers, dtype=np.uint16), per_container),
+        metrics=np.tile(np.arange(1, per_container + 1, dtype=np.uint16), containers),
+        values=np.array([rng.permutation(column) for column in columns]).astype(np.int64),
+        present=np.ones((len(columns), 6), dtype=np.bool_),
+    )
+    return encode_block(block), block.samples
+
+
+def test_a_sample_of_a_busy_container_takes_no_more_than_two_and_a_half_bytes_in_the_log() -> None:
+    payload, count = a_busy_minute(20)
+    known = tuple(SubjectRef(number=1000 + each) for each in range(20))
+    command = Replica().envelope(samples(subjects=known, payload=payload))
+    assert len(command) <= 2.5 * count

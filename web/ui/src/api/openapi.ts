@@ -2599,6 +2599,50 @@ export interface components {
             reason: string;
         };
         /**
+         * ImportBody
+         * @description A piece of an import. Pieces of one name come in order of time, each with its series once.
+         */
+        ImportBody: {
+            /** Name */
+            name: string;
+            /** Series */
+            series: components["schemas"]["ImportedBody"][];
+            /**
+             * Start Ms
+             * @description a multiple of the step
+             */
+            start_ms: number;
+            /**
+             * Step Ms
+             * @description a multiple of 10000
+             */
+            step_ms: number;
+        };
+        /**
+         * ImportView
+         * @description How many samples were recorded. `is_known`: none, since this import is recorded up to there already.
+         */
+        ImportView: {
+            /** Is Known */
+            is_known: boolean;
+            /** Samples */
+            samples: number;
+        };
+        /**
+         * ImportedBody
+         * @description One series: a value for each moment, null without one.
+         */
+        ImportedBody: {
+            /** Labels */
+            labels?: {
+                [key: string]: string;
+            };
+            /** Name */
+            name: string;
+            /** Values */
+            values: (number | null)[];
+        };
+        /**
          * IncidentView
          * @description Anomalies of one place and time. `place` is the host or what is on it; only an incident that
          *     `is_alertable` is worth telling somebody, and `said` says why or why not. `anomalies_left_out` more.
@@ -5233,7 +5277,9 @@ export interface components {
          * @description The answering host's record. `oldest_ms` by resolution, null where there is nothing yet.
          *
          *     `missing` is what it knows it has not got and asks other hosts for; `damaged` how many pieces could not
-         *     be read.
+         *     be read. `shortened_to_ms` names the records that are kept for shorter than was set, for want of room, and
+         *     from when on. `waiting` counts blocks of its own samples that the cluster has not got yet, `lost` those
+         *     that will not be in the record: refused, given up, or of a clock that was set back.
          */
         StandingView: {
             /** Bytes Max */
@@ -5242,6 +5288,8 @@ export interface components {
             bytes_used: number;
             /** Damaged */
             damaged: number;
+            /** Lost */
+            lost: number;
             /** Missing */
             missing: components["schemas"]["TimeRange"][];
             /** Node */
@@ -5250,8 +5298,14 @@ export interface components {
             oldest_ms: {
                 [key: string]: number | null;
             };
+            /** Shortened To Ms */
+            shortened_to_ms: {
+                [key: string]: number;
+            };
             /** Subjects */
             subjects: number;
+            /** Waiting */
+            waiting: number;
         };
         /**
          * Statistic
@@ -6061,6 +6115,9 @@ export type HostProblem = components['schemas']['HostProblem'];
 export type HostSet = components['schemas']['HostSet'];
 export type HostVerdict = components['schemas']['HostVerdict'];
 export type IgnoredKey = components['schemas']['IgnoredKey'];
+export type ImportBody = components['schemas']['ImportBody'];
+export type ImportView = components['schemas']['ImportView'];
+export type ImportedBody = components['schemas']['ImportedBody'];
 export type IncidentView = components['schemas']['IncidentView'];
 export type InconclusiveAction = components['schemas']['InconclusiveAction'];
 export type JoinTokenBody = components['schemas']['JoinTokenBody'];

@@ -90,7 +90,9 @@ class TailStream:
         series = len(self.counts)
         total = self.counts.sum(axis=1)
         self.is_known = total >= ROWS_MIN
-        largest = -np.sort(-self.tops.reshape(series, self.kinds, -1), axis=2).astype(np.float64)
+        # Not -1: without series nothing says how long the last axis is.
+        tops = self.tops.reshape(series, self.kinds, math.prod(self.tops.shape[2:]))
+        largest = -np.sort(-tops, axis=2).astype(np.float64)
         rank = np.minimum((SHARE * total).astype(np.int64), largest.shape[2] - 1)
         at = np.broadcast_to(rank[:, None, None], (series, self.kinds, 1))
         self.threshold = np.take_along_axis(largest, at, axis=2)[:, :, 0]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from cluster.analytics.anomalies import AnomalyKind, Method, Severity
 from cluster.analytics.detection import Detection, detect, detect_many
 from cluster.analytics.rows import ROW_MS, ROWS_MAX, row_length, to_rows
+from cluster.analytics.watch import SeriesWatch
 
 START_MS = 1_767_571_200_000
 DAY = 288
@@ -205,3 +206,10 @@ def test_rows_are_means_and_of_counts_sums_and_gaps_stay_gaps() -> None:
     assert np.array_equal(means.values, [2.0, np.nan, 5.0], equal_nan=True)
     sums = to_rows(at, values, now_ms=10**9, row_ms=ROW_MS, is_count=True)
     assert np.array_equal(sums.values, [4.0, np.nan, 5.0], equal_nan=True)
+
+
+def test_a_watch_of_nothing_goes_on_with_the_rows_it_was_given() -> None:
+    watch = SeriesWatch()
+    assert watch.push(1000, (), 2 * DAY) == ()
+    assert watch.push(1000 + 2 * DAY, (), 1) == ()
+    assert watch.next_row == 1001 + 2 * DAY

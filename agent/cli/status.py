@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 
 from agent.cli.connection import connect
 from agent.cli.failures import DONE
@@ -16,7 +17,8 @@ def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    status = connect(args).get("/cluster")
+    client = connect(args)
+    status = client.get("/cluster")
     if getattr(args, "json", False):
         print_json(status)
         return DONE
@@ -31,6 +33,9 @@ def run(args: argparse.Namespace) -> int:
     print(f"quorum   {quorum['healthy']} of {quorum['voters']} voters are well; {quorum['advice']}")
     if status.get("disk_full"):
         print("disk     full on the host that answers: it accepts no writes until there is room")
+    alerts = Counter(each["state"] for each in client.items("/alerts"))
+    told = ", ".join(f"{alerts[state]} {state}" for state in ("firing", "acknowledged") if alerts[state])
+    print(f"alerts   {told}: `tower alerts` says what is wrong" if told else "alerts   none")
     print()
     print_nodes(status["nodes"])
     return DONE

@@ -92,6 +92,13 @@ async def acknowledge_alert(
     return alert_view(_known(context, number))
 
 
+async def firing_alerts(context: Context, call: Call) -> list[AlertView]:
+    """Return what fires and is kept quiet by nothing, newest first."""
+    await context.authority.require(call, READ, "alert")
+    told = (AlertState.FIRING, AlertState.ACKNOWLEDGED)
+    return [view for view in read_open_alerts(context.surroundings) if view.state in told]
+
+
 def read_open_alerts(surroundings: Surroundings) -> list[AlertView]:
     """Return every alert that is not resolved, newest first, in English with its translations."""
     with surroundings.state.read() as txn:

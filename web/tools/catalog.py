@@ -11,6 +11,7 @@ from cluster.model.inventory import LogQuery
 from web.auth.call import Call
 from web.tools.adoption_tools import ADOPTION_TOOLS
 from web.tools.alert_tools import ALERT_TOOLS
+from web.tools.alerts import firing_alerts
 from web.tools.analytics_tools import ANALYTICS_TOOLS
 from web.tools.anomaly_tools import ANOMALY_TOOLS
 from web.tools.arguments import Arguments, Named, Short
@@ -37,6 +38,7 @@ TEXT_CHARACTERS_MAX = 40_000
 LOG_LINES_MAX = 1000
 LOG_TIMEOUT_S = 30.0
 MARK_BYTES = 6
+ALERTS_SHOWN = 20
 _MIB = 1024 * 1024
 
 # ---- hosts
@@ -228,6 +230,7 @@ class ClusterStatus:
     nodes_not_up: tuple[str, ...] | None
     services: tuple[ServiceLine, ...]
     disk_full: str | None
+    alerts: tuple[str, ...] | None
 
 
 async def _get_cluster_status(context: Context, call: Call, _: GetClusterStatus) -> ClusterStatus:
@@ -249,6 +252,7 @@ async def _get_cluster_status(context: Context, call: Call, _: GetClusterStatus)
         nodes_not_up=not_up or None,
         services=tuple(service_line(service) for service in await list_services(context, call)),
         disk_full=view.disk_full,
+        alerts=tuple(each.text for each in await firing_alerts(context, call))[:ALERTS_SHOWN] or None,
     )
 
 
@@ -295,7 +299,7 @@ _BASE_TOOLS: tuple[Tool, ...] = (
         name="get-cluster-status",
         title="Cluster status",
         description="Say whether the cluster is well: leader, quorum and how many more hosts it can lose,"
-        " hosts that are not up, and every service with its ready replicas.",
+        " hosts that are not up, firing alerts, and every service with its ready replicas.",
         input_model=GetClusterStatus,
         output=ClusterStatus,
         action="cluster.read",

@@ -95,14 +95,17 @@ def test_status_says_who_leads_and_what_may_be_lost(api: StubApi, tower: Tower) 
         "disk_full": True,
     }
     api.answers["GET /cluster"] = Answer(body=body)
+    alerts = [{"state": state} for state in ("firing", "silenced", "firing", "acknowledged")]
+    api.answers["GET /alerts"] = Answer(body={"items": alerts, "next_cursor": None})
     status, out, _ = tower("status")
     assert status == 0
-    assert out.splitlines()[:5] == [
+    assert out.splitlines()[:6] == [
         "cluster  prod",
         "leader   h1",
         "raft     term 3, committed 120, applied 119",
         "quorum   2 of 3 voters are well; you can lose no more hosts",
         "disk     full on the host that answers: it accepts no writes until there is room",
+        "alerts   2 firing, 1 acknowledged: `tower alerts` says what is wrong",
     ]
     assert "no heartbeat for 3 s" in out
     assert json.loads(tower("status", "--json")[1]) == body

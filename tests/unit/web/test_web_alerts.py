@@ -353,6 +353,7 @@ async def test_the_tools_say_in_sentences_what_is_wrong_and_do_what_they_are_ask
         listed = await _tool(ann, "list-alerts", rules=True)
         assert listed["alerts"][0].startswith(f"{number} critical firing, since ")
         assert any(line.startswith("host-down: ") for line in listed["rules"])
+        assert (await _tool(ann, "get-cluster-status"))["alerts"] == ["Host h2 is down."]
         done = await _tool(ann, "acknowledge-alert", alert=number, comment="on it")
         assert "acknowledged by ann (on it)" in done["alert"]
         silenced = await _tool(ann, "silence-alerts", comment="later", node="h2", duration="2h")

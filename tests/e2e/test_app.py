@@ -386,6 +386,8 @@ def test_victoria_metrics_gets_what_every_host_measured_across_a_killed_leader(
             tell=lambda: f"{whole.try_tower('export', 'status', 'vm').stdout}\n{whole.tell()}",
             timeout_s=200,
         )
+    standing = json.loads(whole.tower("export", "status", "vm", "--json"))
+    assert (standing["refused"], standing["sent"] > 0) == (0, True)
     whole.tower("export", "remove", "vm")
 
 

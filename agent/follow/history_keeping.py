@@ -101,8 +101,10 @@ class HistoryKeeping:
             return
         if self._clock.monotonic_s() >= self._tidy_at_s:
             with self._state.read() as txn:
-                now_ms, values = txn.log_time_ms, setting_values(txn, METRICS_PREFIX)
-            # The cluster's time: a host whose clock is a year ahead must not throw a year away.
+                log_time_ms, values = txn.log_time_ms, setting_values(txn, METRICS_PREFIX)
+            # Any one clock that is a year ahead, this host's or one that moved the log's time, must not
+            # throw a year away.
+            now_ms = min(log_time_ms, self._clock.now_ms())
             has_more = await self._history.maintain(now_ms, self._retention(values))
             self._tidy_at_s = self._clock.monotonic_s() + (TIDY_PAUSE_S if has_more else TIDY_EVERY_S)
         await self._clock.wait(self._has_news, self._tidy_at_s - self._clock.monotonic_s())

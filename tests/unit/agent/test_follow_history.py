@@ -17,6 +17,7 @@ from agent.follow.history_filling import DAY_MS, HistoryFilling, slices, without
 from agent.follow.history_keeping import HistoryKeeping
 from agent.follow.node_history import READS_WAITING_MAX, HistoryNotOpen, NodeHistory
 from agent.peers.protocol import HistoryPage, HistoryQuestion
+from cluster.commands.settings import PutSetting
 from cluster.history.errors import HistoryFull
 from cluster.history.transfer import RecordDamaged
 from cluster.metrics.query import RangeQuery, Selector
@@ -400,3 +401,26 @@ async def until_named(history: NodeHistory, name: str, world: WebWorld) -> None:
             if [each.definition.name for each in await history.subjects(EVERYTHING)] == [name]:
                 return
     pytest.fail(f"nothing is called {name}")
+
+
+@pytest.mark.parametrize("ahead", ["the log's time", "this host's clock"])
+async def test_one_clock_that_is_a_year_ahead_throws_nothing_away(
+    tmp_path: Path, world: WebWorld, ahead: str
+) -> None:
+    now_ms, year_ms = world.clock.now_ms(), 400 * DAY_MS
+    async with a_history(tmp_path) as own:
+        await record(world.state, own, a_series(24), clock=world.clock)
+        expected = await readings(own, now_ms)
+        clock = FakeClock(now_ms=now_ms + year_ms)
+        if ahead == "the log's time":
+            world.clock.set_now_ms(now_ms + year_ms)
+            world.state.must(PutSetting(key="a", value="b"))
+            clock.set_now_ms(now_ms)
+        following = HistoryKeeping(history=own, state=world.state, clock=clock)
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(following.run())
+            for _ in range(200):
+                await clock.advance(1)
+                await asyncio.to_thread(int)
+            running.cancel()
+        assert await readings(own, now_ms) == expected

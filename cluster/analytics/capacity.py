@@ -58,6 +58,13 @@ class HostRoom:
         )
 
     @property
+    def is_known(self) -> bool:
+        """Whether there is a size, and something was measured."""
+        sizes = (self.size.cpu_cores, self.size.memory_bytes)
+        used = (self.used.cpu_cores, self.used.memory_bytes)
+        return any(each is not None for each in sizes) and any(each is not None for each in used)
+
+    @property
     def is_comfortable(self) -> bool:
         """Whether an hour worse than usual still fits, of what is known."""
         shares = (self.used_percent.cpu_cores, self.used_percent.memory_bytes)

@@ -58,7 +58,7 @@ BOOK = Phrasebook(
 def tell_room(language: Language, room: HostRoom) -> tuple[str, ...]:
     """Return how much of a host, or of all of them, is free, and whether that is comfortable."""
     free = _amount(language, room.free)
-    if not free or (room.used.cpu_cores is None and room.used.memory_bytes is None):
+    if not room.is_known:
         return (BOOK.say(language, "not-known", name=room.name),)
     said = [BOOK.say(language, "free", name=room.name, free=free, size=_amount(language, room.size))]
     if not room.is_comfortable:

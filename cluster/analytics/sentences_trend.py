@@ -25,6 +25,8 @@ from cluster.analytics.trend import Trend, Verdict
 
 PERCENT_TOLD_MIN = 1.0
 """A change of a week below this is told as none."""
+PERCENT_TOLD_MAX = 1000.0
+"""A change of more per cent begins at next to nothing, and says no more than that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +142,10 @@ BOOK = Phrasebook(
         "lower": Text(
             "{name} {metric} was {change} lower than usual: {current}, usually {baseline}",
             "{metric} di {name} meno del solito ({change}): {current}, di solito {baseline}",
+        ),
+        "far-higher": Text(
+            "{name} {metric} was far higher than usual: {current}, usually {baseline}",
+            "{metric} di {name} molto più del solito: {current}, di solito {baseline}",
         ),
         "same": Text(
             "{name} {metric} was as usual: {current}, usually {baseline}",
@@ -288,6 +294,8 @@ def tell_comparison(language: Language, topic: Topic, found: Comparison) -> str:
     }
     if found.difference is Difference.SAME:
         return _say(language, topic, "same", **figures)
+    if found.percent is not None and found.percent > PERCENT_TOLD_MAX:
+        return _say(language, topic, "far-higher", **figures)
     change = (
         amount(language, abs(found.current - found.baseline), topic.unit)
         if found.percent is None

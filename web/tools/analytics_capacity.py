@@ -112,8 +112,9 @@ class _Planning:
         together = replace(in_all(rooms), name=ALL[self.language])
         full = self._full(rooms)
         said = [*tell_room(self.language, together)]
-        for room in rooms:
-            said += [each for each in tell_room(self.language, room) if len(rooms) > 1 or not said]
+        if len(rooms) > 1:
+            known = [room for room in rooms if room.is_known or together.is_known]
+            said += [sentence for room in known for sentence in tell_room(self.language, room)]
         for each in full:
             if each.exhaustion.outlook in (Outlook.FILLING.value, Outlook.FULL.value):
                 said += each.exhaustion.said
@@ -133,7 +134,8 @@ class _Planning:
             said = [each.said for each in losses] + said
             after = self._without(rooms, lost)
         elif losses and all(each.is_survived for each in losses):
-            said.append(tell_survival(self.language))
+            if any(each.replicas for each in losses):
+                said.append(tell_survival(self.language))
         else:
             said += [each.said for each in losses if not each.is_survived]
         is_asked = bool(asked.service) or lost is not None

@@ -18,7 +18,7 @@ from cluster.model.service import Assignment, DesiredState, ReplicaPhase, Servic
 _EXITED = re.compile(r"Exited \((\d{1,5})\) (.*) ago")
 _STOPPED_CODES = frozenset({0, 130, 137, 143})
 """What a program ends with that was told to, or had nothing left to do: SIGINT, SIGKILL, SIGTERM."""
-_LONG_AGO = re.compile(r"\b(days?|weeks?|months?|years?)\b")
+_LONG_AGO = re.compile(r"\b(hours?|days?|weeks?|months?|years?)\b")
 _LOGS = Said(
     "Read the end of its log: `tower logs` and its name.",
     "Leggi la fine del suo log: `tower logs` e il suo nome.",

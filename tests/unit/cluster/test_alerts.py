@@ -246,6 +246,7 @@ def test_what_is_done_on_purpose_is_told_to_nobody() -> None:
         (a_container("exited", "Exited (1) 3 seconds ago"), Finding.BREACHED),
         (a_container("exited", "Exited (0) 3 seconds ago"), Finding.CLEAR),
         (a_container("exited", "Exited (143) 3 seconds ago"), Finding.CLEAR),
+        (a_container("exited", "Exited (1) About an hour ago"), Finding.BETWEEN),
         (a_container("exited", "Exited (1) 3 weeks ago"), Finding.BETWEEN),
         (a_container("restarting", "Restarting (1) 3 seconds ago"), Finding.BETWEEN),
         (a_container("created", "Created"), Finding.CLEAR),

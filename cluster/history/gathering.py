@@ -228,7 +228,7 @@ class _Whole:
         if start >= end:
             return
         part = series.part(start - at, end - at)
-        if self._only is None and not self._step_s and part.cells == self._last - self._first:
+        if self._only is None and self._values is None and part.cells == self._last - self._first:
             self._only = part
             return
         self._make_room()

@@ -11,7 +11,6 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,60 +26,105 @@ _FORMAT = 1
 _HEAD = struct.Struct("<BIHH")
 _MAX = np.iinfo(np.int64).max
 _MIN = np.iinfo(np.int64).min
-_COLUMNS = 8
+_STORED = 8
+"""Columns in bytes: all but the slots."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Rollups:
-    """Columns (int64) of equal length, one row a stretch of time, in order of time.
+    """Rows of one series, one a stretch of time, in order of time.
 
-    `slots` say which stretch. `counts` are samples, at least one; `covered_s` the seconds they stand for.
+    `table` is int64 [9 x rows]; its rows are the columns that the properties name. `slots` say which stretch.
+    `counts` are samples, at least one; `covered_s` the seconds they stand for.
     """
 
-    slots: Int64s
-    counts: Int64s
-    covered_s: Int64s
-    least: Int64s
-    most: Int64s
-    means: Int64s
-    remainders: Int64s
-    p95: Int64s
-    last: Int64s
+    __slots__ = ("table",)
+
+    def __init__(self, table: Int64s) -> None:
+        self.table = table
 
     def __len__(self) -> int:
-        return len(self.slots)
+        return int(self.table.shape[1])
+
+    @property
+    def slots(self) -> Int64s:
+        return self._column(0)
+
+    @property
+    def counts(self) -> Int64s:
+        return self._column(1)
+
+    @property
+    def covered_s(self) -> Int64s:
+        return self._column(2)
+
+    @property
+    def least(self) -> Int64s:
+        return self._column(3)
+
+    @property
+    def most(self) -> Int64s:
+        return self._column(4)
+
+    @property
+    def means(self) -> Int64s:
+        """Floors of the means; `means x counts + remainders` is the sum."""
+        return self._column(5)
+
+    @property
+    def remainders(self) -> Int64s:
+        return self._column(6)
+
+    @property
+    def p95(self) -> Int64s:
+        return self._column(7)
+
+    @property
+    def last(self) -> Int64s:
+        return self._column(8)
 
     @property
     def totals(self) -> NDArray[np.float64]:
         return self.means.astype(np.float64) * self.counts + self.remainders
 
     def rows(self, chosen: NDArray[np.bool_] | Int64s | slice) -> Rollups:
-        return Rollups(**{name: getattr(self, name)[chosen] for name in _FIELDS})
+        return Rollups(self.table[:, chosen])
 
     def at(self, slots: Int64s | int) -> Rollups:
         """Return the same rows said to be of other stretches."""
-        columns = {name: getattr(self, name) for name in _FIELDS}
-        columns["slots"] = np.broadcast_to(np.asarray(slots, dtype=np.int64), self.slots.shape)
-        return Rollups(**columns)
+        table = self.table.copy()
+        table[0] = slots
+        return Rollups(table)
 
     def under(self, newer: Rollups) -> Rollups:
         """Return these rows and `newer`'s, which replace those of the same stretches."""
         return joined([self.rows(~np.isin(self.slots, newer.slots)), newer])
 
+    def _column(self, number: int) -> Int64s:
+        column: Int64s = self.table[number]
+        return column
 
-_FIELDS = ("slots", "counts", "covered_s", "least", "most", "means", "remainders", "p95", "last")
+
+_COLUMNS = 9
 
 
 def no_rollups() -> Rollups:
-    return joined_rows(())
+    return Rollups(np.empty((_COLUMNS, 0), dtype=np.int64))
 
 
 def joined(parts: Sequence[Rollups]) -> Rollups:
     """Return all rows in order of their stretches, no two of which are the same."""
     whole = joined_rows(parts)
-    if bool((np.diff(whole.slots) > 0).all()):
+    slots = whole.slots
+    if bool((slots[1:] > slots[:-1]).all()):
         return whole
-    return whole.rows(np.argsort(whole.slots, kind="stable"))
+    return whole.rows(np.argsort(slots, kind="stable"))
+
+
+def joined_rows(parts: Sequence[Rollups]) -> Rollups:
+    """Return all rows one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    return Rollups(np.concatenate([part.table for part in parts], axis=1)) if parts else no_rollups()
 
 
 def roll_up(values: Int64s, present: NDArray[np.bool_], step_s: Int64s) -> Rollups:
@@ -100,15 +144,19 @@ def roll_up(values: Int64s, present: NDArray[np.bool_], step_s: Int64s) -> Rollu
     rows = np.arange(len(slots))
     cells = present.shape[1]
     return Rollups(
-        slots=slots,
-        counts=counts,
-        covered_s=counts * step_s[slots].astype(np.int64),
-        least=ordered[:, 0] if len(slots) else np.empty(0, dtype=np.int64),
-        most=np.where(present, values, _MIN).max(axis=1) if len(slots) else np.empty(0, dtype=np.int64),
-        means=(quotient << 32) + small_quotient,
-        remainders=remainders,
-        p95=ordered[rows, (counts * 95 + 99) // 100 - 1],
-        last=values[rows, cells - 1 - present[:, ::-1].argmax(axis=1)],
+        np.stack(
+            (
+                slots,
+                counts,
+                counts * step_s[slots].astype(np.int64),
+                ordered[:, 0],
+                np.where(present, values, _MIN).max(axis=1, initial=_MIN),
+                (quotient << 32) + small_quotient,
+                remainders,
+                ordered[rows, (counts * 95 + 99) // 100 - 1],
+                values[rows, cells - 1 - present[:, ::-1].argmax(axis=1)],
+            )
+        )
     )
 
 
@@ -147,7 +195,7 @@ def decode_rollups(data: bytes) -> dict[int, Rollups]:
         raise ChunkDamaged(f"rollups of format {format_}: this version reads {_FORMAT}")
     if zlib.crc32(memoryview(data)[5:]) != crc:
         raise ChunkDamaged("the checksum of rollups differs")
-    length = metrics_count * 6 + rows * _COLUMNS * 8
+    length = metrics_count * 6 + rows * _STORED * 8
     stream = zlib.decompressobj()
     try:
         body = stream.decompress(data[_HEAD.size :], length + 1)
@@ -160,8 +208,8 @@ def decode_rollups(data: bytes) -> dict[int, Rollups]:
     bits = (held[:, None] >> np.arange(SLOTS_MAX, dtype=np.uint32)) & 1
     if int(bits.sum()) != rows:
         raise ChunkDamaged(f"rollups of {int(bits.sum())} stretches have {rows} rows")
-    planes = np.frombuffer(body, dtype=np.uint8, offset=metrics_count * 6).reshape(_COLUMNS, 8, rows)
-    columns = np.ascontiguousarray(planes.transpose(0, 2, 1)).view("<i8").reshape(_COLUMNS, rows)
+    planes = np.frombuffer(body, dtype=np.uint8, offset=metrics_count * 6).reshape(_STORED, 8, rows)
+    columns = np.ascontiguousarray(planes.transpose(0, 2, 1)).view("<i8").reshape(_STORED, rows)
     whole = _undifferenced(columns.astype(np.int64), np.nonzero(bits)[1].astype(np.int64))
     lengths = bits.sum(axis=1)
     ends = np.cumsum(lengths)
@@ -169,16 +217,6 @@ def decode_rollups(data: bytes) -> dict[int, Rollups]:
         metric: whole.rows(slice(start, end))
         for metric, start, end in zip(metrics.tolist(), (ends - lengths).tolist(), ends.tolist(), strict=True)
     }
-
-
-def joined_rows(parts: Sequence[Rollups]) -> Rollups:
-    """Return all rows one after the other."""
-    return Rollups(
-        **{
-            name: np.concatenate([np.empty(0, dtype=np.int64), *(getattr(part, name) for part in parts)])
-            for name in _FIELDS
-        }
-    )
 
 
 def _bits(slots: Int64s) -> int:
@@ -201,18 +239,16 @@ def _differences(whole: Rollups) -> Sequence[Int64s]:
 
 
 def _undifferenced(columns: Int64s, slots: Int64s) -> Rollups:
-    least = np.cumsum(_unzigzag(columns[2]))
-    return Rollups(
-        slots=slots,
-        counts=np.cumsum(_unzigzag(columns[0])),
-        covered_s=np.cumsum(_unzigzag(columns[1])),
-        least=least,
-        most=columns[3] + least,
-        means=columns[4] + least,
-        p95=columns[5] + least,
-        last=columns[6] + least,
-        remainders=columns[7],
-    )
+    table = np.empty((_COLUMNS, columns.shape[1]), dtype=np.int64)
+    table[0] = slots
+    np.cumsum(_unzigzag(columns[:3]), axis=1, out=table[1:4])
+    least = table[3]
+    table[4] = columns[3] + least
+    table[5] = columns[4] + least
+    table[6] = columns[7]
+    table[7] = columns[5] + least
+    table[8] = columns[6] + least
+    return Rollups(table)
 
 
 def _zigzag(steps: Int64s) -> Int64s:

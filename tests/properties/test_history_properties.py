@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from unittest.mock import patch
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster.history import HistoryWriter, records, take
@@ -168,7 +168,6 @@ class World:
 
 
 @given(STEPS)
-@settings(max_examples=settings().max_examples // 2)
 def test_what_is_ingested_is_what_is_answered(steps: list[tuple[str, object]]) -> None:
     with scratch() as directory:
         world = World(directory)

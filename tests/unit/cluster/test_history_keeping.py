@@ -104,6 +104,8 @@ def test_late_samples_are_merged_into_what_is_there(writer: HistoryWriter, age_m
     tidy(writer, T0 + age_ms)
     writer.ingest([a_batch(2, {(1, CPU.number): [None, 20, None, 40]})], [])
     assert values(writer) == [1, 20, 3, 40]
+    of_its_day = writer.reader.raw(1, CPU.number, T0, T0 + DAY_MS)
+    assert of_its_day.values.tolist() == [1, 20, 3, 40]
     tidy(writer, T0 + age_ms + 2 * DAY_MS)
     assert values(writer) == [1, 20, 3, 40]
     assert hourly_mean(writer) == 16 / CPU.scale

@@ -63,6 +63,12 @@ def test_two_weeks_of_three_hosts_are_sent_and_every_analysis_answers(lab: Lab, 
     assert "shop.mongodb" in report
     assert "<polyline" in report
 
+    said = agents.run(
+        agents.hosts[0], "analyze", "trend", "mongodb-1", "memory", "--server", f"{agents.hosts[0].ip}:7443",
+        "--ca", "/var/lib/control-tower/identity/ca.pem", secret={"TOWER_TOKEN": agents.token},
+    )  # fmt: skip
+    assert said.splitlines()[1:] == trend["said"]
+
     # Any node answers the same from its own record.
     other = agents.client(agents.hosts[2])
     agents.wait(

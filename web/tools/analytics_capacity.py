@@ -191,9 +191,15 @@ class _Planning:
         return found
 
     def _full(self, rooms: Sequence[HostRoom]) -> list[FullView]:
-        """When each resource of each host is used up, the soonest first."""
+        """When each resource of each host is used up, and the memory of all together, the soonest first."""
         known = {room.node_id for room in rooms}
         found = []
+        hosts = [each for each in self.scopes if each.kind is SubjectKind.HOST and each.node_id in known]
+        if len(hosts) > 1:
+            subjects = tuple(subject for scope in hosts for subject in scope.subjects)
+            together = Scope(name=ALL[self.language], kind=SubjectKind.HOST, subjects=subjects)
+            view = self._full_of(together, "memory_bytes")
+            found = [] if view is None else [view]
         for scope in self.scopes:
             if scope.kind is SubjectKind.CONTAINER or scope.node_id not in known:
                 continue

@@ -34,7 +34,7 @@ class RoomView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FullView:
-    """When one resource of a host is used up."""
+    """When one resource of a host, or of all together, is used up."""
 
     subject: str
     metric: str

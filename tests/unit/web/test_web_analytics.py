@@ -440,6 +440,26 @@ async def test_what_the_loss_of_a_host_would_do_is_told() -> None:
     assert [host["name"] for host in answer["after"]] == ["h2", "h3"]
 
 
+async def test_the_memory_of_all_hosts_together_runs_out_too() -> None:
+    world, history = a_world()
+    for number in (1, 2):
+        history.add(
+            SubjectKind.HOST,
+            f"h{number}",
+            node_id=f"nd_{number}",
+            memory_bytes=leaking() if number == 1 else constant(GIB),
+            memory_limit_bytes=constant(2 * GIB),
+        )
+    async with a_viewer(world) as api:
+        full = (await api.get("capacity"))["full"]
+    found = {each["subject"]: each["exhaustion"] for each in full if each["metric"] == "memory_bytes"}
+    assert found["h1"]["days"] == pytest.approx(19, abs=0.3)
+    assert found["h2"]["outlook"] == "not-growing"
+    # 3.6 of 4 GiB, of which 2.42 are in use.
+    assert found["the cluster"]["days"] == pytest.approx(59, abs=1)
+    assert found["the cluster"]["limit"] == 4 * GIB
+
+
 async def test_what_is_used_up_soonest_comes_first() -> None:
     world, history = a_fleet()
     history.add(SubjectKind.DISK, "/var", disk_used_bytes=leaking(), disk_size_bytes=constant(1.62 * GIB))

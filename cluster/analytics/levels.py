@@ -8,6 +8,7 @@ how sure the trend is.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,8 @@ COVERAGE = 0.9
 _Z = 1.645
 """Of a normal, 90 % lie within so many standard deviations."""
 _ORIGINS_MIN = 3
+_FIT_DAYS_MIN = 6
+_FIT_KNOWN_MIN = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,10 +60,11 @@ def forecast_levels(
     if int(np.count_nonzero(np.isfinite(values))) < DAYS_MIN:
         return ()
     now = _fit(values, tested=True)
+    earlier = _earlier_fits(values)
     found = []
     for ahead in days_ahead:
         expected = now.at(ahead)
-        half = _half_width(values, now, ahead)
+        half = _half_width(values, now, earlier, ahead)
         low = None if half is None else expected - half
         high = None if half is None else expected + half
         if floor is not None:
@@ -96,15 +100,20 @@ def _fit(values: Values, *, tested: bool) -> _Fit:
     return _Fit(mean, weight, line.per_unit, line.at_zero, (line.high - line.low) / 2 * _Z / 1.96)
 
 
-def _half_width(values: Values, now: _Fit, ahead: int) -> float | None:
-    count = len(values)
-    tried = min(ahead, max(1, (count - 6) // 3))
-    misses = []
-    for end in range(6, count - tried + 1):
-        actual = values[end + tried - 1]
-        before = values[:end]
-        if np.isfinite(actual) and np.count_nonzero(np.isfinite(before)) >= 5:
-            misses.append(float(actual) - _fit(before, tested=False).at(tried))
+def _earlier_fits(values: Values) -> dict[int, _Fit]:
+    """What the same method made of the days before each of these, by their number."""
+    known = np.cumsum(np.isfinite(values))
+    ends = range(_FIT_DAYS_MIN, len(values))
+    return {end: _fit(values[:end], tested=False) for end in ends if known[end - 1] >= _FIT_KNOWN_MIN}
+
+
+def _half_width(values: Values, now: _Fit, earlier: Mapping[int, _Fit], ahead: int) -> float | None:
+    tried = min(ahead, max(1, (len(values) - _FIT_DAYS_MIN) // 3))
+    misses = [
+        float(actual) - fit.at(tried)
+        for end, fit in earlier.items()
+        if end + tried <= len(values) and np.isfinite(actual := values[end + tried - 1])
+    ]
     if len(misses) < _ORIGINS_MIN:
         return None
     off = np.abs(np.asarray(misses))

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cluster.analytics.series import Values
 
@@ -51,7 +53,7 @@ def theil_sen(x: Values, y: Values) -> Slope:
     """
     known = np.isfinite(x) & np.isfinite(y)
     x, y = x[known], y[known]
-    first, second = np.triu_indices(len(x), 1)
+    first, second = _pairs(len(x))
     gaps = x[second] - x[first]
     apart = gaps != 0
     if not apart.any():
@@ -97,7 +99,7 @@ def mann_kendall(y: Values, *, correlation: float = 0.0) -> Tendency:
     n = len(y)
     if n < 3:
         return Tendency(0, 1.0)
-    first, second = np.triu_indices(n, 1)
+    first, second = _pairs(n)
     score = int(np.sign(y[second] - y[first]).sum())
     variance = _score_variance(y)
     if correlation > 0:
@@ -141,6 +143,14 @@ def mann_whitney(x: Values, y: Values) -> float:
     ties = float((counts.astype(np.float64) ** 3 - counts).sum())
     variance = n * m / 12.0 * (total + 1 - ties / float(total * (total - 1)))
     return _two_sided(u - n * m / 2, variance, correction=0.5)
+
+
+@lru_cache(maxsize=64)
+def _pairs(count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Every two of so many, the earlier first. Made for few days, and for the same number again and again."""
+    first, second = np.triu_indices(count, 1)
+    first.flags.writeable = second.flags.writeable = False
+    return first, second
 
 
 def _two_sided(score: float, variance: float, *, correction: float = 1.0) -> float:

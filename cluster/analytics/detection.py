@@ -22,12 +22,14 @@ THRESHOLDS: dict[Method, tuple[float, float, float]] = {
     Method.ISOLATION_FOREST: (0.60, 0.62, 0.64),
     Method.SEASONAL: (0.64, 0.69, 0.75),
 }
-"""Scores from which an anomaly is INFO, WARNING, CRITICAL: about one false one in 15, 30 and 100 series-days
-(`tests/benchmarks`, anomalies)."""
+"""Scores from which an anomaly is INFO, WARNING, CRITICAL: about one false one in 20, 50 and 200 series-days
+of services, by every method; two to ten times as many where nothing is steady (benchmark anomaly-quality)."""
 GOES_ON_MS = DAY_MS
 _OF_TIME_OF_DAY = (Method.CALIBRATED, Method.SEASONAL)
-CONFIDENCE_DIVISOR = 16.0
-"""1 - 10^(-S / 16) is near the share of right alerts at that sum of surprises in the same benchmark."""
+_DOUBT_SHARE = 0.85
+_DOUBT_DIVISOR = 9.0
+"""1 - 10^(-(S - 0.85 S at INFO) / 9) is near the share of right anomalies among those of that sum of
+surprises in the same benchmark: 0.3 at INFO, 0.6 at WARNING, 0.8 at CRITICAL."""
 DEVIATION_MAX = 99.0
 _Z_USUAL = 2.807
 """Of a normal, 199 of 200 lie within so many standard deviations."""
@@ -292,8 +294,8 @@ def _anomaly(
             typical = (high - low) / _IQR_TO_SD
     off = current - expected
     deviation = off / typical if typical > 0 else float(np.sign(off)) * DEVIATION_MAX
-    total = HALF_SCORE * score / (1.0 - score)
-    confidence = 1.0 - float(10.0 ** (-total / CONFIDENCE_DIVISOR))
+    evidence = _evidence(score) - _DOUBT_SHARE * _evidence(THRESHOLDS[method][0])
+    confidence = 1.0 - float(10.0 ** (-evidence / _DOUBT_DIVISOR))
     severity = Severity(sum(score >= threshold for threshold in THRESHOLDS[method]))
     return Anomaly(
         kind=kind,
@@ -309,6 +311,11 @@ def _anomaly(
         score=score,
         confidence=confidence / 2 if is_learning else confidence,
     )
+
+
+def _evidence(score: float) -> float:
+    """The sum of surprises that gives a score."""
+    return HALF_SCORE * score / (1.0 - score)
 
 
 def _notes(rows: Rows, slots: int, since_ms: int) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from pathlib import Path
 from tests.benchmarks import (
     agent_footprint,
     analytics_verbs,
+    anomaly_quality,
     collection,
     forecast_quality,
     host_failover,
@@ -48,6 +49,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "metrics-store": metrics_store.run,
     "analytics-verbs": analytics_verbs.run,
     "forecast-quality": forecast_quality.run,
+    "anomaly-quality": anomaly_quality.run,
 }
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("agent", "cluster", "web")

@@ -11,7 +11,7 @@ Labels are sorted by name. Source: https://prometheus.io/docs/specs/prw/remote_w
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from agent.export.request import ExportRequest
 from agent.export.series import ExportSeries, labels_of, metric_name
@@ -32,15 +32,23 @@ def remote_write_requests(
     series: Iterable[ExportSeries], node_names: dict[str, str]
 ) -> Iterator[ExportRequest]:
     """Yield requests of at most `SAMPLES_MAX` samples, and one series at least, with all of `series`."""
-    writer, samples = SnappyWriter(), 0
+    some: list[ExportSeries] = []
+    samples = 0
     for each in series:
         if samples and samples + each.samples > SAMPLES_MAX:
-            yield ExportRequest(headers=HEADERS, body=writer.finish(), samples=samples)
-            writer, samples = SnappyWriter(), 0
-        _write(writer, each, node_names.get(each.subject.definition.node_id, ""))
+            yield _request(some, samples, node_names)
+            some, samples = [], 0
+        some.append(each)
         samples += each.samples
     if samples:
-        yield ExportRequest(headers=HEADERS, body=writer.finish(), samples=samples)
+        yield _request(some, samples, node_names)
+
+
+def _request(series: Sequence[ExportSeries], samples: int, node_names: dict[str, str]) -> ExportRequest:
+    writer = SnappyWriter()
+    for each in series:
+        _write(writer, each, node_names.get(each.subject.definition.node_id, ""))
+    return ExportRequest(headers=HEADERS, body=writer.finish(), samples=samples, series=series)
 
 
 def _write(writer: SnappyWriter, series: ExportSeries, node_name: str) -> None:

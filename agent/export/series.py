@@ -56,6 +56,24 @@ def series_of(
         )
 
 
+def by_moment(series: Sequence[ExportSeries]) -> list[list[ExportSeries]]:
+    """Return the same samples moment by moment, from the oldest; nothing where there is one moment only."""
+    moments = sorted({at_ms for each in series for at_ms in each.times_ms.tolist()})
+    if len(moments) < 2:
+        return []
+    found = []
+    for at_ms in moments:
+        at_this = ((each, each.times_ms == at_ms) for each in series)
+        found.append(
+            [
+                replace(each, times_ms=each.times_ms[is_it], values=each.values[is_it])
+                for each, is_it in at_this
+                if is_it.any()
+            ]
+        )
+    return found
+
+
 def joined(series: Iterable[ExportSeries]) -> list[ExportSeries]:
     """Return series with those of one metric of one subject made one, in order of time.
 

@@ -19,7 +19,7 @@ from agent.clock import Clock
 from agent.export.line_protocol import line_requests, with_precision
 from agent.export.remote_write import remote_write_requests
 from agent.export.request import ExportRequest
-from agent.export.series import ExportSeries, joined, series_of
+from agent.export.series import ExportSeries, by_moment, joined, series_of
 from agent.leader.ports import Raft, State
 from agent.leader.proposing import propose_as_leader
 from agent.notify.message import Message
@@ -66,7 +66,8 @@ RETRY_S = 1.0
 IDLE_S = 30.0
 MISSING_WAIT_S = 600.0
 """How long a past is waited for that this host is still being given by others."""
-_REFUSED = frozenset({400, 413, 422})
+_BAD = 400
+_REFUSED = frozenset({_BAD, 413, 422})
 """What is said about the data. All else is about the way there or the login, and is tried again: what waits
 is not lost by a wrong password."""
 _TABLES = frozenset({EXPORTS.table.name, METRIC_BATCHES.table.name})
@@ -106,6 +107,11 @@ class _Sent:
     detail: str = ""
     failure: str = ""
     retry_after_ms: int = 0
+
+    def refuse(self, request: ExportRequest, answer: Answer) -> None:
+        """Count what the receiver does not want."""
+        self.refused += request.samples
+        self.detail = _said(answer)
 
 
 class Exporting:
@@ -227,11 +233,18 @@ class Exporting:
         if not batches:
             return False
         names = self._node_names()
-        series = await self._off_loop(_series, batches, subjects)
-        encoded = await self._off_loop(_encoded, export, series, names)
         done = _Sent()
-        await self._send_all(export, encoded, done)
-        await self._commit(export, standing, term, done, index=batches[-1].index)
+        index = standing.index
+        for batch in batches:
+            # Each by itself, so that what another leader sends once more is the same request.
+            encoded = await self._off_loop(_encoded_batch, export, batch, subjects, names)
+            if not await self._send_all(export, encoded, names, done):
+                break
+            index = batch.index
+        if index > standing.index:
+            # What did not go is tried from there at once, and fails again if it must.
+            done.failure = ""
+        await self._commit(export, standing, term, done, index=index)
         return True
 
     def _node_names(self) -> dict[str, str]:
@@ -257,7 +270,7 @@ class Exporting:
             names = self._node_names()
             async for series in self._past_series(start_ms, end_ms):
                 encoded = await self._off_loop(_encoded, export, series, names)
-                if not await self._send_all(export, encoded, done):
+                if not await self._send_all(export, encoded, names, done):
                     break
         except HistoryError as error:
             log.warning("export.history_unreadable", extra={"export": export.id, "error": str(error)})
@@ -292,32 +305,74 @@ class Exporting:
 
     # ---- sending and writing down
 
-    async def _send_all(self, export: Export, requests: Iterable[ExportRequest], done: _Sent) -> bool:
+    async def _send_all(
+        self, export: Export, requests: Iterable[ExportRequest], names: dict[str, str], done: _Sent
+    ) -> bool:
         """Send requests in order, up to the first that has to be tried again; whether all went."""
         for request in requests:
-            try:
-                message = self._message(export, request)
-            except SealBroken as error:
-                done.failure = clip(str(error), DETAIL_CHARS_MAX)
+            answer = await self._send(export, request, done)
+            if answer is None:
                 return False
-            answer = await self._sender.send(message, timeout_ms=TIMEOUT_MS)
-            status = f"status {answer.status}" if answer.status else answer.failure.value
-            said = clip(f"{status}: {answer.detail}" if answer.detail else status, DETAIL_CHARS_MAX)
-            if 200 <= answer.status < 300:
+            if answer.status not in _REFUSED:
                 done.sent += request.samples
-            elif answer.status in _REFUSED:
-                done.refused += request.samples
-                done.detail = said
-                log.warning("export.refused", extra={"export": export.id, "status": answer.status})
+            elif answer.status == _BAD and (moments := by_moment(request.series)):
+                if not await self._send_by_moment(export, moments, names, done):
+                    return False
             else:
-                done.failure = said
-                done.retry_after_ms = answer.retry_after_ms
-                log.warning(
-                    "export.not_sent",
-                    extra={"export": export.id, "failure": answer.failure.value, "status": answer.status},
-                )
-                return False
+                done.refuse(request, answer)
         return True
+
+    async def _send_by_moment(
+        self, export: Export, moments: Sequence[list[ExportSeries]], names: dict[str, str], done: _Sent
+    ) -> bool:
+        """Send what was refused together moment by moment, and the rest together once one is taken.
+
+        Prometheus takes nothing of a request in which anything is older than what it has. After a new leader
+        has begun, or between the past and the present, that is the beginning of one.
+        """
+        for place, moment in enumerate(moments):
+            for request in remote_write_requests(moment, names):
+                answer = await self._send(export, request, done)
+                if answer is None:
+                    return False
+                if answer.status in _REFUSED:
+                    done.refuse(request, answer)
+                    continue
+                done.sent += request.samples
+                rest = joined(each for later in moments[place + 1 :] for each in later)
+                return await self._send_rest(export, rest, names, done)
+        return True
+
+    async def _send_rest(
+        self, export: Export, series: Sequence[ExportSeries], names: dict[str, str], done: _Sent
+    ) -> bool:
+        for request in remote_write_requests(series, names):
+            answer = await self._send(export, request, done)
+            if answer is None:
+                return False
+            if answer.status in _REFUSED:
+                done.refuse(request, answer)
+            else:
+                done.sent += request.samples
+        return True
+
+    async def _send(self, export: Export, request: ExportRequest, done: _Sent) -> Answer | None:
+        """What the receiver says of one request; None when it has to be tried again, as `done` says then."""
+        try:
+            message = self._message(export, request)
+        except SealBroken as error:
+            done.failure = clip(str(error), DETAIL_CHARS_MAX)
+            return None
+        answer = await self._sender.send(message, timeout_ms=TIMEOUT_MS)
+        if 200 <= answer.status < 300 or answer.status in _REFUSED:
+            return answer
+        done.failure = _said(answer)
+        done.retry_after_ms = answer.retry_after_ms
+        log.warning(
+            "export.not_sent",
+            extra={"export": export.id, "failure": answer.failure.value, "status": answer.status},
+        )
+        return None
 
     def _message(self, export: Export, request: ExportRequest) -> Message:
         headers = dict(request.headers)
@@ -365,20 +420,16 @@ class Exporting:
             await self._clock.sleep(RETRY_S)
 
 
-def _series(batches: Iterable[CommittedBatch], subjects: dict[int, Subject]) -> list[ExportSeries]:
-    """The series of batches, each once: what several batches have of one is put together."""
-    found: list[ExportSeries] = []
-    for batch in batches:
-        try:
-            block = decode_block(
-                batch.payload, start_ms=batch.start_ms, step_ms=batch.step_ms, ticks=batch.ticks
-            )
-        except BlockDamaged as error:
-            # Nobody can read it: neither now nor later, neither here nor elsewhere.
-            log.warning("export.batch_damaged", extra={"index": batch.index, "error": str(error)})
-            continue
-        found += series_of(block, batch.subjects, subjects)
-    return joined(found)
+def _encoded_batch(
+    export: Export, batch: CommittedBatch, subjects: dict[int, Subject], node_names: dict[str, str]
+) -> list[ExportRequest]:
+    try:
+        block = decode_block(batch.payload, start_ms=batch.start_ms, step_ms=batch.step_ms, ticks=batch.ticks)
+    except BlockDamaged as error:
+        # Nobody can read it: neither now nor later, neither here nor elsewhere.
+        log.warning("export.batch_damaged", extra={"index": batch.index, "error": str(error)})
+        return []
+    return _encoded(export, series_of(block, batch.subjects, subjects), node_names)
 
 
 def _encoded(
@@ -387,6 +438,11 @@ def _encoded(
     if export.kind is ExportKind.PROMETHEUS:
         return list(remote_write_requests(series, node_names))
     return list(line_requests(series, node_names))
+
+
+def _said(answer: Answer) -> str:
+    status = f"status {answer.status}" if answer.status else answer.failure.value
+    return clip(f"{status}: {answer.detail}" if answer.detail else status, DETAIL_CHARS_MAX)
 
 
 def _authorization(export: Export, secret: bytes) -> str:

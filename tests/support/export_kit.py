@@ -19,7 +19,7 @@ from cluster.metrics.query import HistoryStanding, Resolution
 from cluster.model.exports import Export, ExportKind, ExportStanding
 from cluster.model.ids import NodeId
 from cluster.model.metrics import BY_NAME, STEP_MS, Subject, SubjectDefinition, SubjectKind, SubjectRef
-from cluster.store.records import EXPORT_STANDINGS
+from cluster.store.records import EXPORT_STANDINGS, METRIC_BATCHES
 from tests.support.schedule_kit import Cluster
 from tests.support.state_builders import a_node
 
@@ -131,6 +131,14 @@ class ExportKit:
             standing = EXPORT_STANDINGS.get(txn, "out")
         assert standing is not None
         return standing
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to be sent."""
+        standing = self.standing
+        with self.cluster.read() as txn:
+            waiting = METRIC_BATCHES.scan(txn, after=(standing.index,), limit=1)
+        return not standing.has_past and not waiting
 
     def duty(self, sender: Sender, clock: Clock, *, off_loop: OffLoop = asyncio.to_thread) -> Exporting:
         return Exporting(

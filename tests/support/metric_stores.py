@@ -1,4 +1,4 @@
-"""Debian's VictoriaMetrics and InfluxDB, started and stopped as tests need them."""
+"""Debian's VictoriaMetrics, Prometheus and InfluxDB, started and stopped as tests need them."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ class MetricStore:
         raise AssertionError(self._log.read_text(errors="replace")[-2000:])
 
     def send(self, path: str, body: bytes) -> None:
-        """Give it something. Raises OSError where nobody listens."""
+        """Give it something. Raises OSError where it is not taken."""
         self._request("POST", path, body)
 
     def ask(self, path: str, *, post: bool = False, **query: str) -> bytes:
-        """Return what it answers. Raises OSError where nobody listens."""
+        """Return what it answers. Raises OSError where it refuses, or nobody listens."""
         return self._request("POST" if post else "GET", f"{path}?{urllib.parse.urlencode(query)}", None)
 
     def _request(self, method: str, path: str, body: bytes | None) -> bytes:
@@ -62,8 +62,10 @@ class MetricStore:
         try:
             connection.request(method, path, body=body)
             response = connection.getresponse()
-            assert response.status < 300, response.read()
-            return response.read()
+            content = response.read()
+            if response.status >= 300:
+                raise OSError(f"{path} answers {response.status}: {content[:300]!r}")
+            return content
         finally:
             connection.close()
 
@@ -88,6 +90,25 @@ def a_victoria(directory: Path, address: str = "127.0.0.1") -> MetricStore:
         address=address,
         log=directory / "vm.log",
         ready="/health",
+    )
+
+
+def a_receiving_prometheus(directory: Path, address: str = "127.0.0.1") -> MetricStore:
+    """Prometheus as a receiver of remote-write: it takes nothing that is older than what it has of a series."""
+    program = require_program("prometheus")
+    config = directory / "prometheus.yml"
+    config.write_text("global: {}\n")
+    return MetricStore(
+        lambda port: [
+            program,
+            f"--config.file={config}",
+            f"--storage.tsdb.path={directory / 'prometheus'}",
+            f"--web.listen-address={address}:{port}",
+            "--web.enable-remote-write-receiver",
+        ],
+        address=address,
+        log=directory / "prometheus.log",
+        ready="/-/ready",
     )
 
 

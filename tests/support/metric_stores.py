@@ -94,7 +94,7 @@ def a_victoria(directory: Path, address: str = "127.0.0.1") -> MetricStore:
 
 
 def a_receiving_prometheus(directory: Path, address: str = "127.0.0.1") -> MetricStore:
-    """Prometheus as a receiver of remote-write: it takes nothing that is older than what it has of a series."""
+    """Prometheus as a receiver, which takes nothing that is older than what it has of a series."""
     program = require_program("prometheus")
     config = directory / "prometheus.yml"
     config.write_text("global: {}\n")

@@ -45,6 +45,24 @@ class Receiver:
         return [at_ms for name, at_ms in self.taken if name == f"host-{node}"]
 
 
+class Strict(Receiver):
+    """Refuses a whole request for one sample that is no newer than what it has of the series."""
+
+    async def send(self, message: Message, *, timeout_ms: int) -> Answer:
+        await asyncio.sleep(0)
+        self.requests.append(message)
+        given = [
+            (dict(labels)["node"], at_ms)
+            for labels, samples in read_write_request(message.body).items()
+            for at_ms, _ in samples
+        ]
+        newest = dict(self.taken)
+        if any(at_ms <= newest.get(node, 0) for node, at_ms in given):
+            return failing(400)
+        self.taken += given
+        return TAKEN
+
+
 def failing(status: int, **fields: Any) -> Answer:
     return Answer(duration_ms=1, status=status, failure=FailureKind.STATUS, detail="said", **fields)
 
@@ -143,6 +161,22 @@ async def test_what_the_receiver_does_not_want_is_counted_and_passed_by() -> Non
     wanted = kit.measure("n1")
     await kit.lead(receiver, 60)
     assert receiver.times("n1") == wanted
+
+
+@pytest.mark.parametrize("death", Death)
+@pytest.mark.parametrize("die_at", range(1, 6))
+async def test_a_receiver_that_refuses_requests_with_one_old_sample_gets_everything(
+    death: Death, die_at: int
+) -> None:
+    kit, receiver = ExportKit(START_MS), Strict()
+    kit.measure("n1", 20)
+    kit.export(URL, back_ms=3_600_000)
+    kit.measure("n1", 12)
+    kit.measure("n2", 32)
+    kit.cluster.die_at, kit.cluster.death = die_at, death
+    await kit.lead(receiver, 120)
+    for node in ("n1", "n2"):
+        assert receiver.times(node) == [at_ms for at_ms, _ in kit.past.held[node, 1]]
 
 
 async def test_a_past_that_this_host_is_still_given_is_waited_for() -> None:

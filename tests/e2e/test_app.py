@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, expect
 from agent.cli.client import Client, Target
 from tests.e2e.dashboard import goto
 from tests.support.http_load import HttpLoad
-from tests.support.lab import LabAgents, a_lab, remove_abandoned, require_lab, url_of
+from tests.support.lab import Host, LabAgents, a_lab, remove_abandoned, require_lab, url_of
 from tests.support.metric_stores import a_victoria
 from tests.support.prometheus import a_prometheus
 from tests.support.receivers import BEHAVIOURS, Receivers, free_port, listening
@@ -345,6 +345,48 @@ def test_every_receiver_gets_each_event_once_by_its_id_across_a_killed_leader(wh
         assert "was taken with status 204" in whole.tower("webhook", "ping", "good")
         assert "webhook:test" in whole.tower("webhook", "deliveries", "good", "--limit", "1")
     told.verify()
+
+
+def test_every_host_remembers_what_the_app_used_also_one_whose_agent_was_killed(whole: Shop) -> None:
+    def remembered(host: Host, since_ms: int, until_ms: int) -> dict[tuple[str, int], float]:
+        span = ("--since", str(since_ms), "--until", str(until_ms), "--step", "1m")
+        answer = json.loads(whole.tower("metrics", "shop.web", "memory", *span, "--json", at=host))
+        return {
+            (series["title"], at_ms): value
+            for series in answer["series"]
+            for at_ms, value in zip(answer["times_ms"], series["values"], strict=True)
+            if value is not None
+        }
+
+    def complete_to() -> dict[str, int]:
+        """Up to when each host's samples are whole, as one host has them: another minute has begun."""
+        asked = whole.try_tower("metrics", "shop.web", "memory", "--by", "host", "--step", "1m", "--json")
+        # In the app's first minute nothing is called so.
+        answer = json.loads(asked.stdout) if asked.returncode == 0 else {"series": []}
+        minutes = {
+            series["labels"]["node"]: [
+                at_ms
+                for at_ms, value in zip(answer["times_ms"], series["values"], strict=True)
+                if value is not None
+            ]
+            for series in answer["series"]
+        }
+        return {node: found[-1] for node, found in minutes.items() if len(found) > 1}
+
+    hosts = {host.name for host in whole.lab.hosts}
+    whole.agents.wait(
+        "every host was measured", lambda: complete_to().keys() == hosts, tell=whole.tell, timeout_s=150
+    )
+    until_ms = min(complete_to().values())
+    since_ms = until_ms - 3_600_000
+    leader = whole.agents.leader()
+    before = remembered(leader, since_ms, until_ms)
+    assert before
+    whole.agents.process(leader).signal(signal.SIGKILL)
+    whole.agents.wait_until_serving(leader)
+    whole.agents.wait_until_voting()
+    for host in whole.lab.hosts:
+        assert before.items() <= remembered(host, since_ms, until_ms).items(), host.name
 
 
 @pytest.mark.verify

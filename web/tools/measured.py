@@ -130,5 +130,7 @@ async def _find(context: Context, reference: str, among: Selector) -> Sequence[S
     raise Problem(
         "not-found",
         f"nothing measured is called {reference[:80]!r}",
-        hint=f"did you mean {' or '.join(near)}?" if near else "`tower metrics` lists what is measured",
+        hint=f"did you mean {' or '.join(near)}?"
+        if near
+        else "`tower metrics` lists what is measured; what is new is there after a minute",
     )

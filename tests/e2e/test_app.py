@@ -347,6 +347,8 @@ def test_every_receiver_gets_each_event_once_by_its_id_across_a_killed_leader(wh
     told.verify()
 
 
+@pytest.mark.verify
+@pytest.mark.timeout(300)
 def test_every_host_remembers_what_the_app_used_also_one_whose_agent_was_killed(whole: Shop) -> None:
     def remembered(host: Host, since_ms: int, until_ms: int) -> dict[tuple[str, int], float]:
         span = ("--since", str(since_ms), "--until", str(until_ms), "--step", "1m")

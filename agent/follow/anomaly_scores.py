@@ -38,7 +38,7 @@ from cluster.analytics.watch import BYTES_MAX, KEPT_ROWS, SeriesWatch, WatchDama
 from cluster.analytics.watched import WATCHED, is_count
 from cluster.history.errors import HistoryError
 from cluster.metrics.query import RangeAnswer, RangeQuery, Resolution, Selector, Statistic
-from cluster.model.metrics import Subject
+from cluster.model.metrics import Subject, SubjectKind
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +56,9 @@ CELLS_MAX = 40_000
 """Series times rows judged at once: some 8 MiB."""
 QUERY_SERIES = 400
 SUBJECTS_MAX = 4_000
+HOSTS_ASKED = 8
+MORE_ROWS = 144
+"""Half a day that is new to the watch is worth beginning anew for."""
 CURRENT_MS = GAP_MS + ROW_MS
 """An incident goes on until nothing of it was unusual for so long after the row that was judged last."""
 
@@ -181,9 +184,21 @@ class AnomalyScores:
         is_current = first + rows >= end_row
         if is_current:
             self._short = await self._pressures(subjects, end_row)
+        if is_current and watch.is_learning and await self._is_more_known(watch, subjects, end_row):
+            log.info("anomalies.begin", extra={"reason": "the history was filled: it is read anew"})
+            self._watch, self._saved_row = SeriesWatch(), -1
+            return PAUSE_S
         if watch.next_row - self._saved_row >= SAVE_EVERY_ROWS and is_current:
             await asyncio.to_thread(self._save, watch)
         return 0.0 if is_current else PAUSE_S
+
+    async def _is_more_known(self, watch: SeriesWatch, subjects: Sequence[Subject], end_row: int) -> bool:
+        """Whether the history got a past that the watch did not see: from other nodes, or from hosts that
+        could not record for long. Asked while the watch has little to go by."""
+        hosts = [each for each in subjects if each.definition.kind is SubjectKind.HOST][:HOSTS_ASKED]
+        lines = await self._read(hosts, ("cpu_percent",), end_row - KEPT_ROWS, KEPT_ROWS)
+        known = max((int(np.count_nonzero(~np.isnan(line.values))) for line in lines), default=0)
+        return known > watch.rows_known + MORE_ROWS
 
     async def _subjects(self, first_row: int) -> list[Subject]:
         found = await self._history.subjects(Selector())
@@ -200,9 +215,9 @@ class AnomalyScores:
         series: list[tuple[Subject, str, Values]] = []
         for is_counting in (False, True):
             names = tuple(name for name in metrics if is_count(name) is is_counting)
-            size = max(1, QUERY_SERIES // len(names))
+            size = max(1, QUERY_SERIES // max(1, len(names)))
             numbers = list(by_number)
-            for begin in range(0, len(numbers), size):
+            for begin in range(0, len(numbers) if names else 0, size):
                 answer = await self._history.query(
                     RangeQuery(
                         selector=Selector(metrics=names, subjects=tuple(numbers[begin : begin + size])),

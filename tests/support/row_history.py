@@ -23,7 +23,7 @@ class RowHistory:
         self.notes: tuple[str, ...] = ()
         self.questions: list[RangeQuery] = []
         self._subjects: list[Subject] = []
-        self._series: dict[tuple[int, str], NDArray[np.float64]] = {}
+        self.series: dict[tuple[int, str], NDArray[np.float64]] = {}
 
     def add(
         self,
@@ -43,15 +43,15 @@ class RowHistory:
             Subject(number=number, definition=definition, created_ms=0, seen_ms=self.end_ms)
         )
         for metric, values in series.items():
-            self._series[number, metric] = np.asarray(values, np.float64)
+            self.series[number, metric] = np.asarray(values, np.float64)
         return number
 
     def advance(self, **rows: dict[int, float]) -> None:
         """One row later: `metric={number: value}` of each series; others have none in it."""
         self.end_ms += ROW_MS
-        for (number, metric), values in self._series.items():
+        for (number, metric), values in self.series.items():
             value = rows.get(metric, {}).get(number, np.nan)
-            self._series[number, metric] = np.append(values, value)
+            self.series[number, metric] = np.append(values, value)
 
     async def query(self, query: RangeQuery) -> RangeAnswer:
         self.questions.append(query)
@@ -62,7 +62,7 @@ class RowHistory:
         found = []
         for subject in await self.subjects(query.selector):
             for metric in query.selector.metrics or tuple(BY_NAME):
-                values = self._series.get((subject.number, metric))
+                values = self.series.get((subject.number, metric))
                 if values is None:
                     continue
                 fine = np.full(rows, np.nan)

@@ -134,6 +134,29 @@ async def test_a_row_without_anything_is_waited_for_since_hosts_keep_what_they_c
         assert scores.incidents()[0].started_ms == end_ms
 
 
+async def test_a_history_that_is_filled_by_others_is_read_anew(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    past = rows_of(5, level=20, days=DAYS)
+    late = past.copy()
+    late[:-10] = np.nan
+    number = world.history.add(SubjectKind.HOST, "h1", cpu_percent=late)
+    web = (
+        world.history.series.pop((world.web, "cpu_percent")),
+        world.history.series.pop((world.web, "tx_bytes_per_s")),
+    )
+    async with world.running() as scores:
+        assert "0 of 48 hours" in scores.note
+        world.history.series[number, "cpu_percent"] = past
+        world.history.series[world.web, "cpu_percent"] = web[0]
+        await world.rows(scores, 1, {"cpu_percent": {number: 20.0, world.web: 25.0}})
+        await world.settle(scores)
+        async with asyncio.timeout(20):
+            while scores.note != "":
+                await asyncio.sleep(0.002)
+                await world.clock.advance(1)
+        assert scores.series == 2
+
+
 async def test_what_was_judged_long_ago_says_nothing_of_now(tmp_path: Path) -> None:
     world = World(tmp_path)
     async with world.running() as scores:

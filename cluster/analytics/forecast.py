@@ -108,16 +108,13 @@ def _interval(expected: Values, misses: Values) -> tuple[Values | None, Values |
     counts = np.isfinite(misses).sum(axis=0)
     if not len(misses) or counts.min() < ORIGINS_MIN:
         return None, None
-    low, high = np.empty(HORIZON), np.empty(HORIZON)
-    for hour in range(HORIZON):
-        around = misses[:, max(0, hour - 1) : hour + 2]
-        around = around[np.isfinite(around)]
-        origins = int(counts[hour])
-        # Each side has half of what may lie outside; (n + 1) is the correction for n past misses.
-        share = min(1.0, (origins + 1) * (1 + COVERAGE) / 2 / origins)
-        low[hour] = min(0.0, float(np.quantile(around, 1 - share)))
-        high[hour] = max(0.0, float(np.quantile(around, share)))
-    return expected + low, expected + high
+    beside = np.full((len(misses), 1), np.nan)
+    padded = np.concatenate([beside, misses, beside], axis=1)
+    around = np.concatenate([padded[:, :-2], padded[:, 1:-1], padded[:, 2:]], axis=0).T
+    # Each side has half of what may lie outside; (n + 1) is the correction for n past misses.
+    shares = np.minimum(1.0, (counts + 1) * (1 + COVERAGE) / 2 / counts)
+    low, high = quantiles(around, 1 - shares), quantiles(around, shares)
+    return expected + np.minimum(0.0, low), expected + np.maximum(0.0, high)
 
 
 def median_of_five(windows: Values) -> Values:

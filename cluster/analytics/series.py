@@ -126,8 +126,10 @@ def to_daily(hourly: Hourly, quantile: float = 0.5) -> Daily:
     return Daily(values[first:])
 
 
-def quantiles(rows: Values, quantile: float) -> Values:
+def quantiles(rows: Values, quantile: float | Values) -> Values:
     """Return a quantile along the last axis of what is finite, by linear interpolation; NaN without any.
+
+    `quantile` may be one for each row.
 
     As `numpy.nanquantile`, which takes a Python loop for small rows.
     """

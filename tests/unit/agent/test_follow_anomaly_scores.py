@@ -140,14 +140,12 @@ async def test_a_history_that_is_filled_by_others_is_read_anew(tmp_path: Path) -
     late = past.copy()
     late[:-10] = np.nan
     number = world.history.add(SubjectKind.HOST, "h1", cpu_percent=late)
-    web = (
-        world.history.series.pop((world.web, "cpu_percent")),
-        world.history.series.pop((world.web, "tx_bytes_per_s")),
-    )
+    web = world.history.series.pop((world.web, "cpu_percent"))
+    del world.history.series[world.web, "tx_bytes_per_s"]
     async with world.running() as scores:
         assert "0 of 48 hours" in scores.note
         world.history.series[number, "cpu_percent"] = past
-        world.history.series[world.web, "cpu_percent"] = web[0]
+        world.history.series[world.web, "cpu_percent"] = web
         await world.rows(scores, 1, {"cpu_percent": {number: 20.0, world.web: 25.0}})
         await world.settle(scores)
         async with asyncio.timeout(20):

@@ -97,7 +97,8 @@ def labels_of(subject: Subject) -> tuple[tuple[str, str], ...]:
 
 
 def _metrics(query: RangeQuery) -> list[Metric]:
-    """Return the metrics a query is about. A statistic of counts leaves out the others; a name does not."""
+    """Return the metrics a query is about. A statistic of counts leaves out all others, but one that is named
+    must fit it."""
     names = query.selector.metrics
     wanted = [BY_NAME[name] for name in dict.fromkeys(names)] if names else list(METRICS)
     if query.statistic not in _OF_COUNTS:

@@ -79,6 +79,7 @@ class HistoryWriter:
         self._stagger = zlib.crc32(stagger.encode()) / 2**32
         self._next_forgetting_ms = 0
         self._forgot_by: Retention | None = None
+        self._is_least = False
 
     @property
     def reader(self) -> HistoryReader:
@@ -166,14 +167,17 @@ class HistoryWriter:
     def _forget(self, now_ms: int, retention: Retention) -> bool:
         if now_ms < self._next_forgetting_ms and retention == self._forgot_by:
             with reading(self._environment, self._handles) as tables:
-                if not is_too_large(tables, retention):
+                if self._is_least or not is_too_large(tables, retention):
                     return False
         with self.write() as tables:
             note_limit(tables, retention)
             if forget_old(tables, retention, now_ms):
                 return True
             clear_shortened(tables, now_ms, retention)
-            has_made_room = is_too_large(tables, retention) and make_room(tables)
+            is_large = is_too_large(tables, retention)
+            has_made_room = is_large and make_room(tables)
+        # What is left must stay: whether it still is too much is not asked every time.
+        self._is_least = is_large and not has_made_room
         self._next_forgetting_ms = now_ms + FORGET_EVERY_MS
         self._forgot_by = retention
         return has_made_room

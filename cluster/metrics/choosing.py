@@ -53,15 +53,24 @@ def plan(query: RangeQuery, oldest_ms: Mapping[Resolution, int | None]) -> Plan:
             f"step {step_ms} ms: {points} points over this range, and an answer has at most {POINTS_MAX}; use"
             f" a step of at least {needed_ms} ms, or none"
         )
+    notes = _what_is_gone(query, resolution, oldest_ms)
+    return Plan(resolution=resolution, step_ms=step_ms, first_ms=first_ms, points=points, notes=notes)
+
+
+def _what_is_gone(
+    query: RangeQuery, resolution: Resolution, oldest_ms: Mapping[Resolution, int | None]
+) -> tuple[str, ...]:
+    unit_ms = UNIT_MS[resolution]
+    held = [ms for ms in oldest_ms.values() if ms is not None]
     begins_ms = oldest_ms[resolution]
-    notes = []
-    older = [ms for ms in oldest_ms.values() if ms is not None]
-    if begins_ms is not None and query.start_ms < begins_ms - begins_ms % unit_ms and min(older) < begins_ms:
-        notes.append(
-            f"the {resolution.value} record begins at {begins_ms}; before it only a coarser one is kept, for"
-            " which a larger step must be asked"
-        )
-    return Plan(resolution=resolution, step_ms=step_ms, first_ms=first_ms, points=points, notes=tuple(notes))
+    if begins_ms is None:
+        begins_ms = query.end_ms
+    if not held or min(held) >= begins_ms or query.start_ms >= begins_ms - begins_ms % unit_ms:
+        return ()
+    return (
+        f"of before {begins_ms} the {resolution.value} record has nothing any more: only a coarser one is kept"
+        ", for which a larger step must be asked",
+    )
 
 
 def _grid(query: RangeQuery, resolution: Resolution) -> tuple[int, int]:

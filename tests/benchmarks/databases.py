@@ -23,6 +23,7 @@ from tests.benchmarks.machine import Missing, program, version_of
 START_TIMEOUT_S = 60.0
 REQUEST_TIMEOUT_S = 120.0
 SETTLE_TIMEOUT_S = 120.0
+BLOCK_MS = 7_200_000
 LINES_A_REQUEST = 50_000
 
 
@@ -36,8 +37,8 @@ class Series:
     values: NDArray[np.float64]
     decimals: int
 
-    def texts(self) -> list[str]:
-        return [f"{value:.{self.decimals}f}" for value in self.values.tolist()]
+    def texts(self, first: int = 0, last: int | None = None) -> list[str]:
+        return [f"{value:.{self.decimals}f}" for value in self.values[first:last].tolist()]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,18 +71,12 @@ def prometheus(
     tool, server = _needed("promtool", "prometheus"), _needed("prometheus", "prometheus")
     data = directory / "prometheus"
     text = directory / "openmetrics.txt"
-    with text.open("w") as file:
-        for metric in sorted({one.metric for one in series}):
-            file.write(f"# TYPE {metric} gauge\n")
-            for one in series:
-                if one.metric == metric:
-                    label = f'{metric}{{container="{one.container}"}}'
-                    stamps = (one.times_ms // 1000).tolist()
-                    file.writelines(
-                        f"{label} {value} {stamp}\n" for value, stamp in zip(one.texts(), stamps, strict=True)
-                    )
-        file.write("# EOF\n")
-    cpu_s = _run([tool, "tsdb", "create-blocks-from", "openmetrics", "--quiet", str(text), str(data)])
+    cpu_s = 0.0
+    first_ms, last_ms = int(series[0].times_ms[0]), int(series[0].times_ms[-1])
+    # It reads its whole input once for each block, so it is given one block's at a time.
+    for start_ms in range(first_ms - first_ms % BLOCK_MS, last_ms + 1, BLOCK_MS):
+        _write_openmetrics(text, series, start_ms, start_ms + BLOCK_MS)
+        cpu_s += _run([tool, "tsdb", "create-blocks-from", "openmetrics", "--quiet", str(text), str(data)])
     text.unlink()
     # Blocks are merged up to a tenth of what is kept.
     arguments = [f"--storage.tsdb.path={data}", "--storage.tsdb.retention.time=3y", "--log.level=error"]
@@ -102,6 +97,21 @@ def prometheus(
         load_cpu_s=cpu_s,
         questions_ms=asked,
     )
+
+
+def _write_openmetrics(path: Path, series: Sequence[Series], start_ms: int, end_ms: int) -> None:
+    with path.open("w") as file:
+        for metric in sorted({one.metric for one in series}):
+            file.write(f"# TYPE {metric} gauge\n")
+            for one in (each for each in series if each.metric == metric):
+                first, last = (int(at) for at in np.searchsorted(one.times_ms, [start_ms, end_ms]))
+                label = f'{metric}{{container="{one.container}"}}'
+                stamps = (one.times_ms[first:last] // 1000).tolist()
+                file.writelines(
+                    f"{label} {value} {stamp}\n"
+                    for value, stamp in zip(one.texts(first, last), stamps, strict=True)
+                )
+        file.write("# EOF\n")
 
 
 def victoria_metrics(

@@ -68,8 +68,8 @@ def _what_is_gone(
     if not held or min(held) >= begins_ms or query.start_ms >= begins_ms - begins_ms % unit_ms:
         return ()
     return (
-        f"of before {begins_ms} the {resolution.value} record has nothing any more: only a coarser one is kept"
-        ", for which a larger step must be asked",
+        f"of before {begins_ms} the {resolution.value} record has nothing any more: only a coarser one has,"
+        " for which a larger step must be asked",
     )
 
 

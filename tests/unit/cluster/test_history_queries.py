@@ -263,7 +263,7 @@ def test_a_record_that_begins_later_than_the_range_is_said(writer: HistoryWriter
     tidy(writer, T0 + 5 * DAY_MS + HOUR_MS, retention)
     found = ask(writer, step_ms=60_000, start_ms=T0 + 3 * DAY_MS, end_ms=T0 + 5 * DAY_MS)
     assert found.series == ()
-    assert "only a coarser one is kept" in found.notes[0]
+    assert "only a coarser one has" in found.notes[0]
     coarse = ask(writer, step_ms=None, end_ms=T0 + 5 * DAY_MS)
     assert coarse.resolution is Resolution.HOURLY
     assert np.nansum(coarse.series[0].values) == 4.0

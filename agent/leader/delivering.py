@@ -25,7 +25,15 @@ from cluster.identity.keyring import Keyring
 from cluster.identity.stored_secrets import open_webhook_secret
 from cluster.model.events import clip
 from cluster.model.ids import NodeId
-from cluster.model.webhooks import DETAIL_CHARS_MAX, Attempt, Delivery, FailureKind, Webhook
+from cluster.model.webhooks import (
+    ASIDE_MAX,
+    DETAIL_CHARS_MAX,
+    HOLD_ATTEMPTS,
+    Attempt,
+    Delivery,
+    FailureKind,
+    Webhook,
+)
 from cluster.raft.replicator import NotCommitted, OutcomeUnknown
 from cluster.store import Committed, ReadTxn
 from cluster.store.records import CLUSTER, DELIVERIES, WEBHOOKS, waiting_deliveries
@@ -143,16 +151,20 @@ class Delivering:
         return until_s is not None and until_s > self._clock.boottime_s()
 
     def _waiting(self, txn: ReadTxn, webhook: Webhook) -> list[Delivery]:
-        """What of a webhook may be on its way now: of an ordered one, its oldest; tests at any time."""
+        """What of a webhook may be on its way now: tests, and of an ordered one its oldest, with those that
+        have stepped aside.
+        """
         # Tests are the newest: somebody waits for the answer.
         newest = waiting_deliveries(txn, webhook.id, limit=TESTS_AHEAD, newest_first=True)
         tests = [delivery for delivery in newest if delivery.is_test]
         if not webhook.is_enabled:
             return tests
-        # Of an ordered one the first counts: tests may be before it.
-        ahead = TESTS_AHEAD if webhook.is_ordered else LOOK_AHEAD
-        rows = [row for row in waiting_deliveries(txn, webhook.id, limit=ahead) if not row.is_test]
-        return tests + (rows[:1] if webhook.is_ordered else rows)
+        rows = [row for row in waiting_deliveries(txn, webhook.id, limit=LOOK_AHEAD) if not row.is_test]
+        if not webhook.is_ordered:
+            return tests + rows
+        aside = [row for row in rows if row.attempts >= HOLD_ATTEMPTS][:ASIDE_MAX]
+        first = [row for row in rows if row not in aside][:1]
+        return tests + first + aside
 
     async def _deliver(self, task: _Task) -> None:
         webhook, delivery = task.webhook, task.delivery

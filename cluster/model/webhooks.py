@@ -28,6 +28,12 @@ FAILING_MAX_MS = 5 * 24 * 3_600_000
 """After this long without one success a webhook is turned off; so is one whose receiver says 410 Gone."""
 FAILURES_MIN_TO_DISABLE = 20
 
+HOLD_ATTEMPTS = 5
+"""So often an event is tried before it lets those after it pass: a receiver may never take it, and the next
+one may be the alert somebody has to see."""
+ASIDE_MAX = 20
+"""Most that step aside: when so many are not taken, it is not about them."""
+
 HMAC_SECRET_PREFIX = "whsec_"  # noqa: S105 (what such secrets begin with)
 HMAC_BYTES_MIN = 24
 HMAC_BYTES_MAX = 64
@@ -96,7 +102,7 @@ class Webhook:
 
     `events` are kinds (`node:down`), families (`alert:*`) or `*`. `secrets` are the newest first: more than
     one only with HMAC, while the one before still counts. `is_ordered`: one event at a time, in the order
-    they happened, so that one that cannot be delivered holds those after it up until it is given up.
+    they happened; one that was not taken in `HOLD_ATTEMPTS` attempts steps aside.
     `disabled_because` is said when it was turned off by itself.
     """
 

@@ -507,7 +507,8 @@ class WebhookTrial:
             for name in self._names:
                 got = self.receivers.ids(name, family)
                 assert sorted(got) == sorted(wanted), name
-                assert name == "unordered" or got == wanted, f"{name}: another order"
+                # What one that is down for long did not take several times has stepped aside.
+                assert name in ("unordered", "down") or got == wanted, f"{name}: another order"
         assert self.receivers.unsigned == []
         assert self.receivers.strayed == []
         # What was on its way when the leader died is sent once more, under the same id, and nothing else.

@@ -18,6 +18,8 @@ from cluster.identity.keyring import ClusterKey, Keyring
 from cluster.identity.stored_secrets import seal_webhook_secret
 from cluster.model.ids import NodeId
 from cluster.model.webhooks import (
+    ASIDE_MAX,
+    HOLD_ATTEMPTS,
     Backoff,
     Delivery,
     DeliveryState,
@@ -204,6 +206,35 @@ async def test_after_the_last_attempt_an_event_is_dead_and_the_next_one_goes_on(
     await kit.lead(10)
     assert kit.receivers.got[url][-1] == first
     assert kit.states() == [DeliveryState.DELIVERED] * 2
+
+
+async def test_an_event_that_is_never_taken_lets_the_others_pass_after_a_few_attempts() -> None:
+    kit = Kit()
+    url = kit.put(retry=RetryPolicy(attempts=15, base_ms=1_000))
+    bad, *others = kit.happen(4)
+    kit.receivers.answers[url] = lambda message: BUSY if message.headers["webhook-id"] == bad else TAKEN
+    await kit.lead(60)
+    got = kit.receivers.got[url]
+    assert got[: HOLD_ATTEMPTS + 3] == [bad] * HOLD_ATTEMPTS + others
+    assert kit.states() == [DeliveryState.WAITING] + [DeliveryState.DELIVERED] * 3
+    kit.receivers.answers.clear()
+    await kit.lead(120)
+    assert kit.states() == [DeliveryState.DELIVERED] * 4
+
+
+async def test_when_nothing_is_taken_only_some_step_aside_and_all_arrive_in_the_end() -> None:
+    kit = Kit()
+    url = kit.put(retry=RetryPolicy(attempts=30, backoff=Backoff.LINEAR, base_ms=1_000, max_ms=30_000))
+    kit.receivers.answers[url] = lambda _: BUSY
+    ids = kit.happen(30)
+    await kit.lead(300)
+    tried = {delivery.event.id for delivery in kit.deliveries() if delivery.attempts}
+    assert len(tried) <= ASIDE_MAX + 1 + sum(state is DeliveryState.DEAD for state in kit.states())
+    kit.receivers.answers.clear()
+    kit.cluster.apply(ReplayDeliveries(webhook_id="a", first=0, last=2**40))
+    await kit.lead(60)
+    assert set(kit.states()) == {DeliveryState.DELIVERED}
+    assert set(kit.receivers.got[url]) == set(ids)
 
 
 async def test_a_receiver_that_asks_to_wait_longer_is_given_the_time() -> None:

@@ -46,21 +46,24 @@ BOOK = Phrasebook(
         "minutes": Text("{count} minutes", "{count} minuti"),
         "hours": Text("{count} hours", "{count} ore"),
         "together": Text(
-            "{name}: {what} unusual at the same time", "{name}: {what} insoliti nello stesso momento"
+            "{name}: {what} unusual at the same time",
+            "{name}: valori insoliti di {what} nello stesso momento",
         ),
-        "short": Text("{name}: {what} unusual while {pressure}", "{name}: {what} insoliti mentre {pressure}"),
+        "short": Text(
+            "{name}: {what} unusual while {pressure}", "{name}: valori insoliti di {what} con {pressure}"
+        ),
         "places": Text(
             "{name}: {what} of {count} containers unusual at the same time",
-            "{name}: {what} di {count} container insoliti nello stesso momento",
+            "{name}: valori insoliti di {what} in {count} container nello stesso momento",
         ),
         "single": Text(
             "{name}: only {what} unusual and no resource is short, which is a note rather than an alert",
-            "{name}: insolito solo {what} e nessuna risorsa scarseggia: è una nota, non un allarme",
+            "{name}: valori insoliti solo di {what} e nessuna risorsa scarseggia: è una nota, non un allarme",
         ),
-        "pressure": Text("{metric} is {value}", "{metric}: {value}"),
-        "share": Text("{metric} is {value} of {limit}", "{metric}: {value} di {limit}"),
-        "unhealthy": Text("it is unhealthy", "il suo controllo di salute fallisce"),
-        "not-running": Text("it does not run", "non è in esecuzione"),
+        "pressure": Text("{metric} is {value}", "{metric} a {value}"),
+        "share": Text("{metric} is {value} of {limit}", "{metric} a {value} di {limit}"),
+        "unhealthy": Text("it is unhealthy", "il controllo di salute che fallisce"),
+        "not-running": Text("it does not run", "il container fermo"),
         "nothing": Text("{name}: nothing unusual", "{name}: nulla di insolito"),
     }
 )
@@ -71,7 +74,7 @@ def tell_anomaly(language: Language, finding: Finding) -> str:
     found = finding.anomaly
     metric = finding.metric
     low, high = (_shown(language, metric, value, found.row_ms) for value in (found.low, found.high))
-    usual = low if low == high else BOOK.say(language, "range", low=low, high=high)
+    usual = low if low == high else _inside(BOOK.say(language, "range", low=low, high=high))
     if WATCHED.get(metric, PLAIN).is_growth:
         key = "grew"
     elif metric in TOTALS:
@@ -107,10 +110,15 @@ def tell_incident(language: Language, name: str, incident: Incident) -> str:
                 said = BOOK.say(language, "share", metric=metric, value=value, limit=limit)
             else:
                 said = BOOK.say(language, "pressure", metric=metric, value=value)
-        return BOOK.say(language, "short", name=name, what=what, pressure=said[:1].lower() + said[1:])
+        return BOOK.say(language, "short", name=name, what=what, pressure=_inside(said))
     if incident.is_alertable and len(incident.families) < 2:
         return BOOK.say(language, "places", name=name, what=what, count=str(len(incident.children)))
     return BOOK.say(language, "together" if incident.is_alertable else "single", name=name, what=what)
+
+
+def _inside(said: str) -> str:
+    """What was said as a sentence, as a part of one."""
+    return said[:1].lower() + said[1:]
 
 
 def unit_of(metric: str) -> str:

@@ -94,7 +94,7 @@ async def test_one_metric_alone_is_a_note_and_says_so_in_italian_too() -> None:
     assert not incident["is_alertable"]
     assert answer["said"] == []
     assert incident["said"] == (
-        "web-1: insolito solo processore e nessuna risorsa scarseggia: è una nota, non un allarme"
+        "web-1: valori insoliti solo di processore e nessuna risorsa scarseggia: è una nota, non un allarme"
     )
     assert incident["anomalies"][0]["said"].startswith("L'uso del processore di web-1: 85 %, a quest'ora di")
 

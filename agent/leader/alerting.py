@@ -40,8 +40,10 @@ NUMBERS_S = 30.0
 NUMBERS_TIMEOUT_S = 20.0
 PROPOSE_TIMEOUT_S = 5.0
 VIEWS_TIMEOUT_S = 5.0
-FORGET_MS = 2 * 3_600_000
+FORGET_MS = 12 * 3_600_000
+"""Longer than a rule looks back: what was judged must not be judged anew."""
 KNOWN_ALERTS_MAX = 1_000
+USUAL_TIMEOUT_S = 3.0
 USUAL_MAX = 10
 """How many alerts of one look are told with what is usual: each costs a question to the history."""
 _TABLES = frozenset({"nodes", "assignments", "alert_rules", "silences", "environments"})
@@ -208,7 +210,12 @@ class _Watch:
     async def _commit(self, round_: Round, rules: Sequence[AlertRule], now_ms: int) -> None:
         """Commit a round; what is not committed is decided anew with the next look."""
         self._book.take(round_, is_committed=False)
-        steps = await self._with_usual(round_.steps, {rule.id: rule for rule in rules}, now_ms)
+        steps: Sequence[Step] = round_.steps
+        try:
+            async with asyncio.timeout(USUAL_TIMEOUT_S):
+                steps = await self._with_usual(steps, {rule.id: rule for rule in rules}, now_ms)
+        except TimeoutError:
+            log.info("alerts.usual_too_slow", extra={"waited_s": USUAL_TIMEOUT_S})
         for start in range(0, len(steps), CHANGES_MAX):
             some = tuple(steps[start : start + CHANGES_MAX])
             if await self._propose(some):

@@ -373,7 +373,7 @@ async def test_the_page_is_served_for_every_address_of_the_dashboard(static: Pat
 
 async def test_what_programs_look_for_and_is_not_there_is_not_the_page(static: Path) -> None:
     async with serving(a_world(), static=static) as client:
-        for path in ("/metrics", "/openapi.json", "/robots.txt", "/.well-known/oauth-protected-resource"):
+        for path in ("/metrics/x", "/openapi.json", "/robots.txt", "/.well-known/oauth-protected-resource"):
             response = await client.get(path)
             assert (response.status, response.content_type) == (404, "application/problem+json"), path
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from cluster.analytics.series import HOUR_MS, Values
 from cluster.metrics.query import (
+    SERIES_MAX,
     HistoryStanding,
     RangeAnswer,
     RangeQuery,
@@ -60,7 +61,9 @@ class HourlyHistory:
         assert query.step_ms == HOUR_MS, "it knows hours alone"
         times = np.arange(query.start_ms, query.end_ms, HOUR_MS, dtype=np.int64)
         found = []
-        for subject in await self.subjects(query.selector):
+        chosen = await self.subjects(query.selector)
+        assert len(chosen) * len(query.selector.metrics) <= SERIES_MAX, "an answer has no more"
+        for subject in chosen:
             for metric in query.selector.metrics or tuple(BY_NAME):
                 values = self._series.get((subject.number, metric))
                 if values is None:

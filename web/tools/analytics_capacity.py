@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from cluster.analytics.sentences_capacity import (
 from cluster.analytics.sentences_trend import Topic, tell_exhaustion
 from cluster.metrics.query import Selector
 from cluster.model.ids import NodeId
-from cluster.model.metrics import Subject, SubjectKind
+from cluster.model.metrics import SubjectKind
 from cluster.model.node import Node
 from cluster.model.service import REPLICAS_MAX, ServiceSpec
 from cluster.placement import Placed, Stays, forecast_drain, forecast_more
@@ -48,6 +49,8 @@ LOSSES_MAX = 20
 """Of so many hosts, the largest, it is told what their loss would do."""
 _MILLI = 1000
 _METRICS = ("cpu_percent", "memory_bytes", "disk_used_bytes", "inodes_used")
+_OF_REPLICAS = ("cpu_percent", "memory_bytes")
+_WORST_DAYS = 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +67,10 @@ async def get_capacity_plan(
 ) -> CapacityView:
     """Return the room of every host and of all together, when it is used up, and what would become of it.
 
-    Raises Problem (404, 409, 422).
+    It also says what runs where, which asks for more than reading metrics. Raises Problem (404, 409, 422).
     """
-    await context.authority.require(call, READ, "metrics")
+    for action, resource in ((READ, "metrics"), ("node.read", "node"), ("service.read", "service")):
+        await context.authority.require(call, action, resource)
     asked = what_if or WhatIf()
     if asked.service and not 1 <= asked.replicas <= REPLICAS_MAX:
         raise invalid("replicas", f"1 to {REPLICAS_MAX} more of a service", value=asked.replicas)
@@ -81,30 +85,37 @@ async def get_capacity_plan(
     subjects = await context.surroundings.history.subjects(
         Selector(kinds=(SubjectKind.HOST, SubjectKind.DISK, SubjectKind.CONTAINER))
     )
-    relevant = [subject for subject in subjects if _matters(subject, census)]
-    scopes = [make_scope([subject], names) for subject in relevant]
-    hours = await read_hours(
-        context, scopes, list(dict.fromkeys(each for name in _METRICS for each in metrics_for_trend(name)))
-    )
+    scopes = [make_scope([subject], names) for subject in subjects]
+    replicas = [
+        scope
+        for scope in scopes
+        if scope.kind is SubjectKind.CONTAINER and scope.service in census.households
+    ]
+    scopes = [scope for scope in scopes if scope.kind is not SubjectKind.CONTAINER]
+    metrics = list(dict.fromkeys(each for name in _METRICS for each in metrics_for_trend(name)))
     planning = _Planning(
-        nodes=nodes, names=names, census=census, scopes=scopes, hours=hours, language=language
+        nodes=nodes,
+        names=names,
+        census=census,
+        scopes=scopes,
+        hours=await read_hours(context, scopes, metrics),
+        replicas=replicas,
+        replica_hours=await read_hours(context, replicas, _OF_REPLICAS, days=_WORST_DAYS),
+        language=language,
     )
     async with context.analysing:
         return await asyncio.to_thread(planning.plan, asked, lost)
 
 
-def _matters(subject: Subject, census: Census) -> bool:
-    definition = subject.definition
-    return definition.kind is not SubjectKind.CONTAINER or definition.label("service") in census.households
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class _Planning:
     nodes: Sequence[Node]
     names: Mapping[str, str]
     census: Census
     scopes: Sequence[Scope]
     hours: Hours
+    replicas: Sequence[Scope]
+    replica_hours: Hours
     language: Language
 
     def plan(self, asked: WhatIf, lost: NodeId | None) -> CapacityView:
@@ -201,7 +212,7 @@ class _Planning:
             view = self._full_of(together, "memory_bytes")
             found = [] if view is None else [view]
         for scope in self.scopes:
-            if scope.kind is SubjectKind.CONTAINER or scope.node_id not in known:
+            if scope.node_id not in known:
                 continue
             metrics = ("cpu_percent", "memory_bytes")
             if scope.kind is SubjectKind.DISK:
@@ -227,14 +238,13 @@ class _Planning:
 
     # ---- as it would be -----------------------------------------------------------------------
 
+    @cached_property
     def _use_of_replicas(self) -> dict[str, Amount]:
         """What one replica of each service uses in its worst hours: the most of those there are."""
         found: dict[str, Amount] = {}
-        for scope in self.scopes:
-            if scope.kind is not SubjectKind.CONTAINER:
-                continue
-            share = worst_use(self.hours.of(scope, "cpu_percent"))
-            memory = worst_use(self.hours.of(scope, "memory_bytes"))
+        for scope in self.replicas:
+            share = worst_use(self.replica_hours.of(scope, "cpu_percent"))
+            memory = worst_use(self.replica_hours.of(scope, "memory_bytes"))
             before = found.get(scope.service, Amount())
             found[scope.service] = Amount(
                 cpu_cores=_most(before.cpu_cores, None if share is None else share / 100),
@@ -242,6 +252,7 @@ class _Planning:
             )
         return found
 
+    @cached_property
     def _reserved_by_replica(self) -> dict[str, Amount]:
         return {
             service_id: _reserved_by(household.spec)
@@ -249,7 +260,7 @@ class _Planning:
         }
 
     def _after(self, rooms: Sequence[HostRoom], changes: Sequence[Change]) -> tuple[HostRoom, ...]:
-        return after_changes(rooms, changes, self._use_of_replicas(), self._reserved_by_replica())
+        return after_changes(rooms, changes, self._use_of_replicas, self._reserved_by_replica)
 
     def _more(self, rooms: Sequence[HostRoom], asked: WhatIf) -> tuple[MoreView, tuple[HostRoom, ...]]:
         household = find_household(self.census, asked.service)

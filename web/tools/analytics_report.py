@@ -38,6 +38,7 @@ CONTAINERS_MAX = 10
 CHARTS_MAX = 12
 INCIDENTS_MAX = 20
 _HOURS = 24
+_CHOSEN_BY_DAYS = 2
 _TRENDS = {
     SubjectKind.HOST: ("memory_bytes", "cpu_percent"),
     SubjectKind.DISK: ("disk_used_bytes",),
@@ -145,6 +146,11 @@ async def export_report(
     with context.surroundings.state.read() as txn:
         identity = records.CLUSTER.get(txn)
     scopes = _scopes(subjects, names)
+    # What is to be chosen among may be a thousand containers: of those not chosen hardly anything is read.
+    sizes = await read_hours(
+        context, scopes, list(dict.fromkeys(scope.default_metric for scope in scopes)), days=_CHOSEN_BY_DAYS
+    )
+    scopes = _chosen(scopes, sizes)
     metrics = [each for kind in _TRENDS.values() for name in kind for each in metrics_for_trend(name)]
     hours = await read_hours(context, scopes, [*metrics, *profile_metrics(scopes)])
     making = _Making(
@@ -181,6 +187,27 @@ def _scopes(subjects: Sequence[Subject], names: Mapping[str, str]) -> list[Scope
     return [make_scope(found, names) for found in together.values()]
 
 
+def _chosen(scopes: Sequence[Scope], sizes: Hours) -> list[Scope]:
+    """Those that were measured in the last day, the largest of each kind, in order of names."""
+    most = {
+        SubjectKind.HOST: HOSTS_MAX,
+        SubjectKind.DISK: DISKS_MAX,
+        SubjectKind.CONTAINER: CONTAINERS_MAX,
+    }
+    chosen: list[Scope] = []
+    for kind, count in most.items():
+        sized = []
+        for scope in scopes:
+            if scope.kind is kind:
+                recent = sizes.of(scope, scope.default_metric).tail(_HOURS).values
+                recent = recent[np.isfinite(recent)]
+                if len(recent):
+                    sized.append((float(recent.mean()), scope))
+        sized.sort(key=lambda pair: -pair[0])
+        chosen += sorted((scope for _, scope in sized[:count]), key=lambda scope: scope.name)
+    return chosen
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Making:
     cluster: str
@@ -192,13 +219,12 @@ class _Making:
     language: Language
 
     def write(self, file_format: ReportFormat) -> str:
-        chosen = self._chosen()
         trends = [
             (scope, trend_view(scope, self.hours, metric, None, self.language))
-            for scope in chosen
+            for scope in self.scopes
             for metric in _TRENDS[scope.kind]
         ]
-        profiles = [self._profile(scope, chosen) for scope in chosen if scope.kind is not SubjectKind.DISK]
+        profiles = [self._profile(scope) for scope in self.scopes if scope.kind is not SubjectKind.DISK]
         view = ReportView(
             title=self._say("title", cluster=self.cluster),
             made_at_ms=self.at_ms,
@@ -219,30 +245,10 @@ class _Making:
             ReportFormat.CSV: to_csv,
         }[file_format](report)
 
-    def _chosen(self) -> list[Scope]:
-        """Those that were measured lately, the largest of each kind, in order of names."""
-        most = {
-            SubjectKind.HOST: HOSTS_MAX,
-            SubjectKind.DISK: DISKS_MAX,
-            SubjectKind.CONTAINER: CONTAINERS_MAX,
-        }
-        chosen: list[Scope] = []
-        for kind, count in most.items():
-            sized = []
-            for scope in self.scopes:
-                if scope.kind is kind:
-                    recent = self.hours.of(scope, scope.default_metric).tail(_HOURS).values
-                    recent = recent[np.isfinite(recent)]
-                    if len(recent):
-                        sized.append((float(recent.mean()), scope))
-            sized.sort(key=lambda pair: -pair[0])
-            chosen += sorted((scope for _, scope in sized[:count]), key=lambda scope: scope.name)
-        return chosen
-
-    def _profile(self, scope: Scope, chosen: Sequence[Scope]) -> ProfileView:
+    def _profile(self, scope: Scope) -> ProfileView:
         disks = [
             each
-            for each in chosen
+            for each in self.scopes
             if scope.kind is SubjectKind.HOST
             and each.kind is SubjectKind.DISK
             and each.node_id == scope.node_id

@@ -520,6 +520,23 @@ async def test_a_report_of_nothing_is_a_report() -> None:
     assert sheet.splitlines() == ["subject,kind,metric,unit,figure,value"]
 
 
+async def test_of_very_many_containers_the_largest_are_reported() -> None:
+    world, history = a_fleet()
+    for number in range(600):
+        history.add(
+            SubjectKind.CONTAINER,
+            f"c{number:03d}",
+            memory_bytes=constant(GIB * (1 + number / 1000), 2),
+            labels=(("service", "shop.web"),) if number < 5 else (),
+        )
+    async with a_viewer(world) as api:
+        report = await api.get("report", format="json")
+    names = [
+        trend["subject"]["name"] for trend in report["trends"] if trend["subject"]["kind"] == "container"
+    ]
+    assert names == [*(f"c{number}" for number in range(591, 600)), "shop.web"]
+
+
 async def test_names_are_no_markup_and_no_formula_in_a_report() -> None:
     world, history = a_world()
     evil = "=<img src=x onerror=alert(1)>|"

@@ -27,7 +27,8 @@ from cluster.model.metrics import METRICS, CommittedBatch, Subject
 READERS = 2
 READS_WAITING_MAX = 64
 """How many questions may wait for a thread: more are refused rather than kept in memory."""
-RECORDS_MAX = 4096
+RECORDS_MAX = 1024
+"""How many records a page may have: packing and unpacking them is work of the loop."""
 
 _T = TypeVar("_T")
 

@@ -98,10 +98,16 @@ class NodeDirectory:
                 "directory and let it join again"
             )
 
+    def forget_measured(self) -> None:
+        """Remove what an earlier member of a cluster measured here: its subjects' numbers mean others now."""
+        for path in (self.history, self.samples):
+            shutil.rmtree(path, ignore_errors=True)
+
     def wipe(self) -> None:
         """Forget everything this node was; what does not exist is skipped."""
         self.identity.remove()
-        for path in (self.log, self.state, self.history, self.samples, self.haproxy, self.keeper):
+        self.forget_measured()
+        for path in (self.log, self.state, self.haproxy, self.keeper):
             shutil.rmtree(path, ignore_errors=True)
         for file in (self.first_steps, self.seeds):
             file.unlink(missing_ok=True)

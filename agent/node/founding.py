@@ -148,6 +148,7 @@ def found(
     ]
     _write_log(directory, node_id, raft_address)
     write_first_steps(directory, steps, now_ms=now_ms)
+    directory.forget_measured()
     directory.identity.create(identity)
     return Founded(identity=identity, admin_name=ADMIN_NAME, admin_password=password if made_up else None)
 

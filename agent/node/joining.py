@@ -133,6 +133,7 @@ def _keep(directory: NodeDirectory, joined: Joined) -> Membership:
         ca_pem=joined.ca_pem,
         keyring=joined.keyring,
     )
+    directory.forget_measured()
     directory.identity.create(identity)
     return Membership(identity=identity, is_learner=joined.is_learner)
 

@@ -102,6 +102,7 @@ class NodeDirectory:
         """Remove what an earlier member of a cluster measured here: its subjects' numbers mean others now."""
         for path in (self.history, self.samples):
             shutil.rmtree(path, ignore_errors=True)
+        self.anomalies.unlink(missing_ok=True)
 
     def wipe(self) -> None:
         """Forget everything this node was; what does not exist is skipped."""

@@ -12,6 +12,7 @@ def a_directory(path: Path) -> NodeDirectory:
     for part in (directory.log, directory.state, directory.history, directory.samples):
         part.mkdir(parents=True)
         (part / "file").write_text("x")
+    directory.anomalies.write_text("x")
     return directory
 
 

@@ -94,3 +94,13 @@ def test_how_far_each_is_can_be_read(api: StubApi, tower: Tower) -> None:
 def test_an_export_is_removed(api: StubApi, tower: Tower) -> None:
     api.answers["DELETE /exports/vm"] = Answer(204)
     assert tower("export", "remove", "vm")[0] == 0
+
+
+def test_history_is_brought_by_a_word_of_its_own(api: StubApi, tower: Tower) -> None:
+    words = ("--from", "http://127.0.0.1:9", "--query", "up")
+    status, _, err = tower("metrics", "import", *words)
+    assert (status, "127.0.0.1 does not answer" in err) == (1, True)
+    status, _, err = tower("metrics", "h1", "cpu", *words)
+    assert (status, "--from goes with import" in err) == (2, True)
+    status, _, err = tower("metrics", "import", "--from", "http://127.0.0.1:9")
+    assert (status, "--query is needed" in err) == (2, True)

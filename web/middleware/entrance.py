@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 REQUEST_ID_HEADER = "X-Request-ID"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _PATTERN = re.compile(r"\{(\w+):[^{}]*\}")
-_QUIET_PATHS = frozenset({"/healthz", "/readyz"})
+_QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 
 # Scripts come from our own files alone. Styles may be set by scripts: the dialogs and charts of the dashboard
 # place themselves that way.

@@ -38,6 +38,17 @@ def test_samples_come_back_oldest_first_with_their_times() -> None:
     assert window.latest(CPU) == 7
 
 
+def test_only_the_newest_slots_are_read_when_so_many_are_asked_for() -> None:
+    window = LiveWindow(slot_s=1, n_slots=4)
+    key = SeriesKey(HOST, Metric.LOAD_1)
+    for second in range(6):
+        window.put(second * 1000, {key: float(second)})
+    newest = window.read(newest=2)
+    assert newest.times_ms.tolist() == [4000, 5000]
+    assert newest.values.tolist() == [[4.0, 5.0]]
+    assert window.read(newest=99).times_ms.tolist() == [2000, 3000, 4000, 5000]
+
+
 def test_a_slot_without_a_sample_is_a_gap() -> None:
     window = a_window()
     window.put(T0, {CPU: 1})

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.timeout(180)
 
 
 def test_two_weeks_of_three_hosts_are_sent_and_every_analysis_answers(lab: Lab, tmp_path: Path) -> None:
-    agents = LoadedAgents(lab, tmp_path)
+    agents = LoadedAgents(lab, tmp_path, step_ms=300_000)
     agents.form()
     agents.wait_until_sent()
     client = agents.client(agents.hosts[0])

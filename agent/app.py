@@ -45,6 +45,7 @@ from agent.follow.heartbeat import Heartbeat
 from agent.follow.history_filling import HistoryFilling
 from agent.follow.history_keeping import HistoryKeeping
 from agent.follow.hooks import HookRuns
+from agent.follow.judged_samples import JudgedSamples
 from agent.follow.local_host import LocalHost
 from agent.follow.node_history import NodeHistory
 from agent.follow.peer_server import PeerDuties, build_peer_app
@@ -564,6 +565,8 @@ class _Agent:
             elif leader is not None:
                 await client.report_traffic(leader, report)
 
+        judged_samples = JudgedSamples(node_id=self._node_id, state=state)
+        collector.subscribe(judged_samples.take)
         traffic_reports = TrafficReports(
             node_id=self._node_id,
             epoch=f"in-{raft.thread.incarnation}",
@@ -574,6 +577,7 @@ class _Agent:
             usages=ReplicaUsages(
                 node_id=self._node_id, state=state, window=collector.window, clock=clock
             ).read,
+            samples=judged_samples.read,
             is_counting=_is_counting(router),
         )
         reports = HostReports(node_id=self._node_id, state=state, clock=clock)

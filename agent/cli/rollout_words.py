@@ -45,6 +45,7 @@ def details_of(rollout: dict[str, Any]) -> list[str]:
     if len(moving) > _REPLICAS_SHOWN:
         lines.append(f"          and {len(moving) - _REPLICAS_SHOWN} more")
     lines += measured_lines(rollout.get("behaviour"))
+    lines += [f"limit     {limit['text']}" for limit in rollout.get("limits") or ()]
     if rollout.get("verdict"):
         lines.append(f"verdict   {rollout['verdict']}")
     if is_waiting_for_approval(rollout):

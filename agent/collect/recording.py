@@ -69,13 +69,19 @@ def rows_of(batch: SampleBatch, *, node_id: NodeId, node_name: str) -> tuple[Row
 def _rows(subject: SubjectDefinition, values: Mapping[str, float | None]) -> list[Row]:
     rows = []
     for name, value in values.items():
-        if value is not None:
-            number, scale = _STORED[name]
-            stored = value * scale
-            # Neither NaN nor infinity lies between.
-            if -_VALUE_MAX <= stored <= _VALUE_MAX:
-                rows.append((subject, number, round(stored)))
+        stored = stored_value(name, value)
+        if stored is not None:
+            rows.append((subject, _STORED[name][0], stored))
     return rows
+
+
+def stored_value(name: str, value: float | None) -> int | None:
+    """Return a metric's value as it is stored, None when there is none or it cannot be."""
+    if value is None:
+        return None
+    stored = value * _STORED[name][1]
+    # Neither NaN nor infinity lies between.
+    return round(stored) if -_VALUE_MAX <= stored <= _VALUE_MAX else None
 
 
 # ---- subjects ---------------------------------------------------------------------------------

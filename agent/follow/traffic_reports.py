@@ -21,6 +21,7 @@ from agent.router.protocol import RevisionTraffic
 from cluster.model.autoscaling import ReplicaUsage
 from cluster.model.ids import NodeId, ServiceId
 from cluster.model.inventory import HostRefused, HostUnavailable
+from cluster.model.metric_limits import CopySamples
 from cluster.model.service import Service
 from cluster.model.traffic import ARMS_MAX, INTERVALS_MAX, ArmTraffic, TrafficInterval
 from cluster.store import ReadTxn
@@ -56,6 +57,7 @@ class TrafficReports:
         send: Callable[[TrafficReport], Awaitable[None]],
         clock: Clock,
         usages: Callable[[frozenset[ServiceId]], tuple[ReplicaUsage, ...]] = lambda _: (),
+        samples: Callable[[Mapping[ServiceId, frozenset[str]]], tuple[CopySamples, ...]] = lambda _: (),
         is_counting: bool = True,
     ) -> None:
         self._node_id = node_id
@@ -65,6 +67,7 @@ class TrafficReports:
         self._send = send
         self._clock = clock
         self._usages = usages
+        self._samples = samples
         self._is_counting = is_counting
         self._sequence = 0
         self._counted_at_s = 0.0
@@ -88,6 +91,7 @@ class TrafficReports:
             self._judged = frozenset(judged)
             measured = measured_services(services)
             usages = self._usages(measured) if measured else ()
+            samples = self._samples(limited_metrics([each for each in services if each.id in judged]))
             if not (judged or flowing):
                 self._before.clear()
                 self._closed.clear()
@@ -102,6 +106,7 @@ class TrafficReports:
                         intervals=self._told(judged),
                         flows=self._told(flowing),
                         usages=usages,
+                        samples=samples,
                     )
                 )
             except (SwitchError, HostUnavailable, HostRefused) as error:
@@ -146,6 +151,16 @@ def judged_services(txn: ReadTxn, services: Sequence[Service]) -> list[ServiceId
         if rollout is not None and rollout.stage is not None:
             found.append(service.id)
     return found
+
+
+def limited_metrics(judged: Sequence[Service]) -> dict[ServiceId, frozenset[str]]:
+    """Return the metrics that the judged services have limits of, by name; those without are left out."""
+    limits = {each.id: each.policy.shift.analysis.metrics for each in judged}
+    return {
+        service_id: frozenset(limit.metric for limit in found)
+        for service_id, found in limits.items()
+        if found
+    }
 
 
 def flowing_services(services: Sequence[Service]) -> list[ServiceId]:

@@ -22,6 +22,7 @@ from cluster.commands import Applied, Code, Rejected
 from cluster.commands.audit import RecordAudit
 from cluster.failover import Leases
 from cluster.model.ids import NodeId, RolloutId, ServiceId
+from cluster.model.metric_limits import CopySamples
 from cluster.model.node import Node
 from cluster.model.placing import PlacementRules
 from cluster.model.rollout import Rollout
@@ -114,9 +115,12 @@ class RolloutDriver:
         finally:
             unsubscribe()
 
-    def on_traffic(self, node_id: NodeId, intervals: Sequence[TrafficInterval]) -> None:
-        """Take what a host's router has counted, and look at the rollouts that are judged by it."""
-        for service_id in self._traffic.note(node_id, intervals):
+    def on_traffic(
+        self, node_id: NodeId, intervals: Sequence[TrafficInterval], samples: Sequence[CopySamples] = ()
+    ) -> None:
+        """Take what a host's router has counted and what it has measured, and look at the rollouts that are
+        judged by it."""
+        for service_id in self._traffic.note(node_id, intervals, samples):
             self._mark(service_id)
         self._wake.set()
 
@@ -273,14 +277,16 @@ class RolloutDriver:
             self._mark_mates(service_id)
         service = view.service
         traffic: tuple[TrafficInterval, ...] = ()
+        samples: tuple[CopySamples, ...] = ()
         if view.rollout is not None and view.rollout.stage is not None:
-            traffic = self._traffic.of(service_id)
+            traffic, samples = self._traffic.of(service_id), self._traffic.samples_of(service_id)
         else:
             self._traffic.forget(service_id)
         leases = self._leases()
         view = replace(
             oriented(view, landscape, now_ms),
             traffic=traffic,
+            samples=samples,
             leases_over=leases.over,
             lease_ends_ms={host: now_ms + left_ms for host, left_ms in leases.left_ms.items()},
         )

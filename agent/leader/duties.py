@@ -77,7 +77,7 @@ class LeaderDuties:
         """Take what a host says of its traffic; whether this node leads."""
         if self._driver is None:
             return False
-        self._driver.on_traffic(NodeId(report.node_id), report.intervals)
+        self._driver.on_traffic(NodeId(report.node_id), report.intervals, report.samples)
         return True
 
     def on_beat(self, beat: Beat) -> BeatAnswer | None:

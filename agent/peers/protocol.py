@@ -17,6 +17,7 @@ from cluster.history.transfer import Record
 from cluster.model.adoption import AdoptionQuestion, HostFound
 from cluster.model.autoscaling import ReplicaUsage, ScalingStanding
 from cluster.model.inventory import Caller, HostInventory, HostLive, LogLine, LogQuery
+from cluster.model.metric_limits import CopySamples
 from cluster.model.readiness import HostQuestion, HostReadiness
 from cluster.model.traffic import TrafficInterval
 
@@ -88,13 +89,15 @@ class TrafficReport:
     """What went through a host's router lately, for services the leader judges; it may repeat itself.
 
     `flows` are the same for services the leader scales by what routers count, `usages` what the host's
-    replicas of those it scales by what is measured use.
+    replicas of those it scales by what is measured use, `samples` what was measured of the replicas of those
+    it judges by metric limits.
     """
 
     node_id: str
     intervals: tuple[TrafficInterval, ...]
     flows: tuple[TrafficInterval, ...] = ()
     usages: tuple[ReplicaUsage, ...] = ()
+    samples: tuple[CopySamples, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

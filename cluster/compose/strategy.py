@@ -8,6 +8,7 @@ from typing import Any
 
 from cluster.compose import vocabulary
 from cluster.compose.document import Value
+from cluster.compose.metric_limits import read_metric_limits
 from cluster.compose.reader import Keys, Parts, Reader
 from cluster.compose.values import parse_duration_ms, parse_permille, parse_rate
 from cluster.model.strategy import (
@@ -167,6 +168,7 @@ def _judge(reader: Reader, value: Value, parts: Parts[Analysis]) -> None:
         return
     for key, (name, read) in _judged(reader).items():
         parts.read(name, keys.value(key), read)
+    parts.read("metrics", keys.value("metrics"), partial(read_metric_limits, reader))
     at = keys.value("errors")
     if at is not None and (errors := reader.keys(at, vocabulary.ERRORS)) is not None:
         if (rate := errors.value("max_rate")) is not None and parts.has("error_rate_max"):

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from cluster.model.metric_limits import LIMITED_METRICS
 from cluster.model.placing import Failover
 from cluster.model.strategy import InconclusiveAction, Strategy
 
@@ -719,7 +720,23 @@ ANALYSIS = Section(
         "success_rate": rate("Fewest successful requests"),
         "latency": of("latency", "Longest answers"),
         "errors": of("errors", "Another form of error_rate"),
+        "metrics": many("metric_limit", "Limits on what is measured of each replica"),
     },
+)
+_QUANTITY = {"type": ["number", "string"], "pattern": f"^[0-9.]+ *([A-Za-z%]+(/s)?)?$|{VARIABLE}"}
+METRIC_LIMIT = Section(
+    "metric_limit",
+    {
+        "metric": choice("What is measured, as tower metrics has it", *LIMITED_METRICS),
+        "max": _about(_QUANTITY, "Most of any replica, in the metric's unit: 512MiB, 80%, 250ms"),
+        "min": _about(_QUANTITY, "Least of any replica"),
+        "ratio_max": _about(
+            {"type": ["number", "string"], "minimum": 1, "pattern": f"^[0-9.]+$|{VARIABLE}"},
+            "Most of the mean of the new replicas against that of the old ones at the same time",
+        ),
+        "for": duration("How long it is past the limit; not of what counts events", "1m"),
+    },
+    required=("metric",),
 )
 LATENCY = Section(
     "latency",
@@ -814,6 +831,6 @@ SECTIONS: tuple[Section, ...] = (
     TOP, ENVIRONMENT, SERVICE, HEALTHCHECK, PORT, VOLUME, VOLUME_OPTIONS, TMPFS_OPTIONS,
     ENV_FILE, FILE_REFERENCE, SECRET, CONFIG, FILE_VERSION, DEVICE, ULIMIT, LOGGING, DEPENDENCY, DEPLOY,
     UPDATE_CONFIG, ROLLBACK_CONFIG, RESTART_POLICY, PLACEMENT, PREFERENCE, RESOURCES, LIMITS,
-    RESERVATIONS, TOWER, ROUTE, ROLLING, STEP, BLUE_GREEN, CANARY, ANALYSIS, LATENCY, ERRORS, DRAIN,
-    TOWER_PLACEMENT, SCALING, HOOKS, HOOK, WATCH, WATCH_WINDOW,
+    RESERVATIONS, TOWER, ROUTE, ROLLING, STEP, BLUE_GREEN, CANARY, ANALYSIS, METRIC_LIMIT, LATENCY, ERRORS,
+    DRAIN, TOWER_PLACEMENT, SCALING, HOOKS, HOOK, WATCH, WATCH_WINDOW,
 )  # fmt: skip

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from cluster.model import rules
 from cluster.model.ids import NodeId
+from cluster.model.metric_limits import LimitEvidence, LimitState
 
 SEEN_MAX = 256
 """Runs of agents whose intervals are told apart."""
@@ -120,7 +121,7 @@ class JudgeState:
     to the same whatever the order. `slow_bucket` is the last latency bucket that is not slow; -1 while that
     is not known. `heard_at_ms` is when a host last reported anything new. An interval counts when it began at
     or after `step_began_at_ms`. The step's latencies are compared once, at `compared_at_ms` or when there are
-    enough; `shift` is what came out.
+    enough; `shift` is what came out. `limits` is how replicas stand by the user's limits on metrics.
     """
 
     seen: tuple[SeenInterval, ...] = ()
@@ -141,6 +142,7 @@ class JudgeState:
     old_slow_dispersion: Dispersion = field(default_factory=Dispersion)
     new_slow_dispersion: Dispersion = field(default_factory=Dispersion)
     shift: ShiftLook | None = None
+    limits: LimitState = field(default_factory=LimitState)
 
     def __post_init__(self) -> None:
         rules.check_count("judge seen", self.seen, SEEN_MAX)
@@ -183,7 +185,7 @@ class Evidence:
     is how many times better the data fit a new revision that is worse than one that is not; from its `needed`
     on, it is. `dispersion` 1: events come singly; 5: as if in bunches of five. `slow_above_ms`: a request
     above it is slow; None while that is not known. `slower_probability`: that a request of the new revision
-    takes longer than one of the old, in this step.
+    takes longer than one of the old, in this step. `limits` are the user's on metrics, in their order.
     """
 
     old: ArmEvidence
@@ -199,3 +201,4 @@ class Evidence:
     slow_dispersion: float
     slow_above_ms: float | None = None
     slower_probability: float | None = None
+    limits: tuple[LimitEvidence, ...] = ()

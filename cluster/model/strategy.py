@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from cluster.model import rules
+from cluster.model.metric_limits import LIMITS_MAX, MetricLimit
 
 SECOND_MS = 1_000
 MINUTE_MS = 60_000
@@ -82,7 +83,7 @@ class Analysis:
     `failure_rate_margin` how many more of all requests may fail at the next step's share, if the new revision
     is as much worse as its confidence interval allows, when a step ends. The rest are the user's own limits,
     None where there is none: rates from 0 to 1, latencies in milliseconds, `latency_ratio_max` against the
-    old revision's 95th percentile.
+    old revision's 95th percentile, and `metrics` on whatever else is measured.
     """
 
     is_on: bool = True
@@ -99,6 +100,7 @@ class Analysis:
     latency_p95_ms_max: float | None = None
     latency_p99_ms_max: float | None = None
     latency_ratio_max: float | None = None
+    metrics: tuple[MetricLimit, ...] = ()
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -115,6 +117,7 @@ class Analysis:
             value: float | None = getattr(self, name)
             if value is not None and not low <= value <= high:
                 raise ValueError(f"analysis.{name} {value:g}: {low:g} to {high:g} is allowed")
+        rules.check_count("analysis.metrics", self.metrics, LIMITS_MAX)
         rules.check_range("analysis.warmup_ms", self.warmup_ms, 0, DAY_MS)
         rules.check_range("analysis.requests_min", self.requests_min, 0, 10**9)
         rules.check_range("analysis.silence_ms", self.silence_ms, 10 * SECOND_MS, DAY_MS)

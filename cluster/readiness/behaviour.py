@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cluster.model.metric_limits import quantity
 from cluster.model.service import RouteTls
 from cluster.model.strategy import Strategy
 from cluster.readiness.deploying import Deploying, Setting
@@ -121,6 +122,7 @@ def _check_canary(service: Deploying) -> Iterator[Note]:
             f"{rate:.2%} of the requests to the present revision fail, and a new one is rolled back above"
             f" {min(bounds):.2%}: it would have to be better than what runs",
         )
+    yield from _check_memory_limit(service)
     if shift.strategy is not Strategy.CANARY:
         return
     if service.requests_per_s is None:
@@ -136,3 +138,17 @@ def _check_canary(service: Deploying) -> Iterator[Note]:
     )
     if note:
         yield warning(Check.CANARY, service.service_id, note)
+
+
+def _check_memory_limit(service: Deploying) -> Iterator[Note]:
+    """A container is killed before it uses more than it may."""
+    may_use = service.spec.resources.memory_limit_bytes
+    for limit in service.policy.shift.analysis.metrics:
+        if limit.metric == "memory_bytes" and may_use is not None and (limit.max_value or 0) >= may_use:
+            yield warning(
+                Check.CANARY,
+                service.service_id,
+                f"no container can use {quantity(limit.max_value or 0, 'bytes')} of memory, which"
+                f" analysis.metrics allows: it is killed at {quantity(may_use, 'bytes')}",
+                "set the limit on memory_bytes lower, or one on oom_kills",
+            )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from cluster.model.metric_limits import ROUTER
 from cluster.model.rollout import Rollout
 from cluster.model.service import DesiredState, RolloutPolicy
-from cluster.model.strategy import SECOND_MS, WHOLE_PERMILLE, Strategy, TrafficStep
+from cluster.model.strategy import SECOND_MS, WHOLE_PERMILLE, Analysis, Strategy, TrafficStep
 from cluster.model.traffic import TrafficInterval
 from cluster.rollout import judge
 from cluster.rollout.judge import Verdict
@@ -55,7 +56,35 @@ def taken_in(view: ServiceView, rollout: Rollout, now_ms: int) -> Rollout:
         judged_after_ms=max(began_ms, default=0) + analysis.warmup_ms if began_ms else 0,
         now_ms=now_ms,
     )
+    state = judge.take_in_samples(
+        state,
+        analysis,
+        view.samples,
+        new_revision=rollout.to_revision,
+        counted_from_ms=_counted_from_ms(view, rollout, analysis) if gets_requests else {},
+    )
     return replace(rollout, judge=state)
+
+
+def _counted_from_ms(view: ServiceView, rollout: Rollout, analysis: Analysis) -> dict[judge.CopyName, int]:
+    """Return from when what is measured of each replica counts: each after its own warm-up.
+
+    A router's figures of a revision are of all its replicas, and count after the newest one's.
+    """
+    found: dict[judge.CopyName, int] = {}
+    latest: dict[int, int] = {}
+    for copy in (*view.assignments, *view.beside):
+        if copy.desired is DesiredState.SERVING and copy.revision in (
+            rollout.from_revision,
+            rollout.to_revision,
+        ):
+            from_ms = copy.changed_at_ms + analysis.warmup_ms
+            found[copy.node_id, copy.revision, copy.ordinal] = from_ms
+            latest[copy.revision] = max(latest.get(copy.revision, 0), from_ms)
+    for node_id in view.routers:
+        for revision, from_ms in latest.items():
+            found[node_id, revision, ROUTER] = from_ms
+    return found
 
 
 def with_new_step(rollout: Rollout, *, now_ms: int, hold_ms: int) -> Rollout:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from cluster.model.ids import NodeId
+from cluster.model.metric_limits import CopySamples
 from cluster.model.node import Node, NodeStatus
 from cluster.model.placing import Failover
 from cluster.model.rollout import Rollout
@@ -73,8 +74,8 @@ class ServiceView:
     fenced replica; `lease_ends_ms` says when that will be of others, where it is known. `home` is the host
     its project belongs on, when that matters. `to_leave` are copies that may not stay where they are, as if
     their host were being drained. `traffic` are the newest intervals of every host while the service is
-    judged by them; some were taken in before. `beside` are copies that are not decided on here, because they
-    are of the other colour.
+    judged by them, and `samples` what hosts measured of its replicas; some were taken in before. `beside` are
+    copies that are not decided on here, because they are of the other colour.
     """
 
     service: Service
@@ -90,6 +91,7 @@ class ServiceView:
     to_leave: frozenset[AssignmentKey] = frozenset()
     traffic: tuple[TrafficInterval, ...] = ()
     beside: tuple[Assignment, ...] = ()
+    samples: tuple[CopySamples, ...] = ()
 
     def of_colour(self, colour: Colour) -> ServiceView:
         """The same with the copies of one colour only; the others are beside them."""

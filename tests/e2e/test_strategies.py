@@ -9,6 +9,7 @@ import pytest
 from tests.support.lab import LabAgents, a_lab, remove_abandoned, require_lab
 from tests.support.shop import Shop
 from tests.support.strategies import (
+    ANALYSIS,
     FAULTS,
     REQUESTS_MIN,
     Release,
@@ -67,6 +68,28 @@ def test_a_canary_goes_on_when_its_leader_is_killed(shop: Shop) -> None:
     assert seen.lost() == []
     assert seen.answers["survivor"]
     assert shop.is_whole()
+
+
+def test_a_canary_past_a_limit_on_memory_is_taken_back_before_it_runs_out(shop: Shop) -> None:
+    limit = {"metric": "memory_bytes", "max": "24MiB", "for": "0s"}
+    release = Release(
+        version="leaky",
+        strategy="canary",
+        environment={"LEAK_KIB_PER_S": "4096"},
+        tower={
+            "analysis": {**ANALYSIS, "metrics": [limit]},
+            "canary": {"steps": [{"weight": 10, "for": "40s"}, {"weight": 100}]},
+        },
+    )
+    with under_load(shop) as load:
+        begin(shop, release)
+        rollout = shop.wait_for_end()
+    assert rollout["phase"] == "rolled-back", rollout
+    assert "memory_bytes of replica 0 of the new revision" in rollout["reason"]
+    assert "> 24 MiB" in rollout["reason"]
+    assert [found["is_past"] for found in rollout["limits"]] == [True]
+    assert load.seen.answers["leaky"]
+    assert load.seen.lost() == []
 
 
 @pytest.mark.verify

@@ -49,6 +49,7 @@ from cluster.model.experiment import Experiment, ExperimentRun, Match, MatchKind
 from cluster.model.exports import Export, ExportAuth, ExportKind
 from cluster.model.hooks import Hook, HookKind, HookPhase, HookRun
 from cluster.model.ids import JoinTokenId, LoginId, NodeId, PrincipalId, RolloutId, ServiceId, TokenPrefix
+from cluster.model.metric_limits import MetricLimit
 from cluster.model.metrics import SubjectDefinition, SubjectKind, SubjectRef
 from cluster.model.node import NodeFacts, NodeRole, NodeStatus
 from cluster.model.placing import HostSet, parse_constraint
@@ -1322,6 +1323,27 @@ COMMANDS: tuple[tuple[str, Any], ...] = (
         ),
     ),
     ("remove-export", exports.RemoveExport(export_id="influx")),
+    (
+        "put-service/metric-limits",
+        services.PutService(
+            service_id=ServiceId("tools.limited"),
+            project="tools",
+            name="limited",
+            spec=ServiceSpec(image="registry.example/tools:1", route=Route(host="tools.example", port=80)),
+            replicas=1,
+            policy=RolloutPolicy(
+                shift=Shift(
+                    strategy=Strategy.CANARY,
+                    analysis=Analysis(
+                        metrics=(
+                            MetricLimit(metric="memory_bytes", max_value=5e8, ratio_max=1.5, for_ms=30_000),
+                            MetricLimit(metric="rx_bytes_per_s", min_value=1.0),
+                        )
+                    ),
+                )
+            ),
+        ),
+    ),
 )
 """(name, command); a name is the command's, with a variant after a slash."""
 

@@ -113,6 +113,9 @@ services:
         error_rate: 3%
         success_rate: 95%
         latency: {p50: 100ms, p95: 300ms, p99: 1s, ratio: 1.25}
+        metrics:
+          - {metric: memory_bytes, max: 512MiB, min: 1k, ratio_max: 1.5, for: 30s}
+          - {metric: oom_kills, max: 0}
       start_deadline: 90s
       pull_deadline: 5m
       progress_deadline: 15m

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from cluster.model.judging import ArmTotals, JudgeState
+from cluster.model.metric_limits import ROUTER, LimitEvidence
 from cluster.model.rollout import Rollout
 from cluster.model.traffic import latency_bound_ms
 from cluster.rollout.judge.confidence import Z_TWO_SIDED_95, newcombe, wilson
@@ -64,6 +65,51 @@ class BehaviourView:
     difference: float
     difference_low: float
     difference_high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitView:
+    """How both revisions stand by one of the user's limits on a metric, in the metric's unit; null where
+    nothing was measured lately.
+
+    `new_worst` is of the replica `new_worst_ordinal` on `new_worst_node_id`; ordinal null: of all requests
+    through that host's router. `samples` is of how many of the new revision this is known.
+    """
+
+    metric: str
+    unit: str
+    text: str
+    is_past: bool
+    samples: int
+    new_worst: float | None
+    new_worst_ordinal: int | None
+    new_worst_node_id: str | None
+    new_mean: float | None
+    old_worst: float | None
+    old_mean: float | None
+    ratio: float | None
+
+
+def limits_of(rollout: Rollout) -> tuple[LimitView, ...]:
+    """Return how a rollout stands by the limits on metrics that it is judged by."""
+    return () if rollout.evidence is None else tuple(map(_limit, rollout.evidence.limits))
+
+
+def _limit(found: LimitEvidence) -> LimitView:
+    return LimitView(
+        metric=found.metric,
+        unit=found.unit,
+        text=found.text,
+        is_past=found.is_past,
+        samples=found.samples,
+        new_worst=found.new_worst,
+        new_worst_ordinal=None if found.new_worst_ordinal == ROUTER else found.new_worst_ordinal,
+        new_worst_node_id=found.new_worst_node_id,
+        new_mean=found.new_mean,
+        old_worst=found.old_worst,
+        old_mean=found.old_mean,
+        ratio=found.ratio,
+    )
 
 
 def behaviour_of(rollout: Rollout) -> BehaviourView | None:

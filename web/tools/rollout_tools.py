@@ -236,6 +236,11 @@ async def _get_deploy_status(context: Context, call: Call, given: GetDeployStatu
     )
 
 
+def _measured_of(view: RolloutView) -> tuple[str, ...] | None:
+    answered = () if view.behaviour is None else _measured(view.behaviour)
+    return (*answered, *(limit.text for limit in view.limits)) or None
+
+
 def _deploy_line(view: RolloutView) -> DeployLine:
     steering = view.steering
     return DeployLine(
@@ -250,7 +255,7 @@ def _deploy_line(view: RolloutView) -> DeployLine:
         is_finished=view.phase.is_terminal,
         reason=view.reason or None,
         verdict=view.verdict or None,
-        measured=None if view.behaviour is None else _measured(view.behaviour),
+        measured=_measured_of(view),
         can=tuple(steer.value for steer in view.can) or None,
         from_revision=view.from_revision or None,
         to_revision=view.to_revision,

@@ -11,7 +11,7 @@ from cluster.store import ReadTxn, records
 from cluster.store.records import rollouts_of_service
 from web.auth.call import Call
 from web.ports import Surroundings
-from web.tools.behaviour import behaviour_of
+from web.tools.behaviour import behaviour_of, limits_of
 from web.tools.context import Context
 from web.tools.nodes import lost_in, names_in
 from web.tools.references import find_rollout
@@ -105,6 +105,7 @@ def rollout_view(txn: ReadTxn, rollout: Rollout, names: Mapping[str, str]) -> Ro
         split=split,
         behaviour=behaviour_of(rollout),
         verdict=rollout.verdict,
+        limits=limits_of(rollout),
         steering=None
         if steering is None or rollout.phase.is_terminal
         else SteeringView(steer=steering.steer, by=steering.by, at_ms=steering.at_ms, reason=steering.reason),

@@ -29,7 +29,7 @@ from cluster.model.service import (
 )
 from cluster.model.strategy import Colour, Strategy, TrafficStep
 from cluster.readiness import Check, Level
-from web.tools.behaviour import BehaviourView
+from web.tools.behaviour import BehaviourView, LimitView
 from web.tools.drift import DriftView, RunningView
 from web.tools.placement_views import PlannedHost
 from web.tools.scaling_views import ScalingChange, ScalingView
@@ -388,7 +388,8 @@ class RolloutView:
 
     `asked_by` is who asked for it, `can` what can be asked of it now. `stage` is there for blue-green and
     canary, `split` while it is under way and shares requests, `behaviour` once both revisions answered side
-    by side. `verdict` is the judge's last word. `paused_at_ms` null: it is not paused.
+    by side. `verdict` is the judge's last word, `limits` how it stands by those on metrics. `paused_at_ms`
+    null: it is not paused.
     """
 
     id: str
@@ -416,6 +417,7 @@ class RolloutView:
     paused_at_ms: int | None
     can: tuple[Steer, ...]
     hooks: tuple[HookRunView, ...]
+    limits: tuple[LimitView, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from cluster.rollout.judge.comparison import (
 )
 from cluster.rollout.judge.deciding import judge
 from cluster.rollout.judge.folding import begin, begin_step, take_in
+from cluster.rollout.judge.metric_limits import CopyName, take_in_samples
 from cluster.rollout.judge.pacing import StepEnd, merge_steps, plan_extend
 from cluster.rollout.judge.reporting import evidence
 from cluster.rollout.judge.verdict import Cause, Verdict, VerdictKind
@@ -16,6 +17,7 @@ from cluster.rollout.judge.verdict import Cause, Verdict, VerdictKind
 __all__ = [
     "Cause",
     "Conclusion",
+    "CopyName",
     "Measured",
     "MetricComparison",
     "StepEnd",
@@ -30,4 +32,5 @@ __all__ = [
     "merge_steps",
     "plan_extend",
     "take_in",
+    "take_in_samples",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cluster.model.judging import ArmTotals, JudgeState, ShiftLook
 from cluster.model.strategy import WHOLE_PERMILLE, Analysis
 from cluster.model.traffic import latency_bound_ms
-from cluster.rollout.judge import budget, folding, limits, sequential
+from cluster.rollout.judge import budget, folding, limits, metric_limits, sequential
 from cluster.rollout.judge.confidence import Z_ONE_SIDED_95, newcombe, wilson
 from cluster.rollout.judge.verdict import Cause, Verdict, VerdictKind
 
@@ -66,7 +66,7 @@ def _all_failing(state: JudgeState) -> Verdict | None:
 
 
 def _past_a_limit(state: JudgeState, analysis: Analysis) -> Verdict | None:
-    reason = limits.breached(state, analysis)
+    reason = limits.breached(state, analysis) or metric_limits.breached(state, analysis)
     return Verdict(kind=VerdictKind.WORSE, cause=Cause.USER_LIMIT, reason=reason) if reason else None
 
 
@@ -141,6 +141,9 @@ def _passed(state: JudgeState, analysis: Analysis, next_permille: int) -> Verdic
                 f" needed; {_detectable_text(requests)}"
             ),
         )
+    missing = metric_limits.unmeasured(state, analysis)
+    if missing:
+        return Verdict(kind=VerdictKind.TOO_LITTLE, reason=missing)
     old, new = state.step_old, state.step_new
     _, high = newcombe(new.failures, new.requests, old.failures, old.requests, Z_ONE_SIDED_95)
     harm = max(0.0, high) * next_permille / WHOLE_PERMILLE

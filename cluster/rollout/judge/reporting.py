@@ -7,6 +7,7 @@ from cluster.model.strategy import Analysis
 from cluster.model.traffic import latency_bound_ms
 from cluster.rollout.judge import budget, folding, histograms, sequential
 from cluster.rollout.judge.confidence import Z_TWO_SIDED_95, newcombe, wilson
+from cluster.rollout.judge.metric_limits import limit_evidence
 
 
 def evidence(state: JudgeState, analysis: Analysis) -> Evidence:
@@ -41,6 +42,7 @@ def evidence(state: JudgeState, analysis: Analysis) -> Evidence:
         slow_dispersion=slow_dispersion,
         slow_above_ms=latency_bound_ms(state.slow_bucket) if state.slow_bucket >= 0 else None,
         slower_probability=look.slower_probability if look else None,
+        limits=limit_evidence(state, analysis),
     )
 
 

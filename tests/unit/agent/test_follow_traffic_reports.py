@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 from agent.follow.traffic_reports import INTERVAL_S, TrafficReports, arms_between
@@ -13,8 +13,10 @@ from agent.router.protocol import RevisionTraffic
 from cluster.model.autoscaling import AutoscalePolicy, ReplicaUsage, ScaleMetric, ScaleTarget
 from cluster.model.ids import NodeId, RolloutId, ServiceId
 from cluster.model.inventory import HostUnavailable
+from cluster.model.metric_limits import CopySamples, MetricLimit
 from cluster.model.rollout import Rollout, RolloutPhase, Stage
-from cluster.model.strategy import Colour, TrafficStep
+from cluster.model.service import RolloutPolicy
+from cluster.model.strategy import Analysis, Colour, Shift, Strategy, TrafficStep
 from cluster.model.traffic import INTERVALS_MAX, ArmTraffic, TrafficInterval
 from tests.support.fake_clock import FakeClock
 from tests.support.fake_router import FakeRouter
@@ -22,6 +24,7 @@ from tests.support.host_kit import HERE, WEB, HostState
 from tests.support.state_builders import START_MS, a_spec
 
 SHOP = ServiceId(WEB)
+Samples = Callable[[Mapping[ServiceId, frozenset[str]]], tuple[CopySamples, ...]]
 
 
 def a_staged_rollout(phase: RolloutPhase = RolloutPhase.RUNNING) -> Rollout:
@@ -48,6 +51,7 @@ class Counting:
         self.router = FakeRouter(self.clock)
         self.reports: list[TrafficReport] = []
         self.usages: tuple[ReplicaUsage, ...] = ()
+        self.samples_of: Samples = lambda _: ()
         self.is_counting = True
         self.is_cut = False
         self.state.deploy()
@@ -80,6 +84,7 @@ class Counting:
             send=self.send,
             clock=self.clock,
             usages=self.usages_of,
+            samples=self.samples_of,
             is_counting=self.is_counting,
         )
         async with asyncio.TaskGroup() as group:
@@ -229,3 +234,32 @@ def test_a_host_cannot_speak_for_another() -> None:
     book = TrafficBook()
     assert book.note(HERE, [an_interval(1, NodeId("n2"))]) == frozenset()
     assert book.of(SHOP) == ()
+
+
+async def test_what_is_measured_is_told_of_services_that_are_judged_by_it_and_asked_for_by_its_metrics() -> (
+    None
+):
+    it = Counting()
+    asked: list[Mapping[ServiceId, frozenset[str]]] = []
+    sample = CopySamples(
+        service_id=SHOP, node_id=HERE, revision=2, ordinal=0, metric=3, points=((START_MS, 5),)
+    )
+
+    def samples_of(metrics: Mapping[ServiceId, frozenset[str]]) -> tuple[CopySamples, ...]:
+        asked.append(metrics)
+        return (sample,) if metrics else ()
+
+    it.samples_of = samples_of
+    limit = MetricLimit(metric="memory_bytes", max_value=5.0)
+    it.state.deploy(
+        a_spec("registry.example/web:3"),
+        policy=RolloutPolicy(
+            shift=Shift(strategy=Strategy.CANARY, analysis=Analysis(metrics=(limit,))),
+        ),
+    )
+    async with it.running():
+        await it.pass_intervals()
+        it.state.transition(rollout=a_staged_rollout())
+        await it.pass_intervals()
+    assert asked == [{}, {SHOP: frozenset({"memory_bytes"})}]
+    assert [report.samples for report in it.reports] == [(sample,)]

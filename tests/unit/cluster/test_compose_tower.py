@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cluster.model.hooks import Hook
+from cluster.model.metric_limits import MetricLimit
 from cluster.model.placing import Failover, PlacementRules, parse_attribute, parse_constraint
 from cluster.model.service import FailureAction, Fencing, RolloutPolicy, Route, RouteTls, Sticky
 from cluster.model.strategy import (
@@ -223,6 +224,42 @@ def test_judgement_may_be_said_within_the_canary_too() -> None:
         error_rate_max=0.01,
         latency_ratio_max=1.25,
     )
+
+
+def test_limits_on_metrics_are_in_the_unit_that_the_metric_has() -> None:
+    found = shift(
+        "strategy: canary, analysis: {metrics: ["
+        "{metric: memory_bytes, max: 512MiB, for: 30s}, {metric: cpu_percent, max: 80%, ratio_max: 1.5},"
+        " {metric: tx_bytes_per_s, min: 1k/s}, {metric: latency_p95_ms, max: 0.3s},"
+        " {metric: oom_kills, max: 0}]}"
+    )
+    assert found.analysis.metrics == (
+        MetricLimit(metric="memory_bytes", max_value=512 * 1024**2, for_ms=30_000),
+        MetricLimit(metric="cpu_percent", max_value=80, ratio_max=1.5),
+        MetricLimit(metric="tx_bytes_per_s", min_value=1024),
+        MetricLimit(metric="latency_p95_ms", max_value=300),
+        MetricLimit(metric="oom_kills", max_value=0, for_ms=0),
+    )
+
+
+@pytest.mark.parametrize(
+    ("limit", "words", "place"),
+    [
+        ("{metric: memory.bytes, max: 1g}", "did you mean memory_bytes?", ".metric"),
+        ("{metric: load_1, max: 1}", "is not measured of each revision", ".metric"),
+        ("{metric: health, max: 1}", "is a state", ".metric"),
+        ("{metric: memory_bytes, max: lots}", "is no size", ".max"),
+        ("{metric: cpu_percent, max: lots}", "is no number", ".max"),
+        ("{metric: cpu_percent, maxx: 5}", "did you mean max?", ".maxx"),
+        ("{metric: cpu_percent}", "give it max, min or ratio_max", ""),
+        ("{metric: restarts, max: 1, for: 1m}", "counts events", ".for"),
+        ("{max: 5}", "metric is missing", ""),
+    ],
+)
+def test_a_limit_that_makes_no_sense_is_refused_where_it_stands(limit: str, words: str, place: str) -> None:
+    findings = refused(a_file(f"x-tower: {{{ROUTE}, strategy: canary, analysis: {{metrics: [{limit}]}}}}"))
+    assert words in str(findings[0])
+    assert findings[0].path == f"services.web.x-tower.analysis.metrics[0]{place}"
 
 
 def test_judgement_can_be_turned_off() -> None:

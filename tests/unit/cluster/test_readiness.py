@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cluster.model.ids import NodeId, ServiceId
+from cluster.model.metric_limits import MetricLimit
 from cluster.model.node import NodeStatus
 from cluster.model.readiness import HostReadiness, ImageAnswer, ImageConfig, TakenPort
 from cluster.model.service import (
@@ -380,6 +381,20 @@ def test_a_bound_that_the_present_revision_breaks_is_told_of() -> None:
     assert note.check is Check.CANARY
     assert "2.00% of the requests to the present revision fail" in note.rule
     assert notes(an_update(policy=policy, failure_rate=0.005), setting(*with_old())) == ()
+
+
+def test_a_limit_on_memory_that_no_container_could_reach_is_told_of() -> None:
+    def limited(bytes_max: float) -> Deploying:
+        limit = MetricLimit(metric="memory_bytes", max_value=bytes_max)
+        shift = Shift(strategy=Strategy.CANARY, analysis=Analysis(metrics=(limit,)))
+        spec = replace(SPEC, resources=Resources(memory_limit_bytes=64 * 1024**2))
+        return an_update(policy=RolloutPolicy(shift=shift), spec=spec)
+
+    note = the_note(limited(512 * 1024**2), setting(*with_old()))
+    assert note.check is Check.CANARY
+    assert "no container can use 512 MiB" in note.rule
+    assert "killed at 64 MiB" in note.rule
+    assert notes(limited(48 * 1024**2), setting(*with_old())) == ()
 
 
 def test_a_way_back_that_is_gone_is_told_of() -> None:

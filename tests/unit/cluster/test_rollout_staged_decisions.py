@@ -9,6 +9,8 @@ import pytest
 
 from cluster.model.ids import NodeId, RolloutId, ServiceId
 from cluster.model.judging import JudgeState
+from cluster.model.metric_limits import CopySamples, MetricLimit
+from cluster.model.metrics import BY_NAME
 from cluster.model.node import Node, NodeRole, NodeStatus
 from cluster.model.rollout import (
     ReplicaProgress,
@@ -629,6 +631,69 @@ def test_a_worse_revision_is_taken_back_with_the_figures_in_the_record() -> None
     assert turned.verdict.startswith("worse: ")
     assert turned.evidence is not None
     assert turned.evidence.new.failures.count == 20 * 60
+
+
+def a_growing_replica(*values: int) -> tuple[CopySamples, ...]:
+    """Memory of the new revision's replica on h3, one value every ten seconds up to now."""
+    first_ms = NOW_MS - (len(values) - 1) * 10_000
+    points = tuple((first_ms + number * 10_000, value) for number, value in enumerate(values))
+    return (
+        CopySamples(
+            service_id=WEB,
+            node_id=NodeId("h3"),
+            revision=2,
+            ordinal=0,
+            metric=BY_NAME["memory_bytes"].number,
+            points=points,
+        ),
+    )
+
+
+def limited(*values: int, **fields: Any) -> ServiceView:
+    """A canary that may use no more than 100 bytes of memory for half a minute."""
+    limit = MetricLimit(metric="memory_bytes", max_value=100, for_ms=30_000)
+    view = replace(judged(an_interval(1, 90, 10), **fields), samples=a_growing_replica(*values))
+    policy = a_policy(analysis=Analysis(warmup_ms=0, metrics=(limit,)))
+    return replace(view, service=replace(view.service, policy=policy))
+
+
+def test_a_revision_past_a_limit_on_a_metric_is_taken_back_with_the_figures_in_the_record() -> None:
+    view = limited(90, 101, 102, 103, 104)
+    assert share(view) == 0
+    turned = rollout_of(view)
+    assert turned.reason == (
+        "revision 2 is worse: memory_bytes of replica 0 of the new revision 104 B > 100 B for 30 s"
+    )
+    assert turned.evidence is not None
+    (found,) = turned.evidence.limits
+    assert (found.new_worst, found.samples, found.is_past) == (104, 5, True)
+
+
+def test_a_new_leader_goes_on_with_what_was_measured_before() -> None:
+    before = rollout_of(limited(101, 102, 103))
+    assert before.phase is RolloutPhase.RUNNING
+    # Its hosts tell only what came since.
+    after = limited(104)
+    later = replace(
+        after,
+        rollout=replace(before, changed_at_ms=NOW_MS - 10_000),
+        samples=tuple(
+            replace(each, points=tuple((at_ms + 10_000, value) for at_ms, value in each.points))
+            for each in after.samples
+        ),
+    )
+    assert rollout_of(later, NOW_MS + 10_000).reason.startswith("revision 2 is worse: memory_bytes")
+
+
+def test_what_was_measured_of_a_replica_that_warms_up_does_not_count() -> None:
+    limits = (MetricLimit(metric="memory_bytes", max_value=100, for_ms=30_000),)
+    view = limited(101, 102, 103, 104, 105)
+    policy = a_policy(analysis=Analysis(warmup_ms=300_000, metrics=limits))
+    warming = replace(view, service=replace(view.service, policy=policy))
+    kept = rollout_of(warming)
+    assert kept.phase is RolloutPhase.RUNNING
+    assert kept.evidence is not None
+    assert "no samples yet" in kept.evidence.limits[0].text
 
 
 def test_what_the_judge_took_in_is_committed_every_five_seconds() -> None:

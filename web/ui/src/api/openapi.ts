@@ -257,7 +257,7 @@ export interface components {
          *     `failure_rate_margin` how many more of all requests may fail at the next step's share, if the new revision
          *     is as much worse as its confidence interval allows, when a step ends. The rest are the user's own limits,
          *     None where there is none: rates from 0 to 1, latencies in milliseconds, `latency_ratio_max` against the
-         *     old revision's 95th percentile.
+         *     old revision's 95th percentile, and `metrics` on whatever else is measured.
          */
         Analysis: {
             /**
@@ -305,6 +305,11 @@ export interface components {
              * @default null
              */
             latency_ratio_max: number | null;
+            /**
+             * Metrics
+             * @default []
+             */
+            metrics: components["schemas"]["MetricLimit"][];
             /** @default pause */
             on_inconclusive: components["schemas"]["InconclusiveAction"];
             /**
@@ -2280,7 +2285,7 @@ export interface components {
         };
         /**
          * FullView
-         * @description When one resource of a host is used up.
+         * @description When one resource of a host, or of all together, is used up.
          */
         FullView: {
             exhaustion: components["schemas"]["ExhaustionView"];
@@ -2814,6 +2819,40 @@ export interface components {
             low: number | null;
         };
         /**
+         * LimitView
+         * @description How both revisions stand by one of the user's limits on a metric, in the metric's unit; null where
+         *     nothing was measured lately.
+         *
+         *     `new_worst` is of the replica `new_worst_ordinal` on `new_worst_node_id`; ordinal null: of all requests
+         *     through that host's router. `samples` is of how many of the new revision this is known.
+         */
+        LimitView: {
+            /** Is Past */
+            is_past: boolean;
+            /** Metric */
+            metric: string;
+            /** New Mean */
+            new_mean: number | null;
+            /** New Worst */
+            new_worst: number | null;
+            /** New Worst Node Id */
+            new_worst_node_id: string | null;
+            /** New Worst Ordinal */
+            new_worst_ordinal: number | null;
+            /** Old Mean */
+            old_mean: number | null;
+            /** Old Worst */
+            old_worst: number | null;
+            /** Ratio */
+            ratio: number | null;
+            /** Samples */
+            samples: number;
+            /** Text */
+            text: string;
+            /** Unit */
+            unit: string;
+        };
+        /**
          * LogDriver
          * @description Where the engine puts what the container prints. `options` are sorted pairs, and may hold a token.
          */
@@ -3016,6 +3055,38 @@ export interface components {
             unit: string;
             /** Words */
             words: string;
+        };
+        /**
+         * MetricLimit
+         * @description What a new revision may show of one metric, in the metric's unit; None where there is no such limit.
+         *
+         *     A replica is past `max_value` or `min_value` when all its samples over `for_ms` are; `ratio_max` is of the
+         *     mean of the new revision's replicas against the mean of the old one's, over the same `for_ms`. Of a metric
+         *     that counts events, `max_value` is how many of one replica there may be while it is judged.
+         */
+        MetricLimit: {
+            /**
+             * For Ms
+             * @default 60000
+             */
+            for_ms: number;
+            /**
+             * Max Value
+             * @default null
+             */
+            max_value: number | null;
+            /** Metric */
+            metric: string;
+            /**
+             * Min Value
+             * @default null
+             */
+            min_value: number | null;
+            /**
+             * Ratio Max
+             * @default null
+             */
+            ratio_max: number | null;
         };
         /**
          * MetricsHistoryView
@@ -3943,7 +4014,8 @@ export interface components {
          *
          *     `asked_by` is who asked for it, `can` what can be asked of it now. `stage` is there for blue-green and
          *     canary, `split` while it is under way and shares requests, `behaviour` once both revisions answered side
-         *     by side. `verdict` is the judge's last word. `paused_at_ms` null: it is not paused.
+         *     by side. `verdict` is the judge's last word, `limits` how it stands by those on metrics. `paused_at_ms`
+         *     null: it is not paused.
          */
         RolloutView: {
             aim: components["schemas"]["Aim"];
@@ -3968,6 +4040,8 @@ export interface components {
             id: string;
             /** Is Unjudged */
             is_unjudged: boolean;
+            /** Limits */
+            limits: components["schemas"]["LimitView"][];
             /** Paused At Ms */
             paused_at_ms: number | null;
             phase: components["schemas"]["RolloutPhase"];
@@ -6130,6 +6204,7 @@ export type Language = components['schemas']['Language'];
 export type LatencyView = components['schemas']['LatencyView'];
 export type Level = components['schemas']['Level'];
 export type LevelView = components['schemas']['LevelView'];
+export type LimitView = components['schemas']['LimitView'];
 export type LogDriver = components['schemas']['LogDriver'];
 export type LoginBody = components['schemas']['LoginBody'];
 export type LoginView = components['schemas']['LoginView'];
@@ -6143,6 +6218,7 @@ export type MeasuredPage = components['schemas']['MeasuredPage'];
 export type MeasuredView = components['schemas']['MeasuredView'];
 export type Method = components['schemas']['Method'];
 export type MetricComparison = components['schemas']['MetricComparison'];
+export type MetricLimit = components['schemas']['MetricLimit'];
 export type MetricsHistoryView = components['schemas']['MetricsHistoryView'];
 export type MoreView = components['schemas']['MoreView'];
 export type MoveView = components['schemas']['MoveView'];

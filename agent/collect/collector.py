@@ -126,6 +126,7 @@ class Collector:
         self._base_ms = 0
         self._late = 0
         self._late_taken = 0
+        self._is_behind = False
         self._notes: tuple[str, ...] = ()
         # Closing must not take a descriptor away from a reading that a cancelled task left behind.
         self._reading = threading.Lock()
@@ -252,8 +253,12 @@ class Collector:
         if moment.is_late:
             # What is counted between two moments waits for the next that is kept.
             self._late += 1
-            log.warning("samples.late", extra={"at_ms": moment.at_ms, "late_total": self._late})
+            if not self._is_behind:
+                # Once: after a clock was set back by an hour it goes on for an hour.
+                self._is_behind = True
+                log.warning("samples.late", extra={"at_ms": moment.at_ms, "late_total": self._late})
             return batch
+        self._is_behind = False
         self._base_ms = moment.at_ms
         assert moment.agent is not None
         disks, disks_s = self._disk_baselines.exchange(levels.disks, moment.read_at_s)

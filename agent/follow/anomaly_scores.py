@@ -20,6 +20,7 @@ from typing import NoReturn, Protocol
 import numpy as np
 
 from agent.clock import Clock
+from agent.follow.node_history import HistoryNotOpen
 from cluster.analytics.anomalies import Finding
 from cluster.analytics.grouping import (
     GAP_MS,
@@ -48,6 +49,7 @@ EMPTY_GRACE_MS = 30 * 60_000
 """A row in which nothing at all was measured is waited for so long: the cluster may have had no quorum, and
 hosts keep what they could not record."""
 RETRY_S = 30.0
+OPENING_S = 2.0
 PAUSE_S = 0.2
 """Between pieces of the past, so that catching up takes a part of a processor."""
 SAVE_EVERY_ROWS = 12
@@ -146,6 +148,9 @@ class AnomalyScores:
                 try:
                     pause_s = await self._step(self._watch)
                     self._refused = ""
+                except HistoryNotOpen:
+                    # Whoever opens it says what is wrong with it.
+                    pause_s = OPENING_S
                 except (HistoryError, ValueError) as error:
                     if self._refused != str(error):
                         self._refused = str(error)

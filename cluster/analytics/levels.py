@@ -47,14 +47,18 @@ def significant_correlation(days: Values) -> float:
 
 
 def forecast_levels(
-    daily: Daily, days_ahead: tuple[int, ...] = (7, 30), *, floor: float | None = None
+    daily: Daily,
+    days_ahead: tuple[int, ...] = (7, 30),
+    *,
+    floor: float | None = None,
+    ceiling: float | None = None,
 ) -> tuple[Level, ...]:
     """Return the expected value of a day so many days ahead, from float64[d] daily values, oldest first.
 
     (1 - w) x the mean of the last seven days + w x the Theil-Sen line of the last 30, w = 1 - p of
     Mann-Kendall's test. The interval is empirical: how far off the same method was at earlier days of this
     series, carried to the horizon by the square root of time, and the uncertainty of the slope. Fewer than
-    `DAYS_MIN` known days give nothing. `floor` is a value that cannot be undercut.
+    `DAYS_MIN` known days give nothing. `floor` and `ceiling` are values that cannot be passed.
     """
     values = daily.values[-LINE_DAYS_MAX:]
     if int(np.count_nonzero(np.isfinite(values))) < DAYS_MIN:
@@ -65,14 +69,17 @@ def forecast_levels(
     for ahead in days_ahead:
         expected = now.at(ahead)
         half = _half_width(values, now, earlier, ahead)
-        low = None if half is None else expected - half
-        high = None if half is None else expected + half
-        if floor is not None:
-            expected = max(floor, expected)
-            low = None if low is None else max(floor, low)
-            high = None if high is None else max(floor, high)
+        low = None if half is None else _within(expected - half, floor, ceiling)
+        high = None if half is None else _within(expected + half, floor, ceiling)
+        expected = _within(expected, floor, ceiling)
         found.append(Level(days_ahead=ahead, expected=expected, low=low, high=high))
     return tuple(found)
+
+
+def _within(value: float, floor: float | None, ceiling: float | None) -> float:
+    if floor is not None:
+        value = max(floor, value)
+    return value if ceiling is None else min(ceiling, value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,12 +53,12 @@ class Trend:
     levels: tuple[Level, ...] = ()
 
 
-def find_trend(hourly: Hourly, *, floor: float | None = 0.0) -> Trend:
+def find_trend(hourly: Hourly, *, floor: float | None = 0.0, ceiling: float | None = None) -> Trend:
     """Return the trend of the last 30 days of hourly means.
 
     Mann-Kendall on the daily medians (with Yue and Wang's correction where neighbouring days correlate
     beyond chance and it is no bend of the growth), p < 0.05, and a Theil-Sen slope of at least half a per
-    cent of the level a day. `floor` is the least the unit can be, None: it may be negative.
+    cent of the level a day. `floor` and `ceiling` are the least and the most there can be.
     """
     daily = to_daily(hourly)
     days = daily.values[-LINE_DAYS_MAX:]
@@ -85,7 +85,7 @@ def find_trend(hourly: Hourly, *, floor: float | None = 0.0) -> Trend:
         percent_last_week=_percent(_recent(days, 2), week_ago),
         p_value=test.p_value,
         confidence=confidence * min(1.0, known / DAYS_CONVINCING),
-        levels=forecast_levels(daily, floor=floor),
+        levels=forecast_levels(daily, floor=floor, ceiling=ceiling),
     )
 
 

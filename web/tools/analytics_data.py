@@ -101,6 +101,16 @@ def unit_of(metric: str) -> str:
     return f"{found.unit}/s" if found.type is MetricType.COUNT and metric not in _TOTALS else found.unit
 
 
+def bounds_of(scope: Scope, metric: str) -> tuple[float | None, float | None]:
+    """Return the least and the most a metric can be, None where it has no such bound.
+
+    Processor time of a container is of one processor, and it may have several.
+    """
+    unit = BY_NAME[metric].unit
+    is_share = unit == "percent" and not (metric == "cpu_percent" and scope.kind is not SubjectKind.HOST)
+    return None if unit == "celsius" else 0.0, 100.0 if is_share else None
+
+
 def find_metric(text: str) -> str:
     """Return the name of one metric, "" for "". Raises Problem (422)."""
     names = find_metrics(text)

@@ -13,7 +13,7 @@ from cluster.analytics.sentences_trend import Topic, tell_levels, tell_path, tel
 from cluster.analytics.series import to_daily
 from cluster.model.metrics import SubjectKind
 from web.auth.call import Call
-from web.tools.analytics_data import Hours, Scope, find_metric, find_scope, read_hours, unit_of
+from web.tools.analytics_data import Hours, Scope, bounds_of, find_metric, find_scope, read_hours, unit_of
 from web.tools.analytics_trend import READ, limit_of, metrics_for_trend, notes_of
 from web.tools.analytics_views import (
     NeedsView,
@@ -63,12 +63,13 @@ def need_view(scope: Scope, hours: Hours, metric: str, language: Language) -> Ne
     series = hours.of(scope, metric)
     unit = unit_of(metric)
     topic = Topic(name=scope.name, metric=metric, unit=unit)
-    floor = None if unit == "celsius" else 0.0
+    floor, ceiling = bounds_of(scope, metric)
     # A host has no more than it has; a container may get a higher limit.
-    ceiling = limit_of(scope, hours, metric)[0] if scope.kind is not SubjectKind.CONTAINER else None
-    path = forecast_day(series, floor=floor, ceiling=ceiling)
-    typical = forecast_levels(to_daily(series), floor=floor)
-    worst = forecast_levels(to_daily(series, WORST), floor=floor)
+    limit = None if scope.kind is SubjectKind.CONTAINER else limit_of(scope, hours, metric)[0]
+    most = ceiling if limit is None else limit
+    path = forecast_day(series, floor=floor, ceiling=most)
+    typical = forecast_levels(to_daily(series), floor=floor, ceiling=ceiling)
+    worst = forecast_levels(to_daily(series, WORST), floor=floor, ceiling=ceiling)
     reserve = _reserve(worst)
     said = tell_path(language, topic, path, hours_known=series.hours_known)
     said += tell_levels(language, topic, typical)

@@ -22,7 +22,7 @@ from cluster.model.metrics import Subject, SubjectKind
 from cluster.store import records
 from web.auth.call import Call
 from web.tools.analytics_capacity import get_capacity_plan
-from web.tools.analytics_data import Hours, Scope, make_scope, read_hours
+from web.tools.analytics_data import Hours, Scope, bounds_of, make_scope, read_hours
 from web.tools.analytics_profile import profile_metrics, profile_view
 from web.tools.analytics_trend import READ, metrics_for_trend, trend_view
 from web.tools.analytics_views import ProfileView, TrendView
@@ -394,7 +394,8 @@ class _Making:
 
     def _chart(self, scope: Scope, trend: TrendView) -> Chart:
         series = self.hours.of(scope, trend.metric)
-        path = forecast_day(series, floor=0.0)
+        floor, ceiling = bounds_of(scope, trend.metric)
+        path = forecast_day(series, floor=floor, ceiling=ceiling)
         limit = trend.exhaustion.limit
         return Chart(
             title=f"{scope.name}: {noun(trend.metric).in_language(self.language)}",

@@ -14,7 +14,7 @@ from cluster.analytics.series import Hourly
 from cluster.analytics.trend import find_trend
 from cluster.model.metrics import SubjectKind
 from web.auth.call import Call
-from web.tools.analytics_data import Hours, Scope, find_metric, find_scope, read_hours, unit_of
+from web.tools.analytics_data import Hours, Scope, bounds_of, find_metric, find_scope, read_hours, unit_of
 from web.tools.analytics_views import TrendView, analysed_view, exhaustion_view, level_view, rounded
 from web.tools.context import Context
 
@@ -63,8 +63,8 @@ def trend_view(
     series = hours.of(scope, metric)
     unit = unit_of(metric)
     topic = Topic(name=scope.name, metric=metric, unit=unit)
-    floor = None if unit == "celsius" else 0.0
-    trend = find_trend(series, floor=floor)
+    floor, ceiling = bounds_of(scope, metric)
+    trend = find_trend(series, floor=floor, ceiling=ceiling)
     limit, usual_percent = limit_of(scope, hours, metric)
     share = usual_percent if at_percent is None else at_percent
     found = find_exhaustion(series, None if limit is None else limit * share / 100)

@@ -284,6 +284,22 @@ async def test_the_next_day_the_week_the_month_and_what_to_reserve_are_told() ->
     assert any(said.startswith("Reserve ") for said in memory["said"])
 
 
+async def test_a_share_is_never_expected_to_be_more_than_all_but_a_container_may_use_several_processors() -> (
+    None
+):
+    world, history = a_world()
+    rising = 60 + 1.5 * days_of(21)
+    history.add(SubjectKind.HOST, "h1", cpu_percent=rising)
+    history.add(SubjectKind.CONTAINER, "api", cpu_percent=rising)
+    async with a_viewer(world) as api:
+        host = await api.get("trend", subject="h1", metric="cpu")
+        container = await api.get("trend", subject="api", metric="cpu")
+        needs = await api.get("forecast", subject="h1", metric="cpu")
+    assert host["next_month"]["expected"] == host["next_month"]["high"] == 100
+    assert container["next_month"]["expected"] > 120
+    assert needs["needs"][0]["reserve"] <= 100
+
+
 @pytest.mark.parametrize(
     ("hours", "lacking", "path"), [(0, "samples", 0), (3, "a day of samples", 0), (30, "a week", 24)]
 )

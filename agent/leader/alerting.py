@@ -36,6 +36,7 @@ LOOK_S = 5.0
 COALESCE_S = 1.0
 """Least time between two looks, however much changes."""
 INVENTORIES_S = 10.0
+"""How often hosts are asked what they have; while something is wrong there, at every look."""
 NUMBERS_S = 30.0
 NUMBERS_TIMEOUT_S = 20.0
 PROPOSE_TIMEOUT_S = 5.0
@@ -130,10 +131,11 @@ class _Watch:
         self._deciding = asyncio.Lock()
         self._inventories_due_s = float("-inf")
         self._views: Sequence[HostView] | None = None
+        self._is_container_bad = False
         self._left_out = 0
 
     async def look_at_facts(self) -> None:
-        """Look at the state and, now and then, at what hosts have; commit what becomes of it."""
+        """Look at the state and, when it is time, at what hosts have; commit what becomes of it."""
         views = await self._ask_hosts(self._rules())
         async with self._deciding:
             rules = self._rules()
@@ -142,6 +144,7 @@ class _Watch:
                 facts = read_facts(txn, views, self._now_ms(txn))
                 looks = look_at_facts(txn, wanted, facts)
                 opened = open_alerts(txn)
+            self._is_container_bad = any(alert.kind in _OF_CONTAINERS for alert in opened)
             await self._decide(rules, looks, facts, opened)
 
     async def look_at_numbers(self) -> None:
@@ -195,7 +198,8 @@ class _Watch:
     async def _ask_hosts(self, rules: Sequence[AlertRule]) -> Sequence[HostView] | None:
         now_s = self._clock.monotonic_s()
         is_wanted = any(rule.is_enabled and rule.kind in _OF_CONTAINERS for rule in rules)
-        if not is_wanted or now_s < self._inventories_due_s:
+        is_due = self._is_container_bad or now_s >= self._inventories_due_s
+        if not is_wanted or not is_due:
             return None
         self._inventories_due_s = now_s + INVENTORIES_S
         # Its own bound is two seconds; a host that hangs all the same costs one look.

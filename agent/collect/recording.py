@@ -28,7 +28,7 @@ STATES = {ContainerState.RUNNING: 1, ContainerState.PAUSED: 2, ContainerState.RE
 HEALTHS = {Health.NONE: 0, Health.STARTING: 1, Health.HEALTHY: 2, Health.UNHEALTHY: 3}
 
 _TEXT_MAX = 256
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _VALUE_MAX = 2**62
 _STORED = {metric.name: (metric.number, metric.scale) for metric in METRICS}
 """(number, scale) of a metric by its name."""

@@ -239,3 +239,13 @@ def test_every_metric_is_recorded_of_the_kinds_it_is_for() -> None:
     assert BY_NAME["state"].number in {
         number for _, number, _ in rows_of(batch, node_id=NODE, node_name="alpha")
     }
+
+
+def test_names_that_no_record_may_hold_do_not_keep_the_rest_from_being_recorded() -> None:
+    names = ["a\x00b", "a\nb", "\x85", "\udcff", "\ud800", "\U0001f600" * 300]
+    standings = tuple(
+        a_standing(id=f"{number:064x}", name=name, image=name, labels={"com.docker.compose.project": name})
+        for number, name in enumerate(names)
+    )
+    subjects = subjects_of(rows_of(a_batch(standings=standings), node_id=NODE, node_name="alpha"))
+    assert sum(subject.kind is SubjectKind.CONTAINER for subject in subjects) == len(names)

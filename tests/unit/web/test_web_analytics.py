@@ -601,3 +601,41 @@ async def test_tools_answer_in_sentences_with_the_figures_beside() -> None:
         assert structured["said"], name
         assert structured["figures"], name
     assert results["export-analytics-report"].text.startswith("# Analytics report")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param([], id="empty"),
+        pytest.param([5.0], id="one sample"),
+        pytest.param([0.0] * 500, id="nothing used"),
+        pytest.param([7.0] * 500, id="constant"),
+        pytest.param([float("nan")] * 500, id="no number"),
+        pytest.param([float("nan")] * 499 + [3.0], id="one number at last"),
+        pytest.param([3.0, float("nan"), float("nan")] * 160, id="full of gaps"),
+        pytest.param([1e29] * 480 + [1e300] * 20, id="enormous"),
+        pytest.param([float("inf"), -1.0] * 250, id="infinite and negative"),
+    ],
+)
+async def test_every_analysis_of_whatever_was_measured_is_an_answer(values: list[float]) -> None:
+    world, history = a_fleet()
+    history.add(
+        SubjectKind.CONTAINER,
+        "odd",
+        labels=(("service", "shop.odd"),),
+        cpu_percent=values,
+        memory_bytes=values,
+        memory_limit_bytes=values,
+        throttled_percent=values,
+    )
+    history.add(SubjectKind.DISK, "/odd", disk_used_bytes=values, disk_size_bytes=values)
+    async with a_viewer(world) as api:
+        for subject in ("odd", "shop.odd", "h1:/odd"):
+            for path in ("trend", "forecast", "profile", "baseline"):
+                answer = await api.get(path, subject=subject)
+                said = answer.get("said") or [said for need in answer["needs"] for said in need["said"]]
+                assert said, (subject, path)
+                assert "nan" not in str(answer).lower()
+        assert (await api.get("capacity"))["said"]
+        for language in ("en", "it"):
+            assert "<h1>" in await api.text("report", language=language)

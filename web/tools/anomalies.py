@@ -46,6 +46,8 @@ FINE_SINCE_MS = 4 * DAY_MS
 COARSE_MS = 30 * DAY_MS
 SINCE_MAX_MS = 28 * DAY_MS
 SERIES_MAX = 300
+SUBJECTS_MAX = 80
+"""Each has a handful of series."""
 FOREST_SERIES_MAX = 12
 """Isolation forests cost fifty times as much."""
 INCIDENTS_SHOWN = 100
@@ -221,10 +223,12 @@ async def _look(
     # The newest first, in case there are too many; what ended before the time is of no interest.
     subjects = [each for each in subjects if each.seen_ms >= since_ms - DAY_MS]
     subjects.sort(key=lambda each: (-each.seen_ms, each.number))
-    most = FOREST_SERIES_MAX if method is Method.ISOLATION_FOREST else SERIES_MAX
+    is_forest = method is Method.ISOLATION_FOREST
+    most = FOREST_SERIES_MAX if is_forest else SERIES_MAX
+    most_subjects = FOREST_SERIES_MAX if is_forest else SUBJECTS_MAX
     series, notes = await _read(
         context,
-        subjects[:most],
+        subjects[:most_subjects],
         selector.metrics,
         start_ms=start_ms,
         end_ms=end_ms,
@@ -235,7 +239,7 @@ async def _look(
     lines = joined(
         (by_number[one.subject], one.metric, one.values) for one in series if one.subject is not None
     )
-    left_out = max(0, len(lines) - most) + max(0, len(subjects) - most)
+    left_out = max(0, len(lines) - most) + max(0, len(subjects) - most_subjects)
     lines = lines[:most]
     rows = [
         (line.metric, Rows(start_ms // row_ms, row_ms, np.asarray(line.values, np.float64))) for line in lines

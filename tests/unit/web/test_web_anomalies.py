@@ -17,6 +17,7 @@ from tests.support.row_history import RowHistory, rows_of
 from tests.support.web_fakes import WebWorld, a_web_world, log_in, serving
 from web.auth.call import Call, Credential, Identity
 from web.server import build_app
+from web.tools.anomalies import FOREST_SERIES_MAX, SUBJECTS_MAX
 from web.tools.catalog import REGISTRY
 from web.tools.context import CONTEXT
 
@@ -155,6 +156,20 @@ async def test_what_cannot_be_concluded_is_said() -> None:
     assert "less than two days are known" in young["notes"][0]
     assert "gaps of more than a fifth" in gaps["notes"][0]
     assert never["notes"] == ["nothing was measured in this time: nothing can be concluded"]
+
+
+async def test_no_more_is_looked_at_than_can_be_in_a_moment_and_what_is_left_out_is_counted() -> None:
+    world, history = a_world()
+    for number in range(SUBJECTS_MAX + 5):
+        history.add(SubjectKind.CONTAINER, f"web-{number}", cpu_percent=np.full(20, 1.0))
+    for number in range(FOREST_SERIES_MAX + 1):
+        history.add(SubjectKind.HOST, f"h{number}", cpu_percent=np.full(20, 1.0))
+    async with a_viewer(world) as api:
+        all_ = await api.get(subject="containers")
+        forest = await api.get(subject="hosts", method="isolation-forest")
+    assert (all_["series"], forest["series"]) == (SUBJECTS_MAX, FOREST_SERIES_MAX)
+    assert "5 more were not looked at: name what is meant, or a metric" in all_["notes"]
+    assert "1 more were not looked at: name what is meant, or a metric" in forest["notes"]
 
 
 async def test_what_cannot_be_asked_is_refused_with_the_reason() -> None:

@@ -50,6 +50,7 @@ class FailureDetection:
         self._beats: dict[NodeId, LifeSigns] = {}
         self._without_engine: set[NodeId] = set()
         self._fences: dict[NodeId, HostFence] = {}
+        self._known_since_ms: dict[tuple[NodeId, bool], int] = {}
         self._listening: Listening | None = None
         self._settings = ClusterSettings()
         self._returned = asyncio.Event()
@@ -122,6 +123,10 @@ class FailureDetection:
                 leader_id=self._node_id,
                 listening=self._listening,
                 settings=self._settings,
+                known_since_ms={
+                    node_id: self._known_since_ms.setdefault((node_id, node.has_come_up), now_ms)
+                    for node_id, node in nodes.items()
+                },
                 on_leave_until_ms={
                     node_id: now_ms + leave_ms
                     for node_id, node in nodes.items()
@@ -159,6 +164,8 @@ class FailureDetection:
         for node_id in [node_id for node_id in self._beats if node_id not in nodes]:
             del self._beats[node_id]
             self._without_engine.discard(node_id)
+        for known in [known for known in self._known_since_ms if known[0] not in nodes]:
+            del self._known_since_ms[known]
         return nodes
 
     async def _commit(self, change: StatusChange, node: Node) -> None:

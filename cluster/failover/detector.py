@@ -14,6 +14,8 @@ from cluster.model.node import Node, NodeStatus
 from cluster.model.settings import ClusterSettings
 
 BEATS_TO_BE_UP = 3
+COMING_UP_MS = 300_000
+"""How long a host that has joined may take until its agent runs: images, packages and slow disks."""
 STALL_MS = 1000
 """A leader that has not looked for so long was itself not running: what it missed is no one's silence."""
 
@@ -81,11 +83,14 @@ def observe(
     leader_id: NodeId,
     listening: Listening | None,
     settings: ClusterSettings,
+    known_since_ms: Mapping[NodeId, int] | None = None,
     on_leave_until_ms: Mapping[NodeId, int] | None = None,
 ) -> Verdict:
     """Return what is to be committed about the hosts' lives.
 
     A host in `on_leave_until_ms` may be away until then: it gets no new replicas, and is not lost.
+    `known_since_ms` is when the leader first saw a host as it now stands (joined, or come up): one that it has
+    not heard was not silent before that. One that has not come up yet is down only after `COMING_UP_MS`.
 
     Without `listening` (no lease: this node may be the one that is cut off) nothing is decided. The leader
     itself is alive. Repeating it before the changes are committed gives them again.
@@ -93,6 +98,7 @@ def observe(
     if listening is None:
         return Verdict()
     changes: list[StatusChange] = []
+    known = {} if known_since_ms is None else known_since_ms
     leave = {} if on_leave_until_ms is None else on_leave_until_ms
     wake_at_ms: int | None = None
     for node_id in sorted(nodes):
@@ -105,9 +111,13 @@ def observe(
                     StatusChange(node_id=node_id, status=NodeStatus.UP, reason="it leads the cluster")
                 )
             continue
-        change, due_ms = _observe_one(
-            node, beats.get(node_id), now_ms, listening, settings, leave.get(node_id, 0)
-        )
+        signs = beats.get(node_id)
+        heard_ms = known.get(node_id, 0) if signs is None else signs.last_ms
+        since_ms = max(heard_ms, listening.since_ms)
+        if signs is None and not node.has_come_up:
+            change, due_ms = _await_first(node, now_ms, since_ms)
+        else:
+            change, due_ms = _observe_one(node, signs, now_ms, since_ms, settings, leave.get(node_id, 0))
         if change is not None:
             changes.append(change)
         if due_ms is not None:
@@ -115,15 +125,26 @@ def observe(
     return Verdict(tuple(changes), wake_at_ms)
 
 
+def _await_first(node: Node, now_ms: int, since_ms: int) -> tuple[StatusChange | None, int | None]:
+    """A host whose agent never ran here is not lost: nothing of it is missed, and joining takes its time."""
+    if node.status is NodeStatus.DOWN:
+        return None, None
+    due_ms = since_ms + COMING_UP_MS
+    if now_ms < due_ms:
+        return None, due_ms
+    minutes = (now_ms - since_ms) // 60_000
+    reason = f"it joined, and its agent was not heard of in {minutes} minutes since"
+    return StatusChange(node_id=node.id, status=NodeStatus.DOWN, reason=reason), None
+
+
 def _observe_one(
     node: Node,
     signs: LifeSigns | None,
     now_ms: int,
-    listening: Listening,
+    since_ms: int,
     settings: ClusterSettings,
     leave_until_ms: int,
 ) -> tuple[StatusChange | None, int | None]:
-    since_ms = listening.since_ms if signs is None else max(signs.last_ms, listening.since_ms)
     suspect_at_ms = since_ms + settings.node_suspect_after_ms
     down_at_ms = max(since_ms + settings.node_down_after_ms, leave_until_ms)
     if now_ms >= down_at_ms:

@@ -98,6 +98,11 @@ class Node:
         return self.status is not NodeStatus.LEFT
 
     @property
+    def has_come_up(self) -> bool:
+        """Whether its agent ever said what it runs on. Before, it has joined and may still be installing."""
+        return self.facts != NodeFacts()
+
+    @property
     def is_schedulable(self) -> bool:
         """Whether new replicas may be placed here."""
         return self.status is NodeStatus.UP and not self.is_draining

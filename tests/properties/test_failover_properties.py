@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cluster.failover import LifeSigns, Listening, heard, listen, observe
 from cluster.model.ids import NodeId
-from cluster.model.node import Node, NodeRole, NodeStatus
+from cluster.model.node import Node, NodeFacts, NodeRole, NodeStatus
 from cluster.model.settings import ClusterSettings
 
 SETTINGS = ClusterSettings()
@@ -41,6 +41,7 @@ def test_a_host_is_called_down_only_after_its_whole_silence_was_listened_to(
             status=NodeStatus.UP,
             status_at_ms=0,
             joined_at_ms=0,
+            facts=NodeFacts(hostname=node_id),
         )
         for node_id in HOSTS
     }

@@ -15,7 +15,7 @@ from typing import Any
 
 from agent.leader.views import command_of
 from cluster.commands import Applied, Outcome
-from cluster.commands.nodes import SetNodeDraining, SetNodeStatus
+from cluster.commands.nodes import SetNodeDraining, SetNodeStatus, UpdateNodeFacts
 from cluster.commands.services import (
     AssignmentReport,
     CommitTransition,
@@ -26,7 +26,7 @@ from cluster.commands.services import (
     RouterReport,
 )
 from cluster.model.ids import NodeId, RolloutId, ServiceId
-from cluster.model.node import NodeStatus
+from cluster.model.node import NodeFacts, NodeStatus
 from cluster.model.placing import PlacementRules
 from cluster.model.rollout import Rollout
 from cluster.model.service import (
@@ -268,9 +268,10 @@ class World:
     # ---- hosts ----
 
     def add_host(self, name: str, *, is_polling: bool = True) -> None:
-        """A host joins; without `is_polling`, the test says what it does."""
+        """A host joins and comes up; without `is_polling`, the test says what it does."""
         node_id = NodeId(name)
         self.must(a_node(name), client="join")
+        self.must(UpdateNodeFacts(node_id=node_id, facts=NodeFacts(hostname=name)), client="join")
         self.hosts[node_id] = Host(node_id)
         if is_polling:
             self.after(self.rng.randrange(POLL_MS), lambda: self._poll(node_id))

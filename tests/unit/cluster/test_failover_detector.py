@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from cluster.failover import LifeSigns, Listening, StatusChange, Verdict, heard, listen, observe
 from cluster.model.ids import NodeId
-from cluster.model.node import Node, NodeRole, NodeStatus
+from cluster.model.node import Node, NodeFacts, NodeRole, NodeStatus
 from cluster.model.settings import ClusterSettings
 
 SETTINGS = ClusterSettings()
@@ -24,11 +24,22 @@ def a_node(node_id: NodeId = OTHER, status: NodeStatus = NodeStatus.UP) -> Node:
         status=status,
         status_at_ms=0,
         joined_at_ms=0,
+        facts=NodeFacts(hostname=node_id),
     )
 
 
+def a_joining_node() -> Node:
+    return replace(a_node(), facts=NodeFacts())
+
+
 def look(
-    node: Node, signs: LifeSigns | None, now_ms: int, *, since_ms: int = 0, is_listening: bool = True
+    node: Node,
+    signs: LifeSigns | None,
+    now_ms: int,
+    *,
+    since_ms: int = 0,
+    known_since_ms: int = 0,
+    is_listening: bool = True,
 ) -> Verdict:
     listening = Listening(since_ms=since_ms, looked_at_ms=now_ms) if is_listening else None
     return observe(
@@ -38,6 +49,7 @@ def look(
         leader_id=LEADER,
         listening=listening,
         settings=SETTINGS,
+        known_since_ms={node.id: known_since_ms},
     )
 
 
@@ -96,6 +108,32 @@ def test_a_new_leader_gives_everyone_the_whole_time() -> None:
     assert look(a_node(), None, 52_999, since_ms=50_000).changes[0].status is NodeStatus.SUSPECT
     assert look(a_node(), None, 51_499, since_ms=50_000) == Verdict((), 51_500)
     assert look(a_node(), None, 53_000, since_ms=50_000).changes[0].status is NodeStatus.DOWN
+
+
+def test_a_host_that_has_joined_and_was_never_heard_is_not_lost() -> None:
+    assert look(a_joining_node(), None, 60_000, known_since_ms=50_000) == Verdict((), 350_000)
+    assert look(a_joining_node(), None, 60_000, since_ms=55_000, known_since_ms=50_000) == Verdict(
+        (), 355_000
+    )
+
+
+def test_a_host_that_has_joined_and_does_not_come_up_is_told_after_minutes() -> None:
+    [change] = look(a_joining_node(), None, 350_000, known_since_ms=50_000).changes
+    assert change.status is NodeStatus.DOWN
+    assert change.reason == "it joined, and its agent was not heard of in 5 minutes since"
+    never = replace(a_joining_node(), status=NodeStatus.DOWN)
+    assert look(never, None, 400_000, known_since_ms=50_000) == Verdict()
+    [change] = look(never, beats(400_000, 400_500, 401_000), 401_100, known_since_ms=50_000).changes
+    assert change.status is NodeStatus.UP
+
+
+def test_a_host_that_was_heard_once_is_missed_at_once() -> None:
+    [change] = look(a_joining_node(), beats(50_000), 53_000, known_since_ms=49_000).changes
+    assert change.status is NodeStatus.DOWN
+
+
+def test_a_host_that_has_just_come_up_has_the_whole_time_for_its_first_beat() -> None:
+    assert look(a_node(), None, 51_000, known_since_ms=50_000) == Verdict((), 51_500)
 
 
 def test_without_the_lease_nothing_is_decided() -> None:

@@ -87,19 +87,21 @@ def note_removed(entry: Entry, node: Node, reason: str) -> None:
 
 
 def note_leader(entry: Entry, node_id: NodeId, term: int, before: NodeId | None) -> None:
-    """Tell that another host leads. That the same one goes on in a new term is no news."""
-    if before == node_id:
+    """Tell that another host leads.
+
+    That the same one goes on in a new term is no news, nor that the first host of a cluster leads it: nobody
+    else could, and it has no name yet.
+    """
+    if before is None or before == node_id:
         return
     name = name_of_node(entry, node_id)
-    details = {"term": str(term)}
-    if before is not None:
-        details["before"] = name_of_node(entry, before)
+    former = name_of_node(entry, before)
     record_event(
         entry,
         EventKind.NODE_LEADER_CHANGED,
         subject=EventSubject(node_id=node_id, node_name=name),
-        summary=f"Host {name} leads the cluster" + ("" if before is None else f" after {details['before']}"),
-        details=details,
+        summary=f"Host {name} leads the cluster after {former}",
+        details={"term": str(term), "before": former},
     )
 
 

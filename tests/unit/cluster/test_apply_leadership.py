@@ -6,9 +6,10 @@ from cluster.commands import Applied, Code, Rejected
 from cluster.commands.leadership import TakeLeadership
 from cluster.commands.nodes import SetNodeStatus
 from cluster.commands.settings import PutSetting
+from cluster.model.events import EventKind
 from cluster.model.ids import NodeId
 from cluster.model.node import NodeStatus
-from cluster.store.records import LEADER_TERM, NODES
+from cluster.store.records import EVENTS, LEADER_TERM, NODES
 from tests.support.state_builders import Replica, a_node
 
 DOWN = SetNodeStatus(node_id=NodeId("n1"), status=NodeStatus.DOWN, reason="no beat")
@@ -94,3 +95,16 @@ def test_a_term_is_taken_up_only_by_a_command_of_that_term() -> None:
     assert replica.refusal(command, leader_term=3).code is Code.FENCED
     assert replica.refusal(command, leader_term=0).code is Code.FENCED
     replica.must(command, leader_term=4)
+
+
+def test_another_leader_is_told_of_and_the_first_and_the_same_are_not() -> None:
+    replica = Replica()
+    replica.lead("n1")
+    replica.must(a_node("n1"))
+    replica.must(a_node("n2"))
+    replica.lead("n1")
+    replica.lead("n2")
+    told = [
+        event.summary for event in EVENTS.scan(replica.txn) if event.kind is EventKind.NODE_LEADER_CHANGED
+    ]
+    assert told == ["Host host-n2 leads the cluster after host-n1"]

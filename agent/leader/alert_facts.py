@@ -20,11 +20,12 @@ from cluster.alerts import (
     observe_replicas,
 )
 from cluster.model.alerts import AlertRule, AlertSubject, RuleKind
+from cluster.model.container import RestartCondition
 from cluster.model.environments import Environment
 from cluster.model.ids import NodeId
 from cluster.model.inventory import HostView
 from cluster.model.node import Node, NodeStatus
-from cluster.model.service import Service
+from cluster.model.service import Assignment, ReplicaPhase, Service
 from cluster.schedule import is_within
 from cluster.store import ReadTxn
 from cluster.store.records import (
@@ -32,6 +33,7 @@ from cluster.store.records import (
     CERTIFICATES,
     ENVIRONMENTS,
     NODES,
+    REVISIONS,
     ROUTE_CERTIFICATES,
     SERVICES,
     SILENCES,
@@ -128,13 +130,15 @@ def _look(txn: ReadTxn, rule: AlertRule, facts: Facts) -> Look:
 def _look_at_containers(txn: ReadTxn, rule: AlertRule, facts: Facts) -> Look:
     reachable = {node.id for node in facts.nodes.values() if node.status is NodeStatus.UP}
     names = {NodeId(node_id): name for node_id, name in facts.node_names.items()}
+    copies = ASSIGNMENTS.scan(txn)
     found = [
         *observe_replicas(
             rule,
             facts.services,
-            ASSIGNMENTS.scan(txn),
+            copies,
             node_names=names,
             reachable=reachable,
+            may_end=_may_end(txn, copies),
             now_ms=facts.now_ms,
         ),
         *observe_containers(rule, facts.hosts or (), facts.now_ms),
@@ -177,6 +181,19 @@ def _containers(view: HostView, nodes: Mapping[str, Node]) -> HostContainers:
         node_name=view.node_id if node is None else node.name,
         containers=inventory.containers if is_known and inventory is not None else None,
     )
+
+
+def _may_end(txn: ReadTxn, copies: Sequence[Assignment]) -> set[tuple[str, int]]:
+    """The revisions, of those that have ended somewhere, whose containers may end for good."""
+    ended = {
+        (copy.service_id, copy.revision) for copy in copies if copy.observed.phase is ReplicaPhase.EXITED
+    }
+    revisions = (REVISIONS.get(txn, *key) for key in ended)
+    return {
+        (revision.service_id, revision.number)
+        for revision in revisions
+        if revision is not None and revision.spec.options.restart.condition is not RestartCondition.ANY
+    }
 
 
 def _rollouts(txn: ReadTxn, services: Mapping[str, Service], now_ms: int) -> dict[str, str]:

@@ -23,6 +23,9 @@ _LOGS = Said(
     "Read the end of its log: `tower logs` and its name.",
     "Leggi la fine del suo log: `tower logs` e il suo nome.",
 )
+_ENDED_WELL = "exit code 0"
+"""As hosts word it."""
+_IS_DONE = Said("it has ended well", "è terminato bene")
 _RUNS_AGAIN = Said("it runs again", "gira di nuovo")
 _WAS_STOPPED = Said("it was stopped", "è stato fermato")
 _NOT_UNHEALTHY = Said("it is not unhealthy any more", "non è più malato")
@@ -108,11 +111,13 @@ def observe_replicas(
     *,
     node_names: Mapping[NodeId, str],
     reachable: Collection[NodeId],
+    may_end: Collection[tuple[str, int]] = (),
     now_ms: int,
 ) -> Iterator[tuple[AlertSubject, Observation]]:
     """Yield how each replica that is wanted is: well as soon as one copy of it is, whatever the others do.
 
-    Of copies on hosts that are not up nothing is known: their hosts are what is wrong.
+    Of copies on hosts that are not up nothing is known: their hosts are what is wrong. `may_end` are the
+    revisions (service id, number) whose containers are not started again once they have ended well.
     """
     copies: dict[tuple[str, int], list[Assignment]] = defaultdict(list)
     for copy in assignments:
@@ -128,19 +133,33 @@ def observe_replicas(
         subject = of_replica(
             service, ordinal, node_id=copy.node_id, node_name=node_names.get(copy.node_id, copy.node_id)
         )
-        yield subject, _replica(rule, subject, copy, known, now_ms)
+        is_done = (service_id, copy.revision) in may_end and _ENDED_WELL in _first_line(copy)
+        yield subject, _replica(rule, subject, copy, known, now_ms, is_done=is_done)
+
+
+def _first_line(copy: Assignment) -> str:
+    """Why it is so. What follows are the last lines the container printed: they are sent to nobody."""
+    return copy.observed.reason.partition("\n")[0].rstrip(".: ")
 
 
 def _replica(
-    rule: AlertRule, subject: AlertSubject, copy: Assignment, known: Collection[Assignment], now_ms: int
+    rule: AlertRule,
+    subject: AlertSubject,
+    copy: Assignment,
+    known: Collection[Assignment],
+    now_ms: int,
+    *,
+    is_done: bool,
 ) -> Observation:
     if not known:
         return Observation(at_ms=now_ms, finding=Finding.UNKNOWN)
     phases = {each.observed.phase for each in known}
     if ReplicaPhase.HEALTHY in phases:
         return Observation(at_ms=now_ms, finding=Finding.CLEAR, text=_HEALTHY_AGAIN)
-    reason = copy.observed.reason
-    because = f": {reason.rstrip('.')}" if reason else ""
+    if is_done:
+        return Observation(at_ms=now_ms, finding=Finding.CLEAR, text=_IS_DONE)
+    reason = _first_line(copy)
+    because = f": {reason}" if reason else ""
     if rule.kind is RuleKind.CONTAINER_UNHEALTHY:
         if copy.observed.phase is not ReplicaPhase.UNHEALTHY:
             # Starting is not well yet, and another rule looks at what ended.

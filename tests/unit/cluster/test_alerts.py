@@ -346,6 +346,28 @@ def test_a_replica_is_well_as_soon_as_one_copy_of_it_is() -> None:
     assert see_replica(RuleKind.CONTAINER_UNHEALTHY, a_copy(ReplicaPhase.UNHEALTHY)) == [Finding.BREACHED]
 
 
+def test_a_replica_that_ended_well_and_may_is_done_and_what_it_printed_is_told_to_nobody() -> None:
+    def see(reason: str, may_end: set[tuple[str, int]]) -> Observation:
+        copy = a_copy(ReplicaPhase.EXITED, observed=Seen(phase=ReplicaPhase.EXITED, reason=reason))
+        ((_, seen),) = observe_replicas(
+            a_rule(RuleKind.CONTAINER_DOWN),
+            {WEB: a_service()},
+            [copy],
+            node_names={NodeId("n1"): "alpha"},
+            reachable={NodeId("n1")},
+            may_end=may_end,
+            now_ms=NOW_MS,
+        )
+        return seen
+
+    done = "its restart policy is none; ended with exit code 0:\nbye"
+    assert see(done, {(WEB, 1)}).finding is Finding.CLEAR
+    assert see(done, set()).finding is Finding.BREACHED
+    failed = see("ended with exit code 1:\npassword=hunter2", {(WEB, 1)})
+    assert failed.finding is Finding.BREACHED
+    assert failed.text.en == "shop.web replica 0 on alpha is not running: ended with exit code 1."
+
+
 def test_of_a_replica_on_a_host_that_is_away_nothing_is_known_since_the_host_is_what_is_wrong() -> None:
     assert see_replica(RuleKind.CONTAINER_DOWN, a_copy(ReplicaPhase.FAILED), up=("n2",)) == [Finding.UNKNOWN]
 

@@ -89,8 +89,8 @@ def observe(
     """Return what is to be committed about the hosts' lives.
 
     A host in `on_leave_until_ms` may be away until then: it gets no new replicas, and is not lost.
-    `known_since_ms` is when the leader first saw a host as it now stands (joined, or come up): one that it has
-    not heard was not silent before that. One that has not come up yet is down only after `COMING_UP_MS`.
+    `known_since_ms` is when the leader first saw a host as it now stands (joined, or come up): one that it
+    has not heard was not silent before that. One that has not come up yet is down only after `COMING_UP_MS`.
 
     Without `listening` (no lease: this node may be the one that is cut off) nothing is decided. The leader
     itself is alive. Repeating it before the changes are committed gives them again.

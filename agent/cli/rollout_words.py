@@ -25,8 +25,14 @@ def line_of(rollout: dict[str, Any]) -> str:
 
 
 def is_waiting_for_approval(rollout: dict[str, Any]) -> bool:
-    """Whether a person has to let it go on."""
-    return rollout["phase"] not in TERMINAL and "approve" in (rollout.get("can") or ())
+    """Whether nothing goes on before a person lets it."""
+    is_asked = (rollout.get("stage") or {}).get("name") == "approve"
+    return rollout["phase"] not in TERMINAL and is_asked and "approve" in (rollout.get("can") or ())
+
+
+def _may_be_approved_ahead(rollout: dict[str, Any]) -> bool:
+    can = "approve" in (rollout.get("can") or ())
+    return rollout["phase"] not in TERMINAL and can and not is_waiting_for_approval(rollout)
 
 
 def details_of(rollout: dict[str, Any]) -> list[str]:
@@ -53,6 +59,10 @@ def details_of(rollout: dict[str, Any]) -> list[str]:
         lines.append(f"approve   tower rollout approve {service}  (or: tower rollout abort {service})")
         if stage and stage.get("deadline_ms"):
             lines.append(f"          given up at {moment(stage['deadline_ms'])} when nobody does")
+    if _may_be_approved_ahead(rollout):
+        lines.append(
+            f"approve   tower rollout approve {rollout.get('service_id')} lets it go on when its time is over"
+        )
     return lines
 
 

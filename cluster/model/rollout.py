@@ -58,6 +58,7 @@ class Stage:
     `steps` are those of the policy when the rollout began, merged where there is too little traffic to judge
     each. `colour` is the new revision's. `extended_ms` is how much longer than planned this step is held.
     `is_old_reduced`: the old revision's replicas were being taken down when the rollout turned back.
+    `approved_ahead_by` let the step go on before its time was over; it is judged to its end all the same.
     """
 
     steps: tuple[TrafficStep, ...]
@@ -69,6 +70,17 @@ class Stage:
     extended_ms: int = 0
     approved_by: str = ""
     is_old_reduced: bool = False
+    approved_ahead_by: str = ""
+
+    @property
+    def may_be_approved_ahead(self) -> bool:
+        """Whether a person may let the step go on already that is still being watched."""
+        return (
+            self.phase is StagePhase.WATCHING
+            and self.index < len(self.steps) - 1
+            and self.steps[self.index].needs_approval
+            and not self.approved_ahead_by
+        )
 
     def __post_init__(self) -> None:
         rules.check_count("stage steps", self.steps, STEPS_MAX)
@@ -197,8 +209,11 @@ def why_not(rollout: Rollout, steer: Steer) -> str:
         return "it is going back already; that cannot be changed"
     match steer:
         case Steer.APPROVE:
-            is_asked = rollout.stage is not None and rollout.stage.phase is StagePhase.APPROVAL
-            return "" if is_asked else "no approval is waited for"
+            stage = rollout.stage
+            if stage is not None and stage.phase is StagePhase.APPROVAL:
+                return ""
+            is_ahead = stage is not None and stage.may_be_approved_ahead and not rollout.is_unjudged
+            return "" if is_ahead and phase is RolloutPhase.RUNNING else "no approval is waited for"
         case Steer.PAUSE:
             if rollout.is_experiment:
                 return "an experiment goes on until it is ended; it has nothing to pause"

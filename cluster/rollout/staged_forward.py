@@ -339,7 +339,7 @@ class Forward(StagedLook):
             self._switch()
             return self._go_on()
         # An approval is for one step.
-        stage = replace(self.stage, approved_by="")
+        stage = replace(self.stage, approved_by="", approved_ahead_by="")
         self._enter(StagePhase.WATCHING, stage, deadline_ms=self.now_ms + self._hold_ms())
         self.rollout = with_new_step(self.rollout, now_ms=self.now_ms, hold_ms=self._hold_ms())
         return self._go_on()
@@ -369,7 +369,7 @@ class Forward(StagedLook):
                 self.rollout = replace(
                     self.rollout,
                     stage=replace(self.stage, extended_ms=extended_ms),
-                    reason="the step takes longer: there is not enough to judge by yet",
+                    reason=self._extended_reason(),
                 )
                 return self._go_on()
             case StepEnd.PAUSE:
@@ -381,6 +381,13 @@ class Forward(StagedLook):
                 return turn_back(self.view, self.rollout, why, self.now_ms, self.choose)
             case StepEnd.PASS:
                 return self._pass()
+
+    def _extended_reason(self) -> str:
+        by = self.stage.approved_ahead_by
+        return sentence(
+            "the step takes longer: there is not enough to judge by yet",
+            f"approved by {by}, goes on then" if by else "",
+        )
 
     def _is_time_over(self) -> bool:
         if self.rollout.is_unjudged:
@@ -402,9 +409,11 @@ class Forward(StagedLook):
         return StepEnd.PASS if step_end is StepEnd.PAUSE and may_pass_unproven(self.rollout) else step_end
 
     def _pass(self) -> Decision:
-        if self._step.needs_approval and not self.rollout.is_unjudged:
+        is_approved = self.stage.approved_ahead_by or self.rollout.is_unjudged
+        if self._step.needs_approval and not is_approved:
             return self._ask()
-        self._enter(StagePhase.DEPLOYING, replace(self.stage, index=self.stage.index + 1))
+        stage = replace(self.stage, index=self.stage.index + 1, approved_ahead_by="")
+        self._enter(StagePhase.DEPLOYING, stage)
         return self._go_on()
 
     # ---- the judge ----

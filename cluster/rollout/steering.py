@@ -31,6 +31,11 @@ def steer(view: ServiceView, rollout: Rollout, now_ms: int) -> Rollout:
     if why_not(rollout, steering.steer):
         return replace(rollout, steering=None)
     match steering.steer:
+        case Steer.APPROVE if rollout.stage is not None and rollout.stage.may_be_approved_ahead:
+            stage = replace(rollout.stage, approved_ahead_by=steering.by)
+            words = f"approved by {steering.by}, goes on when the step's time is over"
+            words += f" ({steering.reason})" if steering.reason else ""
+            return replace(rollout, stage=stage, reason=words, steering=None)
         case Steer.APPROVE:
             approved = replace(_resume(view, rollout, now_ms), steering=None)
             assert approved.stage is not None

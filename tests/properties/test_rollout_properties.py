@@ -568,6 +568,7 @@ def stages(draw: st.DrawFn) -> Stage:
         since_ms=draw(times),
         deadline_ms=draw(st.sampled_from([0, START_MS - 1, START_MS + 5_000])),
         approved_by=draw(st.sampled_from(["", "ann"])),
+        approved_ahead_by=draw(st.sampled_from(["", "ann"])),
         is_old_reduced=draw(st.booleans()),
     )
 

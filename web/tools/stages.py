@@ -36,7 +36,7 @@ def stage_of(
         since_ms=stage.since_ms,
         hold_until_ms=stage.deadline_ms if is_held and stage.deadline_ms else None,
         deadline_ms=stage.deadline_ms,
-        approved_by=stage.approved_by,
+        approved_by=stage.approved_ahead_by or stage.approved_by,
     )
 
 
@@ -87,7 +87,9 @@ def _words(rollout: Rollout, stage: Stage, split: SplitView | None, assignments:
         case StagePhase.SWITCHING:
             return f"{step}: {_awaited(split)}"
         case StagePhase.WATCHING:
-            return f"{step}: watched" + (", longer than planned" if stage.extended_ms else "")
+            longer = ", longer than planned" if stage.extended_ms else ""
+            by = stage.approved_ahead_by
+            return f"{step}: watched{longer}" + (f", approved by {by}" if by else "")
         case StagePhase.APPROVAL:
             return f"{step}: waits for approval"
         case StagePhase.RETURNING:

@@ -154,12 +154,20 @@ def test_everything_about_a_canary_is_told() -> None:
 
 @pytest.mark.usefixtures("api")
 def test_who_has_to_do_something_is_told_what() -> None:
-    stage = {**a_stage(), "deadline_ms": 90_000}
+    stage = {**a_stage(), "name": "approve", "deadline_ms": 90_000}
     waiting = a_rollout(can=["approve", "pause", "promote", "abort"], stage=stage)
     assert "tower rollout approve shop.web" in details_of(waiting)[-2]
     assert "given up at 1970-01-01 00:01:30" in details_of(waiting)[-1]
     asked = a_rollout(steering={"steer": "pause", "by": "bob"})
     assert line_of(asked).endswith("(bob asked to pause)")
+    ahead = a_rollout(can=["approve", "pause"], stage={**a_stage(), "name": "monitor_canary"})
+    assert details_of(ahead)[-1].endswith("rollout approve shop.web lets it go on when its time is over")
+
+
+@pytest.mark.usefixtures("api")
+def test_how_a_rollout_stands_by_limits_on_metrics_is_told() -> None:
+    text = "memory_bytes of replica 0 of the new revision 200 MiB (max 512 MiB for 1 min)"
+    assert f"limit     {text}" in details_of(a_rollout(limits=[{"text": text}]))
 
 
 @pytest.mark.parametrize(("share", "full"), [(-1, 0), (0, 0), (0.024, 0), (0.5, 10), (1, 20), (7, 20)])

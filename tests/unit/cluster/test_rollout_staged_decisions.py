@@ -21,6 +21,7 @@ from cluster.model.rollout import (
     Steer,
     Steering,
     StepPhase,
+    why_not,
 )
 from cluster.model.service import (
     Aim,
@@ -593,6 +594,61 @@ def test_a_switch_that_waits_for_approval_has_a_small_preview() -> None:
 
 
 # ---- a new leader ----------------------------------------------------------------------------------------
+
+
+APPROVED_STEPS = (TrafficStep(permille=100, hold_ms=60_000, needs_approval=True), TrafficStep(permille=1000))
+
+
+def watched_until(deadline_ms: int, **fields: Any) -> ServiceView:
+    """A canary at a step that a person has to let go on, watched until then."""
+    stage = replace(
+        a_stage(StagePhase.WATCHING, deadline_ms=deadline_ms),
+        steps=APPROVED_STEPS,
+        approved_ahead_by=fields.pop("ahead", ""),
+    )
+    return a_view(*OLD, NEW[0], green=100, rollout=a_rollout(stage, done=1, **fields))
+
+
+def test_an_approval_before_the_steps_time_is_over_is_kept_and_ends_nothing_early() -> None:
+    early = watched_until(NOW_MS + 30_000, steering=steering(Steer.APPROVE))
+    kept = rollout_of(early)
+    assert kept.stage is not None
+    assert (kept.stage.phase, kept.stage.approved_ahead_by) == (StagePhase.WATCHING, "ann")
+    assert kept.reason == "approved by ann, goes on when the step's time is over (because)"
+    later = rollout_of(replace(early, rollout=kept), NOW_MS + 30_000)
+    assert later.stage is not None
+    assert (later.stage.phase, later.stage.index) == (StagePhase.DEPLOYING, 1)
+    assert later.stage.approved_ahead_by == ""
+
+
+def test_without_one_a_person_is_asked_when_the_time_is_over() -> None:
+    assert stage_of(watched_until(NOW_MS)) == (StagePhase.APPROVAL, 0)
+    assert stage_of(watched_until(NOW_MS, ahead="ann")) == (StagePhase.DEPLOYING, 1)
+
+
+@pytest.mark.parametrize(
+    ("fields", "refused"),
+    [({}, ""), ({"ahead": "bob"}, "no approval"), ({"is_unjudged": True}, "no approval")],
+)
+def test_a_step_is_approved_once(fields: dict[str, Any], refused: str) -> None:
+    rollout = watched_until(NOW_MS + 30_000, **fields).rollout
+    assert rollout is not None
+    assert why_not(rollout, Steer.APPROVE).startswith(refused)
+    assert bool(why_not(rollout, Steer.APPROVE)) == bool(refused)
+
+
+def test_an_approval_ahead_does_not_pass_what_the_judge_cannot_tell() -> None:
+    view = judged(an_interval(1, 90, 1))
+    assert view.rollout is not None
+    stage = replace(
+        a_stage(StagePhase.WATCHING, since_ms=NOW_MS - 60_000, deadline_ms=NOW_MS),
+        steps=APPROVED_STEPS,
+        approved_ahead_by="ann",
+    )
+    unknown = rollout_of(replace(view, rollout=replace(view.rollout, stage=stage)))
+    assert unknown.stage is not None
+    assert unknown.stage.phase is StagePhase.WATCHING
+    assert unknown.reason.endswith("approved by ann, goes on then")
 
 
 def test_a_new_leader_gives_a_step_a_minute() -> None:

@@ -58,6 +58,8 @@ CELLS_MAX = 40_000
 """Series times rows judged at once: some 8 MiB."""
 QUERY_SERIES = 400
 SUBJECTS_MAX = 4_000
+SERIES_PER_SUBJECT = 8
+"""About, as long as it is not known."""
 HOSTS_ASKED = 8
 MORE_ROWS = 144
 """Half a day that is new to the watch is worth beginning anew for."""
@@ -169,7 +171,8 @@ class AnomalyScores:
         if first >= end_row:
             return max(1.0, ((end_row + 1) * ROW_MS + GRACE_MS - now_ms) / 1000)
         subjects = await self._subjects(first)
-        rows = min(end_row - first, max(1, CELLS_MAX // max(1, watch.series, len(subjects))))
+        series = max(1, watch.series, SERIES_PER_SUBJECT * len(subjects))
+        rows = min(end_row - first, max(1, CELLS_MAX // series))
         lines = await self._read(subjects, tuple(WATCHED), first, rows)
         is_empty = not any(np.isfinite(line.values).any() for line in lines)
         if is_empty and watch.next_row >= 0 and now_ms < (first + rows) * ROW_MS + EMPTY_GRACE_MS:

@@ -30,6 +30,8 @@ from cluster.model.metrics import BY_NAME, METRICS, STEP_MS, Metric, MetricType,
 VALUES_MAX = 64_000_000
 """How many samples or rollups one question may have to be read: about a second's work."""
 READ_SERIES_MAX = 20_000
+MANY_SERIES = 12
+"""From how many series on reading an hour's rollups of all of them is less than reading their samples."""
 
 _OWN_STATISTIC = {
     MetricType.GAUGE: Statistic.MEAN,
@@ -52,6 +54,7 @@ def answer(
         for metric in metrics
         if subject.definition.kind in metric.kinds
     ]
+    known.many = len(pairs) >= MANY_SERIES
     begins = oldest({subject.definition.kind for subject, _ in pairs})
     chosen = plan(query, begins)
     reach = _reach(query, known, begins[chosen.resolution])

@@ -17,9 +17,11 @@ from cluster.history.layout import (
     HOURS_A_DAY,
     OPEN_DAYS,
     OPEN_HOURS,
+    SEALED,
     Tables,
     chunk_key,
     day_key,
+    time_key,
     time_of,
 )
 from cluster.history.oldest import newest_end_ms, oldest_ms
@@ -27,24 +29,37 @@ from cluster.history.open_hours import OpenHours
 from cluster.metrics.chunk import ChunkDamaged, Series, SubjectDay, decode_chunk, no_samples
 from cluster.metrics.grid import DAY_CELLS, DAY_MS, HOUR_CELLS, HOUR_MS, series_name
 from cluster.metrics.query import Resolution
-from cluster.metrics.rollup import Rollups, decode_rollups, joined, roll_up
+from cluster.metrics.rollup import (
+    Rollups,
+    combined,
+    decode_hour,
+    decode_rollups,
+    joined,
+    no_rollups,
+    roll_up,
+)
 from cluster.model.metrics import STEP_MS
 
 
 class Gathering:
     """For one question: what is read for one series is kept for the next of the same subject.
 
-    Hours, days and cells (of STEP_MS) are counted from 1970. `damaged` says whether anything was left out.
+    `many` says that many series are to come: rollups of hours are then read for all of them at once, and p95
+    of a day that is not compacted is the mean of its hours'. Hours, days and cells (of STEP_MS) are counted
+    from 1970. `damaged` says whether anything was left out.
     """
 
     def __init__(self, tables: Tables, open_hours: OpenHours, damage: Damage) -> None:
         self._tables = tables
+        self._hours: dict[int, tuple[NDArray[np.int64], Rollups] | None] = {}
         self._open_hours = open_hours
         self._damage = damage
         self._days: dict[tuple[int, int], SubjectDay | None] = {}
         self._rollups: dict[tuple[bytes, int, int], dict[int, Rollups]] = {}
         self.hours_open = [time_of(key) for key in tables.keys(OPEN_HOURS)]
         self.days_open = [time_of(key) for key in tables.keys(OPEN_DAYS)]
+        self.many = False
+        self._open = frozenset(self.hours_open)
         # Whose rollups are made when they are asked for: those of samples that are not compacted yet.
         self._live = {hour // HOURS_A_DAY for hour in self.hours_open} | set(self.days_open)
         self.newest_end_ms = newest_end_ms(tables)
@@ -131,15 +146,15 @@ class Gathering:
         """Return the rollups of the hours [first, last), whose slots are hours."""
         days = range(first // HOURS_A_DAY, -(-last // HOURS_A_DAY))
         stored = self._stored(HOURLY, days, HOURS_A_DAY, DAY_MS, subject, metric)
-        rolled = self._rolled(subject, metric, [day for day in days if day in self._live], HOURS_A_DAY)
-        return _between(larger(stored, rolled), first, last)
+        rolled = [self._rolled(subject, metric, day) for day in days if day in self._live]
+        return _between(larger(stored, joined(rolled)), first, last)
 
     def daily(self, subject: int, metric: int, first: int, last: int) -> Rollups:
         """Return the rollups of the days [first, last), whose slots are days."""
         spans = range(first // DAYS_A_SPAN, -(-last // DAYS_A_SPAN))
         stored = self._stored(DAILY, spans, DAYS_A_SPAN, DAYS_A_SPAN * DAY_MS, subject, metric)
-        rolled = self._rolled(subject, metric, sorted(day for day in self._live if first <= day < last), 1)
-        return _between(larger(stored, rolled), first, last)
+        rolled = [self._rolled_day(subject, metric, day) for day in sorted(self._live) if first <= day < last]
+        return _between(larger(stored, joined(rolled)), first, last)
 
     def table(self, table: bytes, time: int, subject: int, span_ms: int) -> dict[int, Rollups]:
         """Return a subject's stored rollups of one day or span, by metric, with slots from 0 on."""
@@ -166,15 +181,53 @@ class Gathering:
                 parts.append(part.at(part.slots + time * slots))
         return joined(parts)
 
-    def _rolled(self, subject: int, metric: int, days: Sequence[int], pieces: int) -> Rollups:
-        """Return rollups of the samples of `days`, of which each is cut into `pieces`; slots count those."""
+    def _rolled(self, subject: int, metric: int, day: int) -> Rollups:
+        """Return rollups of the hours of a day that is not compacted, or not with all its samples."""
+        if not self.many or self.subject_day(day, subject) is not None:
+            return self._of_samples(subject, metric, day, 1, HOURS_A_DAY)
+        name = series_name(subject, metric)
         parts = []
-        for day in days:
-            series = self.samples(subject, metric, day * DAY_CELLS, (day + 1) * DAY_CELLS)
-            if series.step_s:
-                rolled = rolled_up(series, pieces)
-                parts.append(rolled.at(rolled.slots + day * pieces))
+        for hour in range(day * HOURS_A_DAY, (day + 1) * HOURS_A_DAY):
+            table = None if hour in self._open else self._sealed(hour)
+            if table is None:
+                parts.append(self._of_samples(subject, metric, hour, HOURS_A_DAY, 1))
+                continue
+            names, rows = table
+            at = int(names.searchsorted(name))
+            if at < len(names) and names[at] == name:
+                parts.append(rows.rows(slice(at, at + 1)))
         return joined(parts)
+
+    def _rolled_day(self, subject: int, metric: int, day: int) -> Rollups:
+        if not self.many or self.subject_day(day, subject) is not None:
+            return self._of_samples(subject, metric, day, 1, 1)
+        hours = self._rolled(subject, metric, day)
+        return combined(hours, day) if len(hours) else hours
+
+    def _of_samples(self, subject: int, metric: int, stretch: int, a_day: int, pieces: int) -> Rollups:
+        """Return rollups of the samples of a stretch, of which a day has `a_day`, cut into `pieces`."""
+        cells = DAY_CELLS // a_day
+        series = self.samples(subject, metric, stretch * cells, (stretch + 1) * cells)
+        if not series.step_s:
+            return no_rollups()
+        rolled = rolled_up(series, pieces)
+        return rolled.at(rolled.slots + stretch * pieces)
+
+    def _sealed(self, hour: int) -> tuple[NDArray[np.int64], Rollups] | None:
+        """Return the rollups of all series of an hour; None where they have to be made of its chunks."""
+        if hour not in self._hours:
+            found = None
+            key = time_key(hour)
+            data = self._tables.get(SEALED, key)
+            if data is not None:
+                try:
+                    found = decode_hour(data, hour)
+                except ChunkDamaged as error:
+                    self._damage.note(SEALED, key, hour * HOUR_MS, (hour + 1) * HOUR_MS, str(error))
+            elif self._tables.first(HOURS, chunk_key(hour, 0, 0), chunk_key(hour + 1, 0, 0)) is None:
+                found = np.empty(0, dtype=np.int64), no_rollups()
+            self._hours[hour] = found
+        return self._hours[hour]
 
     def _note(self, table: bytes, key: bytes, start_ms: int, length_ms: int, error: ChunkDamaged) -> None:
         self.damaged = True

@@ -5,6 +5,7 @@
     days        day, subject            compacted: a subject's series of one day
     hourly      day, subject            rollups of the day's hours
     daily       span, subject           rollups of the span's days; a span is 32 days
+    sealed      hour                    rollups of the series in `hours`, for questions about many of them
     open_hours  hour                    hours that have something in `pending`, and when that last changed
     open_days   day                     days that have something in `hours`, and when that last changed
     subjects    subject                 what the numbers stand for
@@ -28,8 +29,8 @@ from cluster.metrics.rollup import SLOTS_MAX
 
 META, SUBJECTS = b"meta", b"subjects"
 PENDING, HOURS, DAYS, HOURLY, DAILY = b"pending", b"hours", b"days", b"hourly", b"daily"
-OPEN_HOURS, OPEN_DAYS = b"open_hours", b"open_days"
-TABLES = (META, SUBJECTS, PENDING, HOURS, DAYS, HOURLY, DAILY, OPEN_HOURS, OPEN_DAYS)
+OPEN_HOURS, OPEN_DAYS, SEALED = b"open_hours", b"open_days", b"sealed"
+TABLES = (META, SUBJECTS, PENDING, HOURS, DAYS, HOURLY, DAILY, SEALED, OPEN_HOURS, OPEN_DAYS)
 
 HOURS_A_DAY = DAY_MS // HOUR_MS
 DAYS_A_SPAN = SLOTS_MAX
@@ -121,8 +122,8 @@ class Tables:
                     return
                 yield key, value
 
-    def first(self, table: bytes, low: bytes = b"") -> bytes | None:
-        return next(self.keys(table, low), None)
+    def first(self, table: bytes, low: bytes = b"", high: bytes | None = None) -> bytes | None:
+        return next(self.keys(table, low, high), None)
 
     def meta(self, name: bytes, otherwise: object = None) -> object:
         """Return a value of META; `otherwise` where it is not there, or is not a value."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cluster.encoding import pack
 from cluster.history.damage import Damage
@@ -24,6 +25,7 @@ from cluster.history.layout import (
     OPEN_DAYS,
     OPEN_HOURS,
     PENDING,
+    SEALED,
     Tables,
     chunk_key,
     day_key,
@@ -33,9 +35,16 @@ from cluster.history.layout import (
     time_key,
 )
 from cluster.history.open_hours import OpenHours, grid_of
-from cluster.metrics.chunk import Series, encode_chunk, encode_day, no_samples
+from cluster.metrics.chunk import ChunkDamaged, Series, encode_chunk, encode_day, no_samples
 from cluster.metrics.grid import DAY_CELLS, DAY_MS, HOUR_CELLS, subject_and_metric
-from cluster.metrics.rollup import Rollups, encode_rollups
+from cluster.metrics.rollup import (
+    Rollups,
+    decode_hour,
+    encode_hour,
+    encode_rollups,
+    joined_rows,
+    roll_up,
+)
 
 SUBJECTS_A_PIECE = 128
 """How many subjects' days one transaction compacts: about a second's work. Days need pages that lie together,
@@ -50,19 +59,48 @@ def seal_hour(tables: Tables, hour: int, damage: Damage, now_ms: int) -> int:
     """
     grid = grid_of(tables, hour, damage)
     known = Gathering(tables, OpenHours(damage), damage)
+    series: list[Series] = []
     chunks = []
     for row, name in enumerate(grid.names.tolist()):
         subject, metric = subject_and_metric(name)
         fresh = Series(values=grid.values[row], present=grid.present[row], step_s=int(grid.step_s[row]))
         sealed = known.hour(hour, subject, metric)
         whole = fresh if sealed is None else sealed.under(fresh)
+        series.append(whole)
         chunks.append((chunk_key(hour, subject, metric), encode_chunk(whole)))
     if chunks:
+        _roll_up_hour(tables, hour, grid.names, series)
         tables.put_sorted(HOURS, chunks)
         tables.put(OPEN_DAYS, time_key(hour // HOURS_A_DAY), pack(now_ms))
     delete_keys(tables, PENDING, list(tables.keys(PENDING, pending_key(hour, 0), pending_key(hour + 1, 0))))
     tables.delete(OPEN_HOURS, time_key(hour))
     return len(chunks)
+
+
+def _roll_up_hour(tables: Tables, hour: int, names: NDArray[np.int64], series: Sequence[Series]) -> None:
+    """Put the rollups of these series beside those the hour has of others.
+
+    Where the hour has chunks but no such table, it gets none: others would be taken for not being there.
+    """
+    rolled = roll_up(
+        np.stack([one.values for one in series]),
+        np.stack([one.present for one in series]),
+        np.array([one.step_s for one in series], dtype=np.int64),
+    )
+    held = tables.get(SEALED, time_key(hour))
+    if held is not None:
+        try:
+            held_names, held_rows = decode_hour(held, 0)
+        except ChunkDamaged:
+            tables.delete(SEALED, time_key(hour))
+            return
+        others = ~np.isin(held_names, names)
+        names = np.concatenate([held_names[others], names])
+        order = np.argsort(names)
+        names, rolled = names[order], joined_rows([held_rows.rows(others), rolled]).rows(order)
+    elif tables.first(HOURS, chunk_key(hour, 0, 0), chunk_key(hour + 1, 0, 0)) is not None:
+        return
+    tables.put_sorted(SEALED, [(time_key(hour), encode_hour(names, rolled))])
 
 
 def compact_some(tables: Tables, day: int, damage: Damage) -> None:
@@ -82,6 +120,8 @@ def compact_some(tables: Tables, day: int, damage: Damage) -> None:
         delete_keys(tables, HOURS, keys)
         known.forget()
     if len(subjects) < SUBJECTS_A_PIECE:
+        for hour in _hours_of(day):
+            tables.delete(SEALED, time_key(hour))
         tables.delete(OPEN_DAYS, time_key(day))
 
 

@@ -29,6 +29,7 @@ from cluster.history.layout import (
     OPEN_DAYS,
     OPEN_HOURS,
     PENDING,
+    SEALED,
     SUBJECTS,
     Tables,
     second_of,
@@ -211,6 +212,8 @@ def _take_hour(tables: Tables, key: bytes, value: bytes) -> bool:
                 return False
             value = encode_chunk(theirs.under(known))
     tables.put(HOURS, key, value)
+    # Its rollups are of other samples now; without them they are made when they are asked for.
+    tables.delete(SEALED, time_key(time_of(key)))
     tables.put(OPEN_DAYS, time_key(time_of(key) // HOURS_A_DAY), pack(0))
     return True
 

@@ -24,6 +24,8 @@ SLOTS_MAX = 32
 
 _FORMAT = 1
 _HEAD = struct.Struct("<BIHH")
+_HOUR_FORMAT = 2
+_HOUR_HEAD = struct.Struct("<BII")
 _MAX = np.iinfo(np.int64).max
 _MIN = np.iinfo(np.int64).min
 _STORED = 8
@@ -174,10 +176,7 @@ def encode_rollups(by_metric: Mapping[int, Rollups]) -> bytes:
             (
                 np.array(metrics, dtype="<u2").tobytes(),
                 held.tobytes(),
-                *(
-                    np.ascontiguousarray(column).astype("<i8").view(np.uint8).reshape(-1, 8).T.tobytes()
-                    for column in _differences(whole)
-                ),
+                *(_planes(column) for column in _differences(whole)),
             )
         ),
         9,
@@ -217,6 +216,68 @@ def decode_rollups(data: bytes) -> dict[int, Rollups]:
         metric: whole.rows(slice(start, end))
         for metric, start, end in zip(metrics.tolist(), (ends - lengths).tolist(), ends.tolist(), strict=True)
     }
+
+
+def combined(rows: Rollups, slot: int) -> Rollups:
+    """Return one row of all `rows`, of which there is at least one, in order of time.
+
+    All columns are exact but p95, which is the mean of theirs, weighted by their counts.
+    """
+    counts = rows.counts.tolist()
+    count = sum(counts)
+    total = sum(
+        mean * each + rest
+        for mean, each, rest in zip(rows.means.tolist(), counts, rows.remainders.tolist(), strict=True)
+    )
+    mean, remainder = divmod(total, count)
+    return Rollups(
+        np.array(
+            [
+                slot,
+                count,
+                sum(rows.covered_s.tolist()),
+                min(rows.least.tolist()),
+                max(rows.most.tolist()),
+                mean,
+                remainder,
+                sum(value * each for value, each in zip(rows.p95.tolist(), counts, strict=True)) // count,
+                int(rows.last[-1]),
+            ],
+            dtype=np.int64,
+        ).reshape(_COLUMNS, 1)
+    )
+
+
+def encode_hour(names: Int64s, rollups: Rollups) -> bytes:
+    """Return the bytes of one hour's rollups, one row for each of the series `names`, which are sorted."""
+    columns = (np.diff(names, prepend=np.int64(0)), *_differences(rollups))
+    body = zlib.compress(b"".join(_planes(column) for column in columns), 6)
+    rest = struct.pack("<I", len(names)) + body
+    return struct.pack("<BI", _HOUR_FORMAT, zlib.crc32(rest)) + rest
+
+
+def decode_hour(data: bytes, slot: int) -> tuple[Int64s, Rollups]:
+    """Return the names and the rows in `data`, said to be of `slot`. Raises ChunkDamaged."""
+    if len(data) < _HOUR_HEAD.size:
+        raise ChunkDamaged(f"an hour's rollups of {len(data)} bytes: shorter than a head")
+    format_, crc, rows = _HOUR_HEAD.unpack_from(data)
+    if format_ != _HOUR_FORMAT or zlib.crc32(memoryview(data)[5:]) != crc:
+        raise ChunkDamaged("an hour's rollups are of another format, or their checksum differs")
+    length = rows * (_STORED + 1) * 8
+    try:
+        body = zlib.decompressobj().decompress(data[_HOUR_HEAD.size :], length + 1)
+    except zlib.error as error:
+        raise ChunkDamaged(f"an hour's rollups cannot be read: {error}") from None
+    if len(body) != length:
+        raise ChunkDamaged(f"an hour's rollups of {len(body)} bytes: {length} are needed")
+    planes = np.frombuffer(body, dtype=np.uint8).reshape(_STORED + 1, 8, rows)
+    columns = np.ascontiguousarray(planes.transpose(0, 2, 1)).view("<i8").reshape(_STORED + 1, rows)
+    columns = columns.astype(np.int64)
+    return np.cumsum(columns[0]), _undifferenced(columns[1:], np.full(rows, slot, dtype=np.int64))
+
+
+def _planes(column: Int64s) -> bytes:
+    return np.ascontiguousarray(column).astype("<i8").view(np.uint8).reshape(-1, 8).T.tobytes()
 
 
 def _bits(slots: Int64s) -> int:

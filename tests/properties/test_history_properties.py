@@ -147,6 +147,12 @@ class World:
             assert found == self.model[subject, metric]
 
     def check_rollups(self) -> None:
+        """Of few series and of many, which are read in different ways."""
+        for many in (1, 1000):
+            with patch("cluster.history.answering.MANY_SERIES", many):
+                self.check_counts()
+
+    def check_counts(self) -> None:
         for resolution in (Resolution.HOURLY, Resolution.DAILY):
             answer = self.writer.reader.query(
                 RangeQuery(
@@ -174,7 +180,7 @@ def test_what_is_ingested_is_what_is_answered(steps: list[tuple[str, object]]) -
         for name, argument in steps:
             getattr(world, name)(argument)
             world.check()
-        world.check_rollups()
+            world.check_rollups()
         world.now_ms = max(world.now_ms, END) + HOUR_MS
         for _ in range(2):
             world.now_ms += 90_000

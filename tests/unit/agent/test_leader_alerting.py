@@ -211,7 +211,7 @@ async def test_a_host_that_is_down_is_told_once_and_its_return_once() -> None:
 
 
 @pytest.mark.parametrize("death", Death)
-@pytest.mark.parametrize("die_at", range(1, 6))
+@pytest.mark.parametrize("die_at", range(1, 5))
 async def test_one_incident_is_told_once_whenever_the_leader_dies(death: Death, die_at: int) -> None:
     watched = Watched()
     watched.death, watched.die_at = death, die_at
@@ -340,7 +340,7 @@ async def test_memory_above_its_bound_for_long_enough_is_told_and_ends_below_the
 
 
 @pytest.mark.parametrize("death", Death)
-@pytest.mark.parametrize("die_at", range(1, 5))
+@pytest.mark.parametrize("die_at", range(1, 4))
 async def test_an_incident_of_numbers_is_told_once_whenever_the_leader_dies(
     death: Death, die_at: int
 ) -> None:

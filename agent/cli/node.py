@@ -172,6 +172,8 @@ def print_nodes(nodes: list[dict[str, Any]]) -> None:
 def _state(node: dict[str, Any]) -> str:
     if node["status"] == "down" and node.get("is_fenced"):
         return "down, off"
+    if node["status"] != "down" and node.get("is_unknown"):
+        return "unknown"
     if node["status"] != "down" and node.get("maintenance_until_ms"):
         return "maintenance"
     return "draining" if node.get("is_draining") and node["status"] == "up" else str(node["status"])

@@ -144,7 +144,15 @@ def _view(
         if node.maintenance is None or not node.maintenance.left_ms(surroundings.clock.now_ms())
         else node.maintenance.until_ms,
         is_fenced=node.is_fenced,
+        is_unknown=_is_unknown(engine, node.id, host),
     )
+
+
+def _is_unknown(engine: EngineStatus, node_id: NodeId, host: HostView | None) -> bool:
+    """Without a leader nobody commits who is lost, so what is committed says nothing of now."""
+    is_reached = node_id == engine.node_id or node_id in engine.connected
+    has_told = host is not None and host.inventory is not None and not host.problem
+    return engine.leader_id is None and not is_reached and not has_told
 
 
 def _lag(engine: EngineStatus, node_id: str, host: HostView | None) -> int | None:

@@ -78,7 +78,8 @@ class NodeView:
     `status_at_ms` is when its status last changed. `cpu_percent` is of all cores together, `memory_bytes`
     what is in use. `labels` are what placement rules see: its own and those given to it. `problem` says why
     its containers cannot be listed now. Until `maintenance_until_ms` the host may be away. `is_fenced`: it is
-    down, and a person has said that it runs nothing any more.
+    down, and a person has said that it runs nothing any more. `is_unknown`: nobody leads who would say how it
+    is, and the answering host cannot reach it; `status` is what was said last.
     """
 
     id: str
@@ -103,6 +104,7 @@ class NodeView:
     problem: str
     maintenance_until_ms: int | None = None
     is_fenced: bool = False
+    is_unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

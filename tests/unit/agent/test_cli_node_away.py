@@ -93,6 +93,7 @@ def test_the_list_shows_who_is_away_on_purpose_and_who_is_off(
         a_node(name="away", status="suspect", maintenance_until_ms=1),
         a_node(name="off", status="down", is_fenced=True),
         a_node(name="lost", status="down", maintenance_until_ms=1),
+        a_node(name="silent", status="up", is_unknown=True),
     ]
     api.answers["GET /nodes"] = Answer(body={"items": nodes, "next_cursor": None})
     _, out, _ = tower(capsys, "node", "ls")
@@ -101,3 +102,4 @@ def test_the_list_shows_who_is_away_on_purpose_and_who_is_off(
     assert "down, off" in lines["off"]
     assert "down " in lines["lost"]
     assert "maintenance" not in lines["lost"]
+    assert "unknown" in lines["silent"]

@@ -3222,7 +3222,8 @@ export interface components {
          *     `status_at_ms` is when its status last changed. `cpu_percent` is of all cores together, `memory_bytes`
          *     what is in use. `labels` are what placement rules see: its own and those given to it. `problem` says why
          *     its containers cannot be listed now. Until `maintenance_until_ms` the host may be away. `is_fenced`: it is
-         *     down, and a person has said that it runs nothing any more.
+         *     down, and a person has said that it runs nothing any more. `is_unknown`: nobody leads who would say how it
+         *     is, and the answering host cannot reach it; `status` is what was said last.
          */
         NodeView: {
             /** Address */
@@ -3246,6 +3247,11 @@ export interface components {
             is_leader: boolean;
             /** Is Self */
             is_self: boolean;
+            /**
+             * Is Unknown
+             * @default false
+             */
+            is_unknown: boolean;
             /** Joined At Ms */
             joined_at_ms: number;
             /** Labels */

@@ -13,7 +13,15 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster.analytics.series import HOUR_MS, HOURS_PER_DAY, Hourly, Times, Values, quantiles
+from cluster.analytics.series import (
+    HOUR_MS,
+    HOURS_PER_DAY,
+    Hourly,
+    Times,
+    Values,
+    medians_without_each,
+    quantiles,
+)
 
 HORIZON = 24
 WINDOW_HOURS = 14 * HOURS_PER_DAY
@@ -180,19 +188,18 @@ def _daily_profile(days: Values) -> tuple[Values, Values]:
     profile = _centred(quantiles(np.swapaxes(days, 1, 2), 0.5))
     profile = np.where(np.isfinite(profile), profile, 0.0)
     shapes = days - quantiles(days, 0.5)[..., None]
-    found = np.full(days.shape[:2], np.nan)
-    for day in range(days.shape[1]):
-        others = quantiles(np.swapaxes(np.delete(shapes, day, axis=1), 1, 2), 0.5)
-        both = np.isfinite(shapes[:, day]) & np.isfinite(others)
-        shape, expected = np.where(both, shapes[:, day], 0.0), np.where(both, others, 0.0)
-        power = (expected**2).sum(axis=1)
-        is_known = (power > 0) & (np.count_nonzero(both, axis=1) >= HOURS_PER_DAY // 2)
-        along = (shape * expected).sum(axis=1)
-        found[:, day] = np.where(is_known, along / np.where(is_known, power, 1.0), np.nan)
+    expected = np.swapaxes(medians_without_each(np.swapaxes(shapes, 1, 2)), 1, 2)
+    both = np.isfinite(shapes) & np.isfinite(expected)
+    shapes, expected = np.where(both, shapes, 0.0), np.where(both, expected, 0.0)
+    power: Values = (expected**2).sum(axis=2)
+    is_known = (power > 0) & (np.count_nonzero(both, axis=2) >= HOURS_PER_DAY // 2)
+    along = (shapes * expected).sum(axis=2)
+    found = np.where(is_known, along / np.where(is_known, power, 1.0), np.nan)
     # Without two days to hold beside each other an hour's own value would be its profile.
     followed = quantiles(found, 0.5)
     followed = np.clip(np.where(np.isfinite(followed), followed, 0.0), 0.0, 1.0)
-    return np.where(np.isfinite(found).any(axis=1)[:, None], profile, 0.0), followed
+    is_held = np.count_nonzero(np.isfinite(found), axis=1) > 0
+    return np.where(is_held[:, None], profile, 0.0), followed
 
 
 def _centred(profile: Values) -> Values:

@@ -142,3 +142,21 @@ def quantiles(rows: Values, quantile: float | Values) -> Values:
     above = np.take_along_axis(ordered, high[..., None], axis=-1)[..., 0]
     found = below + (above - below) * (place - low)
     return np.where(known > 0, found, np.nan)
+
+
+def medians_without_each(rows: Values) -> Values:
+    """Return for each finite value along the last axis the median of the others; NaN where there are none.
+
+    From one sorting: without the value of some rank, those beyond it move down by one.
+    """
+    order = np.argsort(rows, axis=-1)  # NaN sorts last
+    ranks = np.argsort(order, axis=-1)
+    ordered = np.take_along_axis(rows, order, axis=-1)
+    others = np.count_nonzero(np.isfinite(rows), axis=-1)[..., None] - 1
+
+    def at(place: NDArray[np.int64]) -> Values:
+        moved = place + (place >= ranks)
+        return np.asarray(np.take_along_axis(ordered, np.clip(moved, 0, rows.shape[-1] - 1), axis=-1))
+
+    found = (at((others - 1) // 2) + at(others // 2)) / 2
+    return np.where(np.isfinite(rows) & (others > 0), found, np.nan)

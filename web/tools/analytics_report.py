@@ -35,7 +35,8 @@ HOSTS_MAX = 20
 DISKS_MAX = 20
 CONTAINERS_MAX = 10
 """Of so many services and containers, those with the most memory, a report speaks."""
-CHARTS_MAX = 12
+CHARTS_MAX = 8
+"""Of those that are used up soonest, and of what grows."""
 INCIDENTS_MAX = 20
 _HOURS = 24
 _CHOSEN_BY_DAYS = 2
@@ -282,7 +283,8 @@ class _Making:
     def _report(
         self, view: ReportView, trends: Sequence[tuple[Scope, TrendView]], *, with_charts: bool
     ) -> Report:
-        charts = [self._chart(scope, trend) for scope, trend in trends[:CHARTS_MAX]] if with_charts else []
+        drawn = sorted(trends, key=lambda pair: _urgency(pair[1]))[:CHARTS_MAX] if with_charts else []
+        charts = [self._chart(scope, trend) for scope, trend in drawn]
         unknown = [trend.said[0] for trend in view.trends if trend.verdict == Verdict.INSUFFICIENT.value]
         return Report(
             title=view.title,
@@ -439,6 +441,11 @@ class _Making:
                 about = profile.subject
                 figures += _figures_of(about.name, about.kind, line.metric, line.unit, values)
         return figures
+
+
+def _urgency(trend: TrendView) -> tuple[float, int]:
+    days = trend.exhaustion.days
+    return np.inf if days is None else days, 0 if trend.verdict == Verdict.INCREASING.value else 1
 
 
 def _figures_of(

@@ -18,7 +18,7 @@ from cluster.analytics.rank_statistics import (
     seasonal_slope,
     theil_sen,
 )
-from cluster.analytics.series import DAY_MS, HOUR_MS, quantiles, to_daily, to_hourly
+from cluster.analytics.series import DAY_MS, HOUR_MS, medians_without_each, quantiles, to_daily, to_hourly
 from tests.support.series_kit import END_MS, hourly, wandering
 
 WITH_TIES = of_numpy.arrays(np.float64, st.integers(3, 40), elements=st.integers(-6, 6).map(float))
@@ -113,6 +113,23 @@ def test_quantiles_are_numpys_of_what_is_known(rows: np.ndarray, quantile: float
             assert value == pytest.approx(np.quantile(known, quantile), abs=1e-6)
         else:
             assert np.isnan(value)
+
+
+@given(
+    of_numpy.arrays(
+        np.float64,
+        st.tuples(st.integers(1, 3), st.integers(1, 8)),
+        elements=st.one_of(st.integers(-5, 5).map(float), st.just(float("nan"))),
+    )
+)
+@settings(max_examples=60, deadline=None)
+def test_medians_without_each_are_those_of_what_is_left(rows: np.ndarray) -> None:
+    found = medians_without_each(rows)
+    for (row, place), value in np.ndenumerate(rows):
+        others = np.delete(rows[row], place)
+        others = others[np.isfinite(others)]
+        expected = np.median(others) if np.isfinite(value) and len(others) else np.nan
+        assert found[row, place] == pytest.approx(expected, nan_ok=True)
 
 
 def test_samples_become_means_of_hours_and_a_gap_stays_a_gap() -> None:

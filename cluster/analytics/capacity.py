@@ -15,6 +15,8 @@ import numpy as np
 from cluster.analytics.series import Hourly
 
 WORST = 0.95
+HOURS_MIN = 24
+"""Of fewer hours, the worst is not known: nights, backups and busy times of day may all be missing."""
 COMFORTABLE_PERCENT = 85.0
 """Use beyond this share leaves no room for an hour that is worse than usual."""
 
@@ -36,13 +38,14 @@ class Amount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostRoom:
-    """One host: its size, what is used in its worst hours, what is reserved."""
+    """One host: its size, what is used in its worst hours, of how many (None: not told), what is reserved."""
 
     node_id: str
     name: str
     size: Amount
     used: Amount
     reserved: Amount
+    hours_known: int | None = None
 
     @property
     def used_percent(self) -> Amount:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-from cluster.analytics.capacity import COMFORTABLE_PERCENT, Amount, HostRoom
+from cluster.analytics.capacity import COMFORTABLE_PERCENT, HOURS_MIN, Amount, HostRoom
 from cluster.analytics.sentences import Language, Phrasebook, Text, amount, number, percent
 
 BOOK = Phrasebook(
@@ -20,6 +21,10 @@ BOOK = Phrasebook(
         "tight": Text(
             "{name} is short of room: {shares} in its worst hours",
             "{name} ha poco spazio: {shares} nelle ore peggiori",
+        ),
+        "few-hours": Text(
+            "{name} was measured for {hours} h so far: worse hours may come",
+            "{name}: misure per {hours} h finora: possono venire ore peggiori",
         ),
         "cpu-share": Text("{share} of its processors", "{share} dei processori"),
         "memory-share": Text("{share} of its memory", "{share} della memoria"),
@@ -63,6 +68,8 @@ def tell_room(language: Language, room: HostRoom) -> tuple[str, ...]:
     said = [BOOK.say(language, "free", name=room.name, free=free, size=_amount(language, room.size))]
     if not room.is_comfortable:
         said.append(BOOK.say(language, "tight", name=room.name, shares=_shares(language, room)))
+    if room.hours_known is not None and room.hours_known < HOURS_MIN:
+        said.append(BOOK.say(language, "few-hours", name=room.name, hours=str(room.hours_known)))
     return tuple(said)
 
 
@@ -107,7 +114,8 @@ def _amount(language: Language, what: Amount) -> str:
     if what.memory_bytes is not None:
         parts.append(amount(language, what.memory_bytes, "bytes"))
     if what.cpu_cores is not None:
-        count = number(language, what.cpu_cores, 2)
+        # A tenth of a processor is as much as a person plans with; never more than there is.
+        count = number(language, math.floor(what.cpu_cores * 10 + 1e-6) / 10)
         parts.append(BOOK.say(language, "core" if count == "1" else "cores", count=count))
     return BOOK.say(language, "and", one=parts[0], other=parts[1]) if len(parts) > 1 else "".join(parts)
 

@@ -56,8 +56,8 @@ BOOK = Phrasebook(
             "it falls by {per_day} a day, and is at {level}", "scende di {per_day} al giorno, ora è a {level}"
         ),
         "few-days": Text(
-            "{name} {metric}: {known} of {needed} whole days are known, too few to tell a trend",
-            "{metric} di {name}: noti {known} giorni interi su {needed}, troppo pochi per una tendenza",
+            "{name} {metric}: too little is known to tell a trend: {known} of {needed} days",
+            "{metric} di {name}: si sa troppo poco per una tendenza: giorni noti {known} su {needed}",
         ),
         "nothing": Text(
             "{name} {metric}: nothing was measured in this time",
@@ -70,6 +70,11 @@ BOOK = Phrasebook(
             "{name} reaches {share} {resource} in {when}", "{name} raggiunge {share} {resource} fra {when}"
         ),
         "reached": Text("{name} has reached {share} {resource}", "{name} ha raggiunto {share} {resource}"),
+        # Processors are used, not filled: an hour says nothing of the next.
+        "reached-lately": Text(
+            "{name} used more than {share} {resource} in its last hour",
+            "{name} ha superato {share} {resource} nell'ultima ora",
+        ),
         "not-within-a-year": Text(
             "{name} does not reach {share} {resource} within a year",
             "{name} non raggiunge {share} {resource} entro un anno",
@@ -81,9 +86,9 @@ BOOK = Phrasebook(
             "{name} moves away from {share} {resource}", "{name} si allontana da {share} {resource}"
         ),
         "insufficient-data": Text(
-            "when {name} reaches {share} {resource} cannot be told from {known} whole days; a week is needed",
-            "quando {name} raggiunga {share} {resource} non si può dire da {known} giorni interi; serve una"
-            " settimana",
+            "when {name} reaches {share} {resource} can be told after a week of days; known so far: {known}",
+            "quando {name} raggiunga {share} {resource} si può dire dopo una settimana di giorni; noti"
+            " finora: {known}",
         ),
         "no-limit": Text(
             "no limit is known for it, so nothing can be said of when it is used up",
@@ -124,8 +129,8 @@ BOOK = Phrasebook(
             "in 9 of 10 hours it stays between {low} and {high}", "in 9 ore su 10 resta fra {low} e {high}"
         ),
         "no-day": Text(
-            "{name} {metric}: the next day needs a day of samples, {known} hours are known",
-            "{metric} di {name}: per il prossimo giorno serve un giorno di misure, note {known} ore",
+            "{name} {metric}: the next day needs a day of samples; known so far: {known} h",
+            "{metric} di {name}: per il prossimo giorno serve un giorno di misure; note finora: {known} h",
         ),
         "no-interval": Text(
             "how far off this may be takes a week of samples to tell",
@@ -152,8 +157,8 @@ BOOK = Phrasebook(
             "{metric} di {name} come al solito: {current}, di solito {baseline}",
         ),
         "not-comparable": Text(
-            "{name} {metric}: {known} of {needed} days before are known, too few to compare with",
-            "{metric} di {name}: noti {known} giorni precedenti su {needed}, troppo pochi per un confronto",
+            "{name} {metric}: too little is known to compare with: {known} of {needed} days before",
+            "{metric} di {name}: si sa troppo poco per un confronto: giorni precedenti {known} su {needed}",
         ),
     }
 )
@@ -225,7 +230,8 @@ def tell_exhaustion(
     if found.outlook is Outlook.NO_LIMIT:
         return (BOOK.say(language, "no-limit"),)
     if found.outlook is Outlook.FULL:
-        return (BOOK.say(language, "reached", **about),)
+        is_used_anew = topic.metric == "cpu_percent"
+        return (BOOK.say(language, "reached-lately" if is_used_anew else "reached", **about),)
     if found.outlook is Outlook.INSUFFICIENT:
         return (BOOK.say(language, "insufficient-data", known=str(found.days_known), **about),)
     if found.outlook is not Outlook.FILLING or found.days is None or found.soonest_days is None:

@@ -172,9 +172,10 @@ class _Planning:
                 cpu_cores=float(node.facts.cpu_count) or None,
                 memory_bytes=float(node.facts.memory_bytes) or None,
             )
-            used = Amount()
+            used, hours_known = Amount(), None
             scope = hosts.get(node.id)
             if scope is not None:
+                hours_known = self.hours.of(scope, "memory_bytes").hours_known
                 share = worst_use(self.hours.of(scope, "cpu_percent"))
                 if size.memory_bytes is None:
                     size = replace(size, memory_bytes=limit_of(scope, self.hours, "memory_bytes")[0])
@@ -189,6 +190,7 @@ class _Planning:
                     size=size,
                     used=used,
                     reserved=reserved.get(node.id, Amount(cpu_cores=0.0, memory_bytes=0.0)),
+                    hours_known=hours_known,
                 )
             )
         return tuple(rooms)

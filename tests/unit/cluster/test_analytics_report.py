@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -132,6 +133,20 @@ def test_room_is_told_with_the_size_it_is_of() -> None:
     tight = tell_room(EN, a_room("h1", used=7.5 * GIB))[1]
     assert tight == "h1 is short of room: 94 % of its memory in its worst hours"
     assert "not known yet" in tell_room(EN, a_room("h1", used=None))[0]
+
+
+def test_room_of_a_busy_host_is_rounded_as_a_person_does_and_to_no_more_than_there_is() -> None:
+    busy = replace(a_room("h1"), used=Amount(cpu_cores=3.9963, memory_bytes=2 * GIB))
+    assert tell_room(EN, busy)[0] == "h1 has 6 GiB and 0 processors free, of 8 GiB and 4 processors"
+    less = replace(a_room("h1"), used=Amount(cpu_cores=0.31, memory_bytes=2 * GIB))
+    assert "3.6 processors free" in tell_room(EN, less)[0]
+
+
+def test_room_told_from_a_few_hours_says_so() -> None:
+    new = replace(a_room("h1"), hours_known=3)
+    assert tell_room(EN, new)[1:] == ("h1 was measured for 3 h so far: worse hours may come",)
+    assert tell_room(IT, new)[1:] == ("h1: misure per 3 h finora: possono venire ore peggiori",)
+    assert len(tell_room(EN, replace(new, hours_known=24))) == 1
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,15 @@ def test_whatever_becomes_of_the_room_there_is_a_sentence(language: Language, ou
     assert len(said) > 20
 
 
+def test_busy_processors_are_told_of_the_hour_they_were_busy_in() -> None:
+    found = find_exhaustion(hourly([97.0]), 90.0)
+    topic = Topic(name="h1", metric="cpu_percent", unit="percent")
+    assert tell_exhaustion(EN, topic, found, 90) == (
+        "h1 used more than 90 % of the processors in its last hour",
+    )
+    assert tell_exhaustion(IT, topic, found, 90) == ("h1 ha superato il 90 % dei processori nell'ultima ora",)
+
+
 @pytest.mark.parametrize("language", list(Language))
 @pytest.mark.parametrize("hours", [0, 1, 30, 24 * 9])
 def test_what_cannot_be_concluded_is_said(language: Language, hours: int) -> None:
@@ -95,8 +104,8 @@ def test_what_cannot_be_concluded_is_said(language: Language, hours: int) -> Non
     if language is EN:
         expected = {
             0: ("nothing was measured", "nothing was measured", "0 of 3 days before"),
-            1: ("1 of 7 whole days", "1 hours are known", "0 of 3 days before"),
-            30: ("1 of 7 whole days", "takes a week of samples", "0 of 3 days before"),
+            1: ("1 of 7 days", "known so far: 1 h", "0 of 3 days before"),
+            30: ("1 of 7 days", "takes a week of samples", "0 of 3 days before"),
             216: ("is stable at 5 B", "in 9 of 10 hours", "was as usual"),
         }[hours]
         for part, said in zip(expected, (" ".join(trend), " ".join(path), compared), strict=True):

@@ -204,7 +204,7 @@ async def test_sentences_are_in_the_language_that_is_asked_for() -> None:
     ("values", "days_known", "said"),
     [
         ([], 0, "nothing was measured"),
-        ([5.0], 1, "1 of 7 whole days"),
+        ([5.0], 1, "1 of 7 days"),
         ([float("nan")] * 300, 0, "nothing was measured"),
         ([1e300] * 300, 0, "nothing was measured"),
     ],

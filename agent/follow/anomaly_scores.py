@@ -86,6 +86,7 @@ class AnomalyScores:
         self._findings: tuple[Finding, ...] = ()
         self._short: Mapping[Place, Sequence[Pressure]] = {}
         self._saved_row = -1
+        self._compared_row = -1
         self._is_pushing = False
         self._refused = ""
 
@@ -168,6 +169,12 @@ class AnomalyScores:
         now_ms = self._clock.now_ms()
         end_row = (now_ms - GRACE_MS) // ROW_MS
         first = max(watch.next_row, end_row - KEPT_ROWS)
+        if watch.next_row >= 0 and watch.is_learning and self._compared_row != end_row:
+            self._compared_row = end_row
+            if await self._is_more_known(watch, end_row):
+                log.info("anomalies.begin", extra={"reason": "the history was filled: it is read anew"})
+                self._watch, self._saved_row = SeriesWatch(), -1
+                return PAUSE_S
         if first >= end_row:
             return max(1.0, ((end_row + 1) * ROW_MS + GRACE_MS - now_ms) / 1000)
         subjects = await self._subjects(first)
@@ -192,18 +199,15 @@ class AnomalyScores:
         is_current = first + rows >= end_row
         if is_current:
             self._short = await self._pressures(subjects, end_row)
-        if is_current and watch.is_learning and await self._is_more_known(watch, subjects, end_row):
-            log.info("anomalies.begin", extra={"reason": "the history was filled: it is read anew"})
-            self._watch, self._saved_row = SeriesWatch(), -1
-            return PAUSE_S
         if watch.next_row - self._saved_row >= SAVE_EVERY_ROWS and is_current:
             await asyncio.to_thread(self._save, watch)
         return 0.0 if is_current else PAUSE_S
 
-    async def _is_more_known(self, watch: SeriesWatch, subjects: Sequence[Subject], end_row: int) -> bool:
+    async def _is_more_known(self, watch: SeriesWatch, end_row: int) -> bool:
         """Whether the history got a past that the watch did not see: from other nodes, or from hosts that
         could not record for long. Asked while the watch has little to go by."""
-        hosts = [each for each in subjects if each.definition.kind is SubjectKind.HOST][:HOSTS_ASKED]
+        found = await self._history.subjects(Selector(kinds=(SubjectKind.HOST,)))
+        hosts = sorted(found, key=lambda each: -each.seen_ms)[:HOSTS_ASKED]
         lines = await self._read(hosts, ("cpu_percent",), end_row - KEPT_ROWS, KEPT_ROWS)
         known = max((int(np.count_nonzero(~np.isnan(line.values))) for line in lines), default=0)
         return known > watch.rows_known + MORE_ROWS

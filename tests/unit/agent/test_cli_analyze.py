@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from agent.cli.main import main
-from tests.support.stub_api import Answer, StubApi, stub_api
-
-Tower = Callable[..., tuple[int, str, str]]
+from tests.support.cli_kit import Tower
+from tests.support.stub_api import Answer, StubApi
 
 TREND = {"verdict": "increasing", "confidence": 0.98, "said": ["db memory grew 15 % last week"], "notes": []}
 NEEDS = {
@@ -30,38 +27,22 @@ PROFILE = {
 
 
 @pytest.fixture
-def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StubApi]:
-    with stub_api(tmp_path / "api") as made:
-        monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-        monkeypatch.setenv("TOWER_SERVER", made.url)
-        monkeypatch.setenv("TOWER_CA", str(made.ca_file))
-        monkeypatch.setenv("TOWER_TOKEN", "t0")
-        for name in ("LC_ALL", "LC_MESSAGES"):
-            monkeypatch.delenv(name, raising=False)
-        monkeypatch.setenv("LANG", "C.UTF-8")
-        for path, body in (
-            ("trend", TREND),
-            ("forecast", NEEDS),
-            ("profile", PROFILE),
-            ("capacity", {"said": ["room enough"], "notes": []}),
-            ("baseline", {"said": ["as usual"], "notes": []}),
-        ):
-            made.answers[f"GET /analytics/{path}"] = Answer(body=body)
-        made.answers["GET /analytics/report"] = Answer(
-            content="# Rapporto è\n".encode(), content_type="text/markdown"
-        )
-        yield made
-
-
-@pytest.fixture
-def tower(capsys: pytest.CaptureFixture[str]) -> Tower:
-    def run(*words: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        status = main(words)
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
+def api(api: StubApi, monkeypatch: pytest.MonkeyPatch) -> StubApi:
+    for name in ("LC_ALL", "LC_MESSAGES"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LANG", "C.UTF-8")
+    for path, body in (
+        ("trend", TREND),
+        ("forecast", NEEDS),
+        ("profile", PROFILE),
+        ("capacity", {"said": ["room enough"], "notes": []}),
+        ("baseline", {"said": ["as usual"], "notes": []}),
+    ):
+        api.answers[f"GET /analytics/{path}"] = Answer(body=body)
+    api.answers["GET /analytics/report"] = Answer(
+        content="# Rapporto è\n".encode(), content_type="text/markdown"
+    )
+    return api
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from agent.cli.analyze_anomalies import METHODS
 from agent.cli.main import main
 from cluster.analytics.anomalies import Method
-from tests.support.stub_api import Answer, StubApi, stub_api
+from tests.support.stub_api import Answer, StubApi
 
 ANOMALY = {
     "at_ms": 1_767_571_200_000,
@@ -38,14 +35,9 @@ ANSWER = {
 
 
 @pytest.fixture
-def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StubApi]:
-    with stub_api(tmp_path / "api") as made:
-        monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-        monkeypatch.setenv("TOWER_SERVER", made.url)
-        monkeypatch.setenv("TOWER_CA", str(made.ca_file))
-        monkeypatch.setenv("TOWER_TOKEN", "t0")
-        made.answers["GET /analytics/anomalies"] = Answer(body=ANSWER)
-        yield made
+def api(api: StubApi) -> StubApi:
+    api.answers["GET /analytics/anomalies"] = Answer(body=ANSWER)
+    return api
 
 
 def test_incidents_are_shown_with_what_they_are_of_and_which_are_worth_an_alert(

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agent.cli.main import main
 from agent.cli.validation_words import finding_line, plan_lines
-from tests.support.stub_api import Answer, StubApi, stub_api
+from tests.support.cli_kit import Tower
+from tests.support.stub_api import Answer, StubApi
 
-Tower = Callable[..., tuple[int, str, str]]
 SHOP = "name: shop\nservices: {web: {image: 'nginx:1'}}\n"
 SETTINGS = {
     "hosts": ["h1"],
@@ -62,25 +60,9 @@ PLAN = {
 
 
 @pytest.fixture
-def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StubApi]:
-    with stub_api(tmp_path / "api") as made:
-        monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-        monkeypatch.setenv("TOWER_SERVER", made.url)
-        monkeypatch.setenv("TOWER_CA", str(made.ca_file))
-        monkeypatch.setenv("TOWER_TOKEN", "t0")
-        made.answers["GET /environments"] = Answer(body={"items": [PRODUCTION], "next_cursor": None})
-        yield made
-
-
-@pytest.fixture
-def tower(capsys: pytest.CaptureFixture[str]) -> Tower:
-    def run(*words: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        status = main(words)
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
+def api(api: StubApi) -> StubApi:
+    api.answers["GET /environments"] = Answer(body={"items": [PRODUCTION], "next_cursor": None})
+    return api
 
 
 @pytest.fixture

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agent.cli.main import main
-from tests.support.stub_api import Answer, StubApi, stub_api
+from tests.support.stub_api import Answer, StubApi
 
 
 def a_node(**fields: Any) -> dict[str, Any]:
@@ -26,16 +24,11 @@ def a_node(**fields: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StubApi]:
-    with stub_api(tmp_path / "api") as made:
-        monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-        monkeypatch.setenv("TOWER_SERVER", made.url)
-        monkeypatch.setenv("TOWER_CA", str(made.ca_file))
-        monkeypatch.setenv("TOWER_TOKEN", "tk_test")
-        made.answers["GET /nodes"] = Answer(body={"items": [a_node()], "next_cursor": None})
-        made.answers["POST /nodes/n_2/maintenance"] = Answer(body=a_node())
-        made.answers["POST /nodes/n_2/fence"] = Answer(body=a_node())
-        yield made
+def api(api: StubApi) -> StubApi:
+    api.answers["GET /nodes"] = Answer(body={"items": [a_node()], "next_cursor": None})
+    api.answers["POST /nodes/n_2/maintenance"] = Answer(body=a_node())
+    api.answers["POST /nodes/n_2/fence"] = Answer(body=a_node())
+    return api
 
 
 def tower(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:

@@ -15,36 +15,19 @@ from agent.cli.main import main
 from agent.cli.rollout_words import bar_of, details_of, line_of
 from agent.cli.scaling_words import scaling_lines
 from agent.cli.services import rollout_lines
-from tests.support.stub_api import Answer, Request, StubApi, stub_api
-
-Tower = Callable[..., tuple[int, str, str]]
+from tests.support.cli_kit import Tower
+from tests.support.stub_api import Answer, Request, StubApi
 
 
 @pytest.fixture
-def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StubApi]:
-    with stub_api(tmp_path / "api") as made:
-        monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-        monkeypatch.setenv("TOWER_SERVER", made.url)
-        monkeypatch.setenv("TOWER_CA", str(made.ca_file))
-        monkeypatch.setenv("TOWER_TOKEN", "t0")
-        monkeypatch.setenv("TZ", "UTC")
-        time.tzset()
-        for module in ("following", "traffic"):
-            monkeypatch.setattr(f"agent.cli.{module}.POLL_INTERVAL_S", 0)
-        yield made
+def api(api: StubApi, monkeypatch: pytest.MonkeyPatch) -> Iterator[StubApi]:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    for module in ("following", "traffic"):
+        monkeypatch.setattr(f"agent.cli.{module}.POLL_INTERVAL_S", 0)
+    yield api
     monkeypatch.undo()
     time.tzset()
-
-
-@pytest.fixture
-def tower(capsys: pytest.CaptureFixture[str]) -> Tower:
-    def run(*words: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        status = main(words)
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
 
 
 def a_rollout(phase: str = "running", **more: Any) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,33 +9,11 @@ from typing import Any
 import pytest
 
 from agent.cli.failures import UsageWrong
-from agent.cli.main import main
 from agent.cli.moments import moment_ms, span_s
-from tests.support.stub_api import Answer, StubApi, stub_api
+from tests.support.cli_kit import Tower
+from tests.support.stub_api import Answer, StubApi
 
-Tower = Callable[..., tuple[int, str, str]]
 SHOP = "name: shop\nservices: {web: {image: web:1}}\n"
-
-
-@pytest.fixture
-def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StubApi]:
-    with stub_api(tmp_path / "api") as made:
-        monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-        monkeypatch.setenv("TOWER_SERVER", made.url)
-        monkeypatch.setenv("TOWER_CA", str(made.ca_file))
-        monkeypatch.setenv("TOWER_TOKEN", "t0")
-        yield made
-
-
-@pytest.fixture
-def tower(capsysbinary: pytest.CaptureFixture[bytes]) -> Tower:
-    def run(*words: str) -> tuple[int, str, str]:
-        capsysbinary.readouterr()
-        status = main(words)
-        captured = capsysbinary.readouterr()
-        return status, captured.out.decode(errors="surrogateescape"), captured.err.decode()
-
-    return run
 
 
 def a_schedule(**fields: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import io
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ import pytest
 
 from agent.cli.context import Context, load_contexts, save_contexts
 from agent.cli.login import ca_fingerprint
-from agent.cli.main import main
-from tests.support.stub_api import Answer, Request, StubApi, stub_api
+from tests.support.cli_kit import Tower
+from tests.support.stub_api import Answer, Request, StubApi
 
 NODES = [
     {
@@ -54,32 +54,13 @@ NODES = [
 
 
 @pytest.fixture
-def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StubApi]:
-    with stub_api(tmp_path / "api") as made:
-        monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-        monkeypatch.setenv("TOWER_SERVER", made.url)
-        monkeypatch.setenv("TOWER_CA", str(made.ca_file))
-        monkeypatch.setenv("TOWER_TOKEN", "t0")
-        monkeypatch.setenv("TZ", "UTC")
-        time.tzset()
-        made.answers["GET /nodes"] = Answer(body={"items": NODES, "next_cursor": None})
-        yield made
+def api(api: StubApi, monkeypatch: pytest.MonkeyPatch) -> Iterator[StubApi]:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    api.answers["GET /nodes"] = Answer(body={"items": NODES, "next_cursor": None})
+    yield api
     monkeypatch.undo()
     time.tzset()
-
-
-Tower = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def tower(capsys: pytest.CaptureFixture[str]) -> Tower:
-    def run(*words: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        status = main(words)
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
 
 
 def test_status_says_who_leads_and_what_may_be_lost(api: StubApi, tower: Tower) -> None:

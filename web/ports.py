@@ -124,6 +124,13 @@ class Hosts(Protocol):
         """
         ...
 
+    async def check_login(self, registry: str, username: str, password: str) -> str:
+        """What a registry says to a login, tried from this host; bounded in time.
+
+        Raises HostRefused when it lets nobody in with it, HostUnavailable when it could not be asked.
+        """
+        ...
+
     async def readiness(
         self, questions: Mapping[str, HostQuestion]
     ) -> Mapping[str, HostReadiness | HostUnavailable]:

@@ -26,6 +26,9 @@ def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
     )
     login.add_argument("registry", metavar="HOST", help="as images name it: ghcr.io, docker.io, host:5000")
     login.add_argument("--username", "-u", required=True, metavar="NAME")
+    login.add_argument(
+        "--no-check", action="store_true", help="keep it without trying it at the registry first"
+    )
     actions.add_parser("list", help="list the logins, without their passwords")
     logout = actions.add_parser("logout", help="forget a login")
     logout.add_argument("registry", metavar="HOST")
@@ -55,10 +58,15 @@ def run(args: argparse.Namespace) -> int:
         else:
             print(f"the login at {name} is forgotten; images that hosts have stay there")
         return DONE
-    answer = client.put(path, {"username": args.username, "password": _password(args.username, name)})
+    body = {"username": args.username, "password": _password(args.username, name)}
+    answer = client.put(path, {**body, "check_login": not args.no_check})
     if as_json:
         print_json(answer)
     else:
+        if answer.get("said"):
+            print(f"{answer['registry']} says: {answer['said']}")
+        if answer.get("problem"):
+            print(f"the login could not be tried: {answer['problem']}", file=sys.stderr)
         print(f"hosts pull from {answer['registry']} as {answer['username']} from now on")
     return DONE
 

@@ -23,10 +23,10 @@ from aiodocker.containers import DockerContainer
 from aiodocker.exceptions import DockerError
 
 from agent.docker import inspect, render
-from agent.docker.failures import pull_refusal, refusal, tidy
+from agent.docker.failures import login_refusal, pull_refusal, refusal, tidy
 from agent.docker.log_frames import LogDemultiplexer
 from agent.docker.made_from import made_from
-from agent.docker.references import ImageReference, is_image_id, parse_reference
+from agent.docker.references import DOCKER_HUB, ImageReference, is_image_id, parse_reference
 from agent.ports import (
     Container,
     ContainerDetail,
@@ -62,6 +62,8 @@ GRACE_DEFAULT_S = 10
 """What the engine gives a container that does not say how long its stop may take."""
 
 CONNECTIONS_MAX = 512
+DOCKER_HUB_LOGIN = "https://index.docker.io/v1/"
+"""What the engine calls Docker Hub where a login is concerned, and nowhere else."""
 JSON_LINE_BYTES_MAX = 4 * 1024 * 1024
 
 _UNREACHABLE = 900  # aiodocker's status for "cannot connect"
@@ -361,6 +363,17 @@ class DockerEngine:
                 docker, f"distribution/{reference}/json", headers=_auth_headers(auth, reference)
             )
             return str(reply["Descriptor"]["digest"])
+
+    async def check_login(self, auth: RegistryAuth) -> str:
+        def refuse(status: int, message: str) -> EngineRefused:
+            return login_refusal(auth.server, status, message, username=auth.username)
+
+        server = DOCKER_HUB_LOGIN if auth.server == DOCKER_HUB else auth.server
+        body = {"username": auth.username, "password": auth.password, "serveraddress": server}
+        async with self._request(f"the login at {auth.server}", refuse=refuse) as docker:
+            headers = {"Content-Type": "application/json"}
+            reply = await _json(docker, "auth", "POST", body=body, headers=headers)
+            return tidy(str((reply or {}).get("Status") or "login succeeded"))
 
     async def remote_image(self, ref: str, *, auth: RegistryAuth | None = None) -> RemoteImage:
         reference = _reference(ref)

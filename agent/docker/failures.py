@@ -98,6 +98,18 @@ def pull_refusal(
     return PullRefused(f"cannot pull {ref}: {text}", status=status, reason=PullRefusedReason.OTHER)
 
 
+def login_refusal(registry: str, status: int, message: str, *, username: str) -> PullRefused:
+    """Return the failure for a login that was tried and not taken, or could not be tried."""
+    text = tidy(message)
+    for reason, pattern, words in _PULL_REASONS:
+        if reason is PullRefusedReason.AUTH and (status == 401 or pattern.search(text)):
+            words = f"registry {registry} refused user {username}"
+        elif not pattern.search(text):
+            continue
+        return PullRefused(f"{words} ({text})", status=status, reason=reason)
+    return PullRefused(text, status=status, reason=PullRefusedReason.OTHER)
+
+
 def _why_not_let_in(registry: str, username: str) -> str:
     login = f"`tower registry login {registry}`"
     if username:

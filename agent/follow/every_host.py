@@ -124,6 +124,10 @@ class EveryHost:
                 problem = error
         raise problem
 
+    async def check_login(self, registry: str, username: str, password: str) -> str:
+        """Ask this host's engine only: a password goes to no more places than it must."""
+        return await self._local.check_login(registry, username, password)
+
     async def readiness(
         self, questions: Mapping[str, HostQuestion]
     ) -> Mapping[str, HostReadiness | HostUnavailable]:

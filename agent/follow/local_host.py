@@ -23,6 +23,8 @@ from agent.ports.engine import (
     EngineError,
     EngineRefused,
     EngineUnavailable,
+    PullRefused,
+    PullRefusedReason,
     RegistryAuth,
 )
 from cluster.model.adoption import FOUND_MAX, AdoptionQuestion, FoundContainer, HostFound
@@ -48,6 +50,7 @@ SERVICE_LABEL = "tower.service"
 REVISION_LABEL = "tower.revision"
 PROJECT_LABEL = "tower.project"
 ACTION_TIMEOUT_S = 60.0
+LOGIN_TIMEOUT_S = 10.0
 
 
 class LocalHost:
@@ -259,6 +262,22 @@ class LocalHost:
     async def image_digest(self, image: str) -> str:
         async with _translated():
             return await self._engine.resolve_digest(image, auth=self._login_of(image))
+
+    async def check_login(self, registry: str, username: str, password: str) -> str:
+        """Return what the registry says to a login. Raises HostRefused when it lets nobody in with it,
+        HostUnavailable when it could not be asked within LOGIN_TIMEOUT_S."""
+        login = RegistryAuth(username=username, password=password, server=registry)
+        try:
+            async with asyncio.timeout(LOGIN_TIMEOUT_S):
+                return await self._engine.check_login(login)
+        except PullRefused as error:
+            if error.reason is PullRefusedReason.AUTH:
+                raise HostRefused(str(error), code="refused") from error
+            raise HostUnavailable(str(error)) from error
+        except (EngineRefused, EngineUnavailable) as error:
+            raise HostUnavailable(str(error)) from error
+        except TimeoutError as error:
+            raise HostUnavailable(f"{registry} did not answer within {LOGIN_TIMEOUT_S:g} s") from error
 
     async def readiness(self, question: HostQuestion) -> HostReadiness:
         """Return how this host stands to what is about to be deployed. Bounded in time; raises nothing."""

@@ -576,6 +576,12 @@ class ContainerEngine(Protocol):
         """Return the digest (`sha256:...`) the registry has for `ref` now. Raises as `pull` does."""
         ...
 
+    async def check_login(self, auth: RegistryAuth) -> str:
+        """Return what the registry `auth.server` says to that login. Raises PullRefused: AUTH when it lets
+        nobody in with it, another reason when it could not be asked.
+        """
+        ...
+
     async def remote_image(self, ref: str, *, auth: RegistryAuth | None = None) -> RemoteImage:
         """Return what the registry has for `ref`, which may name a digest. Raises as `pull` does."""
         ...

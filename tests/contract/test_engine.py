@@ -29,6 +29,7 @@ from agent.ports import (
     PullProgress,
     PullRefused,
     PullRefusedReason,
+    RegistryAuth,
 )
 from tests.support.fake_engine import REGISTRY, FakeEngine
 from tests.support.lab import Lab, lab
@@ -452,6 +453,14 @@ async def test_a_registry_tells_of_an_image_that_is_not_here(world: World) -> No
     assert found.digest == world.digest
     with pytest.raises(ImageNotFound):
         await world.engine.remote_image(f"{repository}@sha256:{'0' * 64}")
+
+
+async def test_a_registry_that_is_not_there_is_no_wrong_password(world: World) -> None:
+    login = RegistryAuth(username="ci", password="s3cret-word", server="127.0.0.1:9")
+    with pytest.raises(PullRefused) as tried:
+        await world.engine.check_login(login)
+    assert tried.value.reason is PullRefusedReason.UNREACHABLE
+    assert "s3cret-word" not in str(tried.value)
 
 
 async def test_an_image_that_is_here_says_what_its_containers_are_started_with(world: World) -> None:

@@ -313,7 +313,10 @@ services:
     without = refusal()
     assert f"registry {registry.address} wants a login" in without
     assert login in without
-    world.put(f"/registries/{registry.address}", username="ci", password="wrong-password")
+    with pytest.raises(CommandFailed, match="refused user ci") as tried:
+        world.put(f"/registries/{registry.address}", username="ci", password="wrong-password")
+    assert "wrong-password" not in f"{tried.value}"
+    world.put(f"/registries/{registry.address}", username="ci", password="wrong-password", check_login=False)
     wrong = refusal()
     assert f"registry {registry.address} refused user ci" in wrong
     assert login in wrong

@@ -95,6 +95,7 @@ class FakeEngine:
         self._event_added = asyncio.Event()
         self._events_seen = 0
         self.pull_failures: dict[str, EngineRefused] = {}
+        self.passwords: dict[tuple[str, str], str] = {}
         self.calls: list[str] = []
         self.logins: list[tuple[str, RegistryAuth | None]] = []
         for name_ in ("bridge", "host", "none"):
@@ -293,6 +294,20 @@ class FakeEngine:
         if reference is not None and reference.digest:
             return reference.digest
         return self._in_registry(ref).digests[0].partition("@")[2]
+
+    async def check_login(self, auth: RegistryAuth) -> str:
+        self._check()
+        if auth.server not in {server for server, _ in self.passwords}:
+            raise PullRefused(
+                "this host cannot reach the registry", status=500, reason=PullRefusedReason.UNREACHABLE
+            )
+        if self.passwords.get((auth.server, auth.username)) != auth.password:
+            raise PullRefused(
+                f"registry {auth.server} refused user {auth.username}",
+                status=401,
+                reason=PullRefusedReason.AUTH,
+            )
+        return "Login Succeeded"
 
     async def remote_image(self, ref: str, *, auth: RegistryAuth | None = None) -> RemoteImage:
         self._check()

@@ -29,6 +29,7 @@ from cluster.model.inventory import (
     ContainerSummary,
     HostInventory,
     HostLive,
+    HostRefused,
     HostUnavailable,
     HostView,
     LogLine,
@@ -192,6 +193,8 @@ class FakeHosts:
     silent: dict[str, HostUnavailable] = field(default_factory=dict)
     questions: list[Mapping[str, HostQuestion]] = field(default_factory=list)
     strangers: dict[str, tuple[FoundContainer, ...]] = field(default_factory=dict)
+    tried: list[tuple[str, str, str]] = field(default_factory=list)
+    login_failure: HostRefused | HostUnavailable | None = None
     now_ms: Callable[[], int] = lambda: NOW_MS
 
     async def views(self) -> Sequence[HostView]:
@@ -259,6 +262,13 @@ class FakeHosts:
         await asyncio.sleep(0)
         self._fail()
         return self.digests.get(image, "")
+
+    async def check_login(self, registry: str, username: str, password: str) -> str:
+        await asyncio.sleep(0)
+        self.tried.append((registry, username, password))
+        if self.login_failure is not None:
+            raise self.login_failure
+        return "Login Succeeded"
 
     async def adoptable(
         self, question: AdoptionQuestion, node_ids: Sequence[str]

@@ -279,3 +279,4 @@ class RegistryBody(Schema):
     password: Annotated[str, StringConstraints(min_length=1, max_length=PASSWORD_CHARACTERS_MAX)] = Field(
         repr=False
     )
+    check_login: bool = Field(default=True, description="false: keep it without trying it at the registry")

@@ -64,6 +64,7 @@ async def put_registry(ask: Ask[RegistryBody, Nothing]) -> RegistryView:
         ask.path["registry"],
         username=ask.body.username,
         password=ask.body.password,
+        check_login=ask.body.check_login,
     )
 
 

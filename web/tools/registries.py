@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from cluster.commands.secrets import PutRegistryCredential, RemoveRegistryCredential
 from cluster.identity.sealing import NONCE_BYTES
 from cluster.identity.stored_secrets import seal_password
+from cluster.model.inventory import HostRefused, HostUnavailable
 from cluster.model.secrets import RegistryCredential, check_registry, registry_name
 from cluster.store import records
 from web.auth.call import Call
@@ -21,12 +24,13 @@ async def list_registries(context: Context, call: Call) -> list[RegistryView]:
 
 
 async def put_registry(
-    context: Context, call: Call, registry: str, *, username: str, password: str
+    context: Context, call: Call, registry: str, *, username: str, password: str, check_login: bool = True
 ) -> RegistryView:
-    """Keep a login; every host uses it for that registry's images from now on. Raises Problem.
+    """Keep a login; every host uses it for that registry's images from now on. Raises Problem (422) when the
+    registry lets nobody in with it.
 
-    Nobody asks the registry: it may be one that only the hosts can reach. A wrong password is told of by the
-    next deployment.
+    It is tried from the answering host. One that cannot be tried is kept all the same: other hosts may
+    reach the registry, and a wrong password is told of by the next deployment.
     """
     name = registry_name(registry)
     resource = f"registry:{name}"
@@ -52,12 +56,35 @@ async def put_registry(
         raise invalid("password", "is no text that UTF-8 can write") from None
     except ValueError as error:
         raise Problem("invalid", str(error)) from error
+    said, problem = await _tried(context, name, username, password) if check_login else (None, None)
     await context.authority.perform(call, "registry.login", resource, lambda permit: permit.propose(command))
     with context.surroundings.state.read() as txn:
         stored = records.REGISTRY_CREDENTIALS.get(txn, name)
     if stored is None:
         raise Problem("conflict", f"the login for {name} was removed at the same moment")
-    return _view(stored)
+    return replace(_view(stored), said=said, problem=problem)
+
+
+async def _tried(
+    context: Context, registry: str, username: str, password: str
+) -> tuple[str | None, str | None]:
+    """Return what the registry says, or why it could not be asked."""
+    try:
+        return await context.surroundings.hosts.check_login(registry, username, password), None
+    except HostUnavailable as error:
+        return None, _without(password, str(error))
+    except HostRefused as error:
+        raise Problem(
+            "invalid",
+            f"{_without(password, str(error))}; nothing was changed",
+            hint="check the user and the password or token; to keep it untried: check_login false, or"
+            " `tower registry login --no-check`",
+        ) from error
+
+
+def _without(password: str, text: str) -> str:
+    """A registry may answer with anything it was sent."""
+    return text.replace(password, "...")
 
 
 async def remove_registry(context: Context, call: Call, registry: str) -> None:

@@ -896,12 +896,16 @@ class ConfigView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistryView:
-    """The login at one registry, without its password."""
+    """The login at one registry, without its password. `said` is what the registry answered when it was
+    tried just now; `problem` is why that could not be asked. Null: it was not tried.
+    """
 
     registry: str
     username: str
     changed_at_ms: int
     changed_by: str
+    said: str | None = None
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -188,12 +188,25 @@ def test_a_password_comes_by_standard_input_and_is_not_printed(
     api: StubApi, tower: Tower, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     view = {"registry": "ghcr.io", "username": "ci", "changed_at_ms": 0, "changed_by": "ann"}
-    api.answers["PUT /registries/ghcr.io"] = Answer(body=view)
+    api.answers["PUT /registries/ghcr.io"] = Answer(body={**view, "said": "Login Succeeded"})
     pipe(monkeypatch, b"s3cret\n")
     status, out, err = tower("registry", "login", "https://ghcr.io/", "--username", "ci")
-    assert (status, out) == (0, "hosts pull from ghcr.io as ci from now on\n")
-    assert api.requests[-1].body == {"username": "ci", "password": "s3cret"}
+    assert (status, out) == (0, "ghcr.io says: Login Succeeded\nhosts pull from ghcr.io as ci from now on\n")
+    assert api.requests[-1].body == {"username": "ci", "password": "s3cret", "check_login": True}
     assert "s3cret" not in out + err
+
+
+def test_a_login_may_be_kept_untried_and_one_that_could_not_be_tried_says_so(
+    api: StubApi, tower: Tower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = {"registry": "ghcr.io", "username": "ci", "changed_at_ms": 0, "changed_by": "ann"}
+    api.answers["PUT /registries/ghcr.io"] = Answer(body={**view, "problem": "no route to it"})
+    pipe(monkeypatch, b"s3cret\n")
+    _, _, err = tower("registry", "login", "ghcr.io", "--username", "ci")
+    assert "could not be tried: no route to it" in err
+    pipe(monkeypatch, b"s3cret\n")
+    assert tower("registry", "login", "ghcr.io", "--username", "ci", "--no-check")[0] == 0
+    assert api.requests[-1].body == {"username": "ci", "password": "s3cret", "check_login": False}
 
 
 def test_no_password_is_no_login(api: StubApi, tower: Tower, monkeypatch: pytest.MonkeyPatch) -> None:

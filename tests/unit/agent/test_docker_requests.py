@@ -8,7 +8,7 @@ import json
 import pytest
 
 from agent.docker.engine import NEWEST_API, choose_api_version
-from agent.docker.failures import pull_refusal, refusal
+from agent.docker.failures import login_refusal, pull_refusal, refusal
 from agent.docker.references import is_image_id, parse_reference
 from agent.docker.render import render_auth, render_container
 from agent.ports import (
@@ -45,6 +45,24 @@ def test_a_registry_that_wants_a_login_is_told_with_the_command_that_gives_one()
     error = pull_refusal("ghcr.io/a:1", 500, "no basic auth credentials", registry="ghcr.io")
     assert "registry ghcr.io wants a login" in str(error)
     assert "`tower registry login ghcr.io`" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "reason", "words"),
+    [
+        (401, "Get https://ghcr.io/v2/: unauthorized", PullRefusedReason.AUTH, "ghcr.io refused user ci"),
+        (401, "login attempt failed with status: 401", PullRefusedReason.AUTH, "ghcr.io refused user ci"),
+        (500, "dial tcp: lookup ghcr.io: no such host", PullRefusedReason.UNREACHABLE, "cannot reach"),
+        (500, "x509: certificate signed by nobody", PullRefusedReason.TLS, "not trusted"),
+        (500, "what now", PullRefusedReason.OTHER, "what now"),
+    ],
+)
+def test_a_login_that_is_refused_is_told_from_one_that_could_not_be_tried(
+    status: int, message: str, reason: PullRefusedReason, words: str
+) -> None:
+    error = login_refusal("ghcr.io", status, message, username="ci")
+    assert (error.reason, error.status) == (reason, status)
+    assert words in str(error)
 
 
 # ---- creation -----------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from cluster.compose import ComposeProject, ComposeService, InlineConfig
 from cluster.identity.stored_secrets import open_content, open_password
 from cluster.model.access import Role
 from cluster.model.ids import ServiceId, TokenPrefix
+from cluster.model.inventory import HostRefused, HostUnavailable
 from cluster.model.secrets import CONTENT_BYTES_MAX, FileKind
 from cluster.model.service import FileReference, RolloutPolicy, ServiceSpec
 from cluster.store import records
@@ -262,10 +263,37 @@ async def test_a_password_of_a_registry_is_kept_for_the_hosts_and_shown_to_nobod
         (kept,) = records.REGISTRY_CREDENTIALS.scan(txn)
     assert (kept.registry, kept.username) == ("ghcr.io", "ci")
     assert open_password(kept, world.cluster.keyring()) == VALUE.encode()
-    assert listed[1]["items"] == [put[1]]
+    assert (put[1]["said"], put[1]["problem"]) == ("Login Succeeded", None)
+    assert listed[1]["items"] == [put[1] | {"said": None}]
+    assert world.hosts.tried == [("ghcr.io", "ci", VALUE)]
     assert not is_shown(VALUE, put, listed, everything(world), world.state.audit())
     entry = world.state.audit()[-1]
     assert (entry.stamp.action, entry.stamp.resource) == ("registry.login", "registry:ghcr.io")
+
+
+async def test_a_login_that_the_registry_refuses_is_not_kept_and_no_answer_has_the_password() -> None:
+    world = a_web_world()
+    world.hosts.login_failure = HostRefused(f"registry ghcr.io refused user ci: {VALUE}", code="refused")
+    async with logged_in(world, Role.ADMIN) as api:
+        status, answer = await api.put("/registries/ghcr.io", username="ci", password=VALUE)
+        assert status == 422
+        assert "refused user ci: ...; nothing was changed" in answer["detail"]
+        assert not is_shown(VALUE, answer, world.state.audit())
+        assert (await api.ask("GET", "/registries"))[1]["items"] == []
+        unchecked = await api.put("/registries/ghcr.io", username="ci", password=VALUE, check_login=False)
+    assert unchecked[0] == 200
+    assert (unchecked[1]["said"], unchecked[1]["problem"]) == (None, None)
+    assert len(world.hosts.tried) == 1
+
+
+async def test_a_login_that_cannot_be_tried_from_here_is_kept_and_says_why() -> None:
+    world = a_web_world()
+    world.hosts.login_failure = HostUnavailable("this host cannot reach the registry")
+    async with logged_in(world, Role.ADMIN) as api:
+        status, answer = await api.put("/registries/ghcr.io", username="ci", password=VALUE)
+        assert (status, answer["said"]) == (200, None)
+        assert answer["problem"] == "this host cannot reach the registry"
+        assert len((await api.ask("GET", "/registries"))[1]["items"]) == 1
 
 
 async def test_docker_hub_has_one_name() -> None:

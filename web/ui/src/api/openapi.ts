@@ -3605,6 +3605,12 @@ export interface components {
          * @description A login at a registry.
          */
         RegistryBody: {
+            /**
+             * Check Login
+             * @description false: keep it without trying it at the registry
+             * @default true
+             */
+            check_login: boolean;
             /** Password */
             password: string;
             /** Username */
@@ -3625,15 +3631,26 @@ export interface components {
         };
         /**
          * RegistryView
-         * @description The login at one registry, without its password.
+         * @description The login at one registry, without its password. `said` is what the registry answered when it was
+         *     tried just now; `problem` is why that could not be asked. Null: it was not tried.
          */
         RegistryView: {
             /** Changed At Ms */
             changed_at_ms: number;
             /** Changed By */
             changed_by: string;
+            /**
+             * Problem
+             * @default null
+             */
+            problem: string | null;
             /** Registry */
             registry: string;
+            /**
+             * Said
+             * @default null
+             */
+            said: string | null;
             /** Username */
             username: string;
         };

@@ -73,13 +73,13 @@ async def find_series(
     when nothing measured is called so.
     """
     kinds = find_kinds(kind)
-    node_ids = _node_ids(context, node) if node else ()
+    node_ids = await _node_ids(context, node) if node else ()
     if not reference or reference in _KINDS:
         if reference:
             kinds = tuple(each for each in (_KINDS[reference],) if not kinds or each in kinds)
         return Selector(metrics=metrics, kinds=kinds, node_ids=node_ids)
     host = next((each for each in members(context.surroundings) if reference in (each.id, each.name)), None)
-    if host is not None:
+    if host is not None and host.id in (node_ids or (host.id,)):
         return Selector(metrics=metrics, kinds=kinds or _kinds_of_host(metrics), node_ids=(host.id,))
     found = await _find(context, reference, Selector(kinds=kinds, node_ids=node_ids))
     newest_first = sorted(found, key=lambda subject: (-subject.seen_ms, -subject.number))
@@ -95,11 +95,17 @@ def _kinds_of_host(metrics: Sequence[str]) -> tuple[SubjectKind, ...]:
     return tuple(dict.fromkeys(kind for name in metrics for kind in BY_NAME[name].kinds))
 
 
-def _node_ids(context: Context, reference: str) -> tuple[str, ...]:
-    """Return the id of a host; one that left the cluster is known by its id alone."""
+async def _node_ids(context: Context, reference: str) -> tuple[str, ...]:
+    """Return the id of a host; one that left the cluster is known by its id alone. Raises Problem."""
     known = members(context.surroundings)
     found = [each.id for each in known if reference in (each.id, each.name)]
-    return tuple(found) or (reference,)
+    if found or await context.surroundings.history.subjects(Selector(node_ids=(reference,))):
+        return tuple(found) or (reference,)
+    raise Problem(
+        "not-found",
+        f"there is no host {reference[:80]!r}",
+        hint=f"the cluster has {', '.join(sorted(each.name for each in known))}",
+    )
 
 
 async def _find(context: Context, reference: str, among: Selector) -> Sequence[Subject]:

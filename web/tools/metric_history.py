@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from cluster.metrics.query import (
     Selector,
     Statistic,
 )
-from cluster.model.metrics import BY_NAME, MetricType, Subject
+from cluster.model.metrics import BY_NAME, STEP_MS, MetricType, Subject
 from web.auth.call import Call
 from web.auth.problems import Problem, invalid
 from web.tools.context import Context
@@ -31,6 +31,17 @@ from web.tools.times import parse_since, parse_span
 CELLS_MAX = 200_000
 """Series times points of one answer: some megabytes of JSON."""
 _DIGITS = 6
+_LATELY_MS = 10 * 60_000
+_SEEN_SUBJECTS = 500
+_ALWAYS_MEASURED = (
+    "cpu_percent",
+    "memory_bytes",
+    "disk_used_bytes",
+    "requests",
+    "temperature_celsius",
+    "value",
+)
+"""Every kind of subject has one of these whenever anything of it is measured."""
 _GROUPS = {"host": "node", "container": "subject", "disk": "subject"}
 """What people say for a label to group by."""
 
@@ -245,12 +256,46 @@ async def list_measured(
     )
     names = node_names(context.surroundings)
     views = [_measured(each, names) for each in found if not text or _says(each, text.lower())]
-    return page_of(
+    page = page_of(
         views,
         key=lambda view: (view.node, view.kind, view.name, view.subject),
         cursor=cursor,
         limit=limit,
     )
+    seen_ms = await _seen_lately(context, [view.subject for view in page.items])
+    items = tuple(
+        replace(view, seen_at_ms=max(view.seen_at_ms, seen_ms.get(view.subject, 0))) for view in page.items
+    )
+    return replace(page, items=items)
+
+
+async def _seen_lately(context: Context, subjects: Sequence[int]) -> dict[int, int]:
+    """When each of these was last measured, of those that were in the last minutes.
+
+    A subject itself says so to within a day only: what every host does every minute is not written down for
+    each of its subjects.
+    """
+    now_ms = context.surroundings.clock.now_ms()
+    found: dict[int, int] = {}
+    for begin in range(0, len(subjects), _SEEN_SUBJECTS):
+        answer = await context.surroundings.history.query(
+            RangeQuery(
+                selector=Selector(
+                    metrics=_ALWAYS_MEASURED, subjects=tuple(subjects[begin : begin + _SEEN_SUBJECTS])
+                ),
+                start_ms=now_ms - _LATELY_MS,
+                end_ms=now_ms,
+                step_ms=STEP_MS,
+                resolution=Resolution.RAW,
+                statistic=Statistic.LAST,
+            )
+        )
+        for one in answer.series:
+            known = np.flatnonzero(np.isfinite(one.values))
+            if one.subject is not None and len(known):
+                at_ms = int(answer.times_ms[known[-1]])
+                found[one.subject] = max(at_ms, found.get(one.subject, 0))
+    return found
 
 
 def _says(subject: Subject, text: str) -> bool:

@@ -19,7 +19,7 @@ from cluster.history.errors import HistoryError
 from cluster.metrics.query import RangeAnswer, RangeQuery
 from cluster.model.access import Role
 from cluster.model.ids import PrincipalId
-from cluster.model.metrics import BY_NAME, SubjectKind
+from cluster.model.metrics import BY_NAME, SubjectDefinition, SubjectKind
 from tests.support.history_loader import DAY_MS, Generated, a_history, a_subject, load
 from tests.support.web_fakes import WebWorld, a_web_world, log_in, serving
 from web.auth.call import Call, Credential, Identity
@@ -173,6 +173,9 @@ async def test_both_addresses_answer_the_same(recorded: Path) -> None:
         ({"metric": "cpu", "since": "2h", "until": "3h", "step": "1s"}, 422, "step"),
         ({"metric": "cpu", "by": "colour"}, 422, "by: nothing to group by"),
         ({"kind": "planet"}, 422, "kind: no such kind; there are host"),
+        ({"subject": "h1", "node": "h9"}, 404, "there is no host 'h9'"),
+        ({"subject": "h1", "node": "h2"}, 404, "nothing measured is called 'h1'"),
+        ({"metric": "cpu", "node": "h2"}, 200, ""),
         ({"metric": "cpu", "quantile": "0.5"}, 422, "quantile"),
         ({"metric": "cpu", "since": "2h", "until": "2027-01-01T00:00:00Z"}, 200, ""),
     ],
@@ -197,6 +200,31 @@ async def test_what_is_measured_is_listed_page_by_page(recorded: Path) -> None:
         ("shop-web-1", "h1"),
         ("shop-web-2", "h2"),
     ]
+
+
+async def test_what_still_reports_is_listed_as_seen_when_it_was_measured_last(tmp_path: Path) -> None:
+    there, gone = (a_subject(SubjectKind.CONTAINER, "nd_1", name, key=name * 32) for name in ("ab", "cd"))
+
+    def series(*subjects: SubjectDefinition) -> list[Generated]:
+        return [Generated(subject=each, metric="memory_bytes", values=np.full(30, 1.0)) for each in subjects]
+
+    world = a_web_world()
+    world.add_user("ann", Role.VIEWER)
+    half_an_hour_ms = 30 * STEP_MS
+    first_ms = world.clock.now_ms() // STEP_MS * STEP_MS
+    async with a_history(tmp_path / "history") as history:
+        world.history = history
+        for subjects in ((there, gone), (there,)):
+            await world.clock.advance(half_an_hour_ms / 1000)
+            await load(
+                series(*subjects), state=world.state, history=history, start_ms=first_ms, step_ms=STEP_MS
+            )
+            first_ms += half_an_hour_ms
+        async with serving(world) as client:
+            _, found = await Api(client, await log_in(client, "ann")).ask("/api/v1/metrics/subjects")
+    seen_ms = {each["name"]: each["seen_at_ms"] for each in found["items"]}
+    assert seen_ms["ab"] == first_ms - STEP_MS
+    assert seen_ms["ab"] - seen_ms["cd"] >= 29 * STEP_MS
 
 
 async def test_the_standing_says_since_when_and_how_much(recorded: Path) -> None:

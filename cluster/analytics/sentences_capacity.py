@@ -33,27 +33,27 @@ BOOK = Phrasebook(
             "la perdita di un host qualsiasi si supera: tutte le repliche trovano posto sugli altri",
         ),
         "loses": Text(
-            "without {name}, {staying} of its {all} replicas find no other host: {reason}",
-            "senza {name}, {staying} delle sue {all} repliche non trovano un altro host: {reason}",
+            "without {name}, not all of its replicas find another host ({staying} of {all} do not): {reason}",
+            "senza {name}, non tutte le sue repliche trovano un altro host ({staying} su {all} no): {reason}",
         ),
         "loses-tight": Text(
             "without {name}, {hosts} would be short of room", "senza {name}, a {hosts} mancherebbe spazio"
         ),
         "loses-none": Text(
-            "without {name}, its {all} replicas find room on the others",
-            "senza {name}, le sue {all} repliche trovano posto sugli altri",
+            "without {name}, its replicas ({all}) find room on the others",
+            "senza {name}, le sue repliche ({all}) trovano posto sugli altri",
         ),
         "only-host": Text(
             "there is no other host: what runs on {name} stops with it",
             "non c'è un altro host: ciò che gira su {name} si ferma con lui",
         ),
         "adds": Text(
-            "{count} more replicas of {name} fit: {hosts}",
-            "{count} repliche in più di {name} ci stanno: {hosts}",
+            "there is room for {count} more of {name}: {hosts}",
+            "c'è posto per {count} in più di {name}: {hosts}",
         ),
         "adds-some": Text(
-            "{fit} of {count} more replicas of {name} fit; then: {reason}",
-            "{fit} di {count} repliche in più di {name} ci stanno; poi: {reason}",
+            "there is room for {fit} of {count} more of {name}; then: {reason}",
+            "c'è posto per {fit} su {count} in più di {name}; poi: {reason}",
         ),
         "adds-tight": Text("then {hosts} would be short of room", "poi a {hosts} mancherebbe spazio"),
     }

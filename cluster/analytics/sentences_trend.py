@@ -196,6 +196,8 @@ def tell_trend(language: Language, topic: Topic, trend: Trend) -> tuple[str, ...
             if trend.percent_per_day is None
             else percent(language, abs(trend.percent_per_day))
         )
+        if trend.newest is not None:
+            level = amount(language, trend.newest, topic.unit)
         rate = BOOK.say(language, "rising" if is_rising else "falling", per_day=per_day, level=level)
         said.append(rate if said else _about(language, topic, rate))
     return (*said, *tell_levels(language, topic, trend.levels))

@@ -38,7 +38,8 @@ class Trend:
     median of the last seven days (None for a level of 0). `percent_last_week` is by how much the level
     differs from that of a week ago. `confidence` is 0 to 1: of a trend, 1 - p; of none, how much of the
     slope's distribution lies below what counts; both scaled by days/14. `levels` are those in a week and a
-    month. `days_needed` whole days are needed for a verdict.
+    month. `days_needed` whole days are needed for a verdict. `newest` is the last day's median: where what
+    moves is now, three days ahead of `level`.
     """
 
     verdict: Verdict
@@ -51,6 +52,7 @@ class Trend:
     p_value: float | None = None
     confidence: float | None = None
     levels: tuple[Level, ...] = ()
+    newest: float | None = None
 
 
 def find_trend(hourly: Hourly, *, floor: float | None = 0.0, ceiling: float | None = None) -> Trend:
@@ -86,6 +88,7 @@ def find_trend(hourly: Hourly, *, floor: float | None = 0.0, ceiling: float | No
         p_value=test.p_value,
         confidence=confidence * min(1.0, known / DAYS_CONVINCING),
         levels=forecast_levels(daily, floor=floor, ceiling=ceiling),
+        newest=_recent(days, 1),
     )
 
 

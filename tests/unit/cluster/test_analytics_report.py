@@ -152,8 +152,12 @@ def test_room_told_from_a_few_hours_says_so() -> None:
 @pytest.mark.parametrize(
     ("staying", "tight", "said"),
     [
-        (0, (), "without h1, its 3 replicas find room on the others"),
-        (2, (), "without h1, 2 of its 3 replicas find no other host: no room"),
+        (0, (), "without h1, its replicas (3) find room on the others"),
+        (
+            2,
+            (),
+            "without h1, not all of its replicas find another host (2 of 3 do not): no room",
+        ),
         (0, ("h2",), "without h1, h2 would be short of room"),
     ],
 )
@@ -164,4 +168,7 @@ def test_a_loss_is_told(staying: int, tight: tuple[str, ...], said: str) -> None
 
 def test_more_replicas_that_do_not_all_fit_are_told_with_the_reason() -> None:
     said = tell_more(EN, "shop.web", asked=3, hosts=("h1",), reason="no room", tight=("h1",))
-    assert said == ("1 of 3 more replicas of shop.web fit; then: no room", "Then h1 would be short of room")
+    assert said == (
+        "There is room for 1 of 3 more of shop.web; then: no room",
+        "Then h1 would be short of room",
+    )

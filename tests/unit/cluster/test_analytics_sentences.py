@@ -47,6 +47,11 @@ def test_growth_of_last_week_is_told_as_people_say_it() -> None:
     assert tell_trend(IT, MONGO, trend)[0] == "La memoria di MongoDB: +15 % nell'ultima settimana"
 
 
+def test_what_rises_is_told_to_be_where_it_is_now() -> None:
+    trend = find_trend(hourly(GIB * (50 + days_of(14))))
+    assert "It rises by 1.7 % a day, and is at 63.5 GiB" in tell_trend(EN, MONGO, trend)
+
+
 def test_when_a_share_of_memory_is_reached_is_told_in_days() -> None:
     found = find_exhaustion(hourly(100 + 2.0 * days_of(14)), 100 + 28 + 24)
     assert tell_exhaustion(EN, FRONTEND, found, 90) == ("Frontend-1 reaches 90 % RAM in ~12 days",)

@@ -439,7 +439,7 @@ async def test_what_more_replicas_would_do_is_told_host_by_host() -> None:
     assert answer["more"]["hosts"][0] == "h3"
     after = {host["name"]: host for host in answer["after"]}
     assert after["h3"]["used"]["memory_bytes"] >= 3 * GIB * 0.999
-    assert answer["said"][0].startswith("2 more replicas of shop.web fit: h3")
+    assert answer["said"][0].startswith("There is room for 2 more of shop.web: h3")
 
 
 async def test_what_the_loss_of_a_host_would_do_is_told() -> None:

@@ -666,6 +666,7 @@ def _rollout(
         "paused_at_ms": None,
         "can": [] if is_over else ["pause", "abort"],
         "hooks": [],
+        "limits": [],
     }
 
 

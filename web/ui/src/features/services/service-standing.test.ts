@@ -18,6 +18,7 @@ const rollout = (phase: RolloutView["phase"], more: Partial<RolloutView> = {}) =
     verdict: "",
     steering: null,
     replicas: [],
+    limits: [],
     ...more,
   }) as RolloutView;
 const step = (more: Partial<ReplicaStepView>): ReplicaStepView => ({
@@ -87,6 +88,12 @@ test("the judge's word and what somebody asked for are told too", () => {
   const steering = { steer: "pause", by: "otto", at_ms: 0, reason: "" } as const;
   const newest = rollout("running", { verdict: "no worse so far", steering });
   expect(standingOf(service(3, 3), newest).details).toEqual(["no worse so far", "otto asked to pause"]);
+});
+
+test("how a rollout stands by a limit on a metric is told", () => {
+  const text = "memory_bytes of replica 0 of the new revision 200 MiB (max 512 MiB for 1 min)";
+  const limits = [{ text, metric: "memory_bytes", is_past: false }] as unknown as RolloutView["limits"];
+  expect(standingOf(service(3, 3), rollout("running", { limits })).details).toEqual([text]);
 });
 
 test.each([

@@ -37,7 +37,8 @@ export function standingOf(service: ServiceView, newest: RolloutView | undefined
   if (newest !== undefined && UNDER_WAY.includes(newest.phase)) {
     const { tone, lead } = PHASES[newest.phase];
     const steps = newest.replicas.map(stepWords).filter((words) => words !== "");
-    const said = [newest.reason, newest.verdict, steeringWords(newest), ...steps];
+    const limits = newest.limits.map((limit) => limit.text);
+    const said = [newest.reason, newest.verdict, steeringWords(newest), ...limits, ...steps];
     const details = few(said.filter((words) => words !== ""));
     return { tone, words: join(lead, newest.progress), details, rollout: newest };
   }

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from cluster.history import HistoryError, HistoryFull, HistoryUnusable, HistoryWriter, records, take
+from cluster.history.answering import MANY_SERIES
 from cluster.history.file import open_history
 from cluster.history.layout import META, SCHEMA_VERSION, Tables
-from cluster.metrics.query import RangeQuery, Selector
+from cluster.metrics.query import RangeQuery, Resolution, Selector
 from tests.support.samples import (
     CPU,
     DAY_MS,
@@ -160,3 +161,25 @@ def test_lmdbs_errors_do_not_come_out(writer: HistoryWriter, monkeypatch: pytest
     monkeypatch.setattr(Tables, "set_meta", fail)
     with pytest.raises(HistoryError, match="the disk failed while metrics were written"):
         writer.ingest([a_batch(1, {(1, CPU.number): [1]})], [])
+
+
+def test_a_damaged_table_of_an_hours_rollups_is_made_again_of_its_chunks(writer: HistoryWriter) -> None:
+    numbers = range(1, MANY_SERIES + 2)
+    rows = {(number, CPU.number): [number * 100, number * 300] for number in numbers}
+    writer.ingest([a_batch(1, rows)], [a_subject(number) for number in numbers])
+    tidy(writer, T0 + 3 * HOUR_MS)
+
+    def means() -> list[float]:
+        query = RangeQuery(
+            selector=Selector(),
+            start_ms=T0,
+            end_ms=T0 + HOUR_MS,
+            step_ms=HOUR_MS,
+            resolution=Resolution.HOURLY,
+        )
+        return [float(series.values[0]) for series in writer.reader.query(query).series]
+
+    assert means() == [number * 2.0 for number in numbers]
+    break_first(writer, b"sealed")
+    assert means() == [number * 2.0 for number in numbers]
+    assert writer.reader.standing().damaged == 1

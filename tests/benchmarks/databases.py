@@ -24,7 +24,7 @@ START_TIMEOUT_S = 60.0
 REQUEST_TIMEOUT_S = 120.0
 SETTLE_TIMEOUT_S = 120.0
 BLOCK_MS = 7_200_000
-LINES_A_REQUEST = 50_000
+LINES_A_REQUEST = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -169,6 +169,7 @@ def influxdb(
         "INFLUXDB_META_DIR": str(data / "meta"),
         "INFLUXDB_DATA_DIR": str(data / "data"),
         "INFLUXDB_DATA_WAL_DIR": str(data / "wal"),
+        "INFLUXDB_COORDINATOR_WRITE_TIMEOUT": "100s",
         "INFLUXDB_DATA_CACHE_SNAPSHOT_WRITE_COLD_DURATION": "2s",
         "INFLUXDB_DATA_COMPACT_FULL_WRITE_COLD_DURATION": "4s",
     }

@@ -7,16 +7,15 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient
 
-from cluster.commands.leadership import TakeLeadership
 from cluster.model.access import Role
 from cluster.model.adoption import FoundContainer
 from cluster.model.ids import NodeId
 from cluster.model.inventory import HostUnavailable
 from cluster.model.service import DesiredState, PublishedPort, Route, ServiceSpec
 from cluster.store import records
+from tests.support.api_caller import ApiCaller
+from tests.support.deployments import lead
 from tests.support.state_builders import a_service
 from tests.support.web_fakes import WebWorld, a_web_world, log_in, serving
 
@@ -46,29 +45,19 @@ def a_container(name: str = "shop-web-1", **fields: Any) -> FoundContainer:
 
 def a_world(*containers: FoundContainer, node: str = "nd_1") -> WebWorld:
     world = a_web_world()
-    world.state.leader_term = 1
-    world.state.must(TakeLeadership(term=1, node_id=NodeId("nd_1")))
+    lead(world)
     world.hosts.strangers[node] = containers or (a_container(),)
     return world
 
 
-class Api:
+class Api(ApiCaller):
     """A logged-in program."""
-
-    def __init__(self, client: TestClient[web.Request, web.Application], headers: dict[str, str]) -> None:
-        self._client = client
-        self._headers = headers
 
     async def adopt(self, status: int = 200, **body: Any) -> Any:
         body = {"names": ["shop"], **body}
-        answer = await self._client.post("/api/v1/adoptions", json=body, headers=self._headers)
-        found = await answer.json()
-        assert answer.status == status, found
-        return found
-
-    async def get(self, path: str) -> Any:
-        answer = await self._client.get(f"/api/v1{path}", headers=self._headers)
-        return await answer.json()
+        found, answer = await self.ask("POST", "/adoptions", json=body)
+        assert found == status, answer
+        return answer
 
 
 @asynccontextmanager

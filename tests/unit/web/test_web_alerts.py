@@ -8,11 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from aiohttp import web
-from aiohttp.test_utils import TestClient
 
 from cluster.commands.alerts import AlertChange, CommitAlerts
-from cluster.commands.leadership import TakeLeadership
 from cluster.metrics.query import RangeAnswer, RangeQuery, Resolution, ResultSeries, Selector
 from cluster.model.access import Role
 from cluster.model.alerts import Alert, AlertPhase, AlertSubject, RuleKind, Told
@@ -20,6 +17,8 @@ from cluster.model.events import Severity
 from cluster.model.ids import NodeId, PrincipalId
 from cluster.model.metrics import Subject, SubjectDefinition, SubjectKind
 from cluster.store.records import ALERT_RULES, ALERTS, SILENCES
+from tests.support.api_caller import WorldCaller
+from tests.support.deployments import lead
 from tests.support.web_fakes import ORIGIN, WebWorld, a_web_world, log_in, serving
 from web.auth.call import Call, Credential, Identity
 from web.tools.catalog import REGISTRY
@@ -31,30 +30,8 @@ MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
 
 
-class Api:
+class Api(WorldCaller):
     """Somebody who is logged in."""
-
-    def __init__(
-        self, client: TestClient[web.Request, web.Application], headers: dict[str, str], world: WebWorld
-    ) -> None:
-        self.client = client
-        self.headers = headers
-        self.world = world
-
-    async def ask(self, method: str, path: str, **body: Any) -> tuple[int, Any]:
-        options = {"json": body} if method in ("POST", "PUT") else {}
-        response = await self.client.request(method, f"/api/v1{path}", headers=self.headers, **options)
-        return response.status, await response.json(content_type=None)
-
-    async def must(self, method: str, path: str, **body: Any) -> Any:
-        status, answer = await self.ask(method, path, **body)
-        assert status < 300, answer
-        return answer
-
-    async def refused(self, status: int, method: str, path: str, **body: Any) -> Any:
-        found, problem = await self.ask(method, path, **body)
-        assert found == status, problem
-        return problem
 
     def fire(self, name: str = "h2", *, rule: str = "host-down", **fields: Any) -> int:
         """Have the leader commit an alert that is told; returns its number."""
@@ -83,8 +60,7 @@ class Api:
 async def api(role: Role = Role.ADMIN) -> AsyncIterator[Api]:
     world = a_web_world()
     world.add_user("ann", role)
-    world.state.leader_term = 1
-    world.state.must(TakeLeadership(term=1, node_id=NodeId("nd_1")))
+    lead(world)
     async with serving(world, pace=QUICK) as client:
         yield Api(client, await log_in(client, "ann"), world)
 

@@ -7,12 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
-from aiohttp import web
-from aiohttp.test_utils import TestClient
-
 from cluster.commands.access import CreateApiToken
 from cluster.commands.environments import PutEnvironment
-from cluster.commands.leadership import TakeLeadership
 from cluster.commands.secrets import PutFile
 from cluster.commands.services import (
     AssignmentOrder,
@@ -27,8 +23,10 @@ from cluster.model.ids import NodeId, RolloutId
 from cluster.model.placing import HostSet
 from cluster.model.rollout import Rollout, RolloutPhase
 from cluster.model.secrets import FileKind
-from cluster.model.service import Aim, DesiredState, Observation, ReplicaPhase, Revision, Service
+from cluster.model.service import Aim, DesiredState, Observation, ReplicaPhase, Revision
 from cluster.store import records
+from tests.support.api_caller import ApiCaller
+from tests.support.deployments import lead, service_of
 from tests.support.identity_builders import some_bytes
 from tests.support.web_fakes import WebWorld, a_web_world, log_in, serving
 from web.tools.pace import Pace
@@ -47,21 +45,13 @@ services:
 """
 
 
-class Api:
+class Api(ApiCaller):
     """A program that is logged in, or has a token of its own."""
-
-    def __init__(self, client: TestClient[web.Request, web.Application], headers: dict[str, str]) -> None:
-        self._client = client
-        self._headers = headers
 
     async def wait(self, world: WebWorld, seconds: float) -> None:
         """Let time pass, which is longer than a login lasts."""
         await world.clock.advance(seconds)
-        self._headers = await log_in(self._client, "ann")
-
-    async def ask(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
-        response = await self._client.request(method, f"/api/v1{path}", headers=self._headers, **options)
-        return response.status, await response.json(content_type=None)
+        self.headers = await log_in(self.client, "ann")
 
     async def deploy(self, compose: str = SHOP, environment: str = "staging", **body: Any) -> Any:
         given = {"compose": compose, "environment": environment, **body}
@@ -83,8 +73,7 @@ class Api:
 
 def a_world() -> WebWorld:
     world = a_web_world()
-    world.state.leader_term = 1
-    world.state.must(TakeLeadership(term=1, node_id=NodeId("nd_1")))
+    lead(world)
     world.hosts.digests["registry.example/shop/web:1"] = DIGEST
     return world
 
@@ -125,13 +114,6 @@ async def a_program(world: WebWorld) -> AsyncIterator[Api]:
 
 def put(world: WebWorld, name: str, **fields: Any) -> None:
     world.state.must(PutEnvironment(environment=replace(Environment(name=name), **fields)))
-
-
-def service_of(world: WebWorld, service_id: str) -> Service:
-    with world.state.read() as txn:
-        service = records.SERVICES.get(txn, service_id)
-    assert service is not None
-    return service
 
 
 def revision_of(world: WebWorld, service_id: str) -> Revision:

@@ -7,21 +7,20 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient
 
-from cluster.commands.leadership import TakeLeadership
-from cluster.commands.services import CommitTransition, SteerRollout
+from cluster.commands.services import SteerRollout
 from cluster.commands.windows import PutFreeze
 from cluster.model.access import Role
 from cluster.model.experiment import ExperimentRun, Variant
-from cluster.model.ids import NodeId, RolloutId, ServiceId
+from cluster.model.ids import ServiceId
 from cluster.model.judging import ArmTotals, JudgeState
-from cluster.model.rollout import Rollout, RolloutPhase, Stage, StagePhase, Steer
-from cluster.model.service import Fencing, Service
+from cluster.model.rollout import RolloutPhase, Stage, StagePhase, Steer
+from cluster.model.service import Fencing
 from cluster.model.strategy import Colour, Strategy, TrafficStep
 from cluster.model.windows import Freeze
 from cluster.store import records
+from tests.support.api_caller import ApiCaller
+from tests.support.deployments import a_rollout, lead, service_of, transition
 from tests.support.identity_builders import NOW_MS
 from tests.support.state_builders import a_service, a_spec
 from tests.support.web_fakes import WebWorld, a_web_world, log_in, serving
@@ -47,16 +46,8 @@ services:
 """
 
 
-class Api:
+class Api(ApiCaller):
     """A logged-in person, and the service that is asked about."""
-
-    def __init__(self, client: TestClient[web.Request, web.Application], headers: dict[str, str]) -> None:
-        self._client = client
-        self._headers = headers
-
-    async def ask(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
-        response = await self._client.request(method, f"/api/v1{path}", headers=self._headers, **options)
-        return response.status, await response.json()
 
     async def get(self, path: str = PATH) -> Any:
         status, answer = await self.ask("GET", path)
@@ -84,42 +75,11 @@ async def an_operator(world: WebWorld, role: Role = Role.OPERATOR) -> AsyncItera
 def a_world(**service: Any) -> WebWorld:
     """A shop of four replicas that runs whole."""
     world = a_web_world()
-    world.state.leader_term = 1
-    world.state.must(TakeLeadership(term=1, node_id=NodeId("nd_1")))
+    lead(world)
     world.state.must(a_service("shop.web", **{"replicas": 4, "created_by": "bob", **service}))
     transition(world, rollout=a_rollout(world, phase=RolloutPhase.SUCCEEDED), stable_revision=1)
     world.hosts.digests[NEW_IMAGE] = "sha256:" + "b" * 64
     return world
-
-
-def service_of(world: WebWorld) -> Service:
-    with world.state.read() as txn:
-        service = records.SERVICES.get(txn, SHOP)
-    assert service is not None
-    return service
-
-
-def transition(world: WebWorld, **fields: Any) -> None:
-    version = service_of(world).version
-    world.state.must(CommitTransition(service_id=SHOP, expected_version=version, **fields))
-
-
-def a_rollout(world: WebWorld, **fields: Any) -> Rollout:
-    service = service_of(world)
-    defaults: dict[str, Any] = {
-        "id": RolloutId(f"ro_{service.attempt.number}"),
-        "service_id": SHOP,
-        "from_revision": service.stable_revision,
-        "to_revision": service.revision,
-        "phase": RolloutPhase.RUNNING,
-        "step": 1,
-        "started_at_ms": NOW_MS + service.attempt.number,
-        "changed_at_ms": NOW_MS + 5_000,
-        "deadline_ms": NOW_MS + 60_000,
-        "attempt": service.attempt.number,
-        "by": service.attempt.by,
-    }
-    return Rollout(**{**defaults, **fields})
 
 
 def begin(world: WebWorld, *, counted: JudgeState | None = None, **fields: Any) -> None:

@@ -7,31 +7,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from aiohttp import web
-from aiohttp.test_utils import TestClient
-
 from cluster.commands.exports import CommitExportProgress
-from cluster.commands.leadership import TakeLeadership
 from cluster.identity.stored_secrets import open_export_secret
 from cluster.model.access import Role
-from cluster.model.ids import NodeId
 from cluster.store import records
+from tests.support.api_caller import ApiCaller
+from tests.support.deployments import lead
 from tests.support.web_fakes import WebWorld, a_web_world, log_in, serving
 
 URL = "http://vm.example.com:8428/api/v1/write?key=shown-to-nobody"
 SECRET = "a-password-nobody-may-see"
 
 
-class Api:
-    def __init__(self, client: TestClient[web.Request, web.Application], headers: dict[str, str]) -> None:
-        self._client = client
-        self._headers = headers
-
-    async def ask(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
-        response = await self._client.request(method, f"/api/v1{path}", headers=self._headers, **options)
-        text = await response.text()
-        return response.status, json.loads(text) if text else None
-
+class Api(ApiCaller):
     async def put(self, **fields: Any) -> tuple[int, Any]:
         return await self.ask("PUT", "/exports/vm", json={"kind": "prometheus", "url": URL, **fields})
 
@@ -59,8 +47,7 @@ async def test_an_export_is_kept_with_its_secret_sealed_and_shows_how_far_it_is(
             export.secret.sealed, world.cluster.keyring(), export_id="vm", url=export.url
         )
         assert opened == SECRET.encode()
-        world.state.leader_term = 1
-        world.state.must(TakeLeadership(term=1, node_id=NodeId("nd_1")))
+        lead(world)
         world.state.must(
             CommitExportProgress(
                 export_id="vm",

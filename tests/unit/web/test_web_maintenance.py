@@ -9,11 +9,11 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestClient
 
-from cluster.commands.leadership import TakeLeadership
 from cluster.commands.nodes import SetNodeStatus
 from cluster.model.access import Role
 from cluster.model.ids import NodeId
 from cluster.model.node import NodeStatus
+from tests.support.deployments import lead
 from tests.support.identity_builders import NOW_MS
 from tests.support.web_fakes import WebWorld, a_web_world, log_in, serving
 
@@ -34,8 +34,7 @@ async def ask(api: tuple[Client, dict[str, str]], path: str, body: object = None
 
 
 def down(world: WebWorld, node_id: str) -> None:
-    world.state.leader_term = 1
-    world.state.must(TakeLeadership(term=1, node_id=NodeId("nd_1")))
+    lead(world)
     world.state.must(SetNodeStatus(node_id=NodeId(node_id), status=NodeStatus.DOWN, reason="silent"))
 
 

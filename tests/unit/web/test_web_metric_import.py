@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
-
-from aiohttp import web
-from aiohttp.test_utils import TestClient
 
 from cluster.metrics.block import decode_block
 from cluster.model.access import Role
 from cluster.model.metrics import SubjectKind
 from cluster.store import records
+from tests.support.api_caller import ApiCaller
 from tests.support.web_fakes import NOW_MS, WebWorld, a_web_world, log_in, serving
 
 START_MS = NOW_MS - NOW_MS % 60_000 - 3_600_000
 
 
-class Api:
-    def __init__(self, client: TestClient[web.Request, web.Application], headers: dict[str, str]) -> None:
-        self._client = client
-        self._headers = headers
-
+class Api(ApiCaller):
     async def bring(self, *series: dict[str, Any], **fields: Any) -> tuple[int, Any]:
         body = {"name": "old", "start_ms": START_MS, "step_ms": 60_000, "series": list(series), **fields}
-        response = await self._client.post("/api/v1/metrics/import", json=body, headers=self._headers)
-        return response.status, json.loads(await response.text())
+        return await self.ask("POST", "/metrics/import", json=body)
 
 
 @asynccontextmanager

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient
 
 from cluster.commands.nodes import SetNodeLabels
 from cluster.commands.services import (
@@ -27,6 +23,7 @@ from cluster.model.service import (
 from cluster.placement import Amounts, Quota
 from cluster.store.records import ASSIGNMENTS, NODES
 from cluster.survey import Intent
+from tests.support.api_caller import ApiCaller
 from tests.support.deployments import deployed
 from tests.support.state_builders import a_spec
 from tests.support.web_fakes import WebWorld, a_container, a_web_world, log_in, put_containers, serving
@@ -42,30 +39,11 @@ WEB = ServiceId("shop.web")
 VOLUME = VolumeMount(kind=VolumeKind.VOLUME, target="/data", source="data")
 
 
-class Api:
-    """A logged-in program."""
-
-    def __init__(self, client: TestClient[web.Request, web.Application], headers: dict[str, str]) -> None:
-        self._client = client
-        self._headers = headers
-
-    async def ask(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
-        response = await self._client.request(
-            method, f"/api/v1{path}", headers=self._headers, **({} if body is None else {"json": body})
-        )
-        return response.status, json.loads(await response.text())
-
-    async def get(self, path: str) -> Any:
-        status, answer = await self.ask("GET", path)
-        assert status == 200, answer
-        return answer
-
-
 @asynccontextmanager
-async def logged_in(world: WebWorld, role: Role = Role.OPERATOR) -> AsyncIterator[Api]:
+async def logged_in(world: WebWorld, role: Role = Role.OPERATOR) -> AsyncIterator[ApiCaller]:
     world.add_user("ann", role)
     async with serving(world, pace=QUICK) as client:
-        yield Api(client, await log_in(client, "ann"))
+        yield ApiCaller(client, await log_in(client, "ann"))
 
 
 def labelled(world: WebWorld, node: str, **labels: str) -> None:
@@ -197,9 +175,9 @@ async def test_a_rebalance_is_told_and_then_asked_for() -> None:
     world = a_web_world()
     deployed(world, "nd_1", "nd_1", "nd_1")
     async with logged_in(world) as api:
-        status, told = await api.ask("POST", "/rebalance", {"service": "web", "dry_run": True})
+        status, told = await api.ask("POST", "/rebalance", json={"service": "web", "dry_run": True})
         assert (status, told["started"]) == (200, None)
-        _, done = await api.ask("POST", "/rebalance", {"service": "shop.web"})
+        _, done = await api.ask("POST", "/rebalance", json={"service": "shop.web"})
     assert done["started"] == "shop.web"
     assert [(move["ordinal"], move["to_node"]) for move in done["services"][0]["moves"]] == [
         (2, "h2"),
@@ -219,7 +197,7 @@ async def test_without_a_name_the_first_service_that_needs_it_is_moved_alone() -
     deployed(world, "nd_1", "nd_1", service="shop.one")
     deployed(world, "nd_2", "nd_2", service="shop.two")
     async with logged_in(world) as api:
-        _, done = await api.ask("POST", "/rebalance", {})
+        _, done = await api.ask("POST", "/rebalance", json={})
     assert [service["service_id"] for service in done["services"]] == ["shop.one", "shop.two"]
     assert done["started"] == "shop.one"
     with world.state.read() as txn:
@@ -234,7 +212,7 @@ async def test_what_is_not_moved_is_told_with_its_reason() -> None:
     world = a_web_world()
     deployed(world, "nd_1", "nd_1", spec=a_spec(volumes=(VOLUME,)))
     async with logged_in(world) as api:
-        status, answer = await api.ask("POST", "/rebalance", {"service": "shop.web"})
+        status, answer = await api.ask("POST", "/rebalance", json={"service": "shop.web"})
     assert (status, answer["started"]) == (200, None)
     assert answer["services"][0]["refusal"] == (
         "its volumes are where its replicas are, and nothing copies them"
@@ -245,7 +223,7 @@ async def test_a_viewer_moves_nothing() -> None:
     world = a_web_world()
     deployed(world, "nd_1", "nd_1")
     async with logged_in(world, Role.VIEWER) as api:
-        status, _ = await api.ask("POST", "/rebalance", {})
+        status, _ = await api.ask("POST", "/rebalance", json={})
     assert status == 403
 
 
@@ -268,8 +246,8 @@ async def test_the_tools_explain_and_rebalance_in_few_words() -> None:
 async def test_an_administrator_labels_a_host() -> None:
     world = a_web_world()
     async with logged_in(world, Role.ADMIN) as api:
-        _, given = await api.ask("POST", "/nodes/h1/labels", {"put": {"zone": "a", "disk": "ssd"}})
-        _, taken = await api.ask("POST", "/nodes/h1/labels", {"remove": ["disk"]})
+        _, given = await api.ask("POST", "/nodes/h1/labels", json={"put": {"zone": "a", "disk": "ssd"}})
+        _, taken = await api.ask("POST", "/nodes/h1/labels", json={"remove": ["disk"]})
     assert given["labels"] == {"disk": "ssd", "zone": "a"}
     assert taken["labels"] == {"zone": "a"}
     assert world.state.audit()[-1].stamp.action == "node.label"
@@ -284,14 +262,14 @@ async def test_an_administrator_labels_a_host() -> None:
 )
 async def test_a_label_of_wrong_form_is_refused(body: object, rule: str) -> None:
     async with logged_in(a_web_world(), Role.ADMIN) as api:
-        status, problem = await api.ask("POST", "/nodes/h1/labels", body)
+        status, problem = await api.ask("POST", "/nodes/h1/labels", json=body)
     assert status == 422
     assert rule in problem["detail"]
 
 
 async def test_labels_are_for_administrators() -> None:
     async with logged_in(a_web_world()) as api:
-        status, _ = await api.ask("POST", "/nodes/h1/labels", {"put": {"zone": "a"}})
+        status, _ = await api.ask("POST", "/nodes/h1/labels", json={"put": {"zone": "a"}})
     assert status == 403
 
 
@@ -388,7 +366,7 @@ services:
     x-tower: {route: {host: shop.example.com, port: 8080}}
 """
     async with logged_in(world) as api:
-        status, planned = await api.ask("POST", "/deployments", {"compose": compose, "dry_run": True})
+        status, planned = await api.ask("POST", "/deployments", json={"compose": compose, "dry_run": True})
     assert status == 200, planned
     assert [(host["ordinal"], host["node_name"], host["is_new"]) for host in planned["hosts"]] == [
         (0, "h2", True),

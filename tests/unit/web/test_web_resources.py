@@ -10,10 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient
 
-from cluster.commands.leadership import TakeLeadership
 from cluster.commands.services import (
     AssignmentOrder,
     AssignmentReport,
@@ -30,6 +27,8 @@ from cluster.model.rollout import Rollout, RolloutPhase
 from cluster.model.service import DesiredState, Observation, ReplicaPhase
 from cluster.raft.replicator import NotCommitted, OutcomeUnknown
 from cluster.store import records
+from tests.support.api_caller import ApiCaller
+from tests.support.deployments import lead
 from tests.support.identity_builders import NOW_MS, a_ca, a_joining
 from tests.support.state_builders import a_service, a_spec
 from tests.support.web_fakes import (
@@ -56,37 +55,11 @@ services:
 """
 
 
-class Api:
-    """A logged-in program."""
-
-    def __init__(self, client: TestClient[web.Request, web.Application], headers: dict[str, str]) -> None:
-        self._client = client
-        self.headers = headers
-
-    async def ask(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
-        """Return status and JSON of the answer; None without content."""
-        response = await self._client.request(
-            method, f"/api/v1{path}", headers={**self.headers, **options.pop("headers", {})}, **options
-        )
-        text = await response.text()
-        return response.status, json.loads(text) if text else None
-
-    async def get(self, path: str, **query: str) -> Any:
-        status, answer = await self.ask("GET", path, params=query)
-        assert status == 200, answer
-        return answer
-
-
 @asynccontextmanager
-async def logged_in(world: WebWorld, role: Role = Role.ADMIN) -> AsyncIterator[Api]:
+async def logged_in(world: WebWorld, role: Role = Role.ADMIN) -> AsyncIterator[ApiCaller]:
     world.add_user("ann", role)
     async with serving(world, pace=QUICK) as client:
-        yield Api(client, await log_in(client, "ann"))
-
-
-def lead(world: WebWorld) -> None:
-    world.state.leader_term = 1
-    world.state.must(TakeLeadership(term=1, node_id=NodeId("nd_1")))
+        yield ApiCaller(client, await log_in(client, "ann"))
 
 
 # ---- the cluster and its hosts
@@ -329,7 +302,7 @@ async def test_lines_come_one_json_object_each() -> None:
     put_containers(world, "nd_2", a_container("web"))
     world.hosts.lines = [A_LINE, replace(A_LINE, stream="stderr", text='{"quoted": "\n"}')]
     async with logged_in(world, Role.VIEWER) as api:
-        response = await api._client.get(
+        response = await api.client.get(
             "/api/v1/logs/web", headers=api.headers, params={"tail": "7", "since": "10m"}
         )
         lines = [json.loads(line) for line in (await response.text()).splitlines()]
@@ -345,7 +318,7 @@ async def test_lines_are_plain_text_for_who_asks_for_it() -> None:
     put_containers(world, "nd_2", a_container("web"))
     world.hosts.lines = [replace(A_LINE, text="hello")]
     async with logged_in(world) as api:
-        response = await api._client.get(
+        response = await api.client.get(
             "/api/v1/logs/web", headers={**api.headers, "Accept": "text/plain"}, params={"timestamps": "true"}
         )
         text = await response.text()
@@ -357,7 +330,7 @@ async def test_a_stream_that_breaks_says_so_in_its_last_line() -> None:
     put_containers(world, "nd_2", a_container("web"))
     world.hosts.lines = [replace(A_LINE, text="hello")]
     async with logged_in(world) as api:
-        response = await api._client.get("/api/v1/logs/web", headers=api.headers, params={"follow": "true"})
+        response = await api.client.get("/api/v1/logs/web", headers=api.headers, params={"follow": "true"})
         first = json.loads(await response.content.readline())
         world.hosts.failure = HostUnavailable("h2 is gone")
         world.hosts.more_lines.set()
@@ -370,7 +343,7 @@ async def test_a_quiet_stream_shows_that_it_lives_until_its_reader_logs_out() ->
     world = a_web_world()
     put_containers(world, "nd_2", a_container("web"))
     async with logged_in(world) as api:
-        response = await api._client.get(
+        response = await api.client.get(
             "/api/v1/logs/web", headers=api.headers, params={"follow": "true", "tail": "all"}
         )
         async with asyncio.timeout(5):
@@ -436,7 +409,7 @@ async def test_a_wrong_question_about_logs_is_named(query: dict[str, str]) -> No
 # ---- deployments
 
 
-async def deploy(api: Api, compose: str = SHOP, **fields: Any) -> tuple[int, Any]:
+async def deploy(api: ApiCaller, compose: str = SHOP, **fields: Any) -> tuple[int, Any]:
     return await api.ask("POST", "/deployments", json={"compose": compose, **fields})
 
 
@@ -711,8 +684,8 @@ async def test_environment_values_are_for_those_who_may_inspect() -> None:
     world.add_user("vera", Role.VIEWER)
     async with logged_in(world, Role.OPERATOR) as api:
         operator = await api.get("/services/shop.web")
-        viewer_headers = await log_in(api._client, "vera")
-        viewer = await Api(api._client, viewer_headers).get("/services/shop.web")
+        viewer_headers = await log_in(api.client, "vera")
+        viewer = await ApiCaller(api.client, viewer_headers).get("/services/shop.web")
     assert operator["revisions"][0]["spec"]["environment"] == {"DB_PASSWORD": "hunter2"}
     assert viewer["revisions"][0]["spec"]["environment"] == {"DB_PASSWORD": None}
 
@@ -847,7 +820,7 @@ async def test_ones_own_password_needs_the_present_one() -> None:
             "POST", "/users/me/password", json={"password": new, "current_password": PASSWORD}
         )
         after, _ = await api.ask("GET", "/auth/me")
-        assert await log_in(api._client, "ann", new)
+        assert await log_in(api.client, "ann", new)
     assert (without, wrong, weak, right, after) == (422, 422, 422, 204, 401)
 
 
@@ -858,9 +831,9 @@ async def test_somebody_elses_password_is_for_administrators() -> None:
     async with logged_in(world, Role.OPERATOR) as api:
         refused, _ = await api.ask("POST", f"/users/{bob}/password", json={"password": new})
         world.add_user("root", Role.ADMIN)
-        admin = Api(api._client, await log_in(api._client, "root"))
+        admin = ApiCaller(api.client, await log_in(api.client, "root"))
         allowed, _ = await admin.ask("POST", f"/users/{bob}/password", json={"password": new})
-        assert await log_in(api._client, "bob", new)
+        assert await log_in(api.client, "bob", new)
     assert (refused, allowed) == (403, 204)
 
 
@@ -868,7 +841,7 @@ async def test_an_api_token_is_made_shown_once_used_and_revoked() -> None:
     world = a_web_world()
     async with logged_in(world, Role.OPERATOR) as api:
         status, made = await api.ask("POST", "/tokens", json={"name": "ci", "role": "viewer", "ttl_s": 3600})
-        token = Api(api._client, {"Authorization": f"Bearer {made['token']}"})
+        token = ApiCaller(api.client, {"Authorization": f"Bearer {made['token']}"})
         me = await token.get("/auth/me")
         listed = (await api.get("/tokens"))["items"]
         too_much, _ = await api.ask("POST", "/tokens", json={"name": "x", "role": "admin"})
@@ -888,7 +861,7 @@ async def test_others_tokens_are_seen_and_revoked_by_administrators_alone() -> N
     world = a_web_world()
     world.add_user("vera", Role.VIEWER)
     async with logged_in(world) as api:
-        vera = Api(api._client, await log_in(api._client, "vera"))
+        vera = ApiCaller(api.client, await log_in(api.client, "vera"))
         _, anns = await api.ask("POST", "/tokens", json={"name": "ann's", "role": "viewer"})
         _, veras = await vera.ask("POST", "/tokens", json={"name": "vera's", "role": "viewer"})
         seen_by_vera = (await vera.get("/tokens"))["items"]

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from cluster.commands.leadership import TakeLeadership
 from cluster.commands.services import (
     AssignmentOrder,
     AssignmentReport,
-    CommitTransition,
     ReportAssignments,
     SteerRollout,
 )
 from cluster.model.access import Role
-from cluster.model.ids import NodeId, RolloutId, ServiceId
+from cluster.model.ids import NodeId, ServiceId
 from cluster.model.judging import ArmTotals, JudgeState
-from cluster.model.rollout import Rollout, RolloutPhase, Stage, StagePhase
-from cluster.model.service import DesiredState, Observation, ReplicaPhase, Service
+from cluster.model.rollout import RolloutPhase, Stage, StagePhase
+from cluster.model.service import DesiredState, Observation, ReplicaPhase
 from cluster.model.strategy import Colour, Strategy, TrafficStep
 from cluster.store import records
+from tests.support.deployments import a_rollout, lead, service_of, transition
 from tests.support.identity_builders import NOW_MS
 from tests.support.state_builders import a_service, a_spec
 from tests.support.web_fakes import WebWorld, a_container, a_web_world, put_containers
@@ -75,39 +73,8 @@ class Tools:
 
 def a_world() -> WebWorld:
     world = a_web_world()
-    world.state.leader_term = 1
-    world.state.must(TakeLeadership(term=1, node_id=NodeId("nd_1")))
+    lead(world)
     return world
-
-
-def service_of(world: WebWorld) -> Service:
-    with world.state.read() as txn:
-        service = records.SERVICES.get(txn, SHOP)
-    assert service is not None
-    return service
-
-
-def transition(world: WebWorld, **fields: Any) -> None:
-    version = service_of(world).version
-    world.state.must(CommitTransition(service_id=SHOP, expected_version=version, **fields))
-
-
-def a_rollout(world: WebWorld, **fields: Any) -> Rollout:
-    service = service_of(world)
-    defaults: dict[str, Any] = {
-        "id": RolloutId(f"ro_{service.attempt.number}"),
-        "service_id": SHOP,
-        "from_revision": service.stable_revision,
-        "to_revision": service.revision,
-        "phase": RolloutPhase.RUNNING,
-        "step": 1,
-        "started_at_ms": NOW_MS + service.attempt.number,
-        "changed_at_ms": NOW_MS + 5_000,
-        "deadline_ms": NOW_MS + 60_000,
-        "attempt": service.attempt.number,
-        "by": service.attempt.by,
-    }
-    return Rollout(**{**defaults, **fields})
 
 
 def a_canary(world: WebWorld) -> None:
@@ -254,7 +221,10 @@ async def test_going_back_scaling_sharing_and_removing_are_tools_too() -> None:
 async def test_the_past_is_told_in_lines() -> None:
     world = a_world()
     a_canary(world)
-    transition(world, rollout=replace(a_rollout(world), phase=RolloutPhase.ROLLED_BACK, verdict="it failed"))
+    rollout = a_rollout(
+        world, phase=RolloutPhase.ROLLED_BACK, verdict="it failed", changed_at_ms=NOW_MS + 5_000
+    )
+    transition(world, rollout=rollout)
     tools = Tools(world, a_call(world, Role.VIEWER))
     history = await tools("get-deployment-history", service="web")
     newest = history["revisions"][0]

@@ -7,16 +7,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient
 
-from cluster.commands.leadership import TakeLeadership
 from cluster.commands.nodes import SetNodeStatus
 from cluster.commands.services import (
     AssignmentOrder,
     AssignmentReport,
     AttemptRevision,
-    CommitTransition,
     PutService,
     ReportAssignments,
     RouterReport,
@@ -26,7 +22,7 @@ from cluster.commands.services import (
 )
 from cluster.model.access import Role
 from cluster.model.hooks import Hook, HookKind, HookPhase, HookRun
-from cluster.model.ids import NodeId, RolloutId, ServiceId
+from cluster.model.ids import NodeId, ServiceId
 from cluster.model.judging import ArmTotals, JudgeState
 from cluster.model.node import NodeStatus
 from cluster.model.rollout import Rollout, RolloutPhase, Stage, StagePhase, Steer
@@ -36,10 +32,11 @@ from cluster.model.service import (
     Kept,
     Observation,
     ReplicaPhase,
-    Service,
 )
 from cluster.model.strategy import Colour, Strategy, TrafficStep
 from cluster.store import records
+from tests.support.api_caller import ApiCaller
+from tests.support.deployments import a_rollout, lead, service_of, transition
 from tests.support.identity_builders import NOW_MS
 from tests.support.state_builders import a_service, a_spec
 from tests.support.web_fakes import WebWorld, a_container, a_web_world, log_in, put_containers, serving
@@ -62,21 +59,8 @@ services:
 """
 
 
-class Api:
+class Api(ApiCaller):
     """A logged-in program."""
-
-    def __init__(self, client: TestClient[web.Request, web.Application], headers: dict[str, str]) -> None:
-        self._client = client
-        self._headers = headers
-
-    async def ask(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
-        response = await self._client.request(method, f"/api/v1{path}", headers=self._headers, **options)
-        return response.status, await response.json()
-
-    async def get(self, path: str, **query: str) -> Any:
-        status, answer = await self.ask("GET", path, params=query)
-        assert status == 200, answer
-        return answer
 
     async def done(self, path: str, **body: Any) -> Any:
         """Ask for something that is accepted; returns the answer."""
@@ -100,43 +84,8 @@ async def an_operator(world: WebWorld, role: Role = Role.OPERATOR) -> AsyncItera
 
 def a_world() -> WebWorld:
     world = a_web_world()
-    world.state.leader_term = 1
-    world.state.must(TakeLeadership(term=1, node_id=NodeId("nd_1")))
+    lead(world)
     return world
-
-
-def service_of(world: WebWorld) -> Service:
-    with world.state.read() as txn:
-        service = records.SERVICES.get(txn, SHOP)
-    assert service is not None
-    return service
-
-
-def transition(world: WebWorld, **fields: Any) -> None:
-    """Commit what the leader decided."""
-    version = service_of(world).version
-    world.state.must(CommitTransition(service_id=SHOP, expected_version=version, **fields))
-
-
-def a_rollout(world: WebWorld, **fields: Any) -> Rollout:
-    """The rollout of the newest attempt, as the leader begins it."""
-    service = service_of(world)
-    defaults: dict[str, Any] = {
-        "id": RolloutId(f"ro_{service.attempt.number}"),
-        "service_id": SHOP,
-        "from_revision": service.stable_revision,
-        "to_revision": service.revision,
-        "phase": RolloutPhase.RUNNING,
-        "step": 1,
-        "started_at_ms": NOW_MS + service.attempt.number,
-        "changed_at_ms": NOW_MS + service.attempt.number,
-        "deadline_ms": NOW_MS + 60_000,
-        "aim": service.attempt.aim,
-        "attempt": service.attempt.number,
-        "is_unjudged": service.attempt.is_unjudged,
-        "by": service.attempt.by,
-    }
-    return Rollout(**{**defaults, **fields})
 
 
 def a_stage(phase: StagePhase = StagePhase.WATCHING, **fields: Any) -> Stage:

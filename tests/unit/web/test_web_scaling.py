@@ -10,8 +10,7 @@ from cluster.commands.services import ScaleService
 from cluster.model.access import Role
 from cluster.model.autoscaling import AUTOSCALING, MetricStanding, ScaleMetric, ScalingStanding
 from cluster.model.ids import ServiceId
-from cluster.model.service import Service
-from cluster.store import records
+from tests.support.deployments import service_of
 from tests.support.identity_builders import NOW_MS
 from tests.support.web_fakes import WebWorld, a_web_world, log_in, serving
 from web.tools.pace import Pace
@@ -62,13 +61,6 @@ async def an_operator(world: WebWorld, role: Role = Role.OPERATOR) -> AsyncItera
     world.add_user("ann", role)
     async with serving(world, pace=QUICK) as client:
         yield Api(client, await log_in(client, "ann"))
-
-
-def service_of(world: WebWorld) -> Service:
-    with world.state.read() as txn:
-        service = records.SERVICES.get(txn, SHOP)
-    assert service is not None
-    return service
 
 
 def scale_by_itself(world: WebWorld, replicas: int) -> None:

@@ -13,17 +13,18 @@ from aiohttp.test_utils import TestClient
 
 from cluster.commands.access import RemoveUser, SetRole
 from cluster.commands.environments import PutEnvironment
-from cluster.commands.leadership import TakeLeadership
 from cluster.commands.services import CommitTransition
 from cluster.model.access import Role
 from cluster.model.environments import Environment
-from cluster.model.ids import NodeId, PrincipalId, RolloutId, ServiceId
+from cluster.model.ids import PrincipalId, RolloutId, ServiceId
 from cluster.model.rollout import Rollout, RolloutPhase
 from cluster.model.schedules import Admitted, DeploySchedule, NotAdmitted, ScheduledService
 from cluster.model.service import Service, ServiceSpec
 from cluster.model.strategy import Strategy
 from cluster.schedule import next_fire_ms
 from cluster.store import records
+from tests.support.api_caller import WorldCaller
+from tests.support.deployments import lead
 from tests.support.web_fakes import WebWorld, a_web_world, log_in, serving
 from web.tools.admitting import Admitting
 from web.tools.context import CONTEXT
@@ -45,15 +46,13 @@ WATCHED = SHOP + "    x-tower: {watch: {every: 5m, min_age: 2h}}\n"
 next_fire_ms("0 0 * * *", "Europe/Berlin", 0)
 
 
-class Api:
+class Api(WorldCaller):
     """Somebody who is logged in."""
 
     def __init__(
         self, client: TestClient[web.Request, web.Application], headers: dict[str, str], world: WebWorld
     ) -> None:
-        self._client = client
-        self._headers = headers
-        self.world = world
+        super().__init__(client, headers, world)
         app = client.app
         assert app is not None
         self.admitting = Admitting(app[CONTEXT])
@@ -61,21 +60,6 @@ class Api:
     @property
     def now_ms(self) -> int:
         return self.world.clock.now_ms()
-
-    async def ask(self, method: str, path: str, **body: Any) -> tuple[int, Any]:
-        options = {"json": body} if method in ("POST", "PUT") else {}
-        response = await self._client.request(method, f"/api/v1{path}", headers=self._headers, **options)
-        return response.status, await response.json(content_type=None)
-
-    async def must(self, method: str, path: str, **body: Any) -> Any:
-        status, answer = await self.ask(method, path, **body)
-        assert status < 300, answer
-        return answer
-
-    async def refused(self, status: int, method: str, path: str, **body: Any) -> Any:
-        found, problem = await self.ask(method, path, **body)
-        assert found == status, problem
-        return problem
 
     async def deploy(self, compose: str = SHOP, **body: Any) -> Any:
         return await self.must("POST", "/deployments", compose=compose, **body)
@@ -105,8 +89,7 @@ class Api:
 
 def a_world() -> WebWorld:
     world = a_web_world()
-    world.state.leader_term = 1
-    world.state.must(TakeLeadership(term=1, node_id=NodeId("nd_1")))
+    lead(world)
     world.hosts.digests[IMAGE] = OLD
     return world
 
@@ -123,7 +106,7 @@ async def closed_now(api: Api, **fields: Any) -> Any:
     """Have everything closed by a window for an hour from the last full one, and open then."""
     settings = {"kind": "deny", "cron": "0 * * * *", "duration_s": 1800, **fields}
     await api.world.clock.advance((HOUR_MS - api.now_ms % HOUR_MS) / 1000)
-    api._headers = await log_in(api._client, "ann")
+    api.headers = await log_in(api.client, "ann")
     return await api.must("PUT", "/windows/quiet", **settings)
 
 
@@ -254,7 +237,7 @@ async def test_a_deployment_outside_the_windows_is_refused_with_when_the_next_on
         assert problem["opens_at_ms"] == api.now_ms + HOUR_MS // 2
         assert "--override-window" in problem["hint"]
         await api.world.clock.advance(1800)
-        api._headers = await log_in(api._client, "ann")
+        api.headers = await log_in(api.client, "ann")
         await api.deploy()
 
 
@@ -336,9 +319,9 @@ async def test_who_froze_may_thaw_and_somebody_else_needs_to_be_admin() -> None:
     async with somebody() as api:
         view = await api.must("POST", "/freezes", reason="quiet", scope="project", scope_name="shop")
         api.world.add_user("bob", Role.OPERATOR)
-        own, api._headers = api._headers, await log_in(api._client, "bob")
+        own, api.headers = api.headers, await log_in(api.client, "bob")
         await api.refused(403, "DELETE", f"/freezes/{view['id']}")
-        api._headers = own
+        api.headers = own
         await api.must("DELETE", f"/freezes/{view['id']}")
         assert (await api.must("GET", "/freezes"))["items"] == []
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient
 
 from cluster.commands import encode
 from cluster.commands.envelope import Envelope
@@ -24,6 +21,7 @@ from cluster.model.secrets import CONTENT_BYTES_MAX, FileKind
 from cluster.model.service import FileReference, RolloutPolicy, ServiceSpec
 from cluster.store import records
 from cluster.store.tables import ALL_TABLES
+from tests.support.api_caller import ApiCaller
 from tests.support.web_fakes import WebWorld, a_web_world, log_in, serving
 from web.auth.authority import Authority
 from web.auth.call import Call, Credential, Identity
@@ -36,16 +34,7 @@ from web.tools.file_pins import SERVICE_BYTES_MAX, pin_files, require_use
 VALUE = "sk_live_51Hd8-a-value-nobody-may-see"
 
 
-class Api:
-    def __init__(self, client: TestClient[web.Request, web.Application], headers: dict[str, str]) -> None:
-        self._client = client
-        self.headers = headers
-
-    async def ask(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
-        response = await self._client.request(method, f"/api/v1{path}", headers=self.headers, **options)
-        text = await response.text()
-        return response.status, json.loads(text) if text else None
-
+class Api(ApiCaller):
     async def put(self, path: str, **body: Any) -> tuple[int, Any]:
         return await self.ask("PUT", path, json=body)
 

@@ -9,10 +9,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from aiohttp import web
-from aiohttp.test_utils import TestClient
-
-from cluster.commands.leadership import TakeLeadership
 from cluster.commands.nodes import SetNodeDraining
 from cluster.commands.webhooks import AttemptResult, PingWebhook, RecordAttempts
 from cluster.identity.stored_secrets import open_webhook_secret
@@ -21,22 +17,15 @@ from cluster.model.ids import NodeId
 from cluster.model.webhooks import Attempt, FailureKind
 from cluster.store import records
 from cluster.store.tables import ALL_TABLES
+from tests.support.api_caller import ApiCaller
+from tests.support.deployments import lead
 from tests.support.web_fakes import WebWorld, a_web_world, log_in, serving
 
 TOKEN = "xoxb-a-token-nobody-may-see"
 URL = "https://hooks.example.com/in?key=shown-to-nobody"
 
 
-class Api:
-    def __init__(self, client: TestClient[web.Request, web.Application], headers: dict[str, str]) -> None:
-        self._client = client
-        self.headers = headers
-
-    async def ask(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
-        response = await self._client.request(method, f"/api/v1{path}", headers=self.headers, **options)
-        text = await response.text()
-        return response.status, json.loads(text) if text else None
-
+class Api(ApiCaller):
     async def put(self, name: str = "pager", **fields: Any) -> tuple[int, Any]:
         body = {"url": URL, "events": ["node:*"], **fields}
         return await self.ask("PUT", f"/webhooks/{name}", json=body)
@@ -59,8 +48,7 @@ def the_secret(world: WebWorld, name: str = "pager", number: int = 0) -> bytes:
 
 def attempt(world: WebWorld, sequence: int, *, status: int, number: int = 1) -> None:
     """Have the leader try a delivery."""
-    world.state.leader_term = 1
-    world.state.must(TakeLeadership(term=1, node_id=NodeId("nd_1")))
+    lead(world)
     failure = FailureKind.NONE if status < 300 else FailureKind.STATUS
     made = Attempt(number=number, at_ms=1, duration_ms=12, status=status, failure=failure, detail="said")
     world.state.must(

@@ -5,37 +5,13 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agent.cli.main import main
-from tests.support.stub_api import Answer, StubApi, stub_api
-
-Tower = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StubApi]:
-    with stub_api(tmp_path / "api") as made:
-        monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-        monkeypatch.setenv("TOWER_SERVER", made.url)
-        monkeypatch.setenv("TOWER_CA", str(made.ca_file))
-        monkeypatch.setenv("TOWER_TOKEN", "t0")
-        yield made
-
-
-@pytest.fixture
-def tower(capsysbinary: pytest.CaptureFixture[bytes]) -> Tower:
-    def run(*words: str) -> tuple[int, str, str]:
-        capsysbinary.readouterr()
-        status = main(words)
-        captured = capsysbinary.readouterr()
-        return status, captured.out.decode(errors="surrogateescape"), captured.err.decode()
-
-    return run
+from tests.support.cli_kit import Tower
+from tests.support.stub_api import Answer, StubApi
 
 
 def pipe(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:

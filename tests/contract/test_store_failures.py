@@ -32,7 +32,8 @@ from cluster.store.lmdb_store import SNAPSHOT_RETRY_S, LmdbStore
 from cluster.store.migrations import RawTables, migrate
 from cluster.store.records import AUDIT, NODES, REVISIONS, SERVICES, audit_head, principal_by_name
 from cluster.store.tables import SCHEMA_VERSION, SETTINGS
-from tests.support.requirements import require_program, require_root
+from tests.support.requirements import require_program
+from tests.support.small_disk import a_small_disk, fill
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN_STATE = ROOT / "tests" / "golden" / "state_v1.txt"
@@ -93,25 +94,8 @@ def applied_index(path: Path) -> int:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 4 MiB."""
-    require_root()
-    mount, umount = require_program("mount"), require_program("umount")
-    path = tmp_path / "disk"
-    path.mkdir()
-    subprocess.run([mount, "-t", "tmpfs", "-o", "size=4m", "tmpfs", path], check=True, timeout=10)
-    try:
-        yield path
-    finally:
-        subprocess.run([umount, "--lazy", path], check=True, timeout=10)
-
-
-def fill(disk: Path) -> Path:
-    """Take all the room that is left."""
-    filler = disk / "filler"
-    with filler.open("ab", buffering=0) as file, contextlib.suppress(OSError):
-        while file.write(b"\xff" * 4096):
-            pass
-    assert os.statvfs(disk).f_bavail == 0
-    return filler
+    with a_small_disk(tmp_path / "disk", 4 << 20) as disk:
+        yield disk
 
 
 @pytest.mark.parametrize("size", [10, 3000, 40_000])

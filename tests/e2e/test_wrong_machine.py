@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import subprocess
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -16,7 +13,7 @@ import pytest
 from tests.support.agent_process import form_cluster, wait_until
 from tests.support.commanded_agent import DONE, REFUSED, CommandedAgent, differing, running
 from tests.support.lab import Lab, a_lab, remove_abandoned, require_lab
-from tests.support.requirements import require_program, require_root
+from tests.support.small_disk import a_small_disk, fill
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -25,29 +22,6 @@ RESERVE_BYTES = 16 << 20
 
 
 # ---- disk ----------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def small_disk(at: Path) -> Iterator[Path]:
-    """A file system of its own at `at`."""
-    require_root()
-    mount, umount = require_program("mount"), require_program("umount")
-    at.mkdir()
-    subprocess.run([mount, "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", at], check=True, timeout=10)
-    try:
-        yield at
-    finally:
-        subprocess.run([umount, "--lazy", at], check=True, timeout=10)
-
-
-def fill(disk: Path) -> Path:
-    """Take all the room that is left."""
-    filler = disk / "filler"
-    with filler.open("ab", buffering=0) as file, contextlib.suppress(OSError):
-        while file.write(b"\xff" * 65536):
-            pass
-    assert os.statvfs(disk).f_bavail == 0
-    return filler
 
 
 def put(agent: CommandedAgent, token: str, key: str) -> tuple[int, Any]:
@@ -62,7 +36,7 @@ def is_disk_full(agent: CommandedAgent, token: str) -> bool:
 def test_alone_on_a_full_disk_writes_are_refused_in_words_and_reads_go_on_until_there_is_room(
     tmp_path: Path,
 ) -> None:
-    with small_disk(tmp_path / "alpha") as disk, running(tmp_path, "alpha") as (alpha,):
+    with a_small_disk(tmp_path / "alpha", DISK_BYTES) as disk, running(tmp_path, "alpha") as (alpha,):
         alpha.settings["TOWER_LIMITS_DISK_FREE_BYTES_MIN"] = str(RESERVE_BYTES)
         alpha.init()
         alpha.start()
@@ -92,7 +66,7 @@ def test_alone_on_a_full_disk_writes_are_refused_in_words_and_reads_go_on_until_
 
 def test_a_leader_whose_disk_is_full_hands_over_and_catches_up_when_there_is_room(tmp_path: Path) -> None:
     with (
-        small_disk(tmp_path / "alpha") as disk,
+        a_small_disk(tmp_path / "alpha", DISK_BYTES) as disk,
         running(tmp_path, "alpha", "beta", "gamma") as (alpha, beta, gamma),
     ):
         alpha.settings["TOWER_LIMITS_DISK_FREE_BYTES_MIN"] = str(RESERVE_BYTES)

@@ -21,7 +21,8 @@ from cluster.raft.journal import Journal
 from cluster.raft.log_storage import LmdbLog
 from cluster.raft.log_types import LogStorageFailed, LogStorageFull, LogStorageInUse
 from cluster.raft.types import NO_OP, Entry
-from tests.support.requirements import require_program, require_root
+from tests.support.requirements import require_program
+from tests.support.small_disk import a_small_disk, fill
 
 ROOT = Path(__file__).resolve().parents[2]
 NOBODY = 65534
@@ -78,25 +79,8 @@ def run_python(code: str, *arguments: object, prefix: tuple[str, ...] = ()) -> s
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 6 MiB."""
-    require_root()
-    mount, umount = require_program("mount"), require_program("umount")
-    path = tmp_path / "disk"
-    path.mkdir()
-    subprocess.run([mount, "-t", "tmpfs", "-o", "size=6m", "tmpfs", path], check=True, timeout=10)
-    try:
-        yield path
-    finally:
-        subprocess.run([umount, "--lazy", path], check=True, timeout=10)
-
-
-def fill(disk: Path) -> Path:
-    """Take all the room that is left."""
-    filler = disk / "filler"
-    with filler.open("ab", buffering=0) as file, contextlib.suppress(OSError):
-        while file.write(b"\xff" * 4096):
-            pass
-    assert os.statvfs(disk).f_bavail == 0
-    return filler
+    with a_small_disk(tmp_path / "disk", 6 << 20) as disk:
+        yield disk
 
 
 @pytest.mark.parametrize("size", [10, 1000, 3000, 40_000, 250_000])

@@ -44,8 +44,11 @@ def check_promises(before: ServiceView, after: ServiceView, now_ms: int) -> None
 
 
 def _check_shares(before: ServiceView, after: ServiceView) -> None:
-    """Nobody is sent to a colour without a replica that answers while the other one has some."""
-    for colour in Colour:
+    """Nobody is sent to a colour without a replica that answers while the other one has some.
+
+    Where no replica is wanted any more both have their last ones taken down, and nobody is to answer.
+    """
+    for colour in Colour if after.service.replicas else ():
         has_some = any(map(after.is_available, after.of_colour(colour).assignments))
         others_have = any(
             before.is_available(copy) and after.is_available(copy)

@@ -164,8 +164,8 @@ class FailureDetection:
         for node_id in [node_id for node_id in self._beats if node_id not in nodes]:
             del self._beats[node_id]
             self._without_engine.discard(node_id)
-        for known in [known for known in self._known_since_ms if known[0] not in nodes]:
-            del self._known_since_ms[known]
+        for seen in [seen for seen in self._known_since_ms if seen[0] not in nodes]:
+            del self._known_since_ms[seen]
         return nodes
 
     async def _commit(self, change: StatusChange, node: Node) -> None:

@@ -48,6 +48,11 @@ class HostRoom:
     hours_known: int | None = None
 
     @property
+    def is_new(self) -> bool:
+        """Whether it was measured for too short a time to have shown its worst hours."""
+        return self.hours_known is not None and self.hours_known < HOURS_MIN
+
+    @property
     def used_percent(self) -> Amount:
         """Use in per cent of the size."""
         return _percent(self.used, self.size)
@@ -126,6 +131,7 @@ def in_all(hosts: Sequence[HostRoom]) -> HostRoom:
         size=_total([host.size for host in hosts]),
         used=_total([host.used for host in hosts]),
         reserved=_total([host.reserved for host in hosts]),
+        hours_known=max((each.hours_known for each in hosts if each.hours_known is not None), default=None),
     )
 
 

@@ -150,7 +150,8 @@ def amount(language: Language, value: float, unit: str) -> str:
         return "?"
     if unit in ("bytes", "bytes/s"):
         size = 0
-        while abs(value) >= 1024 and size < len(_SIZES) - 1:
+        # What would be rounded to 1,024 is one of the next.
+        while abs(value) >= 1023.5 and size < len(_SIZES) - 1:
             value /= 1024
             size += 1
         digits = DIGITS if abs(value) < 1000 else 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from cluster.analytics.capacity import COMFORTABLE_PERCENT, HOURS_MIN, Amount, HostRoom
+from cluster.analytics.capacity import COMFORTABLE_PERCENT, Amount, HostRoom
 from cluster.analytics.sentences import Language, Phrasebook, Text, amount, number, percent
 
 BOOK = Phrasebook(
@@ -68,7 +68,7 @@ def tell_room(language: Language, room: HostRoom) -> tuple[str, ...]:
     said = [BOOK.say(language, "free", name=room.name, free=free, size=_amount(language, room.size))]
     if not room.is_comfortable:
         said.append(BOOK.say(language, "tight", name=room.name, shares=_shares(language, room)))
-    if room.hours_known is not None and room.hours_known < HOURS_MIN:
+    if room.is_new:
         said.append(BOOK.say(language, "few-hours", name=room.name, hours=str(room.hours_known)))
     return tuple(said)
 

@@ -32,6 +32,7 @@ class RowHistory:
         *,
         node_id: str = "nd_1",
         labels: tuple[tuple[str, str], ...] = (),
+        created_ms: int = 0,
         **series: NDArray[np.float64],
     ) -> int:
         """Add a subject with its rows, the last of which ends now; returns its number."""
@@ -40,7 +41,7 @@ class RowHistory:
             kind=kind, node_id=NodeId(node_id), key=f"{name}-{number}", name=name, labels=labels
         )
         self._subjects.append(
-            Subject(number=number, definition=definition, created_ms=0, seen_ms=self.end_ms)
+            Subject(number=number, definition=definition, created_ms=created_ms, seen_ms=self.end_ms)
         )
         for metric, values in series.items():
             self.series[number, metric] = np.asarray(values, np.float64)

@@ -125,6 +125,9 @@ class _Planning:
         said = [*tell_room(self.language, together)]
         if len(rooms) > 1:
             known = [room for room in rooms if room.is_known or together.is_known]
+            if together.is_new:
+                # Said of all of them together; each need not repeat it.
+                known = [replace(room, hours_known=None) for room in known]
             said += [sentence for room in known for sentence in tell_room(self.language, room)]
         for each in full:
             if each.exhaustion.outlook in (Outlook.FILLING.value, Outlook.FULL.value):
@@ -175,7 +178,9 @@ class _Planning:
             used, hours_known = Amount(), None
             scope = hosts.get(node.id)
             if scope is not None:
-                hours_known = self.hours.of(scope, "memory_bytes").hours_known
+                hours_known = max(
+                    self.hours.of(scope, name).hours_known for name in ("cpu_percent", "memory_bytes")
+                )
                 share = worst_use(self.hours.of(scope, "cpu_percent"))
                 if size.memory_bytes is None:
                     size = replace(size, memory_bytes=limit_of(scope, self.hours, "memory_bytes")[0])

@@ -87,7 +87,7 @@ BOOK = Phrasebook(
         "memory": Text("memory", "memoria"),
         "processors": Text("processors", "processori"),
         "what": Text("what", "cosa"),
-        "now": Text("level", "livello"),
+        "now": Text("last week", "ultima settimana"),
         "a-day": Text("a day", "al giorno"),
         "verdict": Text("trend", "tendenza"),
         "in-a-week": Text("in a week", "fra una settimana"),
@@ -283,7 +283,8 @@ class _Making:
     def _report(
         self, view: ReportView, trends: Sequence[tuple[Scope, TrendView]], *, with_charts: bool
     ) -> Report:
-        drawn = sorted(trends, key=lambda pair: _urgency(pair[1]))[:CHARTS_MAX] if with_charts else []
+        drawable = [pair for pair in trends if self.hours.of(pair[0], pair[1].metric).hours_known > 1]
+        drawn = sorted(drawable, key=lambda pair: _urgency(pair[1]))[:CHARTS_MAX] if with_charts else []
         charts = [self._chart(scope, trend) for scope, trend in drawn]
         unknown = [trend.said[0] for trend in view.trends if trend.verdict == Verdict.INSUFFICIENT.value]
         return Report(

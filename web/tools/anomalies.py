@@ -154,7 +154,7 @@ async def detect_anomalies(
     incidents = group(found.findings, found.short)
     views = [_incident_view(language, incident, names) for incident in incidents[:INCIDENTS_SHOWN]]
     said = [view.said for view in views if view.is_alertable]
-    if not incidents and found.series:
+    if not incidents and found.series and found.is_concluded:
         said = [BOOK.say(language, "nothing", name=reference or "cluster")]
     return AnomaliesView(
         method=method.value,
@@ -189,6 +189,8 @@ class _Found:
     series: int
     notes: tuple[str, ...]
     is_watched: bool = True
+    is_concluded: bool = True
+    """Whether of any series enough is known to say that nothing was unusual."""
 
 
 def _named(findings: Sequence[Finding], names: Mapping[str, str]) -> list[Finding]:
@@ -261,7 +263,11 @@ async def _look(
             )
             for anomaly in found
         ]
-    notes += _of_rows([row for _, row in rows], since_ms)
+    if not rows and subjects and all(each.created_ms > end_ms - row_ms for each in subjects):
+        span = "five minutes" if is_fine else "an hour"
+        notes.append(f"it has not been measured for {span} yet: nothing can be concluded")
+    else:
+        notes += _of_rows([row for _, row in rows], since_ms)
     if left_out:
         notes.append(f"{left_out} more were not looked at: name what is meant, or a metric")
     return _Found(
@@ -271,6 +277,7 @@ async def _look(
         series=len(lines),
         notes=tuple(dict.fromkeys(notes)),
         is_watched=False,
+        is_concluded=any(row.known >= ROWS_MIN for _, row in rows),
     )
 
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as of_numpy
 
-from cluster.analytics.capacity import Amount, HostRoom
+from cluster.analytics.capacity import Amount, HostRoom, in_all
 from cluster.analytics.report import Chart, Figure, Report, Section, Table, to_csv, to_markdown
 from cluster.analytics.report_html import draw, to_html
 from cluster.analytics.sentences import Language
@@ -147,6 +147,7 @@ def test_room_told_from_a_few_hours_says_so() -> None:
     assert tell_room(EN, new)[1:] == ("h1 was measured for 3 h so far: worse hours may come",)
     assert tell_room(IT, new)[1:] == ("h1: misure per 3 h finora: possono venire ore peggiori",)
     assert len(tell_room(EN, replace(new, hours_known=24))) == 1
+    assert in_all([new, replace(new, hours_known=400)]).hours_known == 400
 
 
 @pytest.mark.parametrize(

@@ -170,6 +170,7 @@ def test_whatever_a_browser_sends_there_is_a_language(header: str) -> None:
     [
         (1.5 * GIB, "bytes", "1.5 GiB", "1,5 GiB"),
         (1023.4 * 1024**2, "bytes", "1,023 MiB", "1.023 MiB"),
+        (1023.6 * 1024**2, "bytes", "1 GiB", "1 GiB"),
         (0, "bytes", "0 B", "0 B"),
         (2048, "bytes/s", "2 KiB/s", "2 KiB/s"),
         (97.04, "percent", "97 %", "97 %"),

@@ -536,6 +536,17 @@ async def test_a_report_of_nothing_is_a_report() -> None:
     assert sheet.splitlines() == ["subject,kind,metric,unit,figure,value"]
 
 
+async def test_what_was_measured_for_an_hour_is_reported_without_a_chart_of_one_point() -> None:
+    world, history = a_world()
+    history.add(SubjectKind.CONTAINER, "new", memory_bytes=[GIB])
+    history.add(SubjectKind.CONTAINER, "old", memory_bytes=constant(GIB))
+    async with a_viewer(world) as api:
+        report = await api.get("report", format="json")
+        page = await api.text("report", format="html")
+    assert {trend["subject"]["name"] for trend in report["trends"]} == {"new", "old"}
+    assert page.count("<svg") == 1
+
+
 async def test_of_very_many_containers_the_largest_are_reported() -> None:
     world, history = a_fleet()
     for number in range(600):

@@ -149,13 +149,19 @@ async def test_what_cannot_be_concluded_is_said() -> None:
     holes[::2] = np.nan
     history.add(SubjectKind.CONTAINER, "holes", cpu_percent=holes)
     history.add(SubjectKind.CONTAINER, "never", cpu_percent=np.full(300, np.nan))
+    begun_ms = history.end_ms - 60_000
+    history.add(SubjectKind.CONTAINER, "begun", cpu_percent=np.full(300, np.nan), created_ms=begun_ms)
     async with a_viewer(world) as api:
         new, young = await api.get(subject="new"), await api.get(subject="young")
         gaps, never = await api.get(subject="holes"), await api.get(subject="never")
+        begun, of_weeks = await api.get(subject="begun"), await api.get(subject="begun", since="7d")
     assert new["notes"] == ["of 1 of 1 series less than 8 hours are known: nothing can be concluded"]
+    assert new["said"] == []
     assert "less than two days are known" in young["notes"][0]
     assert "gaps of more than a fifth" in gaps["notes"][0]
     assert never["notes"] == ["nothing was measured in this time: nothing can be concluded"]
+    assert begun["notes"] == ["it has not been measured for five minutes yet: nothing can be concluded"]
+    assert of_weeks["notes"] == ["it has not been measured for an hour yet: nothing can be concluded"]
 
 
 async def test_no_more_is_looked_at_than_can_be_in_a_moment_and_what_is_left_out_is_counted() -> None:

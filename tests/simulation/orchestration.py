@@ -9,9 +9,9 @@ from __future__ import annotations
 import heapq
 import itertools
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from agent.leader.views import command_of
 from cluster.commands import Applied, Outcome
@@ -43,7 +43,7 @@ from cluster.model.traffic import TrafficInterval
 from cluster.placement import Landscape, amounts, direct_groups
 from cluster.rollout import Decision, ServiceView, decide, resume
 from cluster.rollout.view import is_healthy
-from cluster.store import Store
+from cluster.store import ReadTxn, Store
 from cluster.store.records import ASSIGNMENTS, SERVICES, assignments_of_node, rollouts_of_service
 from cluster.survey import chooser, occupants_of, oriented, read_nodes, read_routers, read_view
 from tests.simulation.orchestration_hooks import Hooks, check_hooks
@@ -58,6 +58,7 @@ from tests.simulation.orchestration_promises import (
 from tests.simulation.orchestration_traffic import INTERVAL_MS, Routed, Traffic
 from tests.support.state_builders import Replica, a_node
 
+_T = TypeVar("_T")
 DOWN_AFTER_MS = 3_000
 POLL_MS = 40
 CHAIN_MAX = 200
@@ -152,6 +153,8 @@ class World:
         self._has_routers = has_routers
         self._wake_at_ms: int | None = None
         self._led_index = 0
+        self._read_index = -1
+        self._decoded: dict[Hashable, Any] = {}
         self.hosts: dict[NodeId, Host] = {}
         self.replica.lead(founder or hosts[0])
         for host in hosts:
@@ -206,22 +209,31 @@ class World:
         return outcome.result
 
     def view(self, service_id: ServiceId) -> ServiceView | None:
-        with self.store.read() as txn:
-            return read_view(txn, service_id, read_nodes(txn), read_routers(txn))
+        return self._read(
+            ("view", service_id), lambda txn: read_view(txn, service_id, read_nodes(txn), read_routers(txn))
+        )
 
     def views(self) -> list[ServiceView]:
-        with self.store.read() as txn:
-            ids = [service.id for service in SERVICES.scan(txn)]
+        ids = self._read("services", lambda txn: [service.id for service in SERVICES.scan(txn)])
         return [view for view in map(self.view, ids) if view is not None]
 
     def rollouts(self, service_id: ServiceId) -> list[Rollout]:
         """Newest first."""
-        with self.store.read() as txn:
-            return rollouts_of_service(txn, service_id)
+        return list(self._read(("rollouts", service_id), lambda txn: rollouts_of_service(txn, service_id)))
 
     def assignments(self) -> list[Assignment]:
+        return list(self._read("assignments", ASSIGNMENTS.scan))
+
+    def _read(self, what: Hashable, read: Callable[[ReadTxn], _T]) -> _T:
+        """What is committed, decoded once for each log index: most looks find nothing new since the last."""
         with self.store.read() as txn:
-            return ASSIGNMENTS.scan(txn)
+            if txn.applied_index != self._read_index:
+                self._read_index = txn.applied_index
+                self._decoded.clear()
+            if what not in self._decoded:
+                self._decoded[what] = read(txn)
+        found: _T = self._decoded[what]
+        return found
 
     # ---- what people do ----
 

@@ -92,9 +92,11 @@ class HourGrid:
         return first, last
 
     def _make_rows(self, named: NDArray[np.int64]) -> None:
-        names = np.union1d(self.names, named)
-        if len(names) == len(self.names):
+        at = np.searchsorted(self.names, named)
+        # A block of series that are all there, as nearly every one is, must not cost a look at all others.
+        if len(self.names) and bool((self.names[np.minimum(at, len(self.names) - 1)] == named).all()):
             return
+        names = np.union1d(self.names, named)
         old = np.searchsorted(names, self.names)
         values = np.zeros((len(names), HOUR_CELLS), dtype=np.int64)
         present = np.zeros((len(names), HOUR_CELLS), dtype=np.bool_)

@@ -174,9 +174,17 @@ def _state(node: dict[str, Any]) -> str:
         return "down, off"
     if node["status"] != "down" and node.get("is_unknown"):
         return "unknown"
+    if node["status"] == "up" and not _has_come_up(node):
+        return "joining"
     if node["status"] != "down" and node.get("maintenance_until_ms"):
         return "maintenance"
     return "draining" if node.get("is_draining") and node["status"] == "up" else str(node["status"])
+
+
+def _has_come_up(node: dict[str, Any]) -> bool:
+    """Whether its agent ever said what it runs on."""
+    facts = node.get("facts")
+    return facts is None or any(facts.values())
 
 
 def _of(containers: dict[str, int] | None) -> str:

@@ -87,6 +87,8 @@ def test_the_list_shows_who_is_away_on_purpose_and_who_is_off(
         a_node(name="off", status="down", is_fenced=True),
         a_node(name="lost", status="down", maintenance_until_ms=1),
         a_node(name="silent", status="up", is_unknown=True),
+        a_node(name="new", status="up", facts={"hostname": "", "cpu_count": 0, "labels": {}}),
+        a_node(name="old", status="up", facts={"hostname": "old", "cpu_count": 4, "labels": {}}),
     ]
     api.answers["GET /nodes"] = Answer(body={"items": nodes, "next_cursor": None})
     _, out, _ = tower(capsys, "node", "ls")
@@ -96,3 +98,5 @@ def test_the_list_shows_who_is_away_on_purpose_and_who_is_off(
     assert "down " in lines["lost"]
     assert "maintenance" not in lines["lost"]
     assert "unknown" in lines["silent"]
+    assert "joining" in lines["new"]
+    assert " up " in lines["old"]

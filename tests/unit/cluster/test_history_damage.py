@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import lmdb
@@ -26,13 +25,6 @@ from tests.support.samples import (
     a_subject,
     tidy,
 )
-
-
-@pytest.fixture
-def writer(tmp_path: Path) -> Iterator[HistoryWriter]:
-    history = a_history(tmp_path)
-    yield history
-    history.close()
 
 
 def two_hours(writer: HistoryWriter) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,13 +23,6 @@ from tests.support.samples import (
 )
 
 INT64_MAX, INT64_MIN = 2**63 - 1, -(2**63)
-
-
-@pytest.fixture
-def writer(tmp_path: Path) -> Iterator[HistoryWriter]:
-    history = a_history(tmp_path)
-    yield history
-    history.close()
 
 
 def values(writer: HistoryWriter, *, subject: int = 1, metric: int = CPU.number) -> list[int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -34,13 +33,6 @@ from tests.support.samples import (
     a_subject,
     tidy,
 )
-
-
-@pytest.fixture
-def writer(tmp_path: Path) -> Iterator[HistoryWriter]:
-    history = a_history(tmp_path)
-    yield history
-    history.close()
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,13 +23,6 @@ from tests.support.samples import (
     a_subject,
     tidy,
 )
-
-
-@pytest.fixture
-def writer(tmp_path: Path) -> Iterator[HistoryWriter]:
-    history = a_history(tmp_path)
-    yield history
-    history.close()
 
 
 def fill(writer: HistoryWriter, days: int, *, retention: Retention = FOREVER, first_index: int = 1) -> int:

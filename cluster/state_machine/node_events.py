@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cluster.model.events import EventKind, EventSubject
+from cluster.model.events import EventKind, EventSubject, Severity
 from cluster.model.ids import NodeId
 from cluster.model.node import Maintenance, Node, NodeStatus
 from cluster.state_machine.entry import Entry
@@ -23,17 +23,22 @@ _STATUS_WORDS = {
 
 
 def note_status(entry: Entry, node: Node, status: NodeStatus, reason: str) -> None:
-    """Tell that the leader declares a host to be something else than before."""
+    """Tell that the leader declares a host to be something else than before.
+
+    Silence of one that has leave is what was announced: nobody need be woken for it.
+    """
     kind = _STATUS_KINDS.get(status)
     if kind is None:
         return
     because = f": {reason}" if reason else ""
+    is_away = node.maintenance is not None and node.maintenance.left_ms(entry.now_ms) > 0
     record_event(
         entry,
         kind,
         subject=_subject(node),
         summary=f"Host {node.name} {_STATUS_WORDS[status]}{because}",
         details={"before": node.status, "reason": reason},
+        severity=Severity.INFO if is_away and status is NodeStatus.SUSPECT else None,
     )
 
 

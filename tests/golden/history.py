@@ -97,7 +97,7 @@ N1, N2 = NodeId("n_01"), NodeId("n_02")
 EXPORT_INDEX = 113
 EXPORT_PAST_MS = START_MS + EXPORT_INDEX * 1000 - 86_400_000
 """Where the export stands when it is made."""
-FIRST_SENT = 21
+FIRST_SENT = 20
 """The sequence of the first event that a webhook is sent."""
 
 EXPERIMENT = Experiment(

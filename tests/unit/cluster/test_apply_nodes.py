@@ -14,14 +14,16 @@ from cluster.commands.nodes import (
     RevokeJoinToken,
     SetNodeDraining,
     SetNodeLabels,
+    SetNodeMaintenance,
     SetNodeRole,
     SetNodeStatus,
     UpdateNodeFacts,
 )
 from cluster.commands.services import ReportAssignments, RouterReport
+from cluster.model.events import EventKind, Severity
 from cluster.model.ids import JoinTokenId, NodeId
 from cluster.model.node import Node, NodeFacts, NodeRole, NodeStatus
-from cluster.store.records import CERTIFICATES, CLUSTER, JOIN_TOKENS, NODES, ROUTERS
+from cluster.store.records import CERTIFICATES, CLUSTER, EVENTS, JOIN_TOKENS, NODES, ROUTERS
 from tests.support.state_builders import START_MS, Replica, a_node
 
 HOUR_MS = 3_600_000
@@ -131,6 +133,20 @@ def test_a_draining_node_that_dies_comes_back_draining() -> None:
         replica.must(SetNodeStatus(node_id=N1, status=status, reason=""))
     node = the_node(replica)
     assert (node.status, node.is_draining, node.is_schedulable) == (NodeStatus.UP, True, False)
+
+
+def test_the_silence_of_a_host_that_has_leave_is_no_warning() -> None:
+    replica = Replica()
+    replica.must(a_node())
+    replica.lead()
+    silent = SetNodeStatus(node_id=N1, status=NodeStatus.SUSPECT, reason="no heartbeat for 1.5 s")
+    heard = SetNodeStatus(node_id=N1, status=NodeStatus.UP, reason="")
+    replica.must(silent)
+    replica.must(heard)
+    replica.must(SetNodeMaintenance(node_id=N1, duration_ms=60_000, reason="its agent restarts"))
+    replica.must(silent)
+    told = [event for event in EVENTS.scan(replica.txn) if event.kind is EventKind.NODE_SUSPECT]
+    assert [event.severity for event in told] == [Severity.WARNING, Severity.INFO]
 
 
 def test_a_status_repeated_keeps_the_time_it_began() -> None:

@@ -86,11 +86,24 @@ def pytest_stage(
     tests marked `verify` are left to `make verify`.
     """
     found = [f"tests/{each}" for each in directories if (ROOT / "tests" / each).is_dir()]
+    # A test that gives way may stand still for a while without hanging.
+    patience = [] if waits_for_hosts else ["--timeout=480"]
     parallel = ["-n", str(workers), "--dist", "loadfile" if by_file else "load"] if workers else []
     chosen = [] if is_whole else ["-m", "not verify"]
     return Stage(
         name=name,
-        command=(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *parallel, *chosen, *found),
+        command=(
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            *patience,
+            *parallel,
+            *chosen,
+            *found,
+        ),
         limit_s=limit_s,
         environment=environment,
         needs=ROOT / found[0] if found else ROOT / "tests" / directories[0],

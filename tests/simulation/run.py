@@ -41,9 +41,18 @@ def run_seed(
     seed: int, *, profile: Profile | None = None, switched_off: frozenset[Rule] = frozenset()
 ) -> Report:
     """Run `seed`; the same seed gives the same report."""
-    world_profile = profile or draw(seed)
-    logging.getLogger("cluster").setLevel(logging.CRITICAL)
-    run = _Run(World(seed, world_profile, switched_off))
+    logger = logging.getLogger("cluster")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        return _run_seed(seed, profile or draw(seed), switched_off)
+    finally:
+        # The tests that follow in this process may be about what is logged.
+        logger.setLevel(level)
+
+
+def _run_seed(seed: int, profile: Profile, switched_off: frozenset[Rule]) -> Report:
+    run = _Run(World(seed, profile, switched_off))
     violation = ""
     try:
         run.go()

@@ -168,19 +168,22 @@ async def test_a_time_that_cannot_be_is_refused_by_name(body: dict[str, Any], fi
 async def test_what_is_wrong_with_the_file_is_said_when_it_is_scheduled() -> None:
     async with somebody() as api:
         deployment = {"compose": SHOP.replace("replicas: 2", "replicas: many")}
-        await api.refused(422, "POST", "/schedules", deployment=deployment, cron="0 0 * * *")
+        problem = await api.refused(422, "POST", "/schedules", deployment=deployment, cron="0 0 * * *")
+        assert "replicas" in str(problem["errors"]), problem
 
 
 async def test_a_viewer_schedules_nothing() -> None:
     async with somebody(Role.VIEWER) as api:
-        await api.refused(403, "POST", "/schedules", deployment={"compose": SHOP}, cron="0 0 * * *")
+        problem = await api.refused(403, "POST", "/schedules", deployment={"compose": SHOP}, cron="0 0 * * *")
+        assert "viewer" in problem["detail"], problem
 
 
 async def test_a_schedule_is_forgotten_and_only_once() -> None:
     async with somebody() as api:
         view = await api.schedule()
         await api.must("DELETE", f"/schedules/{view['id']}")
-        await api.refused(404, "DELETE", f"/schedules/{view['id']}")
+        problem = await api.refused(404, "DELETE", f"/schedules/{view['id']}")
+        assert view["id"] in problem["detail"], problem
 
 
 async def test_a_schedule_is_run_now_and_keeps_its_own_times() -> None:
@@ -257,7 +260,8 @@ async def test_an_override_where_nothing_is_closed_is_an_ordinary_deployment() -
 
 async def test_an_operator_overrides_nothing() -> None:
     async with somebody() as api:
-        await api.refused(403, "POST", "/deployments", compose=SHOP, override_window=True)
+        problem = await api.refused(403, "POST", "/deployments", compose=SHOP, override_window=True)
+        assert "operator" in problem["detail"], problem
 
 
 async def test_a_dry_run_only_warns_of_a_closed_window() -> None:
@@ -303,7 +307,8 @@ async def test_trying_a_failed_rollout_again_is_a_change_like_any_other() -> Non
 async def test_a_window_of_another_project_is_none() -> None:
     async with somebody(Role.ADMIN) as api:
         await closed_now(api, scope="project", scope_name="blog")
-        await api.deploy()
+        answer = await api.deploy()
+        assert [each["service_id"] for each in answer["services"]] == ["shop.web"], answer
 
 
 async def test_going_back_is_possible_while_everything_is_frozen() -> None:

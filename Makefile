@@ -28,16 +28,16 @@ check:
 	@$(PYTHON) packaging/run_stages.py check
 
 test:
-	@$(BOOTSTRAP) python lab browser ui inspector
+	@$(BOOTSTRAP) python lab browser databases ui inspector
 	@$(PYTHON) packaging/run_stages.py test
 
 verify:
-	@$(BOOTSTRAP) python lab browser ui inspector
+	@$(BOOTSTRAP) python lab browser databases ui inspector
 	@HYPOTHESIS_PROFILE=ci $(PYTHON) packaging/run_stages.py verify
 	@$(MAKE) --no-print-directory simulate SEEDS=20000
 
 bench:
-	@$(BOOTSTRAP) python lab ui bench
+	@$(BOOTSTRAP) python lab databases ui bench
 	@$(PYTHON) -m tests.benchmarks
 
 # The order of sets of strings is part of what a seed reproduces.
@@ -60,7 +60,7 @@ lab:
 	@.venv/bin/tower lab up --hosts $(HOSTS)
 
 dev:
-	@$(BOOTSTRAP) python lab browser ui inspector
+	@$(BOOTSTRAP) python lab browser databases ui inspector
 	@echo "ready: . .venv/bin/activate"
 
 ui:

@@ -6,7 +6,8 @@
 #   packaging/bootstrap.sh lab        what makes Docker hosts on this machine (root, Debian or Ubuntu)
 #   packaging/bootstrap.sh browser    Chromium for the browser smoke test
 #   packaging/bootstrap.sh ui         the dashboard, built into web/static when web/ui exists
-#   packaging/bootstrap.sh bench      what the benchmarks measure beside us, where the lab has it not
+#   packaging/bootstrap.sh databases  Prometheus, VictoriaMetrics and InfluxDB, which read or take our metrics
+#   packaging/bootstrap.sh bench      what else the benchmarks measure beside us
 #   packaging/bootstrap.sh inspector  the MCP Inspector, the other client the MCP endpoint is tested with
 #
 # `python` and `ui` end with status 1 when they cannot be had. The others always end with 0: without them less
@@ -188,7 +189,12 @@ lab_tier() {
     # shellcheck disable=SC2086  # none or one word
     need_packages "the lab of Docker hosts" docker.io $cli docker-registry haproxy iproute2 iptables \
         busybox-static procps util-linux ca-certificates gcc libc6-dev || say "tests that need the lab will be skipped"
-    need_packages "reading metrics as Prometheus does" prometheus || say "tests with Prometheus will be skipped"
+}
+
+databases_tier() {
+    [ "$(uname -s)" = Linux ] || return 0
+    need_packages "trying metrics beside their databases" prometheus victoria-metrics influxdb ||
+        say "tests with what is missing will be skipped, and it will not stand beside our figures"
 }
 
 browser_tier() {
@@ -212,7 +218,7 @@ browser_tier() {
 
 bench_tier() {
     [ "$(uname -s)" = Linux ] || return 0
-    need_packages "what benchmarks measure beside us" etcd-server netdata-core prometheus victoria-metrics influxdb ||
+    need_packages "what benchmarks measure beside us" etcd-server netdata-core ||
         say "what is missing will not stand beside our figures"
 }
 
@@ -235,22 +241,22 @@ inspector_tier() {
 
 # ---- main ---------------------------------------------------------------------------------------------------
 
-[ $# -gt 0 ] || fail "name what to prepare: python, lab, browser, ui, bench, inspector"
+[ $# -gt 0 ] || fail "name what to prepare: python, lab, browser, databases, ui, bench, inspector"
 # One bootstrap at a time in this tree: a second one waits and then finds nothing to do.
 if [ -z "${TOWER_BOOTSTRAP_LOCKED:-}" ] && command -v flock >/dev/null 2>&1; then
     TOWER_BOOTSTRAP_LOCKED=1 exec flock "$root/packaging" "$0" "$@"
 fi
 for tier in "$@"; do
     case "$tier" in
-        python | lab | browser | ui | bench | inspector) ;;
-        *) fail "unknown tier '$tier'; there are python, lab, browser, ui, bench, inspector" ;;
+        python | lab | browser | databases | ui | bench | inspector) ;;
+        *) fail "unknown tier '$tier'; there are python, lab, browser, databases, ui, bench, inspector" ;;
     esac
 done
 
 # Status 0 when a tier waits for the network and needs nothing of the tiers before it: then it runs beside them.
 runs_beside() {
     case "$1" in
-        lab | bench) python=$(find_python) && can_make_venv "$python" ;;  # otherwise Python takes apt's locks
+        lab | databases | bench) python=$(find_python) && can_make_venv "$python" ;;  # otherwise Python takes apt's locks
         browser) grep -q '^ID=debian' /etc/os-release 2>/dev/null && python=$(find_python) && can_make_venv "$python" ;;
         inspector) [ "$first" = ui ] ;;  # it needs Python's Node
         *) return 1 ;;

@@ -85,7 +85,9 @@ def debian(machine: Machine, *, uid: int, installed: bool) -> None:
 def test_an_unknown_tier_is_refused_with_the_known_ones(machine: Machine) -> None:
     run = machine.bootstrap("docker")
     assert run.returncode == 1
-    assert "unknown tier 'docker'; there are python, lab, browser, ui, bench, inspector" in run.stderr
+    assert (
+        "unknown tier 'docker'; there are python, lab, browser, databases, ui, bench, inspector" in run.stderr
+    )
 
 
 def test_missing_packages_are_installed_by_root_after_saying_so(machine: Machine) -> None:

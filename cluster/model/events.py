@@ -158,3 +158,10 @@ def clip(text: str, chars_max: int) -> str:
     """Return `text` on one line and at most so long, with a mark where something was cut off."""
     line = _NOT_SHOWN.sub(" ", text).strip()
     return line if len(line) <= chars_max else line[: chars_max - 1] + "…"
+
+
+def headline(reason: str) -> str:
+    """Return what a reason says without the output it quotes: events leave the cluster, and what programs
+    print is nobody else's.
+    """
+    return reason.partition("\n")[0].rstrip(".: ")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cluster.model.alerts import Alert, RuleKind, Told
-from cluster.model.events import SUBJECT_CHARS_MAX, EventKind, EventSubject, clip
+from cluster.model.events import SUBJECT_CHARS_MAX, EventKind, EventSubject, clip, headline
 from cluster.model.service import Assignment, DesiredState, Observation, ReplicaPhase
 from cluster.state_machine.entry import Entry
 from cluster.state_machine.events import record_event
@@ -49,7 +49,8 @@ def note_observed(entry: Entry, assignment: Assignment, observed: Observation) -
     if kind is EventKind.CONTAINER_UNHEALTHY and assignment.told:
         # It was down, and is not yet what it was before.
         return after
-    because = f": {observed.reason}" if observed.reason else ""
+    reason = headline(observed.reason)
+    because = f": {reason}" if reason else ""
     host = name_of_node(entry, assignment.node_id)
     record_event(
         entry,
@@ -67,7 +68,7 @@ def note_observed(entry: Entry, assignment: Assignment, observed: Observation) -
             "replica": str(assignment.ordinal),
             "phase": observed.phase.value,
             "restarts": str(observed.restarts),
-            "reason": observed.reason,
+            "reason": reason,
         },
     )
     return replace(after, told="" if kind is EventKind.CONTAINER_UP else kind.value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cluster.model.events import EventKind, EventSubject
+from cluster.model.events import EventKind, EventSubject, headline
 from cluster.model.rollout import Rollout, RolloutPhase, StagePhase
 from cluster.model.strategy import WHOLE_PERMILLE
 from cluster.state_machine.entry import Entry
@@ -53,7 +53,8 @@ def note_rollout(entry: Entry, before: Rollout | None, after: Rollout) -> None:
 def _tell(entry: Entry, rollout: Rollout, kind: EventKind) -> None:
     percent = _percent(rollout)
     words = _WORDS.get(kind, f"has {percent} of the requests")
-    because = f": {rollout.reason}" if rollout.reason else ""
+    reason = headline(rollout.reason)
+    because = f": {reason}" if reason else ""
     if rollout.from_revision:
         way = f"from revision {rollout.from_revision} to {rollout.to_revision}"
     else:
@@ -71,7 +72,7 @@ def _tell(entry: Entry, rollout: Rollout, kind: EventKind) -> None:
             "phase": rollout.phase.value,
             "share": percent,
             "by": rollout.by,
-            "reason": rollout.reason,
+            "reason": reason,
             "verdict": rollout.verdict,
             "note": rollout.note,
         },

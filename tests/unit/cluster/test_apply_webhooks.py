@@ -365,6 +365,15 @@ def test_a_replica_that_crashes_again_and_again_is_told_of_once_until_it_is_well
     assert serving.events[before].summary == "tower-shop.web-1-0 on host-n1 is down: status 1"
 
 
+def test_nobody_outside_is_told_what_a_program_printed(serving: Kit) -> None:
+    token, before = serving.replica.index, len(serving.events)
+    report(serving, ReplicaPhase.HEALTHY, token=token)
+    report(serving, ReplicaPhase.EXITED, token=token, reason="status 1, its last lines:\npassword=tiger\n")
+    told = serving.events[before]
+    assert told.summary == "tower-shop.web-1-0 on host-n1 is down: status 1, its last lines"
+    assert "tiger" not in repr(told)
+
+
 @pytest.mark.parametrize(
     ("kind", "service", "told"),
     [

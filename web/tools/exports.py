@@ -10,11 +10,12 @@ from cluster.identity.stored_secrets import seal_export_secret
 from cluster.model import rules
 from cluster.model.exports import Export, ExportAuth, ExportKind, ExportStanding
 from cluster.model.metrics import CommittedBatch
-from cluster.model.webhooks import SECRET_BYTES_MAX, SealedSecret, check_url, origin_of, shown_url
+from cluster.model.webhooks import SealedSecret, shown_url
 from cluster.store import ReadTxn, records
 from web.auth.call import Call
 from web.auth.problems import Problem, invalid
 from web.tools.context import Context
+from web.tools.receivers import check_receiver, check_same_origin, header_secret
 from web.tools.windows import wrong
 
 READ = "export.read"
@@ -85,12 +86,7 @@ async def put_export(context: Context, call: Call, name: str, wish: ExportWish) 
     """
     resource = f"export:{name}"
     await context.authority.require(call, PUT, resource)
-    try:
-        rules.check_name("name", name)
-        # Before anything is sealed for it.
-        check_url(wish.url)
-    except ValueError as error:
-        raise wrong(error) from error
+    check_receiver(name, wish.url)
     with context.surroundings.state.read() as txn:
         present = records.EXPORTS.get(txn, name)
     try:
@@ -128,19 +124,9 @@ def _secret(context: Context, name: str, wish: ExportWish, present: Export | Non
     if wish.secret is None:
         if present is None or present.secret is None or present.auth is not wish.auth:
             raise invalid("secret", f"auth {wish.auth} needs one")
-        # Whoever may change where the history goes must not be sent a secret they never knew.
-        if origin_of(present.url) != origin_of(wish.url):
-            raise invalid(
-                "secret",
-                f"the one that {name} has was given for {origin_of(present.url)}, and is not sent elsewhere",
-                hint="give it again for another host",
-            )
+        check_same_origin(name, present.url, wish.url)
         return present.secret
-    if not wish.secret.isprintable() or (wish.auth is not ExportAuth.BASIC and not wish.secret.isascii()):
-        raise invalid("secret", "it has characters that no header may hold")
-    value = wish.secret.encode(errors="replace")
-    if not 1 <= len(value) <= SECRET_BYTES_MAX:
-        raise invalid("secret", f"{len(value)} bytes; 1 to {SECRET_BYTES_MAX} are allowed")
+    value = header_secret(wish.secret, is_token=wish.auth is not ExportAuth.BASIC)
     surroundings = context.surroundings
     return SealedSecret(
         sealed=seal_export_secret(

@@ -22,14 +22,12 @@ from cluster.model.webhooks import (
     HMAC_BYTES_MAX,
     HMAC_BYTES_MIN,
     HMAC_SECRET_PREFIX,
-    SECRET_BYTES_MAX,
     Backoff,
     DeliveryState,
     RetryPolicy,
     SealedSecret,
     Webhook,
     WebhookAuth,
-    check_url,
     origin_of,
 )
 from cluster.store import ReadTxn, records
@@ -38,6 +36,7 @@ from web.auth.call import Call
 from web.auth.problems import Problem, invalid
 from web.tools.context import Context
 from web.tools.listing import Page, decode_cursor, encode_cursor
+from web.tools.receivers import check_receiver, check_same_origin, header_secret
 from web.tools.soon import soon
 from web.tools.webhook_views import (
     DeliveryView,
@@ -100,12 +99,7 @@ async def put_webhook(context: Context, call: Call, name: str, wish: WebhookWish
     """Make a webhook, or have everything of one as it is wished. Raises Problem (409, 422)."""
     resource = f"webhook:{name}"
     await context.authority.require(call, PUT, resource)
-    try:
-        rules.check_name("name", name)
-        # Before anything is sealed for it.
-        check_url(wish.url)
-    except ValueError as error:
-        raise wrong(error) from error
+    check_receiver(name, wish.url)
     with context.surroundings.state.read() as txn:
         present = records.WEBHOOKS.get(txn, name)
     secrets, shown = _secrets(context, name, wish, present)
@@ -260,14 +254,9 @@ def _secrets(
     if wish.secret is None and present is not None and present.auth is wish.auth:
         if origin_of(present.url) == origin_of(wish.url):
             return present.secrets, None
-        # Whoever may change where events go must not be sent a secret they never knew. A signature tells
-        # nobody its secret; the new receiver gets one of its own all the same.
+        # A signature tells nobody its secret; the new receiver gets one of its own all the same.
         if wish.auth is not WebhookAuth.HMAC:
-            raise invalid(
-                "secret",
-                f"the one that {name} has was given for {origin_of(present.url)}, and is not sent elsewhere",
-                hint="give it again for another host",
-            )
+            check_same_origin(name, present.url, wish.url)
     value, shown = _given_or_made(context, wish.auth, wish.secret)
     return (_sealed(context, name, wish.url, value),), shown
 
@@ -280,14 +269,7 @@ def _given_or_made(context: Context, auth: WebhookAuth, secret: str | None) -> t
         return made, HMAC_SECRET_PREFIX + base64.b64encode(made).decode()
     if auth is WebhookAuth.HMAC:
         return _hmac_key(secret), None
-    if not secret or not secret.isprintable():
-        raise invalid("secret", "it is empty, or has characters that no header may hold")
-    value = secret.encode(errors="replace")
-    if len(value) > SECRET_BYTES_MAX:
-        raise invalid("secret", f"{len(value)} bytes; at most {SECRET_BYTES_MAX} are allowed")
-    if auth is WebhookAuth.BEARER and (not secret.isascii() or " " in secret):
-        raise invalid("secret", "a bearer token has ASCII characters without spaces")
-    return value, None
+    return header_secret(secret, is_token=auth is WebhookAuth.BEARER), None
 
 
 _WORD = {WebhookAuth.BEARER: "token", WebhookAuth.BASIC: "password"}

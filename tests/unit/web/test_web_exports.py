@@ -79,6 +79,7 @@ async def test_what_is_wrong_is_named_and_a_secret_goes_nowhere_else() -> None:
         ({"auth": "basic", "secret": SECRET}, "username"),
         ({"secret": SECRET}, "secret"),
         ({"auth": "token", "secret": "a\nb"}, "secret"),
+        ({"auth": "bearer", "secret": "two words"}, "secret"),
         ({"back_s": -1}, "back_s"),
     )
     async with logged_in(world) as api:

@@ -13,9 +13,10 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from cluster.commands import Applied, Envelope, Outcome, Rejected, decode_outcome, encode
-from cluster.commands.access import CreateUser
+from cluster.commands.access import CreateApiToken, CreateUser
 from cluster.commands.audit import RecordAudit
 from cluster.commands.nodes import InitializeCluster, RegisterNode, RemoveNode
+from cluster.identity.api_tokens import format_api_token, new_api_token
 from cluster.identity.joining import JoinAnswer, JoinRequest
 from cluster.identity.keyring import Keyring
 from cluster.identity.passwords import Argon2Cost, hash_password
@@ -433,6 +434,33 @@ class WebWorld:
             CreateUser(principal_id=principal_id, name=name, role=role, password_hash=PASSWORD_HASH)
         )
         return principal_id
+
+    def add_api_token(
+        self, owner: PrincipalId, role: Role = Role.OPERATOR, *, expires_at_ms: int | None = None
+    ) -> str:
+        """Make the token `ci` of an account; returns it as a program sends it."""
+        plain, record = new_api_token(
+            prefix_seed=some_bytes("prefix", 5),
+            secret=some_bytes("secret", 32),
+            name="ci",
+            principal_id=owner,
+            role=role,
+            scopes=frozenset(),
+            now_ms=self.clock.now_ms(),
+            expires_at_ms=expires_at_ms,
+        )
+        self.state.must(
+            CreateApiToken(
+                prefix=record.prefix,
+                name=record.name,
+                secret_hash=record.secret_hash,
+                principal_id=record.principal_id,
+                role=record.role,
+                scopes=record.scopes,
+                expires_at_ms=record.expires_at_ms,
+            )
+        )
+        return format_api_token(plain)
 
 
 def a_web_world(*, nodes: int = 3) -> WebWorld:

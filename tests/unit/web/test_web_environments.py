@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
-from cluster.commands.access import CreateApiToken
 from cluster.commands.environments import PutEnvironment
 from cluster.commands.secrets import PutFile
 from cluster.commands.services import (
@@ -16,7 +15,6 @@ from cluster.commands.services import (
     CommitTransition,
     ReportAssignments,
 )
-from cluster.identity.api_tokens import format_api_token, new_api_token
 from cluster.model.access import Role
 from cluster.model.environments import Environment, EnvironmentQuota
 from cluster.model.ids import NodeId, RolloutId
@@ -27,7 +25,6 @@ from cluster.model.service import Aim, DesiredState, Observation, ReplicaPhase, 
 from cluster.store import records
 from tests.support.api_caller import ApiCaller
 from tests.support.deployments import lead, service_of
-from tests.support.identity_builders import some_bytes
 from tests.support.web_fakes import WebWorld, a_web_world, log_in, serving
 from web.tools.pace import Pace
 
@@ -87,29 +84,9 @@ async def somebody(world: WebWorld, role: Role = Role.OPERATOR) -> AsyncIterator
 
 @asynccontextmanager
 async def a_program(world: WebWorld) -> AsyncIterator[Api]:
-    plain, record = new_api_token(
-        prefix_seed=some_bytes("prefix", 5),
-        secret=some_bytes("secret", 32),
-        name="ci",
-        principal_id=world.add_user("ci", Role.OPERATOR),
-        role=Role.OPERATOR,
-        scopes=frozenset(),
-        now_ms=world.clock.now_ms(),
-        expires_at_ms=None,
-    )
-    world.state.must(
-        CreateApiToken(
-            prefix=record.prefix,
-            name=record.name,
-            secret_hash=record.secret_hash,
-            principal_id=record.principal_id,
-            role=record.role,
-            scopes=record.scopes,
-            expires_at_ms=record.expires_at_ms,
-        )
-    )
+    token = world.add_api_token(world.add_user("ci", Role.OPERATOR))
     async with serving(world, pace=QUICK) as client:
-        yield Api(client, {"Authorization": f"Bearer {format_api_token(plain)}"})
+        yield Api(client, {"Authorization": f"Bearer {token}"})
 
 
 def put(world: WebWorld, name: str, **fields: Any) -> None:

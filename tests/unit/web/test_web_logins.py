@@ -10,7 +10,6 @@ from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient
 
 from cluster.commands.access import (
-    CreateApiToken,
     EndLogin,
     PutSetupToken,
     RemoveUser,
@@ -18,7 +17,6 @@ from cluster.commands.access import (
     SetPassword,
     SetRole,
 )
-from cluster.identity.api_tokens import format_api_token, new_api_token
 from cluster.identity.keyring import Keyring
 from cluster.identity.setup_tokens import new_setup_token
 from cluster.model.access import Role
@@ -40,6 +38,7 @@ from tests.support.web_fakes import (
 Client = TestClient[web.Request, web.Application]
 
 MINUTE_S = 60.0
+VERA = PrincipalId("us_vera")
 
 
 def a_world(role: Role = Role.VIEWER) -> WebWorld:
@@ -226,17 +225,16 @@ async def test_after_the_cluster_key_was_changed_old_tokens_still_work() -> None
 @pytest.mark.parametrize("change", ["role", "password", "removal", "logout"])
 async def test_a_change_of_the_account_ends_access_with_the_next_request(change: str) -> None:
     world = a_world()
-    vera = PrincipalId("us_vera")
     async with serving(world) as client:
         headers = await log_in(client, "vera")
         assert (await client.get("/api/v1/nodes", headers=headers)).status == 200
         match change:
             case "role":
-                world.state.must(SetRole(principal_id=vera, role=Role.ADMIN))
+                world.state.must(SetRole(principal_id=VERA, role=Role.ADMIN))
             case "password":
-                world.state.must(SetPassword(principal_id=vera, password_hash=PASSWORD_HASH))
+                world.state.must(SetPassword(principal_id=VERA, password_hash=PASSWORD_HASH))
             case "removal":
-                world.state.must(RemoveUser(principal_id=vera))
+                world.state.must(RemoveUser(principal_id=VERA))
             case _:
                 assert (await client.post("/api/v1/auth/logout", headers=headers)).status == 204
         response = await client.get("/api/v1/nodes", headers=headers)
@@ -500,34 +498,9 @@ async def test_a_browser_logs_out() -> None:
 # ---- API tokens
 
 
-def an_api_token(world: WebWorld, *, role: Role = Role.OPERATOR, expires_at_ms: int | None = None) -> str:
-    plain, record = new_api_token(
-        prefix_seed=some_bytes("prefix", 5),
-        secret=some_bytes("secret", 32),
-        name="ci",
-        principal_id=PrincipalId("us_vera"),
-        role=role,
-        scopes=frozenset(),
-        now_ms=NOW_MS,
-        expires_at_ms=expires_at_ms,
-    )
-    world.state.must(
-        CreateApiToken(
-            prefix=record.prefix,
-            name=record.name,
-            secret_hash=record.secret_hash,
-            principal_id=record.principal_id,
-            role=record.role,
-            scopes=record.scopes,
-            expires_at_ms=record.expires_at_ms,
-        )
-    )
-    return format_api_token(plain)
-
-
 async def test_an_api_token_acts_as_its_account_with_its_own_role() -> None:
     world = a_world(Role.ADMIN)
-    token = an_api_token(world, role=Role.VIEWER)
+    token = world.add_api_token(VERA, Role.VIEWER)
     async with serving(world) as client:
         headers = {"Authorization": f"Bearer {token}"}
         me = await (await client.get("/api/v1/auth/me", headers=headers)).json()
@@ -539,8 +512,8 @@ async def test_an_api_token_acts_as_its_account_with_its_own_role() -> None:
 async def test_an_api_token_falls_with_the_role_of_its_account() -> None:
     world = a_world(Role.ADMIN)
     world.add_user("root", Role.ADMIN)
-    token = an_api_token(world, role=Role.ADMIN)
-    world.state.must(SetRole(principal_id=PrincipalId("us_vera"), role=Role.VIEWER))
+    token = world.add_api_token(VERA, Role.ADMIN)
+    world.state.must(SetRole(principal_id=VERA, role=Role.VIEWER))
     async with serving(world) as client:
         me = await client.get("/api/v1/auth/me", headers={"Authorization": f"Bearer {token}"})
         answer = await me.json()
@@ -549,7 +522,7 @@ async def test_an_api_token_falls_with_the_role_of_its_account() -> None:
 
 async def test_an_api_token_ends_by_revocation_and_by_time() -> None:
     world = a_world(Role.ADMIN)
-    token = an_api_token(world, expires_at_ms=NOW_MS + 60_000)
+    token = world.add_api_token(VERA, expires_at_ms=NOW_MS + 60_000)
     async with serving(world) as client:
         headers = {"Authorization": f"Bearer {token}"}
         first = await client.get("/api/v1/auth/me", headers=headers)
@@ -564,7 +537,7 @@ async def test_an_api_token_ends_by_revocation_and_by_time() -> None:
 
 async def test_a_mistyped_api_token_is_told_apart_from_an_unknown_one() -> None:
     world = a_world()
-    token = an_api_token(world, role=Role.VIEWER)
+    token = world.add_api_token(VERA, Role.VIEWER)
     async with serving(world) as client:
         mistyped = await client.get("/api/v1/auth/me", headers={"Authorization": f"Bearer {token}x"})
         answer = await mistyped.json()
@@ -575,7 +548,7 @@ async def test_a_mistyped_api_token_is_told_apart_from_an_unknown_one() -> None:
 
 async def test_an_api_token_has_no_session_to_log_out_of() -> None:
     world = a_world()
-    token = an_api_token(world, role=Role.VIEWER)
+    token = world.add_api_token(VERA, Role.VIEWER)
     async with serving(world) as client:
         response = await client.post("/api/v1/auth/logout", headers={"Authorization": f"Bearer {token}"})
     assert response.status == 409

@@ -62,6 +62,7 @@ from agent.follow.traffic_reports import TrafficReports
 from agent.host.addresses import choose_advertise_address
 from agent.host.listening import HEAD_TIMEOUT_S, listen
 from agent.host.memory_files import MemoryFiles
+from agent.host.native_memory import return_freed_memory
 from agent.host.probe import ProcHostProbe
 from agent.host.service_manager import ServiceManager
 from agent.ids import IdSource
@@ -140,6 +141,7 @@ def run(loaded: LoadedSettings) -> int:
     settings = loaded.settings
     configure_logging(settings.log.level, settings.log.format)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    return_freed_memory()
     directory = NodeDirectory(settings.node.data_dir)
     if not directory.identity.exists() and settings.bootstrap.join_address:
         token = settings.bootstrap.join_token

@@ -80,6 +80,9 @@ def app_module() -> Any:
     """Return the composition root, imported only by the verbs that run in this process."""
     import importlib
 
+    from agent.host.native_memory import keep_numpy_to_one_thread
+
+    keep_numpy_to_one_thread()
     try:
         return importlib.import_module("agent.app")
     except ModuleNotFoundError as error:

@@ -12,8 +12,8 @@ _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
 
 _LARGE_BYTES = 128 * 1024
-"""glibc's own first value of both thresholds. Once set it stays: else a large block that is freed, such as the
-19 MiB a password's hash takes, raises them, and from then on blocks of up to that size are kept."""
+"""glibc's own first value of both thresholds. Once set it stays: else a large block that is freed, such as
+the 19 MiB a password's hash takes, raises them, and from then on blocks of up to that size are kept."""
 
 
 def return_freed_memory() -> bool:

@@ -263,7 +263,7 @@ async def test_who_refuses_the_connection_and_names_that_lead_nowhere_are_told_a
 
 
 async def sent_inwards(host: str) -> tuple[Answer, int]:
-    """Send to a receiver of this machine under another name for it: the answer, and how often it was asked."""
+    """Send to a receiver of this machine by another name of it: the answer, and how often it was asked."""
     asked = 0
 
     async def handle(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

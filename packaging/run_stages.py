@@ -114,15 +114,15 @@ def pytest_stage(
 
 def gates() -> list[Stage]:
     return [
-        Stage(name="format", command=tool("ruff", "format", "--check", "."), limit_s=60),
-        Stage(name="lint", command=tool("ruff", "check", "."), limit_s=60),
-        Stage(name="types", command=tool("mypy", "--strict", "agent", "cluster", "web"), limit_s=240),
-        Stage(name="imports", command=tool("lint-imports"), limit_s=60),
-        pytest_stage("architecture", "architecture", limit_s=120),
+        Stage(name="format", command=tool("ruff", "format", "--check", "."), limit_s=120),
+        Stage(name="lint", command=tool("ruff", "check", "."), limit_s=120),
+        Stage(name="types", command=tool("mypy", "--strict", "agent", "cluster", "web"), limit_s=480),
+        Stage(name="imports", command=tool("lint-imports"), limit_s=240),
+        pytest_stage("architecture", "architecture", limit_s=480),
         Stage(
             name="ui",
             command=(sys.executable, str(ROOT / "packaging" / "ui_gates.py")),
-            limit_s=240,
+            limit_s=600,
             counts_tests=True,
         ),
     ]

@@ -23,7 +23,7 @@ from build_hook import NODE_MAJOR_MIN, NODE_WHEEL, search_path_with_node, source
 
 ROOT = Path(__file__).resolve().parent.parent
 INSTALL_TIMEOUT_S = 600
-GATE_TIMEOUT_S = 240
+GATE_TIMEOUT_S = 480
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from cluster.alerts.machine import (
     saying,
 )
 from cluster.alerts.muting import ROLLOUT_SETTLE_MS, Circumstances, muted_by
+from cluster.alerts.overriding import overrides
 from cluster.alerts.rehearsal import Firing, Rehearsal, rehearse
 from cluster.alerts.round import Book, Look, Round, Sight, Step, take_round
 from cluster.alerts.series import SETTLE_MS, Steps, merged, observe
@@ -60,6 +61,7 @@ __all__ = [
     "observe_replicas",
     "of_place",
     "of_series",
+    "overrides",
     "rehearse",
     "rules_in_force",
     "same_hours",

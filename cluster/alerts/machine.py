@@ -45,12 +45,14 @@ class Finding(StrEnum):
 class Observation:
     """What was seen of a subject at a moment, and the words for it.
 
+    `waiting` are the words as long as it has not held for its rule's time, where `text` says that it has.
     `since_ms` is when it began, where that is known: a host says when it was declared down.
     """
 
     at_ms: int
     finding: Finding
     text: Said = NOTHING
+    waiting: Said = NOTHING
     hint: Said = NOTHING
     value: float | None = None
     since_ms: int | None = None
@@ -119,10 +121,13 @@ def advance(
     return Moved(alert=_fire(alert, observation, is_flapping=flaps >= FLAPS), memory=memory)
 
 
-def attend(rule: AlertRule, alert: Alert, *, muted_by: Said, now_ms: int) -> tuple[Alert, Told | None]:
+def attend(
+    rule: AlertRule, alert: Alert, *, muted_by: Said, now_ms: int, is_ending: bool = False
+) -> tuple[Alert, Told | None]:
     """Return the alert with whether it is kept quiet, and what people are to be told of it now.
 
-    What was kept quiet and still fires is told once that ends. What was told and is over is told even then.
+    What was kept quiet and still fires is told once that ends, unless it `is_ending`: was clear at the last
+    look, and only kept in case it comes back. What was told and is over is told even then.
     """
     if alert.phase is AlertPhase.RESOLVED:
         return alert, Told.RESOLVED if alert.notified_at_ms else None
@@ -131,7 +136,7 @@ def attend(rule: AlertRule, alert: Alert, *, muted_by: Said, now_ms: int) -> tup
     if alert.phase is not AlertPhase.FIRING or muted_by:
         return alert, None
     if not alert.notified_at_ms:
-        return alert, Told.FIRING
+        return alert, None if is_ending else Told.FIRING
     last_ms = max(alert.notified_at_ms, alert.reminded_at_ms)
     if rule.remind_ms and not alert.acknowledged_at_ms and now_ms - last_ms >= rule.remind_ms:
         return alert, Told.REMINDER
@@ -185,7 +190,7 @@ def _begin(rule: AlertRule, subject: AlertSubject, observation: Observation) -> 
         labels=rule.labels,
     )
     hint = same(rule.hint) if rule.hint else observation.hint
-    return saying(alert, text=observation.text, hint=hint)
+    return saying(alert, text=observation.waiting or observation.text, hint=hint)
 
 
 def _fire(alert: Alert, observation: Observation, *, is_flapping: bool) -> Alert:

@@ -19,6 +19,7 @@ from cluster.alerts.machine import (
     close,
 )
 from cluster.alerts.muting import Circumstances, muted_by
+from cluster.alerts.overriding import overridden_by
 from cluster.alerts.wording import Said
 from cluster.model.alerts import Alert, AlertPhase, AlertRule, AlertSubject, Told
 
@@ -77,10 +78,12 @@ class Round:
 
 @dataclass(slots=True)
 class Book:
-    """What a leader knows besides the log, and may lose: memories, and when alerts fired of late."""
+    """What a leader knows besides the open alerts: memories, which go with it, and when alerts fired and
+    ended of late, which the log knows too."""
 
     memories: MutableMapping[Key, Memory] = field(default_factory=dict)
     fired: MutableMapping[Key, tuple[int, ...]] = field(default_factory=dict)
+    ended: MutableMapping[Key, int] = field(default_factory=dict)
 
     @classmethod
     def of_log(cls, alerts: Iterable[Alert]) -> Book:
@@ -91,14 +94,17 @@ class Book:
             seen_ms = max(alert.judged_ms, alert.resolved_at_ms)
             if seen_ms > book.memories.get(key, Memory()).seen_ms:
                 book.memories[key] = Memory(seen_ms=seen_ms)
-            book.note_fired(alert)
+            book.note(alert)
         return book
 
-    def note_fired(self, alert: Alert) -> None:
+    def note(self, alert: Alert) -> None:
+        """Remember when an alert fired and ended."""
         key = alert.rule_id, alert.subject.key
         moments = self.fired.get(key, ())
         if alert.fired_at_ms and alert.fired_at_ms not in moments:
             self.fired[key] = (*moments, alert.fired_at_ms)[-8:]
+        if alert.resolved_at_ms > self.ended.get(key, 0):
+            self.ended[key] = alert.resolved_at_ms
 
     def flaps(self, key: Key, now_ms: int) -> int:
         """How often the alert fired within the last hour."""
@@ -116,7 +122,7 @@ class Book:
                 self.memories[key] = memory
         if is_committed:
             for step in round_.steps:
-                self.note_fired(step.alert)
+                self.note(step.alert)
 
     def forget_before(self, moment_ms: int, open_keys: Iterable[Key]) -> None:
         """Drop what was not seen since: its subjects are gone."""
@@ -125,6 +131,8 @@ class Book:
             del self.memories[key]
         for key in [k for k, moments in self.fired.items() if max(moments) < moment_ms - FLAP_SPAN_MS]:
             del self.fired[key]
+        for key in [k for k, ended_ms in self.ended.items() if ended_ms < moment_ms]:
+            del self.ended[key]
 
 
 def take_round(
@@ -139,7 +147,7 @@ def take_round(
 ) -> Round:
     """Return what a look leads to. `rules` are all that are in force, also those not looked at this time."""
     alerts = {(alert.rule_id, alert.subject.key): alert for alert in open_alerts}
-    memories: dict[Key, Memory] = {}
+    moves: list[_Move] = []
     steps: list[Step] = []
     seen: set[Key] = set()
     missing: dict[str, Callable[[AlertSubject], Finding | None]] = {}
@@ -152,7 +160,7 @@ def take_round(
             if key in seen:
                 continue
             seen.add(key)
-            steps += _move(look.rule, sight, alerts.get(key), key, book, memories, around, now_ms)
+            moves.append(_move(look.rule, sight, alerts.get(key), book))
     for key, alert in alerts.items():
         if key in seen:
             continue
@@ -163,20 +171,39 @@ def take_round(
         finding = missing[rule.id](alert.subject) if rule.id in missing else None
         observations = () if finding is None else (Observation(at_ms=now_ms, finding=finding),)
         sight = Sight(subject=alert.subject, observations=observations)
-        steps += _move(rule, sight, alert, key, book, memories, around, now_ms)
+        moves.append(_move(rule, sight, alert, book))
+    memories = {move.key: move.memory for move in moves if move.is_seen}
+    # Who is told of an alert depends on the others, as they are after this look.
+    open_keys = {move.key for move in moves if move.alert is not None and move.alert.is_open}
+    ended_ms = dict(book.ended)
+    for move in moves:
+        if move.alert is not None and not move.alert.is_open:
+            ended_ms[move.key] = move.alert.resolved_at_ms
+    for move in moves:
+        if move.alert is None:
+            steps += _drop(move)
+            continue
+        quiet = muted_by(move.alert, around, now_ms) or overridden_by(
+            move.rule, move.alert.subject, rules, open_keys, ended_ms, now_ms=now_ms
+        )
+        steps += _tell(move, move.alert, quiet, now_ms)
     return _within(steps, memories, room=open_max - len(alerts))
 
 
-def _move(
-    rule: AlertRule,
-    sight: Sight,
-    logged: Alert | None,
-    key: Key,
-    book: Book,
-    memories: dict[Key, Memory],
-    around: Circumstances,
-    now_ms: int,
-) -> list[Step]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Move:
+    """Where an alert is after a look, and where it was in the log. `is_seen`: there was something to see."""
+
+    rule: AlertRule
+    key: Key
+    logged: Alert | None
+    alert: Alert | None
+    memory: Memory
+    is_seen: bool
+
+
+def _move(rule: AlertRule, sight: Sight, logged: Alert | None, book: Book) -> _Move:
+    key = rule.id, sight.subject.key
     memory = book.memories.get(key)
     if memory is None:
         memory = Memory(seen_ms=logged.judged_ms if logged is not None else 0)
@@ -188,15 +215,24 @@ def _move(
         if alert is not None and not alert.is_open:
             # What comes after its end is another alert, and begins with the next look.
             break
-    if sight.observations:
-        memories[key] = memory
-    if alert is None:
-        dropped = logged is not None and logged.phase is AlertPhase.PENDING
-        return [_step(logged, logged, is_dropped=True)] if dropped and logged is not None else []
-    alert, told = attend(rule, alert, muted_by=muted_by(alert, around, now_ms), now_ms=now_ms)
-    if alert == logged and told is None:
+    return _Move(
+        rule=rule, key=key, logged=logged, alert=alert, memory=memory, is_seen=bool(sight.observations)
+    )
+
+
+def _drop(move: _Move) -> list[Step]:
+    logged = move.logged
+    if logged is None or logged.phase is not AlertPhase.PENDING:
         return []
-    return [_step(alert, logged, told=told)]
+    return [_step(logged, logged, is_dropped=True)]
+
+
+def _tell(move: _Move, alert: Alert, quiet: Said, now_ms: int) -> list[Step]:
+    is_ending = move.memory.clear_since_ms is not None
+    alert, told = attend(move.rule, alert, muted_by=quiet, now_ms=now_ms, is_ending=is_ending)
+    if alert == move.logged and told is None:
+        return []
+    return [_step(alert, move.logged, told=told)]
 
 
 def _step(alert: Alert, logged: Alert | None, *, told: Told | None = None, is_dropped: bool = False) -> Step:

@@ -98,12 +98,15 @@ def _threshold(rule: AlertRule, steps: Steps, place: int, end_ms: int) -> Observ
     finding = judge(rule.threshold, value)
     if finding is Finding.UNKNOWN:
         return Observation(at_ms=end_ms, finding=finding)
+    text = waiting = Said()
+    if finding is Finding.BREACHED:
+        text = threshold_text(steps.subject, rule.metric, rule.threshold, value, for_ms=rule.for_ms)
+        waiting = threshold_text(steps.subject, rule.metric, rule.threshold, value, for_ms=0)
     return Observation(
         at_ms=end_ms,
         finding=finding,
-        text=threshold_text(steps.subject, rule.metric, rule.threshold, value, for_ms=rule.for_ms)
-        if finding is Finding.BREACHED
-        else Said(),
+        text=text,
+        waiting=waiting,
         hint=next_step(rule.metric),
         value=value,
         since_ms=end_ms - steps.step_ms,
@@ -123,6 +126,14 @@ def _absence(rule: AlertRule, steps: Steps, place: int, end_ms: int) -> Observat
             who=who(steps.subject),
             phrase=phrase(rule.metric),
             span=span(rule.for_ms),
+        ),
+        waiting=Said()
+        if is_there
+        else say(
+            "{who}: {phrase} is not measured.",
+            "{who}: {phrase} non si misura.",
+            who=who(steps.subject),
+            phrase=phrase(rule.metric),
         ),
         hint=_IS_IT_WELL,
         since_ms=end_ms - steps.step_ms,

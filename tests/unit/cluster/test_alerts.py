@@ -520,8 +520,43 @@ def test_a_replica_is_the_same_on_another_host_and_in_another_revision() -> None
 def test_a_rehearsal_does_what_a_leader_would_have_done() -> None:
     rule = a_threshold(100, for_ms=2 * MINUTE_MS)
     found = rehearse(rule, [steps([50, 101, 50, 101, 101, 101, 50, 101, 101, 101])], now_ms=NOW_MS)
-    assert (found.firings, found.pending, found.series) == (2, 1, 1)
+    assert (found.firings, found.came_to_nothing, found.waiting, found.series) == (2, 1, 0, 1)
     assert [firing.resolved_ms is None for firing in found.newest] == [True, False]
+
+
+def test_a_rehearsal_counts_what_holds_at_its_end_and_has_not_for_long_enough() -> None:
+    rule = a_threshold(100, for_ms=5 * MINUTE_MS)
+    found = rehearse(rule, [steps([50, 50, 101, 101]), steps([50, 101, 101, 50])], now_ms=NOW_MS)
+    assert (found.firings, found.came_to_nothing, found.waiting) == (0, 1, 1)
+
+
+def test_an_alert_does_not_say_that_it_held_for_its_time_before_it_did() -> None:
+    def texts(rule: AlertRule, values: list[float]) -> list[tuple[str, str]]:
+        alert, memory, found = None, Memory(), []
+        for observation in observe(rule, steps(values), after_ms=0, now_ms=NOW_MS):
+            moved = advance(rule, SUBJECT, alert, memory, observation)
+            alert, memory = moved.alert, moved.memory
+            if alert is not None and (not found or found[-1][0] != alert.text):
+                found.append((alert.text, dict(alert.translations).get("it.text", "")))
+        return found
+
+    held = texts(a_threshold(100, for_ms=2 * MINUTE_MS), [50, 101, 102])
+    assert held == [
+        (
+            "Host alpha: memory use is 101 B, above 100 B.",
+            "L'host alpha: l'uso della memoria è 101 B, sopra 100 B.",
+        ),
+        (
+            "Host alpha: memory use is 102 B, above 100 B for 2 min.",
+            "L'host alpha: l'uso della memoria è 102 B, sopra 100 B per 2 min.",
+        ),
+    ]
+    absent = a_rule(RuleKind.ABSENCE, metric="memory_bytes", for_ms=2 * MINUTE_MS)
+    gap = texts(absent, [50, math.nan, math.nan, math.nan, 50])
+    assert [en for en, _ in gap[:2]] == [
+        "Host alpha: memory use is not measured.",
+        "Host alpha: memory use has not been measured for 2 min.",
+    ]
 
 
 def test_a_disk_that_is_full_within_the_rules_time_is_told_of_with_what_makes_it_so() -> None:

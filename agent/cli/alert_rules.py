@@ -263,9 +263,10 @@ def _print_rule(view: dict[str, Any]) -> None:
 
 def _print_rehearsal(name: str, view: dict[str, Any]) -> None:
     span = f"from {moment(view['since_ms'])} until {moment(view['until_ms'])}"
+    waiting = f"; {view['waiting']} hold now, and have not for long enough yet" if view["waiting"] else ""
     print(
         f"rule {name} would have fired {view['times_fired']} times {span}, of {view['series']} series;"
-        f" {view['came_to_nothing']} times it held, but not for long enough"
+        f" {view['came_to_nothing']} times it held, but not for long enough{waiting}"
     )
     rows = [
         (

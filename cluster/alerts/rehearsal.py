@@ -25,44 +25,56 @@ class Firing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rehearsal:
-    """How often a rule would have fired, the newest firings, and of how many series."""
+    """How often a rule would have fired, the newest firings, and of how many series.
+
+    `came_to_nothing` is how often it held and ended before its time; of `waiting` series it holds at the end
+    and has not for long enough yet.
+    """
 
     firings: int
     newest: tuple[Firing, ...]
     series: int
-    pending: int
+    came_to_nothing: int
+    waiting: int
 
 
 def rehearse(rule: AlertRule, series: Iterable[Steps], *, now_ms: int) -> Rehearsal:
     """Run a rule of numbers over recorded series, as a leader would have that led all the time."""
     found: list[Firing] = []
-    count = pending = 0
+    count = came_to_nothing = waiting = 0
     for steps in series:
         count += 1
-        firings, waited = _of_one(rule, steps, now_ms)
+        firings, dropped, is_waiting = _of_one(rule, steps, now_ms)
         found.extend(firings)
-        pending += waited
+        came_to_nothing += dropped
+        waiting += is_waiting
     found.sort(key=lambda firing: (-firing.fired_ms, firing.subject.key))
-    return Rehearsal(firings=len(found), newest=tuple(found[:FIRINGS_MAX]), series=count, pending=pending)
+    return Rehearsal(
+        firings=len(found),
+        newest=tuple(found[:FIRINGS_MAX]),
+        series=count,
+        came_to_nothing=came_to_nothing,
+        waiting=waiting,
+    )
 
 
-def _of_one(rule: AlertRule, steps: Steps, now_ms: int) -> tuple[list[Firing], int]:
-    """The firings of one series, and how often it waited and came to nothing."""
+def _of_one(rule: AlertRule, steps: Steps, now_ms: int) -> tuple[list[Firing], int, bool]:
+    """The firings of one series, how often it waited and came to nothing, and whether it waits at the end."""
     found: list[Firing] = []
     alert: Alert | None = None
     memory = Memory()
-    waited = 0
+    dropped = 0
     for observation in observe(rule, steps, after_ms=0, now_ms=now_ms):
         flaps = sum(1 for each in found if observation.at_ms - each.fired_ms <= FLAP_SPAN_MS)
         moved = advance(rule, steps.subject, alert, memory, observation, flaps=flaps)
         alert, memory = moved.alert, moved.memory
-        waited += moved.is_dropped
+        dropped += moved.is_dropped
         if alert is not None and alert.phase is AlertPhase.RESOLVED:
             found.append(_firing(alert))
             alert = None
     if alert is not None and alert.phase is AlertPhase.FIRING:
         found.append(_firing(alert))
-    return found, waited
+    return found, dropped, alert is not None and alert.phase is AlertPhase.PENDING
 
 
 def _firing(alert: Alert) -> Firing:

@@ -69,8 +69,8 @@ class FiringView:
 class RehearsalView:
     """What a rule would have done: how often it would have fired since then, of how many series.
 
-    `firings` are the newest. `came_to_nothing` is how often it held, and not for long enough. `notes` say
-    what was not looked at.
+    `firings` are the newest. `came_to_nothing` is how often it held, and not for long enough; of `waiting`
+    series it holds at the end, and has not for long enough yet. `notes` say what was not looked at.
     """
 
     since_ms: int
@@ -78,6 +78,7 @@ class RehearsalView:
     series: int
     times_fired: int
     came_to_nothing: int
+    waiting: int
     firings: tuple[FiringView, ...]
     notes: tuple[str, ...]
 
@@ -348,7 +349,8 @@ def _rehearsal_view(found: Rehearsal, since_ms: int, until_ms: int, notes: tuple
         until_ms=until_ms,
         series=found.series,
         times_fired=found.firings,
-        came_to_nothing=found.pending,
+        came_to_nothing=found.came_to_nothing,
+        waiting=found.waiting,
         firings=tuple(
             FiringView(
                 subject=each.subject.name,

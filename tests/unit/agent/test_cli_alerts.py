@@ -176,6 +176,7 @@ def test_a_rule_is_tried_with_what_would_be_changed(api: StubApi, tower: Tower) 
             "series": 3,
             "times_fired": 1,
             "came_to_nothing": 4,
+            "waiting": 2,
             "firings": [firing],
             "notes": ["only so much is kept"],
         },
@@ -183,6 +184,7 @@ def test_a_rule_is_tried_with_what_would_be_changed(api: StubApi, tower: Tower) 
     out = tower("alerts", "rules", "test", "memory-limit", "--days", "3")[1]
     assert "would have fired 1 times" in out
     assert "4 times it held" in out
+    assert "2 hold now, and have not for long enough yet" in out
     assert "note: only so much is kept" in out
     assert sent(api) == {"days": 3.0, "rule": None}
     tower("alerts", "rules", "test", "memory-limit", "--above", "80")

@@ -283,7 +283,7 @@ async def test_a_rule_can_be_tried_on_what_is_recorded_before_it_is_made() -> No
             assert (firing["subject"], firing["node_name"], firing["value"]) == ("web-1", "h1", 200.0)
             assert firing["resolved_ms"] - firing["fired_ms"] == 16 * MINUTE_MS
             view = await tried.must("POST", "/alert-rules/mine/test", rule={**HUNGRY, "for_s": 3600})
-            assert (view["times_fired"], view["came_to_nothing"]) == (0, 1)
+            assert (view["times_fired"], view["came_to_nothing"], view["waiting"]) == (0, 1, 0)
 
 
 async def test_what_cannot_be_tried_says_so() -> None:

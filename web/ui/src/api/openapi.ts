@@ -3671,8 +3671,8 @@ export interface components {
          * RehearsalView
          * @description What a rule would have done: how often it would have fired since then, of how many series.
          *
-         *     `firings` are the newest. `came_to_nothing` is how often it held, and not for long enough. `notes` say
-         *     what was not looked at.
+         *     `firings` are the newest. `came_to_nothing` is how often it held, and not for long enough; of `waiting`
+         *     series it holds at the end, and has not for long enough yet. `notes` say what was not looked at.
          */
         RehearsalView: {
             /** Came To Nothing */
@@ -3689,6 +3689,8 @@ export interface components {
             times_fired: number;
             /** Until Ms */
             until_ms: number;
+            /** Waiting */
+            waiting: number;
         };
         /**
          * ReplayBody

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from cluster.history.gathering import Gathering
 from cluster.metrics.choosing import UNIT_MS, Plan, plan
-from cluster.metrics.combining import combined, largest
+from cluster.metrics.combining import Lines
+from cluster.metrics.grid import series_name
 from cluster.metrics.query import (
-    SERIES_MAX,
     RangeAnswer,
     RangeQuery,
     Resolution,
@@ -30,6 +30,8 @@ from cluster.model.metrics import BY_NAME, METRICS, STEP_MS, Metric, MetricType,
 VALUES_MAX = 64_000_000
 """How many samples or rollups one question may have to be read: about a second's work."""
 READ_SERIES_MAX = 20_000
+PASS_SERIES = 1_000
+"""How many series' open hours are decoded at once where there are more: 3 MiB an hour."""
 MANY_SERIES = 12
 """From how many series on reading an hour's rollups of all of them is less than reading their samples."""
 
@@ -40,6 +42,7 @@ _OWN_STATISTIC = {
 }
 _OF_COUNTS = (Statistic.SUM, Statistic.PER_S)
 
+Pair = tuple[Subject, Metric]
 Oldest = Callable[[Collection[SubjectKind]], Mapping[Resolution, int | None]]
 
 
@@ -59,23 +62,22 @@ def answer(
     chosen = plan(query, begins)
     reach = _reach(query, known, begins[chosen.resolution])
     _check_work(chosen, len(pairs), reach)
-    lines = []
-    last_subject = None
-    for subject, metric in pairs:
-        if subject is not last_subject:
-            known.forget()
-            last_subject = subject
-        line = _line(query, chosen, reach, known, subject, metric)
-        if line is not None:
-            lines.append(line)
-    found = combined(lines, query)
-    most = SERIES_MAX if query.top is None else query.top
-    kept = largest(found, most) if query.top is not None else found[:most]
+    lines = Lines(query)
+    for some in _passes(pairs, known, chosen, reach):
+        last_subject = None
+        for subject, metric in some:
+            if subject is not last_subject:
+                known.forget()
+                last_subject = subject
+            line = _line(query, chosen, reach, known, subject, metric)
+            if line is not None:
+                lines.add(line)
+    kept, left_out = lines.result()
     notes = list(chosen.notes)
     if not pairs:
         notes.append("nothing that is selected has any of these metrics")
-    if len(found) > len(kept) and query.top is None:
-        notes.append(f"{len(found) - len(kept)} more series fit: ask for the largest (top), groups, or fewer")
+    if left_out and query.top is None:
+        notes.append(f"{left_out} more series fit: ask for the largest (top), groups, or fewer")
     if known.damaged:
         notes.append("some of the record is damaged on this host and was left out; it is asked of the others")
     if query.statistic is Statistic.P95 and chosen.step_ms > UNIT_MS[chosen.resolution] > STEP_MS:
@@ -86,10 +88,30 @@ def answer(
         times_ms=chosen.first_ms + chosen.step_ms * np.arange(chosen.points, dtype=np.int64),
         step_ms=chosen.step_ms,
         resolution=chosen.resolution,
-        series=tuple(kept),
-        series_left_out=len(found) - len(kept),
+        series=kept,
+        series_left_out=left_out,
         notes=tuple(notes),
     )
+
+
+def _passes(
+    pairs: Sequence[Pair], known: Gathering, chosen: Plan, reach: tuple[int, int]
+) -> Iterator[Sequence[Pair]]:
+    """Yield the series to be read, so many at once that what is pending of them has room.
+
+    Those of one host come together, for its batches are of all its series.
+    """
+    if len(pairs) <= PASS_SERIES:
+        yield pairs
+        return
+    ordered = sorted(pairs, key=lambda pair: pair[0].definition.node_id)
+    unit_ms = UNIT_MS[chosen.resolution]
+    start_ms, end_ms = reach[0] - reach[0] % unit_ms, -(-reach[1] // unit_ms) * unit_ms
+    for first in range(0, len(ordered), PASS_SERIES):
+        some = ordered[first : first + PASS_SERIES]
+        names = sorted(series_name(subject.number, metric.number) for subject, metric in some)
+        known.expect(np.array(names, dtype=np.int64), start_ms, end_ms)
+        yield some
 
 
 def labels_of(subject: Subject) -> tuple[tuple[str, str], ...]:

@@ -15,7 +15,7 @@ from cluster.history.errors import HistoryError, HistoryFailed, HistoryFull, His
 from cluster.history.layout import META, SCHEMA_VERSION, TABLES, Handles, Tables
 from cluster.mapped.environment import damage_of, error_number, is_out_of_room, open_file
 
-SCHEMA = 1
+SCHEMA = 2
 MAP_BYTES = 64 * 1024**3
 """Address space for the file, which is sparse: the limit on what is kept is the retention's."""
 FREE_BYTES_MIN = 32 * 1024**2

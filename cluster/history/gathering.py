@@ -21,11 +21,10 @@ from cluster.history.layout import (
     Tables,
     chunk_key,
     day_key,
-    time_key,
     time_of,
 )
 from cluster.history.oldest import newest_end_ms, oldest_ms
-from cluster.history.open_hours import OpenHours
+from cluster.history.open_hours import OpenHour, OpenHours
 from cluster.metrics.chunk import ChunkDamaged, Series, SubjectDay, decode_chunk, no_samples
 from cluster.metrics.grid import DAY_CELLS, DAY_MS, HOUR_CELLS, HOUR_MS, series_name
 from cluster.metrics.query import Resolution
@@ -35,6 +34,7 @@ from cluster.metrics.rollup import (
     decode_hour,
     decode_rollups,
     joined,
+    joined_rows,
     no_rollups,
     roll_up,
 )
@@ -53,6 +53,7 @@ class Gathering:
         self._tables = tables
         self._hours: dict[int, tuple[NDArray[np.int64], Rollups] | None] = {}
         self._open_hours = open_hours
+        self._pending_hours: dict[int, OpenHour] = {}
         self._damage = damage
         self._days: dict[tuple[int, int], SubjectDay | None] = {}
         self._rollups: dict[tuple[bytes, int, int], dict[int, Rollups]] = {}
@@ -78,6 +79,17 @@ class Gathering:
         first = max(first, begins_ms // STEP_MS)
         return first, max(first, min(last, self.newest_end_ms // STEP_MS))
 
+    def expect(self, names: NDArray[np.int64], start_ms: int, end_ms: int) -> None:
+        """Read what is pending in [start_ms, end_ms) of the series `names` (sorted). Of others, and of other
+        times, nothing pending is found from then on."""
+        for hour in self.hours_open:
+            self._pending(hour).read_only(names, start_ms, end_ms)
+
+    def _pending(self, hour: int) -> OpenHour:
+        if hour not in self._pending_hours:
+            self._pending_hours[hour] = self._open_hours.hour(self._tables, hour)
+        return self._pending_hours[hour]
+
     # ---- samples ------------------------------------------------------------------------------
 
     def samples(self, subject: int, metric: int, first: int, last: int) -> Series:
@@ -97,7 +109,7 @@ class Gathering:
         name = series_name(subject, metric)
         for hour in self.hours_open:
             if first < (hour + 1) * HOUR_CELLS and hour * HOUR_CELLS < last:
-                held = self._open_hours.series(self._tables, hour, name)
+                held = self._pending(hour).series(name)
                 if held is not None:
                     whole.lay(held, hour * HOUR_CELLS)
         return whole.series()
@@ -216,18 +228,23 @@ class Gathering:
     def _sealed(self, hour: int) -> tuple[NDArray[np.int64], Rollups] | None:
         """Return the rollups of all series of an hour; None where they have to be made of its chunks."""
         if hour not in self._hours:
-            found = None
-            key = time_key(hour)
-            data = self._tables.get(SEALED, key)
-            if data is not None:
-                try:
-                    found = decode_hour(data, hour)
-                except ChunkDamaged as error:
-                    self._damage.note(SEALED, key, hour * HOUR_MS, (hour + 1) * HOUR_MS, str(error))
-            elif self._tables.first(HOURS, chunk_key(hour, 0, 0), chunk_key(hour + 1, 0, 0)) is None:
-                found = np.empty(0, dtype=np.int64), no_rollups()
+            found = self._sealed_parts(hour)
             self._hours[hour] = found
         return self._hours[hour]
+
+    def _sealed_parts(self, hour: int) -> tuple[NDArray[np.int64], Rollups] | None:
+        parts = []
+        for key, data in self._tables.rows(SEALED, day_key(hour, 0), day_key(hour + 1, 0)):
+            try:
+                parts.append(decode_hour(data, hour))
+            except ChunkDamaged as error:
+                self._damage.note(SEALED, key, hour * HOUR_MS, (hour + 1) * HOUR_MS, str(error))
+                return None
+        if parts:
+            return newest_rows(parts)
+        if self._tables.first(HOURS, chunk_key(hour, 0, 0), chunk_key(hour + 1, 0, 0)) is None:
+            return np.empty(0, dtype=np.int64), no_rollups()
+        return None
 
     def _note(self, table: bytes, key: bytes, start_ms: int, length_ms: int, error: ChunkDamaged) -> None:
         self.damaged = True
@@ -256,6 +273,19 @@ def larger(stored: Rollups, made: Rollups) -> Rollups:
     same = inside & (stored.slots[np.minimum(at, len(stored) - 1)] == made.slots)
     held[same] = stored.counts[at[same]]
     return stored.under(made.rows(made.counts >= held))
+
+
+def newest_rows(
+    parts: Sequence[tuple[NDArray[np.int64], Rollups]],
+) -> tuple[NDArray[np.int64], Rollups]:
+    """Return the names of all parts, sorted, and the row of each of the last part that has it."""
+    if len(parts) == 1:
+        return parts[0]
+    names = np.concatenate([each for each, _ in parts])
+    order = np.argsort(names, kind="stable")
+    is_last = np.append(names[order][1:] != names[order][:-1], True)
+    kept = order[is_last]
+    return names[kept], joined_rows([rows for _, rows in parts]).rows(kept)
 
 
 def _between(rollups: Rollups, first: int, last: int) -> Rollups:

@@ -35,12 +35,9 @@ from cluster.history.layout import (
     time_of,
 )
 from cluster.history.missing import covered, ranges, uncovered
-from cluster.history.open_hours import BATCH
+from cluster.history.pending import BATCH
 from cluster.history.reading import HistoryReader
-from cluster.history.sealing import (
-    compact_some,
-    seal_hour,
-)
+from cluster.history.sealing import WORK_A_PIECE, Sealing, compact_some
 from cluster.metrics.block import BlockDamaged, decode_block, encode_block
 from cluster.metrics.grid import DAY_MS, HOUR_MS
 from cluster.metrics.retention import Retention
@@ -57,8 +54,6 @@ QUIET_MS = MINUTE_MS
 OPEN_HOURS_MAX = 8
 OPEN_DAYS_MAX = 3
 """From how many on the oldest are not waited for: an import of weeks is sealed as it comes."""
-SERIES_A_PIECE = 1_000
-"""After how many series' hours one transaction is enough; one hour is never cut."""
 FORGET_EVERY_MS = HOUR_MS
 
 
@@ -80,6 +75,7 @@ class HistoryWriter:
         self._next_forgetting_ms = 0
         self._forgot_by: Retention | None = None
         self._is_least = False
+        self._sealing: Sealing | None = None
 
     @property
     def reader(self) -> HistoryReader:
@@ -141,14 +137,23 @@ class HistoryWriter:
             if now_ms >= (hour + 1) * HOUR_MS + SEAL_AFTER_MS + int(self._stagger * SEAL_SPREAD_MS)
             and (now_ms - changed_ms >= QUIET_MS or len(open_hours) > OPEN_HOURS_MAX)
         ]
-        if not due:
+        # Of what failed nothing is written, so it is begun anew.
+        sealing, self._sealing = self._sealing, None
+        if sealing is None and not due:
             return False
+        if sealing is not None:
+            due = [hour for hour in due if hour != sealing.hour]
         with self.write() as tables:
-            series = 0
-            for hour in due:
-                series += seal_hour(tables, hour, self.damage, now_ms)
-                if series >= SERIES_A_PIECE:
-                    break
+            work = WORK_A_PIECE
+            while work > 0:
+                if sealing is None:
+                    if not due:
+                        break
+                    sealing = Sealing(due.pop(0))
+                work -= sealing.piece(tables, self.damage, now_ms, work)
+                if sealing.is_done:
+                    sealing = None
+        self._sealing = sealing
         return True
 
     def _compact(self, now_ms: int) -> bool:

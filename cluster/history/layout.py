@@ -5,7 +5,7 @@
     days        day, subject            compacted: a subject's series of one day
     hourly      day, subject            rollups of the day's hours
     daily       span, subject           rollups of the span's days; a span is 32 days
-    sealed      hour                    rollups of the series in `hours`, for questions about many of them
+    sealed      hour, part              rollups of the series in `hours`, for questions about many of them
     open_hours  hour                    hours that have something in `pending`, and when that last changed
     open_days   day                     days that have something in `hours`, and when that last changed
     subjects    subject                 what the numbers stand for
@@ -53,7 +53,7 @@ time_key = _TIME.pack
 pending_key = _TIME_INDEX.pack
 """hour, log index."""
 day_key = _TIME_SUBJECT.pack
-"""day or span, subject."""
+"""day or span, subject; hour, part."""
 chunk_key = _CHUNK.pack
 """hour, subject, metric."""
 subject_key = _TIME.pack

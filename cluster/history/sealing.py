@@ -34,73 +34,130 @@ from cluster.history.layout import (
     second_of,
     time_key,
 )
-from cluster.history.open_hours import OpenHours, grid_of
-from cluster.metrics.chunk import ChunkDamaged, Series, encode_chunk, encode_day, no_samples
-from cluster.metrics.grid import DAY_CELLS, DAY_MS, HOUR_CELLS, subject_and_metric
+from cluster.history.open_hours import OpenHours
+from cluster.history.pending import Entry, add_batch, apart, entries_of, pending_keys
+from cluster.metrics.chunk import Series, encode_chunk, encode_day, no_samples
+from cluster.metrics.grid import DAY_CELLS, DAY_MS, HOUR_CELLS, HOUR_MS, HourGrid, subject_and_metric
 from cluster.metrics.rollup import (
     Rollups,
-    decode_hour,
     encode_hour,
     encode_rollups,
-    joined_rows,
     roll_up,
 )
 
-SUBJECTS_A_PIECE = 128
-"""How many subjects' days one transaction compacts: about a second's work. Days need pages that lie together,
-and many hours that go at once leave such."""
+WORK_A_PIECE = 400
+"""What one transaction seals, in series encoded: about 30 ms."""
+CELLS_OF_A_SERIES = 1_000
+"""How many cells of batches are decoded in the time that one series is encoded."""
+ENTRIES_OF_A_SERIES = 2
+PARTS_MAX = 1_000
+"""How many parts the rollups of one hour may lie in; where samples come late more often, there are none."""
+SUBJECTS_A_PIECE = 16
+CHUNKS_A_PIECE = 500
+"""After how many hours' chunks, or subjects, one transaction compacts no more: about 50 ms. One subject's day
+is never cut."""
 
 
-def seal_hour(tables: Tables, hour: int, damage: Damage, now_ms: int) -> int:
-    """Turn what is pending of `hour` into chunks, and return of how many series.
+class Sealing:
+    """An hour on its way from batches into chunks, which are made piece by piece.
 
-    Samples of an hour that was sealed before are laid over its chunks; those of a day that was compacted
-    before become chunks again, and the day is compacted once more.
+    Each piece makes chunks of some series and leaves their batches where they are, since those say the same;
+    the batches of a group, which share their subjects with no others, go with its last chunks. What is kept
+    here between two pieces only saves work: whoever begins anew, after a crash, comes to the same.
     """
-    grid = grid_of(tables, hour, damage)
+
+    def __init__(self, hour: int) -> None:
+        self.hour = hour
+        self.is_done = False
+        self._groups: list[list[Entry]] | None = None
+        self._grid: HourGrid | None = None
+        self._added = 0
+        self._row = 0
+
+    def piece(self, tables: Tables, damage: Damage, now_ms: int, work: int) -> int:
+        """Do about `work`, a number of series, and return how much it was.
+
+        Samples of an hour that was sealed before are laid over its chunks; those of a day that was compacted
+        before become chunks again, and the day is compacted once more.
+        """
+        done = 0
+        while done < work and not self.is_done:
+            if self._groups is None:
+                entries = entries_of(tables, pending_keys(tables, self.hour), damage)
+                self._groups = apart(entries)
+                done += len(entries) // ENTRIES_OF_A_SERIES
+            elif not self._groups:
+                self._finish(tables)
+            else:
+                done += self._group(tables, damage, now_ms, work - done)
+        return done
+
+    def _group(self, tables: Tables, damage: Damage, now_ms: int, work: int) -> int:
+        """Do about `work` of the last group; without any group left, the hour is sealed."""
+        assert self._groups
+        group = self._groups[-1]
+        grid = self._grid = self._grid or HourGrid(self.hour * HOUR_MS)
+        cells = 0
+        while self._added < len(group):
+            if cells >= work * CELLS_OF_A_SERIES:
+                return work
+            cells += add_batch(tables, grid, group[self._added].key, damage)
+            self._added += 1
+        decoded = cells // CELLS_OF_A_SERIES
+        first, last = self._row, min(self._row + max(1, work - decoded), len(grid.names))
+        if last > first:
+            seal_series(tables, grid, slice(first, last), damage)
+            tables.put(OPEN_DAYS, time_key(self.hour // HOURS_A_DAY), pack(now_ms))
+        self._row = last
+        if last == len(grid.names):
+            delete_keys(tables, PENDING, [entry.key for entry in group])
+            self._groups.pop()
+            self._grid, self._added, self._row = None, 0, 0
+        return decoded + last - first + 1
+
+    def _finish(self, tables: Tables) -> None:
+        # What came meanwhile keeps the hour open.
+        if tables.first(PENDING, pending_key(self.hour, 0), pending_key(self.hour + 1, 0)) is None:
+            tables.delete(OPEN_HOURS, time_key(self.hour))
+        self.is_done = True
+
+
+def seal_series(tables: Tables, grid: HourGrid, rows: slice, damage: Damage) -> None:
+    """Lay these rows of an hour over what its chunks have of the same series."""
+    hour = grid.start_ms // HOUR_MS
     known = Gathering(tables, OpenHours(damage), damage)
+    names = grid.names[rows]
     series: list[Series] = []
     chunks = []
-    for row, name in enumerate(grid.names.tolist()):
+    for row, name in enumerate(names.tolist(), rows.start):
         subject, metric = subject_and_metric(name)
         fresh = Series(values=grid.values[row], present=grid.present[row], step_s=int(grid.step_s[row]))
         sealed = known.hour(hour, subject, metric)
         whole = fresh if sealed is None else sealed.under(fresh)
         series.append(whole)
         chunks.append((chunk_key(hour, subject, metric), encode_chunk(whole)))
-    if chunks:
-        _roll_up_hour(tables, hour, grid.names, series)
-        tables.put_sorted(HOURS, chunks)
-        tables.put(OPEN_DAYS, time_key(hour // HOURS_A_DAY), pack(now_ms))
-    delete_keys(tables, PENDING, list(tables.keys(PENDING, pending_key(hour, 0), pending_key(hour + 1, 0))))
-    tables.delete(OPEN_HOURS, time_key(hour))
-    return len(chunks)
+    _roll_up_hour(tables, hour, names, series)
+    tables.put_sorted(HOURS, chunks)
 
 
 def _roll_up_hour(tables: Tables, hour: int, names: NDArray[np.int64], series: Sequence[Series]) -> None:
-    """Put the rollups of these series beside those the hour has of others.
+    """Put the rollups of these series behind those the hour has already.
 
-    Where the hour has chunks but no such table, it gets none: others would be taken for not being there.
+    Where the hour has chunks but no rollups, it gets none: others would be taken for not being there.
     """
+    parts = list(tables.keys(SEALED, day_key(hour, 0), day_key(hour + 1, 0)))
+    if not parts and tables.first(HOURS, chunk_key(hour, 0, 0), chunk_key(hour + 1, 0, 0)) is not None:
+        return
+    if len(parts) >= PARTS_MAX:
+        delete_keys(tables, SEALED, parts)
+        return
     rolled = roll_up(
         np.stack([one.values for one in series]),
         np.stack([one.present for one in series]),
         np.array([one.step_s for one in series], dtype=np.int64),
     )
-    held = tables.get(SEALED, time_key(hour))
-    if held is not None:
-        try:
-            held_names, held_rows = decode_hour(held, 0)
-        except ChunkDamaged:
-            tables.delete(SEALED, time_key(hour))
-            return
-        others = ~np.isin(held_names, names)
-        names = np.concatenate([held_names[others], names])
-        order = np.argsort(names)
-        names, rolled = names[order], joined_rows([held_rows.rows(others), rolled]).rows(order)
-    elif tables.first(HOURS, chunk_key(hour, 0, 0), chunk_key(hour + 1, 0, 0)) is not None:
-        return
-    tables.put_sorted(SEALED, [(time_key(hour), encode_hour(names, rolled))])
+    number = second_of(parts[-1]) + 1 if parts else 0
+    tables.put_sorted(SEALED, [(day_key(hour, number), encode_hour(names, rolled))])
 
 
 def compact_some(tables: Tables, day: int, damage: Damage) -> None:
@@ -111,17 +168,21 @@ def compact_some(tables: Tables, day: int, damage: Damage) -> None:
     """
     subjects = _next_subjects(tables, day)
     known = Gathering(tables, OpenHours(damage), damage)
+    done = chunks = 0
     for subject in subjects:
+        if chunks >= CHUNKS_A_PIECE:
+            break
         keys = _hour_keys(tables, day, subject)
+        done, chunks = done + 1, chunks + len(keys)
         by_metric = _whole_day(known, day, subject, keys)
         if by_metric:
             tables.put_sorted(DAYS, [(day_key(day, subject), encode_day(by_metric))])
             roll_up_day(tables, known, day, subject, by_metric)
         delete_keys(tables, HOURS, keys)
         known.forget()
-    if len(subjects) < SUBJECTS_A_PIECE:
-        for hour in _hours_of(day):
-            tables.delete(SEALED, time_key(hour))
+    if done == len(subjects) < SUBJECTS_A_PIECE:
+        rollups = tables.keys(SEALED, day_key(day * HOURS_A_DAY, 0), day_key((day + 1) * HOURS_A_DAY, 0))
+        delete_keys(tables, SEALED, list(rollups))
         tables.delete(OPEN_DAYS, time_key(day))
 
 

@@ -32,14 +32,16 @@ from cluster.history.layout import (
     SEALED,
     SUBJECTS,
     Tables,
+    day_key,
     second_of,
     subject_key,
     time_key,
     time_of,
 )
-from cluster.history.open_hours import BATCH, OpenHours
+from cluster.history.open_hours import OpenHours
+from cluster.history.pending import BATCH
 from cluster.history.reading import HistoryReader
-from cluster.history.sealing import roll_up_day
+from cluster.history.sealing import delete_keys, roll_up_day
 from cluster.metrics.block import BlockDamaged, decode_block
 from cluster.metrics.chunk import ChunkDamaged, Series, SubjectDay, decode_chunk, encode_chunk, encode_day
 from cluster.metrics.grid import DAY_CELLS, DAY_MS, HOUR_CELLS, HOUR_MS
@@ -213,8 +215,9 @@ def _take_hour(tables: Tables, key: bytes, value: bytes) -> bool:
             value = encode_chunk(theirs.under(known))
     tables.put(HOURS, key, value)
     # Its rollups are of other samples now; without them they are made when they are asked for.
-    tables.delete(SEALED, time_key(time_of(key)))
-    tables.put(OPEN_DAYS, time_key(time_of(key) // HOURS_A_DAY), pack(0))
+    hour = time_of(key)
+    delete_keys(tables, SEALED, list(tables.keys(SEALED, day_key(hour, 0), day_key(hour + 1, 0))))
+    tables.put(OPEN_DAYS, time_key(hour // HOURS_A_DAY), pack(0))
     return True
 
 

@@ -33,6 +33,12 @@ def subject_and_metric(name: int) -> tuple[int, int]:
     return name >> _METRIC_BITS, name & 2**_METRIC_BITS - 1
 
 
+def subjects_of(names: NDArray[np.int64]) -> list[int]:
+    """Return the subjects of series names, each once, in order."""
+    found: list[int] = np.unique(names >> _METRIC_BITS).tolist()
+    return found
+
+
 class HourGrid:
     """Series of one hour. `names` (int64, sorted) are `series_name`s; `values` (int64) and `present` (bool)
     are [names x HOUR_CELLS]; `step_s` is how long one sample of a series stands for.
@@ -40,12 +46,13 @@ class HourGrid:
 
     __slots__ = ("names", "present", "start_ms", "step_s", "values")
 
-    def __init__(self, start_ms: int) -> None:
+    def __init__(self, start_ms: int, names: NDArray[np.int64] | None = None) -> None:
         self.start_ms = start_ms
-        self.names: NDArray[np.int64] = np.empty(0, dtype=np.int64)
-        self.values: NDArray[np.int64] = np.empty((0, HOUR_CELLS), dtype=np.int64)
-        self.present: NDArray[np.bool_] = np.empty((0, HOUR_CELLS), dtype=np.bool_)
-        self.step_s: NDArray[np.int32] = np.empty(0, dtype=np.int32)
+        self.names = np.empty(0, dtype=np.int64) if names is None else names
+        rows = len(self.names)
+        self.values: NDArray[np.int64] = np.zeros((rows, HOUR_CELLS), dtype=np.int64)
+        self.present: NDArray[np.bool_] = np.zeros((rows, HOUR_CELLS), dtype=np.bool_)
+        self.step_s: NDArray[np.int32] = np.zeros(rows, dtype=np.int32)
 
     @property
     def size_bytes(self) -> int:
@@ -56,14 +63,23 @@ class HourGrid:
         at = int(np.searchsorted(self.names, name))
         return at if at < len(self.names) and self.names[at] == name else None
 
-    def add(self, block: SampleBlock, subjects: Sequence[int]) -> None:
-        """Put what `block` has of this hour. Rows whose position `subjects` does not have are passed over."""
+    def add(
+        self, block: SampleBlock, subjects: Sequence[int], *, names: NDArray[np.int64] | None = None
+    ) -> None:
+        """Put what `block` has of this hour, of the series `names` (sorted) alone where they are given. Rows
+        whose position `subjects` does not have are passed over."""
         numbers = np.asarray(subjects, dtype=np.int64)
         known = block.positions < len(numbers)
         named = numbers[block.positions[known]] << _METRIC_BITS | block.metrics[known].astype(np.int64)
         first, last = self._ticks(block)
         if first >= last or not len(named):
             return
+        if names is not None:
+            wanted = _are_in(names, named)
+            known[known] = wanted
+            named = named[wanted]
+            if not len(named):
+                return
         values, present = block.values[known, first:last], block.present[known, first:last]
         has_any = present.any(axis=1)
         named, values, present = named[has_any], values[has_any], present[has_any]
@@ -92,9 +108,8 @@ class HourGrid:
         return first, last
 
     def _make_rows(self, named: NDArray[np.int64]) -> None:
-        at = np.searchsorted(self.names, named)
         # A block of series that are all there, as nearly every one is, must not cost a look at all others.
-        if len(self.names) and bool((self.names[np.minimum(at, len(self.names) - 1)] == named).all()):
+        if bool(_are_in(self.names, named).all()):
             return
         names = np.union1d(self.names, named)
         old = np.searchsorted(names, self.names)
@@ -103,6 +118,14 @@ class HourGrid:
         step_s = np.zeros(len(names), dtype=np.int32)
         values[old], present[old], step_s[old] = self.values, self.present, self.step_s
         self.names, self.values, self.present, self.step_s = names, values, present, step_s
+
+
+def _are_in(names: NDArray[np.int64], named: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which of `named` are among `names`, which are sorted."""
+    if not len(names):
+        return np.zeros(len(named), dtype=np.bool_)
+    found: NDArray[np.bool_] = names[np.minimum(names.searchsorted(named), len(names) - 1)] == named
+    return found
 
 
 def _thinned(

@@ -112,7 +112,7 @@ def _finding(
         Row(
             what="sealing, rollups and compaction, a second of CPU",
             ours=f"{samples / ours.seal_cpu_s / 1e6:.2f} M samples",
-            target=">= 1 M",
+            target=">= 3 M",
         ),
     ]
     rows += [

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from cluster.history import HistoryWriter, records, take
 from cluster.history.layout import Tables
+from cluster.history.sealing import WORK_A_PIECE
 from cluster.metrics.query import RangeQuery, Resolution, Selector, Statistic
 from cluster.model.metrics import CommittedBatch
 from tests.support.samples import (
@@ -90,7 +91,16 @@ class World:
 
     def ingest(self, batch: tuple[int, int, dict[tuple[int, int], list[int | None]]]) -> None:
         start, step_ms, rows = batch
-        made = a_batch(len(self.given) + 1, rows, start_ms=start, step_ms=step_ms, committed_ms=self.now_ms)
+        index = len(self.given) + 1
+        # Two sources that both know of both subjects: which of them counts is a matter of the log's order.
+        made = a_batch(
+            index,
+            rows,
+            start_ms=start,
+            step_ms=step_ms,
+            node=f"n{index % 2}",
+            committed_ms=self.now_ms,
+        )
         self.given.append(made)
         self.writer.ingest([made], SUBJECTS)
         for series, values in rows.items():
@@ -147,13 +157,16 @@ class World:
             assert found == self.model[subject, metric]
 
     def check_rollups(self) -> None:
-        """Of few series and of many, which are read in different ways."""
-        for many in (1, 1000):
-            with patch("cluster.history.answering.MANY_SERIES", many):
+        """Of few series, of many and of very many, which are read in different ways."""
+        for many, at_once in ((1000, 1000), (1, 1000), (1, 1)):
+            with (
+                patch("cluster.history.answering.MANY_SERIES", many),
+                patch("cluster.history.answering.PASS_SERIES", at_once),
+            ):
                 self.check_counts()
 
     def check_counts(self) -> None:
-        for resolution in (Resolution.HOURLY, Resolution.DAILY):
+        for resolution in Resolution:
             answer = self.writer.reader.query(
                 RangeQuery(
                     selector=Selector(metrics=(MEMORY.name,)),
@@ -173,9 +186,14 @@ class World:
             assert counts == expected
 
 
-@given(STEPS)
-def test_what_is_ingested_is_what_is_answered(steps: list[tuple[str, object]]) -> None:
-    with scratch() as directory:
+@given(STEPS, st.sampled_from([1, 3, WORK_A_PIECE]))
+def test_what_is_ingested_is_what_is_answered(steps: list[tuple[str, object]], work: int) -> None:
+    """In pieces as small as they can be, too: samples then come, and crashes happen, within an hour."""
+    with (
+        patch("cluster.history.keeping.WORK_A_PIECE", work),
+        patch("cluster.history.sealing.CHUNKS_A_PIECE", work),
+        scratch() as directory,
+    ):
         world = World(directory)
         for name, argument in steps:
             getattr(world, name)(argument)

@@ -8,9 +8,10 @@ import lmdb
 import numpy as np
 import pytest
 
+from cluster.encoding import pack
 from cluster.history import HistoryError, HistoryFull, HistoryUnusable, HistoryWriter, records, take
 from cluster.history.answering import MANY_SERIES
-from cluster.history.file import open_history
+from cluster.history.file import SCHEMA, open_history
 from cluster.history.layout import META, SCHEMA_VERSION, Tables
 from cluster.metrics.query import RangeQuery, Resolution, Selector
 from tests.support.samples import (
@@ -118,7 +119,7 @@ def test_a_file_of_a_later_schema_is_set_aside_not_misread(tmp_path: Path) -> No
     environment.close()
     writer = a_history(tmp_path)
     with writer.reader.read() as tables:
-        assert tables.get(META, SCHEMA_VERSION) == b"\x01"
+        assert tables.get(META, SCHEMA_VERSION) == pack(SCHEMA)
     assert (directory / "data.mdb.damaged").exists()
     writer.close()
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from cluster.history import HistoryWriter
+from cluster.history.layout import HOURS, OPEN_HOURS, PENDING
+from cluster.history.sealing import WORK_A_PIECE
 from cluster.metrics.query import RangeQuery, Resolution, Selector
 from tests.support.samples import (
     CPU,
@@ -212,3 +215,64 @@ def test_what_is_missing_is_remembered_until_it_is_filled(tmp_path: Path) -> Non
     writer.mark_filled(T0, T0 + 3 * DAY_MS)
     assert writer.reader.standing().missing == ()
     writer.close()
+
+
+def counts(writer: HistoryWriter) -> dict[bytes, int]:
+    with writer.reader.read() as tables:
+        return {name: len(list(tables.keys(name))) for name in (PENDING, HOURS, OPEN_HOURS)}
+
+
+def two_hosts_of_many_series(writer: HistoryWriter) -> int:
+    """More series of each of two hosts than one piece seals, in one hour."""
+    each = WORK_A_PIECE + 10
+    for host in range(2):
+        rows = {(host * each + number, CPU.number): [number, -number] for number in range(1, each + 1)}
+        subjects = [a_subject(number, node=f"n{host}") for number, _ in rows]
+        writer.ingest([a_batch(host + 1, rows, node=f"n{host}")], subjects)
+    return each
+
+
+def test_an_hour_is_sealed_in_pieces_and_its_batches_go_with_the_last_of_a_host(
+    writer: HistoryWriter,
+) -> None:
+    each = two_hosts_of_many_series(writer)
+    seen = []
+    while writer.maintain(T0 + 3 * HOUR_MS, FOREVER):
+        seen.append(counts(writer))
+        assert values(writer) == [1, -1]
+        assert values(writer, subject=2 * each) == [each, -each]
+    chunks = [0, *(count[HOURS] for count in seen)]
+    assert max(after - before for before, after in pairwise(chunks)) <= WORK_A_PIECE
+    assert chunks[-1] == 2 * each
+    assert {count[PENDING] for count in seen} == {2, 1, 0}
+    assert seen[0] == {PENDING: 2, HOURS: chunks[1], OPEN_HOURS: 1}
+    assert seen[-1] == {PENDING: 0, HOURS: 2 * each, OPEN_HOURS: 0}
+
+
+def test_what_comes_between_two_pieces_of_sealing_keeps_the_hour_open_until_it_is_sealed_too(
+    writer: HistoryWriter,
+) -> None:
+    each = two_hosts_of_many_series(writer)
+    now_ms = T0 + 3 * HOUR_MS
+    assert writer.maintain(now_ms, FOREVER)
+    late = a_batch(9, {(1, CPU.number): [7], (2 * each, CPU.number): [8]}, committed_ms=now_ms)
+    writer.ingest([late], [])
+    while writer.maintain(now_ms, FOREVER):
+        assert (values(writer), values(writer, subject=2 * each)) == ([7, -1], [8, -each])
+    assert counts(writer)[PENDING] == 1
+    assert counts(writer)[OPEN_HOURS] == 1
+    tidy(writer, now_ms + HOUR_MS)
+    assert counts(writer) == {PENDING: 0, HOURS: 2 * each, OPEN_HOURS: 0}
+    assert (values(writer), values(writer, subject=2 * each)) == ([7, -1], [8, -each])
+
+
+def test_sealing_that_was_broken_off_begins_anew_and_comes_to_the_same(tmp_path: Path) -> None:
+    first = a_history(tmp_path)
+    each = two_hosts_of_many_series(first)
+    assert first.maintain(T0 + 3 * HOUR_MS, FOREVER)
+    first.close()
+    second = a_history(tmp_path)
+    tidy(second, T0 + 3 * HOUR_MS)
+    assert counts(second) == {PENDING: 0, HOURS: 2 * each, OPEN_HOURS: 0}
+    assert values(second, subject=2 * each) == [each, -each]
+    second.close()

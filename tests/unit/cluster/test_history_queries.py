@@ -15,6 +15,7 @@ from cluster.metrics.query import (
     RangeAnswer,
     RangeQuery,
     Resolution,
+    ResultSeries,
     Selector,
     Statistic,
 )
@@ -311,3 +312,36 @@ def test_enormous_values_are_summed_without_turning_round(writer: HistoryWriter)
     writer.ingest([a_batch(1, {(1, MEMORY.number): [huge] * 360})], [a_subject(1)])
     for resolution in Resolution:
         assert only(ask(writer, MEMORY.name, step_ms=DAY_MS, resolution=resolution)) == [float(huge)]
+
+
+def test_groups_and_quantiles_of_more_values_than_there_is_room_for_are_refused(
+    ten_days: HistoryWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cluster.metrics.combining.VALUES_KEPT_MAX", 2 * 24)
+    every = Selector(metrics=(CPU.name,))
+    with pytest.raises(ValueError, match="3 groups of 24 points: more than 48 values; ask for fewer points"):
+        ask(ten_days, selector=every, aggregation=Aggregation.SUM, group_by=("subject",))
+    with pytest.raises(ValueError, match="3 series of a quantile of 24 points: more than 48 values"):
+        ask(ten_days, selector=every, aggregation=Aggregation.QUANTILE, quantile=0.5)
+    assert len(ask(ten_days, selector=every, aggregation=Aggregation.SUM).series) == 1
+
+
+def test_very_many_series_of_an_open_hour_are_read_host_by_host(
+    writer: HistoryWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cluster.history.answering.PASS_SERIES", 2)
+    subjects = [a_subject(number, node=f"n{number % 2}") for number in range(1, 8)]
+    for host in range(2):
+        rows = {(number, CPU.number): [number * 100] * 6 for number in range(1, 8) if number % 2 == host}
+        writer.ingest([a_batch(host + 1, rows, node=f"n{host}")], subjects)
+    every = {"selector": Selector(metrics=(CPU.name,)), "end_ms": T0 + HOUR_MS}
+    found = ask(writer, top=3, **every)
+    assert [(series.subject, only_value(series)) for series in found.series] == [(7, 7), (6, 6), (5, 5)]
+    assert found.series_left_out == 4
+    total = ask(writer, aggregation=Aggregation.SUM, group_by=("node",), **every)
+    assert {series.label("node"): only_value(series) for series in total.series} == {"n0": 12, "n1": 16}
+
+
+def only_value(series: ResultSeries) -> float:
+    (value,) = series.values
+    return float(value)

@@ -15,6 +15,7 @@ import numpy as np
 
 from cluster.analytics.anomalies import Finding
 from cluster.analytics.grouping import Place, Pressure
+from cluster.analytics.sentences import Text
 from cluster.commands import Outcome
 from cluster.identity.joining import JoinAnswer, JoinRequest
 from cluster.identity.keyring import Keyring
@@ -195,8 +196,8 @@ class AnomalyWatch(Protocol):
         ...
 
     @property
-    def note(self) -> str:
-        """What is not known yet, "" for nothing."""
+    def note(self) -> Text | None:
+        """What is not known yet; None: all is known that can be."""
         ...
 
     def findings(self, since_ms: int) -> Sequence[Finding]:
@@ -267,7 +268,7 @@ class NoAnomalyWatch:
 
     is_running = False
     series = 0
-    note = ""
+    note = None
 
     def findings(self, since_ms: int) -> Sequence[Finding]:
         return ()

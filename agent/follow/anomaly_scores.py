@@ -21,6 +21,7 @@ import numpy as np
 
 from agent.clock import Clock
 from agent.follow.node_history import HistoryNotOpen
+from cluster.analytics import notes
 from cluster.analytics.anomalies import Finding
 from cluster.analytics.grouping import (
     GAP_MS,
@@ -34,6 +35,7 @@ from cluster.analytics.grouping import (
 )
 from cluster.analytics.lineage import Line, joined
 from cluster.analytics.rows import ROW_MS
+from cluster.analytics.sentences import Text
 from cluster.analytics.series import Values
 from cluster.analytics.watch import BYTES_MAX, KEPT_ROWS, SeriesWatch, WatchDamaged
 from cluster.analytics.watched import WATCHED, is_count
@@ -101,22 +103,18 @@ class AnomalyScores:
         return 0 if self._watch is None else self._watch.series
 
     @property
-    def note(self) -> str:
-        """What is not known yet, in one English sentence; "" for nothing."""
+    def note(self) -> Text | None:
+        """What is not known yet, in one sentence; None: all is known that can be."""
         if self._watch is None or self._watch.next_row < 0:
-            return "nothing was looked at yet: the history is being read"
+            return notes.BEING_READ
         behind = (self._clock.now_ms() - GRACE_MS) // ROW_MS - self._watch.next_row
         if behind > EMPTY_GRACE_MS // ROW_MS + 1:
-            return f"the last {behind * ROW_MS // 60_000} minutes are not looked at yet"
+            return notes.BEHIND.fill(minutes=behind * ROW_MS // 60_000)
         if self._watch.is_learning:
-            hours = self._watch.rows_known * ROW_MS // 3_600_000
-            return (
-                f"{hours} of 48 hours are known: what happens every day is not known yet, and what is found"
-                " is only for information"
-            )
+            return notes.LEARNING.fill(hours=self._watch.rows_known * ROW_MS // 3_600_000)
         if self._watch.left_out:
-            return f"{self._watch.left_out} series are not watched: there are more than a node watches"
-        return ""
+            return notes.NOT_WATCHED.fill(count=self._watch.left_out)
+        return None
 
     def findings(self, since_ms: int) -> tuple[Finding, ...]:
         """Return what began or went on since then, of the last seven days, by time."""

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -34,7 +35,7 @@ from cluster.alerts import (
     who,
 )
 from cluster.analytics.exhaustion import Exhaustion, Outlook, find_exhaustion
-from cluster.analytics.grouping import Incident
+from cluster.analytics.grouping import Incident, called
 from cluster.analytics.sentences import Language
 from cluster.analytics.sentences_anomalies import tell_incident
 from cluster.analytics.series import to_hourly
@@ -192,7 +193,8 @@ class AlertNumbers:
                 continue
             place = incident.place
             about = of_place(place.node_id, facts.node_names.get(place.node_id, place.node_id), place.name)
-            name = who(about)
+            # The subject stays the place, which is the same while containers come and go.
+            name = who(replace(about, name=called(incident) or about.name))
             text = Said(
                 tell_incident(Language.EN, name.en, incident), tell_incident(Language.IT, name.it, incident)
             )

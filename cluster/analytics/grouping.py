@@ -14,13 +14,15 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from cluster.analytics.anomalies import Finding, Severity
-from cluster.model.metrics import BY_NAME, SubjectDefinition, SubjectKind
+from cluster.model.metrics import SubjectDefinition, SubjectKind
 
 GAP_MS = 15 * 60_000
 """Anomalies of one place that are further apart are two incidents: three rows of five minutes."""
 PLACES_FOR_HOST = 3
 """When so many places of one host have an incident at once, the host is where to look."""
 INCIDENTS_MAX = 500
+NAMES_MAX = 3
+"""So many containers of a service are named; of more the service is."""
 
 _FAMILIES: dict[str, str] = {
     "cpu_percent": "cpu",
@@ -89,9 +91,8 @@ class Incident:
     """Anomalies of one place and time, by time of their rows.
 
     `key` is the same on every node and stays while the incident goes on: place and first row. `families` are
-    the independent kinds of metric that take part. `is_alertable` is never so because of one metric alone;
-    `reason` says why it is, or what is lacking, in one English sentence. `children` are the places whose
-    incidents became the host's.
+    the independent kinds of metric that take part. `is_alertable` is never so because of one metric alone.
+    `children` are the places whose incidents became the host's.
     """
 
     key: str
@@ -106,7 +107,6 @@ class Incident:
     pressures: tuple[Pressure, ...] = ()
     children: tuple[Place, ...] = ()
     is_alertable: bool = False
-    reason: str = ""
 
 
 def is_share(metric: str) -> bool:
@@ -133,6 +133,15 @@ def _place(kind: SubjectKind, node_id: str, service: str, name: str) -> Place:
     if kind in (SubjectKind.CONTAINER, SubjectKind.ROUTE, SubjectKind.EXTERNAL):
         return Place(node_id, service or name)
     return Place(node_id)
+
+
+def called(incident: Incident) -> str:
+    """Return what people call what an incident is of, "" for a host: the containers of a service that take
+    part, or the service, where only its routes do."""
+    if not incident.place.name:
+        return ""
+    names = {each.name for each in incident.findings if each.subject_kind is SubjectKind.CONTAINER}
+    return ", ".join(sorted(names)) if 0 < len(names) <= NAMES_MAX else incident.place.name
 
 
 _LIMITS: dict[str, float] = {
@@ -238,7 +247,6 @@ def _incident(place: Place, findings: list[Finding], short: tuple[Pressure, ...]
     severity = max(finding.anomaly.severity for finding in findings)
     if any(pressure.is_fault for pressure in short):
         severity = Severity.CRITICAL
-    is_alertable, reason = _verdict(families, short)
     started_ms = findings[0].anomaly.at_ms
     return Incident(
         key=f"{place.node_id}/{place.name}@{started_ms}",
@@ -251,19 +259,8 @@ def _incident(place: Place, findings: list[Finding], short: tuple[Pressure, ...]
         findings=tuple(findings),
         families=families,
         pressures=short,
-        is_alertable=is_alertable,
-        reason=reason,
+        is_alertable=bool(short) or len(families) >= 2,
     )
-
-
-def _verdict(families: tuple[str, ...], short: tuple[Pressure, ...]) -> tuple[bool, str]:
-    if short:
-        first = short[0]
-        what = BY_NAME[first.metric].help.split(":")[0].lower() if first.metric in BY_NAME else first.metric
-        return True, f"{', '.join(families)} unusual while {first.metric} is {first.value:g} ({what})"
-    if len(families) >= 2:
-        return True, f"{', '.join(families)} unusual at the same time"
-    return False, f"only {families[0]} is unusual and no resource is short: kept as a note, nobody is told"
 
 
 def _together(findings: Sequence[Finding]) -> float:
@@ -296,10 +293,8 @@ def _by_host(incidents: list[Incident], gap_ms: int) -> list[Incident]:
             short = tuple(pressure for one in together for pressure in one.pressures)
             whole = _incident(Place(node_id), findings, short)
             children = tuple(sorted(place for place in places if place.name))
-            if not whole.is_alertable and len(children) >= PLACES_FOR_HOST:
-                reason = f"{whole.families[0]} of {len(children)} containers unusual at the same time"
-                whole = replace(whole, is_alertable=True, reason=reason)
-            merged.append(replace(whole, children=children))
+            is_alertable = whole.is_alertable or len(children) >= PLACES_FOR_HOST
+            merged.append(replace(whole, children=children, is_alertable=is_alertable))
     return merged
 
 

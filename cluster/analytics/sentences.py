@@ -57,6 +57,10 @@ class Text:
     def in_language(self, language: Language) -> str:
         return self.it if language is Language.IT else self.en
 
+    def fill(self, **values: str | int) -> Text:
+        """Return the text with these values in it, in every language."""
+        return Text(self.en.format(**values), self.it.format(**values))
+
 
 class Phrasebook:
     """Texts by key. Those of one key name the same values in every language."""

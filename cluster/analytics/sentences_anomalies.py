@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cluster.analytics.anomalies import Anomaly, AnomalyKind, Finding
-from cluster.analytics.grouping import Incident, is_share
+from cluster.analytics.grouping import Incident, called, is_share
 from cluster.analytics.sentences import Language, Phrasebook, Text, amount, noun
 from cluster.analytics.watched import PLAIN, WATCHED, is_count
 from cluster.model.metrics import BY_NAME
@@ -64,6 +64,7 @@ BOOK = Phrasebook(
         "share": Text("{metric} is {value} of {limit}", "{metric} a {value} di {limit}"),
         "unhealthy": Text("it is unhealthy", "il controllo di salute che fallisce"),
         "not-running": Text("it does not run", "il container fermo"),
+        "at": Text("{name} on {node}", "{name} su {node}"),
         "nothing": Text("{name}: nothing unusual", "{name}: nulla di insolito"),
     }
 )
@@ -114,6 +115,12 @@ def tell_incident(language: Language, name: str, incident: Incident) -> str:
     if incident.is_alertable and len(incident.families) < 2:
         return BOOK.say(language, "places", name=name, what=what, count=str(len(incident.children)))
     return BOOK.say(language, "together" if incident.is_alertable else "single", name=name, what=what)
+
+
+def name_incident(language: Language, incident: Incident, node: str) -> str:
+    """Return what people call the place of an incident: `web-1 on alpha`; a host by its name alone."""
+    name = called(incident)
+    return BOOK.say(language, "at", name=name, node=node) if name else node
 
 
 def _inside(said: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from cluster.analytics import notes
 from cluster.analytics.anomalies import Finding, Method
 from cluster.analytics.detection import detect_many, learning_rows
 from cluster.analytics.grouping import (
@@ -16,6 +17,7 @@ from cluster.analytics.grouping import (
     Incident,
     Place,
     Pressure,
+    called,
     group,
     place_of,
     place_of_subject,
@@ -23,8 +25,15 @@ from cluster.analytics.grouping import (
 )
 from cluster.analytics.lineage import joined
 from cluster.analytics.rows import ROW_MS, Rows
-from cluster.analytics.sentences import Language
-from cluster.analytics.sentences_anomalies import BOOK, tell_anomaly, tell_incident, told_value, unit_of
+from cluster.analytics.sentences import Language, Text
+from cluster.analytics.sentences_anomalies import (
+    BOOK,
+    name_incident,
+    tell_anomaly,
+    tell_incident,
+    told_value,
+    unit_of,
+)
 from cluster.analytics.series import DAY_MS, HOUR_MS
 from cluster.analytics.tails import ROWS_MIN
 from cluster.analytics.watched import WATCHED, is_count
@@ -146,7 +155,7 @@ async def detect_anomalies(
             short=watch.pressures(),
             row_ms=ROW_MS,
             series=watch.series,
-            notes=(watch.note,) if watch.note else (),
+            notes=() if watch.note is None else (watch.note,),
         )
     else:
         selector = await find_series(context, reference, metrics=metrics)
@@ -165,7 +174,7 @@ async def detect_anomalies(
         incidents=tuple(views),
         incidents_left_out=len(incidents) - len(views),
         said=tuple(said),
-        notes=found.notes,
+        notes=tuple(note.in_language(language) for note in found.notes),
     )
 
 
@@ -187,7 +196,7 @@ class _Found:
     short: Mapping[Place, Sequence[Pressure]]
     row_ms: int
     series: int
-    notes: tuple[str, ...]
+    notes: tuple[Text, ...]
     is_watched: bool = True
     is_concluded: bool = True
     """Whether of any series enough is known to say that nothing was unusual."""
@@ -228,7 +237,7 @@ async def _look(
     is_forest = method is Method.ISOLATION_FOREST
     most = FOREST_SERIES_MAX if is_forest else SERIES_MAX
     most_subjects = FOREST_SERIES_MAX if is_forest else SUBJECTS_MAX
-    series, notes = await _read(
+    series, said = await _read(
         context,
         subjects[:most_subjects],
         selector.metrics,
@@ -264,50 +273,42 @@ async def _look(
             for anomaly in found
         ]
     if not rows and subjects and all(each.created_ms > end_ms - row_ms for each in subjects):
-        span = "five minutes" if is_fine else "an hour"
-        notes.append(f"it has not been measured for {span} yet: nothing can be concluded")
+        said.append(notes.TOO_NEW[is_fine])
     else:
-        notes += _of_rows([row for _, row in rows], since_ms)
+        said += _of_rows([row for _, row in rows], since_ms)
     if left_out:
-        notes.append(f"{left_out} more were not looked at: name what is meant, or a metric")
+        said.append(notes.NOT_LOOKED_AT.fill(count=left_out))
     return _Found(
         findings=findings,
         short=await _pressures(context, by_number, findings, end_ms),
         row_ms=row_ms,
         series=len(lines),
-        notes=tuple(dict.fromkeys(notes)),
+        notes=tuple(dict.fromkeys(said)),
         is_watched=False,
         is_concluded=any(row.known >= ROWS_MIN for _, row in rows),
     )
 
 
-def _of_rows(rows: Sequence[Rows], since_ms: int) -> list[str]:
+def _of_rows(rows: Sequence[Rows], since_ms: int) -> list[Text]:
     """What of these series could not be concluded, in as few sentences as say it."""
     if not rows:
-        return ["nothing was measured in this time: nothing can be concluded"]
+        return [notes.NOT_MEASURED]
     slots = DAY_MS // rows[0].row_ms
     known = [row.known for row in rows]
     cut = max(0, since_ms // rows[0].row_ms - rows[0].first)
     before = [int(np.count_nonzero(~np.isnan(row.values[:cut]))) for row in rows]
     few = sum(count < ROWS_MIN for count in known)
     learning = sum(count < learning_rows(slots) for count in before) - few
-    notes = []
+    said = []
     if few:
-        hours = ROWS_MIN * rows[0].row_ms / HOUR_MS
-        notes.append(
-            f"of {few} of {len(rows)} series less than {hours:.0f} hours are known: nothing can be concluded"
-        )
+        hours = round(ROWS_MIN * rows[0].row_ms / HOUR_MS)
+        said.append(notes.FEW.fill(count=few, all=len(rows), hours=hours))
     if learning > 0:
-        notes.append(
-            f"of {learning} of {len(rows)} series less than two days are known from before: what happens"
-            " every day is not known yet, and what was found is only for information"
-        )
+        said.append(notes.YOUNG.fill(count=learning, all=len(rows)))
     gaps = sum(count >= ROWS_MIN and count < 0.8 * _span(row) for count, row in zip(known, rows, strict=True))
     if gaps:
-        notes.append(
-            f"{gaps} of {len(rows)} series have gaps of more than a fifth: what happened then is not known"
-        )
-    return notes
+        said.append(notes.GAPS.fill(count=gaps, all=len(rows)))
+    return said
 
 
 def _span(rows: Rows) -> int:
@@ -324,10 +325,10 @@ async def _read(
     end_ms: int,
     row_ms: int,
     resolution: Resolution,
-) -> tuple[list[ResultSeries], list[str]]:
+) -> tuple[list[ResultSeries], list[Text]]:
     """Return rows of these metrics of these subjects: means of gauges, sums of counts."""
     found: list[ResultSeries] = []
-    notes: list[str] = []
+    said: list[Text] = []
     length = (end_ms - start_ms) // row_ms
     numbers = [each.number for each in subjects]
     for names, statistic in (
@@ -347,10 +348,11 @@ async def _read(
                     statistic=statistic,
                 )
             )
-            notes += answer.notes
+            # The history says what it cannot show in English alone.
+            said += [Text(note, note) for note in answer.notes]
             found += [_on_rows(one, answer.times_ms, start_ms, row_ms, length) for one in answer.series]
     kept = [one for one in found if one.subject is not None and np.isfinite(one.values).any()]
-    return kept, notes
+    return kept, said
 
 
 def _on_rows(
@@ -398,12 +400,12 @@ async def _pressures(
 
 
 def _incident_view(language: Language, incident: Incident, names: Mapping[str, str]) -> IncidentView:
-    place = incident.place.name or names.get(incident.place.node_id, incident.place.node_id)
+    node = names.get(incident.place.node_id, incident.place.node_id)
     worst = sorted(incident.findings, key=lambda each: (-each.anomaly.score, each.anomaly.at_ms))
     return IncidentView(
         key=incident.key,
         scope=incident.scope.value,
-        place=place,
+        place=called(incident) or node,
         node_id=incident.place.node_id,
         started_ms=incident.started_ms,
         until_ms=incident.last_ms,
@@ -411,7 +413,7 @@ def _incident_view(language: Language, incident: Incident, names: Mapping[str, s
         confidence=rounded(incident.confidence, 2),
         is_alertable=incident.is_alertable,
         kinds_of_metric=incident.families,
-        said=tell_incident(language, place, incident),
+        said=tell_incident(language, name_incident(language, incident, node), incident),
         anomalies=tuple(_anomaly_view(language, each) for each in worst[:ANOMALIES_SHOWN]),
         anomalies_left_out=max(0, len(worst) - ANOMALIES_SHOWN),
     )

@@ -20,7 +20,7 @@ INCIDENT = {
     "until_ms": 1_767_574_800_000,
     "severity": "critical",
     "is_alertable": True,
-    "said": "web-1: processor and network unusual at the same time",
+    "said": "web-1 on h1: processor and network unusual at the same time",
     "anomalies": [ANOMALY],
     "anomalies_left_out": 3,
 }
@@ -47,7 +47,7 @@ def test_incidents_are_shown_with_what_they_are_of_and_which_are_worth_an_alert(
     captured = capsys.readouterr()
     marked, detail, more, plain, *_ = captured.out.splitlines()
     assert marked.startswith("* ")
-    assert marked.endswith("critical: web-1: processor and network unusual at the same time")
+    assert marked.endswith("critical: web-1 on h1: processor and network unusual at the same time")
     assert detail.endswith(
         "pattern change: web-1 processor use is 85 %, usually 20 % to 30 % at this hour, 93% sure"
     )

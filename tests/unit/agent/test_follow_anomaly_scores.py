@@ -65,7 +65,7 @@ class World:
             await asyncio.sleep(0)
 
     def is_done(self, scores: AnomalyScores) -> bool:
-        return scores.note == "" or "hours are known" in scores.note
+        return scores.note is None or "hours are known" in scores.note.en
 
     def web_at(self, *, cpu: float, tx: float) -> dict[str, dict[int, float]]:
         return {"cpu_percent": {self.web: cpu}, "tx_bytes_per_s": {self.web: tx}}
@@ -147,13 +147,15 @@ async def test_a_history_that_is_filled_by_others_is_read_anew(tmp_path: Path) -
     web = world.history.series.pop((world.web, "cpu_percent"))
     del world.history.series[world.web, "tx_bytes_per_s"]
     async with world.running() as scores:
-        assert "0 of 48 hours" in scores.note
+        assert scores.note is not None
+        assert "0 of 48 hours" in scores.note.en
+        assert "0 ore di 48" in scores.note.it
         world.history.series[number, "cpu_percent"] = past
         world.history.series[world.web, "cpu_percent"] = web
         await world.rows(scores, 1, {"cpu_percent": {number: 20.0, world.web: 25.0}})
         await world.settle(scores)
         async with asyncio.timeout(20):
-            while scores.note != "":
+            while scores.note is not None:
                 await world.turn(1)
         assert scores.series == 2
 
@@ -165,7 +167,8 @@ async def test_what_was_judged_long_ago_says_nothing_of_now(tmp_path: Path) -> N
         assert scores.incidents()
         world.clock.set_now_ms(world.clock.now_ms() + 2 * EMPTY_GRACE_MS)
         assert scores.incidents() == ()
-        assert "not looked at yet" in scores.note
+        assert scores.note is not None
+        assert "not looked at yet" in scores.note.en
 
 
 async def test_a_history_that_does_not_answer_is_asked_again(

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from agent.leader.alerting import Alerting
+from cluster.analytics.anomalies import Anomaly, AnomalyKind, Finding
 from cluster.analytics.anomalies import Severity as AnomalySeverity
 from cluster.analytics.grouping import Incident, Place, Scope
 from cluster.commands.alerts import AcknowledgeAlert, PutAlertRule, PutSilence
@@ -422,6 +423,42 @@ async def test_what_is_unusual_in_one_kind_of_number_alone_is_told_to_nobody() -
     await watched.watch(60)
     assert watched.alert("unusual").state is AlertState.RESOLVED
     assert watched.told_by("unusual") == 1
+
+
+async def test_an_alert_of_what_is_unusual_names_the_container_and_is_about_its_service() -> None:
+    watched = Watched()
+    watched.apply(PutAlertRule(rule=AlertRule(id="unusual", kind=RuleKind.ANOMALY, count=2)))
+    now_ms = watched.clock.now_ms()
+    anomaly = Anomaly(
+        kind=AnomalyKind.SPIKE,
+        severity=AnomalySeverity.WARNING,
+        at_ms=now_ms,
+        row_ms=300_000,
+        until_ms=now_ms + 300_000,
+        current=85.0,
+        expected=25.0,
+        low=20.0,
+        high=30.0,
+        deviation=12.0,
+        score=0.9,
+        confidence=0.9,
+    )
+    finding = Finding(
+        subject=1,
+        subject_kind=SubjectKind.CONTAINER,
+        node_id="n1",
+        name="worker-1",
+        metric="cpu_percent",
+        anomaly=anomaly,
+        service="shop.worker",
+    )
+    watched.incidents = [
+        an_incident(now_ms, "cpu", "memory", place=Place("n1", "shop.worker"), findings=(finding,))
+    ]
+    await watched.watch(120)
+    alert = watched.alert("unusual")
+    assert alert.text.startswith("Container worker-1 on host-n1: processor and memory unusual")
+    assert alert.subject.name == "shop.worker"
 
 
 async def test_a_disk_that_fills_within_days_is_told_long_before_it_is_full() -> None:

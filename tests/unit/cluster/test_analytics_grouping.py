@@ -10,7 +10,7 @@ from cluster.analytics.anomalies import Anomaly, AnomalyKind, Finding, Severity
 from cluster.analytics.grouping import Incident, Place, Pressure, Scope, group, pressures
 from cluster.analytics.rows import ROW_MS
 from cluster.analytics.sentences import Language
-from cluster.analytics.sentences_anomalies import tell_anomaly, tell_incident
+from cluster.analytics.sentences_anomalies import name_incident, tell_anomaly, tell_incident
 from cluster.model.metrics import SubjectKind
 
 EN, IT = Language.EN, Language.IT
@@ -171,6 +171,21 @@ def test_a_fault_makes_an_incident_critical() -> None:
 def test_an_anomaly_is_a_sentence_in_two_languages(finding: Finding, en: str, it: str) -> None:
     assert tell_anomaly(EN, finding) == en
     assert tell_anomaly(IT, finding) == it
+
+
+def test_an_incident_is_called_by_the_containers_that_take_part_and_by_their_host() -> None:
+    def name(*findings: Finding) -> str:
+        [incident] = group(findings)
+        return name_incident(EN, incident, "alpha")
+
+    workers = [a_finding(name=f"worker-{number}", service="shop.worker") for number in range(1, 5)]
+    route = a_finding("errors", name="shop.worker", service="shop.worker", kind=SubjectKind.ROUTE)
+    assert name(workers[0], route) == "worker-1 on alpha"
+    assert name(*workers[:2]) == "worker-1, worker-2 on alpha"
+    assert name(*workers) == "shop.worker on alpha"
+    assert name(route) == "shop.worker on alpha"
+    assert name(a_finding("load_1", name="alpha", kind=SubjectKind.HOST)) == "alpha"
+    assert name_incident(IT, group(workers[:1])[0], "alpha") == "worker-1 su alpha"
 
 
 def an_incident(*pressures_: Pressure) -> Incident:

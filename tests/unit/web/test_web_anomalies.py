@@ -10,6 +10,7 @@ import numpy as np
 
 from cluster.analytics.anomalies import Anomaly, AnomalyKind, Finding, Severity
 from cluster.analytics.grouping import Place, Pressure
+from cluster.analytics.sentences import Text
 from cluster.metrics.query import Resolution
 from cluster.model.access import Role
 from cluster.model.metrics import SubjectKind
@@ -72,10 +73,10 @@ async def test_two_kinds_of_metric_of_a_container_make_one_incident_that_is_wort
         answer = await api.get(subject="web-1")
     assert answer["series"] == 3
     [incident] = answer["incidents"]
-    assert (incident["scope"], incident["place"], incident["is_alertable"]) == ("container", "shop.web", True)
+    assert (incident["scope"], incident["place"], incident["is_alertable"]) == ("container", "web-1", True)
     assert incident["kinds_of_metric"] == ["cpu", "network"]
     assert incident["started_ms"] == history.end_ms - 12 * 300_000
-    assert answer["said"] == ["shop.web: processor and network unusual at the same time"]
+    assert answer["said"] == ["web-1 on h1: processor and network unusual at the same time"]
     spike = next(each for each in incident["anomalies"] if each["metric"] == "cpu_percent")
     assert (spike["kind"], spike["severity"], spike["current"]) == ("spike", "critical", 85)
     assert spike["expected"] < 35
@@ -95,7 +96,8 @@ async def test_one_metric_alone_is_a_note_and_says_so_in_italian_too() -> None:
     assert not incident["is_alertable"]
     assert answer["said"] == []
     assert incident["said"] == (
-        "web-1: valori insoliti solo di processore e nessuna risorsa scarseggia: è una nota, non un allarme"
+        "web-1 su h1: valori insoliti solo di processore e nessuna risorsa scarseggia: è una nota,"
+        " non un allarme"
     )
     assert incident["anomalies"][0]["said"].startswith("L'uso del processore di web-1: 85 %, a quest'ora di")
 
@@ -112,7 +114,7 @@ async def test_one_metric_that_meets_a_resource_nearly_used_up_is_worth_an_alert
         answer = await api.get(subject="db")
     [incident] = answer["incidents"]
     assert incident["is_alertable"]
-    assert incident["said"] == "db: memory unusual while memory is 916 MiB of 954 MiB"
+    assert incident["said"] == "db on h1: memory unusual while memory is 916 MiB of 954 MiB"
 
 
 async def test_a_new_container_of_a_replica_goes_on_where_the_one_before_ended() -> None:
@@ -153,10 +155,12 @@ async def test_what_cannot_be_concluded_is_said() -> None:
     history.add(SubjectKind.CONTAINER, "begun", cpu_percent=np.full(300, np.nan), created_ms=begun_ms)
     async with a_viewer(world) as api:
         new, young = await api.get(subject="new"), await api.get(subject="young")
+        new_it = await api.get(subject="new", language="it")
         gaps, never = await api.get(subject="holes"), await api.get(subject="never")
         begun, of_weeks = await api.get(subject="begun"), await api.get(subject="begun", since="7d")
     assert new["notes"] == ["of 1 of 1 series less than 8 hours are known: nothing can be concluded"]
     assert new["said"] == []
+    assert new_it["notes"] == ["di 1 serie su 1 si conoscono meno di 8 ore: non si può concludere nulla"]
     assert "less than two days are known" in young["notes"][0]
     assert "gaps of more than a fifth" in gaps["notes"][0]
     assert never["notes"] == ["nothing was measured in this time: nothing can be concluded"]
@@ -193,7 +197,7 @@ class Watch:
 
     is_running = True
     series = 7
-    note = "learning"
+    note = Text("learning", "si impara")
 
     def findings(self, since_ms: int) -> list[Finding]:
         anomaly = Anomaly(
@@ -229,10 +233,11 @@ async def test_of_everything_that_is_told_which_was_found_as_it_happened() -> No
     world, history = a_world()
     world.anomalies = Watch()
     async with a_viewer(world) as api:
-        answer = await api.get()
+        answer, italian = await api.get(), await api.get(language="it")
     assert answer["is_watched"]
+    assert italian["notes"] == ["si impara"]
     assert (answer["series"], answer["notes"]) == (7, ["learning"])
-    assert answer["said"] == ["web-1: processor unusual while throttling is 60 %"]
+    assert answer["said"] == ["web-1 on h1: processor unusual while throttling is 60 %"]
     assert answer["incidents"][0]["anomalies"][0]["said"] == (
         "web-1 processor use is 85 %, usually 20 % to 30 % at this hour"
     )

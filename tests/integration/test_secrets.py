@@ -281,9 +281,9 @@ def test_a_person_puts_a_secret_with_the_command_line_and_sees_names_alone(world
     assert "db_password" in printed
     assert value not in printed
     assert tower("config", "show", "web.conf") == CONFIG
-    assert tower("registry", "login", "ghcr.io", "--username", "ci", given=f"{value}\n").endswith(
-        "from now on\n"
-    )
+    # The lab reaches no registry but its own, where a login could be tried.
+    login = tower("registry", "login", "ghcr.io", "--username", "ci", "--no-check", given=f"{value}\n")
+    assert login.endswith("from now on\n")
     assert value not in tower("registry", "list", "--json")
     tower("registry", "logout", "ghcr.io")
     tower("secret", "remove", "db_password")

@@ -35,7 +35,7 @@ from cluster.history.layout import (
     time_key,
 )
 from cluster.history.open_hours import OpenHours
-from cluster.history.pending import Entry, add_batch, apart, entries_of, pending_keys
+from cluster.history.pending import add_batch, apart, entries_of, pending_keys
 from cluster.metrics.chunk import Series, encode_chunk, encode_day, no_samples
 from cluster.metrics.grid import DAY_CELLS, DAY_MS, HOUR_CELLS, HOUR_MS, HourGrid, subject_and_metric
 from cluster.metrics.rollup import (
@@ -50,6 +50,8 @@ WORK_A_PIECE = 400
 CELLS_OF_A_SERIES = 1_000
 """How many cells of batches are decoded in the time that one series is encoded."""
 ENTRIES_OF_A_SERIES = 2
+GROUPED_BATCHES = 200
+"""From how many batches of an hour on they are told apart: fewer have room at once, and each is read once."""
 PARTS_MAX = 1_000
 """How many parts the rollups of one hour may lie in; where samples come late more often, there are none."""
 SUBJECTS_A_PIECE = 16
@@ -69,7 +71,7 @@ class Sealing:
     def __init__(self, hour: int) -> None:
         self.hour = hour
         self.is_done = False
-        self._groups: list[list[Entry]] | None = None
+        self._groups: list[list[bytes]] | None = None
         self._grid: HourGrid | None = None
         self._added = 0
         self._row = 0
@@ -83,9 +85,13 @@ class Sealing:
         done = 0
         while done < work and not self.is_done:
             if self._groups is None:
-                entries = entries_of(tables, pending_keys(tables, self.hour), damage)
-                self._groups = apart(entries)
-                done += len(entries) // ENTRIES_OF_A_SERIES
+                keys = pending_keys(tables, self.hour)
+                if len(keys) < GROUPED_BATCHES:
+                    self._groups = [keys] if keys else []
+                else:
+                    groups = apart(entries_of(tables, keys, damage))
+                    self._groups = [[entry.key for entry in group] for group in groups]
+                    done += len(keys) // ENTRIES_OF_A_SERIES
             elif not self._groups:
                 self._finish(tables)
             else:
@@ -101,7 +107,7 @@ class Sealing:
         while self._added < len(group):
             if cells >= work * CELLS_OF_A_SERIES:
                 return work
-            cells += add_batch(tables, grid, group[self._added].key, damage)
+            cells += add_batch(tables, grid, group[self._added], damage)
             self._added += 1
         decoded = cells // CELLS_OF_A_SERIES
         first, last = self._row, min(self._row + max(1, work - decoded), len(grid.names))
@@ -110,7 +116,7 @@ class Sealing:
             tables.put(OPEN_DAYS, time_key(self.hour // HOURS_A_DAY), pack(now_ms))
         self._row = last
         if last == len(grid.names):
-            delete_keys(tables, PENDING, [entry.key for entry in group])
+            delete_keys(tables, PENDING, group)
             self._groups.pop()
             self._grid, self._added, self._row = None, 0, 0
         return decoded + last - first + 1

@@ -192,6 +192,7 @@ def test_what_is_ingested_is_what_is_answered(steps: list[tuple[str, object]], w
     with (
         patch("cluster.history.keeping.WORK_A_PIECE", work),
         patch("cluster.history.sealing.CHUNKS_A_PIECE", work),
+        patch("cluster.history.sealing.GROUPED_BATCHES", work),
         scratch() as directory,
     ):
         world = World(directory)

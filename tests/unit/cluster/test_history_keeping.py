@@ -233,8 +233,9 @@ def two_hosts_of_many_series(writer: HistoryWriter) -> int:
 
 
 def test_an_hour_is_sealed_in_pieces_and_its_batches_go_with_the_last_of_a_host(
-    writer: HistoryWriter,
+    writer: HistoryWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("cluster.history.sealing.GROUPED_BATCHES", 2)
     each = two_hosts_of_many_series(writer)
     seen = []
     while writer.maintain(T0 + 3 * HOUR_MS, FOREVER):

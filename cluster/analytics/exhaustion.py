@@ -11,24 +11,13 @@ from enum import StrEnum
 
 import numpy as np
 
-from cluster.analytics.levels import LINE_DAYS_MAX, significant_correlation
-from cluster.analytics.rank_statistics import (
-    MAD_TO_SD,
-    mann_kendall,
-    robust_sd,
-    seasonal_slope,
-    theil_sen,
-)
+from cluster.analytics.growth import Compound, find_compound
+from cluster.analytics.pace import AGREEMENT, LINE_DAYS_MAX, Pace, Shape, find_pace
+from cluster.analytics.rank_statistics import theil_sen
 from cluster.analytics.series import HOURS_PER_DAY, Hourly, Values, day_windows, to_daily
 
 DAYS_MIN = 7
 HORIZON_DAYS = 365.0
-AGREEMENT = 0.3
-"""Ways to tell agree when they differ by no more than this share of the smallest."""
-P_MAX = 0.05
-_STEP_SDS = 6.0
-_SIMILAR = 0.5
-_RETURNED = 0.3
 _SUDDEN_HOURS = 12
 _SUDDEN_DAYS_MAX = 3.0
 
@@ -43,18 +32,6 @@ class Outlook(StrEnum):
     SHRINKING = "shrinking"
     INSUFFICIENT = "insufficient-data"
     NO_LIMIT = "no-limit"
-
-
-class Shape(StrEnum):
-    """What kind of growth it is, and so why a range may be wide."""
-
-    STEADY = "steady"
-    CLEANUP = "cleanup"
-    JUMP = "jump"
-    SAW_TOOTH = "saw-tooth"
-    ACCELERATING = "accelerating"
-    SLOWING = "slowing"
-    SUDDEN = "sudden"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +69,8 @@ def find_exhaustion(hourly: Hourly, limit: float | None) -> Exhaustion:
     beyond six robust standard deviations), and over the last seven days. Steps of similar size that recur
     are a saw-tooth, as log rotation makes it: there the slope is that of days whole periods apart, the guess
     is the first tooth that reaches the limit, and the range is from the line of the tops to that of the
-    middle. Growth in the last twelve hours as there was none before is told apart from all of that.
+    middle. Growth by a share of what there is (`growth`) is followed as such. Growth in the last twelve hours
+    as there was none before is told apart from all of that.
     """
     daily = to_daily(hourly)
     days = daily.values[-LINE_DAYS_MAX:]
@@ -109,7 +87,10 @@ def find_exhaustion(hourly: Hourly, limit: float | None) -> Exhaustion:
             peaks_days=0.0, shape=Shape.STEADY, confidence=1.0, days_known=known,
         )  # fmt: skip
     sudden = _sudden(hourly, limit)
-    if known < DAYS_MIN:
+    compound = find_compound(days)
+    if compound is not None:
+        slow = _by_share(hourly, compound, limit, known)
+    elif known < DAYS_MIN:
         slow = Exhaustion(
             outlook=Outlook.INSUFFICIENT, limit=limit, level=float(newest[-1]), days_known=known
         )
@@ -118,51 +99,57 @@ def find_exhaustion(hourly: Hourly, limit: float | None) -> Exhaustion:
     return slow if sudden is None else _with_sudden(slow, sudden, limit, float(newest[-1]))
 
 
-@dataclass(frozen=True, slots=True)
-class _Ways:
-    """Growth a day by the ways to tell, and what kind of growth that makes it."""
-
-    slope: float
-    slowest: float
-    fastest: float
-    level: float
-    """At the end, on the way of `slope`."""
-    shape: Shape
-    is_certain: bool
-    period: int | None = None
-    tops_above: float = 0.0
-    """How far the tops of a saw-tooth lie above `level`."""
-    tooth: Values | None = None
-    """How far each day of the last period lies above or below the line, float64[period], 0 for a gap."""
+def _by_share(hourly: Hourly, growth: Compound, limit: float, known: int) -> Exhaustion:
+    """The same path that the levels of a week and a month are on. The latest is when it gets there if it only
+    goes on by as much a day as now."""
+    base = Exhaustion(
+        outlook=Outlook.FILLING, limit=limit, level=growth.level, per_day=growth.rate * growth.level,
+        shape=Shape.COMPOUND, days_known=known,
+    )  # fmt: skip
+    sure = min(1.0, known / 14) * 0.9
+    guess = growth.days_until(limit)
+    if guess > HORIZON_DAYS:
+        return replace(base, outlook=Outlook.FAR, confidence=sure)
+    latest = _days_until(max(0.0, limit - growth.level), growth.rate * growth.level)
+    agree = latest is not None and latest <= guess * (1 + AGREEMENT)
+    peaks = growth.days_until(max(growth.level, limit - _peaks_above(hourly)))
+    return replace(
+        base,
+        days=guess,
+        soonest_days=guess,
+        latest_days=guess if agree else latest,
+        peaks_days=peaks if peaks < guess * 0.9 else None,
+        confidence=sure if agree else sure / 2,
+    )
 
 
 def _by_days(hourly: Hourly, days: Values, limit: float, known: int) -> Exhaustion:
-    ways = _ways(days)
+    pace = find_pace(days)
     base = Exhaustion(
-        outlook=Outlook.FLAT, limit=limit, level=ways.level, per_day=ways.slope, shape=ways.shape,
-        period_days=ways.period, days_known=known,
+        outlook=Outlook.FLAT, limit=limit, level=pace.level, per_day=pace.slope, shape=pace.shape,
+        period_days=pace.period, days_known=known,
     )  # fmt: skip
-    if not ways.is_certain:
+    if not pace.is_certain:
         return replace(base, confidence=min(1.0, known / 14) * 0.8)
-    if ways.slope <= 0 and ways.fastest <= 0:
+    if pace.slope <= 0 and pace.fastest <= 0:
         return replace(base, outlook=Outlook.SHRINKING, confidence=min(1.0, known / 14) * 0.9)
-    room = max(0.0, limit - ways.level)
+    room = max(0.0, limit - pace.level)
     above = _peaks_above(hourly)
-    if ways.tooth is None:
-        soonest, guess = _days_until(room, ways.fastest), _days_until(room, ways.slope)
+    if pace.tooth is None:
+        soonest, guess = _days_until(room, pace.fastest), _days_until(room, pace.slope)
     else:
-        soonest = _days_until(max(0.0, room - ways.tops_above - above), ways.fastest)
-        guess = _next_top(ways, limit - above)
-    latest = _days_until(room, ways.slowest)
+        soonest = _days_until(max(0.0, room - pace.tops_above - above), pace.fastest)
+        guess = _next_top(pace, limit - above)
+    latest = _days_until(room, pace.slowest)
     if soonest is None:
         return replace(base, outlook=Outlook.FAR, confidence=min(1.0, known / 14) * 0.9)
     agree = latest is not None and latest <= soonest * (1 + AGREEMENT)
     # Which tooth is the one that reaches it depends on little: the range stays.
-    if agree and guess is not None and ways.tooth is None:
+    if agree and guess is not None and pace.tooth is None:
         soonest = latest = guess
     if guess is None:
         guess = soonest
-    peaks = _days_until(max(0.0, room - above), ways.slope) if ways.tooth is None else None
+    peaks = _days_until(max(0.0, room - above), pace.slope) if pace.tooth is None else None
     return replace(
         base,
         outlook=Outlook.FILLING,
@@ -174,137 +161,14 @@ def _by_days(hourly: Hourly, days: Values, limit: float, known: int) -> Exhausti
     )
 
 
-def _ways(days: Values) -> _Ways:
-    x = np.arange(len(days), dtype=np.float64)
-    plain = theil_sen(x, days)
-    steps = _steps(days)
-    period = _period(steps)
-    if period is not None:
-        return _saw_tooth(days, plain.per_unit, period)
-    # As if what was added or taken away had always been so: the end stays where it is.
-    smooth = days + (steps.sum() - np.concatenate(([0.0], np.cumsum(steps))))
-    removed = theil_sen(x, smooth)
-    is_certain = _is_certain(smooth, removed.per_unit)
-    if steps.any():
-        # Growth goes on as between the steps; with more of them, as all in all.
-        shape = Shape.CLEANUP if steps.sum() < 0 else Shape.JUMP
-        in_all = removed.per_unit + float(steps.sum()) / len(days)
-        ways = (removed.per_unit, plain.per_unit, in_all)
-        level = _level_now(smooth, removed.per_unit)
-        if abs(steps.sum()) < _RETURNED * np.abs(steps).max():
-            # It came and went.
-            return _Ways(
-                removed.per_unit, removed.per_unit, removed.per_unit, level, Shape.STEADY, is_certain
-            )
-        return _Ways(removed.per_unit, min(ways), max(ways), level, shape, is_certain)
-    recent = theil_sen(x[-7:], days[-7:])
-    slopes = (plain.per_unit, recent.per_unit)
-    differs = max(slopes) > min(slopes) + AGREEMENT * abs(min(slopes))
-    # The last week counts when the slope of all lies outside what its own days allow.
-    if differs and not recent.low <= plain.per_unit <= recent.high:
-        shape = Shape.ACCELERATING if recent.per_unit > plain.per_unit else Shape.SLOWING
-        level = _level_now(days, recent.per_unit)
-        return _Ways(recent.per_unit, min(slopes), max(slopes), level, shape, is_certain)
-    level = _level_now(days, plain.per_unit)
-    return _Ways(plain.per_unit, plain.per_unit, plain.per_unit, level, Shape.STEADY, is_certain)
-
-
-def _saw_tooth(days: Values, plain: float, period: int) -> _Ways:
-    """Growth from period to period, certain when it is more than what equal days of periods differ by."""
-    whole = seasonal_slope(days, period)
-    slope = plain if whole is None else whole
-    lagged = days[period:] - days[:-period]
-    lagged = lagged[np.isfinite(lagged)]
-    noise = max(robust_sd(lagged), 1e-9 * float(np.nanmax(np.abs(days))))
-    is_certain = len(lagged) > 0 and abs(slope) * period > noise
-    last = days[-period:]
-    tooth = last[np.isfinite(last)]
-    middle = float(tooth.mean()) if len(tooth) else float(np.nanmedian(days))
-    level = middle + slope * period / 2
-    ages = np.arange(len(last) - 1, -1, -1) + 0.5
-    return _Ways(
-        slope=slope,
-        slowest=slope,
-        fastest=slope,
-        level=level,
-        shape=Shape.SAW_TOOTH,
-        is_certain=is_certain,
-        period=period,
-        tops_above=float(tooth.max()) - middle if len(tooth) else 0.0,
-        tooth=np.where(np.isfinite(last), last - (level - slope * ages), 0.0),
-    )
-
-
-def _next_top(ways: _Ways, limit: float) -> float | None:
+def _next_top(pace: Pace, limit: float) -> float | None:
     """In how many days a tooth reaches the limit, of its day's peaks: full is full, though it is emptied
     again."""
-    assert ways.tooth is not None, "it is a saw-tooth"
+    assert pace.tooth is not None, "it is a saw-tooth"
     ahead = np.arange(int(HORIZON_DAYS)) + 0.5
-    course = ways.level + ways.slope * ahead + np.resize(ways.tooth, len(ahead))
+    course = pace.level + pace.slope * ahead + np.resize(pace.tooth, len(ahead))
     reaching = np.flatnonzero(course >= limit)
     return float(ahead[reaching[0]]) if len(reaching) else None
-
-
-def _is_certain(smooth: Values, slope: float) -> bool:
-    """Whether growth is no accident: Mann-Kendall's test, and more growth than the days differ by beside it.
-
-    A bend in the line looks like correlated days to the correction for those, so growth of four times that
-    needs none.
-    """
-    x = np.arange(len(smooth), dtype=np.float64)
-    spread = robust_sd(smooth - slope * x)
-    growth = abs(slope) * len(smooth)
-    if slope == 0 or growth <= spread or mann_kendall(smooth).p_value >= P_MAX:
-        return False
-    correlation = significant_correlation(smooth)
-    return growth > 4 * spread or mann_kendall(smooth, correlation=correlation).p_value < P_MAX
-
-
-def _steps(days: Values) -> Values:
-    """The day-to-day differences that are steps, 0 elsewhere; float64[d-1]. Gaps are no steps."""
-    differences = np.diff(days)
-    finite = differences[np.isfinite(differences)]
-    if len(finite) < 4:
-        return np.zeros(len(differences))
-    usual = float(np.median(finite))
-    spread = float(MAD_TO_SD * np.median(np.abs(finite - usual)))
-    # Of a line without noise every rounding error would be a step.
-    least = max(_STEP_SDS * spread, 3 * abs(usual), 0.002 * float(np.nanmedian(np.abs(days))))
-    is_step = np.isfinite(differences) & (np.abs(differences - usual) > least)
-    return np.where(is_step, differences - usual, 0.0)
-
-
-def _period(steps: Values) -> int | None:
-    """How many days apart falls of similar size recur; None where they do not."""
-    at = np.flatnonzero(steps < 0)
-    if len(at) < 2:
-        return None
-    # A clean-up that took place at noon is two half steps.
-    joined: list[list[float]] = []
-    for place in at:
-        if joined and place - joined[-1][0] <= 1:
-            joined[-1][1] += steps[place]
-        else:
-            joined.append([float(place), float(steps[place])])
-    if len(joined) < 2:
-        return None
-    sizes = np.array([each[1] for each in joined])
-    if abs(sizes).max() - abs(sizes).min() > _SIMILAR * abs(sizes).max():
-        return None
-    gaps = np.diff([each[0] for each in joined])
-    if gaps.max() > 2 * gaps.min():
-        return None
-    return max(1, round(float(np.median(gaps))))
-
-
-def _level_now(days: Values, slope: float) -> float:
-    """The level at the end, from the last known days and the slope."""
-    carried = days + slope * (np.arange(len(days) - 1, -1, -1) + 0.5)
-    recent = carried[-4:]
-    recent = recent[np.isfinite(recent)]
-    if len(recent):
-        return float(np.median(recent))
-    return float(carried[np.flatnonzero(np.isfinite(carried))[-1]])
 
 
 def _peaks_above(hourly: Hourly) -> float:

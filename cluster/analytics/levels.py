@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 
-from cluster.analytics.rank_statistics import lag_one_correlation, mann_kendall, theil_sen
+from cluster.analytics.growth import Compound, find_compound
+from cluster.analytics.pace import LINE_DAYS_MAX, find_pace
+from cluster.analytics.rank_statistics import mann_kendall, significant_correlation, theil_sen
 from cluster.analytics.series import Daily, Values
 
 DAYS_MIN = 7
-LINE_DAYS_MAX = 30
 COVERAGE = 0.9
 _Z = 1.645
 """Of a normal, 90 % lie within so many standard deviations."""
@@ -31,19 +33,14 @@ class Level:
     """What a day's value is expected to be `days_ahead` days after the end, in the unit of the series.
 
     With `COVERAGE` it lies between `low` and `high`; None: too little is known to say how far off it may be.
+    `is_full`: as much as there can be, and no more than that for this reason.
     """
 
     days_ahead: int
     expected: float
     low: float | None
     high: float | None
-
-
-def significant_correlation(days: Values) -> float:
-    """Return the correlation of neighbouring days beside their line where it is no accident, else 0."""
-    found = lag_one_correlation(days)
-    known = int(np.count_nonzero(np.isfinite(days)))
-    return found if found > 1.645 / math.sqrt(max(1, known)) else 0.0
+    is_full: bool = False
 
 
 def forecast_levels(
@@ -55,25 +52,57 @@ def forecast_levels(
 ) -> tuple[Level, ...]:
     """Return the expected value of a day so many days ahead, from float64[d] daily values, oldest first.
 
-    (1 - w) x the mean of the last seven days + w x the Theil-Sen line of the last 30, w = 1 - p of
-    Mann-Kendall's test. The interval is empirical: how far off the same method was at earlier days of this
-    series, carried to the horizon by the square root of time, and the uncertainty of the slope. Fewer than
-    `DAYS_MIN` known days give nothing. `floor` and `ceiling` are values that cannot be passed.
+    (1 - w) x the mean of the last seven days + w x the line of the last 30, w = 1 - p of Mann-Kendall's test.
+    Growth that `pace` calls certain is followed on its line alone. The interval is
+    empirical: how far off this was with Theil-Sen's line at earlier days of this series, carried to the
+    horizon by the square root of time, and the uncertainty of the slope. Growth by a share of what there is
+    (`growth`) is treated so in logarithms; its interval reaches down to growth by as much a day as now, since
+    nothing grows by a share for ever. Fewer than `DAYS_MIN` known days give nothing. `floor` and `ceiling`
+    are values that cannot be passed.
     """
     values = daily.values[-LINE_DAYS_MAX:]
     if int(np.count_nonzero(np.isfinite(values))) < DAYS_MIN:
         return ()
-    now = _fit(values, tested=True)
-    earlier = _earlier_fits(values)
+    compound = find_compound(values)
+    fitted = values if compound is None else np.log(values)
+    now = _fit(fitted, tested=True)
+    if compound is None:
+        now = _at_pace(now, values)
+    earlier = _earlier_fits(fitted)
     found = []
     for ahead in days_ahead:
-        expected = now.at(ahead)
-        half = _half_width(values, now, earlier, ahead)
-        low = None if half is None else _within(expected - half, floor, ceiling)
-        high = None if half is None else _within(expected + half, floor, ceiling)
-        expected = _within(expected, floor, ceiling)
-        found.append(Level(days_ahead=ahead, expected=expected, low=low, high=high))
+        half = _half_width(fitted, now, earlier, ahead)
+        if compound is None:
+            expected, low, high = _straight(now.at(ahead), half)
+        else:
+            expected, low, high = _compounding(compound, ahead, half)
+        found.append(
+            Level(
+                days_ahead=ahead,
+                expected=_within(expected, floor, ceiling),
+                low=None if low is None else _within(low, floor, ceiling),
+                high=None if high is None else _within(high, floor, ceiling),
+                is_full=ceiling is not None and expected >= ceiling,
+            )
+        )
     return tuple(found)
+
+
+_Range: TypeAlias = tuple[float, float | None, float | None]
+"""What is expected, and between what."""
+
+
+def _straight(expected: float, half: float | None) -> _Range:
+    return (expected, None, None) if half is None else (expected, expected - half, expected + half)
+
+
+def _compounding(growth: Compound, ahead: int, half: float | None) -> _Range:
+    middle = ahead - 0.5
+    expected = growth.at(middle)
+    if half is None:
+        return expected, None, None
+    low = min(expected * math.exp(-half), growth.at_this_pace(middle))
+    return expected, low, expected * math.exp(min(half, 700.0))
 
 
 def _within(value: float, floor: float | None, ceiling: float | None) -> float:
@@ -105,6 +134,14 @@ def _fit(values: Values, *, tested: bool) -> _Fit:
     recent = recent[np.isfinite(recent)]
     mean = float(recent.mean()) if len(recent) else float(np.nanmedian(values))
     return _Fit(mean, weight, line.per_unit, line.at_zero, (line.high - line.low) / 2 * _Z / 1.96)
+
+
+def _at_pace(fit: _Fit, values: Values) -> _Fit:
+    """On the line that days until it is full are counted on, where there is growth for certain."""
+    pace = find_pace(values)
+    if not pace.is_certain or pace.tooth is not None:
+        return fit
+    return replace(fit, weight=1.0, slope=pace.slope, line_at_end=pace.level)
 
 
 def _earlier_fits(values: Values) -> dict[int, _Fit]:

@@ -26,12 +26,22 @@ def normal_cdf(z: float) -> float:
     return 0.5 * math.erfc(-z / math.sqrt(2.0))
 
 
+def _median(values: Values) -> float:
+    """As `numpy.median` of what is finite and not empty, in a tenth of its time for some tens of values."""
+    return _middle(np.sort(values))
+
+
+def _middle(ordered: Values) -> float:
+    count = len(ordered)
+    return (float(ordered[(count - 1) // 2]) + float(ordered[count // 2])) / 2
+
+
 def robust_sd(values: Values) -> float:
     """Return 1.4826 times the median absolute deviation; 0 without values."""
     known = values[np.isfinite(values)]
     if not len(known):
         return 0.0
-    return float(MAD_TO_SD * np.median(np.abs(known - np.median(known))))
+    return MAD_TO_SD * _median(np.abs(known - _median(known)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +70,12 @@ def theil_sen(x: Values, y: Values) -> Slope:
         at = float(np.median(y)) if len(y) else 0.0
         return Slope(0.0, at, 0.0, 0.0, 0)
     slopes = np.sort((y[second] - y[first])[apart] / gaps[apart])
-    slope = float(np.median(slopes))
+    slope = _middle(slopes)
     reach = _Z_95 * math.sqrt(_score_variance(y))
     count = len(slopes)
     low = slopes[max(0, int((count - reach) / 2) - 1)]
     high = slopes[min(count - 1, int((count + reach) / 2))]
-    return Slope(slope, float(np.median(y - slope * x)), float(low), float(high), count)
+    return Slope(slope, _median(y - slope * x), float(low), float(high), count)
 
 
 def seasonal_slope(y: Values, period: int) -> float | None:
@@ -126,6 +136,13 @@ def lag_one_correlation(y: Values) -> float:
         return 0.0
     found = float((rest[:-1][both] * rest[1:][both]).sum()) / power
     return min(0.99, max(-0.99, found + (1 + 4 * found) / n))
+
+
+def significant_correlation(days: Values) -> float:
+    """Return the correlation of neighbouring days beside their line where it is no accident, else 0."""
+    found = lag_one_correlation(days)
+    known = int(np.count_nonzero(np.isfinite(days)))
+    return found if found > 1.645 / math.sqrt(max(1, known)) else 0.0
 
 
 def mann_whitney(x: Values, y: Values) -> float:

@@ -8,9 +8,10 @@ import numpy as np
 
 from cluster.analytics.comparison import DAYS_MIN as COMPARED_DAYS_MIN
 from cluster.analytics.comparison import Comparison, Difference
-from cluster.analytics.exhaustion import Exhaustion, Outlook, Shape
+from cluster.analytics.exhaustion import Exhaustion, Outlook
 from cluster.analytics.forecast import HourlyPath
 from cluster.analytics.levels import Level
+from cluster.analytics.pace import Shape
 from cluster.analytics.sentences import (
     Language,
     Phrasebook,
@@ -65,6 +66,14 @@ BOOK = Phrasebook(
         ),
         "week": Text("expected in a week: {level}{range}", "previsto fra una settimana: {level}{range}"),
         "month": Text("expected in a month: {level}{range}", "previsto fra un mese: {level}{range}"),
+        "week-full": Text(
+            "expected in a week: {level}{range}, full by then",
+            "previsto fra una settimana: {level}{range}, a quel punto non resta spazio",
+        ),
+        "month-full": Text(
+            "expected in a month: {level}{range}, full by then",
+            "previsto fra un mese: {level}{range}, a quel punto non resta spazio",
+        ),
         "range": Text(" ({low} to {high})", " (da {low} a {high})"),
         "reaches": Text(
             "{name} reaches {share} {resource} in {when}", "{name} raggiunge {share} {resource} fra {when}"
@@ -111,6 +120,12 @@ BOOK = Phrasebook(
         "because-accelerating": Text(
             "a range, because it grew faster in the last week than before",
             "un intervallo, perché nell'ultima settimana è cresciuto più in fretta di prima",
+        ),
+        "because-compound": Text(
+            "a range, because it grows by a share of what there is; the later end is if it only goes on by as"
+            " much a day as now",
+            "un intervallo, perché cresce in proporzione a quanto c'è; il termine più lontano vale se"
+            " continua soltanto al passo di oggi",
         ),
         "because-slowing": Text(
             "a range, because it grew more slowly in the last week than before",
@@ -170,6 +185,8 @@ _RESOURCES = {
     "cpu_percent": Text("of the processors", "dei processori"),
     "swap_bytes": Text("of its swap", "dello swap"),
 }
+_FILLED = frozenset({"memory_bytes", "disk_used_bytes", "inodes_used", "swap_bytes"})
+"""What can be full; processors at their most are not."""
 _OF_LIMIT = Text("of its limit", "del limite")
 
 
@@ -216,6 +233,8 @@ def tell_levels(language: Language, topic: Topic, levels: tuple[Level, ...]) -> 
                 high=amount(language, level.high, topic.unit),
             )
         key = "week" if level.days_ahead <= 7 else "month"
+        if level.is_full and topic.metric in _FILLED:
+            key += "-full"
         said.append(BOOK.say(language, key, level=amount(language, level.expected, topic.unit), range=reach))
     return tuple(said)
 

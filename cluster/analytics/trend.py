@@ -11,8 +11,16 @@ from enum import StrEnum
 
 import numpy as np
 
-from cluster.analytics.levels import LINE_DAYS_MAX, Level, forecast_levels, significant_correlation
-from cluster.analytics.rank_statistics import Slope, mann_kendall, normal_cdf, robust_sd, theil_sen
+from cluster.analytics.levels import Level, forecast_levels
+from cluster.analytics.pace import LINE_DAYS_MAX
+from cluster.analytics.rank_statistics import (
+    Slope,
+    mann_kendall,
+    normal_cdf,
+    robust_sd,
+    significant_correlation,
+    theil_sen,
+)
 from cluster.analytics.series import Hourly, Values, to_daily
 
 DAYS_MIN = 7

@@ -174,6 +174,15 @@ def faster(rng: Rng) -> tuple[Values, float, float]:
     return values + grown, 30 + float(grown[-1]) + 20, 10.0
 
 
+def by_share(percent_a_week: float, days: int) -> Filling:
+    def make(rng: Rng) -> tuple[Values, float, float]:
+        at, wave = _filling(rng, days, 0)
+        factor = 1 + percent_a_week / 100
+        return wave * factor ** (at / 7), 30 * factor ** ((days + 10) / 7), 10.0
+
+    return make
+
+
 FILLINGS: dict[str, Filling] = {
     "7 days, plain": plain(7),
     "14 days, plain": plain(14),
@@ -183,4 +192,7 @@ FILLINGS: dict[str, Filling] = {
     "14 days, log rotation every week": rotation(14),
     "30 days, log rotation every week": rotation(30),
     "30 days, growth doubles": faster,
+    "14 days, 15 % more every week": by_share(15, 14),
+    "30 days, 15 % more every week": by_share(15, 30),
+    "14 days, 50 % more every week": by_share(50, 14),
 }

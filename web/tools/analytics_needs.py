@@ -14,7 +14,7 @@ from cluster.analytics.series import to_daily
 from cluster.model.metrics import SubjectKind
 from web.auth.call import Call
 from web.tools.analytics_data import Hours, Scope, bounds_of, find_metric, find_scope, read_hours, unit_of
-from web.tools.analytics_trend import READ, limit_of, metrics_for_trend, notes_of
+from web.tools.analytics_trend import READ, limit_of, metrics_for_trend, most_of, notes_of
 from web.tools.analytics_views import (
     NeedsView,
     NeedView,
@@ -64,12 +64,10 @@ def need_view(scope: Scope, hours: Hours, metric: str, language: Language) -> Ne
     unit = unit_of(metric)
     topic = Topic(name=scope.name, metric=metric, unit=unit)
     floor, ceiling = bounds_of(scope, metric)
-    # A host has no more than it has; a container may get a higher limit.
-    limit = None if scope.kind is SubjectKind.CONTAINER else limit_of(scope, hours, metric)[0]
-    most = ceiling if limit is None else limit
+    most = most_of(scope, ceiling, limit_of(scope, hours, metric)[0])
     path = forecast_day(series, floor=floor, ceiling=most)
-    typical = forecast_levels(to_daily(series), floor=floor, ceiling=ceiling)
-    worst = forecast_levels(to_daily(series, WORST), floor=floor, ceiling=ceiling)
+    typical = forecast_levels(to_daily(series), floor=floor, ceiling=most)
+    worst = forecast_levels(to_daily(series, WORST), floor=floor, ceiling=most)
     reserve = _reserve(worst)
     said = tell_path(language, topic, path, hours_known=series.hours_known)
     said += tell_levels(language, topic, typical)

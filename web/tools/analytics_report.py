@@ -10,19 +10,19 @@ from enum import StrEnum
 import numpy as np
 from pydantic import TypeAdapter
 
-from cluster.analytics.forecast import forecast_day
 from cluster.analytics.profile import Impact
 from cluster.analytics.report import Chart, Figure, Report, Section, Table, day_of, to_csv, to_markdown
 from cluster.analytics.report_html import to_html
 from cluster.analytics.sentences import Language, Phrasebook, Text, amount, noun, percent
 from cluster.analytics.sentences_profile import impact_word
+from cluster.analytics.series import DAY_MS, to_daily
 from cluster.analytics.trend import Verdict
 from cluster.metrics.query import Selector
 from cluster.model.metrics import Subject, SubjectKind
 from cluster.store import records
 from web.auth.call import Call
 from web.tools.analytics_capacity import get_capacity_plan
-from web.tools.analytics_data import Hours, Scope, bounds_of, make_scope, read_hours
+from web.tools.analytics_data import Hours, Scope, make_scope, read_hours
 from web.tools.analytics_profile import profile_metrics, profile_view
 from web.tools.analytics_trend import READ, metrics_for_trend, trend_view
 from web.tools.analytics_views import ProfileView, TrendView
@@ -396,19 +396,26 @@ class _Making:
         return Table(columns=columns, rows=rows) if rows else None
 
     def _chart(self, scope: Scope, trend: TrendView) -> Chart:
+        """The last 30 days, and on to the week that the table tells: a day more would not be seen."""
         series = self.hours.of(scope, trend.metric)
-        floor, ceiling = bounds_of(scope, trend.metric)
-        path = forecast_day(series, floor=floor, ceiling=ceiling)
-        limit = trend.exhaustion.limit
+        limit, week = trend.exhaustion.limit, trend.next_week
+        ahead_ms = expected = low = high = None
+        if week is not None:
+            now = to_daily(series).values[-1]
+            # A day's value is that of its middle.
+            ahead_ms = series.end_ms + np.array([-DAY_MS // 2, week.days_ahead * DAY_MS - DAY_MS // 2])
+            expected = np.array([now, week.expected])
+            if week.low is not None and week.high is not None:
+                low, high = np.array([now, week.low]), np.array([now, week.high])
         return Chart(
             title=f"{scope.name}: {noun(trend.metric).in_language(self.language)}",
             unit=trend.unit,
             times_ms=series.times_ms(),
             values=series.values,
-            ahead_ms=path.times_ms,
-            expected=path.expected,
-            low=path.low,
-            high=path.high,
+            ahead_ms=ahead_ms,
+            expected=expected,
+            low=low,
+            high=high,
             levels=() if limit is None else ((self._say("limit"), limit),),
         )
 

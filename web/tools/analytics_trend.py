@@ -64,8 +64,8 @@ def trend_view(
     unit = unit_of(metric)
     topic = Topic(name=scope.name, metric=metric, unit=unit)
     floor, ceiling = bounds_of(scope, metric)
-    trend = find_trend(series, floor=floor, ceiling=ceiling)
     limit, usual_percent = limit_of(scope, hours, metric)
+    trend = find_trend(series, floor=floor, ceiling=most_of(scope, ceiling, limit))
     share = usual_percent if at_percent is None else at_percent
     found = find_exhaustion(series, None if limit is None else limit * share / 100)
     found = replace(found, limit=limit)
@@ -104,6 +104,12 @@ def limit_of(scope: Scope, hours: Hours, metric: str) -> tuple[float | None, flo
     known = hours.of(scope, limiting).values
     known = known[np.isfinite(known) & (known > 0)]
     return (float(known[-1]) if len(known) else None), share
+
+
+def most_of(scope: Scope, ceiling: float | None, limit: float | None) -> float | None:
+    """Return what cannot be passed: a host and its file systems have what they have, a container may get a
+    higher limit."""
+    return ceiling if limit is None or scope.kind is SubjectKind.CONTAINER else limit
 
 
 def notes_of(hours: Hours, *series: Hourly) -> tuple[str, ...]:

@@ -29,12 +29,14 @@ class AnalysedView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LevelView:
-    """What a day's value is expected to be; 90 % lie between low and high, null where that is not known."""
+    """What a day's value is expected to be; 90 % lie between low and high, null where that is not known.
+    `is_full`: all that there can be, and no more for this reason."""
 
     days_ahead: int
     expected: float
     low: float | None
     high: float | None
+    is_full: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +195,7 @@ def level_view(level: Level) -> LevelView:
         expected=_known(level.expected),
         low=rounded(level.low),
         high=rounded(level.high),
+        is_full=level.is_full,
     )
 
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from cluster.analytics import sentences_profile, sentences_trend
 from cluster.analytics.comparison import compare_with_usual
-from cluster.analytics.exhaustion import Outlook, Shape, find_exhaustion
+from cluster.analytics.exhaustion import Outlook, find_exhaustion
 from cluster.analytics.forecast import forecast_day
+from cluster.analytics.pace import Shape
 from cluster.analytics.profile import RULES, Symptom, find_bottlenecks
 from cluster.analytics.sentences import (
     Language,
@@ -69,6 +70,28 @@ def test_a_range_is_told_with_its_reason() -> None:
     first, second = tell_exhaustion(EN, FRONTEND, found, 100)
     assert first == "Frontend-1 reaches 100 % RAM in 10 to 16 days"
     assert "grew faster in the last week" in second
+
+
+def test_a_range_of_growth_by_a_share_is_told_with_its_reason() -> None:
+    found = find_exhaustion(hourly(10 * 1.3 ** (days_of(28) / 7)), 10 * 1.3**8)
+    first, second = tell_exhaustion(EN, FRONTEND, found, 100)
+    assert first == "Frontend-1 reaches 100 % RAM in 28 to 50 days"
+    assert second.startswith("A range, because it grows by a share of what there is")
+    assert "al passo di oggi" in tell_exhaustion(IT, FRONTEND, found, 100)[1]
+
+
+def test_what_is_full_by_then_is_told_with_its_size_and_no_more() -> None:
+    disk = Topic(name="/srv", metric="disk_used_bytes", unit="bytes")
+    trend = find_trend(hourly(GIB * (50 + days_of(14))), ceiling=84 * GIB)
+    assert tell_trend(EN, disk, trend)[-1] == "Expected in a month: 84 GiB, full by then"
+    assert "full" not in tell_trend(EN, disk, trend)[-2]
+    assert tell_trend(IT, disk, trend)[-1].endswith("84 GiB, a quel punto non resta spazio")
+
+
+def test_processors_at_their_most_are_not_full() -> None:
+    trend = find_trend(hourly(50 + 2 * days_of(14)), ceiling=100.0)
+    topic = Topic(name="h1", metric="cpu_percent", unit="percent")
+    assert tell_trend(EN, topic, trend)[-1] == "Expected in a month: 100 %"
 
 
 @pytest.mark.parametrize("language", list(Language))

@@ -10,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as of_numpy
 
-from cluster.analytics.exhaustion import Outlook, Shape, find_exhaustion
+from cluster.analytics.exhaustion import Outlook, find_exhaustion
+from cluster.analytics.growth import find_compound
 from cluster.analytics.levels import forecast_levels
+from cluster.analytics.pace import Shape
 from cluster.analytics.series import Values, to_daily
 from cluster.analytics.trend import Verdict, find_trend
-from tests.support.series_kit import daily_wave, days_of, filling, hourly
+from tests.support.series_kit import daily_wave, days_of, filling, hourly, wandering
 
 ANYTHING = of_numpy.arrays(
     np.float64,
@@ -80,6 +82,86 @@ def test_the_level_of_next_week_follows_a_line_and_lies_in_its_interval() -> Non
         assert week.high is not None
         hits.append(week.low <= float(np.median(after[-24:])) <= week.high)
     assert np.mean(hits) >= 0.85
+
+
+def _compounding(rng: np.random.Generator, days: int, percent_a_week: float) -> Values:
+    at = days_of(days)
+    noise = 1 + 0.002 * rng.normal(size=len(at)) + 0.05 * np.sin(2 * np.pi * at)
+    return np.asarray(10 * (1 + percent_a_week / 100) ** (at / 7) * noise)
+
+
+@pytest.mark.parametrize("days", [14, 28])
+@pytest.mark.parametrize("percent_a_week", [15, 30, 100])
+def test_growth_by_a_share_is_followed_as_such_by_the_level_and_the_day_it_is_full(
+    percent_a_week: float, days: int
+) -> None:
+    rng = np.random.default_rng(7)
+    hits = 0
+    for _ in range(20):
+        values = _compounding(rng, days + 7, percent_a_week)
+        before, in_a_week = hourly(values[: -7 * 24]), float(np.median(values[-24:]))
+        (week, month) = forecast_levels(to_daily(before))
+        assert week.expected == pytest.approx(in_a_week, rel=0.01)
+        assert week.low is not None
+        assert week.high is not None
+        hits += week.low <= in_a_week <= week.high
+        assert month.low is not None
+        assert month.low < 0.97 * month.expected, "it may go on by as much a day as now"
+        found = find_exhaustion(before, float(10 * (1 + percent_a_week / 100) ** ((days + 4) / 7)))
+        assert found.shape is Shape.COMPOUND
+        assert found.days == pytest.approx(4, abs=0.3)
+    assert hits >= 17
+
+
+def test_of_growth_by_a_share_the_latest_day_is_that_of_the_present_pace() -> None:
+    values = _compounding(np.random.default_rng(1), 28, 30)
+    found = find_exhaustion(hourly(values), 10 * 1.3**8)
+    assert found.days == pytest.approx(28, rel=0.03)
+    assert found.soonest_days == found.days
+    assert found.latest_days == pytest.approx((1.3**4 - 1) / (np.log(1.3) / 7), rel=0.05)
+
+
+@pytest.mark.parametrize("per_day", [0.3, 1.0])
+@pytest.mark.parametrize("days", [14, 28])
+def test_what_grows_on_a_line_is_not_taken_for_growth_by_a_share(days: int, per_day: float) -> None:
+    rng = np.random.default_rng(11)
+    taken = 0
+    for _ in range(40):
+        at = days_of(days)
+        values = (10 + per_day * at) * (1 + 0.02 * wandering(rng, len(at), 0.9))
+        taken += find_compound(to_daily(hourly(values)).values) is not None
+    assert taken <= 2
+
+
+@pytest.mark.parametrize("gap", [np.nan, 0.0, -1.0])
+def test_growth_by_a_share_is_of_two_weeks_of_what_is_more_than_nothing(gap: float) -> None:
+    days = 10 * 1.05 ** np.arange(14.0)
+    assert find_compound(days) is not None
+    days[3] = gap
+    assert find_compound(days) is None
+
+
+@pytest.mark.parametrize("kind", ["line", "faster", "clean-up", "share"])
+def test_the_level_of_a_week_is_reached_in_a_week(kind: str) -> None:
+    rng = np.random.default_rng(2)
+    make: dict[str, Callable[[], Values]] = {
+        "line": lambda: _plain(rng)[0],
+        "faster": lambda: _accelerating(rng)[0],
+        "clean-up": lambda: _cleanup(rng)[0],
+        "share": lambda: _compounding(rng, 14, 20),
+    }
+    for _ in range(5):
+        series = hourly(make[kind]())
+        (week, _) = forecast_levels(to_daily(series))
+        found = find_exhaustion(series, week.expected)
+        assert found.days == pytest.approx(6.5, abs=0.3)
+
+
+def test_a_level_ends_where_there_is_no_more_and_says_so() -> None:
+    week, month = find_trend(hourly(50 + days_of(14)), ceiling=84).levels
+    assert (week.is_full, month.is_full) == (False, True)
+    assert month.expected == 84
+    assert month.high == 84
 
 
 def test_a_level_never_goes_below_what_the_unit_allows() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -495,6 +496,42 @@ async def test_without_any_measurement_a_plan_says_so() -> None:
 
 
 # ---- reports
+
+
+async def test_a_file_system_is_not_expected_to_hold_more_than_its_size() -> None:
+    world, history = a_world()
+    history.add(SubjectKind.DISK, "/var", disk_used_bytes=leaking(), disk_size_bytes=constant(1.7 * GIB))
+    history.add(SubjectKind.CONTAINER, "db", memory_bytes=leaking(), memory_limit_bytes=constant(1.7 * GIB))
+    async with a_viewer(world) as api:
+        disk = await api.get("trend", subject="h1:/var")
+        needs = await api.get("forecast", subject="h1:/var")
+        container = await api.get("trend", subject="db", metric="memory")
+    assert disk["next_month"]["expected"] == pytest.approx(1.7 * GIB, rel=1e-3)
+    assert disk["next_month"]["is_full"]
+    assert not disk["next_week"]["is_full"]
+    assert "Expected in a month: 1.7 GiB, full by then" in disk["said"]
+    assert needs["needs"][0]["typical"][1] == disk["next_month"]
+    # A container may get a higher limit.
+    assert container["next_month"]["expected"] > 1.9 * GIB
+
+
+async def test_a_chart_goes_on_to_the_week_that_the_table_tells() -> None:
+    world, history = a_world()
+    history.add(SubjectKind.DISK, "/var", disk_used_bytes=leaking(), disk_size_bytes=constant(3 * GIB))
+    async with a_viewer(world) as api:
+        page = await api.text("report", format="html")
+        week = (await api.get("trend", subject="h1:/var"))["next_week"]["expected"]
+    (ahead,) = re.findall(r'class="ahead" points="([^"]+)"', page)
+    (measured,) = re.findall(r'class="line" points="([^"]+)"', page)
+    (now, later), line = _heights(ahead), _heights(measured)
+    # The axis begins with 0; the series is one gibibyte at first and 1.42 at last.
+    bottom = line[0] + (line[0] - line[-1]) / 0.42
+    assert (bottom - later) / (bottom - line[0]) == pytest.approx(week / GIB, rel=0.02)
+    assert later < now < line[0]
+
+
+def _heights(points: str) -> list[float]:
+    return [float(point.split(",")[1]) for point in points.split()]
 
 
 @pytest.mark.parametrize("language", ["en", "it"])

@@ -2807,6 +2807,7 @@ export interface components {
         /**
          * LevelView
          * @description What a day's value is expected to be; 90 % lie between low and high, null where that is not known.
+         *     `is_full`: all that there can be, and no more for this reason.
          */
         LevelView: {
             /** Days Ahead */
@@ -2815,6 +2816,11 @@ export interface components {
             expected: number;
             /** High */
             high: number | null;
+            /**
+             * Is Full
+             * @default false
+             */
+            is_full: boolean;
             /** Low */
             low: number | null;
         };

@@ -122,7 +122,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         lab.up(3)
         agents = LabAgents(lab, tmp_path_factory.mktemp("hooks"))
         agents.form()
-        yield World(lab, agents, seen)
+        world = World(lab, agents, seen)
+        # Something to go back to, whichever test is the first.
+        world.wait(world.deploy(), "succeeded")
+        yield world
     finally:
         lab.down()
 

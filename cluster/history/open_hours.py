@@ -34,6 +34,7 @@ class _Books:
     """The batches of one hour, as one transaction saw them, in the order of the log."""
 
     line: _Line
+    snapshot: int
     entries: Sequence[Entry]
     by_source: Mapping[str, Set[int]]
 
@@ -57,16 +58,19 @@ class OpenHours:
         self._grids: OrderedDict[tuple[int, Sources], _Kept] = OrderedDict()
 
     def hour(self, tables: Tables, hour: int) -> OpenHour:
-        """Return what is pending of `hour`, as this transaction sees it."""
-        keys = pending_keys(tables, hour)
+        """Return what is pending of `hour`, as this transaction, which only reads, sees it."""
+        snapshot = tables.txn.id()
         with self._lock:
             books = self._books.get(hour)
+        # Whoever reads series by series asks many times between two writes.
+        if books is not None and books.snapshot == snapshot:
+            return OpenHour(self, tables, hour, books)
+        keys = pending_keys(tables, hour)
         # Only what was added since is read, unless something came in between or some of it was sealed.
         if books is None or [entry.key for entry in books.entries] != keys[: len(books.entries)]:
-            books = _Books(_Line(), (), {})
-        if len(books.entries) < len(keys):
-            news = entries_of(tables, keys[len(books.entries) :], self.damage)
-            books = _Books(books.line, (*books.entries, *news), _by_source(books.by_source, news))
+            books = _Books(_Line(), snapshot, (), {})
+        news = entries_of(tables, keys[len(books.entries) :], self.damage)
+        books = _Books(books.line, snapshot, (*books.entries, *news), _by_source(books.by_source, news))
         open_hours = {time_of(key) for key in tables.keys(OPEN_HOURS)}
         with self._lock:
             self._books[hour] = books

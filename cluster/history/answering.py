@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cluster.history.gathering import Gathering
 from cluster.metrics.choosing import UNIT_MS, Plan, plan
@@ -57,7 +58,8 @@ def answer(
         for metric in metrics
         if subject.definition.kind in metric.kinds
     ]
-    known.many = len(pairs) >= MANY_SERIES
+    if len(pairs) >= MANY_SERIES:
+        known.expect_many(_names(pairs))
     begins = oldest({subject.definition.kind for subject, _ in pairs})
     chosen = plan(query, begins)
     reach = _reach(query, known, begins[chosen.resolution])
@@ -109,9 +111,13 @@ def _passes(
     start_ms, end_ms = reach[0] - reach[0] % unit_ms, -(-reach[1] // unit_ms) * unit_ms
     for first in range(0, len(ordered), PASS_SERIES):
         some = ordered[first : first + PASS_SERIES]
-        names = sorted(series_name(subject.number, metric.number) for subject, metric in some)
-        known.expect(np.array(names, dtype=np.int64), start_ms, end_ms)
+        known.read_pending(_names(some), start_ms, end_ms)
         yield some
+
+
+def _names(pairs: Sequence[Pair]) -> NDArray[np.int64]:
+    names = sorted(series_name(subject.number, metric.number) for subject, metric in pairs)
+    return np.array(names, dtype=np.int64)
 
 
 def labels_of(subject: Subject) -> tuple[tuple[str, str], ...]:

@@ -26,7 +26,7 @@ from cluster.history.layout import (
 from cluster.history.oldest import newest_end_ms, oldest_ms
 from cluster.history.open_hours import OpenHour, OpenHours
 from cluster.metrics.chunk import ChunkDamaged, Series, SubjectDay, decode_chunk, no_samples
-from cluster.metrics.grid import DAY_CELLS, DAY_MS, HOUR_CELLS, HOUR_MS, series_name
+from cluster.metrics.grid import DAY_CELLS, DAY_MS, HOUR_CELLS, HOUR_MS, are_in, series_name
 from cluster.metrics.query import Resolution
 from cluster.metrics.rollup import (
     Rollups,
@@ -44,7 +44,7 @@ from cluster.model.metrics import STEP_MS
 class Gathering:
     """For one question: what is read for one series is kept for the next of the same subject.
 
-    `many` says that many series are to come: rollups of hours are then read for all of them at once, and p95
+    Where many series are to come, rollups of hours are read for all of them at once, and p95
     of a day that is not compacted is the mean of its hours'. Hours, days and cells (of STEP_MS) are counted
     from 1970. `damaged` says whether anything was left out.
     """
@@ -59,7 +59,7 @@ class Gathering:
         self._rollups: dict[tuple[bytes, int, int], dict[int, Rollups]] = {}
         self.hours_open = [time_of(key) for key in tables.keys(OPEN_HOURS)]
         self.days_open = [time_of(key) for key in tables.keys(OPEN_DAYS)]
-        self.many = False
+        self._names: NDArray[np.int64] | None = None
         self._open = frozenset(self.hours_open)
         # Whose rollups are made when they are asked for: those of samples that are not compacted yet.
         self._live = {hour // HOURS_A_DAY for hour in self.hours_open} | set(self.days_open)
@@ -79,7 +79,15 @@ class Gathering:
         first = max(first, begins_ms // STEP_MS)
         return first, max(first, min(last, self.newest_end_ms // STEP_MS))
 
-    def expect(self, names: NDArray[np.int64], start_ms: int, end_ms: int) -> None:
+    @property
+    def many(self) -> bool:
+        return self._names is not None
+
+    def expect_many(self, names: NDArray[np.int64]) -> None:
+        """Go about it as is best for many series: `names` (sorted), of which alone rollups are asked for."""
+        self._names = names
+
+    def read_pending(self, names: NDArray[np.int64], start_ms: int, end_ms: int) -> None:
         """Read what is pending in [start_ms, end_ms) of the series `names` (sorted). Of others, and of other
         times, nothing pending is found from then on."""
         for hour in self.hours_open:
@@ -236,10 +244,14 @@ class Gathering:
         parts = []
         for key, data in self._tables.rows(SEALED, day_key(hour, 0), day_key(hour + 1, 0)):
             try:
-                parts.append(decode_hour(data, hour))
+                names, rows = decode_hour(data, hour)
             except ChunkDamaged as error:
                 self._damage.note(SEALED, key, hour * HOUR_MS, (hour + 1) * HOUR_MS, str(error))
                 return None
+            if self._names is not None:
+                wanted = are_in(self._names, names)
+                names, rows = names[wanted], rows.rows(wanted)
+            parts.append((names, rows))
         if parts:
             return newest_rows(parts)
         if self._tables.first(HOURS, chunk_key(hour, 0, 0), chunk_key(hour + 1, 0, 0)) is None:

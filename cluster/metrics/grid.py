@@ -39,6 +39,14 @@ def subjects_of(names: NDArray[np.int64]) -> list[int]:
     return found
 
 
+def are_in(names: NDArray[np.int64], named: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which of `named` are among `names`, which are sorted."""
+    if not len(names):
+        return np.zeros(len(named), dtype=np.bool_)
+    found: NDArray[np.bool_] = names[np.minimum(names.searchsorted(named), len(names) - 1)] == named
+    return found
+
+
 class HourGrid:
     """Series of one hour. `names` (int64, sorted) are `series_name`s; `values` (int64) and `present` (bool)
     are [names x HOUR_CELLS]; `step_s` is how long one sample of a series stands for.
@@ -75,7 +83,7 @@ class HourGrid:
         if first >= last or not len(named):
             return
         if names is not None:
-            wanted = _are_in(names, named)
+            wanted = are_in(names, named)
             known[known] = wanted
             named = named[wanted]
             if not len(named):
@@ -109,7 +117,7 @@ class HourGrid:
 
     def _make_rows(self, named: NDArray[np.int64]) -> None:
         # A block of series that are all there, as nearly every one is, must not cost a look at all others.
-        if bool(_are_in(self.names, named).all()):
+        if bool(are_in(self.names, named).all()):
             return
         names = np.union1d(self.names, named)
         old = np.searchsorted(names, self.names)
@@ -118,14 +126,6 @@ class HourGrid:
         step_s = np.zeros(len(names), dtype=np.int32)
         values[old], present[old], step_s[old] = self.values, self.present, self.step_s
         self.names, self.values, self.present, self.step_s = names, values, present, step_s
-
-
-def _are_in(names: NDArray[np.int64], named: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return which of `named` are among `names`, which are sorted."""
-    if not len(names):
-        return np.zeros(len(named), dtype=np.bool_)
-    found: NDArray[np.bool_] = names[np.minimum(names.searchsorted(named), len(names) - 1)] == named
-    return found
 
 
 def _thinned(

@@ -180,6 +180,9 @@ def _two_sided(score: float, variance: float, *, correction: float = 1.0) -> flo
 def _score_variance(y: Values) -> float:
     """Var(S) of Kendall's score under no trend, with ties."""
     n = len(y)
-    _, counts = np.unique(y, return_counts=True)
-    ties = float((counts * (counts - 1.0) * (2.0 * counts + 5)).sum())
+    ordered = np.sort(y)
+    ties = 0.0
+    if (ordered[1:] == ordered[:-1]).any():
+        _, counts = np.unique(ordered, return_counts=True)
+        ties = float((counts * (counts - 1.0) * (2.0 * counts + 5)).sum())
     return max(0.0, (n * (n - 1.0) * (2 * n + 5) - ties) / 18)

@@ -35,7 +35,7 @@ from cluster.history.layout import (
     time_key,
 )
 from cluster.history.open_hours import OpenHours
-from cluster.history.pending import add_batch, apart, entries_of, pending_keys
+from cluster.history.pending import Entry, add_batch, apart, entries_of, pending_keys
 from cluster.metrics.chunk import Series, encode_chunk, encode_day, no_samples
 from cluster.metrics.grid import DAY_CELLS, DAY_MS, HOUR_CELLS, HOUR_MS, HourGrid, subject_and_metric
 from cluster.metrics.rollup import (
@@ -71,6 +71,8 @@ class Sealing:
     def __init__(self, hour: int) -> None:
         self.hour = hour
         self.is_done = False
+        self._keys: list[bytes] | None = None
+        self._entries: list[Entry] = []
         self._groups: list[list[bytes]] | None = None
         self._grid: HourGrid | None = None
         self._added = 0
@@ -85,18 +87,27 @@ class Sealing:
         done = 0
         while done < work and not self.is_done:
             if self._groups is None:
-                keys = pending_keys(tables, self.hour)
-                if len(keys) < GROUPED_BATCHES:
-                    self._groups = [keys] if keys else []
-                else:
-                    groups = apart(entries_of(tables, keys, damage))
-                    self._groups = [[entry.key for entry in group] for group in groups]
-                    done += len(keys) // ENTRIES_OF_A_SERIES
+                done += self._tell_apart(tables, damage, work - done)
             elif not self._groups:
                 self._finish(tables)
             else:
                 done += self._group(tables, damage, now_ms, work - done)
         return done
+
+    def _tell_apart(self, tables: Tables, damage: Damage, work: int) -> int:
+        """Do about `work` of finding out which batches have subjects in common."""
+        if self._keys is None:
+            self._keys = pending_keys(tables, self.hour)
+        if len(self._keys) < GROUPED_BATCHES:
+            self._groups = [self._keys] if self._keys else []
+            return 0
+        first = len(self._entries)
+        self._entries += entries_of(tables, self._keys[first : first + work * ENTRIES_OF_A_SERIES], damage)
+        done = len(self._entries) - first
+        if len(self._entries) == len(self._keys):
+            self._groups = [[entry.key for entry in group] for group in apart(self._entries)]
+            self._entries = []
+        return 1 + done // ENTRIES_OF_A_SERIES
 
     def _group(self, tables: Tables, damage: Damage, now_ms: int, work: int) -> int:
         """Do about `work` of the last group; without any group left, the hour is sealed."""

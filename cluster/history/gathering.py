@@ -295,7 +295,8 @@ def newest_rows(
         return parts[0]
     names = np.concatenate([each for each, _ in parts])
     order = np.argsort(names, kind="stable")
-    is_last = np.append(names[order][1:] != names[order][:-1], True)
+    is_last = np.ones(len(names), dtype=np.bool_)
+    is_last[:-1] = names[order][1:] != names[order][:-1]
     kept = order[is_last]
     return names[kept], joined_rows([rows for _, rows in parts]).rows(kept)
 

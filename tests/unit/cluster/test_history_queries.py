@@ -342,6 +342,21 @@ def test_very_many_series_of_an_open_hour_are_read_host_by_host(
     assert {series.label("node"): only_value(series) for series in total.series} == {"n0": 12, "n1": 16}
 
 
+def test_a_question_about_many_series_finds_those_that_an_hour_has_none_of_elsewhere(
+    writer: HistoryWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cluster.history.answering.MANY_SERIES", 1)
+    monkeypatch.setattr("cluster.history.keeping.WORK_A_PIECE", 1)
+    others = {(number, MEMORY.number): [number] for number in (1, 2, 3)}
+    writer.ingest([a_batch(1, others)], [a_subject(number) for number in (1, 2, 3)])
+    writer.ingest([a_batch(2, {(2, CPU.number): [500]}, start_ms=T0 + HOUR_MS)], [])
+    tidy(writer, T0 + 4 * HOUR_MS)
+    found = ask(writer, selector=Selector(metrics=(CPU.name,)), resolution=Resolution.HOURLY)
+    (series,) = found.series
+    assert series.subject == 2
+    assert float(np.nansum(series.values)) == 5
+
+
 def only_value(series: ResultSeries) -> float:
     (value,) = series.values
     return float(value)

@@ -75,7 +75,7 @@ def _figure(chart: Chart, language: Language) -> str:
 
 
 def draw(chart: Chart, language: Language) -> str:
-    """Return the chart as SVG: the axis from 0, or from below for what can be negative."""
+    """Return the chart as SVG. Its axis always has the 0 on it, so that heights can be compared."""
     everything = [chart.values, chart.expected, chart.low, chart.high]
     known = np.concatenate([part for part in everything if part is not None] or [np.empty(0)])
     known = known[np.isfinite(known)]
@@ -85,7 +85,8 @@ def draw(chart: Chart, language: Language) -> str:
         return f"{opening}</svg>"
     levels = [level for _, level in chart.levels if level <= 3 * float(known.max())]
     bottom = min(0.0, float(known.min()))
-    top = max(float(known.max()), *levels, bottom + 1e-9) * 1.05
+    highest = max(0.0, float(known.max()), *levels)
+    top = bottom + 1.05 * (highest - bottom or 1.0)
     ahead = chart.ahead_ms if chart.ahead_ms is not None else chart.times_ms[:0]
     begin = int(chart.times_ms[0])
     end = int(ahead[-1] if len(ahead) else chart.times_ms[-1]) + HOUR_MS
@@ -97,7 +98,7 @@ def draw(chart: Chart, language: Language) -> str:
         return np.asarray(_HEIGHT - _BOTTOM - (values - bottom) / (top - bottom) * (_HEIGHT - _TOP - _BOTTOM))
 
     parts = [opening]
-    for level in np.linspace(bottom, top / 1.05, 3):
+    for level in np.linspace(bottom, highest, 3):
         y = float(y_of(np.array([level]))[0])
         said = html.escape(amount(language, float(level), chart.unit))
         parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')

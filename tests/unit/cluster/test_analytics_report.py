@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as of_numpy
 
@@ -76,6 +76,8 @@ def test_whatever_a_name_is_it_is_text_in_every_form(name: str) -> None:
         elements=st.one_of(st.floats(-1e12, 1e12), st.just(float("nan"))),
     )
 )
+@example(np.array([-1.2e9, -2.2e9]))
+@example(np.zeros(3))
 @settings(max_examples=40, deadline=None)
 def test_whatever_was_measured_there_is_a_drawing(values: Values) -> None:
     drawn = ET.fromstring(draw(a_chart(values), EN))  # noqa: S314 (it is our own)

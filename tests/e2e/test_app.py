@@ -86,24 +86,24 @@ def test_prometheus_reads_every_host_with_its_containers_and_routes(whole: Shop,
         token=agents.operator_token,
         ca_pem=agents.ca_pem,
     )
-    with running as prometheus:
+    wanted = {
+        'sum(up{job="tower"})': 3,
+        'count(tower_container_cpu_seconds_total{service="shop.web"})': 3,
+        'sum(tower_container_running{service="shop.web"})': 3,
+        'count(count by (instance) (tower_route_latency_seconds_bucket{service="shop.web",le="+Inf"}))': 3,
+        "count(tower_host_memory_available_bytes)": 3,
+        "sum(tower_raft_is_leader)": 1,
+        'sum(tower_route_requests_total{service="shop.web"}) >= bool 30': 1,
+    }
+    seen: dict[str, float | None] = {}
+    with running as prometheus, HttpLoad(whole.addresses, APP, clients=1).running() as load:
+        load.wait_for(30, timeout_s=20)
 
         def is_read() -> bool:
-            return all(
-                prometheus.value(expression) == wanted
-                for expression, wanted in (
-                    ('sum(up{job="tower"})', 3),
-                    ('count(tower_container_cpu_seconds_total{service="shop.web"})', 3),
-                    ('sum(tower_container_running{service="shop.web"})', 3),
-                    ('count(tower_route_latency_seconds_bucket{service="shop.web",le="+Inf"})', 3),
-                    ("count(tower_host_memory_available_bytes)", 3),
-                    ("sum(tower_raft_is_leader)", 1),
-                    # The requests of the test before.
-                    ('sum(tower_route_requests_total{service="shop.web"} >= 0) >= bool 30', 1),
-                )
-            )
+            seen.update((expression, prometheus.value(expression)) for expression in wanted)
+            return seen == wanted
 
-        prometheus.wait_for("the shop is in Prometheus", is_read, timeout_s=25)
+        prometheus.wait_for("the shop is in Prometheus", is_read, tell=lambda: f"{seen}", timeout_s=25)
         # Only the modern format has units.
         (known,) = prometheus.get("metadata", metric="tower_container_cpu_seconds").values()
         assert {(each["type"], each["unit"]) for each in known} == {("counter", "seconds")}

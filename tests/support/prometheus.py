@@ -47,8 +47,10 @@ class Prometheus:
         result = self.get("query", query=expression)["result"]
         return float(result[0]["value"][1]) if result else None
 
-    def wait_for(self, what: str, holds: Callable[[], bool], *, timeout_s: float) -> None:
-        """Wait until `holds`; AssertionError tells what Prometheus says of its targets otherwise."""
+    def wait_for(
+        self, what: str, holds: Callable[[], bool], *, tell: Callable[[], str], timeout_s: float
+    ) -> None:
+        """Wait until `holds`; AssertionError has what `tell` and Prometheus say of it otherwise."""
         end_s = time.monotonic() + timeout_s
         seen: object = "it does not answer"
         while time.monotonic() < end_s:
@@ -62,7 +64,7 @@ class Prometheus:
             except OSError as error:
                 seen = error
             time.sleep(0.2)
-        raise AssertionError(f"not within {timeout_s:g} s: {what}; {seen}")
+        raise AssertionError(f"not within {timeout_s:g} s: {what}; {tell()}; {seen}")
 
 
 @contextmanager

@@ -229,6 +229,13 @@ def test_every_host_pulls_by_digest_what_the_registry_has(lab: Lab) -> None:
         assert "VERSION=2" in image["Config"]["Env"]
 
 
+def test_a_private_registry_leaves_the_other_one_alone(lab: Lab) -> None:
+    private = lab.start_private_registry()
+    assert private.answers()
+    hosts = [host.exec(["docker", "pull", "--quiet", "demo/busybox:1"]) for host in lab.hosts]
+    assert [pulled.returncode for pulled in hosts] == [0] * len(lab.hosts)
+
+
 def test_images_are_the_same_bytes_every_time(lab: Lab, tmp_path: Path) -> None:
     for image in Builder(tmp_path).demo_images():
         assert lab.publish(image) == lab.registry.digest_of(image.reference)

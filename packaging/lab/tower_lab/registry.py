@@ -224,7 +224,9 @@ class RegistryServer:
         storage = self._plan.directories.data / self._name
         for directory in (self._state, storage):
             directory.mkdir(parents=True, exist_ok=True)
-        attach(self._plan.registry)
+        if not self._is_private or not is_attached(self._plan.registry):
+            # Anew, which ends what runs there: the private one is a guest of the other.
+            attach(self._plan.registry)
         configuration = self._state / "config.yml"
         users = self._state / "htpasswd" if self._is_private else None
         if users is not None:

@@ -75,7 +75,8 @@ def test_a_canary_past_a_limit_on_memory_is_taken_back_before_it_runs_out(shop: 
     release = Release(
         version="leaky",
         strategy="canary",
-        environment={"LEAK_KIB_PER_S": "4096"},
+        # Past its limit after 12 s, out of memory (64 MiB) after 32: a sample is taken every 10.
+        environment={"LEAK_KIB_PER_S": "2048"},
         tower={
             "analysis": {**ANALYSIS, "metrics": [limit]},
             "canary": {"steps": [{"weight": 10, "for": "40s"}, {"weight": 100}]},

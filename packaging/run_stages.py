@@ -90,6 +90,8 @@ def pytest_stage(
     patience = [] if waits_for_hosts else ["--timeout=480"]
     parallel = ["-n", str(workers), "--dist", "loadfile" if by_file else "load"] if workers else []
     chosen = [] if is_whole else ["-m", "not verify"]
+    # What shares hosts comes in one order, so that a failure is met again; `make verify` shuffles it.
+    order = ["-p", "no:randomly"] if waits_for_hosts and not is_whole else []
     return Stage(
         name=name,
         command=(
@@ -100,6 +102,7 @@ def pytest_stage(
             "-p",
             "no:cacheprovider",
             *patience,
+            *order,
             *parallel,
             *chosen,
             *found,

@@ -89,7 +89,13 @@ def _report(args: argparse.Namespace) -> int:
     if chosen is None and getattr(args, "json", False):
         chosen = "json"
     if chosen is None:
-        chosen = _ENDINGS.get(Path(args.output or "").suffix.lower(), "markdown")
+        ending = Path(args.output or "").suffix.lower()
+        if ending and ending not in _ENDINGS:
+            raise UsageWrong(
+                f"--output {args.output}: no report ends with {ending}",
+                hint=f"end it with {', '.join(_ENDINGS)}, or give --format",
+            )
+        chosen = _ENDINGS.get(ending, "markdown")
     content = connect(args).text("/analytics/report", format=chosen, language=language_of(args))
     if args.output is None:
         print(printable(content) if sys.stdout.isatty() else content, end="")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
 from agent.cli.client import segment
@@ -43,6 +44,8 @@ def run(args: argparse.Namespace) -> int:
     value = args.value if args.action == "put" else None
     view = client.put(f"/settings/{segment(args.key)}", {"value": value})
     print_json(view) if as_json else print(printable(f"{view['key']} is {_in_force(view)}"))
+    if view["value"] is not None and view["default"] is None:
+        print("note: no host goes by a setting of this name; `tower setting list` has those", file=sys.stderr)
     return DONE
 
 

@@ -132,11 +132,13 @@ def test_settings_are_listed_with_their_defaults_set_and_reset(api: StubApi, tow
     api.answers[f"PUT /settings/{key}"] = Answer(body=view)
     _, out, _ = tower("setting", "list", "metrics.")
     assert [line.split()[:3] for line in out.splitlines()[1:]] == [[key, "14", "7"]]
-    assert tower("setting", "put", key, "14")[1] == f"{key} is 14\n"
+    assert tower("setting", "put", key, "14")[1:] == (f"{key} is 14\n", "")
     assert api.requests[-1].body == {"value": "14"}
     api.answers[f"PUT /settings/{key}"] = Answer(body={**view, "value": None})
     assert tower("setting", "reset", key)[1] == f"{key} is 7, the default\n"
     assert api.requests[-1].body == {"value": None}
+    api.answers["PUT /settings/metric.x"] = Answer(body={**view, "key": "metric.x", "default": None})
+    assert "no host goes by a setting of this name" in tower("setting", "put", "metric.x", "14")[2]
 
 
 @pytest.mark.parametrize(

@@ -34,12 +34,6 @@ class DiskUsage:
     read_bytes: int | None = None
     write_bytes: int | None = None
 
-    @property
-    def used_ratio(self) -> float:
-        """Share in use, 0 to 1, of what ordinary users could use at all."""
-        usable = self.used_bytes + self.available_bytes
-        return self.used_bytes / usable if usable else 0.0
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostFacts:

@@ -43,8 +43,8 @@ _TOGETHER = 64
 class Detection:
     """What a series showed, row by row, float64[T] each, and its anomalies by time.
 
-    `scores` are 0 to 1: what comes shortly after something as high is held back; `raw_scores` are without
-    that. `notes` are sentences on what could not be concluded. `is_growth`: rows are what was added.
+    `scores` are 0 to 1: what comes shortly after something as high is held back. `notes` are sentences on
+    what could not be concluded. `is_growth`: rows are what was added.
     """
 
     method: Method
@@ -53,7 +53,6 @@ class Detection:
     values: Values
     expected: Values
     scores: Values
-    raw_scores: Values
     anomalies: tuple[Anomaly, ...] = ()
     notes: tuple[str, ...] = ()
     is_growth: bool = False
@@ -92,7 +91,6 @@ def detect(
             values=empty,
             expected=empty,
             scores=empty,
-            raw_scores=empty,
             notes=notes,
             is_growth=watched.is_growth,
         )
@@ -105,7 +103,6 @@ def detect(
         values=judged_values,
         expected=scored.judged.expected[0],
         scores=scored.emitted[0],
-        raw_scores=scored.score[0],
         anomalies=anomalies_in(
             scored,
             0,

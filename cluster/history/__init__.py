@@ -3,10 +3,9 @@
 from cluster.history.errors import HistoryError, HistoryFailed, HistoryFull, HistoryUnusable
 from cluster.history.keeping import HistoryWriter
 from cluster.history.reading import HistoryReader, Samples
-from cluster.history.transfer import Held, Record, RecordDamaged, held, records, take
+from cluster.history.transfer import Record, RecordDamaged, records, take
 
 __all__ = [
-    "Held",
     "HistoryError",
     "HistoryFailed",
     "HistoryFull",
@@ -16,7 +15,6 @@ __all__ = [
     "Record",
     "RecordDamaged",
     "Samples",
-    "held",
     "records",
     "take",
 ]

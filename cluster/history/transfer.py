@@ -68,16 +68,6 @@ class RecordDamaged(ValueError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
-    """What a node has of one day: `records` pieces of `size_bytes` together."""
-
-    start_ms: int
-    end_ms: int
-    records: int
-    size_bytes: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One piece, about RECORD_BYTES_MAX at most. `cursor` is opaque: where to go on after it."""
 
@@ -90,27 +80,6 @@ class Record:
     @property
     def is_sound(self) -> bool:
         return zlib.crc32(self.key + self.value) == self.crc32
-
-
-def held(reader: HistoryReader, start_ms: int, end_ms: int) -> Sequence[Held]:
-    """Return, by day, what can be given of [start_ms, end_ms): of samples, and of the rollups of hours.
-
-    The record of days is not counted: its pieces are of 32 days each.
-    """
-    days: dict[int, tuple[int, int]] = {}
-    with reader.read() as tables:
-        for table, span_ms in _GIVEN.items():
-            if table == DAILY:
-                continue
-            low, high = _key_range(start_ms, end_ms, span_ms)
-            for key, value in tables.rows(table, low, high):
-                day = time_of(key) * span_ms // DAY_MS
-                count, size = days.get(day, (0, 0))
-                days[day] = count + 1, size + len(key) + len(value)
-    return [
-        Held(start_ms=day * DAY_MS, end_ms=(day + 1) * DAY_MS, records=count, size_bytes=size)
-        for day, (count, size) in sorted(days.items())
-    ]
 
 
 def records(

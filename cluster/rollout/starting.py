@@ -8,7 +8,7 @@ from cluster.model.experiment import Experiment, ExperimentRun, Variant
 from cluster.model.ids import RolloutId
 from cluster.model.rollout import Rollout, RolloutPhase, Stage
 from cluster.model.service import Aim
-from cluster.model.strategy import WHOLE_PERMILLE, Colour, Strategy, TrafficStep
+from cluster.model.strategy import WHOLE_PERMILLE, Strategy, TrafficStep
 from cluster.rollout.colours import has_available, main_colour
 from cluster.rollout.hooks import hooks_of
 from cluster.rollout.limits import limits
@@ -75,11 +75,6 @@ def _as_experiment(view: ServiceView, rollout: Rollout, experiment: Experiment) 
 def index_above(steps: tuple[TrafficStep, ...], permille: int) -> int:
     """Return the first step that gives more than `permille`; the last one when none does."""
     return next((index for index, step in enumerate(steps) if step.permille > permille), len(steps) - 1)
-
-
-def colour_of(view: ServiceView, rollout: Rollout) -> Colour:
-    """The colour of the replicas a rollout brings."""
-    return main_colour(view) if rollout.stage is None else rollout.stage.colour
 
 
 def _is_kept(view: ServiceView) -> bool:

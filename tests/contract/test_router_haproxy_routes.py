@@ -40,11 +40,6 @@ class Shop:
     https_port: int
     replica: Upstream
 
-    async def until_loaded(self, service: str) -> None:
-        async with asyncio.timeout(PATIENCE_S):
-            while service not in self.running.router.services:
-                await SystemClock().sleep(0.02)
-
     async def handshake(self, name: str) -> tuple[str | None, bytes | None]:
         """The version of TLS that was agreed on, and the certificate that was shown."""
         context = ssl.create_default_context()

@@ -191,9 +191,6 @@ class World:
     def run(self, duration_ms: int) -> None:
         self.run_until(self.now_ms + duration_ms)
 
-    def next_event_ms(self) -> int | None:
-        return self._events[0][0] if self._events else None
-
     # ---- the state ----
 
     def apply(self, command: object, **fields: Any) -> Outcome:

@@ -116,10 +116,6 @@ class ExportKit:
             self._next_ms[node] = start_ms + MINUTE_MS
         return moments
 
-    def pass_by(self, node: str, minutes: int) -> None:
-        """Let time go by in which a host measures nothing."""
-        self._next_ms[node] += minutes * MINUTE_MS
-
     def export(self, url: str, kind: ExportKind = ExportKind.PROMETHEUS, **fields: Any) -> None:
         export = Export(id="out", kind=kind, url=url, **fields)
         outcome = self.cluster.apply(PutExport(export=export, expected_version=0))

@@ -104,11 +104,6 @@ class LiveHub:
         self._clients: set[Client] = set()
 
     @property
-    def client_count(self) -> int:
-        """How many are connected."""
-        return len(self._clients)
-
-    @property
     def depth(self) -> int:
         """How many messages wait to be sent to all of them; from any thread."""
         return sum(client.depth for client in tuple(self._clients))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.history import HistoryWriter, Record, RecordDamaged, held, records, take
+from cluster.history import HistoryWriter, Record, RecordDamaged, records, take
 from cluster.metrics.query import RangeQuery, Resolution, Selector
 from tests.support.samples import (
     CPU,
@@ -132,12 +132,6 @@ def test_only_what_was_asked_for_is_given(giver: HistoryWriter) -> None:
     assert [record.key[4:] for record in given if record.table == "days"] == [b"\0\0\0\x01", b"\0\0\0\x02"]
 
 
-def test_what_is_held_is_told_by_day(giver: HistoryWriter) -> None:
-    days = held(giver.reader, 0, 2**53)
-    assert [(day.start_ms - T0) // DAY_MS for day in days] == [0, 1, 2, 3]
-    assert all(day.records > 0 and day.size_bytes > 0 and day.end_ms - day.start_ms == DAY_MS for day in days)
-
-
 @pytest.mark.parametrize("table", ["subjects", "pending", "hours", "days", "hourly", "daily"])
 def test_a_record_that_was_changed_on_its_way_is_refused_and_nothing_taken(
     giver: HistoryWriter, taker: HistoryWriter, table: str
@@ -149,7 +143,7 @@ def test_a_record_that_was_changed_on_its_way_is_refused_and_nothing_taken(
     given[at] = replace(given[at], value=bytes(value))
     with pytest.raises(RecordDamaged):
         take(taker, given)
-    assert held(taker.reader, 0, 2**53) == []
+    assert all_records(taker) == []
 
 
 @pytest.mark.parametrize("table", ["subjects", "pending", "hours", "days", "hourly", "daily"])

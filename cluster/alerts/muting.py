@@ -12,17 +12,6 @@ from cluster.model.node import Node
 ROLLOUT_SETTLE_MS = 120_000
 """What a rollout causes may show a little later than it ends."""
 
-_BY_A_HOST_AWAY = frozenset(
-    {
-        RuleKind.HOST_DOWN,
-        RuleKind.ABSENCE,
-        RuleKind.ANOMALY,
-        RuleKind.CONTAINER_DOWN,
-        RuleKind.CONTAINER_UNHEALTHY,
-        RuleKind.CRASH_LOOP,
-        RuleKind.THRESHOLD,
-    }
-)
 _BY_A_ROLLOUT = frozenset(
     {
         RuleKind.ABSENCE,
@@ -33,6 +22,7 @@ _BY_A_ROLLOUT = frozenset(
         RuleKind.THRESHOLD,
     }
 )
+_BY_A_HOST_AWAY = _BY_A_ROLLOUT | {RuleKind.HOST_DOWN}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cluster.history.reading import fits
 from cluster.metrics.query import HistoryStanding, RangeQuery, ResultSeries, Selector
 from cluster.model.ids import NodeId
 from cluster.model.metrics import BY_NAME, Subject, SubjectDefinition, SubjectKind
@@ -53,7 +54,7 @@ class MemoryHistory:
         return number
 
     async def subjects(self, selector: Selector) -> Sequence[Subject]:
-        return [each for each in self._subjects if _fits(selector, each)]
+        return [each for each in self._subjects if fits(selector, each)]
 
     async def standing(self) -> HistoryStanding:
         return HistoryStanding(bytes_used=0, bytes_max=0, applied_index=0, subjects=len(self._subjects))
@@ -84,16 +85,4 @@ def result_of(subject: Subject, metric: str, values: Series) -> ResultSeries:
         labels=(("node", subject.definition.node_id), ("subject", subject.definition.name)),
         values=values,
         subject=subject.number,
-    )
-
-
-def _fits(selector: Selector, subject: Subject) -> bool:
-    definition = subject.definition
-    return (
-        (not selector.kinds or definition.kind in selector.kinds)
-        and (not selector.node_ids or definition.node_id in selector.node_ids)
-        and (not selector.subjects or subject.number in selector.subjects)
-        and (not selector.keys or definition.key in selector.keys)
-        and (not selector.names or definition.name in selector.names)
-        and all(definition.label(label) == value for label, value in selector.labels)
     )

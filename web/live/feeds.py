@@ -216,11 +216,7 @@ class MetricsFeed:
             str(host.node_id): live_view(host)
             for host in await self._context.live.read(patience_s=self._context.pace.list_patience_s)
         }
-        news = tuple(
-            tail
-            for node_id, host in sorted(hosts.items())
-            if (tail := _since(host, self._hosts.get(node_id))) is not None
-        )
+        news = _news(hosts, self._hosts)
         self._hosts = hosts
         return _message(self.topic, "data", _METRICS, news) if news else None
 
@@ -241,11 +237,7 @@ class SecondsFeed:
     async def update(self) -> str | None:
         answers = await self._context.surroundings.hosts.watch(SECONDS_ASKED)
         hosts = {str(host.node_id): live_view(host) for host in answers}
-        news = tuple(
-            tail
-            for node_id, host in sorted(hosts.items())
-            if (tail := _since(host, self._hosts.get(node_id))) is not None
-        )
+        news = _news(hosts, self._hosts)
         self._hosts = hosts
         return _message(self.topic, "data", _METRICS, news) if news else None
 
@@ -348,6 +340,15 @@ def _without_numbers(view: ClusterView) -> ClusterView:
 
 def _without_node_numbers(node: NodeView) -> NodeView:
     return replace(node, lag=None, cpu_percent=None, memory_bytes=None, last_seen_ms=None)
+
+
+def _news(hosts: Mapping[str, HostLiveView], known: Mapping[str, HostLiveView]) -> tuple[HostLiveView, ...]:
+    """Return what of `hosts` was not told with `known`, by id."""
+    return tuple(
+        tail
+        for node_id, host in sorted(hosts.items())
+        if (tail := _since(host, known.get(node_id))) is not None
+    )
 
 
 def _since(host: HostLiveView, known: HostLiveView | None) -> HostLiveView | None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from cluster.commands.exports import PutExport, RemoveExport
 from cluster.identity.sealing import NONCE_BYTES
 from cluster.identity.stored_secrets import seal_export_secret
-from cluster.model import rules
 from cluster.model.exports import Export, ExportAuth, ExportKind, ExportStanding
 from cluster.model.metrics import CommittedBatch
 from cluster.model.webhooks import SealedSecret, shown_url
@@ -15,7 +14,7 @@ from cluster.store import ReadTxn, records
 from web.auth.call import Call
 from web.auth.problems import Problem, invalid
 from web.tools.context import Context
-from web.tools.receivers import check_receiver, check_same_origin, header_secret
+from web.tools.receivers import check_receiver, check_same_origin, find_receiver, header_secret
 from web.tools.windows import wrong
 
 READ = "export.read"
@@ -140,16 +139,7 @@ def _secret(context: Context, name: str, wish: ExportWish, present: Export | Non
 
 
 def _find(context: Context, name: str) -> Export:
-    try:
-        rules.check_name("name", name)
-    except ValueError:
-        export = None
-    else:
-        with context.surroundings.state.read() as txn:
-            export = records.EXPORTS.get(txn, name)
-    if export is None:
-        raise Problem("not-found", f"there is no export {name[:80]!r}", hint="`tower export list` lists them")
-    return export
+    return find_receiver(context, records.EXPORTS, "export", name)
 
 
 def _shown(context: Context, name: str) -> ExportView:

@@ -4,10 +4,32 @@ and the password or token it expects.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from cluster.model import rules
 from cluster.model.webhooks import SECRET_BYTES_MAX, check_url, origin_of
-from web.auth.problems import invalid
+from cluster.store import records
+from web.auth.problems import Problem, invalid
+from web.tools.context import Context
 from web.tools.windows import wrong
+
+_T = TypeVar("_T")
+
+
+def find_receiver(context: Context, table: records.Records[_T], what: str, name: str) -> _T:
+    """Return a receiver by its name; `what` is as the CLI calls its kind. Raises Problem (404)."""
+    try:
+        rules.check_name("name", name)
+    except ValueError:
+        receiver = None
+    else:
+        with context.surroundings.state.read() as txn:
+            receiver = table.get(txn, name)
+    if receiver is None:
+        raise Problem(
+            "not-found", f"there is no {what} {name[:80]!r}", hint=f"`tower {what} list` lists them"
+        )
+    return receiver
 
 
 def check_receiver(name: str, url: str) -> None:

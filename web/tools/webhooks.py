@@ -16,7 +16,6 @@ from cluster.commands.webhooks import (
 )
 from cluster.identity.sealing import NONCE_BYTES
 from cluster.identity.stored_secrets import seal_webhook_secret
-from cluster.model import rules
 from cluster.model.events import Severity
 from cluster.model.webhooks import (
     HMAC_BYTES_MAX,
@@ -36,7 +35,7 @@ from web.auth.call import Call
 from web.auth.problems import Problem, invalid
 from web.tools.context import Context
 from web.tools.listing import Page, decode_cursor, encode_cursor
-from web.tools.receivers import check_receiver, check_same_origin, header_secret
+from web.tools.receivers import check_receiver, check_same_origin, find_receiver, header_secret
 from web.tools.soon import soon
 from web.tools.webhook_views import (
     DeliveryView,
@@ -317,18 +316,7 @@ def retry_policy(attempts: int, backoff: Backoff, base_s: float, max_s: float) -
 
 
 def _find(context: Context, name: str) -> Webhook:
-    try:
-        rules.check_name("name", name)
-    except ValueError:
-        webhook = None
-    else:
-        with context.surroundings.state.read() as txn:
-            webhook = records.WEBHOOKS.get(txn, name)
-    if webhook is None:
-        raise Problem(
-            "not-found", f"there is no webhook {name[:80]!r}", hint="`tower webhook list` lists them"
-        )
-    return webhook
+    return find_receiver(context, records.WEBHOOKS, "webhook", name)
 
 
 def _view(context: Context, name: str) -> WebhookView:

@@ -89,14 +89,20 @@ def note_alert(entry: Entry, alert: Alert, told: Told) -> None:
     record_event(
         entry,
         kind,
-        subject=EventSubject(
-            node_id=subject.node_id,
-            node_name=subject.node_name,
-            service_id=subject.service_id,
-            container=clip(subject.name, SUBJECT_CHARS_MAX),
-            alert_id=str(alert.number),
-        ),
+        subject=event_subject(alert),
         summary=f"{subject.name} on {subject.node_name} is well again"
         if told is Told.RESOLVED
         else alert.text,
+    )
+
+
+def event_subject(alert: Alert) -> EventSubject:
+    """Return what an alert is about as its events have it."""
+    subject = alert.subject
+    return EventSubject(
+        node_id=subject.node_id,
+        node_name=subject.node_name,
+        service_id=subject.service_id,
+        container=clip(subject.name, SUBJECT_CHARS_MAX) if subject.kind == "container" else "",
+        alert_id=str(alert.number),
     )

@@ -278,6 +278,7 @@ def _server(
             except (OSError, RuntimeError, http.client.HTTPException):
                 if process.poll() is not None or time.monotonic() > deadline_s:
                     raise RuntimeError(f"{Path(command[0]).name} did not come up") from None
+                # Another program: it says in no other way that it answers.
                 time.sleep(0.2)
         yield _Connection(port, process.pid)
     finally:
@@ -306,6 +307,7 @@ def _settled(size: Callable[[], int], connection: _Connection, *, quiet_s: float
     deadline_s = time.monotonic() + SETTLE_TIMEOUT_S
     last, since_s = size(), time.monotonic()
     while time.monotonic() < deadline_s and time.monotonic() - since_s < quiet_s:
+        # Another program's files: nothing tells that it is done with them.
         time.sleep(0.5)
         now = size()
         if now != last:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -120,9 +121,7 @@ def _finding(
             what=f"p50 of {question.name}",
             ours=f"{percentile(ours.questions_ms[question.name], 50):.2f} ms",
             target=targets.get(question.name.partition(" in ")[0], ""),
-            anchor=beside(
-                lambda weighed, name=question.name: f"{percentile(weighed.questions_ms[name], 50):.1f} ms"  # type: ignore[misc]
-            ),
+            anchor=beside(partial(_p50_of, question.name)),
         )
         for question in questions
     ]
@@ -144,6 +143,10 @@ def _finding(
             *lacking,
         ),
     )
+
+
+def _p50_of(name: str, weighed: Weighed) -> str:
+    return f"{percentile(weighed.questions_ms[name], 50):.1f} ms"
 
 
 def _questions(names: Sequence[str], start_ms: int, days: int) -> list[Question]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cluster.alerts import Book, Circumstances, Finding, Look, Observation, Said, Sight, take_round
+from cluster.alerts import Book, Circumstances, Finding, Look, Observation, Said, Sight, Step, take_round
 from cluster.model.alerts import Alert, AlertPhase, AlertRule, AlertSubject, RuleKind, Told
 
 SUBJECT = AlertSubject(kind="host", key="host:n1", name="alpha", node_id="n1", node_name="alpha")
@@ -25,13 +25,13 @@ class Log:
     def open(self) -> list[Alert]:
         return [alert for alert in self.alerts if alert.is_open]
 
-    def commit(self, step: object, now_ms: int) -> None:
-        alert, told = step.alert, step.told  # type: ignore[attr-defined]
+    def commit(self, step: Step, now_ms: int) -> None:
+        alert, told = step.alert, step.told
         known = next((each for each in self.open if each.number == alert.number), None)
-        assert step.expected_version == (0 if known is None else known.version)  # type: ignore[attr-defined]
+        assert step.expected_version == (0 if known is None else known.version)
         assert known is not None or not self.open, "one open alert of a rule and a subject"
         self.alerts = [each for each in self.alerts if each is not known]
-        if step.is_dropped:  # type: ignore[attr-defined]
+        if step.is_dropped:
             assert known is not None
             assert known.phase is AlertPhase.PENDING
             return

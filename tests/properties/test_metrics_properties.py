@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -71,9 +73,9 @@ def test_a_block_comes_back_as_it_was(found: Cells) -> None:
 
 
 @given(cells(), st.randoms(use_true_random=False))
-def test_equal_blocks_have_equal_bytes(found: Cells, random: object) -> None:
+def test_equal_blocks_have_equal_bytes(found: Cells, random: Random) -> None:
     items = list(found.items())
-    random.shuffle(items)  # type: ignore[attr-defined]
+    random.shuffle(items)
     assert encode_block(block_of(found)) == encode_block(block_of(dict(items)))
 
 

@@ -46,6 +46,7 @@ class MetricStore:
             with suppress(OSError):
                 self.ask(self._ready)
                 return
+            # Another program: it says in no other way that it answers.
             time.sleep(0.05)
         raise AssertionError(self._log.read_text(errors="replace")[-2000:])
 

@@ -63,6 +63,7 @@ class Prometheus:
                 ]
             except OSError as error:
                 seen = error
+            # Another program: it tells nobody of what it has read.
             time.sleep(0.2)
         raise AssertionError(f"not within {timeout_s:g} s: {what}; {tell()}; {seen}")
 

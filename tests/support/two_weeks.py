@@ -7,6 +7,7 @@ that is throttled since yesterday, and a file system that fills.
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -104,13 +105,16 @@ class LoadedAgents(LabAgents):
 
     def wait_until_sent(self, timeout_s: float = 120) -> None:
         """Wait until every host has sent its weeks, and the first has taken them in and rolled them up."""
+
+        def is_sent(directory: Path) -> bool:
+            return len(list(directory.glob("*.block"))) <= 1
+
         for host in self.hosts:
-            directory = host.data_directory / "agent" / "samples"
             self.wait(
                 f"{host.name} has sent two weeks",
-                lambda directory=directory: len(list(directory.glob("*.block"))) <= 1,  # type: ignore[misc]
+                partial(is_sent, host.data_directory / "agent" / "samples"),
                 timeout_s=timeout_s,
-                tell=lambda host=host: self.log_of(host),  # type: ignore[misc]
+                tell=partial(self.log_of, host),
             )
         client = self.client(self.hosts[0])
 

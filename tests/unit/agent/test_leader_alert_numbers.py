@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from agent.leader.alert_facts import read_facts
 from agent.leader.alert_numbers import AlertNumbers
@@ -24,8 +26,8 @@ WEB_ANEW = a_subject(SubjectKind.CONTAINER, "nd_1", "web-1", key="bb")
 DISK = a_subject(SubjectKind.DISK, "nd_1", "/")
 
 
-def a_rule(kind: RuleKind, **fields: object) -> AlertRule:
-    return AlertRule(**{"id": "rule", "kind": kind, **fields})  # type: ignore[arg-type]
+def a_rule(kind: RuleKind, **fields: Any) -> AlertRule:
+    return AlertRule(id="rule", kind=kind, **fields)
 
 
 async def look(world: WebWorld, rule: AlertRule) -> Look:
@@ -36,7 +38,7 @@ async def look(world: WebWorld, rule: AlertRule) -> Look:
     return found
 
 
-def minutes(*values: float, count: int = 40) -> np.ndarray:  # type: ignore[type-arg]
+def minutes(*values: float, count: int = 40) -> NDArray[np.float64]:
     """Values of the last minutes, the first of them all the time before."""
     return np.array([values[0]] * (count - len(values)) + list(values), dtype=np.float64)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -61,15 +62,15 @@ def ten_days(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HistoryWriter
     history.close()
 
 
-def ask(writer: HistoryWriter, metric: str = CPU.name, **given: object) -> RangeAnswer:
-    fields: dict[str, object] = {
+def ask(writer: HistoryWriter, metric: str = CPU.name, **given: Any) -> RangeAnswer:
+    fields: dict[str, Any] = {
         "selector": Selector(metrics=(metric,), subjects=(1,)),
         "start_ms": T0,
         "end_ms": T0 + DAY_MS,
         "step_ms": HOUR_MS,
         **given,
     }
-    return writer.reader.query(RangeQuery(**fields))  # type: ignore[arg-type]
+    return writer.reader.query(RangeQuery(**fields))
 
 
 def only(answer: RangeAnswer) -> list[float]:
@@ -215,8 +216,8 @@ def test_the_largest_come_first_and_the_others_are_counted(ten_days: HistoryWrit
 
 
 def test_a_selector_takes_what_fits_all_of_it(ten_days: HistoryWriter) -> None:
-    def numbers(**given: object) -> list[int]:
-        return [each.number for each in ten_days.reader.subjects(Selector(**given))]  # type: ignore[arg-type]
+    def numbers(**given: Any) -> list[int]:
+        return [each.number for each in ten_days.reader.subjects(Selector(**given))]
 
     assert numbers() == [1, 2, 3]
     assert numbers(kinds=(SubjectKind.CONTAINER,)) == [1, 2]

@@ -274,7 +274,7 @@ HUNGRY = {"kind": "threshold", "metric": "memory_bytes", "above": 100.0, "for_s"
 
 async def test_a_rule_can_be_tried_on_what_is_recorded_before_it_is_made() -> None:
     async with api(Role.VIEWER) as ann:
-        ann.world.history = Recorded(ann.world, range(100, 120))  # type: ignore[assignment]
+        ann.world.history = Recorded(ann.world, range(100, 120))  # type: ignore[assignment]  # it answers what is recorded
         async with serving(ann.world, pace=QUICK) as client:
             tried = Api(client, await log_in(client, "ann"), ann.world)
             view = await tried.must("POST", "/alert-rules/mine/test", rule=HUNGRY, days=5)

@@ -28,8 +28,8 @@ from cluster.model.alerts import (
     AlertPhase,
     Told,
 )
-from cluster.model.events import SUBJECT_CHARS_MAX, EventKind, EventSubject, Severity, clip
-from cluster.state_machine.container_events import note_alert
+from cluster.model.events import EventKind, EventSubject, Severity
+from cluster.state_machine.container_events import event_subject, note_alert
 from cluster.state_machine.entry import Entry
 from cluster.state_machine.events import record_event
 from cluster.store.records import (
@@ -197,8 +197,9 @@ def _forget_oldest(entry: Entry) -> None:
     count = ALERT_COUNT.get(entry.txn) or AlertCount()
     if count.kept <= ALERTS_KEPT:
         return
-    # The oldest is mostly over; of one more than can be open, one is.
-    for limit in (1, ALERTS_OPEN_MAX + 1):
+    # The oldest is mostly over; of one more than can be open, one is. Few stay open for so long, and reading
+    # all of those for each alert that begins would hold up the log.
+    for limit in (1, 8, 64, ALERTS_OPEN_MAX + 1):
         over = [old for old in ALERTS.scan(entry.txn, limit=limit) if not old.is_open]
         if over:
             ALERTS.delete(entry.txn, over[0].number)
@@ -222,13 +223,7 @@ def _tell(entry: Entry, alert: Alert, kind: EventKind, summary: str) -> None:
     record_event(
         entry,
         kind,
-        subject=EventSubject(
-            node_id=subject.node_id,
-            node_name=subject.node_name,
-            service_id=subject.service_id,
-            container=clip(subject.name, SUBJECT_CHARS_MAX) if subject.kind == "container" else "",
-            alert_id=str(alert.number),
-        ),
+        subject=event_subject(alert),
         summary=summary,
         details={
             **{f"label.{key}": value for key, value in alert.labels[:LABELS_TOLD_MAX]},

@@ -184,6 +184,21 @@ def test_the_ring_forgets_the_oldest_that_is_over_and_never_one_that_is_open(
     assert [alert.subject.name for alert in ALERTS.scan(state.txn)] == ["open", "c", "d"]
 
 
+@pytest.mark.parametrize("still_open", [7, 8, 64])
+def test_the_oldest_that_is_over_is_found_behind_many_that_are_open(
+    still_open: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handlers, "ALERTS_KEPT", still_open + 1)
+    state = a_state()
+    names = [f"open-{number}" for number in range(still_open)]
+    for name in names:
+        fire(state, name)
+    for name in ("a", "b"):
+        over = replace(fire(state, name), phase=AlertPhase.RESOLVED)
+        state.must(commit(AlertChange(alert=over, expected_version=1, told=Told.RESOLVED)))
+    assert [alert.subject.name for alert in ALERTS.scan(state.txn)] == [*names, "b"]
+
+
 def test_no_more_alerts_are_open_than_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handlers, "ALERTS_OPEN_MAX", 2)
     state = a_state()

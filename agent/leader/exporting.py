@@ -61,6 +61,8 @@ GATHER_S = 5.0
 """Batches of several hosts that come within so long go together."""
 PIECE_MS = 3_600_000
 """How much of the past is read, sent and committed at a time."""
+SUBJECTS_AT_ONCE = 256
+"""How many subjects are read at once: decoding all that have a history takes longer than a loop may wait."""
 PROPOSE_TIMEOUT_S = 5.0
 RETRY_S = 1.0
 IDLE_S = 30.0
@@ -284,24 +286,30 @@ class Exporting:
         """Yield what was measured in [start_ms, end_ms), subject by subject."""
         if start_ms >= end_ms:
             return
-        with self._state.read() as txn:
-            subjects = METRIC_SUBJECTS.scan(txn)
-        for subject in subjects:
-            if subject.created_ms >= end_ms:
-                continue
-            found = await self._history.samples(subject, start_ms, end_ms)
-            series = [
-                ExportSeries(
-                    subject=subject,
-                    metric=BY_NUMBER[number],
-                    times_ms=samples.times_ms,
-                    values=samples.values / BY_NUMBER[number].scale,
-                )
-                for number, samples in found
-                if len(samples.times_ms)
-            ]
-            if series:
-                yield series
+        after = 0
+        while True:
+            with self._state.read() as txn:
+                subjects = METRIC_SUBJECTS.scan(txn, after=(after,), limit=SUBJECTS_AT_ONCE)
+            if not subjects:
+                return
+            after = subjects[-1].number
+            for subject in subjects:
+                if subject.created_ms >= end_ms:
+                    continue
+                found = await self._history.samples(subject, start_ms, end_ms)
+                series = [
+                    ExportSeries(
+                        subject=subject,
+                        metric=BY_NUMBER[number],
+                        times_ms=samples.times_ms,
+                        values=samples.values / BY_NUMBER[number].scale,
+                    )
+                    for number, samples in found
+                    if len(samples.times_ms)
+                ]
+                if series:
+                    yield series
+            await asyncio.sleep(0)
 
     # ---- sending and writing down
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from agent.leader import exporting
 from agent.notify.message import Message
 from agent.notify.sender import Answer
 from cluster.commands.exports import PutExport, RemoveExport
@@ -91,6 +92,17 @@ async def test_a_new_export_gets_the_past_it_asks_for_first() -> None:
     begin_ms = kit.cluster.replica.now_ms - 2 * 60_000 - 2 * 3_600_000
     assert receiver.times("n1") == [at_ms for at_ms in old if at_ms >= begin_ms] + new
     assert not kit.standing.has_past
+
+
+async def test_the_past_of_more_subjects_than_are_read_at_once_is_sent_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(exporting, "SUBJECTS_AT_ONCE", 1)
+    kit, receiver = ExportKit(START_MS), Receiver()
+    wanted = {node: kit.measure(node, 30) for node in ("n1", "n2")}
+    kit.export(URL, back_ms=3_600_000)
+    await kit.lead(receiver, 120)
+    assert {node: receiver.times(node) for node in wanted} == wanted
 
 
 @pytest.mark.parametrize("death", Death)

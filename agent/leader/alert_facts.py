@@ -40,15 +40,8 @@ from cluster.store.records import (
     rollouts_of_service,
 )
 
-KINDS = frozenset(
-    {
-        RuleKind.HOST_DOWN,
-        RuleKind.QUORUM,
-        RuleKind.CONTAINER_DOWN,
-        RuleKind.CONTAINER_UNHEALTHY,
-        RuleKind.CERTIFICATE,
-    }
-)
+OF_CONTAINERS = frozenset({RuleKind.CONTAINER_DOWN, RuleKind.CONTAINER_UNHEALTHY})
+KINDS = OF_CONTAINERS | {RuleKind.HOST_DOWN, RuleKind.QUORUM, RuleKind.CERTIFICATE}
 INVENTORY_AGE_MAX_MS = 30_000
 """What a host said longer ago says nothing of now."""
 ROLLOUT_EXPLAINS_MS = 30 * 60_000
@@ -105,7 +98,17 @@ def read_facts(txn: ReadTxn, views: Sequence[HostView] | None, now_ms: int) -> F
 
 def look_at_facts(txn: ReadTxn, rules: Sequence[AlertRule], facts: Facts) -> list[Look]:
     """Return what rules that need no numbers see."""
-    return [_look(txn, rule, facts) for rule in rules if rule.kind in KINDS]
+    is_of_copies = any(rule.kind in OF_CONTAINERS for rule in rules)
+    # Read once for all rules: there are thousands.
+    copies = ASSIGNMENTS.scan(txn) if is_of_copies else []
+    may_end = _may_end(txn, copies)
+    return [
+        _look_at_containers(rule, facts, copies, may_end)
+        if rule.kind in OF_CONTAINERS
+        else _look(txn, rule, facts)
+        for rule in rules
+        if rule.kind in KINDS
+    ]
 
 
 def _look(txn: ReadTxn, rule: AlertRule, facts: Facts) -> Look:
@@ -123,14 +126,15 @@ def _look(txn: ReadTxn, rule: AlertRule, facts: Facts) -> Look:
                 rule, CERTIFICATES.scan(txn), routes, node_names=names, now_ms=facts.now_ms
             )
         case _:
-            return _look_at_containers(txn, rule, facts)
+            raise AssertionError(rule.kind)
     return Look(rule=rule, sights=[_sight(each) for each in found], missing=missing)
 
 
-def _look_at_containers(txn: ReadTxn, rule: AlertRule, facts: Facts) -> Look:
+def _look_at_containers(
+    rule: AlertRule, facts: Facts, copies: Sequence[Assignment], may_end: Collection[tuple[str, int]]
+) -> Look:
     reachable = {node.id for node in facts.nodes.values() if node.status is NodeStatus.UP}
     names = {NodeId(node_id): name for node_id, name in facts.node_names.items()}
-    copies = ASSIGNMENTS.scan(txn)
     found = [
         *observe_replicas(
             rule,
@@ -138,7 +142,7 @@ def _look_at_containers(txn: ReadTxn, rule: AlertRule, facts: Facts) -> Look:
             copies,
             node_names=names,
             reachable=reachable,
-            may_end=_may_end(txn, copies),
+            may_end=may_end,
             now_ms=facts.now_ms,
         ),
         *observe_containers(rule, facts.hosts or (), facts.now_ms),

@@ -145,7 +145,7 @@ class AlertNumbers:
         for steps in found:
             after_ms = book.seen_ms(rule.id, steps.subject.key)
             observations = list(observe(rule, steps, after_ms=after_ms, now_ms=facts.now_ms))
-            if _is_removed(steps.subject, facts) and _is_silent(steps):
+            if _is_silent(steps) and _is_removed(steps.subject, facts):
                 observations = [Observation(at_ms=facts.now_ms, finding=Finding.GONE)]
             sights.append(Sight(subject=steps.subject, observations=observations))
 
@@ -160,8 +160,10 @@ class AlertNumbers:
         self._forecast_ms[rule.id] = facts.now_ms + FORECAST_EVERY_MS
         sights = []
         for subject in await self._history.subjects(subjects_asked(rule)):
+            if subject.seen_ms < facts.now_ms - ABSENT_AFTER_MS:
+                continue
             about = of_series(subject, node_name=_node_name(subject, facts))
-            if subject.seen_ms < facts.now_ms - ABSENT_AFTER_MS or not rule.scope.covers(about):
+            if not rule.scope.covers(about):
                 continue
             outlook = await self._outlook(rule.metric, subject.number, facts.now_ms)
             sights.append(Sight(subject=about, observations=(_ahead(rule, about, outlook, facts.now_ms),)))

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from agent.clock import Clock
 from agent.leader.alert_facts import KINDS as FACT_KINDS
-from agent.leader.alert_facts import Facts, look_at_facts, read_facts
+from agent.leader.alert_facts import OF_CONTAINERS, Facts, look_at_facts, read_facts
 from agent.leader.alert_numbers import KINDS as NUMBER_KINDS
 from agent.leader.alert_numbers import AlertNumbers, History
 from agent.leader.ports import State
@@ -48,7 +48,6 @@ USUAL_TIMEOUT_S = 3.0
 USUAL_MAX = 10
 """How many alerts of one look are told with what is usual: each costs a question to the history."""
 _TABLES = frozenset({"nodes", "assignments", "alert_rules", "silences", "environments"})
-_OF_CONTAINERS = frozenset({RuleKind.CONTAINER_DOWN, RuleKind.CONTAINER_UNHEALTHY})
 
 
 class Inventories(Protocol):
@@ -144,7 +143,7 @@ class _Watch:
                 facts = read_facts(txn, views, self._now_ms(txn))
                 looks = look_at_facts(txn, wanted, facts)
                 opened = open_alerts(txn)
-            self._is_container_bad = any(alert.kind in _OF_CONTAINERS for alert in opened)
+            self._is_container_bad = any(alert.kind in OF_CONTAINERS for alert in opened)
             await self._decide(rules, looks, facts, opened)
 
     async def look_at_numbers(self) -> None:
@@ -197,7 +196,7 @@ class _Watch:
 
     async def _ask_hosts(self, rules: Sequence[AlertRule]) -> Sequence[HostView] | None:
         now_s = self._clock.monotonic_s()
-        is_wanted = any(rule.is_enabled and rule.kind in _OF_CONTAINERS for rule in rules)
+        is_wanted = any(rule.is_enabled and rule.kind in OF_CONTAINERS for rule in rules)
         is_due = self._is_container_bad or now_s >= self._inventories_due_s
         if not is_wanted or not is_due:
             return None

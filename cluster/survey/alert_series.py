@@ -117,9 +117,12 @@ def subjects_wanted(
     """Return the subjects a rule is about, by number, of those that were measured since then."""
     found = {}
     for subject in subjects:
+        # First: of most subjects a history has, there is nothing any more.
+        if subject.seen_ms < since_ms - ABSENT_AFTER_MS:
+            continue
         node_id = subject.definition.node_id
         about = of_series(subject, node_name=node_names.get(node_id, node_id))
-        if subject.seen_ms >= since_ms - ABSENT_AFTER_MS and rule.scope.covers(about):
+        if rule.scope.covers(about):
             found[subject.number] = about
     return found
 

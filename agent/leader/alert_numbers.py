@@ -56,6 +56,10 @@ log = logging.getLogger(__name__)
 
 HOUR_MS = 3_600_000
 FORECAST_EVERY_MS = 30 * 60_000
+FORECAST_AGAIN_MS = 5 * 60_000
+"""After one that was not finished: it may have been a busy moment, or take too long whenever it is made."""
+RULE_TIMEOUT_S = 20.0
+"""Of one rule, so that a slow one takes nothing from the others."""
 FORECAST_SPAN_MS = 30 * DAY_MS
 KINDS = SERIES_KINDS | {RuleKind.FORECAST, RuleKind.ANOMALY}
 
@@ -84,11 +88,13 @@ class AlertNumbers:
         looks = []
         for rule in rules:
             try:
-                look = await self._look(rule, facts, book)
-            except (ValueError, HistoryError) as error:
-                if self._refused.get(rule.id) != str(error):
-                    log.warning("alerts.rule_not_answered", extra={"rule": rule.id, "error": str(error)})
-                self._refused[rule.id] = str(error)
+                async with asyncio.timeout(RULE_TIMEOUT_S):
+                    look = await self._look(rule, facts, book)
+            except (ValueError, HistoryError, TimeoutError) as error:
+                reason = str(error) or f"the history took more than {RULE_TIMEOUT_S:g} s"
+                if self._refused.get(rule.id) != reason:
+                    log.warning("alerts.rule_not_answered", extra={"rule": rule.id, "error": reason})
+                self._refused[rule.id] = reason
                 continue
             self._refused.pop(rule.id, None)
             if look is not None:
@@ -157,7 +163,7 @@ class AlertNumbers:
     async def _look_ahead(self, rule: AlertRule, facts: Facts) -> Look | None:
         if facts.now_ms < self._forecast_ms.get(rule.id, 0):
             return None
-        self._forecast_ms[rule.id] = facts.now_ms + FORECAST_EVERY_MS
+        self._forecast_ms[rule.id] = facts.now_ms + FORECAST_AGAIN_MS
         sights = []
         for subject in await self._history.subjects(subjects_asked(rule)):
             if subject.seen_ms < facts.now_ms - ABSENT_AFTER_MS:
@@ -167,6 +173,7 @@ class AlertNumbers:
                 continue
             outlook = await self._outlook(rule.metric, subject.number, facts.now_ms)
             sights.append(Sight(subject=about, observations=(_ahead(rule, about, outlook, facts.now_ms),)))
+        self._forecast_ms[rule.id] = facts.now_ms + FORECAST_EVERY_MS
         return Look(rule=rule, sights=sights, missing=lambda _: Finding.UNKNOWN)
 
     async def _outlook(self, metric: str, number: int, now_ms: int) -> Exhaustion:

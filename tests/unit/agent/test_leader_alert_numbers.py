@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +11,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from agent.leader import alert_numbers
 from agent.leader.alert_facts import read_facts
 from agent.leader.alert_numbers import AlertNumbers
 from cluster.alerts import Book, Finding, Look
-from cluster.metrics.query import POINTS_MAX, RangeQuery, Resolution, Statistic
+from cluster.metrics.query import POINTS_MAX, RangeAnswer, RangeQuery, Resolution, Selector, Statistic
 from cluster.model.alerts import DAY_MS, AlertRule, RuleKind, StepStatistic, Threshold
-from cluster.model.metrics import SubjectKind
+from cluster.model.metrics import Subject, SubjectKind
 from cluster.survey.alert_series import SUBJECTS_AT_ONCE, plan_of
 from tests.support.history_loader import Generated, a_history, a_subject, load
 from tests.support.web_fakes import WebWorld, a_web_world
@@ -104,6 +107,38 @@ async def test_a_disk_is_looked_at_over_as_much_of_a_month_as_is_known(tmp_path:
         (seen,) = sight.observations
         assert seen.finding is Finding.BREACHED
         assert seen.value == pytest.approx(2.0, abs=0.5)
+
+
+class SlowForDisks:
+    """A history without series that does not answer questions about disks."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def subjects(self, selector: Selector) -> tuple[Subject, ...]:
+        if SubjectKind.DISK in selector.kinds:
+            self.asked += 1
+            await asyncio.Event().wait()
+        return ()
+
+    async def query(self, query: RangeQuery) -> RangeAnswer:
+        raise AssertionError(query)
+
+
+async def test_a_rule_whose_numbers_do_not_come_takes_nothing_from_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(alert_numbers, "RULE_TIMEOUT_S", 0.01)
+    history = SlowForDisks()
+    numbers = AlertNumbers(history, incidents=tuple)
+    slow = a_rule(RuleKind.FORECAST, metric="disk_used_bytes", within_ms=DAY_MS)
+    other = a_rule(RuleKind.CRASH_LOOP, count=3, window_ms=10 * MINUTE_MS)
+    with a_web_world().state.read() as txn:
+        facts = read_facts(txn, None, DAY_MS)
+    for minutes_later, asked in ((0, 1), (1, 1), (6, 2)):
+        then = replace(facts, now_ms=facts.now_ms + minutes_later * MINUTE_MS)
+        assert [look.rule for look in await numbers.look([slow, other], then, Book())] == [other]
+        assert history.asked == asked
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ async def put_export(context: Context, call: Call, name: str, wish: ExportWish) 
     """
     resource = f"export:{name}"
     await context.authority.require(call, PUT, resource)
-    check_receiver(name, wish.url)
+    check_receiver(context, name, wish.url)
     with context.surroundings.state.read() as txn:
         present = records.EXPORTS.get(txn, name)
     try:

@@ -4,9 +4,12 @@ and the password or token it expects.
 
 from __future__ import annotations
 
+import ipaddress
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from cluster.model import rules
+from cluster.model.outbound import ALLOWED_NETWORKS_SETTING, parse_networks, why_refused
 from cluster.model.webhooks import SECRET_BYTES_MAX, check_url, origin_of
 from cluster.store import records
 from web.auth.problems import Problem, invalid
@@ -32,13 +35,32 @@ def find_receiver(context: Context, table: records.Records[_T], what: str, name:
     return receiver
 
 
-def check_receiver(name: str, url: str) -> None:
+def check_receiver(context: Context, name: str, url: str) -> None:
     """Check a receiver before anything is sealed for it. Raises Problem (422)."""
     try:
         rules.check_name("name", name)
         check_url(url)
     except ValueError as error:
         raise wrong(error) from error
+    _check_address(context, urlsplit(url).hostname or "")
+
+
+def _check_address(context: Context, host: str) -> None:
+    """Refuse an address that would never be called. Where a name leads is seen at each call."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return
+    with context.surroundings.state.read() as txn:
+        setting = records.SETTINGS.get(txn, ALLOWED_NETWORKS_SETTING)
+    reason = why_refused(host, parse_networks((setting and setting.value) or ""))
+    if reason:
+        raise invalid(
+            "url",
+            f"{reason}, which is called only where {ALLOWED_NETWORKS_SETTING} allows it",
+            hint=f"allow it first, beside the networks that are allowed already:"
+            f" `tower webhook networks --set {ipaddress.ip_network(address)}`",
+        )
 
 
 def header_secret(secret: str, *, is_token: bool) -> bytes:

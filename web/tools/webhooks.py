@@ -98,7 +98,7 @@ async def put_webhook(context: Context, call: Call, name: str, wish: WebhookWish
     """Make a webhook, or have everything of one as it is wished. Raises Problem (409, 422)."""
     resource = f"webhook:{name}"
     await context.authority.require(call, PUT, resource)
-    check_receiver(name, wish.url)
+    check_receiver(context, name, wish.url)
     with context.surroundings.state.read() as txn:
         present = records.WEBHOOKS.get(txn, name)
     secrets, shown = _secrets(context, name, wish, present)

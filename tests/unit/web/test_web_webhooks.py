@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+
 from cluster.commands.nodes import SetNodeDraining
 from cluster.commands.webhooks import AttemptResult, PingWebhook, RecordAttempts
 from cluster.identity.stored_secrets import open_webhook_secret
@@ -22,6 +24,7 @@ from tests.support.deployments import lead
 from tests.support.web_fakes import WebWorld, a_web_world, log_in, serving
 
 TOKEN = "xoxb-a-token-nobody-may-see"
+NETWORKS = "/settings/outbound.allowed_networks"
 URL = "https://hooks.example.com/in?key=shown-to-nobody"
 
 
@@ -250,8 +253,24 @@ async def test_every_change_is_in_the_audit_and_no_secret_is() -> None:
 
 async def test_the_networks_that_may_be_called_are_checked_when_they_are_set() -> None:
     world = a_web_world()
-    path = "/settings/outbound.allowed_networks"
     async with logged_in(world) as api:
-        assert (await api.ask("PUT", path, json={"value": "10.0.5.0/24"}))[0] == 200
-        status, problem = await api.ask("PUT", path, json={"value": "10.0.5.1/24"})
+        assert (await api.ask("PUT", NETWORKS, json={"value": "10.0.5.0/24"}))[0] == 200
+        status, problem = await api.ask("PUT", NETWORKS, json={"value": "10.0.5.1/24"})
         assert (status, problem["errors"][0]["field"]) == (422, "value")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "10.0.6.1", "[::1]", "169.254.169.254"])
+async def test_an_address_that_would_never_be_called_is_refused_when_it_is_given(host: str) -> None:
+    world = a_web_world()
+    url = f"https://{host}/in"
+    async with logged_in(world) as api:
+        assert (await api.ask("PUT", NETWORKS, json={"value": "10.0.5.0/24"}))[0] == 200
+        for path, body in (
+            ("/webhooks/near", {"url": url, "events": ["*"]}),
+            ("/exports/near", {"url": url, "kind": "prometheus"}),
+        ):
+            status, problem = await api.ask("PUT", path, json=body)
+            assert status == 422, problem
+            assert problem["errors"][0]["field"] == "url"
+            assert "tower webhook networks --set" in problem["errors"][0]["hint"]
+        assert (await api.put(url="https://10.0.5.7/in"))[0] in (200, 201)

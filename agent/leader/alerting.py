@@ -167,9 +167,7 @@ class _Watch:
     async def _decide(
         self, rules: Sequence[AlertRule], looks: Sequence[Look], facts: Facts, opened: Sequence[Alert]
     ) -> None:
-        # Tenths of a second where there are thousands of containers.
-        round_ = await asyncio.to_thread(
-            take_round,
+        round_ = take_round(
             {rule.id: rule for rule in rules},
             looks,
             opened,

@@ -33,6 +33,7 @@ from agent.ports import (
     ContainerNotFound,
     ContainerSpec,
     ContainerUsage,
+    EngineDiskUsage,
     EngineEvent,
     EngineInfo,
     EngineRefused,
@@ -60,6 +61,10 @@ NEWEST_API = (1, 51)
 CONNECT_TIMEOUT_S = 5.0
 GRACE_DEFAULT_S = 10
 """What the engine gives a container that does not say how long its stop may take."""
+
+REMOVE_TIMEOUT_S = 60.0
+"""A volume of many small files, or an image of many layers, takes its time."""
+DISK_USAGE_TIMEOUT_S = 60.0
 
 CONNECTIONS_MAX = 512
 DOCKER_HUB_LOGIN = "https://index.docker.io/v1/"
@@ -279,6 +284,32 @@ class DockerEngine:
                     raise
         # Somebody else made it just now.
         return next(network.id for network in await self.networks() if network.name == name)
+
+    # ---- what is not needed any more ----------------------------------------------------------
+
+    async def remove_image(self, image: str) -> None:
+        name = image if is_image_id(image) else str(_reference(image))
+        await self._delete(f"images/{name}", f"to remove image {image}", timeout_s=REMOVE_TIMEOUT_S)
+
+    async def remove_volume(self, name: str) -> None:
+        _check_name(name, "volume")
+        await self._delete(f"volumes/{name}", f"to remove volume {name}", timeout_s=REMOVE_TIMEOUT_S)
+
+    async def remove_network(self, network: str) -> None:
+        _check_name(network, "network")
+        await self._delete(f"networks/{network}", f"to remove network {network}")
+
+    async def _delete(self, path: str, what: str, *, timeout_s: float | None = None) -> None:
+        try:
+            async with self._request(what, timeout_s=timeout_s) as docker:
+                await _json(docker, path, "DELETE")
+        except EngineRefused as error:
+            if error.status != 404:
+                raise
+
+    async def disk_usage(self) -> EngineDiskUsage:
+        async with self._request("what takes up room", timeout_s=DISK_USAGE_TIMEOUT_S) as docker:
+            return inspect.parse_disk_usage(await _json(docker, "system/df"))
 
     # ---- images from registries ---------------------------------------------------------------
 
@@ -550,9 +581,11 @@ def _dotted(version: tuple[int, int]) -> str:
     return f"{version[0]}.{version[1]}"
 
 
-def _check_name(container: str) -> None:
-    if not _NAME.fullmatch(container):
-        raise ContainerNotFound(f"{container!r} is not a container id or name: {_NAME_RULE}", status=404)
+def _check_name(name: str, kind: str = "container") -> None:
+    if _NAME.fullmatch(name):
+        return
+    failure = ContainerNotFound if kind == "container" else EngineRefused
+    raise failure(f"{name!r} is not a {kind} id or name: {_NAME_RULE}", status=404)
 
 
 def _reference(ref: str) -> ImageReference:

@@ -19,6 +19,7 @@ from agent.ports import (
     ContainerDetail,
     ContainerState,
     ContainerUsage,
+    EngineDiskUsage,
     EngineEvent,
     EngineInfo,
     Health,
@@ -439,6 +440,23 @@ def parse_networks(reply: object) -> tuple[Network, ...]:
             )
         )
     return tuple(sorted(networks, key=lambda network: (network.name, network.id)))
+
+
+def parse_disk_usage(reply: object) -> EngineDiskUsage:
+    """Parse GET /system/df. A size of -1 is one that was not counted."""
+    item = _object(reply)
+    volumes = {
+        str(each.get("Name", "")): (each.get("UsageData") or {}).get("Size", -1)
+        for each in _items(item.get("Volumes") or ())
+    }
+    shared = {_id(each): each.get("SharedSize", -1) for each in _items(item.get("Images") or ())}
+    return EngineDiskUsage(
+        layers_bytes=item.get("LayersSize") or 0,
+        containers_bytes=sum(each.get("SizeRw") or 0 for each in _items(item.get("Containers") or ())),
+        build_cache_bytes=sum(each.get("Size") or 0 for each in _items(item.get("BuildCache") or ())),
+        volumes={name: size for name, size in volumes.items() if size >= 0},
+        shared={image_id: size for image_id, size in shared.items() if size >= 0},
+    )
 
 
 def parse_info(reply: object, *, api_version: str) -> EngineInfo:

@@ -278,6 +278,21 @@ class Network:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EngineDiskUsage:
+    """What the engine keeps on disk.
+
+    `layers_bytes` counts what images share once. `volumes` are sizes by name, of volumes whose driver says;
+    `shared` are, by an image's id, the bytes of its layers that other images have too.
+    """
+
+    layers_bytes: int
+    containers_bytes: int
+    build_cache_bytes: int
+    volumes: Mapping[str, int]
+    shared: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineInfo:
     """The engine itself. `api_version` is the one negotiated, not the newest it speaks."""
 
@@ -588,6 +603,27 @@ class ContainerEngine(Protocol):
 
     async def ensure_network(self, name: str, *, labels: Mapping[str, str]) -> str:
         """Return the id of the network `name`, making a bridge with `labels` if there is none."""
+        ...
+
+    async def remove_image(self, image: str) -> None:
+        """Remove one name of an image, and with its last name the image; or by id an image with at most one
+        name. What is not there is as good as removed.
+
+        Raises EngineRefused (409) while a container uses it, or, by id, while it has several names.
+        """
+        ...
+
+    async def remove_volume(self, name: str) -> None:
+        """Remove it, and what is in it; EngineRefused (409) while a container has it, running or not."""
+        ...
+
+    async def remove_network(self, network: str) -> None:
+        """Remove it by id or name; EngineRefused while a running container is in it, or it is the engine's
+        own."""
+        ...
+
+    async def disk_usage(self) -> EngineDiskUsage:
+        """Return what takes up room. The engine walks through its volumes for it: slow, so ask rarely."""
         ...
 
     def logs(

@@ -25,6 +25,7 @@ from agent.ports import (
     ContainerSpec,
     ContainerState,
     ContainerUsage,
+    EngineDiskUsage,
     EngineEvent,
     EngineInfo,
     EngineRefused,
@@ -324,6 +325,67 @@ class FakeEngine:
             if network.name == name:
                 return network.id
         return self._add_network(name, labels, driver="bridge").id
+
+    async def remove_image(self, image: str) -> None:
+        self._check()
+        try:
+            found = self._local_image(image)
+        except ImageNotFound:
+            return
+        names = sorted(name for name, each in self._images.items() if each.id == found.id)
+        by_id = is_image_id(image)
+        if by_id and len(names) > 1:
+            raise EngineRefused(
+                f"unable to delete {image} (must be forced) - image is referenced in multiple repositories",
+                status=409,
+            )
+        if by_id or len(names) == 1:
+            for container in self._containers.values():
+                if container.image.id == found.id:
+                    raise EngineRefused(f"image is being used by container {container.id[:12]}", status=409)
+        for name in names if by_id else [str(parse_reference(image))]:
+            self._images.pop(name, None)
+        for name, each in list(self._images.items()):
+            if each.id == found.id:
+                self._images[name] = replace(each, tags=tuple(tag for tag in each.tags if tag != image))
+        self._emit_named("image", "delete" if by_id or len(names) == 1 else "untag", image)
+
+    async def remove_volume(self, name: str) -> None:
+        self._check()
+        _check_name(name, "volume")
+        for container in self._containers.values():
+            if any(mount.kind == "volume" and mount.source == name for mount in container.spec.mounts):
+                raise EngineRefused(f"volume is in use - [{container.id}]", status=409)
+        if self._volumes.pop(name, None) is not None:
+            self._emit_named("volume", "destroy", name)
+
+    async def remove_network(self, network: str) -> None:
+        self._check()
+        _check_name(network, "network")
+        for found in list(self._networks.values()):
+            if network not in (found.id, found.name):
+                continue
+            if found.name in ("bridge", "host", "none"):
+                raise EngineRefused(
+                    f"{found.name} is a pre-defined network and cannot be removed", status=403
+                )
+            for container in self._containers.values():
+                if found.name in container.spec.networks and container.state.has_processes:
+                    raise EngineRefused(f"network {found.name} has active endpoints", status=403)
+            del self._networks[found.id]
+            self._emit_named("network", "destroy", found.name)
+
+    async def disk_usage(self) -> EngineDiskUsage:
+        self._check()
+        self.calls.append("disk_usage")
+        images = {image.id: image for image in self._images.values()}
+        return EngineDiskUsage(
+            layers_bytes=sum(image.size_bytes for image in images.values()),
+            containers_bytes=0,
+            build_cache_bytes=0,
+            volumes=dict.fromkeys(self._volumes, 4096),
+            shared=dict.fromkeys(images, 0),
+        )
 
     async def logs(
         self,
@@ -639,6 +701,11 @@ class FakeEngine:
             log_driver="json-file",
             platform="linux",
         )
+
+
+def _check_name(name: str, kind: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise EngineRefused(f"{name!r} is not a {kind} name", status=404)
 
 
 def _summary(detail: ContainerDetail) -> Container:

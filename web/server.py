@@ -30,6 +30,7 @@ from web.middleware.bodies import limit_body
 from web.middleware.entrance import add_headers, enter
 from web.middleware.errors import tell_problems
 from web.middleware.keys import AUTHENTICATOR, AUTHORITY, SESSIONS, STOPPING, SURROUNDINGS
+from web.middleware.methods import answer_options
 from web.middleware.rate_limit import LIMITER, Limits, RateLimiter, limit_rate
 from web.middleware.routes import ROUTES, Route, everybody, refuse_undeclared, register
 from web.ports import Surroundings
@@ -57,7 +58,7 @@ def build_app(
     pace = pace or Pace()
     limits = limits or Limits()
     app = web.Application(
-        middlewares=[enter, tell_problems, limit_body, authenticate, limit_rate, authorize],
+        middlewares=[enter, tell_problems, limit_body, authenticate, limit_rate, answer_options, authorize],
         client_max_size=surroundings.request_body_bytes_max,
     )
     authority = Authority(surroundings)
@@ -96,8 +97,22 @@ def build_app(
     register(
         app,
         (
-            Route(method="GET", path="/healthz", handler=_healthz, access=everybody(), body_bytes_max=0),
-            Route(method="GET", path="/readyz", handler=_readyz, access=everybody(), body_bytes_max=0),
+            Route(
+                method="GET",
+                path="/healthz",
+                handler=_healthz,
+                access=everybody(),
+                body_bytes_max=0,
+                takes_head=True,
+            ),
+            Route(
+                method="GET",
+                path="/readyz",
+                handler=_readyz,
+                access=everybody(),
+                body_bytes_max=0,
+                takes_head=True,
+            ),
         ),
     )
     register(app, (route for endpoint in ENDPOINTS for route in endpoint.routes()))

@@ -62,6 +62,7 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path="/health",
+        also=("/api/health",),
         run=get_health,
         access=everybody(),
         summary="How the answering host is",

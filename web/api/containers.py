@@ -50,6 +50,7 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path="/containers",
+        also=("/api/containers",),
         run=list_containers,
         access=needs("container.read"),
         summary="The containers of every host, by host and name",
@@ -61,6 +62,7 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path="/containers/{container}",
+        also=("/api/containers/{container}",),
         run=get_container,
         access=needs("container.read"),
         summary="One container, by id, beginning of an id, or name",
@@ -73,6 +75,7 @@ ENDPOINTS = (
         Endpoint(
             method="POST",
             path=f"/containers/{{container}}/{action.value}",
+            also=("/api/containers/{container}/restart",) if action is ContainerAction.RESTART else (),
             run=partial(act, action),
             access=needs(ACTION_OF[action]),
             summary=f"{action.value.capitalize()} a container",

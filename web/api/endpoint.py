@@ -84,6 +84,7 @@ class Endpoint:
                 handler=self._handle,
                 access=self.access,
                 body_bytes_max=self.body_bytes_max,
+                takes_head=self.method == "GET" and self.answer is not None,
             )
             for path in (f"{API}{self.path}", *self.also)
         )

@@ -124,6 +124,7 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path="/logs/{container}",
+        also=("/api/logs/{container}",),
         run=get_logs,
         access=needs("container.logs"),
         summary="What a container wrote, and with follow what it writes",

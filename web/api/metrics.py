@@ -9,6 +9,7 @@ from web.api.endpoint import Ask, Endpoint, Nothing
 from web.api.schemas import FilterText, PageQuery, Schema
 from web.middleware.routes import needs
 from web.tools import metric_history
+from web.tools.current_numbers import HostNumbers, get_current
 from web.tools.listing import Page
 from web.tools.metric_history import HistoryWish, MeasuredView, MetricsHistoryView, StandingView
 
@@ -48,6 +49,16 @@ class MeasuredQuery(PageQuery):
     q: FilterText = Field(default="", description="in name, key or labels")
 
 
+class CurrentQuery(Schema):
+    """Of which hosts."""
+
+    node: FilterText = Field(default="", description="id or name of a host")
+
+
+async def get_numbers(ask: Ask[None, CurrentQuery]) -> list[HostNumbers]:
+    return await get_current(ask.context, ask.call, node=ask.query.node)
+
+
 async def get_history(ask: Ask[None, HistoryQuery]) -> MetricsHistoryView:
     wish = HistoryWish(**ask.query.model_dump())
     return await metric_history.get_metrics_history(ask.context, ask.call, wish)
@@ -73,6 +84,18 @@ async def get_standing(ask: Ask[None, Nothing]) -> StandingView:
 _METRICS = needs("metrics.read", lambda _: "metrics")
 
 ENDPOINTS = (
+    Endpoint(
+        method="GET",
+        path="/metrics",
+        also=("/api/metrics",),
+        run=get_numbers,
+        access=_METRICS,
+        summary="The newest numbers of hosts and containers",
+        tag="metrics",
+        query=CurrentQuery,
+        answer=list[HostNumbers],
+        problems=("not-found",),
+    ),
     Endpoint(
         method="GET",
         path="/metrics/history",

@@ -24,6 +24,7 @@ from web.api import (
     routers,
     schedules,
     secrets,
+    service_routes,
     webhooks,
 )
 from web.api.endpoint import Endpoint
@@ -47,6 +48,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *secrets.ENDPOINTS,
     *routers.ENDPOINTS,
     *route_certificates.ENDPOINTS,
+    *service_routes.ENDPOINTS,
     *webhooks.ENDPOINTS,
     *exports.ENDPOINTS,
     *administration.ENDPOINTS,

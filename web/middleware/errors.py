@@ -15,6 +15,7 @@ from cluster.raft.replicator import NotCommitted, OutcomeUnknown, ReadUnavailabl
 from cluster.store import StoreError
 from web.auth.problems import Problem
 from web.middleware.keys import CALL, STARTED
+from web.middleware.methods import allowed
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +112,7 @@ def problem_response(
     if problem.status == 401:
         response.headers["WWW-Authenticate"] = 'Bearer realm="Control Tower"'
     if isinstance(http, web.HTTPMethodNotAllowed):
-        response.headers["Allow"] = ", ".join(sorted(http.allowed_methods))
+        response.headers["Allow"] = allowed(http)
     return response
 
 
@@ -125,8 +126,7 @@ def _cut(request: web.Request) -> web.StreamResponse:
 def _of_http(request: web.Request, error: web.HTTPException) -> Problem:
     kind = _KIND_OF_STATUS.get(error.status, "bad-request" if error.status < 500 else "unavailable")
     if isinstance(error, web.HTTPMethodNotAllowed):
-        allowed = ", ".join(sorted(error.allowed_methods))
-        return Problem(kind, f"{request.method} is not for this address; it takes {allowed}")
+        return Problem(kind, f"{request.method} is not for this address; it takes {allowed(error)}")
     if kind == "not-found":
         return Problem(
             kind, "there is nothing at this address", hint="GET /api/v1/openapi.json lists what there is"

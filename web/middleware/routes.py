@@ -72,13 +72,14 @@ def needs(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One route. `body_bytes_max` 0: it takes no body."""
+    """One route. `body_bytes_max` 0: it takes no body. `takes_head`: it answers HEAD as it answers GET."""
 
     method: str
     path: str
     handler: Handler
     access: Access
     body_bytes_max: int = BODY_BYTES_MAX
+    takes_head: bool = False
 
 
 ROUTES: web.AppKey[dict[web.AbstractRoute, Route]] = web.AppKey("routes", dict)
@@ -87,8 +88,9 @@ ROUTES: web.AppKey[dict[web.AbstractRoute, Route]] = web.AppKey("routes", dict)
 def register(app: web.Application, routes: Iterable[Route]) -> None:
     """Add routes to an application that was made by `web.server`."""
     for route in routes:
-        added = app.router.add_route(route.method, route.path, route.handler)
-        app[ROUTES][added] = route
+        for method in (route.method, "HEAD") if route.takes_head else (route.method,):
+            added = app.router.add_route(method, route.path, route.handler)
+            app[ROUTES][added] = route
 
 
 def route_of(request: web.Request) -> Route | None:

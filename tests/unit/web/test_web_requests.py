@@ -142,7 +142,7 @@ async def test_a_method_that_is_not_for_an_address_names_those_that_are() -> Non
         response = await client.put("/api/v1/nodes/h1/drain", json={})
         problem = await response.json()
     assert response.status == 405
-    assert response.headers["Allow"] == "POST"
+    assert response.headers["Allow"] == "OPTIONS, POST"
     assert problem["type"] == "urn:tower:problem:method-not-allowed"
 
 

@@ -43,6 +43,8 @@ class Resource(StrEnum):
     EVENT = "event"
     WEBHOOK = "webhook"
     EXPORT = "export"
+    ROLE = "role"
+    BINDING = "binding"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Action:
 
 def _actions() -> tuple[Action, ...]:
     reads: dict[Role, dict[Resource, tuple[str, ...]]] = {
+        Role.NONE: {Resource.ACCOUNT: ("read",)},
         Role.VIEWER: {
             Resource.CLUSTER: ("read",),
             Resource.NODE: ("read",),
@@ -68,7 +71,6 @@ def _actions() -> tuple[Action, ...]:
             Resource.SERVICE: ("read",),
             Resource.ROLLOUT: ("read",),
             Resource.METRICS: ("read",),
-            Resource.ACCOUNT: ("read",),
             Resource.SECRET: ("read",),
             Resource.CONFIG: ("read",),
             Resource.ENVIRONMENT: ("read",),
@@ -97,11 +99,13 @@ def _actions() -> tuple[Action, ...]:
             Resource.USER: ("read",),
             Resource.API_TOKEN: ("read",),
             Resource.AUDIT: ("read",),
+            Resource.ROLE: ("read",),
+            Resource.BINDING: ("read",),
         },
     }
     changes: dict[Role, dict[Resource, tuple[str, ...]]] = {
         # One's own password, logins and tokens: a token holds at most its owner's role.
-        Role.VIEWER: {Resource.ACCOUNT: ("set-password", "end-login", "create-token", "revoke-token")},
+        Role.NONE: {Resource.ACCOUNT: ("set-password", "end-login", "create-token", "revoke-token")},
         Role.OPERATOR: {
             Resource.NODE: ("drain", "maintain"),
             Resource.CONTAINER: ("start", "stop", "restart"),
@@ -146,6 +150,9 @@ def _actions() -> tuple[Action, ...]:
             Resource.SERVICE: ("remove", "adopt", "deploy-host-access", "override-window"),
             Resource.USER: ("create", "remove", "set-password", "set-role"),
             Resource.API_TOKEN: ("create", "revoke"),
+            # Nobody gives by them what they do not hold.
+            Resource.ROLE: ("put", "remove"),
+            Resource.BINDING: ("put", "remove"),
             # What is removed cannot be had again.
             Resource.SECRET: ("remove",),
             Resource.CONFIG: ("remove",),

@@ -10,10 +10,12 @@ from cluster.rbac.actions import ACTIONS
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Whether it is allowed, and why, for people and for the audit."""
+    """Whether it is allowed, and why, for people and for the audit. `rule` is the id of the rule that
+    decided, "" when none did."""
 
     allowed: bool
     reason: str
+    rule: str = ""
 
 
 def authorize(role: Role | None, action: str, resource: str) -> Decision:

@@ -13,7 +13,7 @@ import { Toaster } from "@/components/ui/toaster";
 import { LoginRoute } from "@/routes/login";
 import { OverviewPage } from "@/routes/overview";
 import { parseSearch } from "@/routes/overview-search";
-import { Beginning, Broken, NoSuchPage } from "./fallbacks";
+import { Beginning, BeginningPage, Broken, NoSuchPage } from "./fallbacks";
 import { queryClient } from "./query-client";
 import { Shell } from "./shell";
 
@@ -54,6 +54,89 @@ const overviewRoute = createRoute({
   component: OverviewPage,
 });
 
+const page = <Path extends string>(path: Path, component: ReturnType<typeof lazyRouteComponent>) =>
+  createRoute({ getParentRoute: () => shellRoute, path, component, pendingComponent: BeginningPage });
+
+/** Every page behind the login but the first is fetched when it is opened. */
+const pageRoutes = [
+  page(
+    "/alerts",
+    lazyRouteComponent(() => import("@/routes/alerts"), "AlertsRoute"),
+  ),
+  page(
+    "/metrics",
+    lazyRouteComponent(() => import("@/routes/metrics"), "MetricsRoute"),
+  ),
+  page(
+    "/logs",
+    lazyRouteComponent(() => import("@/routes/logs"), "LogsRoute"),
+  ),
+  page(
+    "/capacity",
+    lazyRouteComponent(() => import("@/routes/capacity"), "CapacityRoute"),
+  ),
+  page(
+    "/containers",
+    lazyRouteComponent(() => import("@/routes/containers"), "ContainersRoute"),
+  ),
+  page(
+    "/containers/$node/$container",
+    lazyRouteComponent(() => import("@/routes/container"), "ContainerRoute"),
+  ),
+  page(
+    "/services",
+    lazyRouteComponent(() => import("@/routes/services"), "ServicesRoute"),
+  ),
+  page(
+    "/services/$service",
+    lazyRouteComponent(() => import("@/routes/service"), "ServiceRoute"),
+  ),
+  page(
+    "/deploy",
+    lazyRouteComponent(() => import("@/routes/deploy"), "DeployRoute"),
+  ),
+  page(
+    "/rollouts/$rollout",
+    lazyRouteComponent(() => import("@/routes/rollout"), "RolloutRoute"),
+  ),
+  page(
+    "/environments",
+    lazyRouteComponent(() => import("@/routes/environments"), "EnvironmentsRoute"),
+  ),
+  page(
+    "/schedules",
+    lazyRouteComponent(() => import("@/routes/schedules"), "SchedulesRoute"),
+  ),
+  page(
+    "/resources",
+    lazyRouteComponent(() => import("@/routes/resources"), "ResourcesRoute"),
+  ),
+  page(
+    "/cluster",
+    lazyRouteComponent(() => import("@/routes/cluster"), "ClusterRoute"),
+  ),
+  page(
+    "/access",
+    lazyRouteComponent(() => import("@/routes/access"), "AccessRoute"),
+  ),
+  page(
+    "/audit",
+    lazyRouteComponent(() => import("@/routes/audit"), "AuditRoute"),
+  ),
+  page(
+    "/integrations",
+    lazyRouteComponent(() => import("@/routes/integrations"), "IntegrationsRoute"),
+  ),
+  page(
+    "/settings",
+    lazyRouteComponent(() => import("@/routes/settings"), "SettingsRoute"),
+  ),
+  page(
+    "/account",
+    lazyRouteComponent(() => import("@/routes/account"), "AccountRoute"),
+  ),
+] as const;
+
 const loginRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: "/login",
@@ -75,7 +158,11 @@ const setupRoute = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: rootRoute.addChildren([shellRoute.addChildren([overviewRoute]), loginRoute, setupRoute]),
+  routeTree: rootRoute.addChildren([
+    shellRoute.addChildren([overviewRoute, ...pageRoutes]),
+    loginRoute,
+    setupRoute,
+  ]),
   defaultPreload: false,
   defaultPendingComponent: Beginning,
   scrollRestoration: false,

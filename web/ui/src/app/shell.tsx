@@ -1,47 +1,141 @@
 import { useQuery } from "@tanstack/react-query";
-import { Link, Outlet } from "@tanstack/react-router";
-import { useEffect } from "react";
+import { Link, Outlet, useNavigate, useRouterState } from "@tanstack/react-router";
+import { Menu, Search } from "lucide-react";
+import { lazy, Suspense, useEffect, useRef, useState } from "react";
 import { LiveContext, useLiveConnection } from "@/api/live";
 import { clusterQuery } from "@/api/queries";
 import { Logo } from "@/components/logo";
+import { Button } from "@/components/ui/button";
+import { useShortcuts } from "@/components/use-shortcuts";
 import { AccountMenu } from "@/features/auth/account-menu";
+import { Banners } from "@/features/overview/banners";
 import { LiveIndicator } from "@/features/overview/live-indicator";
+import { useMessages } from "@/lib/i18n";
+import { listenToKeys } from "@/lib/keys";
+import { messages } from "./messages";
+import { Navigation, usePages } from "./navigation";
+import { pageTitles } from "./pages";
+
+const NavigationDrawer = lazy(() => import("./navigation-drawer"));
+const PaletteWindow = lazy(() => import("./palette-window"));
+const ShortcutsSheet = lazy(() => import("./shortcuts-sheet"));
+
+type Opened = "pages" | "palette" | "shortcuts" | null;
 
 /** The frame of every page behind the login, and the live connection they share. */
 export function Shell() {
   const connection = useLiveConnection();
   const { data: cluster } = useQuery(clusterQuery);
-  const name = cluster?.name ?? "";
-  useEffect(() => {
-    document.title = name === "" ? "Control Tower" : `${name} · Control Tower`;
-  }, [name]);
+  const t = useMessages(messages);
+  const [opened, setOpened] = useState<Opened>(null);
+  const close = () => setOpened(null);
+  useEffect(listenToKeys, []);
+  useContentInFocus();
+  usePageShortcuts(setOpened);
   return (
     <LiveContext.Provider value={connection}>
       <a
         href="#content"
         className="sr-only focus:not-sr-only focus:fixed focus:top-2 focus:left-2 focus:z-50 focus:rounded-md focus:bg-raised focus:px-3 focus:py-1.5 focus:shadow-float"
       >
-        Skip to the content
+        {t.skip}
       </a>
-      <header className="sticky top-0 z-30 border-b border-line bg-surface">
-        <div className="mx-auto flex h-12 max-w-[1560px] items-center gap-3 px-4 sm:px-6">
-          <Link to="/" className="flex shrink-0 items-center gap-2.5 font-semibold whitespace-nowrap">
-            <Logo className="size-6" />
-            Control Tower
-          </Link>
-          {name !== "" && (
-            <span className="min-w-0 truncate border-l border-line pl-3 text-sm text-muted">{name}</span>
-          )}
-          <div className="ml-auto flex shrink-0 items-center gap-3">
-            <LiveIndicator />
-            <AccountMenu />
-          </div>
+      <header className="sticky top-0 z-30 flex h-12 items-center gap-2 border-b border-line bg-surface px-2 sm:gap-3 sm:px-4">
+        <Button
+          tone="ghost"
+          isIcon
+          aria-label={t.openPages}
+          aria-haspopup="dialog"
+          className="md:hidden"
+          onClick={() => setOpened("pages")}
+        >
+          <Menu aria-hidden className="size-4" />
+        </Button>
+        <Link to="/" className="flex shrink-0 items-center gap-2.5 font-semibold whitespace-nowrap">
+          <Logo className="size-6" />
+          <span className="max-sm:sr-only">Control Tower</span>
+        </Link>
+        {cluster !== undefined && cluster.name !== "" && (
+          <span className="min-w-0 truncate text-sm text-muted sm:border-l sm:border-line sm:pl-3">
+            {cluster.name}
+          </span>
+        )}
+        <div className="ml-auto flex shrink-0 items-center gap-2 sm:gap-3">
+          <Button
+            aria-label={t.searchLong}
+            aria-haspopup="dialog"
+            aria-keyshortcuts="Control+K Meta+K"
+            className="text-muted max-sm:w-8 max-sm:border-transparent max-sm:px-0 sm:w-56 sm:justify-start"
+            onClick={() => setOpened("palette")}
+          >
+            <Search aria-hidden className="size-3.5" />
+            <span className="flex-1 text-left max-sm:hidden">{t.search}</span>
+            <kbd aria-hidden className="font-sans text-xs max-sm:hidden">
+              Ctrl K
+            </kbd>
+          </Button>
+          <LiveIndicator />
+          <AccountMenu />
         </div>
       </header>
-      <main id="content" tabIndex={-1} className="mx-auto max-w-[1560px] px-4 py-5 outline-none sm:px-6">
-        <h1 className="sr-only">Overview</h1>
-        <Outlet />
-      </main>
+      <div className="flex">
+        <aside className="sticky top-12 h-[calc(100dvh-3rem)] shrink-0 overflow-y-auto border-r border-line bg-surface max-md:hidden md:w-14 lg:w-48">
+          <Navigation isIcons />
+        </aside>
+        <main id="content" tabIndex={-1} className="min-w-0 flex-1 px-4 py-5 outline-none sm:px-6">
+          <div className="mx-auto max-w-[1560px]">
+            <div className="mb-5 empty:hidden has-[>div:empty]:hidden">
+              <Banners />
+            </div>
+            <Outlet />
+          </div>
+        </main>
+      </div>
+      <Suspense fallback={null}>
+        {opened === "pages" && <NavigationDrawer onClose={close} />}
+        {opened === "palette" && <PaletteWindow onClose={close} onShortcuts={() => setOpened("shortcuts")} />}
+        {opened === "shortcuts" && <ShortcutsSheet onClose={close} />}
+      </Suspense>
     </LiveContext.Provider>
   );
+}
+
+/** Another page begins at its top, and readers and keys begin at its content. */
+function useContentInFocus(): void {
+  const path = useRouterState({ select: ({ resolvedLocation }) => resolvedLocation?.pathname });
+  const before = useRef(path);
+  useEffect(() => {
+    if (path === undefined || path === before.current) return;
+    if (before.current !== undefined) {
+      window.scrollTo(0, 0);
+      document.getElementById("content")?.focus({ preventScroll: true });
+    }
+    before.current = path;
+  }, [path]);
+}
+
+/** The shortcuts of every page: the palette, the sheet of shortcuts, the search of the page, and the other pages. */
+function usePageShortcuts(open: (opened: Opened) => void): void {
+  const t = useMessages(messages);
+  const titles = useMessages(pageTitles);
+  const navigate = useNavigate();
+  const group = t.groups.everywhere;
+  useShortcuts([
+    { keys: "mod+k", label: t.openPalette, group, run: () => open("palette") },
+    { keys: "?", label: t.showShortcuts, group, run: () => open("shortcuts") },
+    {
+      keys: "/",
+      label: t.focusFilter,
+      group,
+      run: () => document.querySelector<HTMLElement>("#content input[type=search]")?.focus(),
+    },
+    ...usePages().flatMap(({ pages }) =>
+      pages.map(({ name, path, key }) => ({
+        keys: `g ${key}`,
+        label: t.goTo(titles[name]),
+        group: t.groups.pages,
+        run: () => void navigate({ to: path }),
+      })),
+    ),
+  ]);
 }

@@ -4,6 +4,8 @@ import type { ReactNode } from "react";
 import { Unreachable } from "@/api/problem";
 import { serverTimeOf, useNow } from "@/lib/clock";
 import { formatAge } from "@/lib/format";
+import { useMessages } from "@/lib/i18n";
+import { messages } from "./messages";
 import { Failed } from "./states";
 
 interface LoadedProps<Data> {
@@ -33,11 +35,12 @@ export function Loaded<Data>({ query, loading, children }: LoadedProps<Data>) {
 
 function OldData({ since, error }: { since: number; error: Error }) {
   const now = useNow();
+  const t = useMessages(messages);
   return (
     <p role="status" className="flex items-start gap-2 border-b border-line px-4 py-2 text-sm text-warn">
       <TriangleAlert aria-hidden className="mt-0.5 size-3.5 shrink-0" />
       <span>
-        Last known {formatAge(serverTimeOf(since), now)}. {error.message}
+        {t.lastKnown(formatAge(serverTimeOf(since), now))} {error.message}
       </span>
     </p>
   );

@@ -2,6 +2,8 @@ import { CircleAlert, Lock, RotateCw, WifiOff } from "lucide-react";
 import type { ReactNode } from "react";
 import { ApiError, Unreachable } from "@/api/problem";
 import { cn } from "@/lib/cn";
+import { useMessages } from "@/lib/i18n";
+import { messages } from "./messages";
 import { Button } from "./ui/button";
 
 /** Grey bars where data will be, of about its size. */
@@ -52,9 +54,10 @@ export function Empty({ icon, title, children }: NoticeProps) {
 
 /** A read that failed: what happened, what to do, and a way to try again. Refused for lack of rights: only why. */
 export function Failed({ error, onRetry }: { error: unknown; onRetry: () => void }) {
+  const t = useMessages(messages);
   if (error instanceof ApiError && error.status === 403) {
     return (
-      <Notice icon={<Lock className="size-5" />} title="Not for your role">
+      <Notice icon={<Lock className="size-5" />} title={t.notAllowed}>
         <p className="max-w-md text-sm text-muted">{error.problem.detail}</p>
       </Notice>
     );
@@ -63,7 +66,7 @@ export function Failed({ error, onRetry }: { error: unknown; onRetry: () => void
   return (
     <Notice
       icon={isUnreachable ? <WifiOff className="size-5" /> : <CircleAlert className="size-5 text-bad" />}
-      title={error instanceof ApiError ? error.problem.title : isUnreachable ? "No answer" : "This failed"}
+      title={error instanceof ApiError ? error.problem.title : isUnreachable ? t.noAnswer : t.failed}
     >
       <div role="alert" className="max-w-md text-sm text-muted">
         <p>{error instanceof Error ? error.message : String(error)}</p>
@@ -71,7 +74,7 @@ export function Failed({ error, onRetry }: { error: unknown; onRetry: () => void
       </div>
       <Button className="mt-2" onClick={onRetry}>
         <RotateCw aria-hidden className="size-3.5" />
-        Try again
+        {t.retry}
       </Button>
     </Notice>
   );

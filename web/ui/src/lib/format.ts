@@ -1,5 +1,7 @@
 /** The only place where numbers, units, times and names of things are turned into text. */
 
+import { defineMessages, language, pluralOf, textsOf } from "./i18n";
+
 const BYTE_UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"] as const;
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60 * SECOND_MS;
@@ -9,17 +11,50 @@ const DAY_MS = 24 * HOUR_MS;
 /** What stands where a number is not known. */
 export const UNKNOWN = "–";
 
-const integer = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const messages = defineMessages({
+  en: {
+    never: "never",
+    now: "now",
+    ago: (duration: string) => `${duration} ago`,
+    day: "d",
+    locale: "en-GB",
+    decimal: ".",
+  },
+  it: {
+    never: "mai",
+    now: "ora",
+    ago: (duration) => `${duration} fa`,
+    day: "g",
+    locale: "it-IT",
+    decimal: ",",
+  },
+});
+
+/** One of each language: making them is dear, and lists format thousands of values. */
+function perLanguage<Value>(make: (locale: string) => Value): () => Value {
+  const made = { en: make(messages.en.locale), it: make(messages.it.locale) };
+  return () => made[language()];
+}
+
+// Four digits are grouped too, as in "1.234", so that columns of numbers read alike.
+const integer = perLanguage(
+  (locale) => new Intl.NumberFormat(locale, { maximumFractionDigits: 0, useGrouping: "always" }),
+);
+
+/** `value` with so many digits after the decimal sign of the language. */
+function fixed(value: number, digits: number): string {
+  return value.toFixed(digits).replace(".", textsOf(messages).decimal);
+}
 
 /** At most three digits, so that a changing value keeps its width: 1.25, 12.5, 125. */
 function threeDigits(value: number): string {
   if (value >= 99.95) return value.toFixed(0);
-  if (value >= 9.995) return value.toFixed(1);
-  return value.toFixed(2);
+  if (value >= 9.995) return fixed(value, 1);
+  return fixed(value, 2);
 }
 
 export function formatCount(value: number): string {
-  return integer.format(value);
+  return integer().format(value);
 }
 
 export function formatBytes(bytes: number | null | undefined): string {
@@ -36,18 +71,18 @@ export function formatBytes(bytes: number | null | undefined): string {
 
 /** A size that stays as it is, such as a host's memory: "16 GiB", not "16.0 GiB". */
 export function formatSize(bytes: number): string {
-  return formatBytes(bytes).replace(/\.0+(?= )/, "");
+  return formatBytes(bytes).replace(/[.,]0+(?= )/, "");
 }
 
 /** `percent` is 0 to 100 per core or host; small values keep a digit, so that idle and dead differ. */
 export function formatPercent(percent: number | null | undefined): string {
   if (percent == null || !Number.isFinite(percent)) return UNKNOWN;
-  return percent < 9.95 ? `${percent.toFixed(1)} %` : `${percent.toFixed(0)} %`;
+  return percent < 9.95 ? `${fixed(percent, 1)} %` : `${percent.toFixed(0)} %`;
 }
 
 /** A share in thousandths, as people say it: "2.5 %". */
 export function formatShare(permille: number): string {
-  return `${permille / 10} %`;
+  return `${String(permille / 10).replace(".", textsOf(messages).decimal)} %`;
 }
 
 /** How long, in the one or two largest units: "42 s", "3 min", "2 h 5 min", "3 d 4 h". */
@@ -56,7 +91,7 @@ export function formatDuration(ms: number): string {
   if (positive < MINUTE_MS) return `${Math.floor(positive / SECOND_MS)} s`;
   if (positive < HOUR_MS) return `${Math.floor(positive / MINUTE_MS)} min`;
   if (positive < DAY_MS) return twoUnits(positive, HOUR_MS, "h", MINUTE_MS, "min");
-  return twoUnits(positive, DAY_MS, "d", HOUR_MS, "h");
+  return twoUnits(positive, DAY_MS, textsOf(messages).day, HOUR_MS, "h");
 }
 
 function twoUnits(ms: number, large: number, largeName: string, small: number, smallName: string): string {
@@ -67,27 +102,32 @@ function twoUnits(ms: number, large: number, largeName: string, small: number, s
 
 /** How long before `nowMs` something was: "now", "42 s ago". */
 export function formatAge(atMs: number | null | undefined, nowMs: number): string {
-  if (atMs == null) return "never";
+  const t = textsOf(messages);
+  if (atMs == null) return t.never;
   const age = nowMs - atMs;
-  return age < SECOND_MS ? "now" : `${formatDuration(age)} ago`;
+  return age < SECOND_MS ? t.now : t.ago(formatDuration(age));
 }
 
-const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-const moment = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
+const clock = perLanguage(
+  (locale) => new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", second: "2-digit" }),
+);
+const moment = perLanguage(
+  (locale) => new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "medium" }),
+);
 
 /** Local time of day, "14:03:59". */
 export function formatClock(atMs: number): string {
-  return clock.format(atMs);
+  return clock().format(atMs);
 }
 
 /** Local date and time, for titles and details. */
 export function formatMoment(atMs: number): string {
-  return moment.format(atMs);
+  return moment().format(atMs);
 }
 
-/** "1 host", "3 hosts". */
+/** "1 host", "3 hosts". Both forms where the language is not English: `plural(n, "servizio", "servizi")`. */
 export function plural(count: number, one: string, many = `${one}s`): string {
-  return `${formatCount(count)} ${count === 1 ? one : many}`;
+  return `${formatCount(count)} ${pluralOf(count, one, many)}`;
 }
 
 /** With a large first letter. */

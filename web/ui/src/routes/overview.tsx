@@ -1,13 +1,14 @@
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { lazy, Suspense, useCallback, useEffect, useRef, useState } from "react";
 import type { ContainerView } from "@/api/openapi";
+import { Page } from "@/components/page";
 import { ChangesSection } from "@/features/changes/changes-section";
 import { type ContainersView, EVERYTHING } from "@/features/containers/container-rows";
 import { ContainersSection } from "@/features/containers/containers-section";
 import { HostsSection } from "@/features/hosts/hosts-section";
-import { Banners } from "@/features/overview/banners";
 import { ClusterLine } from "@/features/overview/cluster-line";
 import { ServicesSection } from "@/features/services/services-section";
+import { defineMessages, useMessages } from "@/lib/i18n";
 import { type OverviewSearch, searchOf, viewOf } from "./overview-search";
 import { ViewInAddress } from "./view-in-address";
 
@@ -16,8 +17,11 @@ const HostSheet = lazy(() => import("@/features/hosts/host-sheet"));
 
 const CONTAINERS = "containers";
 
+const messages = defineMessages({ en: { title: "Overview" }, it: { title: "Panoramica" } });
+
 /** Everything at a glance. What is searched, sorted and open is in the page's address. */
 export function OverviewPage() {
+  const t = useMessages(messages);
   const search: OverviewSearch = useSearch({ strict: false });
   const navigate = useNavigate();
   const change = useCallback(
@@ -36,9 +40,8 @@ export function OverviewPage() {
     [change],
   );
   return (
-    <>
+    <Page title={t.title}>
       <div className="flex flex-col gap-6">
-        <Banners />
         <ClusterLine />
         <HostsSection onOpen={(host) => change({ details: host })} />
         <div className="grid gap-6 xl:grid-cols-[minmax(0,2fr)_minmax(0,1fr)]">
@@ -66,7 +69,7 @@ export function OverviewPage() {
           />
         )}
       </Suspense>
-    </>
+    </Page>
   );
 }
 

@@ -1,6 +1,8 @@
 import * as Dialog from "@radix-ui/react-dialog";
 import { type ReactNode, useRef } from "react";
+import { useMessages } from "@/lib/i18n";
 import { Button } from "./button";
+import { messages } from "./messages";
 import { leaveFocus, useInertPage } from "./modal";
 
 interface ConfirmProps {
@@ -25,6 +27,7 @@ export function Confirm({
   onCancel,
 }: ConfirmProps) {
   useInertPage();
+  const t = useMessages(messages);
   const cancel = useRef<HTMLButtonElement>(null);
   return (
     <Dialog.Root open onOpenChange={(open) => !open && onCancel()}>
@@ -45,7 +48,7 @@ export function Confirm({
           </Dialog.Description>
           <div className="mt-5 flex justify-end gap-2">
             <Dialog.Close asChild>
-              <Button ref={cancel}>Cancel</Button>
+              <Button ref={cancel}>{t.cancel}</Button>
             </Dialog.Close>
             <Button tone={isDangerous ? "danger" : "primary"} disabled={isPending} onClick={onConfirm}>
               {verb}

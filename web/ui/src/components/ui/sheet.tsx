@@ -2,7 +2,9 @@ import * as Dialog from "@radix-ui/react-dialog";
 import { X } from "lucide-react";
 import type { ReactNode } from "react";
 import { cn } from "@/lib/cn";
+import { useMessages } from "@/lib/i18n";
 import { Button } from "./button";
+import { messages } from "./messages";
 import { leaveFocus, useInertPage } from "./modal";
 
 interface SheetProps {
@@ -23,6 +25,7 @@ interface SheetProps {
  */
 export function Sheet({ title, description, actions, onClose, isWide = false, children }: SheetProps) {
   useInertPage();
+  const t = useMessages(messages);
   return (
     <Dialog.Root open onOpenChange={(open) => !open && onClose()}>
       <Dialog.Portal>
@@ -43,7 +46,7 @@ export function Sheet({ title, description, actions, onClose, isWide = false, ch
             </div>
             {actions}
             <Dialog.Close asChild>
-              <Button tone="ghost" isIcon aria-label="Close">
+              <Button tone="ghost" isIcon aria-label={t.close}>
                 <X aria-hidden className="size-4" />
               </Button>
             </Dialog.Close>

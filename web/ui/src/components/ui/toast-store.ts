@@ -1,15 +1,26 @@
 import { useSyncExternalStore } from "react";
 import { ApiError } from "@/api/problem";
+import { textsOf } from "@/lib/i18n";
+import { messages } from "./messages";
 
 export interface Toast {
   id: number;
   tone: "ok" | "bad";
   title: string;
   detail: string;
+  /** A button, such as for undoing what was done. */
+  action?: ToastAction;
+}
+
+export interface ToastAction {
+  label: string;
+  run: () => void;
 }
 
 const SHOWN_MAX = 4;
 const OK_MS = 5_000;
+/** Long enough to read it, find that it was wrong and reach the button. */
+const ACTION_MS = 12_000;
 
 let toasts: readonly Toast[] = [];
 let lastId = 0;
@@ -30,10 +41,10 @@ export function dismiss(id: number): void {
   publish(toasts.filter((each) => each.id !== id));
 }
 
-/** Say that something worked. It goes by itself. */
-export function showDone(title: string, detail = ""): void {
-  const id = show({ tone: "ok", title, detail });
-  setTimeout(() => dismiss(id), OK_MS);
+/** Say that something worked, and perhaps offer to undo it. It goes by itself. */
+export function showDone(title: string, detail = "", action?: ToastAction): void {
+  const id = show({ tone: "ok", title, detail, ...(action === undefined ? {} : { action }) });
+  setTimeout(() => dismiss(id), action === undefined ? OK_MS : ACTION_MS);
 }
 
 /** Say that a change failed, and what to do next. It stays until it is dismissed. */
@@ -45,7 +56,7 @@ export function showError(error: unknown): void {
   }
   show({
     tone: "bad",
-    title: "That did not work",
+    title: textsOf(messages).failed,
     detail: error instanceof Error ? error.message : String(error),
   });
 }

@@ -1,13 +1,16 @@
 import { CircleCheck, TriangleAlert, X } from "lucide-react";
+import { useMessages } from "@/lib/i18n";
 import { Button } from "./button";
+import { messages } from "./messages";
 import { dismiss, useToasts } from "./toast-store";
 
 /** Notices about what was done, in the corner; read out by screen readers. */
 export function Toaster() {
   const toasts = useToasts();
+  const t = useMessages(messages);
   return (
     <section
-      aria-label="Notices"
+      aria-label={t.notices}
       aria-live="polite"
       className="pointer-events-none fixed inset-x-0 bottom-0 z-50 flex flex-col items-end gap-2 p-4"
     >
@@ -25,7 +28,24 @@ export function Toaster() {
             <p className="text-sm font-medium">{toast.title}</p>
             {toast.detail !== "" && <p className="mt-0.5 text-sm break-words text-muted">{toast.detail}</p>}
           </div>
-          <Button tone="ghost" isIcon aria-label="Dismiss" className="-m-1" onClick={() => dismiss(toast.id)}>
+          {toast.action !== undefined && (
+            <Button
+              className="-my-1"
+              onClick={() => {
+                toast.action?.run();
+                dismiss(toast.id);
+              }}
+            >
+              {toast.action.label}
+            </Button>
+          )}
+          <Button
+            tone="ghost"
+            isIcon
+            aria-label={t.dismiss}
+            className="-m-1"
+            onClick={() => dismiss(toast.id)}
+          >
             <X aria-hidden className="size-4" />
           </Button>
         </div>

@@ -1,0 +1,189 @@
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useNavigate } from "@tanstack/react-router";
+import {
+  Boxes,
+  FileCode2,
+  Keyboard,
+  Languages,
+  LogOut,
+  Palette as PaletteIcon,
+  Rocket,
+  Server,
+  UserRound,
+} from "lucide-react";
+import type { ContainerView } from "@/api/openapi";
+import { useCan } from "@/api/permissions";
+import { clusterQuery, containersQuery, servicesQuery } from "@/api/queries";
+import { logOut } from "@/api/session";
+import { showError } from "@/components/ui/toast-store";
+import Palette, { type PaletteGroup, type PaletteItem } from "@/features/palette/palette";
+import { parseImage } from "@/lib/format";
+import { LANGUAGES, language, setLanguage, useMessages } from "@/lib/i18n";
+import { setTheme } from "@/lib/theme";
+import { messages } from "./messages";
+import { usePages } from "./navigation";
+import { pageTitles } from "./pages";
+
+const ICON = "size-4";
+
+/** The palette with what this person may open and do now. */
+export default function PaletteWindow({
+  onClose,
+  onShortcuts,
+}: {
+  onClose: () => void;
+  onShortcuts: () => void;
+}) {
+  const t = useMessages(messages);
+  const groups: PaletteGroup[] = [
+    { key: "pages", title: t.pages, items: usePageItems() },
+    { key: "actions", title: t.actions, items: useActionItems(onShortcuts) },
+    { key: "services", title: t.services, items: useServiceItems(), isSearchedOnly: true },
+    { key: "hosts", title: t.hosts, items: useHostItems(), isSearchedOnly: true },
+    { key: "containers", title: t.containers, items: useContainerItems(), isSearchedOnly: true },
+  ];
+  return <Palette groups={groups} onClose={onClose} />;
+}
+
+function usePageItems(): PaletteItem[] {
+  const titles = useMessages(pageTitles);
+  const navigate = useNavigate();
+  return usePages().flatMap(({ pages }) =>
+    pages.map(({ name, path, key, icon: Icon }) => ({
+      key: path,
+      name: titles[name],
+      also: name,
+      icon: <Icon className={ICON} />,
+      note: `g ${key}`,
+      run: () => void navigate({ to: path }),
+    })),
+  );
+}
+
+function useActionItems(onShortcuts: () => void): PaletteItem[] {
+  const t = useMessages(messages);
+  const can = useCan();
+  const navigate = useNavigate();
+  const client = useQueryClient();
+  const leave = () =>
+    logOut(client)
+      .catch(showError)
+      .finally(() => void navigate({ to: "/login" }));
+  return [
+    ...(can("service.deploy")
+      ? [
+          {
+            key: "deploy",
+            name: t.deploy,
+            icon: <FileCode2 className={ICON} />,
+            run: () => void navigate({ to: "/deploy" }),
+          },
+        ]
+      : []),
+    {
+      key: "account",
+      name: t.account,
+      icon: <UserRound className={ICON} />,
+      run: () => void navigate({ to: "/account" }),
+    },
+    ...(["light", "dark", "system"] as const).map((theme) => ({
+      key: theme,
+      name: t.theme[theme],
+      icon: <PaletteIcon className={ICON} />,
+      run: () => setTheme(theme),
+    })),
+    ...LANGUAGES.filter((each) => each.language !== language()).map((each) => ({
+      key: each.language,
+      name: t.language(each.name),
+      icon: <Languages className={ICON} />,
+      run: () => setLanguage(each.language),
+    })),
+    { key: "keys", name: t.shortcuts, note: "?", icon: <Keyboard className={ICON} />, run: onShortcuts },
+    { key: "leave", name: t.logOut, icon: <LogOut className={ICON} />, run: () => void leave() },
+  ];
+}
+
+function useServiceItems(): PaletteItem[] {
+  const { data: services = [] } = useQuery(servicesQuery);
+  const navigate = useNavigate();
+  return services.map((service) => ({
+    key: service.id,
+    name: service.id,
+    icon: <Rocket className={ICON} />,
+    run: () => void navigate({ to: "/services/$service", params: { service: service.id } }),
+  }));
+}
+
+function useHostItems(): PaletteItem[] {
+  const t = useMessages(messages);
+  const { data: cluster } = useQuery(clusterQuery);
+  const navigate = useNavigate();
+  const nodes = cluster?.nodes.filter((node) => node.status !== "left") ?? [];
+  return nodes.map((node) => ({
+    key: node.id,
+    name: node.name,
+    note: node.status,
+    icon: <Server className={ICON} />,
+    items: () => [
+      {
+        key: "open",
+        name: t.open,
+        run: () => void navigate({ to: "/cluster", search: { host: node.id } as never }),
+      },
+      {
+        key: "containers",
+        name: t.containersOfHost,
+        run: () => void navigate({ to: "/containers", search: { host: node.name } as never }),
+      },
+      {
+        key: "metrics",
+        name: t.openMetrics,
+        run: () => void navigate({ to: "/metrics", search: { subject: node.id } as never }),
+      },
+    ],
+  }));
+}
+
+function useContainerItems(): PaletteItem[] {
+  const t = useMessages(messages);
+  const { data } = useQuery(containersQuery);
+  const actions = useContainerActions();
+  return (data?.containers ?? []).map((container) => ({
+    key: `${container.node_id} ${container.id}`,
+    name: container.name,
+    also: `${container.node_name} ${container.project} ${container.image}`,
+    note: t.onHost(parseImage(container.image).short, container.node_name),
+    icon: <Boxes className={ICON} />,
+    items: () => actions(container),
+  }));
+}
+
+function useContainerActions(): (container: ContainerView) => PaletteItem[] {
+  const t = useMessages(messages);
+  const can = useCan();
+  const navigate = useNavigate();
+  return (container) => {
+    const params = { node: container.node_id, container: container.id };
+    const open = (search: object) =>
+      void navigate({ to: "/containers/$node/$container", params, search: search as never });
+    return [
+      { key: "open", name: t.open, run: () => open({}) },
+      ...(can("container.logs")
+        ? [
+            {
+              key: "logs",
+              name: t.openLogs,
+              run: () =>
+                void navigate({
+                  to: "/logs",
+                  search: { c: `${container.node_id}:${container.id}` } as never,
+                }),
+            },
+          ]
+        : []),
+      ...(can("container.exec")
+        ? [{ key: "terminal", name: t.openTerminal, run: () => open({ tab: "terminal" }) }]
+        : []),
+    ];
+  };
+}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from cluster.commands.second_factors import check_proof
 from cluster.model import rules
 from cluster.model.access import Role
 from cluster.model.ids import LoginId, PrincipalId, TokenPrefix
@@ -13,6 +14,16 @@ SECRET_HASH_BYTES = 32
 PASSWORD_HASH_CHARS_MAX = 512
 SCOPES_MAX = 64
 _USER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
+
+
+def check_user_name(name: str) -> None:
+    """Raises ValueError."""
+    # ASCII: what letters of other scripts have in common depends on the Unicode version of each node's
+    # Python.
+    if not _USER_NAME.fullmatch(name):
+        raise ValueError(
+            f"user name {name!r}: 1 to 64 of A-Z a-z 0-9 . _ @ + -, beginning with a letter or digit"
+        )
 
 
 def _check_secret_hash(value: bytes) -> None:
@@ -55,12 +66,7 @@ class CreateUser:
 
     def __post_init__(self) -> None:
         rules.check_id("principal id", self.principal_id)
-        # ASCII: what letters of other scripts have in common depends on the Unicode version of each node's
-        # Python.
-        if not _USER_NAME.fullmatch(self.name):
-            raise ValueError(
-                f"user name {self.name!r}: 1 to 64 of A-Z a-z 0-9 . _ @ + -, beginning with a letter or digit"
-            )
+        check_user_name(self.name)
         _check_password_hash(self.password_hash)
         if self.setup_secret_hash is not None:
             _check_secret_hash(self.setup_secret_hash)
@@ -134,7 +140,12 @@ class RevokeApiToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartLogin:
-    """Keep a new login and the hash of its first refresh token. The account's dead logins are forgotten."""
+    """Keep a new login and the hash of its first refresh token. The account's dead logins are forgotten.
+
+    For an account with a second factor, `step` is the time step of the code that was shown, or
+    `recovery_hash` the recovery code's; each counts once. `provider_id` names the identity provider that said
+    who it is, instead of a password.
+    """
 
     login_id: LoginId
     principal_id: PrincipalId
@@ -143,6 +154,9 @@ class StartLogin:
     expires_at_ms: int
     ip: str = ""
     user_agent: str = ""
+    step: int = 0
+    recovery_hash: bytes = field(default=b"", repr=False)
+    provider_id: str = ""
 
     def __post_init__(self) -> None:
         rules.check_id("login id", self.login_id)
@@ -150,6 +164,9 @@ class StartLogin:
         _check_secret_hash(self.secret_hash)
         rules.check_text("ip", self.ip, 64)
         rules.check_text("user agent", self.user_agent, 512)
+        check_proof(self.step, self.recovery_hash)
+        if self.provider_id:
+            rules.check_name("provider id", self.provider_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

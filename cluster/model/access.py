@@ -9,8 +9,12 @@ from cluster.model.ids import LoginId, PrincipalId, TokenPrefix
 
 
 class Role(StrEnum):
-    """What a principal may do. Each includes the ones before it."""
+    """What a principal may do in the whole cluster. Each includes the ones before it.
 
+    NONE gives nothing but one's own account: such a principal may what its bindings allow.
+    """
+
+    NONE = "none"
     VIEWER = "viewer"
     OPERATOR = "operator"
     ADMIN = "admin"
@@ -24,7 +28,7 @@ class Role(StrEnum):
         return self.rank >= other.rank
 
 
-_RANKS = {Role.VIEWER: 1, Role.OPERATOR: 2, Role.ADMIN: 3}
+_RANKS = {Role.NONE: 0, Role.VIEWER: 1, Role.OPERATOR: 2, Role.ADMIN: 3}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +37,9 @@ class Principal:
 
     `epoch` rises with every change that must end what was granted before: password, role, removal. Access
     tokens carry it, and one with an older epoch is refused.
+
+    `provider_id` and `subject_key` are there for an account that an identity provider vouches for; suspended
+    is one whose provider gives it no role any more.
     """
 
     id: PrincipalId
@@ -42,6 +49,9 @@ class Principal:
     epoch: int
     created_at_ms: int
     changed_at_ms: int
+    provider_id: str = ""
+    subject_key: str = ""
+    is_suspended: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +70,15 @@ class ApiToken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TokenUse:
+    """When an API token was last used, and from where; told in steps of minutes."""
+
+    prefix: TokenPrefix
+    used_at_ms: int
+    ip: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoginSession:
     """One login and its chain of refresh tokens: the generation now valid, and the hash of its token."""
 
@@ -74,6 +93,7 @@ class LoginSession:
     ip: str = ""
     user_agent: str = ""
     is_revoked: bool = False
+    provider_id: str = ""
 
     def is_live(self, now_ms: int) -> bool:
         return not self.is_revoked and now_ms < min(self.idle_expires_at_ms, self.expires_at_ms)

@@ -20,14 +20,20 @@ from cluster.commands.access import (
 from cluster.commands.outcome import Applied, Code, Outcome, Rejected
 from cluster.model.access import ApiToken, LoginSession, Principal, Role, SetupToken
 from cluster.model.ids import LoginId, PrincipalId
+from cluster.model.permissions import Holder, HolderKind
 from cluster.state_machine.entry import Entry
+from cluster.state_machine.permissions import forget_bindings, highest_for_tokens, is_last_administrator
+from cluster.state_machine.proofs import use_proof
 from cluster.store.records import (
     API_TOKENS,
     API_TOKENS_BY_PRINCIPAL,
     LOGINS,
     LOGINS_BY_PRINCIPAL,
     PRINCIPALS,
+    PRINCIPALS_BY_SUBJECT,
+    SECOND_FACTORS,
     SETUP_TOKEN,
+    TOKEN_USES,
     delete_principal_name,
     principal_by_name,
     put_principal_name,
@@ -38,7 +44,7 @@ LOGINS_MAX = 32
 
 
 def put_setup_token(entry: Entry, command: PutSetupToken) -> Outcome:
-    if _count_admins(entry, but=None):
+    if any(principal.role is Role.ADMIN for principal in PRINCIPALS.scan(entry.txn)):
         return Rejected(
             "an administrator exists: let them make accounts, or reset a password on a host",
             Code.ALREADY_EXISTS,
@@ -75,7 +81,7 @@ def create_user(entry: Entry, command: CreateUser) -> Outcome:
 
 
 def set_password(entry: Entry, command: SetPassword) -> Outcome:
-    principal = _principal(entry, command.principal_id)
+    principal = the_principal(entry, command.principal_id)
     if isinstance(principal, Rejected):
         return principal
     changed = replace(
@@ -85,41 +91,47 @@ def set_password(entry: Entry, command: SetPassword) -> Outcome:
         changed_at_ms=entry.now_ms,
     )
     PRINCIPALS.put(entry.txn, changed)
-    _forget_logins(entry, principal.id)
+    forget_logins(entry, principal.id)
     return Applied(changed.epoch)
 
 
 def set_role(entry: Entry, command: SetRole) -> Outcome:
-    principal = _principal(entry, command.principal_id)
+    principal = the_principal(entry, command.principal_id)
     if isinstance(principal, Rejected):
         return principal
-    if command.role is not Role.ADMIN and _is_last_admin(entry, principal):
-        return _last_admin(principal)
+    if command.role is not Role.ADMIN and is_last_administrator(entry, principal):
+        return last_admin(principal)
     changed = replace(principal, role=command.role, epoch=principal.epoch + 1, changed_at_ms=entry.now_ms)
     PRINCIPALS.put(entry.txn, changed)
     return Applied(changed.epoch)
 
 
 def remove_user(entry: Entry, command: RemoveUser) -> Outcome:
-    principal = _principal(entry, command.principal_id)
+    principal = the_principal(entry, command.principal_id)
     if isinstance(principal, Rejected):
         return principal
-    if _is_last_admin(entry, principal):
-        return _last_admin(principal)
-    _forget_logins(entry, principal.id)
+    if is_last_administrator(entry, principal):
+        return last_admin(principal)
+    forget_logins(entry, principal.id)
+    forget_bindings(entry, Holder(kind=HolderKind.USER, id=principal.id))
     for _, prefix in API_TOKENS_BY_PRINCIPAL.scan(entry.txn, principal.id):
+        forget_bindings(entry, Holder(kind=HolderKind.TOKEN, id=str(prefix)))
         API_TOKENS.delete(entry.txn, prefix)
+        TOKEN_USES.delete(entry.txn, prefix)
         API_TOKENS_BY_PRINCIPAL.remove(entry.txn, principal.id, prefix)
     delete_principal_name(entry.txn, principal)
+    SECOND_FACTORS.delete(entry.txn, principal.id)
+    if principal.subject_key:
+        PRINCIPALS_BY_SUBJECT.remove(entry.txn, principal.subject_key, principal.id)
     PRINCIPALS.delete(entry.txn, principal.id)
     return Applied()
 
 
 def create_api_token(entry: Entry, command: CreateApiToken) -> Outcome:
-    principal = _principal(entry, command.principal_id)
+    principal = the_principal(entry, command.principal_id)
     if isinstance(principal, Rejected):
         return principal
-    if not principal.role.includes(command.role):
+    if not highest_for_tokens(entry, principal).includes(command.role):
         return Rejected(
             f"role {command.role}: {principal.name!r} is {principal.role} and can give a token no more than"
             " that",
@@ -149,15 +161,21 @@ def revoke_api_token(entry: Entry, command: RevokeApiToken) -> Outcome:
     if token is None:
         return Rejected(f"API token {command.prefix} is not known", Code.NOT_FOUND)
     API_TOKENS.put(entry.txn, replace(token, is_revoked=True))
+    forget_bindings(entry, Holder(kind=HolderKind.TOKEN, id=command.prefix))
     return Applied()
 
 
 def start_login(entry: Entry, command: StartLogin) -> Outcome:
-    principal = _principal(entry, command.principal_id)
+    principal = the_principal(entry, command.principal_id)
     if isinstance(principal, Rejected):
         return principal
     if LOGINS.get(entry.txn, command.login_id) is not None:
         return Rejected(f"login {command.login_id} exists already", Code.ALREADY_EXISTS)
+    if principal.is_suspended:
+        return Rejected(f"account {principal.name!r} is suspended", Code.INVALID)
+    refused = _use_second_factor(entry, command)
+    if refused is not None:
+        return refused
     _make_room_for_login(entry, principal.id)
     LOGINS.put(
         entry.txn,
@@ -172,6 +190,7 @@ def start_login(entry: Entry, command: StartLogin) -> Outcome:
             expires_at_ms=command.expires_at_ms,
             ip=command.ip,
             user_agent=command.user_agent,
+            provider_id=command.provider_id,
         ),
     )
     LOGINS_BY_PRINCIPAL.add(entry.txn, principal.id, command.login_id)
@@ -209,7 +228,19 @@ def end_login(entry: Entry, command: EndLogin) -> Outcome:
     return Applied()
 
 
-def _principal(entry: Entry, principal_id: PrincipalId) -> Principal | Rejected:
+def _use_second_factor(entry: Entry, command: StartLogin) -> Rejected | None:
+    factor = SECOND_FACTORS.get(entry.txn, command.principal_id)
+    if factor is None or command.provider_id:
+        return None
+    used = use_proof(factor, command.step, command.recovery_hash)
+    if isinstance(used, Rejected):
+        return used
+    SECOND_FACTORS.put(entry.txn, used)
+    return None
+
+
+def the_principal(entry: Entry, principal_id: PrincipalId) -> Principal | Rejected:
+    """Return an account, or that there is none."""
     principal = PRINCIPALS.get(entry.txn, principal_id)
     if principal is None:
         return Rejected(f"account {principal_id} is not known", Code.NOT_FOUND)
@@ -232,17 +263,8 @@ def _use_setup_token(entry: Entry, secret_hash: bytes) -> Rejected | None:
     return None
 
 
-def _count_admins(entry: Entry, *, but: PrincipalId | None) -> int:
-    return sum(
-        principal.role is Role.ADMIN and principal.id != but for principal in PRINCIPALS.scan(entry.txn)
-    )
-
-
-def _is_last_admin(entry: Entry, principal: Principal) -> bool:
-    return principal.role is Role.ADMIN and not _count_admins(entry, but=principal.id)
-
-
-def _last_admin(principal: Principal) -> Rejected:
+def last_admin(principal: Principal) -> Rejected:
+    """Why the last one stays."""
     return Rejected(f"{principal.name!r} is the last administrator: make another one first", Code.IN_USE)
 
 
@@ -261,7 +283,8 @@ def _make_room_for_login(entry: Entry, principal_id: PrincipalId) -> None:
             _forget_login(entry, principal_id, login.id)
 
 
-def _forget_logins(entry: Entry, principal_id: PrincipalId) -> None:
+def forget_logins(entry: Entry, principal_id: PrincipalId) -> None:
+    """End every login of an account."""
     for _, login_id in LOGINS_BY_PRINCIPAL.scan(entry.txn, principal_id):
         _forget_login(entry, principal_id, LoginId(str(login_id)))
 

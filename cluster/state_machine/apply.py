@@ -19,12 +19,16 @@ from cluster.commands import exports as export_commands
 from cluster.commands import leadership as leadership_commands
 from cluster.commands import metrics as metric_commands
 from cluster.commands import nodes as node_commands
+from cluster.commands import permissions as permission_commands
 from cluster.commands import route_certificates as certificate_commands
 from cluster.commands import schedules as schedule_commands
+from cluster.commands import second_factors as factor_commands
 from cluster.commands import secrets as secret_commands
 from cluster.commands import services as service_commands
 from cluster.commands import settings as setting_commands
+from cluster.commands import sign_in as sign_in_commands
 from cluster.commands import watching as watch_commands
+from cluster.commands import web_certificates as web_certificate_commands
 from cluster.commands import webhooks as webhook_commands
 from cluster.commands import windows as window_commands
 from cluster.commands.envelope import Envelope, MalformedCommand, SkippedCommand, decode
@@ -42,11 +46,15 @@ from cluster.state_machine import (
     leadership,
     metrics,
     nodes,
+    permissions,
     route_certificates,
     scheduling,
+    second_factors,
     secrets,
     services,
     settings,
+    sign_in,
+    web_certificates,
     webhooks,
 )
 from cluster.state_machine.clients import Client
@@ -84,6 +92,18 @@ HANDLERS: dict[type[Any], Handler] = {
     access_commands.StartLogin: access.start_login,
     access_commands.RotateLogin: access.rotate_login,
     access_commands.EndLogin: access.end_login,
+    factor_commands.PutSecondFactor: second_factors.put_second_factor,
+    factor_commands.RemoveSecondFactor: second_factors.remove_second_factor,
+    factor_commands.PutRecoveryCodes: second_factors.put_recovery_codes,
+    factor_commands.EndLogins: second_factors.end_logins,
+    sign_in_commands.PutProvider: sign_in.put_provider,
+    sign_in_commands.RemoveProvider: sign_in.remove_provider,
+    sign_in_commands.SyncAccount: sign_in.sync_account,
+    sign_in_commands.NoteTokenUses: sign_in.note_token_uses,
+    permission_commands.PutCustomRole: permissions.put_custom_role,
+    permission_commands.RemoveCustomRole: permissions.remove_custom_role,
+    permission_commands.PutBinding: permissions.put_binding,
+    permission_commands.RemoveBinding: permissions.remove_binding,
     service_commands.PutService: services.put_service,
     service_commands.RemoveService: services.remove_service,
     service_commands.CommitTransition: services.commit_transition,
@@ -102,6 +122,8 @@ HANDLERS: dict[type[Any], Handler] = {
     secret_commands.RemoveRegistryCredential: secrets.remove_registry_credential,
     certificate_commands.PutRouteCertificate: route_certificates.put_route_certificate,
     certificate_commands.RemoveRouteCertificate: route_certificates.remove_route_certificate,
+    web_certificate_commands.PutWebCertificate: web_certificates.put_web_certificate,
+    web_certificate_commands.RemoveWebCertificate: web_certificates.remove_web_certificate,
     environment_commands.PutEnvironment: environments.put_environment,
     environment_commands.RemoveEnvironment: environments.remove_environment,
     schedule_commands.PutSchedule: scheduling.put_schedule,

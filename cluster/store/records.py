@@ -12,7 +12,7 @@ from typing import Generic, TypeAlias, TypeVar
 from cluster.audit.merkle import Frontier
 from cluster.audit.trail import head_of
 from cluster.encoding import codec, pack, unpack
-from cluster.model.access import ApiToken, LoginSession, Principal, SetupToken
+from cluster.model.access import ApiToken, LoginSession, Principal, SetupToken, TokenUse
 from cluster.model.alerts import Alert, AlertCount, AlertRule, Silence
 from cluster.model.audit import AuditEntry, AuditHead
 from cluster.model.environments import KNOWN_ENVIRONMENTS, Environment
@@ -27,13 +27,17 @@ from cluster.model.metrics import (
     SubjectDefinition,
 )
 from cluster.model.node import Certificate, ClusterIdentity, JoinToken, LeaderTerm, Node
+from cluster.model.permissions import Binding, CustomRole
 from cluster.model.rollout import Rollout
 from cluster.model.route_certificates import RouteCertificate
 from cluster.model.schedules import DeploySchedule
+from cluster.model.second_factors import SecondFactor
 from cluster.model.secrets import FileContent, RegistryCredential, StoredFile
 from cluster.model.service import Assignment, Revision, RouterState, Service
 from cluster.model.settings import Setting
+from cluster.model.sign_in import SignInProvider
 from cluster.model.watching import ImageWatch
+from cluster.model.web_certificates import WebCertificate
 from cluster.model.webhooks import Delivery, Webhook, WebhookStanding
 from cluster.model.windows import ChangeWindow, Freeze
 from cluster.store import tables
@@ -196,8 +200,17 @@ CERTIFICATES = Records(tables.CERTIFICATES, Certificate, (str, str), lambda r: (
 PRINCIPALS = Records(tables.PRINCIPALS, Principal, (str,), lambda r: (r.id,))
 API_TOKENS = Records(tables.API_TOKENS, ApiToken, (str,), lambda r: (r.prefix,))
 API_TOKENS_BY_PRINCIPAL = Index(tables.API_TOKENS_BY_PRINCIPAL, (str, str))
+CUSTOM_ROLES = Records(tables.CUSTOM_ROLES, CustomRole, (str,), lambda r: (r.name,))
+BINDINGS = Records(tables.BINDINGS, Binding, (str, str), lambda r: (str(r.holder), r.id))
+"""By (holder, id); a holder is `user:<id>` or `token:<prefix>`."""
 LOGINS = Records(tables.LOGINS, LoginSession, (str,), lambda r: (r.id,))
 LOGINS_BY_PRINCIPAL = Index(tables.LOGINS_BY_PRINCIPAL, (str, str))
+SECOND_FACTORS = Records(tables.SECOND_FACTORS, SecondFactor, (str,), lambda r: (r.principal_id,))
+"""By principal."""
+TOKEN_USES = Records(tables.TOKEN_USES, TokenUse, (str,), lambda r: (r.prefix,))
+PROVIDERS = Records(tables.PROVIDERS, SignInProvider, (str,), lambda r: (r.id,))
+PRINCIPALS_BY_SUBJECT = Index(tables.PRINCIPALS_BY_SUBJECT, (str, str))
+"""(subject key, principal id)."""
 
 SERVICES = Records(tables.SERVICES, Service, (str,), lambda r: (r.id,))
 REVISIONS = Records(tables.REVISIONS, Revision, (str, int), lambda r: (r.service_id, r.number))
@@ -230,6 +243,7 @@ REGISTRY_CREDENTIALS = Records(
     tables.REGISTRY_CREDENTIALS, RegistryCredential, (str,), lambda r: (r.registry,)
 )
 ROUTE_CERTIFICATES = Records(tables.ROUTE_CERTIFICATES, RouteCertificate, (str,), lambda r: (r.name,))
+WEB_CERTIFICATES = Records(tables.WEB_CERTIFICATES, WebCertificate, (str,), lambda r: (r.name,))
 
 ENVIRONMENTS = Records(tables.ENVIRONMENTS, Environment, (str,), lambda r: (r.name,))
 """By name: those that were put. `find_environment` also knows the ones that are there by themselves."""

@@ -58,6 +58,10 @@ API_TOKENS = Table(22, "api_tokens")
 LOGINS = Table(23, "logins")
 LOGINS_BY_PRINCIPAL = Table(24, "logins_by_principal", is_watched=False)
 API_TOKENS_BY_PRINCIPAL = Table(25, "api_tokens_by_principal", is_watched=False)
+SECOND_FACTORS = Table(26, "second_factors")
+TOKEN_USES = Table(27, "token_uses", is_watched=False)
+PROVIDERS = Table(28, "providers")
+PRINCIPALS_BY_SUBJECT = Table(29, "principals_by_subject", is_watched=False)
 
 SERVICES = Table(30, "services")
 REVISIONS = Table(31, "revisions")
@@ -77,6 +81,7 @@ FILE_USERS = Table(52, "file_users", is_watched=False)
 REGISTRY_CREDENTIALS = Table(53, "registry_credentials")
 
 ROUTE_CERTIFICATES = Table(54, "route_certificates")
+WEB_CERTIFICATES = Table(55, "web_certificates")
 ENVIRONMENTS = Table(56, "environments")
 
 SCHEDULES = Table(60, "schedules")
@@ -103,6 +108,9 @@ WEBHOOK_STANDINGS = Table(89, "webhook_standings", is_watched=False)
 
 EXPORTS = Table(90, "exports")
 EXPORT_STANDINGS = Table(91, "export_standings")
+
+CUSTOM_ROLES = Table(95, "custom_roles")
+BINDINGS = Table(96, "bindings")
 
 ALL_TABLES: tuple[Table, ...] = tuple(value for value in dict(globals()).values() if isinstance(value, Table))
 

@@ -19,16 +19,20 @@ from cluster.commands import (
     leadership,
     metrics,
     nodes,
+    permissions,
     route_certificates,
     schedules,
+    second_factors,
     secrets,
     services,
     settings,
+    sign_in,
     watching,
+    web_certificates,
     webhooks,
     windows,
 )
-from cluster.model.access import Role
+from cluster.model.access import Role, TokenUse
 from cluster.model.alerts import (
     Alert,
     AlertMatcher,
@@ -52,6 +56,16 @@ from cluster.model.ids import JoinTokenId, LoginId, NodeId, PrincipalId, Rollout
 from cluster.model.metric_limits import MetricLimit
 from cluster.model.metrics import SubjectDefinition, SubjectKind, SubjectRef
 from cluster.model.node import NodeFacts, NodeRole, NodeStatus
+from cluster.model.permissions import (
+    AccessScope,
+    Binding,
+    CustomRole,
+    Effect,
+    Holder,
+    HolderKind,
+    Hours,
+    Permission,
+)
 from cluster.model.placing import HostSet, parse_constraint
 from cluster.model.rollout import ReplicaProgress, Rollout, RolloutPhase, Stage, StagePhase, Steer, StepPhase
 from cluster.model.schedules import Asker, CatchUp, DeploySchedule, RunOutcome, ScheduledService
@@ -75,6 +89,7 @@ from cluster.model.service import (
     VolumeKind,
     VolumeMount,
 )
+from cluster.model.sign_in import GroupRole, SignInProvider
 from cluster.model.strategy import Analysis, Canary, Colour, Shift, Strategy, TrafficStep
 from cluster.model.watching import WatchRules
 from cluster.model.webhooks import (
@@ -1344,6 +1359,211 @@ COMMANDS: tuple[tuple[str, Any], ...] = (
             ),
         ),
     ),
+    (
+        "create-user/second-factor",
+        access.CreateUser(
+            principal_id=PrincipalId("us_faye"),
+            name="faye",
+            role=Role.ADMIN,
+            password_hash="$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaA",
+        ),
+    ),
+    (
+        "put-second-factor",
+        second_factors.PutSecondFactor(
+            principal_id=PrincipalId("us_faye"),
+            sealed_secret=b"sealed",
+            step=58_000_000,
+            recovery_hashes=(b"\x01" * 32, b"\x02" * 32),
+        ),
+    ),
+    (
+        "start-login/code",
+        access.StartLogin(
+            login_id=LoginId("lo_faye"),
+            principal_id=PrincipalId("us_faye"),
+            secret_hash=b"\x05" * 32,
+            idle_expires_at_ms=START_MS + 7 * 86_400_000,
+            expires_at_ms=START_MS + 30 * 86_400_000,
+            step=58_000_001,
+        ),
+    ),
+    (
+        "start-login/recovery-code",
+        access.StartLogin(
+            login_id=LoginId("lo_faye2"),
+            principal_id=PrincipalId("us_faye"),
+            secret_hash=b"\x06" * 32,
+            idle_expires_at_ms=START_MS + 7 * 86_400_000,
+            expires_at_ms=START_MS + 30 * 86_400_000,
+            recovery_hash=b"\x01" * 32,
+        ),
+    ),
+    (
+        "put-recovery-codes",
+        second_factors.PutRecoveryCodes(
+            principal_id=PrincipalId("us_faye"), recovery_hashes=(b"\x03" * 32,), step=58_000_002
+        ),
+    ),
+    (
+        "end-logins",
+        second_factors.EndLogins(principal_id=PrincipalId("us_faye"), but=LoginId("lo_faye2")),
+    ),
+    (
+        "remove-second-factor",
+        second_factors.RemoveSecondFactor(principal_id=PrincipalId("us_faye"), step=58_000_003),
+    ),
+    (
+        "put-second-factor/again",
+        second_factors.PutSecondFactor(
+            principal_id=PrincipalId("us_faye"), sealed_secret=b"sealed", step=58_000_004, recovery_hashes=()
+        ),
+    ),
+    (
+        "put-provider",
+        sign_in.PutProvider(
+            provider=SignInProvider(
+                id="corp",
+                label="Example Corp",
+                issuer="https://login.example.com/realms/ops",
+                client_id="tower",
+                sealed_secret=b"sealed",
+                groups_claim="realm_access.roles",
+                roles=(
+                    GroupRole(group="ops", role=Role.OPERATOR),
+                    GroupRole(group="admins", role=Role.ADMIN),
+                ),
+                changed_by="ann",
+            ),
+            expected_version=0,
+        ),
+    ),
+    (
+        "put-provider/other",
+        sign_in.PutProvider(
+            provider=SignInProvider(
+                id="other", label="Other", issuer="https://other.example.com", client_id="t"
+            ),
+            expected_version=0,
+        ),
+    ),
+    (
+        "sync-account",
+        sign_in.SyncAccount(
+            principal_id=PrincipalId("us_gina"),
+            provider_id="corp",
+            subject_key="ab" * 32,
+            name="faye",
+            role=Role.OPERATOR,
+        ),
+    ),
+    (
+        "sync-account/no-role",
+        sign_in.SyncAccount(
+            principal_id=PrincipalId("us_gina2"),
+            provider_id="corp",
+            subject_key="ab" * 32,
+            name="faye",
+            role=None,
+        ),
+    ),
+    ("remove-provider", sign_in.RemoveProvider(provider_id="other")),
+    (
+        "create-api-token/used",
+        access.CreateApiToken(
+            prefix=TokenPrefix("usedused"),
+            name="ci",
+            secret_hash=b"\x09" * 32,
+            principal_id=PrincipalId("us_faye"),
+            role=Role.VIEWER,
+            scopes=frozenset(),
+            expires_at_ms=None,
+        ),
+    ),
+    (
+        "note-token-uses",
+        sign_in.NoteTokenUses(
+            uses=(TokenUse(prefix=TokenPrefix("usedused"), used_at_ms=START_MS, ip="192.0.2.7"),)
+        ),
+    ),
+    (
+        "put-web-certificate",
+        web_certificates.PutWebCertificate(
+            name="dashboard",
+            chain_pem="-----BEGIN CERTIFICATE-----",
+            sealed_key=b"sealed",
+            hosts=("tower.example.com",),
+            not_before_ms=START_MS,
+            not_after_ms=START_MS + 90 * 86_400_000,
+            fingerprint="cd" * 32,
+            changed_by="ann",
+        ),
+    ),
+    (
+        "put-web-certificate/removed",
+        web_certificates.PutWebCertificate(
+            name="old",
+            chain_pem="-----BEGIN CERTIFICATE-----",
+            sealed_key=b"sealed",
+            hosts=("old.example.com",),
+            not_before_ms=START_MS,
+            not_after_ms=START_MS + 90 * 86_400_000,
+            fingerprint="ef" * 32,
+            changed_by="ann",
+        ),
+    ),
+    ("remove-web-certificate", web_certificates.RemoveWebCertificate(name="old")),
+    (
+        "put-custom-role",
+        permissions.PutCustomRole(
+            role=CustomRole(
+                name="restarter",
+                permissions=(
+                    Permission(
+                        actions=("container.restart", "*.read"),
+                        scope=AccessScope(projects=("shop",), labels=("team=web",), without_labels=()),
+                    ),
+                    Permission(
+                        effect=Effect.DENY,
+                        actions=("container.*",),
+                        scope=AccessScope(environments=("production",)),
+                        hours=(Hours(days=("fri",), start="17:00", end="09:00", tz="Europe/Rome"),),
+                    ),
+                ),
+                note="their own containers",
+                by="admin",
+            )
+        ),
+    ),
+    (
+        "put-binding",
+        permissions.PutBinding(
+            binding=Binding(
+                id="bd_1",
+                holder=Holder(kind=HolderKind.USER, id="u_ann"),
+                role="restarter",
+                scope=AccessScope(services=("shop.web",), nodes=("n1",), names=("h1/web",)),
+                hours=(Hours(),),
+                note="on call",
+                by="admin",
+            )
+        ),
+    ),
+    (
+        "put-binding/built-in",
+        permissions.PutBinding(
+            binding=Binding(
+                id="bd_2",
+                holder=Holder(kind=HolderKind.USER, id="u_ann"),
+                role="operator",
+            )
+        ),
+    ),
+    (
+        "remove-binding",
+        permissions.RemoveBinding(holder=Holder(kind=HolderKind.USER, id="u_ann"), binding_id="bd_1"),
+    ),
+    ("remove-custom-role", permissions.RemoveCustomRole(name="restarter")),
 )
 """(name, command); a name is the command's, with a variant after a slash."""
 

@@ -37,6 +37,7 @@ _KIND_OF_REJECTION = {
     Code.ALREADY_EXISTS: "conflict",
     Code.VERSION_CONFLICT: "conflict",
     Code.IN_USE: "conflict",
+    Code.FULL: "conflict",
     Code.EXPIRED: "conflict",
     Code.INVALID: "invalid",
     Code.MALFORMED: "invalid",

@@ -1,0 +1,40 @@
+"""Certificates the dashboard and the interface are served with, under the names they are for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cluster.model import rules
+
+WEB_CERTIFICATES_MAX = 32
+CHAIN_BYTES_MAX = 64 * 1024
+KEY_BYTES_MAX = 16 * 1024
+HOSTS_MAX = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebCertificate:
+    """One certificate with its chain and private key. `hosts` are the names it is for, sorted.
+
+    `fingerprint` is the SHA-256 of the certificate, lower-case hexadecimal.
+    """
+
+    name: str
+    chain_pem: str = field(repr=False)
+    sealed_key: bytes = field(repr=False)
+    hosts: tuple[str, ...]
+    not_before_ms: int
+    not_after_ms: int
+    fingerprint: str
+    changed_at_ms: int
+    changed_by: str
+
+
+def check_web_certificate_name(name: str) -> None:
+    """Raises ValueError."""
+    rules.check_name("certificate name", name)
+
+
+def web_key_context(name: str, fingerprint: str) -> str:
+    """The place a private key is sealed for: beside no other certificate does it open."""
+    return f"web-certificate/{name}/{fingerprint}"

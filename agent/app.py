@@ -38,6 +38,7 @@ from agent.follow.assignments_reports import HostReports
 from agent.follow.caught_up import CaughtUp
 from agent.follow.certificate import CertificateRenewal
 from agent.follow.every_host import EveryHost
+from agent.follow.every_resources import EveryResources
 from agent.follow.facts import FactsReporter
 from agent.follow.fenced_host import build_fenced_host
 from agent.follow.first_steps import take_first_steps
@@ -47,6 +48,7 @@ from agent.follow.history_keeping import HistoryKeeping
 from agent.follow.hooks import HookRuns
 from agent.follow.judged_samples import JudgedSamples
 from agent.follow.local_host import LocalHost
+from agent.follow.local_resources import LocalResources
 from agent.follow.node_history import NodeHistory
 from agent.follow.peer_server import PeerDuties, build_peer_app
 from agent.follow.readiness import RouterStanding
@@ -400,6 +402,9 @@ class _Agent:
             login_of=logins.of_image,
             router=lambda: _router_standing(router, clock),
         )
+        local_resources = LocalResources(
+            node_id=self._node_id, engine=engine, watcher=watcher, clock=clock, login_of=logins.of_image
+        )
         members = _Members(state)
         recorder = Recorder(
             node_id=self._node_id,
@@ -614,6 +619,7 @@ class _Agent:
         work: list[tuple[str, Callable[[], Coroutine[None, None, None]]]] = [
             ("watch-engine", watcher.run),
             ("collect", collector.run),
+            ("count-sizes", local_resources.sizes.run),
             ("loop-lag", loop_lag.run),
             ("record-samples", recorder.run),
             ("keep-history", keeping.run),
@@ -642,6 +648,7 @@ class _Agent:
             ids=_WebIds(self._ids),
             state=state,
             hosts=hosts,
+            resources=EveryResources(local=local_resources, client=client),
             cluster=cluster,
             public_origins=tuple(filter(None, (settings.api.public_url,))),
             request_body_bytes_max=settings.api.request_body_bytes_max,
@@ -661,7 +668,7 @@ class _Agent:
             _Port(
                 "peers",
                 settings.listen.peers,
-                build_peer_app(local, self._identity.cluster_id, duties),
+                build_peer_app(local, self._identity.cluster_id, duties, resources=local_resources),
                 tls.peer_server,
             ),
         )

@@ -35,6 +35,7 @@ from cluster.model.inventory import (
 )
 from cluster.model.metrics import STEP_MS, Subject
 from cluster.model.readiness import HostQuestion, HostReadiness
+from cluster.model.resources import DiskUsage, HostResources, PulledImage, Removal, ResourceKind
 from cluster.raft.raft_thread import NodeStatus
 from cluster.raft.replicator import ReadLevel, ReadPoint
 from cluster.store import Committed, ReadTxn
@@ -139,6 +140,29 @@ class Hosts(Protocol):
         ...
 
 
+class Resources(Protocol):
+    """Images, volumes and networks of every host."""
+
+    async def of_hosts(
+        self, kind: ResourceKind, node_ids: Sequence[str], *, with_sizes: bool = False
+    ) -> Mapping[str, HostResources | HostUnavailable]:
+        """What hosts have of a kind; of one that does not say, why. Bounded in time: with sizes, which an
+        engine takes long to count, ten seconds; without, two."""
+        ...
+
+    async def disk_usage(self, node_id: str) -> DiskUsage:
+        """Raises HostUnavailable or HostRefused."""
+        ...
+
+    async def remove(self, node_id: str, removal: Removal, *, caller: Caller) -> None:
+        """Remove what no container uses, running or not. Raises HostUnavailable or HostRefused."""
+        ...
+
+    async def pull(self, node_id: str, image: str, *, caller: Caller) -> PulledImage:
+        """Bounded by ten minutes. Raises HostUnavailable or HostRefused."""
+        ...
+
+
 class Cluster(Protocol):
     """Membership and leadership."""
 
@@ -230,6 +254,28 @@ class ScalingDesk(Protocol):
         ...
 
 
+class NoResources:
+    """Nobody says."""
+
+    async def of_hosts(
+        self, kind: ResourceKind, node_ids: Sequence[str], *, with_sizes: bool = False
+    ) -> Mapping[str, HostResources | HostUnavailable]:
+        return {node_id: self._unknown() for node_id in node_ids}
+
+    async def disk_usage(self, node_id: str) -> DiskUsage:
+        raise self._unknown()
+
+    async def remove(self, node_id: str, removal: Removal, *, caller: Caller) -> None:
+        raise self._unknown()
+
+    async def pull(self, node_id: str, image: str, *, caller: Caller) -> PulledImage:
+        raise self._unknown()
+
+    @staticmethod
+    def _unknown() -> HostUnavailable:
+        return HostUnavailable("this host does not tell of images, volumes and networks")
+
+
 class NoScalingDesk:
     """Nobody can say."""
 
@@ -298,6 +344,7 @@ class Surroundings:
     cluster: Cluster
     public_origins: tuple[str, ...]
     request_body_bytes_max: int = 8 * 1024 * 1024
+    resources: Resources = field(default_factory=NoResources)
     router: ExternalRouter = field(default_factory=NoExternalRouter)
     scaling: ScalingDesk = field(default_factory=NoScalingDesk)
     history: MetricHistory = field(default_factory=NoMetricHistory)

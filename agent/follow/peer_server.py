@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from agent.follow.local_host import LocalHost
+from agent.follow.local_resources import LocalResources
+from agent.follow.peer_resources import add_resource_routes
 from agent.peers import protocol
 from agent.peers.protocol import (
     ADOPTABLES,
@@ -69,7 +71,9 @@ class PeerDuties:
     """The next piece of this node's metric history. Raises HistoryError, or ValueError for a wrong cursor."""
 
 
-def build_peer_app(host: LocalHost, cluster_id: str, duties: PeerDuties) -> web.Application:
+def build_peer_app(
+    host: LocalHost, cluster_id: str, duties: PeerDuties, *, resources: LocalResources | None = None
+) -> web.Application:
     """The application of the peer port."""
     requests = _Requests(host, duties)
     app = web.Application(
@@ -90,6 +94,8 @@ def build_peer_app(host: LocalHost, cluster_id: str, duties: PeerDuties) -> web.
     app.router.add_get(container + "/inspect", requests.inspect)
     app.router.add_get(container + "/logs", requests.logs)
     app.router.add_post(container + "/{action}", requests.act)
+    if resources is not None:
+        add_resource_routes(app, resources)
     return app
 
 

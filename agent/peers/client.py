@@ -19,14 +19,18 @@ from agent.peers.protocol import (
     ADOPTION_QUESTIONS,
     BEAT_ANSWERS,
     BEATS,
+    DISK_USAGES,
     HISTORY_PAGES,
     HISTORY_QUESTIONS,
     INVENTORIES,
     LIVES,
     LOG_LINES,
+    PULLED,
     QUESTIONS,
     READINESSES,
     REFUSALS,
+    REMOVALS,
+    RESOURCE_LISTS,
     STANDINGS,
     TRAFFIC_REPORTS,
     Beat,
@@ -49,6 +53,7 @@ from cluster.model.inventory import (
     LogQuery,
 )
 from cluster.model.readiness import HostQuestion, HostReadiness
+from cluster.model.resources import DiskUsage, HostResources, PulledImage, Removal, ResourceKind
 from cluster.raft.tls import IdentityError, peer_identity
 
 VIEW_TIMEOUT_S = 2.0
@@ -57,6 +62,8 @@ WATCH_TIMEOUT_S = 0.8
 READINESS_TIMEOUT_S = 10.0
 ACT_TIMEOUT_S = 70.0
 BEAT_TIMEOUT_S = 1.0
+PULL_TIMEOUT_S = 610.0
+"""Beyond what the host itself gives a pull."""
 HISTORY_TIMEOUT_S = 20.0
 LOG_IDLE_S = 3600.0
 LOG_FRAME_BYTES_MAX = 1024 * 1024
@@ -134,6 +141,35 @@ class PeerClient:
         data = ADOPTION_QUESTIONS.encode(question)
         body = await self._ask(node_id, "POST", protocol.ADOPTABLE, data=data, timeout_s=READINESS_TIMEOUT_S)
         return _decoded(ADOPTABLES, body, node_id)
+
+    async def resources(self, node_id: str, kind: ResourceKind, *, with_sizes: bool) -> HostResources:
+        path = protocol.RESOURCES.format(kind=kind.value)
+        # Who asks for sizes waits for an engine that counts; who does not, as for any list.
+        timeout_s = READINESS_TIMEOUT_S if with_sizes else VIEW_TIMEOUT_S
+        query = {"sizes": "1" if with_sizes else "0"}
+        body = await self._ask(node_id, "GET", path, query=query, timeout_s=timeout_s)
+        return _decoded(RESOURCE_LISTS, body, node_id)
+
+    async def disk_usage(self, node_id: str) -> DiskUsage:
+        body = await self._ask(node_id, "GET", protocol.DISK_USAGE, timeout_s=ACT_TIMEOUT_S)
+        return _decoded(DISK_USAGES, body, node_id)
+
+    async def remove_resource(self, node_id: str, removal: Removal, *, caller: Caller) -> None:
+        data = REMOVALS.encode(removal)
+        await self._ask(
+            node_id, "POST", protocol.REMOVE_RESOURCE, data=data, caller=caller, timeout_s=ACT_TIMEOUT_S
+        )
+
+    async def pull_image(self, node_id: str, image: str, *, caller: Caller) -> PulledImage:
+        body = await self._ask(
+            node_id,
+            "POST",
+            protocol.PULL,
+            query={"image": image},
+            caller=caller,
+            timeout_s=PULL_TIMEOUT_S,
+        )
+        return _decoded(PULLED, body, node_id)
 
     async def history(self, node_id: str, start_ms: int, end_ms: int, *, after: bytes) -> HistoryPage:
         question = HistoryQuestion(start_ms=start_ms, end_ms=end_ms, after=after)

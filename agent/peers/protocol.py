@@ -19,6 +19,7 @@ from cluster.model.autoscaling import ReplicaUsage, ScalingStanding
 from cluster.model.inventory import Caller, HostInventory, HostLive, LogLine, LogQuery
 from cluster.model.metric_limits import CopySamples
 from cluster.model.readiness import HostQuestion, HostReadiness
+from cluster.model.resources import DiskUsage, HostResources, PulledImage, Removal
 from cluster.model.traffic import TrafficInterval
 
 BEAT = "/peer/v1/beat"
@@ -33,6 +34,10 @@ RENEW = "/peer/v1/certificate"
 ADOPTABLE = "/peer/v1/adoptable"
 SCALING = "/peer/v1/scaling/{service}"
 HISTORY = "/peer/v1/history"
+RESOURCES = "/peer/v1/resources/{kind}"
+REMOVE_RESOURCE = "/peer/v1/resources/remove"
+DISK_USAGE = "/peer/v1/disk-usage"
+PULL = "/peer/v1/images/pull"
 
 CALLER_HEADER = "X-Tower-Caller"
 BODY_BYTES_MAX = 16 * 1024 * 1024
@@ -45,6 +50,10 @@ READINESSES = codec(HostReadiness)
 ADOPTION_QUESTIONS = codec(AdoptionQuestion)
 ADOPTABLES = codec(HostFound)
 STANDINGS = codec(ScalingStanding)
+RESOURCE_LISTS = codec(HostResources)
+REMOVALS = codec(Removal)
+DISK_USAGES = codec(DiskUsage)
+PULLED = codec(PulledImage)
 _CALLERS = codec(Caller)
 
 

@@ -6,6 +6,8 @@ export const messages = defineMessages({
     noAnswer: "No answer",
     failed: "This failed",
     retry: "Try again",
+    copy: "Copy",
+    copied: "Copied",
     lastKnown: (age: string) => `Last known ${age}.`,
   },
   it: {
@@ -13,6 +15,8 @@ export const messages = defineMessages({
     noAnswer: "Nessuna risposta",
     failed: "Non riuscito",
     retry: "Riprova",
+    copy: "Copia",
+    copied: "Copiato",
     lastKnown: (age) => `Ultimo stato noto: ${age}.`,
   },
 });

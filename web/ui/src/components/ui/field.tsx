@@ -12,6 +12,16 @@ export function Select({ className, ...rest }: ComponentProps<"select">) {
   return <select {...rest} className={cn(CONTROL, "pr-1", className)} />;
 }
 
+/** Several lines of what a program reads. */
+export function TextArea({ className, ...rest }: ComponentProps<"textarea">) {
+  return (
+    <textarea
+      {...rest}
+      className={cn(CONTROL, "h-auto py-1.5 font-mono text-xs pointer-coarse:h-auto", className)}
+    />
+  );
+}
+
 interface FieldProps {
   label: string;
   hint?: string;

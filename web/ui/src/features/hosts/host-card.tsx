@@ -14,10 +14,11 @@ import {
   formatMoment,
   formatPercent,
   formatSize,
-  plural,
   UNKNOWN,
 } from "@/lib/format";
+import { useMessages } from "@/lib/i18n";
 import { statusOf } from "./host-status";
+import { messages } from "./messages";
 
 interface HostCardProps {
   node: NodeView;
@@ -28,6 +29,7 @@ interface HostCardProps {
 }
 
 export function HostCard({ node, live, isCurrent, onOpen }: HostCardProps) {
+  const t = useMessages(messages);
   const { tone, word } = statusOf(node, isCurrent);
   const cpu = seriesOf(live, HOST_SUBJECT, "cpu_percent");
   const memory = seriesOf(live, HOST_SUBJECT, "memory_bytes");
@@ -50,32 +52,32 @@ export function HostCard({ node, live, isCurrent, onOpen }: HostCardProps) {
         {node.is_leader && (
           <span className="inline-flex items-center gap-1 text-xs font-medium text-accent">
             <Crown aria-hidden className="size-3.5" />
-            leader
+            {t.leader}
           </span>
         )}
         <span className="ml-auto flex items-center gap-1.5">
-          {node.is_draining && <Badge tone="warn">draining</Badge>}
+          {node.is_draining && <Badge tone="warn">{t.draining}</Badge>}
           <Badge tone={tone} title={node.status_reason}>
             {word}
           </Badge>
         </span>
       </div>
       <p className="truncate px-4 text-xs text-muted">
-        {node.role} · {node.api_address || node.address}
+        {t.roles[node.role]} · {node.api_address || node.address}
       </p>
       <div className="mt-3 grid grid-cols-2 gap-4 px-4">
         <Course
-          term="CPU"
+          term={t.cpu}
           value={formatPercent(isCurrent ? (latest(cpu) ?? node.cpu_percent) : null)}
-          whole={node.facts.cpu_count > 0 ? plural(node.facts.cpu_count, "core") : ""}
+          whole={node.facts.cpu_count > 0 ? t.cores(node.facts.cpu_count) : ""}
           values={cpu?.values ?? []}
           top={100}
           className={isCurrent ? "text-series-1" : "text-muted"}
         />
         <Course
-          term="Memory"
+          term={t.memory}
           value={formatBytes(isCurrent ? (latest(memory) ?? node.memory_bytes) : null)}
-          whole={memoryTotal ? `of ${formatSize(memoryTotal)}` : ""}
+          whole={memoryTotal ? t.of(formatSize(memoryTotal)) : ""}
           values={memory?.values ?? []}
           top={memoryTotal}
           className={isCurrent ? "text-series-2" : "text-muted"}
@@ -89,10 +91,11 @@ export function HostCard({ node, live, isCurrent, onOpen }: HostCardProps) {
 }
 
 function Facts({ node }: { node: NodeView }) {
+  const t = useMessages(messages);
   return (
     <dl className="tabular flex gap-x-3 whitespace-nowrap text-muted">
       <div className="flex flex-row-reverse gap-1">
-        <dt>containers</dt>
+        <dt>{t.containers}</dt>
         <dd className="text-text">
           {node.containers === null
             ? UNKNOWN
@@ -111,6 +114,7 @@ function Facts({ node }: { node: NodeView }) {
 
 /** What is wrong with the host, and since when. */
 function Trouble({ node }: { node: NodeView }) {
+  const t = useMessages(messages);
   const now = useNow();
   const isUp = node.status === "up";
   const sinceMs = isUp ? node.last_seen_ms : node.status_at_ms;
@@ -119,7 +123,7 @@ function Trouble({ node }: { node: NodeView }) {
   return (
     <p
       className={cn("flex items-center gap-1.5", tone === "bad" ? "text-bad" : "text-warn")}
-      title={sinceMs === null ? undefined : `since ${formatMoment(sinceMs)}`}
+      title={sinceMs === null ? undefined : t.since(formatMoment(sinceMs))}
     >
       <TriangleAlert aria-hidden className="size-3.5 shrink-0" />
       {isUp ? (
@@ -131,9 +135,7 @@ function Trouble({ node }: { node: NodeView }) {
         </>
       ) : (
         <>
-          <span className="tabular shrink-0 font-medium">
-            {capital(word)} for {lasted}
-          </span>
+          <span className="tabular shrink-0 font-medium">{capital(t.for(word, lasted))}</span>
           {node.status_reason !== "" && <span className="min-w-0 truncate">({node.status_reason})</span>}
         </>
       )}
@@ -152,6 +154,7 @@ interface CourseProps {
 }
 
 function Course({ term, value, whole, values, top, className }: CourseProps) {
+  const t = useMessages(messages);
   return (
     <div className="min-w-0">
       <p className="tabular flex justify-between gap-2 text-xs text-muted">
@@ -164,7 +167,7 @@ function Course({ term, value, whole, values, top, className }: CourseProps) {
           <Sparkline
             values={values}
             top={top}
-            label={`${term} over the last ten minutes, now ${value} ${whole}`}
+            label={t.courseOf(term, value, whole)}
             className="h-full w-full"
           />
         )}

@@ -14,11 +14,14 @@ import {
   formatAge,
   formatBytes,
   formatCount,
+  formatMoment,
   formatPercent,
   formatSize,
   UNKNOWN,
 } from "@/lib/format";
+import { textsOf, useMessages } from "@/lib/i18n";
 import { courseOf, isTelling, statusOf } from "./host-status";
+import { messages } from "./messages";
 
 const Chart = lazy(() => import("@/components/chart"));
 
@@ -31,21 +34,22 @@ interface HostSheetProps {
 
 /** One host: its courses with axes, and what it says of itself. */
 export default function HostSheet({ nodeId, onClose, onContainers }: HostSheetProps) {
+  const t = useMessages(messages);
   const cluster = useQuery(clusterQuery);
   const node = cluster.data?.nodes.find((each) => each.id === nodeId);
   return (
     <Sheet
-      title={node?.name ?? "Host"}
-      description={node === undefined ? nodeId : `${node.role} · ${node.address}`}
+      title={node?.name ?? t.host}
+      description={node === undefined ? nodeId : `${t.roles[node.role]} · ${node.address}`}
       actions={node !== undefined && <Standing node={node} />}
       onClose={onClose}
     >
       <div className="min-h-0 flex-1 overflow-y-auto">
-        <Loaded query={cluster} loading={<Loading label="Loading the host" />}>
+        <Loaded query={cluster} loading={<Loading label={t.loadingHost} />}>
           {() =>
             node === undefined ? (
-              <Empty icon="?" title="No such host">
-                It may have left the cluster.
+              <Empty icon="?" title={t.noSuchHost}>
+                {t.noSuchHostNote}
               </Empty>
             ) : (
               <Details node={node} onContainers={onContainers} />
@@ -58,6 +62,7 @@ export default function HostSheet({ nodeId, onClose, onContainers }: HostSheetPr
 }
 
 function Details({ node, onContainers }: { node: NodeView } & Pick<HostSheetProps, "onContainers">) {
+  const t = useMessages(messages);
   const metrics = useQuery(metricsQuery);
   const live = courseOf(node, metrics.data ?? []);
   const memoryLimit = latest(seriesOf(live, HOST_SUBJECT, "memory_limit_bytes")) ?? node.facts.memory_bytes;
@@ -66,14 +71,14 @@ function Details({ node, onContainers }: { node: NodeView } & Pick<HostSheetProp
       {(node.status !== "up" || node.problem !== "") && (
         <Trouble node={node} isCurrent={isTelling(node, metrics.data ?? [])} />
       )}
-      <Loaded query={metrics} loading={<Loading label="Loading the last ten minutes" rows={8} />}>
+      <Loaded query={metrics} loading={<Loading label={t.loadingMinutes} rows={8} />}>
         {() =>
           live === undefined || live.times_ms.length === 0 ? (
-            <p className="text-sm text-muted">No numbers of the last ten minutes from this host.</p>
+            <p className="text-sm text-muted">{t.noNumbers}</p>
           ) : (
-            <Suspense fallback={<Loading label="Loading the charts" rows={8} />}>
+            <Suspense fallback={<Loading label={t.loadingCharts} rows={8} />}>
               <Chart
-                title="CPU"
+                title={t.cpu}
                 timesMs={live.times_ms}
                 values={seriesOf(live, HOST_SUBJECT, "cpu_percent")?.values ?? []}
                 top={100}
@@ -82,7 +87,7 @@ function Details({ node, onContainers }: { node: NodeView } & Pick<HostSheetProp
                 syncKey="host"
               />
               <Chart
-                title="Memory"
+                title={t.memory}
                 timesMs={live.times_ms}
                 values={seriesOf(live, HOST_SUBJECT, "memory_bytes")?.values ?? []}
                 top={memoryLimit || null}
@@ -107,14 +112,15 @@ function Standing({ node }: { node: NodeView }) {
 
 /** What is wrong with it, and how old what is shown is for that. */
 function Trouble({ node, isCurrent }: { node: NodeView; isCurrent: boolean }) {
+  const t = useMessages(messages);
   const now = useNow();
   const why = [node.status === "up" ? "" : node.status_reason, node.problem].filter(Boolean).join("; ");
   return (
     <Banner
       tone={node.status === "down" ? "bad" : "warn"}
-      title={`${node.name} is ${statusOf(node, isCurrent).word}`}
+      title={t.is(node.name, statusOf(node, isCurrent).word)}
     >
-      {capital(why)}.{!isCurrent && ` What is shown was true ${formatAge(node.last_seen_ms, now)}.`}
+      {capital(why)}.{!isCurrent && ` ${t.wasTrue(formatAge(node.last_seen_ms, now))}`}
     </Banner>
   );
 }
@@ -125,32 +131,41 @@ function systemOf({ os_name, os_version }: FactsView): string {
   return [os_name, os_version].filter(Boolean).join(" ");
 }
 
+function placementOf(node: NodeView, nowMs: number): string {
+  const t = textsOf(messages);
+  const until = node.maintenance_until_ms ?? 0;
+  if (until > nowMs) return t.awayUntil(formatMoment(until));
+  return node.is_draining ? t.isDraining : t.isTaking;
+}
+
 function Facts({ node, onContainers }: { node: NodeView } & Pick<HostSheetProps, "onContainers">) {
+  const t = useMessages(messages);
+  const now = useNow();
   const { containers } = node;
   const { facts } = node;
   const rows: [string, ReactNode][] = [
-    ["Role", node.is_leader ? `${node.role}, leader` : node.role],
-    ["Placement", node.is_draining ? "draining: no new replicas come here" : "takes new replicas"],
+    [t.facts.role, node.is_leader ? `${t.roles[node.role]}, ${t.leader}` : t.roles[node.role]],
+    [t.facts.placement, placementOf(node, now)],
     [
-      "Containers",
+      t.facts.containers,
       containers === null ? (
         UNKNOWN
       ) : (
         <span key="containers" className="flex flex-wrap gap-x-3">
-          {formatCount(containers.running)} of {formatCount(containers.total)} running
+          {t.running(containers.running, containers.total)}
           <button
             type="button"
             className="font-medium text-accent hover:underline"
             onClick={() => onContainers(node.name)}
           >
-            Show them
+            {t.show}
           </button>
         </span>
       ),
     ],
-    ["Behind by", node.lag === null ? UNKNOWN : `${formatCount(node.lag)} entries`],
+    [t.facts.lag, node.lag === null ? UNKNOWN : t.entries(node.lag)],
     [
-      "Dashboard",
+      t.facts.dashboard,
       node.api_address === "" || node.is_self ? (
         node.api_address || UNKNOWN
       ) : (
@@ -163,15 +178,22 @@ function Facts({ node, onContainers }: { node: NodeView } & Pick<HostSheetProps,
         </a>
       ),
     ],
-    ["System", systemOf(facts)],
-    ["Kernel", [facts.kernel, facts.arch].filter(Boolean).join(" · ") || UNKNOWN],
-    ["Processors", facts.cpu_count > 0 ? formatCount(facts.cpu_count) : UNKNOWN],
-    ["Memory", facts.memory_bytes > 0 ? formatSize(facts.memory_bytes) : UNKNOWN],
-    ["Disk", facts.disk_bytes > 0 ? formatSize(facts.disk_bytes) : UNKNOWN],
-    ["Docker", facts.docker_version || UNKNOWN],
-    ["Agent", facts.agent_version || UNKNOWN],
     [
-      "Id",
+      t.facts.labels,
+      Object.entries(node.labels)
+        .map(([name, value]) => `${name}=${value}`)
+        .join(", ") || UNKNOWN,
+    ],
+    [t.facts.joined, formatMoment(node.joined_at_ms)],
+    [t.facts.system, systemOf(facts)],
+    [t.facts.kernel, [facts.kernel, facts.arch].filter(Boolean).join(" · ") || UNKNOWN],
+    [t.facts.processors, facts.cpu_count > 0 ? formatCount(facts.cpu_count) : UNKNOWN],
+    [t.facts.memory, facts.memory_bytes > 0 ? formatSize(facts.memory_bytes) : UNKNOWN],
+    [t.facts.disk, facts.disk_bytes > 0 ? formatSize(facts.disk_bytes) : UNKNOWN],
+    [t.facts.docker, facts.docker_version || UNKNOWN],
+    [t.facts.agent, facts.agent_version || UNKNOWN],
+    [
+      t.facts.id,
       <code key="id" className="font-mono text-xs break-all">
         {node.id}
       </code>,

@@ -1,13 +1,10 @@
 import { extendTo, newestMs } from "@/api/metrics";
 import type { HostLiveView, NodeView } from "@/api/openapi";
 import type { Tone } from "@/components/ui/badge";
+import { textsOf } from "@/lib/i18n";
+import { messages } from "./messages";
 
-const WORDS: Record<NodeView["status"], { tone: Tone; word: string }> = {
-  up: { tone: "ok", word: "up" },
-  suspect: { tone: "warn", word: "suspect" },
-  down: { tone: "bad", word: "down" },
-  left: { tone: "neutral", word: "left" },
-};
+const TONES: Record<NodeView["status"], Tone> = { up: "ok", suspect: "warn", down: "bad", left: "neutral" };
 
 /** Hosts sample every 10 s and are asked every 5 s. */
 const LATE_MS = 25_000;
@@ -30,5 +27,8 @@ export function courseOf(node: NodeView, hosts: readonly HostLiveView[]): HostLi
 }
 
 export function statusOf(node: NodeView, isCurrent: boolean): { tone: Tone; word: string } {
-  return node.status === "up" && !isCurrent ? { tone: "warn", word: "silent" } : WORDS[node.status];
+  const { statuses } = textsOf(messages);
+  return node.status === "up" && !isCurrent
+    ? { tone: "warn", word: statuses.silent }
+    : { tone: TONES[node.status], word: statuses[node.status] };
 }

@@ -1,4 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
 import { Server } from "lucide-react";
 import { useCan } from "@/api/permissions";
 import { clusterQuery, metricsQuery } from "@/api/queries";
@@ -6,21 +7,24 @@ import { Loaded } from "@/components/loaded";
 import { Empty } from "@/components/states";
 import { Card, Section } from "@/components/ui/section";
 import { formatCount } from "@/lib/format";
+import { useMessages } from "@/lib/i18n";
 import { HostCard } from "./host-card";
 import { courseOf, isTelling } from "./host-status";
+import { messages } from "./messages";
 
 /** Every host, with its last ten minutes. */
 export function HostsSection({ onOpen }: { onOpen: (nodeId: string) => void }) {
+  const t = useMessages(messages);
   const cluster = useQuery(clusterQuery);
   const metrics = useQuery(metricsQuery);
   const mayJoin = useCan()("node.join");
   const nodes = cluster.data?.nodes.filter((node) => node.status !== "left") ?? [];
   return (
-    <Section title="Hosts" note={cluster.data === undefined ? undefined : formatCount(nodes.length)}>
+    <Section title={t.hosts} note={cluster.data === undefined ? undefined : formatCount(nodes.length)}>
       <Loaded
         query={cluster}
         loading={
-          <div role="status" aria-label="Loading hosts" className="grid gap-3 sm:grid-cols-2 xl:grid-cols-3">
+          <div role="status" aria-label={t.loadingHosts} className="grid gap-3 sm:grid-cols-2 xl:grid-cols-3">
             {["a", "b", "c"].map((key) => (
               <Card key={key} className="animate-breathe h-[192px]">
                 {null}
@@ -32,9 +36,8 @@ export function HostsSection({ onOpen }: { onOpen: (nodeId: string) => void }) {
         {() =>
           nodes.length === 0 ? (
             <Card>
-              <Empty icon={<Server className="size-5" />} title="No hosts yet">
-                Run <code className="font-mono">tower token create</code> here and{" "}
-                <code className="font-mono">tower join</code> on the host that is to come in.
+              <Empty icon={<Server className="size-5" />} title={t.noHosts}>
+                {t.noHostsNote}
               </Empty>
             </Card>
           ) : (
@@ -64,16 +67,20 @@ export function HostsSection({ onOpen }: { onOpen: (nodeId: string) => void }) {
 
 /** Beside a host that is alone: how a second and a third come in. */
 function JoinHint() {
+  const t = useMessages(messages);
   return (
     <div className="flex h-full flex-col justify-center gap-2 rounded-lg border border-dashed border-line-strong px-5 py-4">
-      <p className="font-medium">Add a second and a third host</p>
-      <p className="text-sm text-muted">
-        Then the loss of one stops nothing. Here,{" "}
-        <code className="font-mono text-text">tower token create</code> prints a token; on the new host, run
+      <p className="font-medium">{t.alone}</p>
+      <p className="text-sm text-muted">{t.aloneNote}</p>
+      <p>
+        <Link
+          to="/cluster"
+          search={{ add: true } as never}
+          className="text-sm font-medium text-accent hover:underline"
+        >
+          {t.addHost}
+        </Link>
       </p>
-      <code className="rounded-md bg-hover px-3 py-2 font-mono text-sm break-all">
-        tower join {window.location.host} --token …
-      </code>
     </div>
   );
 }

@@ -1,0 +1,28 @@
+import { Link, type LinkProps } from "@tanstack/react-router";
+import type { ReactNode } from "react";
+import { cn } from "@/lib/cn";
+
+const TONES = {
+  primary: "bg-accent text-on-accent hover:bg-accent-strong",
+  plain: "border border-line-strong bg-surface text-text hover:bg-hover",
+} as const;
+
+interface LinkButtonProps extends Pick<LinkProps, "to" | "params" | "search"> {
+  tone?: keyof typeof TONES;
+  children: ReactNode;
+}
+
+/** Looks like a button and leads to another page, as a link does. */
+export function LinkButton({ tone = "plain", children, ...link }: LinkButtonProps) {
+  return (
+    <Link
+      {...link}
+      className={cn(
+        "inline-flex h-8 shrink-0 items-center justify-center gap-1.5 rounded-md px-3 text-sm font-medium whitespace-nowrap transition-colors select-none pointer-coarse:h-10",
+        TONES[tone],
+      )}
+    >
+      {children}
+    </Link>
+  );
+}

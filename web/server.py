@@ -15,21 +15,20 @@ from cluster.identity.throttle import LoginThrottle
 from cluster.raft.replicator import NotCommitted, OutcomeUnknown
 from web.api import openapi, prometheus, published
 from web.api.dashboard import Dashboard
-from web.api.logs import STREAMS
 from web.api.routes import ENDPOINTS
 from web.auth.authority import Authority
 from web.auth.catching_up import CatchingUp
 from web.auth.credentials import Authenticator
 from web.auth.password_work import PasswordWork
 from web.auth.sessions import Sessions
-from web.live import socket
+from web.live import event_stream, socket
 from web.live.hub import HUB, LiveHub
 from web.middleware.authentication import authenticate
 from web.middleware.authorization import authorize
 from web.middleware.bodies import limit_body
 from web.middleware.entrance import add_headers, enter
 from web.middleware.errors import tell_problems
-from web.middleware.keys import AUTHENTICATOR, AUTHORITY, SESSIONS, STOPPING, SURROUNDINGS
+from web.middleware.keys import AUTHENTICATOR, AUTHORITY, SESSIONS, STOPPING, STREAMS, SURROUNDINGS
 from web.middleware.methods import answer_options
 from web.middleware.rate_limit import LIMITER, Limits, RateLimiter, limit_rate
 from web.middleware.routes import ROUTES, Route, everybody, refuse_undeclared, register
@@ -120,6 +119,7 @@ def build_app(
     register(app, published.routes())
     register(app, prometheus.routes())
     register(app, socket.routes())
+    register(app, event_stream.routes())
     _mount_mcp(app)
     # Last: it answers for every address that is left.
     register(app, dashboard.routes())

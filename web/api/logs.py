@@ -13,15 +13,13 @@ from cluster.model.inventory import HostRefused, HostUnavailable, LogLine, LogQu
 from web.api.endpoint import Ask, Endpoint
 from web.api.schemas import LogsQuery
 from web.auth.problems import Problem, invalid
-from web.middleware.keys import AUTHENTICATOR, STOPPING
+from web.middleware.keys import AUTHENTICATOR, STOPPING, STREAMS
 from web.middleware.routes import needs
 from web.tools.containers import open_logs
 from web.tools.times import moment, parse_since
 
 TAIL_MAX = 1_000_000
 NDJSON = "application/x-ndjson"
-
-STREAMS = web.AppKey("streams", asyncio.Semaphore)
 
 
 async def get_logs(ask: Ask[None, LogsQuery]) -> web.StreamResponse:

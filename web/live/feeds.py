@@ -1,22 +1,26 @@
 """What each topic tells: everything at first, then what changed.
 
 A feed keeps what it told last. `update` looks anew and returns the message for those who know that;
-`snapshot` returns the message for one who knows nothing.
+`snapshot` returns the message for one who knows nothing, and `since` what one missed who comes back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from pydantic import TypeAdapter
 
+from cluster.model.events import Event, Severity
+from cluster.store import records
+from web.live.changes import Change, Recently, change_between
+from web.live.news import News, Wish
+from web.live.topics import Filter, Topic, listed
 from web.tools.alert_views import AlertView
 from web.tools.alerts import read_open_alerts
 from web.tools.cluster import read_cluster
-from web.tools.containers import read_containers
+from web.tools.containers import ContainerFilter, fits, read_containers
 from web.tools.context import Context
 from web.tools.metrics import live_view
 from web.tools.rollouts import read_newest
@@ -30,65 +34,68 @@ from web.tools.views import (
     RolloutView,
     ServiceView,
 )
-
-_Key = TypeVar("_Key")
-_View = TypeVar("_View")
-
+from web.tools.webhook_views import EventView, event_view
 
 SECONDS_ASKED = 5
 """Of how many seconds hosts are asked every second: as many as an answer may be late."""
-
-
-class Topic(StrEnum):
-    """What can be subscribed to."""
-
-    ALERTS = "alerts"
-    CLUSTER = "cluster"
-    CONTAINERS = "containers"
-    METRICS = "metrics"
-    SECONDS = "seconds"
-    SERVICES = "services"
-
-
-ACTION_OF = {
-    Topic.ALERTS: "alert.read",
-    Topic.CLUSTER: "cluster.read",
-    Topic.CONTAINERS: "container.read",
-    Topic.METRICS: "metrics.read",
-    Topic.SECONDS: "metrics.read",
-    Topic.SERVICES: "service.read",
-}
+EVENTS_AT_FIRST = 100
+EVENTS_READ_MAX = 1000
+"""So many events are looked through for those who are new or come back."""
 
 
 class Feed(Protocol):
-    """One topic's messages. `tables` are those of the replicated state whose change is news of it."""
+    """One topic's messages. `tables` are those of the replicated state whose change is news of it.
+
+    A filter's `node` is an id here.
+    """
 
     topic: Topic
     tables: frozenset[str]
 
-    async def update(self) -> str | None:
+    async def update(self) -> News | None:
         """Look anew; returns the message about what changed since the last look, None when nothing did."""
         ...
 
-    def snapshot(self) -> str:
+    def snapshot(self) -> News:
         """Return everything as of the last look."""
         ...
 
+    def since(self, position: str) -> Sequence[News] | None:
+        """Return what was told after `position`; None when that is not known any more."""
+        ...
 
-class ClusterFeed:
+
+class _Recounted:
+    """What feeds have in common that tell changes by number."""
+
+    def __init__(self, context: Context, epoch: str) -> None:
+        self._context = context
+        self._recently = Recently(epoch)
+        self._snapshot: News | None = None
+
+    def since(self, position: str) -> Sequence[News] | None:
+        return self._recently.since(position)
+
+    def _whole(self, encode: Callable[[Wish], str | None]) -> News:
+        """Return the message with everything, one and the same until the next change."""
+        if self._snapshot is None or self._snapshot.position != self._recently.position:
+            self._snapshot = News(self._recently.position, encode)
+        return self._snapshot
+
+
+class ClusterFeed(_Recounted):
     """The whole cluster view each time: it is small."""
 
     topic = Topic.CLUSTER
     tables = frozenset({"nodes", "control"})
 
-    def __init__(self, context: Context, *, numbers_s: float) -> None:
-        self._context = context
-        self._numbers_s = numbers_s
+    def __init__(self, context: Context, epoch: str) -> None:
+        super().__init__(context, epoch)
+        self._numbers_s = context.pace.metrics_s
         self._told: ClusterView | None = None
         self._told_s = float("-inf")
-        self._text = ""
 
-    async def update(self) -> str | None:
+    async def update(self) -> News | None:
         view = await read_cluster(self._context)
         now_s = self._context.surroundings.clock.monotonic_s()
         if view == self._told:
@@ -98,162 +105,299 @@ class ClusterFeed:
         if not is_news and now_s - self._told_s < self._numbers_s:
             return None
         self._told, self._told_s = view, now_s
-        self._text = _message(self.topic, "data", _CLUSTER, view)
-        return self._text
+        return self._recently.add(lambda _: _data(_CLUSTER, view))
 
-    def snapshot(self) -> str:
-        return self._text
+    def snapshot(self) -> News:
+        told = self._told
+        return self._whole(lambda _: _data(_CLUSTER, told))
 
 
-class ServicesFeed:
+class ServicesFeed(_Recounted):
     """Services and rollouts: those that changed, and the ids of those that are gone."""
 
     topic = Topic.SERVICES
     tables = frozenset({"services", "revisions", "assignments", "rollouts", "nodes", "routers"})
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self._services: dict[str, ServiceView] = {}
-        self._rollouts: dict[str, RolloutView] = {}
+    def __init__(self, context: Context, epoch: str) -> None:
+        super().__init__(context, epoch)
+        self._services: Mapping[str, ServiceView] = {}
+        self._rollouts: Mapping[str, RolloutView] = {}
 
-    async def update(self) -> str | None:
+    async def update(self) -> News | None:
         services = {view.id: view for view in read_services(self._context.surroundings)}
         rollouts = {view.id: view for view in read_newest(self._context.surroundings)}
-        changed = _Services(
-            changed=_changed(self._services, services),
-            removed=tuple(sorted(self._services.keys() - services.keys())),
-            rollouts=_changed(self._rollouts, rollouts),
-        )
+        changed = change_between(self._services, services)
+        rolled = change_between(self._rollouts, rollouts)
         self._services, self._rollouts = services, rollouts
-        if not (changed.changed or changed.removed or changed.rollouts):
+        if not (changed or rolled.changed):
             return None
-        return _flat(self.topic, _SERVICES, changed)
 
-    def snapshot(self) -> str:
-        everything = _AllServices(
-            items=tuple(self._services.values()), rollouts=tuple(self._rollouts.values())
+        def encode(wish: Wish) -> str | None:
+            shown, removed = changed.narrowed(lambda view: _fits_service(wish.filter, view.id))
+            told, _ = rolled.narrowed(lambda view: _fits_service(wish.filter, view.service_id))
+            if not (shown or removed or told):
+                return None
+            return _flat(_SERVICES, _Services(changed=shown, removed=tuple(sorted(removed)), rollouts=told))
+
+        return self._recently.add(encode)
+
+    def snapshot(self) -> News:
+        services, rollouts = self._services, self._rollouts
+        return self._whole(
+            lambda wish: _data(
+                _ALL_SERVICES,
+                _AllServices(
+                    items=tuple(each for each in services.values() if _fits_service(wish.filter, each.id)),
+                    rollouts=tuple(
+                        each for each in rollouts.values() if _fits_service(wish.filter, each.service_id)
+                    ),
+                ),
+            )
         )
-        return _message(self.topic, "data", _ALL_SERVICES, everything)
 
 
-class AlertsFeed:
+class RolloutsFeed(_Recounted):
+    """Each service's newest rollout: those that changed, and the ids of those that a newer one follows."""
+
+    topic = Topic.ROLLOUTS
+    tables = frozenset({"rollouts", "assignments", "services", "routers"})
+
+    def __init__(self, context: Context, epoch: str) -> None:
+        super().__init__(context, epoch)
+        self._rollouts: Mapping[str, RolloutView] = {}
+
+    async def update(self) -> News | None:
+        rollouts = {view.id: view for view in read_newest(self._context.surroundings)}
+        change = change_between(self._rollouts, rollouts)
+        self._rollouts = rollouts
+        if not change:
+            return None
+
+        def encode(wish: Wish) -> str | None:
+            changed, removed = change.narrowed(lambda view: _fits_rollout(wish.filter, view))
+            if not (changed or removed):
+                return None
+            return _flat(_ROLLOUTS, _Rollouts(changed=changed, removed=tuple(sorted(removed))))
+
+        return self._recently.add(encode)
+
+    def snapshot(self) -> News:
+        rollouts = self._rollouts
+        return self._whole(
+            lambda wish: _data(
+                _ALL_ROLLOUTS,
+                _AllRollouts(
+                    items=tuple(each for each in rollouts.values() if _fits_rollout(wish.filter, each))
+                ),
+            )
+        )
+
+
+class AlertsFeed(_Recounted):
     """Open alerts: those that changed, and the numbers of those that are over.
 
     `event` is "alert:new" when people were told of one since the last look, else "alert:changed"; `new` are
-    their numbers.
+    their numbers. Who wants new ones only is told of nothing else.
     """
 
     topic = Topic.ALERTS
     tables = frozenset({"alerts"})
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self._alerts: dict[int, AlertView] = {}
+    def __init__(self, context: Context, epoch: str) -> None:
+        super().__init__(context, epoch)
+        self._alerts: Mapping[int, AlertView] = {}
 
-    async def update(self) -> str | None:
+    async def update(self) -> News | None:
         alerts = {view.number: view for view in read_open_alerts(self._context.surroundings)}
-        changed = _changed(self._alerts, alerts)
-        removed = tuple(sorted(self._alerts.keys() - alerts.keys()))
-        new = tuple(
-            view.number
-            for view in changed
+        change = change_between(self._alerts, alerts)
+        told = frozenset(
+            number
+            for number, view in change.changed.items()
             if view.told_at_ms is not None
-            and (view.number not in self._alerts or self._alerts[view.number].told_at_ms is None)
+            and (number not in change.before or change.before[number].told_at_ms is None)
         )
         self._alerts = alerts
-        if not (changed or removed):
-            return None
-        event = "alert:new" if new else "alert:changed"
-        return _flat(self.topic, _ALERTS, _Alerts(event=event, new=new, changed=changed, removed=removed))
+        return self._recently.add(lambda wish: _alerts(change, told, wish)) if change else None
 
-    def snapshot(self) -> str:
-        return _message(self.topic, "data", _ALL_ALERTS, _AllAlerts(items=tuple(self._alerts.values())))
+    def snapshot(self) -> News:
+        alerts = self._alerts
+        return self._whole(
+            lambda wish: _data(
+                _ALL_ALERTS,
+                _AllAlerts(
+                    items=tuple(
+                        view
+                        for view in alerts.values()
+                        if _fits_alert(wish.filter, view) and not (wish.only_new and view.told_at_ms is None)
+                    )
+                ),
+            )
+        )
 
 
-class ContainersFeed:
+class ContainersFeed(_Recounted):
     """Containers that changed but for their numbers, which the topic metrics tells."""
 
     topic = Topic.CONTAINERS
     tables: frozenset[str] = frozenset()
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self._containers: dict[tuple[str, str], ContainerView] = {}
+    def __init__(self, context: Context, epoch: str) -> None:
+        super().__init__(context, epoch)
+        self._containers: Mapping[tuple[str, str], ContainerView] = {}
         self._problems: tuple[HostProblem, ...] = ()
 
-    async def update(self) -> str | None:
+    async def update(self) -> News | None:
         found, problems = await read_containers(self._context)
         containers = {(view.node_id, view.id): view for view in found}
-        changed = _Containers(
-            changed=_changed(self._containers, containers, _without_usage),
-            removed=tuple(
-                _Gone(node_id=node_id, id=container_id)
-                for node_id, container_id in sorted(self._containers.keys() - containers.keys())
-            ),
-            problems=problems,
-        )
-        is_news = bool(changed.changed or changed.removed) or problems != self._problems
+        change = change_between(self._containers, containers, _without_usage)
+        has_other_problems = problems != self._problems
         self._containers, self._problems = containers, problems
-        return _flat(self.topic, _CONTAINERS, changed) if is_news else None
+        if not (change or has_other_problems):
+            # Numbers alone: who comes now is given the newest all the same.
+            self._snapshot = None
+            return None
 
-    def snapshot(self) -> str:
-        everything = _AllContainers(items=tuple(self._containers.values()), problems=self._problems)
-        return _message(self.topic, "data", _ALL_CONTAINERS, everything)
+        def encode(wish: Wish) -> str | None:
+            changed, removed = change.narrowed(_container_fits(wish))
+            if not (changed or removed or has_other_problems):
+                return None
+            gone = tuple(_Gone(node_id=node_id, id=container_id) for node_id, container_id in sorted(removed))
+            told = _problems_for(wish.filter, problems)
+            return _flat(_CONTAINERS, _Containers(changed=changed, removed=gone, problems=told))
+
+        return self._recently.add(encode)
+
+    def snapshot(self) -> News:
+        containers, problems = self._containers, self._problems
+
+        def encode(wish: Wish) -> str:
+            wanted = _container_fits(wish)
+            return _data(
+                _ALL_CONTAINERS,
+                _AllContainers(
+                    items=tuple(view for view in containers.values() if wanted(view)),
+                    problems=_problems_for(wish.filter, problems),
+                ),
+            )
+
+        return self._whole(encode)
 
 
-class MetricsFeed:
+class MetricsFeed(_Recounted):
     """The moments since the last look, the last one again: its slot may have been filling still."""
 
     topic = Topic.METRICS
     tables: frozenset[str] = frozenset()
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self._hosts: dict[str, HostLiveView] = {}
+    def __init__(self, context: Context, epoch: str) -> None:
+        super().__init__(context, epoch)
+        self._hosts: Mapping[str, HostLiveView] = {}
+        self._containers: Mapping[tuple[str, str], ContainerView] = {}
 
-    async def update(self) -> str | None:
-        hosts = {
-            str(host.node_id): live_view(host)
-            for host in await self._context.live.read(patience_s=self._context.pace.list_patience_s)
-        }
-        news = _news(hosts, self._hosts)
+    async def update(self) -> News | None:
+        hosts = {view.node_id: view for view in await self._look()}
+        news = _since_before(hosts, self._hosts)
+        found, _ = await read_containers(self._context)
+        self._containers = containers = {(view.node_id, view.id): view for view in found}
         self._hosts = hosts
-        return _message(self.topic, "data", _METRICS, news) if news else None
+        if not news:
+            return None
 
-    def snapshot(self) -> str:
-        return _message(self.topic, "data", _METRICS, tuple(self._hosts.values()))
+        def encode(wish: Wish) -> str | None:
+            told = _measured(news, wish, containers)
+            return _data(_METRICS, told) if told else None
+
+        return self._recently.add(encode)
+
+    def snapshot(self) -> News:
+        hosts, containers = tuple(self._hosts.values()), self._containers
+        return self._whole(lambda wish: _data(_METRICS, _measured(hosts, wish, containers)))
+
+    async def _look(self) -> Iterable[HostLiveView]:
+        patience_s = self._context.pace.list_patience_s
+        return [live_view(host) for host in await self._context.live.read(patience_s=patience_s)]
 
 
-class SecondsFeed:
+class SecondsFeed(MetricsFeed):
     """The same numbers every second, which hosts measure only while somebody watches."""
 
     topic = Topic.SECONDS
-    tables: frozenset[str] = frozenset()
+
+    async def _look(self) -> Iterable[HostLiveView]:
+        return [live_view(host) for host in await self._context.surroundings.hosts.watch(SECONDS_ASKED)]
+
+
+class EventsFeed:
+    """What happened, in its order. A position is an event's sequence, on every host the same."""
+
+    topic = Topic.EVENTS
+    tables = frozenset({"events"})
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._hosts: dict[str, HostLiveView] = {}
+        self._newest: int | None = None
 
-    async def update(self) -> str | None:
-        answers = await self._context.surroundings.hosts.watch(SECONDS_ASKED)
-        hosts = {str(host.node_id): live_view(host) for host in answers}
-        news = _news(hosts, self._hosts)
-        self._hosts = hosts
-        return _message(self.topic, "data", _METRICS, news) if news else None
+    async def update(self) -> News | None:
+        known = self._newest
+        with self._context.surroundings.state.read() as txn:
+            if known is None:
+                newest = records.EVENTS.scan(txn, limit=1, reverse=True)
+                self._newest = newest[0].sequence if newest else 0
+                return None
+            events = records.EVENTS.scan(txn, after=(known,), limit=EVENTS_READ_MAX)
+        if not events:
+            return None
+        self._newest = events[-1].sequence
+        return self._news(events)
 
-    def snapshot(self) -> str:
-        return _message(self.topic, "data", _METRICS, tuple(self._hosts.values()))
+    def snapshot(self) -> News:
+        newest = self._newest or 0
+        with self._context.surroundings.state.read() as txn:
+            events = records.EVENTS.scan(txn, limit=EVENTS_READ_MAX, reverse=True)
+        events = [event for event in reversed(events) if event.sequence <= newest]
+
+        def encode(wish: Wish) -> str:
+            told = [event for event in events if _fits_event(wish.filter, event)][-EVENTS_AT_FIRST:]
+            return _data(_EVENTS, _Events(items=tuple(event_view(event) for event in told)))
+
+        return News(str(newest), encode)
+
+    def since(self, position: str) -> Sequence[News] | None:
+        if not (position.isascii() and position.isdigit() and len(position) < 16):
+            return None
+        after, newest = int(position), self._newest or 0
+        if after > newest:
+            # Of a host that is further: what it told is still to come here.
+            return None
+        with self._context.surroundings.state.read() as txn:
+            events = records.EVENTS.scan(txn, after=(after,), limit=EVENTS_READ_MAX)
+        told = [event for event in events if event.sequence <= newest]
+        if newest - after > len(told):
+            return None
+        return [self._news(told)] if told else []
+
+    @staticmethod
+    def _news(events: Sequence[Event]) -> News:
+        def encode(wish: Wish) -> str | None:
+            told = [event for event in events if _fits_event(wish.filter, event)]
+            if not told:
+                return None
+            return _flat(_EVENTS, _Events(items=tuple(event_view(event) for event in told)))
+
+        return News(str(events[-1].sequence), encode)
 
 
-def feeds_of(context: Context) -> dict[Topic, Feed]:
-    """Return a feed for every topic."""
+def feeds_of(context: Context, epoch: str) -> dict[Topic, Feed]:
+    """Return a feed for every topic that is told to many at once."""
     feeds: Iterable[Feed] = (
-        AlertsFeed(context),
-        ClusterFeed(context, numbers_s=context.pace.metrics_s),
-        ContainersFeed(context),
-        MetricsFeed(context),
-        SecondsFeed(context),
-        ServicesFeed(context),
+        AlertsFeed(context, epoch),
+        ClusterFeed(context, epoch),
+        ContainersFeed(context, epoch),
+        EventsFeed(context),
+        MetricsFeed(context, epoch),
+        RolloutsFeed(context, epoch),
+        SecondsFeed(context, epoch),
+        ServicesFeed(context, epoch),
     )
     return {feed.topic: feed for feed in feeds}
 
@@ -269,6 +413,17 @@ class _Services:
 class _AllServices:
     items: tuple[ServiceView, ...]
     rollouts: tuple[RolloutView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rollouts:
+    changed: tuple[RolloutView, ...]
+    removed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _AllRollouts:
+    items: tuple[RolloutView, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -303,30 +458,110 @@ class _AllContainers:
     problems: tuple[HostProblem, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Events:
+    items: tuple[EventView, ...]
+
+
 _ALERTS: TypeAdapter[Any] = TypeAdapter(_Alerts)
 _ALL_ALERTS: TypeAdapter[Any] = TypeAdapter(_AllAlerts)
 _CLUSTER: TypeAdapter[Any] = TypeAdapter(ClusterView)
 _SERVICES: TypeAdapter[Any] = TypeAdapter(_Services)
 _ALL_SERVICES: TypeAdapter[Any] = TypeAdapter(_AllServices)
+_ROLLOUTS: TypeAdapter[Any] = TypeAdapter(_Rollouts)
+_ALL_ROLLOUTS: TypeAdapter[Any] = TypeAdapter(_AllRollouts)
 _CONTAINERS: TypeAdapter[Any] = TypeAdapter(_Containers)
 _ALL_CONTAINERS: TypeAdapter[Any] = TypeAdapter(_AllContainers)
 _METRICS: TypeAdapter[Any] = TypeAdapter(tuple[HostLiveView, ...])
+_EVENTS: TypeAdapter[Any] = TypeAdapter(_Events)
 
 
-def _message(topic: Topic, member: str, adapter: TypeAdapter[Any], value: object) -> str:
-    return f'{{"topic":"{topic}","{member}":{adapter.dump_json(value).decode()}}}'
+def _data(adapter: TypeAdapter[Any], value: object) -> str:
+    return f'"data":{adapter.dump_json(value).decode()}'
 
 
-def _flat(topic: Topic, adapter: TypeAdapter[Any], value: object) -> str:
-    return f'{{"topic":"{topic}",{adapter.dump_json(value).decode()[1:]}'
+def _flat(adapter: TypeAdapter[Any], value: object) -> str:
+    return adapter.dump_json(value).decode()[1:-1]
 
 
-def _changed(
-    before: Mapping[_Key, _View],
-    now: Mapping[_Key, _View],
-    look: Callable[[_View], object] = lambda view: view,
-) -> tuple[_View, ...]:
-    return tuple(view for key, view in now.items() if key not in before or look(before[key]) != look(view))
+def _fits_service(wanted: Filter, service_id: str) -> bool:
+    project, _, name = service_id.partition(".")
+    return wanted.service in ("", service_id, name) and wanted.project in ("", project)
+
+
+def _fits_rollout(wanted: Filter, view: RolloutView) -> bool:
+    return wanted.rollout in ("", view.id) and _fits_service(wanted, view.service_id)
+
+
+def _fits_alert(wanted: Filter, view: AlertView) -> bool:
+    return (
+        (not wanted.severity or view.severity.rank >= Severity(wanted.severity).rank)
+        and wanted.rule in ("", view.rule)
+        and wanted.node in ("", view.subject.node_id)
+        and wanted.service in ("", view.subject.service_id)
+    )
+
+
+def _fits_event(wanted: Filter, event: Event) -> bool:
+    kinds = listed(wanted.kinds)
+    return (
+        (not wanted.min_severity or event.severity.rank >= Severity(wanted.min_severity).rank)
+        and wanted.node in ("", event.subject.node_id)
+        and wanted.service in ("", event.subject.service_id)
+        and (not kinds or any(each in ("*", f"{event.kind.family}:*", event.kind.value) for each in kinds))
+    )
+
+
+def _container_fits(wish: Wish) -> Callable[[ContainerView], bool]:
+    sees, wanted = wish.sight.sees, wish.filter
+    narrowed = ContainerFilter(
+        project=wanted.project, service=wanted.service, state=wanted.state, text=wanted.q
+    )
+    return lambda view: (
+        wanted.node in ("", view.node_id) and (sees is None or sees(view)) and fits(view, narrowed)
+    )
+
+
+def _problems_for(wanted: Filter, problems: tuple[HostProblem, ...]) -> tuple[HostProblem, ...]:
+    return tuple(each for each in problems if wanted.node in ("", each.node_id))
+
+
+def _alerts(change: Change[int, AlertView], told: frozenset[int], wish: Wish) -> str | None:
+    changed, removed = change.narrowed(lambda view: _fits_alert(wish.filter, view))
+    new = tuple(view.number for view in changed if view.number in told)
+    if wish.only_new:
+        changed, removed = tuple(view for view in changed if view.number in told), ()
+    if not (changed or removed):
+        return None
+    event = "alert:new" if new else "alert:changed"
+    return _flat(_ALERTS, _Alerts(event=event, new=new, changed=changed, removed=tuple(sorted(removed))))
+
+
+def _measured(
+    hosts: Iterable[HostLiveView], wish: Wish, containers: Mapping[tuple[str, str], ContainerView]
+) -> tuple[HostLiveView, ...]:
+    """Return the series that are wanted, of containers that are seen."""
+    wanted, sees = wish.filter, wish.sight.sees
+    hosts = tuple(host for host in hosts if wanted.node in ("", host.node_id))
+    if sees is None and not (wanted.subject or wanted.metric):
+        return hosts
+
+    def is_wanted(node_id: str, subject: str, metric: str) -> bool:
+        if wanted.subject not in ("", subject) or wanted.metric not in ("", metric):
+            return False
+        if sees is None or subject == "host":
+            return True
+        view = containers.get((node_id, subject))
+        return view is not None and sees(view)
+
+    narrowed = (
+        replace(
+            host,
+            series=tuple(each for each in host.series if is_wanted(host.node_id, each.subject, each.metric)),
+        )
+        for host in hosts
+    )
+    return tuple(host for host in narrowed if host.series)
 
 
 def _without_usage(view: ContainerView) -> ContainerView:
@@ -342,7 +577,9 @@ def _without_node_numbers(node: NodeView) -> NodeView:
     return replace(node, lag=None, cpu_percent=None, memory_bytes=None, last_seen_ms=None)
 
 
-def _news(hosts: Mapping[str, HostLiveView], known: Mapping[str, HostLiveView]) -> tuple[HostLiveView, ...]:
+def _since_before(
+    hosts: Mapping[str, HostLiveView], known: Mapping[str, HostLiveView]
+) -> tuple[HostLiveView, ...]:
     """Return what of `hosts` was not told with `known`, by id."""
     return tuple(
         tail

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-from collections import deque
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from aiohttp import web
 
@@ -15,59 +15,20 @@ from cluster.store import Committed
 from web.auth.call import Call
 from web.auth.credentials import Authenticator
 from web.auth.problems import Problem
-from web.live.feeds import Feed, Topic, feeds_of
+from web.live.client import Client, Subscription, Told
+from web.live.feeds import Feed, feeds_of
+from web.live.news import News, Wish
+from web.live.topics import ACTION_OF, ANYTHING, NEW_ALERTS, Topic, Wanted
 from web.tools.context import Context
+from web.tools.nodes import find_node
+from web.tools.visibility import sight_of
 
 log = logging.getLogger(__name__)
 
 CLIENTS_OF_ACCOUNT_MAX = 32
-QUEUE_MAX = 64
 RELOOK_S = 10.0
 """How often a topic that is told of its changes is looked at all the same."""
 _ACCESS_TABLES = frozenset({"principals", "logins", "api_tokens"})
-
-
-class Client:
-    """One connection's messages to be sent. When it falls behind they are dropped, and it begins anew."""
-
-    def __init__(self, call: Call) -> None:
-        self.call = call
-        self.topics: set[Topic] = set()
-        self.is_behind = False
-        self.dropped = 0
-        self.ended: str | None = None
-        self._queue: deque[str] = deque()
-        self._something = asyncio.Event()
-
-    @property
-    def depth(self) -> int:
-        """How many messages wait to be sent."""
-        return len(self._queue)
-
-    def offer(self, text: str) -> None:
-        """Queue a message, unless the client is behind anyway."""
-        if self.is_behind or len(self._queue) >= QUEUE_MAX:
-            self.dropped += 1 + len(self._queue)
-            self._queue.clear()
-            self.is_behind = True
-        else:
-            self._queue.append(text)
-        self._something.set()
-
-    def end(self, reason: str) -> None:
-        """Have the connection closed."""
-        self.ended = reason
-        self._something.set()
-
-    async def next(self) -> str | None:
-        """Return the next message; None when the client is behind or has ended."""
-        while True:
-            if self.ended is not None or self.is_behind:
-                return None
-            if self._queue:
-                return self._queue.popleft()
-            self._something.clear()
-            await self._something.wait()
 
 
 class _Watched:
@@ -76,8 +37,9 @@ class _Watched:
     def __init__(self, feed: Feed, interval_s: float) -> None:
         self.feed = feed
         self.interval_s = interval_s
-        self.clients: set[Client] = set()
-        self.newcomers: set[Client] = set()
+        self.watchers: dict[tuple[Client, str], Subscription] = {}
+        """By client and name."""
+        self.newcomers: set[tuple[Client, str]] = set()
         """Those who could not be told everything yet."""
         self.wanted = asyncio.Event()
         self.news = asyncio.Event()
@@ -97,11 +59,13 @@ class LiveHub:
         self._context = context
         self._authenticator = authenticator
         self._clients_max = clients_max
+        epoch = context.surroundings.ids.token_bytes(4).hex()
         self._watched = {
             topic: _Watched(feed, intervals.get(topic, min(RELOOK_S, pace.metrics_s)))
-            for topic, feed in feeds_of(context).items()
+            for topic, feed in feeds_of(context, epoch).items()
         }
         self._clients: set[Client] = set()
+        self._of_account: Counter[str] = Counter()
 
     @property
     def depth(self) -> int:
@@ -112,7 +76,7 @@ class LiveHub:
     async def connected(self, call: Call) -> AsyncIterator[Client]:
         """Keep a client for as long as its connection lives. Raises Problem when there are too many."""
         principal_id = call.known().principal_id
-        of_account = sum(client.call.known().principal_id == principal_id for client in self._clients)
+        of_account = self._of_account[principal_id]
         if len(self._clients) >= self._clients_max or of_account >= CLIENTS_OF_ACCOUNT_MAX:
             raise Problem(
                 "unavailable",
@@ -122,44 +86,66 @@ class LiveHub:
             )
         client = Client(call)
         self._clients.add(client)
+        self._of_account[principal_id] += 1
         try:
             yield client
         finally:
             self._clients.discard(client)
-            for watched in self._watched.values():
-                self._leave(watched, client)
+            self._of_account[principal_id] -= 1
+            if not self._of_account[principal_id]:
+                del self._of_account[principal_id]
+            for subscription in tuple(client.subscriptions.values()):
+                self.unsubscribe(client, subscription.name)
 
-    async def subscribe(self, client: Client, topic: Topic) -> None:
-        """Tell the client everything about a topic, and from then on what changes. Again: from the start."""
-        watched = self._watched[topic]
+    async def subscribe(self, client: Client, wanted: Wanted) -> None:
+        """Tell the client everything about a topic, or what it missed since its position, and from then on
+        what changes. Again under the same name: in place of the earlier subscription.
+
+        Raises Problem when the caller may not, or when there is no such host.
+        """
+        action = ACTION_OF[wanted.topic]
+        await self._context.authority.require(client.call, action, action.partition(".")[0])
+        self.unsubscribe(client, wanted.name)
+        subscription = Subscription(wanted.name, wanted.topic, self._wish(client, wanted))
+        watched = self._watched[wanted.topic]
         async with watched.looking:
             problem: Problem | None = None
-            if len(watched.clients) == len(watched.newcomers):
+            if len(watched.watchers) == len(watched.newcomers):
                 # Nobody watched: what the feed knows may be old.
                 try:
                     await watched.feed.update()
                 except Problem as error:
                     problem = error
-            client.topics.add(topic)
-            watched.clients.add(client)
+            client.subscriptions[wanted.name] = subscription
+            watched.watchers[client, wanted.name] = subscription
             watched.wanted.set()
             if problem is None:
-                client.offer(watched.feed.snapshot())
+                self._begin(client, subscription, watched.feed, wanted.position)
             else:
-                watched.newcomers.add(client)
-                client.offer(json.dumps({"topic": topic, "error": problem.detail}))
+                watched.newcomers.add((client, wanted.name))
+                client.say(topic=wanted.name, error=problem.detail)
 
-    def unsubscribe(self, client: Client, topic: Topic) -> None:
-        """Tell the client no more of a topic."""
-        client.topics.discard(topic)
-        self._leave(self._watched[topic], client)
+    def unsubscribe(self, client: Client, name: str) -> None:
+        """Tell the client no more under this name."""
+        subscription = client.subscriptions.pop(name, None)
+        if subscription is None or subscription.topic not in self._watched:
+            return
+        watched = self._watched[subscription.topic]
+        watched.watchers.pop((client, name), None)
+        watched.newcomers.discard((client, name))
+        if not watched.watchers:
+            watched.wanted.clear()
 
     async def catch_up(self, client: Client) -> None:
         """After messages were dropped: say how many, and begin every topic anew."""
         dropped, client.dropped, client.is_behind = client.dropped, 0, False
-        client.offer(json.dumps({"dropped": dropped}))
-        for topic in sorted(client.topics):
-            await self.subscribe(client, topic)
+        client.say(dropped=dropped)
+        for name, subscription in sorted(client.subscriptions.items()):
+            watched = self._watched.get(subscription.topic)
+            if watched is not None:
+                async with watched.looking:
+                    self._begin(client, subscription, watched.feed, "")
+                    watched.newcomers.discard((client, name))
 
     async def run(self) -> None:
         """Watch what is wanted. Never returns."""
@@ -176,6 +162,32 @@ class LiveHub:
         refused = self._authenticator.recheck(client.call.known())
         if refused is not None:
             client.end(refused)
+
+    def _wish(self, client: Client, wanted: Wanted) -> Wish:
+        narrowed = wanted.filter
+        if narrowed.node:
+            narrowed = replace(narrowed, node=find_node(self._context.surroundings, narrowed.node).id)
+        return Wish(
+            filter=narrowed if narrowed != ANYTHING else ANYTHING,
+            sight=sight_of(self._context, client.call),
+            only_new=wanted.name == NEW_ALERTS,
+        )
+
+    @staticmethod
+    def _begin(client: Client, subscription: Subscription, feed: Feed, position: str) -> None:
+        missed = feed.since(position) if position else None
+        if missed is None:
+            whole = feed.snapshot()
+            members = whole.members(subscription.wish)
+            assert members is not None, "a whole message is never empty"
+            client.tell(subscription, whole.position, members, has_gap=bool(position))
+            return
+        if not missed:
+            # So that it knows that it is back, and missed nothing.
+            client.tell(subscription, position, '"resumed":true')
+        for news in missed:
+            members = news.members(subscription.wish)
+            client.tell(subscription, news.position, members or '"resumed":true')
 
     def _committed(self, committed: Committed) -> None:
         tables = {table for table, _ in committed.changed}
@@ -204,22 +216,18 @@ class LiveHub:
             except TimeoutError:
                 continue
 
-    @staticmethod
-    def _tell(watched: _Watched, message: str | None) -> None:
+    def _tell(self, watched: _Watched, news: News | None) -> None:
         """Tell what changed, and everything to those who could not be told it before."""
-        if message is not None:
-            for client in watched.clients - watched.newcomers:
-                client.offer(message)
-        for client in watched.newcomers:
-            client.offer(watched.feed.snapshot())
+        if news is not None:
+            for (client, name), subscription in watched.watchers.items():
+                if (client, name) in watched.newcomers:
+                    continue
+                text = news.text(name, subscription.wish)
+                if text is not None:
+                    client.offer(Told(text, name, news.position))
+        for client, name in watched.newcomers:
+            self._begin(client, watched.watchers[client, name], watched.feed, "")
         watched.newcomers.clear()
-
-    @staticmethod
-    def _leave(watched: _Watched, client: Client) -> None:
-        watched.clients.discard(client)
-        watched.newcomers.discard(client)
-        if not watched.clients:
-            watched.wanted.clear()
 
 
 HUB = web.AppKey("hub", LiveHub)

@@ -1,51 +1,75 @@
 """GET /api/v1/live: a WebSocket.
 
-The client sends `{"subscribe": [topics]}` and `{"unsubscribe": [topics]}`. The server sends per topic first
-`{"topic", "data"}` with everything, then what changes:
+The client sends `{"subscribe": [...]}` and `{"unsubscribe": [names]}`. What is subscribed to is a topic's
+name, or `{"topic": name, "filter": {...}, "position": text}`. The server sends per topic first
+`{"topic", "position", "data"}` with everything, then what changes:
 
-    cluster     {"topic", "data": ClusterView}
-    services    {"topic", "changed": [ServiceView], "removed": [id], "rollouts": [RolloutView]}
-    containers  {"topic", "changed": [ContainerView], "removed": [{node_id, id}], "problems": [HostProblem]}
-    metrics     {"topic", "data": [HostLiveView with the moments from the last told one on]}
-    seconds     the same of every second, for as long as anybody is subscribed
+    alerts      {"topic", "position", "event", "new": [number], "changed": [AlertView], "removed": [number]}
+    cluster     {..., "data": ClusterView}
+    containers  {..., "changed": [ContainerView], "removed": [{node_id, id}], "problems": [HostProblem]}
+    events      {..., "items": [EventView]}
+    logs        {..., "lines": [{node_id, container_id, container, stream, at_ms, level, text}], "dropped"?}
+    metrics     {..., "data": [HostLiveView with the moments from the last told one on]}
+    rollouts    {..., "changed": [RolloutView], "removed": [id]}
+    seconds     as metrics, of every second, for as long as anybody is subscribed
+    services    {..., "changed": [ServiceView], "removed": [id], "rollouts": [RolloutView]}
 
-and `{"heartbeat": now_ms}`, `{"error": text}`, and after falling behind `{"dropped": count}`, whereupon every
-topic begins anew. Closing codes: 4401 the login is over, 1001 the agent stops, 1008 the client misbehaves.
+and `{"heartbeat": now_ms}`, `{"error": text}`, `{"topic", "error": text}`, and after falling behind
+`{"dropped": count}`, whereupon every topic begins anew. Who comes back gives the last `position` heard of a
+topic: what was missed follows, or `"resumed": true` where that is nothing; and everything anew, with
+`"gap": true`, where it is not known any more. `web.live.topics` has other names and the filters.
+
+Closing codes: 4401 the login is over, 1001 the agent stops, 1008 the client misbehaves.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
+from dataclasses import dataclass
 from typing import NoReturn
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from web.auth.problems import Problem
-from web.live.feeds import ACTION_OF, Topic
-from web.live.hub import HUB, Client, LiveHub
-from web.middleware.keys import CALL, STOPPING
+from web.live.client import Client, Told
+from web.live.connection import Connection, LoginOver, Stopping
+from web.live.hub import HUB
+from web.live.topics import NAMES, Misunderstood, Wanted, wanted
+from web.middleware.keys import CALL, STOPPING, STREAMS
 from web.middleware.routes import API, Route, logged_in
-from web.tools.context import CONTEXT, Context
+from web.ports import Clock
+from web.tools.context import CONTEXT
 
 LOGIN_OVER = 4401
-MESSAGE_BYTES_MAX = 4096
+MESSAGE_BYTES_MAX = 16 * 1024
 MESSAGES_PER_MINUTE_MAX = 120
-SEND_TIMEOUT_S = 20.0
 
 
 async def serve(request: web.Request) -> web.StreamResponse:
     """Answer a WebSocket for as long as it lives. Raises Problem for what is none."""
+    context = request.app[CONTEXT]
+    # Compressed would be compressed for each client by itself, and what is told is told to hundreds at once.
     socket = web.WebSocketResponse(
-        heartbeat=request.app[CONTEXT].pace.socket_heartbeat_s, max_msg_size=MESSAGE_BYTES_MAX
+        heartbeat=context.pace.socket_heartbeat_s, max_msg_size=MESSAGE_BYTES_MAX, compress=False
     )
     if not socket.can_prepare(request).ok:
         raise Problem("bad-request", "this address is a WebSocket's", hint="connect with wss://")
     hub = request.app[HUB]
     async with hub.connected(request[CALL]) as client:
         await socket.prepare(request)
-        connection = _Connection(request.app[CONTEXT], hub, client, socket, request.app[STOPPING])
-        await connection.live()
+
+        async def send(told: Told) -> None:
+            await socket.send_str(told.text)
+
+        connection = Connection(
+            context,
+            hub,
+            client,
+            send=send,
+            stopping=request.app[STOPPING],
+            streams=request.app[STREAMS],
+        )
+        await _talk(socket, connection, client, context.surroundings.clock)
     return socket
 
 
@@ -63,105 +87,76 @@ class _Closed(Exception):
         self.reason = reason
 
 
-class _Connection:
-    """One connected client: what it says, what it is told, and whether it still may be."""
+async def _talk(socket: web.WebSocketResponse, connection: Connection, client: Client, clock: Clock) -> None:
+    """Return when the connection is closed, by whomever."""
+    closing: list[_Closed] = []
+    try:
+        await connection.live(lambda: _listen(socket, connection, client, clock))
+    except* _Closed as group:
+        closing += [error for error in group.exceptions if isinstance(error, _Closed)]
+    except* LoginOver as group:
+        closing.append(_Closed(LOGIN_OVER, str(group.exceptions[0])))
+    except* Stopping as group:
+        closing.append(_Closed(WSCloseCode.GOING_AWAY, str(group.exceptions[0])))
+    except* (ConnectionError, TimeoutError):
+        # The client is gone, or takes nothing any more.
+        pass
+    if closing and not socket.closed:
+        await socket.close(code=closing[0].code, message=closing[0].reason.encode()[:120])
 
-    def __init__(
-        self,
-        context: Context,
-        hub: LiveHub,
-        client: Client,
-        socket: web.WebSocketResponse,
-        stopping: asyncio.Event,
-    ) -> None:
-        self._context = context
-        self._hub = hub
-        self._client = client
-        self._socket = socket
-        self._stopping = stopping
 
-    async def live(self) -> None:
-        """Return when the connection is closed, by whomever."""
-        closing: _Closed | None = None
+async def _listen(
+    socket: web.WebSocketResponse, connection: Connection, client: Client, clock: Clock
+) -> NoReturn:
+    """Do what the client says until it closes."""
+    since_s, count = clock.monotonic_s(), 0
+    async for message in socket:
+        if message.type is not WSMsgType.TEXT:
+            raise _Closed(WSCloseCode.UNSUPPORTED_DATA, "text is expected")
+        if clock.monotonic_s() - since_s >= 60:
+            since_s, count = clock.monotonic_s(), 0
+        count += 1
+        if count > MESSAGES_PER_MINUTE_MAX:
+            raise _Closed(WSCloseCode.POLICY_VIOLATION, "too many messages")
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._tell(), name="live-tell")
-                tasks.create_task(self._keep_alive(), name="live-pulse")
-                await self._listen()
-        except* _Closed as group:
-            (closing, *_) = [error for error in group.exceptions if isinstance(error, _Closed)]
-        except* (ConnectionError, TimeoutError):
-            # The client is gone, or takes nothing any more.
-            pass
-        if closing is not None and not self._socket.closed:
-            await self._socket.close(code=closing.code, message=closing.reason.encode()[:120])
-
-    async def _listen(self) -> NoReturn:
-        """Do what the client says until it closes."""
-        clock = self._context.surroundings.clock
-        since_s, count = clock.monotonic_s(), 0
-        async for message in self._socket:
-            if message.type is not WSMsgType.TEXT:
-                raise _Closed(WSCloseCode.UNSUPPORTED_DATA, "text is expected")
-            if clock.monotonic_s() - since_s >= 60:
-                since_s, count = clock.monotonic_s(), 0
-            count += 1
-            if count > MESSAGES_PER_MINUTE_MAX:
-                raise _Closed(WSCloseCode.POLICY_VIOLATION, "too many messages")
-            await self._obey(message.data)
-        raise _Closed(WSCloseCode.OK, "")
-
-    async def _obey(self, text: str) -> None:
-        wanted = _parse(text)
-        if isinstance(wanted, str):
-            self._client.offer(json.dumps({"error": wanted}))
-            return
-        subscribe, unsubscribe = wanted
-        for topic in unsubscribe:
-            self._hub.unsubscribe(self._client, topic)
-        for topic in subscribe:
-            action = ACTION_OF[topic]
-            try:
-                await self._context.authority.require(self._client.call, action, action.partition(".")[0])
-            except Problem as problem:
-                self._client.offer(json.dumps({"topic": topic, "error": problem.detail}))
-                continue
-            await self._hub.subscribe(self._client, topic)
-
-    async def _tell(self) -> NoReturn:
-        while True:
-            text = await self._client.next()
-            if text is not None:
-                async with asyncio.timeout(SEND_TIMEOUT_S):
-                    await self._socket.send_str(text)
-            elif self._client.ended is not None:
-                raise _Closed(LOGIN_OVER, self._client.ended)
-            else:
-                await self._hub.catch_up(self._client)
-
-    async def _keep_alive(self) -> NoReturn:
-        while True:
-            try:
-                async with asyncio.timeout(self._context.pace.pulse_s):
-                    await self._stopping.wait()
-                raise _Closed(WSCloseCode.GOING_AWAY, "this host's agent is stopping")
-            except TimeoutError:
-                self._hub.recheck(self._client)
-                self._client.offer(json.dumps({"heartbeat": self._context.surroundings.clock.now_ms()}))
+            said = _parse(message.data)
+        except Misunderstood as error:
+            client.say(error=str(error))
+            continue
+        for name in said.unsubscribe:
+            connection.unsubscribe(name)
+        for each in said.subscribe:
+            await connection.subscribe(each)
+    raise _Closed(WSCloseCode.OK, "")
 
 
-def _parse(text: str) -> tuple[list[Topic], list[Topic]] | str:
-    """Return the topics to subscribe to and those to leave, or what is wrong with the message."""
+@dataclass(frozen=True, slots=True)
+class _Said:
+    subscribe: tuple[Wanted, ...]
+    unsubscribe: tuple[str, ...]
+
+
+def _parse(text: str) -> _Said:
+    """Return what a message asks for. Raises Misunderstood with what is wrong with it."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        return "the message is not JSON"
+        raise Misunderstood("the message is not JSON") from None
     if not isinstance(value, dict) or not value.keys() <= {"subscribe", "unsubscribe"}:
-        return 'the message is {"subscribe": [topics]} or {"unsubscribe": [topics]}'
-    lists: list[list[Topic]] = []
-    for key in ("subscribe", "unsubscribe"):
-        names = value.get(key, [])
-        if not isinstance(names, list) or not all(name in list(Topic) for name in names):
-            return f"{key}: a list of {', '.join(Topic)}"
-        lists.append([Topic(name) for name in dict.fromkeys(names)])
-    return lists[0], lists[1]
+        raise Misunderstood('the message is {"subscribe": [topics]} or {"unsubscribe": [topics]}')
+    for key, given in value.items():
+        if not isinstance(given, list):
+            raise Misunderstood(f"{key}: a list of {', '.join(NAMES)}")
+    names = value.get("unsubscribe", [])
+    if not all(isinstance(name, str) and name in NAMES for name in names):
+        raise Misunderstood(f"unsubscribe: a list of {', '.join(NAMES)}")
+    subscriptions = {each.name: each for each in map(_wanted, value.get("subscribe", []))}
+    return _Said(tuple(subscriptions.values()), tuple(dict.fromkeys(names)))
+
+
+def _wanted(item: object) -> Wanted:
+    if isinstance(item, str):
+        return wanted(item, {}, "")
+    if not isinstance(item, dict) or not item.keys() <= {"topic", "filter", "position"}:
+        raise Misunderstood('subscribe: names, or {"topic": name, "filter": {...}, "position": text}')
+    return wanted(item.get("topic"), item.get("filter", {}), item.get("position", ""))

@@ -18,6 +18,8 @@ AUTHENTICATOR = web.AppKey("authenticator", Authenticator)
 SESSIONS = web.AppKey("sessions", Sessions)
 STOPPING = web.AppKey("stopping", asyncio.Event)
 """Set when the server begins to stop: what would go on for ever ends then."""
+STREAMS = web.AppKey("streams", asyncio.Semaphore)
+"""How many logs may be followed at a time."""
 
 CALL = web.RequestKey("call", Call)
 """Who asks, from where, since when. `identity` is there after authentication."""

@@ -56,7 +56,7 @@ async def list_containers(
     """Return containers by host and name. Raises Problem."""
     await context.authority.require(call, "container.read", "container")
     found, problems = await read_containers(context, node=wanted.node)
-    page = page_of([view for view in found if _fits(view, wanted)], key=_order, cursor=cursor, limit=limit)
+    page = page_of([view for view in found if fits(view, wanted)], key=_order, cursor=cursor, limit=limit)
     return ContainerPage(items=page.items, next_cursor=page.next_cursor, problems=problems)
 
 
@@ -191,7 +191,8 @@ def _order(view: ContainerView) -> Key:
     return (view.node_name, view.name, view.id)
 
 
-def _fits(view: ContainerView, wanted: ContainerFilter) -> bool:
+def fits(view: ContainerView, wanted: ContainerFilter) -> bool:
+    """Whether a container is wanted; `wanted.node` is not looked at."""
     if wanted.project and view.project != wanted.project:
         return False
     if wanted.service and wanted.service not in (view.service, f"{view.project}.{view.service}"):

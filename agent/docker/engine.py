@@ -552,6 +552,19 @@ class DockerEngine:
     def _forget_version(self) -> None:
         self._api_version = ""
 
+    # What the adapters beside this one go through, so that time-outs and failures are the same everywhere.
+    request, on, stream = _request, _on, _stream
+
+    @property
+    def request_timeout_s(self) -> float:
+        """How long an answer may take."""
+        return self._request_timeout_s
+
+    async def address(self) -> tuple[str, str]:
+        """Return the engine's socket and the API version to speak there. Raises as every request does."""
+        async with self._request("its version"):
+            return self._socket, self._api_version
+
 
 _NO_TOTAL_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S)
 _NAME_RULE = "letters, digits, '_', '.' and '-', starting with a letter or digit"
@@ -692,6 +705,9 @@ async def _json(
     finally:
         response.close()
     return json.loads(content) if content.strip() else None
+
+
+json_of = _json
 
 
 async def _json_lines(response: aiohttp.ClientResponse) -> AsyncIterator[Mapping[str, Any]]:

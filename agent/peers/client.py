@@ -20,11 +20,18 @@ from agent.peers.protocol import (
     BEAT_ANSWERS,
     BEATS,
     DISK_USAGES,
+    FOLLOWED,
     HISTORY_PAGES,
     HISTORY_QUESTIONS,
     INVENTORIES,
     LIVES,
+    LOG_COUNT_QUERIES,
+    LOG_COUNTS,
+    LOG_FOLLOWS,
     LOG_LINES,
+    LOG_PAGES,
+    LOG_SEARCHES,
+    LOG_STANDINGS,
     PULLED,
     QUESTIONS,
     READINESSES,
@@ -52,6 +59,15 @@ from cluster.model.inventory import (
     LogLine,
     LogQuery,
 )
+from cluster.model.log_history import (
+    FollowedLines,
+    LogCountQuery,
+    LogCounts,
+    LogFollow,
+    LogPage,
+    LogSearch,
+    LogStanding,
+)
 from cluster.model.readiness import HostQuestion, HostReadiness
 from cluster.model.resources import DiskUsage, HostResources, PulledImage, Removal, ResourceKind
 from cluster.raft.tls import IdentityError, peer_identity
@@ -65,7 +81,10 @@ BEAT_TIMEOUT_S = 1.0
 PULL_TIMEOUT_S = 610.0
 """Beyond what the host itself gives a pull."""
 HISTORY_TIMEOUT_S = 20.0
+LOG_SEARCH_TIMEOUT_S = 20.0
 LOG_IDLE_S = 3600.0
+CONNECT_TIMEOUT_S = 5.0
+CLOSE_TIMEOUT_S = 2.0
 LOG_FRAME_BYTES_MAX = 1024 * 1024
 
 _Answer = TypeVar("_Answer")
@@ -88,15 +107,20 @@ class PeerClient:
         self._address_of = address_of
         self._cluster_id = cluster_id
         self._session: aiohttp.ClientSession | None = None
+        self._streams: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> PeerClient:
         connector = aiohttp.TCPConnector(limit=0, limit_per_host=16, keepalive_timeout=30)
         self._session = aiohttp.ClientSession(connector=connector, auto_decompress=False)
+        # What is open for hours must not take the connections that heartbeats need.
+        streams = aiohttp.TCPConnector(limit=0, limit_per_host=256, force_close=True)
+        self._streams = aiohttp.ClientSession(connector=streams, auto_decompress=False)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._session is not None:
-            await self._session.close()
+        for session in (self._session, self._streams):
+            if session is not None:
+                await session.close()
 
     async def beat(self, node_id: str, beat: Beat) -> BeatAnswer:
         body = await self._ask(
@@ -212,9 +236,36 @@ class PeerClient:
         }
         limits = aiohttp.ClientTimeout(total=None, connect=VIEW_TIMEOUT_S, sock_read=LOG_IDLE_S)
         async with self._open(
-            node_id, "GET", path, limits=limits, query=parameters, caller=caller
+            node_id, "GET", path, limits=limits, query=parameters, caller=caller, is_stream=True
         ) as response:
             yield _frames(response, node_id)
+
+    async def log_standing(self, node_id: str) -> LogStanding:
+        body = await self._ask(node_id, "GET", protocol.LOG_STANDING, timeout_s=READINESS_TIMEOUT_S)
+        return _decoded(LOG_STANDINGS, body, node_id)
+
+    async def search_logs(self, node_id: str, query: LogSearch) -> LogPage:
+        data = LOG_SEARCHES.encode(query)
+        body = await self._ask(
+            node_id, "POST", protocol.LOG_SEARCH, data=data, timeout_s=LOG_SEARCH_TIMEOUT_S
+        )
+        return _decoded(LOG_PAGES, body, node_id)
+
+    async def count_logs(self, node_id: str, query: LogCountQuery) -> LogCounts:
+        data = LOG_COUNT_QUERIES.encode(query)
+        body = await self._ask(node_id, "POST", protocol.LOG_COUNT, data=data, timeout_s=LOG_SEARCH_TIMEOUT_S)
+        return _decoded(LOG_COUNTS, body, node_id)
+
+    @asynccontextmanager
+    async def follow_logs(
+        self, node_id: str, wanted: LogFollow
+    ) -> AsyncIterator[AsyncIterator[FollowedLines]]:
+        limits = aiohttp.ClientTimeout(total=None, connect=VIEW_TIMEOUT_S, sock_read=LOG_IDLE_S)
+        data = LOG_FOLLOWS.encode(wanted)
+        async with self._open(
+            node_id, "POST", protocol.LOG_FOLLOW, limits=limits, data=data, is_stream=True
+        ) as response:
+            yield _followed(response, node_id)
 
     async def _ask(
         self,
@@ -236,6 +287,51 @@ class PeerClient:
             raise HostUnavailable(f"{node_id} did not answer: {_words(error)}") from error
 
     @asynccontextmanager
+    async def connect(
+        self, node_id: str, path: str, *, caller: Caller
+    ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+        """Open a WebSocket to a host, for what goes both ways. Raises HostUnavailable."""
+        assert self._streams is not None, "the client is used inside `async with`"
+        address = self._address_of(node_id)
+        if address is None:
+            raise HostUnavailable(f"no address of {node_id} is known")
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                socket = await self._streams.ws_connect(
+                    f"https://{address}{path}",
+                    headers={protocol.CALLER_HEADER: protocol.encode_caller(caller)},
+                    ssl=self._contexts(),
+                    max_msg_size=protocol.MESSAGE_BYTES_MAX,
+                    heartbeat=protocol.SOCKET_HEARTBEAT_S,
+                    timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_TIMEOUT_S),
+                )
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise HostUnavailable(f"{node_id} at {address} cannot be reached: {_words(error)}") from error
+        async with socket:
+            self._check_certificate(node_id, socket.get_extra_info("ssl_object"))
+            yield socket
+
+    @asynccontextmanager
+    async def open(
+        self,
+        node_id: str,
+        method: str,
+        path: str,
+        *,
+        caller: Caller,
+        query: Mapping[str, str] | None = None,
+        data: bytes | AsyncIterator[bytes] | None = None,
+        idle_s: float | None = None,
+        total_s: float | None = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Ask a host, and read its answer as it comes. Raises HostUnavailable or HostRefused on entering."""
+        limits = aiohttp.ClientTimeout(total=total_s, connect=CONNECT_TIMEOUT_S, sock_read=idle_s)
+        async with self._open(
+            node_id, method, path, limits=limits, data=data, query=query, caller=caller, is_stream=True
+        ) as response:
+            yield response
+
+    @asynccontextmanager
     async def _open(
         self,
         node_id: str,
@@ -243,17 +339,19 @@ class PeerClient:
         path: str,
         *,
         limits: aiohttp.ClientTimeout,
-        data: bytes | None = None,
+        data: bytes | AsyncIterator[bytes] | None = None,
         query: Mapping[str, str] | None = None,
         caller: Caller | None = None,
+        is_stream: bool = False,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        assert self._session is not None, "the client is used inside `async with`"
+        session = self._streams if is_stream else self._session
+        assert session is not None, "the client is used inside `async with`"
         address = self._address_of(node_id)
         if address is None:
             raise HostUnavailable(f"no address of {node_id} is known")
         headers = {} if caller is None else {protocol.CALLER_HEADER: protocol.encode_caller(caller)}
         try:
-            response = await self._session.request(
+            response = await session.request(
                 method,
                 f"https://{address}{path}",
                 params=query,
@@ -278,6 +376,9 @@ class PeerClient:
         if ssl_object is None:
             # The connection went back to the pool with the whole answer; it was checked when it was opened.
             return
+        self._check_certificate(node_id, ssl_object)
+
+    def _check_certificate(self, node_id: str, ssl_object: Any) -> None:
         try:
             identity = peer_identity(ssl_object.getpeercert() or {})
         except IdentityError as error:
@@ -298,13 +399,23 @@ async def _raise_refusal(node_id: str, response: aiohttp.ClientResponse) -> None
 
 
 async def _frames(response: aiohttp.ClientResponse, node_id: str) -> AsyncIterator[LogLine]:
+    async for body in _bodies(response, node_id, LOG_FRAME_BYTES_MAX):
+        yield LOG_LINES.decode(body)
+
+
+async def _followed(response: aiohttp.ClientResponse, node_id: str) -> AsyncIterator[FollowedLines]:
+    async for body in _bodies(response, node_id, protocol.BODY_BYTES_MAX):
+        yield _decoded(FOLLOWED, body, node_id)
+
+
+async def _bodies(response: aiohttp.ClientResponse, node_id: str, bytes_max: int) -> AsyncIterator[bytes]:
     try:
         while True:
             header = await response.content.readexactly(4)
             (length,) = struct.unpack(">I", header)
-            if length > LOG_FRAME_BYTES_MAX:
+            if length > bytes_max:
                 raise HostUnavailable(f"{node_id} sent a log frame of {length} bytes")
-            yield LOG_LINES.decode(await response.content.readexactly(length))
+            yield await response.content.readexactly(length)
     except asyncio.IncompleteReadError as error:
         if error.partial:
             raise HostUnavailable(f"{node_id} stopped in the middle of a log line") from error

@@ -17,6 +17,15 @@ from cluster.history.transfer import Record
 from cluster.model.adoption import AdoptionQuestion, HostFound
 from cluster.model.autoscaling import ReplicaUsage, ScalingStanding
 from cluster.model.inventory import Caller, HostInventory, HostLive, LogLine, LogQuery
+from cluster.model.log_history import (
+    FollowedLines,
+    LogCountQuery,
+    LogCounts,
+    LogFollow,
+    LogPage,
+    LogSearch,
+    LogStanding,
+)
 from cluster.model.metric_limits import CopySamples
 from cluster.model.readiness import HostQuestion, HostReadiness
 from cluster.model.resources import DiskUsage, HostResources, PulledImage, Removal
@@ -34,6 +43,10 @@ RENEW = "/peer/v1/certificate"
 ADOPTABLE = "/peer/v1/adoptable"
 SCALING = "/peer/v1/scaling/{service}"
 HISTORY = "/peer/v1/history"
+LOG_STANDING = "/peer/v1/logs"
+LOG_SEARCH = "/peer/v1/logs/search"
+LOG_COUNT = "/peer/v1/logs/count"
+LOG_FOLLOW = "/peer/v1/logs/follow"
 RESOURCES = "/peer/v1/resources/{kind}"
 REMOVE_RESOURCE = "/peer/v1/resources/remove"
 DISK_USAGE = "/peer/v1/disk-usage"
@@ -41,6 +54,9 @@ PULL = "/peer/v1/images/pull"
 
 CALLER_HEADER = "X-Tower-Caller"
 BODY_BYTES_MAX = 16 * 1024 * 1024
+MESSAGE_BYTES_MAX = 1024 * 1024
+SOCKET_HEARTBEAT_S = 30.0
+"""Longer than a command usually leaves its input unread: meanwhile nothing is read here either."""
 
 INVENTORIES = codec(HostInventory)
 LIVES = codec(HostLive)
@@ -50,6 +66,13 @@ READINESSES = codec(HostReadiness)
 ADOPTION_QUESTIONS = codec(AdoptionQuestion)
 ADOPTABLES = codec(HostFound)
 STANDINGS = codec(ScalingStanding)
+LOG_STANDINGS = codec(LogStanding)
+LOG_SEARCHES = codec(LogSearch)
+LOG_PAGES = codec(LogPage)
+LOG_COUNT_QUERIES = codec(LogCountQuery)
+LOG_COUNTS = codec(LogCounts)
+LOG_FOLLOWS = codec(LogFollow)
+FOLLOWED = codec(FollowedLines)
 RESOURCE_LISTS = codec(HostResources)
 REMOVALS = codec(Removal)
 DISK_USAGES = codec(DiskUsage)

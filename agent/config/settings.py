@@ -209,7 +209,7 @@ class ApiSettings(Section):
         default=1000, ge=10, le=100_000, description="Connections served at once; more are refused."
     )
     live_clients_max: int = Field(
-        default=200, ge=1, le=10_000, description="WebSocket and event-stream clients served at once."
+        default=800, ge=1, le=10_000, description="WebSocket and event-stream clients served at once."
     )
     log_followers_max: int = Field(
         default=100, ge=1, le=10_000, description="Container logs followed at once, over all clients."

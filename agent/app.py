@@ -38,6 +38,7 @@ from agent.follow.assignments_reports import HostReports
 from agent.follow.caught_up import CaughtUp
 from agent.follow.certificate import CertificateRenewal
 from agent.follow.every_host import EveryHost
+from agent.follow.every_log import EveryLog
 from agent.follow.every_resources import EveryResources
 from agent.follow.facts import FactsReporter
 from agent.follow.fenced_host import build_fenced_host
@@ -48,7 +49,10 @@ from agent.follow.history_keeping import HistoryKeeping
 from agent.follow.hooks import HookRuns
 from agent.follow.judged_samples import JudgedSamples
 from agent.follow.local_host import LocalHost
+from agent.follow.local_logs import LocalLogs
 from agent.follow.local_resources import LocalResources
+from agent.follow.log_collector import LogCollector
+from agent.follow.log_tap import LogTaps
 from agent.follow.node_history import NodeHistory
 from agent.follow.peer_server import PeerDuties, build_peer_app
 from agent.follow.readiness import RouterStanding
@@ -79,6 +83,9 @@ from agent.leader.exporting import Exporting
 from agent.leader.image_watch import ImageWatching
 from agent.leader.ports import Duty
 from agent.leader.scheduling import Scheduling
+from agent.logbook.logbook import Logbook
+from agent.logbook.searcher import Searcher
+from agent.logbook.store import LogStore
 from agent.logs.setup import configure_logging
 from agent.node.admission import Admission
 from agent.node.cluster import NodeCluster
@@ -388,6 +395,7 @@ class _Agent:
             rng=self._ids.new_random(),
             prober=NetworkProber(),
         )
+        local_logs, log_collector = self._logs(stack, watcher)
         logins = RegistryLogins(state, self._keyring)
         files = MemoryFiles(settings.docker.files_dir, self._identity.cluster_id)
         local = LocalHost(
@@ -437,6 +445,9 @@ class _Agent:
             node_ids=members.node_ids,
             commit_index=lambda: replicator.status().engine.commit_index,
             clock=clock,
+        )
+        every_log = EveryLog(
+            node_id=self._node_id, local=local_logs, client=client, node_ids=members.node_ids
         )
         admission = Admission(
             state=state, replicator=replicator, keyring=self._keyring, clock=clock, entropy=os.urandom
@@ -554,6 +565,7 @@ class _Agent:
             renew=renewal.renew,
             scaling=autoscaling.standing,
             history=history.page,
+            logs=local_logs,
         )
         filling = HistoryFilling(
             node_id=self._node_id,
@@ -643,6 +655,8 @@ class _Agent:
             ("traffic-reports", traffic_reports.run),
             ("removal", lambda: self._stop_when_removed(replicator)),
         ]
+        if log_collector is not None:
+            work.append(("container-logs", log_collector.run))
         surroundings = Surroundings(
             clock=clock,
             ids=_WebIds(self._ids),
@@ -656,6 +670,7 @@ class _Agent:
             history=history,
             anomalies=anomalies,
             exposition=exposed,
+            logs=every_log,
             scaling=LeaderScaling(
                 node_id=self._node_id,
                 leader_id=lambda: replicator.leadership.leader_id,
@@ -709,6 +724,41 @@ class _Agent:
         if self._is_removed:
             await self._take_down(engine, files)
             fenced.lease.end()
+
+    def _logs(
+        self, stack: AsyncExitStack, watcher: InventoryWatcher
+    ) -> tuple[LocalLogs, LogCollector | None]:
+        """What this host keeps of its containers' output, and what takes it in."""
+        settings, clock = self._settings, self._clock
+        # With connections of its own: hundreds of streams must not hold up what is asked of the engine.
+        engine = DockerEngine(
+            str(settings.docker.socket), request_timeout_s=settings.docker.request_timeout_s
+        )
+        stack.push_async_callback(engine.close)
+        taps = LogTaps()
+        if not settings.logs.history:
+            return LocalLogs(engine=engine, taps=taps), None
+        logbook = Logbook(
+            LogStore(
+                self._directory.logbook,
+                bytes_max=settings.logs.history_bytes_max,
+                age_max_d=settings.logs.history_age_max_d,
+            ),
+            searcher=Searcher(),
+            now_us=lambda: clock.now_ms() * 1000,
+        )
+        stack.push_async_callback(logbook.close)
+        collector = LogCollector(
+            engine=engine,
+            watcher=watcher,
+            logbook=logbook,
+            taps=taps,
+            clock=clock,
+            rng=self._ids.new_random(),
+            lines_per_s_max=settings.logs.lines_per_second_max,
+        )
+        watcher.subscribe_events(collector.on_event)
+        return LocalLogs(engine=engine, taps=taps, logbook=logbook, collector=collector), collector
 
     def _interrupt(self) -> None:
         """Someone at the terminal ends all of it; a service manager's SIGTERM leaves the router serving."""

@@ -11,7 +11,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 
 from cluster.model.placing import LABEL_CHARS_MAX, LABELS_MAX, check_label
@@ -321,6 +330,35 @@ class LogSettings(Section):
     )
 
 
+class LogsSettings(Section):
+    """What containers write, kept on this host's disk to be searched, also after they are gone."""
+
+    history: bool = Field(
+        default=True,
+        description="Keep it. Without it logs are read from the engine, while it has them.",
+    )
+    history_bytes_max: int = Field(
+        default=0,
+        ge=0,
+        le=16 * 1024 * GIB,
+        description="Largest size on disk; the oldest goes first. 0: a twentieth of the disk, at most 2 GiB.",
+    )
+    history_age_max_d: int = Field(default=14, ge=1, le=3650, description="Older lines go, in days.")
+    lines_per_second_max: int = Field(
+        default=10_000,
+        ge=10,
+        le=1_000_000,
+        description="Of one container, over ten seconds; more is left out of the history, and counted.",
+    )
+
+    @field_validator("history_bytes_max")
+    @classmethod
+    def _is_enough(cls, value: int) -> int:
+        if 0 < value < 16 * MIB:
+            raise ValueError("must be 0 or at least 16777216 (16 MiB)")
+        return value
+
+
 class RaftSettings(Section):
     """Timing and bounds of the consensus.
 
@@ -440,6 +478,7 @@ class Settings(Section):
     traefik: TraefikSettings = TraefikSettings()
     balancer: BalancerSettings = BalancerSettings()
     log: LogSettings = LogSettings()
+    logs: LogsSettings = LogsSettings()
     raft: RaftSettings = RaftSettings()
     limits: LimitSettings = LimitSettings()
     metrics: MetricsSettings = MetricsSettings()

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from agent.follow.local_host import LocalHost
+from agent.follow.local_logs import LocalLogs
 from agent.follow.local_resources import LocalResources
 from agent.follow.peer_resources import add_resource_routes
 from agent.peers import protocol
@@ -25,11 +26,18 @@ from agent.peers.protocol import (
     ADOPTION_QUESTIONS,
     BEAT_ANSWERS,
     BEATS,
+    FOLLOWED,
     HISTORY_PAGES,
     HISTORY_QUESTIONS,
     INVENTORIES,
     LIVES,
+    LOG_COUNT_QUERIES,
+    LOG_COUNTS,
+    LOG_FOLLOWS,
     LOG_LINES,
+    LOG_PAGES,
+    LOG_SEARCHES,
+    LOG_STANDINGS,
     QUESTIONS,
     READINESSES,
     REFUSALS,
@@ -69,6 +77,8 @@ class PeerDuties:
     """How the leader sees an autoscaled service; None where this node does not lead, or has not looked."""
     history: Callable[[HistoryQuestion], Awaitable[HistoryPage]] | None = None
     """The next piece of this node's metric history. Raises HistoryError, or ValueError for a wrong cursor."""
+    logs: LocalLogs | None = None
+    """What this host keeps of its containers' output."""
 
 
 def build_peer_app(
@@ -91,6 +101,10 @@ def build_peer_app(
     app.router.add_post(protocol.RENEW, requests.renew)
     app.router.add_get(protocol.SCALING, requests.scaling)
     app.router.add_post(protocol.HISTORY, requests.history)
+    app.router.add_get(protocol.LOG_STANDING, requests.log_standing)
+    app.router.add_post(protocol.LOG_SEARCH, requests.search_logs)
+    app.router.add_post(protocol.LOG_COUNT, requests.count_logs)
+    app.router.add_post(protocol.LOG_FOLLOW, requests.follow_logs)
     app.router.add_get(container + "/inspect", requests.inspect)
     app.router.add_get(container + "/logs", requests.logs)
     app.router.add_post(container + "/{action}", requests.act)
@@ -214,6 +228,33 @@ class _Requests:
             force=request.query.get("force") == "1",
         )
         return web.Response(status=204)
+
+    async def log_standing(self, _request: web.Request) -> web.Response:
+        return web.Response(body=LOG_STANDINGS.encode(await self._logs().standing()))
+
+    async def search_logs(self, request: web.Request) -> web.Response:
+        page = await self._logs().search(LOG_SEARCHES.decode(await request.read()))
+        return web.Response(body=LOG_PAGES.encode(page))
+
+    async def count_logs(self, request: web.Request) -> web.Response:
+        counts = await self._logs().count(LOG_COUNT_QUERIES.decode(await request.read()))
+        return web.Response(body=LOG_COUNTS.encode(counts))
+
+    async def follow_logs(self, request: web.Request) -> web.StreamResponse:
+        wanted = LOG_FOLLOWS.decode(await request.read())
+        async with self._logs().follow(wanted) as batches:
+            response = web.StreamResponse()
+            await response.prepare(request)
+            async for batch in batches:
+                body = FOLLOWED.encode(batch)
+                await response.write(struct.pack(">I", len(body)) + body)
+            await response.write_eof()
+            return response
+
+    def _logs(self) -> LocalLogs:
+        if self._duties.logs is None:
+            raise HostUnavailable("this node keeps no container output")
+        return self._duties.logs
 
     async def logs(self, request: web.Request) -> web.StreamResponse:
         query = protocol.read_log_query(request.query)

@@ -7,6 +7,7 @@
     history/         what hosts measured (cluster.history)
     anomalies        what is usual of every series, as this node knows it (agent.follow.anomaly_scores)
     samples/         what this host measured and the cluster has not got yet (agent.follow.sample_spool)
+    logbook/         what containers of this host wrote (agent.logbook)
     first-steps      what the first start of a new cluster still has to commit; gone afterwards
     seeds            the members a joining node was told of
     haproxy/         the router's configuration and sockets
@@ -60,6 +61,10 @@ class NodeDirectory:
         return self.path / "samples"
 
     @property
+    def logbook(self) -> Path:
+        return self.path / "logbook"
+
+    @property
     def first_steps(self) -> Path:
         return self.path / "first-steps"
 
@@ -108,7 +113,7 @@ class NodeDirectory:
         """Forget everything this node was; what does not exist is skipped."""
         self.identity.remove()
         self.forget_measured()
-        for path in (self.log, self.state, self.haproxy, self.keeper):
+        for path in (self.log, self.state, self.haproxy, self.keeper, self.logbook):
             shutil.rmtree(path, ignore_errors=True)
         for file in (self.first_steps, self.seeds):
             file.unlink(missing_ok=True)

@@ -1,0 +1,90 @@
+"""Container output of every host: this one's directly, the others' through their agents."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import TypeVar
+
+from agent.follow.local_logs import LocalLogs
+from agent.peers.client import PeerClient
+from cluster.model.ids import NodeId
+from cluster.model.inventory import HostRefused, HostUnavailable
+from cluster.model.log_history import (
+    FollowedLines,
+    LogCountQuery,
+    LogCounts,
+    LogFollow,
+    LogPage,
+    LogSearch,
+    LogStanding,
+)
+
+_Answer = TypeVar("_Answer")
+
+
+class EveryLog:
+    """The `LogHistory` of the surfaces. `node_ids` lists the members of the cluster now."""
+
+    def __init__(
+        self,
+        *,
+        node_id: NodeId,
+        local: LocalLogs,
+        client: PeerClient,
+        node_ids: Callable[[], Sequence[NodeId]],
+    ) -> None:
+        self._node_id = node_id
+        self._local = local
+        self._client = client
+        self._node_ids = node_ids
+
+    async def standings(self) -> Mapping[str, LogStanding | HostUnavailable]:
+        async def ask(node_id: str) -> LogStanding:
+            if node_id == self._node_id:
+                return await self._local.standing()
+            return await self._client.log_standing(node_id)
+
+        return await _all(list(self._node_ids()), ask)
+
+    async def search(self, queries: Mapping[str, LogSearch]) -> Mapping[str, LogPage | HostUnavailable]:
+        async def ask(node_id: str) -> LogPage:
+            if node_id == self._node_id:
+                return await self._local.search(queries[node_id])
+            return await self._client.search_logs(node_id, queries[node_id])
+
+        return await _all(list(queries), ask)
+
+    async def count(self, queries: Mapping[str, LogCountQuery]) -> Mapping[str, LogCounts | HostUnavailable]:
+        async def ask(node_id: str) -> LogCounts:
+            if node_id == self._node_id:
+                return await self._local.count(queries[node_id])
+            return await self._client.count_logs(node_id, queries[node_id])
+
+        return await _all(list(queries), ask)
+
+    def follow(
+        self, node_id: str, wanted: LogFollow
+    ) -> AbstractAsyncContextManager[AsyncIterator[FollowedLines]]:
+        if node_id == self._node_id:
+            return self._local.follow(wanted)
+        return self._client.follow_logs(node_id, wanted)
+
+
+async def _all(
+    node_ids: Sequence[str], ask: Callable[[str], Awaitable[_Answer]]
+) -> dict[str, _Answer | HostUnavailable]:
+    """Ask hosts at the same time; of one that does not answer, or refuses, why."""
+
+    async def one(node_id: str) -> _Answer | HostUnavailable:
+        try:
+            return await ask(node_id)
+        except HostUnavailable as error:
+            return error
+        except HostRefused as error:
+            return HostUnavailable(str(error))
+
+    async with asyncio.TaskGroup() as tasks:
+        asking = {node_id: tasks.create_task(one(node_id)) for node_id in node_ids}
+    return {node_id: task.result() for node_id, task in asking.items()}

@@ -1,0 +1,1 @@
+"""The history of containers' output on this host's disk."""

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 from agent.clock import Clock
 from agent.docker.watcher import Inventory, InventoryWatcher
+from agent.follow.local_host import PROJECT_LABEL
 from agent.follow.size_counting import SizeCounter
 from agent.ports.engine import (
     Container,
@@ -260,7 +261,13 @@ def _by_key(
 
 
 def _user(container: Container) -> ResourceUser:
-    return ResourceUser(id=container.id, name=container.name, state=container.state.value)
+    compose = container.compose
+    return ResourceUser(
+        id=container.id,
+        name=container.name,
+        state=container.state.value,
+        project=container.labels.get(PROJECT_LABEL, compose.project if compose else ""),
+    )
 
 
 def _repository(name: str) -> str:

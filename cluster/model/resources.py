@@ -21,11 +21,13 @@ class ResourceKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceUser:
-    """A container, stopped or not, that could not be (started) without the resource."""
+    """A container, stopped or not, that could not be started without the resource; `project` is "" for
+    none."""
 
     id: str
     name: str
     state: str
+    project: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,7 @@ class Resource(StrEnum):
     USER = "user"
     API_TOKEN = "api-token"  # noqa: S105 (a kind of resource)
     ACCOUNT = "account"
+    PROVIDER = "provider"
     AUDIT = "audit"
     SECRET = "secret"  # noqa: S105 (a kind of resource)
     CONFIG = "config"
@@ -97,6 +98,7 @@ def _actions() -> tuple[Action, ...]:
         Role.ADMIN: {
             Resource.JOIN_TOKEN: ("read",),
             Resource.USER: ("read",),
+            Resource.PROVIDER: ("read",),
             Resource.API_TOKEN: ("read",),
             Resource.AUDIT: ("read",),
             Resource.ROLE: ("read",),
@@ -105,10 +107,21 @@ def _actions() -> tuple[Action, ...]:
     }
     changes: dict[Role, dict[Resource, tuple[str, ...]]] = {
         # One's own password, logins and tokens: a token holds at most its owner's role.
-        Role.NONE: {Resource.ACCOUNT: ("set-password", "end-login", "create-token", "revoke-token")},
+        Role.NONE: {
+            Resource.ACCOUNT: (
+                "set-password",
+                "end-login",
+                "create-token",
+                "revoke-token",
+                "enrol-second-factor",
+                "remove-second-factor",
+                "renew-recovery-codes",
+            )
+        },
         Role.OPERATOR: {
             Resource.NODE: ("drain", "maintain"),
-            Resource.CONTAINER: ("start", "stop", "restart"),
+            Resource.CONTAINER: ("start", "stop", "restart", "update"),
+            Resource.IMAGE: ("pull",),
             Resource.SERVICE: (
                 "deploy",
                 "skip-analysis",
@@ -142,13 +155,25 @@ def _actions() -> tuple[Action, ...]:
             Resource.NODE: ("join", "remove", "set-role", "label", "fence"),
             Resource.JOIN_TOKEN: ("create", "revoke"),
             Resource.SETTING: ("write",),
-            Resource.CONTAINER: ("remove", "exec"),
+            # Inside it are its secrets, and what it may do is done by who is inside; made anew it can be given
+            # host paths, as through `service.deploy-host-access`.
+            Resource.CONTAINER: ("remove", "exec", "read-files", "write-files", "reveal", "recreate"),
             Resource.IMAGE: ("remove",),
             Resource.VOLUME: ("remove",),
             Resource.NETWORK: ("remove",),
             # Bind mounts, published ports and the engine's socket are ways out of a container.
             Resource.SERVICE: ("remove", "adopt", "deploy-host-access", "override-window"),
-            Resource.USER: ("create", "remove", "set-password", "set-role"),
+            Resource.USER: (
+                "create",
+                "remove",
+                "set-password",
+                "set-role",
+                "end-logins",
+                "reset-second-factor",
+                "forget-failures",
+            ),
+            # Whoever says who somebody is, and with which role.
+            Resource.PROVIDER: ("put", "remove"),
             Resource.API_TOKEN: ("create", "revoke"),
             # Nobody gives by them what they do not hold.
             Resource.ROLE: ("put", "remove"),
@@ -157,7 +182,8 @@ def _actions() -> tuple[Action, ...]:
             Resource.SECRET: ("remove",),
             Resource.CONFIG: ("remove",),
             Resource.REGISTRY: ("login", "logout"),
-            Resource.CERTIFICATE: ("remove",),
+            # What the dashboard itself is served with is not for who serves routes.
+            Resource.CERTIFICATE: ("remove", "serve-dashboard", "stop-serving-dashboard"),
             # Quotas, hosts and approval are bounds on what operators do.
             Resource.ENVIRONMENT: ("put", "remove"),
             Resource.WINDOW: ("put", "remove", "unfreeze"),

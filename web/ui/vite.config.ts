@@ -18,6 +18,18 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
     rolldownOptions: {
+      output: {
+        // What every page needs, in two files: cut up by who imports what, it would be a dozen.
+        advancedChunks: {
+          groups: [
+            { name: "libraries", test: /node_modules\/(preact|@preact|@tanstack)\// },
+            {
+              name: "base",
+              test: /\/src\/(lib|api)\/|\/src\/components\/(loaded|states|messages|page|ui\/(badge|button|section|toast-store|messages))/,
+            },
+          ],
+        },
+      },
       // "use client" marks modules for servers that render React; here all of it runs in the browser.
       onLog: (level, log, next) => log.code !== "MODULE_LEVEL_DIRECTIVE" && next(level, log),
     },

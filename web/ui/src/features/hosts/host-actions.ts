@@ -4,7 +4,7 @@ import type { ClusterView, DrainForecastView, NodeView } from "@/api/openapi";
 import { clusterQuery } from "@/api/queries";
 import { showDone } from "@/components/ui/toast-store";
 import { textsOf } from "@/lib/i18n";
-import { messages } from "./messages";
+import { details } from "./details-messages";
 
 /** What can be done to a host. */
 export type HostVerb =
@@ -64,7 +64,7 @@ export function useHostAction() {
   const action = useMutation({
     mutationFn: ({ node, what }: HostRequest) => send(node, what),
     onSuccess: (_, { node, what }) => {
-      const t = textsOf(messages);
+      const t = textsOf(details);
       const isTurned = what.verb === "drain" || what.verb === "undrain";
       const back = { node, what: { verb: what.verb === "drain" ? "undrain" : "drain" } } as const;
       showDone(
@@ -102,7 +102,7 @@ function send(node: NodeView, what: HostVerb): Promise<NodeView | ClusterView | 
 }
 
 function doneOf(verb: VerbName, host: string): string {
-  const t = textsOf(messages);
+  const t = textsOf(details);
   switch (verb) {
     case "drain":
       return t.drained(host);

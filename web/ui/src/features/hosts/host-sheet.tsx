@@ -20,8 +20,8 @@ import {
   UNKNOWN,
 } from "@/lib/format";
 import { textsOf, useMessages } from "@/lib/i18n";
+import { details } from "./details-messages";
 import { courseOf, isTelling, statusOf } from "./host-status";
-import { messages } from "./messages";
 
 const Chart = lazy(() => import("@/components/chart"));
 
@@ -34,7 +34,7 @@ interface HostSheetProps {
 
 /** One host: its courses with axes, and what it says of itself. */
 export default function HostSheet({ nodeId, onClose, onContainers }: HostSheetProps) {
-  const t = useMessages(messages);
+  const t = useMessages(details);
   const cluster = useQuery(clusterQuery);
   const node = cluster.data?.nodes.find((each) => each.id === nodeId);
   return (
@@ -62,7 +62,7 @@ export default function HostSheet({ nodeId, onClose, onContainers }: HostSheetPr
 }
 
 function Details({ node, onContainers }: { node: NodeView } & Pick<HostSheetProps, "onContainers">) {
-  const t = useMessages(messages);
+  const t = useMessages(details);
   const metrics = useQuery(metricsQuery);
   const live = courseOf(node, metrics.data ?? []);
   const memoryLimit = latest(seriesOf(live, HOST_SUBJECT, "memory_limit_bytes")) ?? node.facts.memory_bytes;
@@ -112,7 +112,7 @@ function Standing({ node }: { node: NodeView }) {
 
 /** What is wrong with it, and how old what is shown is for that. */
 function Trouble({ node, isCurrent }: { node: NodeView; isCurrent: boolean }) {
-  const t = useMessages(messages);
+  const t = useMessages(details);
   const now = useNow();
   const why = [node.status === "up" ? "" : node.status_reason, node.problem].filter(Boolean).join("; ");
   return (
@@ -132,14 +132,14 @@ function systemOf({ os_name, os_version }: FactsView): string {
 }
 
 function placementOf(node: NodeView, nowMs: number): string {
-  const t = textsOf(messages);
+  const t = textsOf(details);
   const until = node.maintenance_until_ms ?? 0;
   if (until > nowMs) return t.awayUntil(formatMoment(until));
   return node.is_draining ? t.isDraining : t.isTaking;
 }
 
 function Facts({ node, onContainers }: { node: NodeView } & Pick<HostSheetProps, "onContainers">) {
-  const t = useMessages(messages);
+  const t = useMessages(details);
   const now = useNow();
   const { containers } = node;
   const { facts } = node;

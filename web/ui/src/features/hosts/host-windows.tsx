@@ -9,8 +9,8 @@ import { Confirm } from "@/components/ui/confirm";
 import { Dialog } from "@/components/ui/dialog";
 import { Field, Input } from "@/components/ui/field";
 import { useMessages } from "@/lib/i18n";
+import { details } from "./details-messages";
 import { drainForecastQuery, type HostVerb, type VerbName } from "./host-actions";
-import { messages } from "./messages";
 
 interface WindowProps {
   node: NodeView;
@@ -34,7 +34,7 @@ export default function HostWindow({ verb, ...rest }: WindowProps & { verb: Verb
 }
 
 function Sure({ verb, node, isPending, onDo, onClose }: WindowProps & { verb: VerbName }) {
-  const t = useMessages(messages);
+  const t = useMessages(details);
   const words = {
     lead: { title: t.leadTitle(node.name), note: t.leadNote, button: t.leadVerb },
     fence: { title: t.fenceTitle(node.name), note: t.fenceNote, button: t.fenceVerb },
@@ -58,7 +58,7 @@ function Sure({ verb, node, isPending, onDo, onClose }: WindowProps & { verb: Ve
 
 /** What moves and what stays, before anything does. */
 function Drain({ node, isPending, onDo, onClose }: WindowProps) {
-  const t = useMessages(messages);
+  const t = useMessages(details);
   const forecast = useQuery(drainForecastQuery(node.id));
   return (
     <Confirm
@@ -109,7 +109,7 @@ function Listed({ title, children }: { title: string; children: ReactNode }) {
 }
 
 function Maintenance({ node, isPending, onDo, onClose }: WindowProps) {
-  const t = useMessages(messages);
+  const t = useMessages(details);
   const [minutes, setMinutes] = useState("30");
   const [reason, setReason] = useState("");
   return (
@@ -161,7 +161,7 @@ interface LabelRow {
 }
 
 function Labels({ node, isPending, onDo, onClose }: WindowProps) {
-  const t = useMessages(messages);
+  const t = useMessages(details);
   const [rows, setRows] = useState<LabelRow[]>(() =>
     Object.entries(node.labels).map(([name, value], id) => ({ id, name, value })),
   );

@@ -12,6 +12,7 @@ import { Card, Section } from "@/components/ui/section";
 import { useNow } from "@/lib/clock";
 import { formatBytes, formatCount, formatMoment, formatPercent, UNKNOWN } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
+import { details } from "./details-messages";
 import { type HostVerb, useHostAction, type VerbName, verbsOf } from "./host-actions";
 import { isTelling, statusOf } from "./host-status";
 import { messages } from "./messages";
@@ -25,6 +26,7 @@ const DANGEROUS: readonly VerbName[] = ["fence", "remove"];
 /** Every host with its part in the cluster, and what can be done to it. */
 export function HostsTable({ actions, onOpen }: { actions?: ReactNode; onOpen: (nodeId: string) => void }) {
   const t = useMessages(messages);
+  const d = useMessages(details);
   const cluster = useQuery(clusterQuery);
   const [asked, setAsked] = useState<{ node: NodeView; verb: VerbName } | null>(null);
   const action = useHostAction();
@@ -55,12 +57,12 @@ export function HostsTable({ actions, onOpen }: { actions?: ReactNode; onOpen: (
                     {(["name", "state", "role", "lag", "containers", "cpu", "memory", "docker"] as const).map(
                       (column) => (
                         <th key={column} scope="col" className="px-4 py-2 font-normal">
-                          {t.table[column]}
+                          {d.table[column]}
                         </th>
                       ),
                     )}
                     <th scope="col" className="px-4 py-2">
-                      <span className="sr-only">{t.table.actions}</span>
+                      <span className="sr-only">{d.table.actions}</span>
                     </th>
                   </tr>
                 </thead>
@@ -101,7 +103,7 @@ interface RowProps {
 }
 
 function Row({ node, onOpen, onVerb }: RowProps) {
-  const t = useMessages(messages);
+  const t = useMessages(details);
   const numbers = useNumbers(node);
   return (
     <tr className="hover:bg-hover">
@@ -125,7 +127,7 @@ function Row({ node, onOpen, onVerb }: RowProps) {
 }
 
 function Narrow({ node, onOpen, onVerb }: RowProps) {
-  const t = useMessages(messages);
+  const t = useMessages(details);
   const numbers = useNumbers(node);
   return (
     <li className="flex items-start gap-2 px-4 py-2.5 text-sm">
@@ -145,7 +147,7 @@ function Narrow({ node, onOpen, onVerb }: RowProps) {
 }
 
 function Name({ node, onOpen }: Pick<RowProps, "node" | "onOpen">) {
-  const t = useMessages(messages);
+  const t = useMessages(details);
   return (
     <span className="inline-flex items-center gap-2">
       <button type="button" className="hover:underline" onClick={() => onOpen(node.id)}>
@@ -162,7 +164,7 @@ function Name({ node, onOpen }: Pick<RowProps, "node" | "onOpen">) {
 }
 
 function State({ node }: { node: NodeView }) {
-  const t = useMessages(messages);
+  const t = useMessages(details);
   const { data: hosts = [] } = useQuery(metricsQuery);
   const now = useNow();
   const { tone, word } = statusOf(node, isTelling(node, hosts));
@@ -183,7 +185,7 @@ function State({ node }: { node: NodeView }) {
 }
 
 function Verbs({ node, onOpen, onVerb }: RowProps) {
-  const t = useMessages(messages);
+  const t = useMessages(details);
   const can = useCan();
   const verbs = verbsOf(node, useNow(), can);
   const itemsOf = (isDangerous: boolean) =>

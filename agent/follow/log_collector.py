@@ -12,7 +12,7 @@ import asyncio
 import logging
 import random
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
 from typing import NoReturn, Protocol, cast
 
@@ -165,12 +165,13 @@ class LogCollector:
                 del self._sources[gone]
                 self._problems.pop(gone, None)
             self._seen &= present
+        images = {image.id: image.labels for image in inventory.images}
         begin: list[str] = []
         for container in inventory.containers:
             if container.labels.get(OFF_LABEL, "").lower() == "off":
                 self._problems[container.id] = f"it has the label {OFF_LABEL}=off"
                 continue
-            source = self._sources[container.id] = source_of(container)
+            source = self._sources[container.id] = source_of(container, images.get(container.image_id))
             for event in self._events.pop(container.id, ()):
                 self._add_event(source, event)
             is_first = container.id not in self._seen
@@ -312,8 +313,11 @@ class Closable(Protocol):
     async def aclose(self) -> None: ...
 
 
-def source_of(container: Container) -> LogSource:
-    """Return who writes, as the history remembers it."""
+_MEMBERSHIP = (SERVICE_LABEL, PROJECT_LABEL, "com.docker.compose.project", "com.docker.compose.service")
+
+
+def source_of(container: Container, image_labels: Mapping[str, str] | None) -> LogSource:
+    """Return who writes, as the history remembers it; `image_labels` None: they are not known."""
     labels, compose = container.labels, container.compose
     service = labels.get(SERVICE_LABEL, "")
     revision = labels.get(REVISION_LABEL, "0")
@@ -325,4 +329,5 @@ def source_of(container: Container) -> LogSource:
         service=service or (compose.service if compose else ""),
         revision=int(revision) if revision.isdigit() else 0,
         is_managed=bool(service),
+        is_own_word=image_labels is not None and not any(label in image_labels for label in _MEMBERSHIP),
     )

@@ -41,7 +41,11 @@ def levels_from(lowest: LogLevel) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogSource:
-    """A container as it was when it wrote; `revision` 0: none of ours."""
+    """A container as it was when it wrote; `revision` 0: none of ours.
+
+    `is_own_word`: project and service were set by whoever made the container, not claimed by its image, so
+    that permissions may go by them.
+    """
 
     container_id: str
     name: str
@@ -50,6 +54,7 @@ class LogSource:
     service: str = ""
     revision: int = 0
     is_managed: bool = False
+    is_own_word: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from cluster.model.inventory import HostRefused, HostUnavailable, LogLine, LogQuery
+from cluster.logs.levels import level_of
+from cluster.logs.plain import plain_text
+from cluster.model.inventory import LogLine, LogQuery
+from cluster.model.log_history import KeptLine, LineStream, LogLevel, LogSearch
 from web.api.endpoint import Ask, Endpoint
+from web.api.log_streams import NDJSON, TEXT, begin, ndjson, serve, stream_slot
 from web.api.schemas import LogsQuery
 from web.auth.problems import Problem, invalid
-from web.middleware.keys import AUTHENTICATOR, STOPPING, STREAMS
 from web.middleware.routes import needs
 from web.tools.containers import open_logs
+from web.tools.logs import LogChoice, read_all
 from web.tools.times import moment, parse_since
 
 TAIL_MAX = 1_000_000
-NDJSON = "application/x-ndjson"
+PAGE_LINES = 2_000
 
 
 async def get_logs(ask: Ask[None, LogsQuery]) -> web.StreamResponse:
@@ -32,90 +34,111 @@ async def get_logs(ask: Ask[None, LogsQuery]) -> web.StreamResponse:
         since_ms=parse_since(query.since, now_ms=now_ms),
         is_following=query.follow,
     )
-    streams = ask.request.app[STREAMS]
-    if streams.locked():
-        raise Problem(
-            "unavailable",
-            "as many logs are followed here as this host allows",
-            hint="ask another host, or raise api.log_followers_max",
-            retry_after_s=10,
-        )
-    async with streams:
-        _, opening = await open_logs(ask.context, ask.call, ask.path["container"], wanted, node=query.node)
+    async with stream_slot(ask):
+        try:
+            container, opening = await open_logs(
+                ask.context, ask.call, ask.path["container"], wanted, node=query.node
+            )
+        except Problem as problem:
+            if problem.kind != "not-found":
+                raise
+            async with _history(ask, wanted, container=ask.path["container"], node=query.node) as kept:
+                return await _stream(ask, kept)
         async with opening as lines:
-            return await _stream(ask, lines)
+            if wanted.is_following or wanted.tail is not None:
+                return await _stream(ask, lines)
+            async with _history(ask, wanted, container=container.id, node=container.node_id) as kept:
+                return await _stream(ask, _joined(kept, lines))
+
+
+@asynccontextmanager
+async def _history(
+    ask: Ask[None, LogsQuery], wanted: LogQuery, *, container: str, node: str
+) -> AsyncIterator[AsyncIterator[LogLine]]:
+    """What is kept of a container, the oldest line first. Raises Problem when nothing is."""
+    query = LogSearch(
+        container_ids=(),
+        start_us=wanted.since_ms * 1000,
+        streams=1 << LineStream.STDOUT | 1 << LineStream.STDERR,
+        is_newest_first=wanted.tail is not None,
+        limit=min(PAGE_LINES, wanted.tail or PAGE_LINES),
+    )
+    choice = LogChoice(containers=(container,), hosts=(node,) if node else ())
+    sources, pages = await read_all(ask.context, ask.call, choice, query)
+    if len({source.container_id for source in sources}) > 1:
+        raise Problem(
+            "ambiguous",
+            f"{len(sources)} containers that fit {container[:80]!r} are in the history",
+            hint="give the id as /api/v1/logs/sources has it",
+        )
+
+    async def read() -> AsyncIterator[LogLine]:
+        if wanted.tail is not None:
+            newest: list[LogLine] = []
+            async for page in pages:
+                newest += map(_line, page.lines)
+                if len(newest) >= wanted.tail:
+                    break
+            for line in reversed(newest[: wanted.tail]):
+                yield line
+            return
+        async for page in pages:
+            for kept in page.lines:
+                yield _line(kept)
+
+    yield read()
+
+
+def _line(kept: KeptLine) -> LogLine:
+    stream = LineStream(kept.stream).name.lower()
+    return LogLine(stream=stream, at_ms=kept.at_us // 1000, text=kept.text)
+
+
+async def _joined(kept: AsyncIterator[LogLine], lines: AsyncIterator[LogLine]) -> AsyncIterator[LogLine]:
+    """What is kept from before the engine's first line, then what the engine has."""
+    first = await anext(lines, None)
+    async for line in kept:
+        if first is not None and line.at_ms >= first.at_ms:
+            break
+        yield line
+    if first is None:
+        return
+    yield first
+    async for line in lines:
+        yield line
 
 
 async def _stream(ask: Ask[None, LogsQuery], lines: AsyncIterator[LogLine]) -> web.StreamResponse:
     is_text = "text/plain" in ask.request.headers.get("Accept", "")
-    response = web.StreamResponse()
-    response.content_type = "text/plain" if is_text else NDJSON
-    response.charset = "utf-8"
-    response.headers["X-Accel-Buffering"] = "no"
+    fits = _filter(ask.query)
+    response = begin(TEXT if is_text else NDJSON)
     await response.prepare(ask.request)
-    reason: str | None = None
-    is_gone = False
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            pulse = tasks.create_task(_keep_alive(ask, response, is_text=is_text), name="log-pulse")
-            async for line in lines:
+
+    async def write() -> None:
+        async for line in lines:
+            if fits(line):
                 await response.write(_text(ask, line) if is_text else _json(line))
-            pulse.cancel()
-    except* (HostUnavailable, HostRefused, _Ended) as broken:
-        reason = str(broken.exceptions[0])
-    except* ConnectionError:
-        is_gone = True
-    if is_gone:
-        return response
-    with suppress(ConnectionError):
-        if reason is not None:
-            # The status is sent already: all that is left is to say it in the stream.
-            await response.write(_last_words(reason, is_text=is_text))
-        await response.write_eof()
-    return response
+
+    return await serve(ask, response, write, is_text=is_text)
 
 
-class _Ended(Exception):
-    """The caller may read no further; the text says why."""
-
-
-async def _keep_alive(ask: Ask[None, LogsQuery], response: web.StreamResponse, *, is_text: bool) -> None:
-    """While it is quiet, show that the stream lives, and notice a reader who is gone or may read no longer.
-
-    Raises _Ended or ConnectionError.
-    """
-    stopping = ask.request.app[STOPPING]
-    while True:
-        try:
-            async with asyncio.timeout(ask.context.pace.stream_heartbeat_s):
-                await stopping.wait()
-            raise _Ended("this host's agent is stopping; ask another host")
-        except TimeoutError:
-            pass
-        refused = ask.request.app[AUTHENTICATOR].recheck(ask.call.known())
-        if refused is not None:
-            raise _Ended(refused)
-        transport = ask.request.transport
-        if transport is None or transport.is_closing():
-            raise ConnectionResetError("the reader is gone")
-        if not is_text:
-            await response.write(b"\n")
+def _filter(query: LogsQuery) -> Callable[[LogLine], bool]:
+    lowest = LogLevel[query.level.upper()] if query.level else LogLevel.UNKNOWN
+    text = query.q.lower()
+    return lambda line: (
+        (not query.stream or line.stream == query.stream)
+        and (lowest is LogLevel.UNKNOWN or level_of(line.text) >= lowest)
+        and (not text or text in plain_text(line.text).lower())
+    )
 
 
 def _json(line: LogLine) -> bytes:
-    record = {"stream": line.stream, "at_ms": line.at_ms, "text": line.text}
-    return json.dumps(record, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
+    return ndjson({"stream": line.stream, "at_ms": line.at_ms, "text": line.text})
 
 
 def _text(ask: Ask[None, LogsQuery], line: LogLine) -> bytes:
     stamp = f"{moment(line.at_ms)} " if ask.query.timestamps else ""
     return f"{stamp}{line.text}\n".encode("utf-8", "replace")
-
-
-def _last_words(reason: str, *, is_text: bool) -> bytes:
-    if is_text:
-        return f"[the stream ended: {reason}]\n".encode("utf-8", "replace")
-    return json.dumps({"error": reason}).encode() + b"\n"
 
 
 ENDPOINTS = (
@@ -126,7 +149,7 @@ ENDPOINTS = (
         run=get_logs,
         access=needs("container.logs"),
         summary="What a container wrote, and with follow what it writes",
-        tag="containers",
+        tag="logs",
         query=LogsQuery,
         media_types=(NDJSON, "text/plain"),
         problems=("not-found", "ambiguous", "refused", "host-unavailable"),

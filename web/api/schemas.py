@@ -55,6 +55,18 @@ class LoginBody(Schema):
     mode: Literal["cookie", "token"] = "cookie"
 
 
+class LoginCodeBody(Schema):
+    """The challenge of a login and a code: of the authenticator, or a recovery code.
+
+    `enrolment` is the ticket of a new authenticator, where the challenge came with one.
+    """
+
+    challenge: Annotated[str, StringConstraints(min_length=1, max_length=4096)] = Field(repr=False)
+    code: Annotated[str, StringConstraints(min_length=1, max_length=64)] = Field(repr=False)
+    enrolment: Annotated[str, StringConstraints(max_length=4096)] | None = Field(default=None, repr=False)
+    mode: Literal["cookie", "token"] = "cookie"
+
+
 class RefreshBody(Schema):
     """A program's refresh token; a browser's is in its cookie."""
 
@@ -110,8 +122,79 @@ class JoinTokenBody(Schema):
     learner: bool = False
 
 
+LogPattern = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00\r\n]*$")]
+LogNames = Annotated[str, StringConstraints(max_length=16_384, pattern=_NO_CONTROL)]
+
+
+class LogChoiceQuery(Schema):
+    """Whose output. Several are given with commas between; nothing given: everybody's."""
+
+    containers: LogNames = Field(default="", description="ids, beginnings of ids, or names")
+    services: LogNames = Field(default="", description="name, or project.name")
+    projects: LogNames = ""
+    hosts: LogNames = Field(default="", description="ids or names; only of these")
+
+
+class LogFilterQuery(LogChoiceQuery):
+    """Which lines."""
+
+    since: FilterText = Field(default="", description="10m, 2h, 1d, epoch milliseconds or ISO 8601")
+    until: FilterText = Field(default="", description="not from then on; as since")
+    since_us: int = Field(default=0, ge=0, description="as since, in epoch microseconds")
+    until_us: int = Field(default=0, ge=0, description="as until, in epoch microseconds")
+    level: Literal["", "trace", "debug", "info", "warn", "error", "fatal"] = Field(
+        default="", description="at least as grave"
+    )
+    levels: FilterText = Field(default="", description="exactly these: unknown,info,warn,...")
+    streams: FilterText = Field(default="", description="stdout, stderr, event")
+    q: LogPattern = Field(default="", description="a text lines have")
+    regex: bool = Field(default=False, description="q is a regular expression (Python's)")
+    case: bool = Field(default=False, description="capitals matter")
+
+
+class LogSearchQuery(LogFilterQuery):
+    """Which lines, and in what order."""
+
+    context: int = Field(default=0, ge=0, le=50, description="so many lines around each")
+    order: Literal["newest", "oldest"] = "newest"
+    cursor: str | None = Field(default=None, description="next_cursor of the page before")
+    limit: int = Field(default=500, ge=1, le=5000)
+
+
+class LogDownloadQuery(LogFilterQuery):
+    """Which lines, as a file."""
+
+    format: Literal["text", "ndjson"] = "text"
+
+
+class LogFollowQuery(LogChoiceQuery):
+    """Whose lines as they come, from the one after `after_us` on where they are kept."""
+
+    after_us: int = Field(default=0, ge=0, description="epoch microseconds; 0: only what is new")
+    tail: int = Field(
+        default=0, ge=0, le=5000, description="of each container first, where no history is kept"
+    )
+    levels: FilterText = Field(default="", description="only these: unknown,info,warn,...")
+    streams: FilterText = Field(default="", description="stdout, stderr, event")
+    q: LogPattern = Field(default="", description="only lines with this text, case ignored")
+
+
+class LogHistogramQuery(LogChoiceQuery):
+    """Of when, and in how many steps."""
+
+    since: FilterText = Field(default="1h", description="10m, 2h, 1d, epoch milliseconds or ISO 8601")
+    until: FilterText = ""
+    steps: int = Field(default=120, ge=1, le=500)
+
+
 class LogsQuery(ContainerQuery):
     """Which lines, and whether to go on with those to come."""
+
+    level: Literal["", "trace", "debug", "info", "warn", "error", "fatal"] = Field(
+        default="", description="only lines at least as grave"
+    )
+    stream: Literal["", "stdout", "stderr"] = ""
+    q: LogPattern = Field(default="", description="only lines with this text, case ignored")
 
     tail: int | Literal["all"] = Field(default=100, description="the last so many lines, or all")
     since: FilterText = Field(default="", description="10m, 2h, 1d, epoch milliseconds or ISO 8601")

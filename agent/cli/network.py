@@ -13,7 +13,7 @@ from agent.cli.clearing_words import (
     tell_removed,
     users_of,
 )
-from agent.cli.client import segment
+from agent.cli.client import Client, segment
 from agent.cli.connection import connect
 from agent.cli.failures import DONE
 from agent.cli.output import print_json, print_table
@@ -43,10 +43,15 @@ def run(args: argparse.Namespace) -> int:
             return tell_removed(answer, as_json=as_json)
         case "prune":
             return prune(client, "networks", {"nodes": args.node}, args)
+        case _:
+            return _list(client, args)
+
+
+def _list(client: Client, args: argparse.Namespace) -> int:
     answer = client.get(
         "/networks", node=args.node, project=args.project, unused=args.unused or None, limit=10_000
     )
-    if as_json:
+    if getattr(args, "json", False):
         print_json(answer)
         return DONE
     rows = [

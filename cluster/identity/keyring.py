@@ -30,6 +30,7 @@ class Purpose(StrEnum):
     ACCESS_TOKENS = "access-tokens"
     REFRESH_TOKENS = "refresh-tokens"
     CSRF = "csrf"
+    TICKETS = "tickets"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

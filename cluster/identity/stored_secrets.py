@@ -10,6 +10,7 @@ from cluster.identity.keyring import Keyring, Purpose
 from cluster.identity.sealing import open_sealed, seal
 from cluster.model.exports import export_secret_context
 from cluster.model.route_certificates import RouteCertificate, certificate_key_context
+from cluster.model.second_factors import SecondFactor, second_factor_context
 from cluster.model.secrets import (
     FileContent,
     FileKind,
@@ -17,6 +18,8 @@ from cluster.model.secrets import (
     credential_context,
     seal_context,
 )
+from cluster.model.sign_in import SignInProvider, provider_secret_context
+from cluster.model.web_certificates import WebCertificate, web_key_context
 from cluster.model.webhooks import secret_context
 
 
@@ -84,3 +87,41 @@ def open_export_secret(sealed: bytes, keyring: Keyring, *, export_id: str, url: 
     """Return an export's secret. Raises SealBroken."""
     context = export_secret_context(export_id, url)
     return open_sealed(sealed, keyring, purpose=Purpose.SECRETS, context=context)
+
+
+def seal_second_factor(secret: bytes, keyring: Keyring, *, principal_id: str, nonce: bytes) -> bytes:
+    """Return an authenticator's secret sealed for its account."""
+    context = second_factor_context(principal_id)
+    return seal(secret, keyring, purpose=Purpose.SECRETS, context=context, nonce=nonce)
+
+
+def open_second_factor(factor: SecondFactor, keyring: Keyring) -> bytes:
+    """Return an authenticator's secret. Raises SealBroken."""
+    context = second_factor_context(factor.principal_id)
+    return open_sealed(factor.sealed_secret, keyring, purpose=Purpose.SECRETS, context=context)
+
+
+def seal_client_secret(
+    secret: bytes, keyring: Keyring, *, provider_id: str, issuer: str, nonce: bytes
+) -> bytes:
+    """Return a client secret sealed for one provider and issuer."""
+    context = provider_secret_context(provider_id, issuer)
+    return seal(secret, keyring, purpose=Purpose.SECRETS, context=context, nonce=nonce)
+
+
+def open_client_secret(provider: SignInProvider, keyring: Keyring) -> bytes:
+    """Return the client secret of a provider that has one. Raises SealBroken."""
+    context = provider_secret_context(provider.id, provider.issuer)
+    return open_sealed(provider.sealed_secret, keyring, purpose=Purpose.SECRETS, context=context)
+
+
+def seal_web_key(key_pem: bytes, keyring: Keyring, *, name: str, fingerprint: str, nonce: bytes) -> bytes:
+    """Return the private key of a certificate of the dashboard, sealed for that certificate."""
+    context = web_key_context(name, fingerprint)
+    return seal(key_pem, keyring, purpose=Purpose.SECRETS, context=context, nonce=nonce)
+
+
+def open_web_key(certificate: WebCertificate, keyring: Keyring) -> bytes:
+    """Return the private key of a certificate of the dashboard. Raises SealBroken."""
+    context = web_key_context(certificate.name, certificate.fingerprint)
+    return open_sealed(certificate.sealed_key, keyring, purpose=Purpose.SECRETS, context=context)

@@ -1,8 +1,10 @@
 """Slowing down whoever guesses passwords: exponential back-off per account and per address.
 
 An attempt is counted when it is let in and taken back when it succeeds, so that a hundred attempts at once
-get no further than one after the other. Refused attempts do not count: nobody can keep an account locked for
-longer than the longest delay. Each node counts for itself, best effort; the password rules carry the rest.
+get no further than one after the other. Refused attempts do not count. Whoever goes on guessing keeps others
+waiting for an account for as long as they do; so an address from which the account has logged in lately is
+counted by itself, and its owner waits for nobody else's guesses (the idea of OWASP's device cookies). Each
+node counts for itself, best effort; the password rules carry the rest.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ class BackOff:
         return min(self.first_delay_ms << min(excess - 1, 40), self.delay_max_ms)
 
 
-ACCOUNT_BACK_OFF = BackOff(free=5, first_delay_ms=1_000, delay_max_ms=5 * 60_000, forget_ms=15 * 60_000)
+ACCOUNT_BACK_OFF = BackOff(free=5, first_delay_ms=1_000, delay_max_ms=15 * 60_000, forget_ms=15 * 60_000)
 # Many people can share one address, so it has more free failures.
 ADDRESS_BACK_OFF = BackOff(free=20, first_delay_ms=1_000, delay_max_ms=5 * 60_000, forget_ms=60_000)
 
@@ -51,6 +53,14 @@ class Throttled:
 
     retry_after_ms: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How often a login of one account failed at this node lately, and how long strangers wait for it."""
+
+    failures: int
+    wait_ms: int
 
 
 @dataclass(slots=True)
@@ -72,9 +82,14 @@ class LoginThrottle:
         self._accounts = _Table(account, capacity)
         self._addresses = _Table(address, capacity)
 
-    def admit(self, *, account: str, address: str, now_ms: int) -> Throttled | None:
-        """Return None and count the attempt as failed, or how long to wait; before checking the password."""
-        account_key, address_key = _account_key(account), _address_key(address)
+    def admit(
+        self, *, account: str, address: str, now_ms: int, is_familiar: bool = False
+    ) -> Throttled | None:
+        """Return None and count the attempt as failed, or how long to wait; before checking the password.
+
+        `is_familiar`: the account has logged in from this address lately.
+        """
+        account_key, address_key = _key_of(account, address, is_familiar), address_key_of(address)
         wait_ms = max(
             self._accounts.wait_ms(account_key, now_ms),
             self._addresses.wait_ms(address_key, now_ms),
@@ -88,10 +103,29 @@ class LoginThrottle:
         self._addresses.count(address_key, now_ms)
         return None
 
-    def succeeded(self, *, account: str, address: str) -> None:
+    def succeeded(self, *, account: str, address: str, is_familiar: bool = False) -> None:
         """Forget the account's failures, and of the address's only this attempt."""
-        self._accounts.forget(_account_key(account))
-        self._addresses.take_back(_address_key(address))
+        self._accounts.forget(_key_of(account, address, is_familiar))
+        self._addresses.take_back(address_key_of(address))
+
+    def half_succeeded(self, *, account: str, address: str, is_familiar: bool = False) -> None:
+        """Take back this attempt alone: the password was right, and a code is to follow.
+
+        With all failures forgotten, whoever has the password could guess codes without end.
+        """
+        self._accounts.take_back(_key_of(account, address, is_familiar))
+        self._addresses.take_back(address_key_of(address))
+
+    def standing(self, account: str, now_ms: int) -> Standing:
+        """Return what is counted of an account from addresses it is not used to."""
+        key = _key_of(account, "", False)
+        return Standing(
+            failures=self._accounts.failures(key, now_ms), wait_ms=self._accounts.wait_ms(key, now_ms)
+        )
+
+    def clear(self, account: str) -> None:
+        """Forget an account's failures: an administrator says so."""
+        self._accounts.forget(_key_of(account, "", False))
 
     @property
     def size(self) -> int:
@@ -115,6 +149,12 @@ class _Table:
         # A clock that was set back makes nobody wait longer than the delay itself.
         elapsed_ms = max(0, now_ms - count.last_ms)
         return max(0, self._back_off.delay_ms(count.failures) - elapsed_ms)
+
+    def failures(self, key: bytes, now_ms: int) -> int:
+        count = self._counts.get(key)
+        if count is None:
+            return 0
+        return max(0, count.failures - max(0, now_ms - count.last_ms) // self._back_off.forget_ms)
 
     def count(self, key: bytes, now_ms: int) -> None:
         count = self._counts.get(key)
@@ -146,13 +186,15 @@ class _Table:
         del self._counts[key]
 
 
-def _account_key(account: str) -> bytes:
+def _key_of(account: str, address: str, is_familiar: bool) -> bytes:
     # A digest, so that long names take no more memory than short ones.
-    return hashlib.sha256(account.strip().casefold().encode("utf-8", "replace")).digest()[:16]
+    name = account.strip().casefold().encode("utf-8", "replace")
+    own = b"\x00" + address_key_of(address) if is_familiar else b""
+    return hashlib.sha256(name + own).digest()[:16]
 
 
-def _address_key(address: str) -> bytes:
-    """Return the address's key: one IPv4 address, or an IPv6 /64, which one customer has to themselves."""
+def address_key_of(address: str) -> bytes:
+    """Return what counts as one address: one of IPv4, or a /64 of IPv6, which one customer has alone."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

@@ -83,15 +83,16 @@ def check_provider(provider: SignInProvider) -> None:
 
 def check_issuer(issuer: str) -> None:
     """An issuer is an https URL without query and fragment (OpenID Connect Discovery 1.0, 3)."""
+    wanted = f"issuer {issuer[:80]!r}: an https URL, such as https://login.example.com/realms/ops"
+    if len(issuer) > 1024 or not issuer.isascii() or not issuer.isprintable():
+        raise ValueError(wanted)
     try:
         parts = urlsplit(issuer)
         is_usable = parts.scheme == "https" and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_usable = False
-    if not is_usable or len(issuer) > 1024 or not issuer.isascii() or not issuer.isprintable():
-        raise ValueError(
-            f"issuer {issuer[:80]!r}: an https URL, such as https://login.example.com/realms/ops"
-        )
+    except ValueError as error:
+        raise ValueError(wanted) from error
+    if not is_usable:
+        raise ValueError(wanted)
     if parts.query or parts.fragment or parts.username is not None or " " in issuer:
         raise ValueError(f"issuer {issuer[:80]!r}: without user, query and fragment")
 

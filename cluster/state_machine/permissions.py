@@ -121,7 +121,7 @@ def _full_administrators(entry: Entry, *, denying: frozenset[str]) -> set[Princi
     return {
         principal.id
         for principal in PRINCIPALS.scan(entry.txn)
-        if principal.role is Role.ADMIN and principal.id not in denied
+        if principal.role is Role.ADMIN and principal.id not in denied and not principal.is_suspended
     }
 
 

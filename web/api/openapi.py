@@ -10,6 +10,7 @@ import json
 import re
 import sys
 from http import HTTPStatus
+from types import UnionType
 from typing import Any
 
 from aiohttp import web
@@ -19,6 +20,7 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from web.api.endpoint import Endpoint
 from web.auth import cookies
 from web.auth.problems import KINDS, TYPE_PREFIX
+from web.middleware.answers import PUBLIC, Content, answer
 from web.middleware.routes import API, Audience, Route, everybody
 
 _REF = "#/components/schemas/{model}"
@@ -84,18 +86,22 @@ def describe(endpoints: tuple[Endpoint, ...], *, version: str = "1") -> dict[str
 
 def route(endpoints: tuple[Endpoint, ...]) -> Route:
     """Return the route that serves the document. It is made when it is first asked for."""
-    made: list[bytes] = []
+    made: list[Content] = []
 
-    async def serve(_: web.Request) -> web.Response:
+    async def serve(request: web.Request) -> web.Response:
         if not made:
             # A tenth of a second of work: other requests should not wait for it.
-            made.append(json.dumps(await asyncio.to_thread(describe, endpoints)).encode())
-        response = web.Response(body=made[0], content_type="application/json")
-        response.enable_compression()
-        return response
+            document = await asyncio.to_thread(describe, endpoints)
+            made.append(Content(json.dumps(document).encode()))
+        return await answer(request, made[0], cache=PUBLIC)
 
     return Route(
-        method="GET", path=f"{API}/openapi.json", handler=serve, access=everybody(), body_bytes_max=0
+        method="GET",
+        path=f"{API}/openapi.json",
+        handler=serve,
+        access=everybody(),
+        body_bytes_max=0,
+        takes_head=True,
     )
 
 
@@ -209,6 +215,8 @@ def _answer_schema(answer: Any, schemas: dict[str, Any]) -> dict[str, Any]:
 def _schema_name(answer: Any) -> str | None:
     """`NodeView`, and for `Page[NodeView]` `NodePage`; None for what has no name of its own."""
     arguments = getattr(answer, "__args__", ())
+    if isinstance(answer, UnionType):
+        return None
     if not arguments:
         return str(answer.__name__)
     if answer.__origin__ is list:

@@ -69,6 +69,8 @@ class Authenticator:
             principal = records.PRINCIPALS.get(txn, identity.principal_id)
             if principal is None:
                 return "this account was removed"
+            if principal.is_suspended:
+                return "this account's identity provider lets it in no more"
             if principal.epoch != identity.epoch:
                 return "this account was changed; log in again"
             if identity.session_id is not None:
@@ -106,6 +108,8 @@ class Authenticator:
             session = records.LOGINS.get(txn, claims.session_id)
         if principal is None:
             return NotAccepted("account removed", "this account does not exist any more")
+        if principal.is_suspended:
+            return NotAccepted("account suspended", "this account's identity provider lets it in no more")
         if principal.epoch != claims.epoch:
             return NotAccepted("account changed", "this account was changed since the login; log in again")
         if session is None or not session.is_live(self._surroundings.clock.now_ms()):
@@ -142,6 +146,10 @@ class Authenticator:
             return NotAccepted(f"API token {checked.code}", checked.reason)
         if principal is None:
             return NotAccepted("account removed", "this token's account does not exist any more")
+        if principal.is_suspended:
+            return NotAccepted(
+                "account suspended", "this token's account is let in no more by its identity provider"
+            )
         return Identity(
             principal_id=principal.id,
             name=principal.name,

@@ -15,6 +15,7 @@ from cluster.identity.opaque_tokens import SECRET_BYTES
 from cluster.identity.passwords import check_new_password
 from cluster.model.access import ApiToken, Principal, Role
 from cluster.model.ids import PrincipalId, TokenPrefix
+from cluster.model.permissions import Holder, HolderKind
 from cluster.rbac import may_grant
 from cluster.store import ReadTxn, records
 from cluster.store.records import API_TOKENS_BY_PRINCIPAL, LOGINS_BY_PRINCIPAL
@@ -32,14 +33,14 @@ async def list_users(context: Context, call: Call) -> list[UserView]:
     await context.authority.require(call, "user.read", "user")
     now_ms = context.surroundings.clock.now_ms()
     with context.surroundings.state.read() as txn:
-        views = [_user(txn, principal, now_ms) for principal in records.PRINCIPALS.scan(txn)]
+        views = [_user(context, txn, principal, now_ms) for principal in records.PRINCIPALS.scan(txn)]
     return sorted(views, key=lambda view: (view.name.lower(), view.id))
 
 
 async def create_user(context: Context, call: Call, *, name: str, role: Role, password: str) -> UserView:
     """Make an account. Raises Problem."""
     await context.authority.require(call, "user.create", "user")
-    _check_grant(call.known().role, role)
+    await _check_grant(context, call, "user.create", f"user:{name}", role)
     _check_password(password, name)
     principal_id = PrincipalId(context.surroundings.ids.new_id("us"))
     password_hash = await context.sessions.hash(password)
@@ -52,7 +53,7 @@ async def create_user(context: Context, call: Call, *, name: str, role: Role, pa
     await context.authority.perform(
         call, "user.create", f"user:{name}", lambda permit: permit.propose(command)
     )
-    return _read_user(context.surroundings, principal_id)
+    return _read_user(context, principal_id)
 
 
 async def set_password(
@@ -68,6 +69,8 @@ async def set_password(
     resource = f"account:{identity.principal_id}" if is_own else f"user:{reference}"
     await context.authority.require(call, action, resource)
     principal = find_user(context.surroundings, identity.principal_id if is_own else reference)
+    if not is_own:
+        await check_not_above(context, call, action, principal)
     if is_own:
         _check_is_login(identity, "change a password")
         if current_password is None:
@@ -84,19 +87,21 @@ async def set_password(
 async def set_role(context: Context, call: Call, reference: str, *, role: Role) -> UserView:
     """Change an account's role. What it logged in for ends at once. Raises Problem."""
     await context.authority.require(call, "user.set-role", f"user:{reference}")
-    _check_grant(call.known().role, role)
     principal = find_user(context.surroundings, reference)
+    await check_not_above(context, call, "user.set-role", principal)
+    await _check_grant(context, call, "user.set-role", f"user:{principal.id}", role)
     command = SetRole(principal_id=principal.id, role=role)
     await context.authority.perform(
         call, "user.set-role", f"user:{principal.id}", lambda permit: permit.propose(command)
     )
-    return _read_user(context.surroundings, principal.id)
+    return _read_user(context, principal.id)
 
 
 async def remove_user(context: Context, call: Call, reference: str) -> None:
     """Remove an account with its logins and tokens. Raises Problem."""
     await context.authority.require(call, "user.remove", f"user:{reference}")
     principal = find_user(context.surroundings, reference)
+    await check_not_above(context, call, "user.remove", principal)
     command = RemoveUser(principal_id=principal.id)
     await context.authority.perform(
         call, "user.remove", f"user:{principal.id}", lambda permit: permit.propose(command)
@@ -140,7 +145,9 @@ async def create_api_token(
     resource = f"account:{identity.principal_id}"
     await context.authority.require(call, "account.create-token", resource)
     _check_is_login(identity, "make tokens")
-    _check_grant(identity.role, role)
+    highest = _highest_for_tokens(context.surroundings, identity)
+    if not highest.includes(role):
+        raise invalid("role", may_grant(highest, role).reason, value=role.value)
     surroundings = context.surroundings
     now_ms = surroundings.clock.now_ms()
     plain, record = new_api_token(
@@ -210,10 +217,41 @@ def find_user(surroundings: Surroundings, reference: str) -> Principal:
     return principal
 
 
-def _check_grant(granter: Role, granted: Role) -> None:
-    decision = may_grant(granter, granted)
+async def check_not_above(context: Context, call: Call, action: str, principal: Principal) -> None:
+    """Refuse to change an account that may what the caller may not: its password would open the way there.
+
+    Raises Problem (403), recorded.
+    """
+    powers = context.authority.powers(call)
+    lacked = powers.lacks(principal.role)
+    with context.surroundings.state.read() as txn:
+        for binding in records.BINDINGS.scan(txn, str(Holder(kind=HolderKind.USER, id=principal.id))):
+            custom = records.CUSTOM_ROLES.get(txn, binding.role)
+            lacked = lacked or powers.lacks_of(binding, () if custom is None else (custom,))
+    if lacked is not None:
+        reason = f"{principal.name!r} may {lacked}, which you may not everywhere yourself"
+        await context.authority.refuse(call, action, f"user:{principal.id}", reason)
+
+
+async def _check_grant(context: Context, call: Call, action: str, resource: str, granted: Role) -> None:
+    decision = may_grant(call.known().role, granted)
     if not decision.allowed:
+        await context.authority.record_refusal(call, action, resource, decision.reason)
         raise invalid("role", decision.reason, value=granted.value)
+    lacked = context.authority.powers(call).lacks(granted)
+    if lacked is not None:
+        await context.authority.refuse(
+            call, action, resource, f"role {granted} includes {lacked}, which you do not hold everywhere"
+        )
+
+
+def _highest_for_tokens(surroundings: Surroundings, identity: Identity) -> Role:
+    """As the state machine has it: what a token may is bounded by its owner at every request."""
+    with surroundings.state.read() as txn:
+        bindings = records.BINDINGS.scan(txn, str(Holder(kind=HolderKind.USER, id=identity.principal_id)))
+    built_in = frozenset(role.value for role in Role)
+    bound = [Role(each.role) if each.role in built_in else Role.OPERATOR for each in bindings]
+    return max([identity.role, *bound], key=lambda role: role.rank)
 
 
 def _check_password(password: str, name: str) -> None:
@@ -228,20 +266,21 @@ def _check_is_login(identity: Identity, what: str) -> None:
         raise Problem("forbidden", f"an API token cannot {what}", hint="log in with the password")
 
 
-def _read_user(surroundings: Surroundings, principal_id: str) -> UserView:
-    with surroundings.state.read() as txn:
+def _read_user(context: Context, principal_id: str) -> UserView:
+    with context.surroundings.state.read() as txn:
         principal = records.PRINCIPALS.get(txn, principal_id)
         assert principal is not None, "it was just applied here"
-        return _user(txn, principal, surroundings.clock.now_ms())
+        return _user(context, txn, principal, context.surroundings.clock.now_ms())
 
 
-def _user(txn: ReadTxn, principal: Principal, now_ms: int) -> UserView:
+def _user(context: Context, txn: ReadTxn, principal: Principal, now_ms: int) -> UserView:
     logins = [
         records.LOGINS.get(txn, login_id) for _, login_id in LOGINS_BY_PRINCIPAL.scan(txn, principal.id)
     ]
     tokens = [
         records.API_TOKENS.get(txn, prefix) for _, prefix in API_TOKENS_BY_PRINCIPAL.scan(txn, principal.id)
     ]
+    throttled = context.sessions.throttled(principal.name)
     return UserView(
         id=principal.id,
         name=principal.name,
@@ -251,6 +290,11 @@ def _user(txn: ReadTxn, principal: Principal, now_ms: int) -> UserView:
         changed_at_ms=principal.changed_at_ms,
         logins=sum(login is not None and login.is_live(now_ms) for login in logins),
         api_tokens=sum(token is not None and _token_state(token, now_ms) == "active" for token in tokens),
+        has_second_factor=records.SECOND_FACTORS.get(txn, principal.id) is not None,
+        failed_logins=throttled.failures,
+        login_wait_s=-(-throttled.wait_ms // 1000),
+        provider=principal.provider_id,
+        is_suspended=principal.is_suspended,
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import fields
 from cluster.commands.settings import PutSetting
 from cluster.model.metrics_retention import METRICS_PREFIX, default_values, metric_retention
 from cluster.model.outbound import ALLOWED_NETWORKS_SETTING, parse_networks
+from cluster.model.second_factors import SECOND_FACTOR_SETTING, SecondFactorPolicy, second_factor_policy
 from cluster.model.settings import ClusterSettings, Setting, cluster_settings
 from cluster.store import records
 from web.auth.call import Call
@@ -17,14 +18,17 @@ from web.tools.references import is_key
 from web.tools.views import SettingView
 
 _CLUSTER_PREFIX = "cluster."
+_AUTH_PREFIX = "auth."
 _DEFAULTS = {
     **{f"{_CLUSTER_PREFIX}{item.name}": str(item.default) for item in fields(ClusterSettings)},
     **default_values(),
     ALLOWED_NETWORKS_SETTING: "",
+    SECOND_FACTOR_SETTING: SecondFactorPolicy.OPTIONAL.value,
 }
 _GROUPS: Mapping[str, Callable[[Mapping[str, str]], object]] = {
     _CLUSTER_PREFIX: cluster_settings,
     METRICS_PREFIX: metric_retention,
+    _AUTH_PREFIX: second_factor_policy,
 }
 """Settings that are looked at together, by how their keys begin: what raises ValueError for wrong ones."""
 
@@ -36,6 +40,18 @@ async def list_settings(context: Context, call: Call) -> list[SettingView]:
         stored = {setting.key: setting for setting in records.SETTINGS.scan(txn)}
     keys = sorted(_DEFAULTS.keys() | {key for key, setting in stored.items() if setting.value is not None})
     return [_view(key, stored.get(key)) for key in keys]
+
+
+async def get_setting(context: Context, call: Call, key: str) -> SettingView:
+    """Return one setting. Raises Problem (404)."""
+    await context.authority.require(call, "setting.read", f"setting:{key}")
+    with context.surroundings.state.read() as txn:
+        stored = records.SETTINGS.get(txn, key) if is_key(key) else None
+    if stored is None and key not in _DEFAULTS:
+        raise Problem(
+            "not-found", f"there is no setting {key[:80]!r}", hint="GET /api/v1/settings lists them"
+        )
+    return _view(key, stored)
 
 
 async def put_setting(

@@ -93,13 +93,15 @@ class LocalHost:
         listed_ago_s = current.age_s(self._clock.boottime_s()) or 0.0
         # While the engine tells of its events, what was listed is how it is now.
         age_s = 0.0 if current.is_available else listed_ago_s
+        images = {image.id: image.labels for image in current.images}
         return HostInventory(
             node_id=self.node_id,
             age_ms=int(age_s * 1000),
             applied_index=self._applied_index(),
             problem=current.unavailable_reason,
             containers=tuple(
-                self._summary(container, listed_ago_s - age_s) for container in current.containers
+                self._summary(container, listed_ago_s - age_s, images.get(container.image_id))
+                for container in current.containers
             ),
             image_count=len(current.images),
             volume_count=len(current.volumes),
@@ -283,7 +285,9 @@ class LocalHost:
         """Return how this host stands to what is about to be deployed. Bounded in time; raises nothing."""
         return await self._desk.answer(question)
 
-    def _summary(self, container: Container, listed_ago_s: float) -> ContainerSummary:
+    def _summary(
+        self, container: Container, listed_ago_s: float, image_labels: Mapping[str, str] | None
+    ) -> ContainerSummary:
         labels = container.labels
         compose = container.compose
         service = labels.get(SERVICE_LABEL, "")
@@ -316,6 +320,9 @@ class LocalHost:
             cpu_percent=None if cpu is None else round(cpu, 2),
             memory_bytes=None if memory is None else int(memory),
             memory_limit_bytes=None if not limit else int(limit),
+            image_labels=None
+            if image_labels is None
+            else tuple(sorted(key for key, value in labels.items() if image_labels.get(key) == value)),
         )
 
 

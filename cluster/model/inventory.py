@@ -53,6 +53,8 @@ class ContainerSummary:
 
     `project` and `service` come from Compose's labels, or from Control Tower's own, which also make
     `is_managed`. `cpu_percent` (of one core) and `memory_bytes` are the newest samples, None without one.
+    `image_labels` names the labels that are the image's own, None while the image is not known: nobody set
+    those for this container.
     """
 
     id: str
@@ -71,6 +73,7 @@ class ContainerSummary:
     cpu_percent: float | None = None
     memory_bytes: int | None = None
     memory_limit_bytes: int | None = None
+    image_labels: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ _CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 _BUILT_IN = frozenset(role.value for role in Role)
 
 
-class Effect(StrEnum):
+class PermissionEffect(StrEnum):
     """What a permission does: one that denies wins over all that allow."""
 
     ALLOW = "allow"
@@ -108,7 +108,7 @@ class Permission:
     An action is `container.restart`, `container.*`, `*.read` or `*`.
     """
 
-    effect: Effect = Effect.ALLOW
+    effect: PermissionEffect = PermissionEffect.ALLOW
     actions: tuple[str, ...]
     scope: AccessScope = field(default_factory=AccessScope)
     hours: tuple[Hours, ...] = ()
@@ -151,7 +151,7 @@ class CustomRole:
     @property
     def denies(self) -> bool:
         """Whether anything is denied by it."""
-        return any(each.effect is Effect.DENY for each in self.permissions)
+        return any(each.effect is PermissionEffect.DENY for each in self.permissions)
 
 
 class HolderKind(StrEnum):

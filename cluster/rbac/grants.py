@@ -18,8 +18,8 @@ from cluster.model.permissions import (
     AccessScope,
     Binding,
     CustomRole,
-    Effect,
     Hours,
+    PermissionEffect,
 )
 from cluster.rbac.actions import ACTIONS, Action, Resource
 from cluster.rbac.hours import is_within
@@ -188,7 +188,7 @@ class Grants:
 class _Part:
     """One permission of a bound role."""
 
-    effect: Effect
+    effect: PermissionEffect
     actions: tuple[Action, ...]
     scope: AccessScope
     hours: tuple[Hours, ...]
@@ -232,7 +232,7 @@ def grants_of(role: Role, bindings: tuple[Binding, ...], roles: tuple[CustomRole
                 tuple(scope for scope in (binding.scope, part.scope) if not scope.is_everything),
                 tuple(hours for hours in (binding.hours, part.hours) if hours),
             )
-            if part.effect is Effect.DENY:
+            if part.effect is PermissionEffect.DENY:
                 for action in part.actions:
                     denies.setdefault(action.name, []).append(rule)
             else:
@@ -262,7 +262,7 @@ def _means(pattern: str, action: str) -> bool:
 def _parts(binding: Binding, roles: Mapping[str, CustomRole]) -> Iterable[_Part]:
     if binding.role in _BUILT_IN:
         actions = tuple(ACTIONS[name] for name in built_in(Role(binding.role)).allows)
-        yield _Part(Effect.ALLOW, actions, EVERYTHING, ())
+        yield _Part(PermissionEffect.ALLOW, actions, EVERYTHING, ())
         return
     role = roles.get(binding.role)
     for each in () if role is None else role.permissions:

@@ -60,11 +60,11 @@ from cluster.model.permissions import (
     AccessScope,
     Binding,
     CustomRole,
-    Effect,
     Holder,
     HolderKind,
     Hours,
     Permission,
+    PermissionEffect,
 )
 from cluster.model.placing import HostSet, parse_constraint
 from cluster.model.rollout import ReplicaProgress, Rollout, RolloutPhase, Stage, StagePhase, Steer, StepPhase
@@ -1524,7 +1524,7 @@ COMMANDS: tuple[tuple[str, Any], ...] = (
                         scope=AccessScope(projects=("shop",), labels=("team=web",), without_labels=()),
                     ),
                     Permission(
-                        effect=Effect.DENY,
+                        effect=PermissionEffect.DENY,
                         actions=("container.*",),
                         scope=AccessScope(environments=("production",)),
                         hours=(Hours(days=("fri",), start="17:00", end="09:00", tz="Europe/Rome"),),

@@ -48,6 +48,7 @@ from cluster.survey.adopting import is_named
 from tests.simulation.memory_store import MemoryStore
 from tests.support.fake_clock import FakeClock
 from tests.support.identity_builders import CLUSTER_ID, NOW_MS, a_ca, a_keyring, some_bytes
+from tests.support.resource_fakes import FakeResources
 from web.ports import (
     AnomalyWatch,
     Exposition,
@@ -404,6 +405,7 @@ class WebWorld:
     cluster: FakeCluster
     origins: tuple[str, ...] = (ORIGIN,)
     body_bytes_max: int = 8 * 1024 * 1024
+    resources: FakeResources = field(default_factory=FakeResources)
     router: ExternalRouter = field(default_factory=NoExternalRouter)
     scaling: ScalingDesk = field(default_factory=NoScalingDesk)
     history: MetricHistory = field(default_factory=NoMetricHistory)
@@ -417,6 +419,7 @@ class WebWorld:
             ids=self.ids,
             state=self.state,
             hosts=self.hosts,
+            resources=self.resources,
             cluster=self.cluster,
             public_origins=self.origins,
             request_body_bytes_max=self.body_bytes_max,
@@ -506,6 +509,7 @@ def a_container(name: str, **fields: Any) -> ContainerSummary:
         "status": "Up 3 minutes",
         "health": "healthy",
         "created_at_ms": NOW_MS - 180_000,
+        "image_labels": (),
     }
     return ContainerSummary(**{**defaults, **fields})
 

@@ -17,10 +17,13 @@ from cluster.commands import Applied, Code, MalformedCommand, Outcome, Rejected
 from cluster.model.audit import AuditOutcome, AuditRecord, AuditStamp
 from cluster.model.inventory import HostRefused, HostUnavailable
 from cluster.raft.replicator import NotCommitted, OutcomeUnknown
-from cluster.rbac import Decision, authorize
+from cluster.rbac import Decision, Resource, Target
 from web.auth.call import Call, printable
+from web.auth.missing import missing
+from web.auth.powers import ActionSight, Powers, powers_of
 from web.auth.problems import Problem
 from web.auth.strangers import StrangerCounts
+from web.auth.targets import target_of
 from web.ports import Surroundings
 
 log = logging.getLogger(__name__)
@@ -91,13 +94,14 @@ class Permit:
         return settled(outcome)
 
     @asynccontextmanager
-    async def acting(self) -> AsyncIterator[None]:
+    async def acting(self, reason: str = "") -> AsyncIterator[None]:
         """Around what changes something outside the log: the entry first, and another if it fails.
 
+        `reason` says more closely what, for the entry.
         Raises Problem when the entry cannot be written; nothing was done then.
         """
         try:
-            await self._record(AuditOutcome.APPLIED, "")
+            await self._record(AuditOutcome.APPLIED, reason)
         except (NotCommitted, OutcomeUnknown) as error:
             raise Problem(
                 "audit-unavailable",
@@ -108,18 +112,25 @@ class Permit:
         try:
             yield
         except (HostUnavailable, HostRefused, NotCommitted, OutcomeUnknown) as error:
-            try:
-                await self._record(AuditOutcome.FAILED, str(error))
-            except (NotCommitted, OutcomeUnknown) as unwritten:
-                log.warning(
-                    "audit.closing_entry_lost",
-                    extra={
-                        "action": self._action,
-                        "request_id": self._call.request_id,
-                        "reason": str(unwritten),
-                    },
-                )
+            await self._close(AuditOutcome.FAILED, str(error))
             raise
+
+    async def ended(self, reason: str) -> None:
+        """Record how something ended that lasted; its entry's duration is how long."""
+        await self._close(AuditOutcome.APPLIED, reason)
+
+    async def _close(self, outcome: AuditOutcome, reason: str) -> None:
+        try:
+            await self._record(outcome, reason)
+        except (NotCommitted, OutcomeUnknown) as error:
+            log.warning(
+                "audit.closing_entry_lost",
+                extra={
+                    "action": self._action,
+                    "request_id": self._call.request_id,
+                    "reason": str(error),
+                },
+            )
 
     def nothing_changed(self) -> None:
         """Say that the request was fulfilled without changing anything: there is nothing to record."""
@@ -142,32 +153,79 @@ class Authority:
         self.strangers = StrangerCounts()
         self._backlog: deque[AuditRecord] = deque(maxlen=BACKLOG_MAX)
 
-    def decide(self, call: Call, action: str, resource: str) -> Decision:
+    def powers(self, call: Call) -> Powers:
+        """Return all that the caller may at this moment, for asking about many things."""
+        with self._surroundings.state.read() as txn:
+            return powers_of(txn, call.identity, now_ms=self._surroundings.clock.now_ms())
+
+    def decide(self, call: Call, action: str, resource: str | Target) -> Decision:
         """Return whether the caller may; records nothing. For what is shown or left out."""
-        identity = call.identity
-        decision = authorize(None if identity is None else identity.role, action, resource)
-        if identity is None:
-            return decision
-        if decision.allowed and identity.scopes and action not in identity.scopes:
-            scopes = ", ".join(sorted(identity.scopes))
-            return Decision(False, f"API token {identity.token_prefix} is for {scopes}, not for {action}")
-        if identity.token_prefix is not None:
-            # A token may hold less than its owner, who is the one that is named.
-            return Decision(decision.allowed, f"{decision.reason}; API token {identity.token_prefix}")
-        return decision
+        with self._surroundings.state.read() as txn:
+            powers = powers_of(txn, call.identity, now_ms=self._surroundings.clock.now_ms())
+            target = target_of(txn, resource) if isinstance(resource, str) else resource
+        return powers.decide(action, target)
 
-    async def require(self, call: Call, action: str, resource: str) -> Decision:
-        """Return the decision when the caller may.
+    def could(self, call: Call, action: str) -> Decision:
+        """Return whether the caller may do that to anything at all; records nothing."""
+        return self.powers(call).could(action)
 
+    def sight(self, call: Call, action: str) -> ActionSight:
+        """Return what to filter a list with: to what the caller may do `action`."""
+        return ActionSight(self.powers(call), action)
+
+    def still(self, call: Call, action: str, resource: str | Target) -> str | None:
+        """Return why what the caller began may not go on, or None. For what lasts."""
+        decision = self.decide(call, action, resource)
+        return None if decision.allowed else decision.reason
+
+    async def admit(self, call: Call, action: str, resource: str) -> Decision:
+        """Return the decision when the caller may do `action` to something, before it is known to what.
+
+        Never enough: what is found is asked about with `require` or `perform`, a list filtered by `sight`.
         Raises Problem (401 or 403) when not, once the refusal is recorded.
         """
-        decision = self.decide(call, action, resource)
+        decision = self.could(call, action)
         if decision.allowed:
             return decision
         await self.refuse(call, action, resource, decision.reason)
 
+    async def require(self, call: Call, action: str, resource: str | Target) -> Decision:
+        """Return the decision when the caller may do `action` to this.
+
+        Of a service, rollout or host named in text the attributes are looked up; of anything else in text
+        they are not known. Raises Problem, once the refusal is recorded: 401 or 403, and 404 as if there were
+        no such thing, for one that the caller may not even read.
+        """
+        with self._surroundings.state.read() as txn:
+            powers = powers_of(txn, call.identity, now_ms=self._surroundings.clock.now_ms())
+            target = target_of(txn, resource) if isinstance(resource, str) else resource
+        decision = powers.decide(action, target)
+        if decision.allowed:
+            return decision
+        await self.record_refusal(call, action, str(resource), decision.reason)
+        if isinstance(resource, str) and self._is_hidden(powers, action, target):
+            raise missing(target.kind, resource.partition(":")[2])
+        raise _forbidden(decision.reason)
+
+    @staticmethod
+    def _is_hidden(powers: Powers, action: str, target: Target) -> bool:
+        """Whether the caller may reach things of this kind, and is not to know that there is this one."""
+        reading = f"{target.kind}.read"
+        return (
+            target.kind in (Resource.SERVICE, Resource.ROLLOUT)
+            and target.id != ""
+            and powers.could(action).allowed
+            and powers.could(reading).allowed
+            and not powers.decide(reading, target).allowed
+        )
+
     async def refuse(self, call: Call, action: str, resource: str, reason: str) -> NoReturn:
         """Record a refusal and raise its Problem."""
+        await self.record_refusal(call, action, resource, reason)
+        raise _forbidden(reason)
+
+    async def record_refusal(self, call: Call, action: str, resource: str, reason: str) -> None:
+        """Record a refusal. Raises Problem (401) when nobody is known."""
         if call.identity is None:
             self.strangers.count(action, resource.partition(":")[0], "not logged in")
             call.known()
@@ -183,13 +241,12 @@ class Authority:
             # The answer stays no; the record follows when it can be written.
             self._backlog.append(record)
             log.warning("audit.refusal_delayed", extra={"request_id": call.request_id, "reason": str(error)})
-        raise Problem("forbidden", reason, hint="ask an administrator of the cluster")
 
     async def perform(
         self,
         call: Call,
         action: str,
-        resource: str,
+        resource: str | Target,
         change: Callable[[Permit], Awaitable[_Result]],
         *,
         recorded_as: str | None = None,
@@ -200,10 +257,20 @@ class Authority:
         403) once the refusal is recorded, and whatever `change` raises.
         """
         decision = await self.require(call, action, resource)
-        permit = Permit(self._surroundings, call, recorded_as or action, resource, decision)
+        permit = Permit(self._surroundings, call, recorded_as or action, str(resource), decision)
         result = await change(permit)
         assert permit.is_recorded, f"{action} was done without an entry in the audit"
         return result
+
+    @asynccontextmanager
+    async def performing(
+        self, call: Call, action: str, resource: str | Target
+    ) -> AsyncIterator[Permit]:
+        """As `perform`, for what lasts: within, the caller may, and has to leave an entry."""
+        decision = await self.require(call, action, resource)
+        permit = Permit(self._surroundings, call, action, str(resource), decision)
+        yield permit
+        assert permit.is_recorded, f"{action} was done without an entry in the audit"
 
     async def flush(self) -> None:
         """Write what is still to be recorded: strangers' counts, and refusals that could not be written.
@@ -220,6 +287,10 @@ class Authority:
         while self._backlog:
             await self._surroundings.state.record_audit(self._backlog[0])
             self._backlog.popleft()
+
+
+def _forbidden(reason: str) -> Problem:
+    return Problem("forbidden", reason, hint="ask an administrator of the cluster")
 
 
 def settled(outcome: Outcome) -> object:

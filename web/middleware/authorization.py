@@ -23,5 +23,5 @@ async def authorize(request: web.Request, handler: Handler) -> web.StreamRespons
         request[CALL].known()
     elif route.access.audience is Audience.ALLOWED:
         resource = route.access.resource_of(request.match_info)
-        await request.app[AUTHORITY].require(request[CALL], route.access.action, resource)
+        await request.app[AUTHORITY].admit(request[CALL], route.access.action, resource)
     return await handler(request)

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from cluster.model.inventory import ContainerAction, ContainerSummary, HostView, LogLine, LogQuery
 from web.auth.authority import Permit
 from web.auth.call import Call
+from web.auth.missing import missing
 from web.auth.problems import Problem
 from web.tools.context import Context
 from web.tools.listing import Key, page_of
 from web.tools.nodes import find_node, node_names, problem_of
+from web.tools.targets import container_target
 from web.tools.views import (
     ContainerActed,
     ContainerDetail,
@@ -54,17 +56,17 @@ async def list_containers(
     context: Context, call: Call, wanted: ContainerFilter, *, cursor: str | None, limit: int
 ) -> ContainerPage:
     """Return containers by host and name. Raises Problem."""
-    await context.authority.require(call, "container.read", "container")
-    found, problems = await read_containers(context, node=wanted.node)
+    await context.authority.admit(call, "container.read", "container")
+    found, problems = await read_seen(context, call, node=wanted.node)
     page = page_of([view for view in found if fits(view, wanted)], key=_order, cursor=cursor, limit=limit)
     return ContainerPage(items=page.items, next_cursor=page.next_cursor, problems=problems)
 
 
 async def get_container(context: Context, call: Call, reference: str, *, node: str) -> ContainerDetail:
     """Return one container, with what its engine says for those who may inspect. Raises Problem."""
-    await context.authority.require(call, "container.read", f"container:{reference}")
-    container = await find_container(context, reference, node=node)
-    if not context.authority.decide(call, "container.inspect", f"container:{container.id}").allowed:
+    await context.authority.admit(call, "container.read", f"container:{reference}")
+    container = await find_container(context, call, reference, node=node)
+    if not context.authority.decide(call, "container.inspect", container_target(container)).allowed:
         return ContainerDetail(**shallow(container), detail=None)
     detail = await context.surroundings.hosts.inspect(
         container.node_id, container.id, caller=call.on_behalf()
@@ -83,8 +85,8 @@ async def act_on_container(
 ) -> ContainerActed:
     """Start, stop, ... or remove a container. Raises Problem, HostUnavailable or HostRefused."""
     needed = ACTION_OF[action]
-    await context.authority.require(call, needed, f"container:{reference}")
-    container = await find_container(context, reference, node=node)
+    await context.authority.admit(call, needed, f"container:{reference}")
+    container = await find_container(context, call, reference, node=node)
 
     async def change(permit: Permit) -> None:
         async with permit.acting():
@@ -95,7 +97,7 @@ async def act_on_container(
     await context.authority.perform(
         call,
         needed,
-        f"container:{container.node_name}/{container.name}",
+        container_target(container),
         change,
         recorded_as=f"container.{action.value}",
     )
@@ -117,8 +119,9 @@ async def open_logs(
 ) -> tuple[ContainerView, AbstractAsyncContextManager[AsyncIterator[LogLine]]]:
     """Return the container and its lines, to be entered. Raises Problem; entering raises HostUnavailable or
     HostRefused."""
-    await context.authority.require(call, "container.logs", f"container:{reference}")
-    container = await find_container(context, reference, node=node)
+    await context.authority.admit(call, "container.logs", f"container:{reference}")
+    container = await find_container(context, call, reference, node=node)
+    await context.authority.require(call, "container.logs", container_target(container))
     lines = context.surroundings.hosts.logs(container.node_id, container.id, query, caller=call.on_behalf())
     return container, lines
 
@@ -144,12 +147,26 @@ async def read_containers(
     return containers, tuple(problems)
 
 
-async def find_container(context: Context, reference: str, *, node: str = "") -> ContainerView:
-    """Return the one container of that id, beginning of an id, or name.
+async def read_seen(
+    context: Context, call: Call, *, node: str = ""
+) -> tuple[list[ContainerView], tuple[HostProblem, ...]]:
+    """Return every container that the caller may read, and the hosts that cannot be asked.
+
+    Raises Problem when there is no host `node`.
+    """
+    found, problems = await read_containers(context, node=node)
+    sight = context.authority.sight(call, "container.read")
+    if not sight.is_everything:
+        found = [view for view in found if sight.sees(container_target(view))]
+    return found, problems
+
+
+async def find_container(context: Context, call: Call, reference: str, *, node: str = "") -> ContainerView:
+    """Return the one container of that id, beginning of an id, or name, among those the caller may read.
 
     Raises Problem: 409 with the candidates when several fit, 404 when none does.
     """
-    containers, problems = await read_containers(context, node=node)
+    containers, problems = await read_seen(context, call, node=node)
     exact = [view for view in containers if reference in (view.id, view.name)]
     found = exact or [
         view
@@ -160,11 +177,11 @@ async def find_container(context: Context, reference: str, *, node: str = "") ->
         return found[0]
     if found:
         raise _ambiguous(reference, found)
-    hint = "`tower ps --all` lists the containers"
+    hint = ""
     if problems:
         hosts = ", ".join(problem.node_name for problem in problems)
         hint = f"it may be on a host that cannot be asked now: {hosts}"
-    raise Problem("not-found", f"there is no container {reference[:80]!r}", hint=hint)
+    raise missing("container", reference, hint=hint)
 
 
 def _ambiguous(reference: str, found: Sequence[ContainerView]) -> Problem:
@@ -234,4 +251,5 @@ def _view(container: ContainerSummary, host: HostView, node_name: str) -> Contai
         node_id=host.node_id,
         node_name=node_name,
         age_ms=host.age_ms,
+        image_labels=container.image_labels,
     )

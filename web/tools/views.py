@@ -5,6 +5,7 @@ Times are Unix epoch milliseconds. Empty text and null mean "not known" or "none
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
@@ -109,12 +110,16 @@ class NodeView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuorumView:
-    """How many voters there are, how many are well, and how many more may be lost."""
+    """How many voters there are, how many are well, and how many more may be lost.
+
+    `translations` is the advice in other languages, by their codes.
+    """
 
     voters: int
     healthy: int
     can_lose: int
     advice: str
+    translations: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +169,11 @@ class PortView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerView:
-    """One container of any host and origin. `age_ms` is how old this is; `cpu_percent` is of one core."""
+    """One container of any host and origin. `age_ms` is how old this is; `cpu_percent` is of one core.
+
+    `image_labels` names the labels that are the image's own and not this container's, null while the image
+    is not known.
+    """
 
     id: str
     name: str
@@ -185,6 +194,7 @@ class ContainerView:
     node_id: str
     node_name: str
     age_ms: int | None
+    image_labels: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,7 +249,10 @@ class MeView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginView:
-    """A login. Tokens are there in mode "token" alone; a browser has them as cookies."""
+    """A login. Tokens are there in mode "token" alone; a browser has them as cookies.
+
+    `recovery_codes` are there once, where an authenticator was enrolled with this login.
+    """
 
     principal_id: str
     name: str
@@ -248,6 +261,7 @@ class LoginView:
     csrf_token: str | None = None
     access_token: str | None = field(default=None, repr=False)
     refresh_token: str | None = field(default=None, repr=False)
+    recovery_codes: tuple[str, ...] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -763,7 +777,11 @@ class JoinTokenMade:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserView:
-    """An account. `api_tokens` counts its live ones."""
+    """An account. `api_tokens` counts its live ones.
+
+    `failed_logins` is what the answering host counted lately from addresses that are new to the account, and
+    `login_wait_s` how long those wait. `provider` is the id of the identity provider that vouches for it.
+    """
 
     id: str
     name: str
@@ -773,6 +791,11 @@ class UserView:
     changed_at_ms: int
     logins: int
     api_tokens: int
+    has_second_factor: bool = False
+    failed_logins: int = 0
+    login_wait_s: int = 0
+    provider: str = ""
+    is_suspended: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

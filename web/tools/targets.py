@@ -1,0 +1,88 @@
+"""What the things that surfaces show are to permissions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cluster.model.ids import environment_of, name_in
+from cluster.rbac import Resource, Target
+from cluster.store import ReadTxn, records
+from web.auth.targets import service_target
+from web.tools.views import ContainerView
+
+_MEMBERSHIP = frozenset(
+    {"tower.service", "tower.project", "com.docker.compose.project", "com.docker.compose.service"}
+)
+"""Labels that say what a container belongs to."""
+
+
+def container_target(view: ContainerView, *, kind: Resource = Resource.CONTAINER) -> Target:
+    """Return what a container is to permissions; with another `kind`, what is told of it (numbers, events).
+
+    Labels of its image do not count, nor do a project and service that an image claims for it.
+    """
+    project, service, service_id = view.project, view.service, view.service
+    if view.is_managed:
+        service = name_in(view.service)
+    elif view.service:
+        service_id = f"{view.project}.{view.service}"
+    target = Target(
+        kind=kind,
+        id=view.id,
+        name=f"{view.node_name}/{view.name}",
+        node_id=view.node_id,
+        node_name=view.node_name,
+    )
+    if view.image_labels is None:
+        return target
+    of_image = frozenset(view.image_labels)
+    if of_image & _MEMBERSHIP:
+        project = service = service_id = ""
+    return Target(
+        kind=kind,
+        id=target.id,
+        name=target.name,
+        node_id=target.node_id,
+        node_name=target.node_name,
+        project=project,
+        service=service,
+        service_id=service_id,
+        environment=environment_of(service_id) if view.is_managed else "",
+        labels={key: value for key, value in view.labels.items() if key not in of_image}
+        if of_image
+        else view.labels,
+    )
+
+
+def thing_target(
+    kind: Resource,
+    name: str,
+    *,
+    node_id: str,
+    node_name: str,
+    labels: Mapping[str, str] | None,
+    project: str | None = None,
+) -> Target:
+    """Return what a volume, network or image of a host is to permissions.
+
+    `labels` are those somebody set, None when that is not known, as of an image.
+    """
+    return Target(
+        kind=kind,
+        id=name,
+        name=f"{node_name}/{name}",
+        node_id=node_id,
+        node_name=node_name,
+        project=project,
+        labels=labels,
+    )
+
+
+def service_targets(txn: ReadTxn, *, kind: Resource = Resource.SERVICE) -> dict[str, Target]:
+    """Return what every service is to permissions, by its id."""
+    return {each.id: service_target(txn, each, kind=kind) for each in records.SERVICES.scan(txn)}
+
+
+def node_target(node_id: str, node_name: str, *, kind: Resource = Resource.NODE) -> Target:
+    """Return what a host is to permissions; with another `kind`, what is told of it as a whole."""
+    return Target(kind=kind, id=node_id, name=node_name, node_id=node_id, node_name=node_name)

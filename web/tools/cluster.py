@@ -87,17 +87,24 @@ def quorum_of(nodes: list[Node], engine: EngineStatus) -> QuorumView:
     count, healthy = len(voters), len(voters & well)
     majority = count // 2 + 1
     can_lose = max(0, healthy - majority)
+    missing, lost = majority - healthy, count - healthy
     if healthy < majority:
         advice = (
-            f"the quorum is lost: {majority - healthy} more of the voters must come back before anything can"
-            " be changed"
+            f"the quorum is lost: {missing} more of the voters must come back before anything can be changed"
         )
+        consiglio = f"il quorum è perso: prima di ogni modifica devono tornare ancora {missing} dei votanti"
     elif count == 1:
         advice = "one host alone: join two more, so that the cluster survives the loss of one"
+        consiglio = "un host da solo: con altri due il cluster sopravvive alla perdita di uno"
     elif can_lose == 0 and healthy < count:
-        advice = f"losing one more voter stops all changes: bring {count - healthy} back"
+        advice = f"losing one more voter stops all changes: bring {lost} back"
+        consiglio = f"perdere un altro votante ferma ogni modifica: ne vanno recuperati {lost}"
     elif can_lose == 0:
         advice = "losing one voter stops all changes: join one more host"
+        consiglio = "perdere un votante ferma ogni modifica: va aggiunto un host"
     else:
         advice = f"you can lose {can_lose} more host{'s' if can_lose > 1 else ''}"
-    return QuorumView(voters=count, healthy=healthy, can_lose=can_lose, advice=advice)
+        consiglio = f"si {'possono' if can_lose > 1 else 'può'} perdere ancora {can_lose} host"
+    return QuorumView(
+        voters=count, healthy=healthy, can_lose=can_lose, advice=advice, translations={"it": consiglio}
+    )

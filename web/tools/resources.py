@@ -324,12 +324,13 @@ async def _remove(
     size_bytes: int | None,
     force: bool,
 ) -> ResourceRemoved:
-    if not view.may_go and (view.users or not force):
-        is_need = not view.users and not (isinstance(view, NetworkView) and view.is_built_in)
+    # What a service may need again goes by force, what is in use and the engine's own by nothing.
+    is_forcible = not view.users and not (isinstance(view, NetworkView) and view.is_built_in)
+    if not view.may_go and not (force and is_forcible):
         raise Problem(
             "conflict",
             f"{kind} {name} on {view.node_name} stays: {view.why}",
-            hint="remove it with ?force=true (--force) if that may be lost" if is_need else "",
+            hint="remove it with ?force=true (--force) if that may be lost" if is_forcible else "",
         )
     names = (*view.tags, *view.digests) if isinstance(view, ImageView) else ()
     await carry_out(

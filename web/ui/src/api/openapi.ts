@@ -8,6 +8,24 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * AccountView
+         * @description One's own account. `provider` is the label of the identity provider that vouches for it, or empty.
+         */
+        AccountView: {
+            /** Created At Ms */
+            created_at_ms: number;
+            /** Has Password */
+            has_password: boolean;
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Provider */
+            provider: string;
+            role: components["schemas"]["Role"];
+            second_factor: components["schemas"]["SecondFactorView"];
+        };
+        /**
          * AcknowledgeBody
          * @description That the caller looks after an alert; withdrawn: that nobody does any more.
          */
@@ -30,6 +48,20 @@ export interface components {
         AcknowledgementBody: {
             /** Mark */
             mark: string;
+        };
+        /**
+         * ActionView
+         * @description One action there is, and the least built-in role that includes it.
+         */
+        ActionView: {
+            /** Changes State */
+            changes_state: boolean;
+            /** Kind */
+            kind: string;
+            /** Name */
+            name: string;
+            /** Role */
+            role: string;
         };
         /**
          * AdoptedReplicaView
@@ -619,6 +651,14 @@ export interface components {
             subject: components["schemas"]["AnalysedView"];
         };
         /**
+         * BeginEnrolmentBody
+         * @description The present password, once more.
+         */
+        BeginEnrolmentBody: {
+            /** Password */
+            password: string;
+        };
+        /**
          * BehaviourView
          * @description Two revisions over the same time, behind the same routers.
          *
@@ -636,6 +676,76 @@ export interface components {
             old: components["schemas"]["ArmView"];
             /** Rollout Id */
             rollout_id: string;
+        };
+        /**
+         * BindingBody
+         * @description Whom to bind a role to (one of `user` and `token`), where and when.
+         */
+        BindingBody: {
+            /** Hours */
+            hours?: components["schemas"]["HoursBody"][];
+            /**
+             * Note
+             * @default
+             */
+            note: string;
+            /** Role */
+            role: string;
+            scope?: components["schemas"]["ScopeBody"];
+            /**
+             * Token
+             * @description prefix of an API token
+             * @default
+             */
+            token: string;
+            /**
+             * User
+             * @description name or id of an account
+             * @default
+             */
+            user: string;
+        };
+        /**
+         * Page
+         * @description Some items of a list. `next_cursor` continues it; null: these were the last.
+         */
+        BindingPage: {
+            /** Items */
+            items: components["schemas"]["BindingView"][];
+            /**
+             * Next Cursor
+             * @default null
+             */
+            next_cursor: string | null;
+        };
+        /**
+         * BindingView
+         * @description A role that is bound to an account (`kind` user) or an API token on part of the cluster.
+         *
+         *     `holder_name` is the account's name, or the token's. `is_in_force`: now is within its hours.
+         */
+        BindingView: {
+            /** By */
+            by: string;
+            /** Created At Ms */
+            created_at_ms: number;
+            /** Holder Id */
+            holder_id: string;
+            /** Holder Name */
+            holder_name: string;
+            /** Hours */
+            hours: components["schemas"]["HoursView"][];
+            /** Id */
+            id: string;
+            /** Is In Force */
+            is_in_force: boolean;
+            /** Kind */
+            kind: string;
+            /** Note */
+            note: string;
+            /** Role */
+            role: string;
+            scope: components["schemas"]["ScopeView"];
         };
         /**
          * BlueGreen
@@ -788,11 +898,121 @@ export interface components {
          */
         CatchUp: "skip" | "once";
         /**
+         * ChallengeView
+         * @description The password was right, and there is no login yet: a code is needed with `challenge`.
+         *
+         *     `enrolment` is there when an authenticator is required and there is none: send a code of it, and its
+         *     ticket.
+         */
+        ChallengeView: {
+            /** Challenge */
+            challenge: string;
+            /** @default null */
+            enrolment: components["schemas"]["EnrolmentView"] | null;
+            /** Expires In S */
+            expires_in_s: number;
+        };
+        /**
+         * ChangesBody
+         * @description What the container made anew is to have otherwise; what is left out stays.
+         *
+         *     In `variables` and `labels` null removes one; `ports` and `mounts` replace all there are.
+         */
+        ChangesBody: {
+            /**
+             * Command
+             * @description empty: the image's own
+             * @default null
+             */
+            command: string[] | null;
+            /**
+             * Image
+             * @default null
+             */
+            image: string | null;
+            /**
+             * Labels
+             * @default {}
+             */
+            labels: {
+                [key: string]: string | null;
+            };
+            /**
+             * Mounts
+             * @default null
+             */
+            mounts: components["schemas"]["MountBody"][] | null;
+            /**
+             * Ports
+             * @default null
+             */
+            ports: components["schemas"]["PublishedBody"][] | null;
+            /**
+             * Variables
+             * @default {}
+             */
+            variables: {
+                [key: string]: string | null;
+            };
+        };
+        /**
          * Check
          * @description What is looked at. Names are part of the interface: append only.
          * @enum {string}
          */
         Check: "image" | "pin" | "platform" | "image-settings" | "health" | "host-ports" | "isolation" | "route" | "capacity" | "references" | "volumes" | "singleton" | "network" | "drain" | "skew" | "canary" | "rollback" | "cluster" | "router" | "file";
+        /**
+         * CleanupItem
+         * @description One thing that is to go, or what became of it. `bytes` is what that frees at most, null: not known.
+         */
+        CleanupItem: {
+            /** Bytes */
+            bytes: number | null;
+            /** Id */
+            id: string;
+            kind: components["schemas"]["ResourceKind"];
+            /** Name */
+            name: string;
+            /** Node Id */
+            node_id: string;
+            /** Node Name */
+            node_name: string;
+            outcome: components["schemas"]["CleanupOutcome"];
+            /** Why */
+            why: string;
+        };
+        /**
+         * CleanupOutcome
+         * @description PLANNED: it would go. KEPT: it is in use or needed by now. FAILED: its host did not remove it.
+         * @enum {string}
+         */
+        CleanupOutcome: "planned" | "removed" | "kept" | "failed";
+        /**
+         * CleanupView
+         * @description A clean-up, planned or carried out.
+         *
+         *     `plan` is to be sent back to carry out exactly `items`; null once that was done. `kept` is what stays
+         *     although no container uses it, and why. `bytes` is what goes, or went, at most. `gone` things of the plan
+         *     were there no more. `left_over` more things could go with another plan.
+         */
+        CleanupView: {
+            /** Bytes */
+            bytes: number;
+            /** Gone */
+            gone: number;
+            /** Is Done */
+            is_done: boolean;
+            /** Items */
+            items: components["schemas"]["CleanupItem"][];
+            /** Kept */
+            kept: components["schemas"]["CleanupItem"][];
+            /** Left Over */
+            left_over: number;
+            /** Plan */
+            plan: string | null;
+            /** Problems */
+            problems: components["schemas"]["HostProblem"][];
+        };
         /**
          * ClusterView
          * @description The cluster as the answering node knows it.
@@ -824,6 +1044,14 @@ export interface components {
             term: number;
             /** Version */
             version: string;
+        };
+        /**
+         * CodeBody
+         * @description A code of the authenticator; where it says so, a recovery code.
+         */
+        CodeBody: {
+            /** Code */
+            code: string;
         };
         /**
          * Colour
@@ -913,6 +1141,16 @@ export interface components {
             version: number;
         };
         /**
+         * ConfirmEnrolmentBody
+         * @description The ticket of the authenticator to be, and a code it shows.
+         */
+        ConfirmEnrolmentBody: {
+            /** Code */
+            code: string;
+            /** Ticket */
+            ticket: string;
+        };
+        /**
          * Constraint
          * @description A rule every host of the service meets: the attribute is the value, or (`is_equal` false) is not.
          *
@@ -977,6 +1215,11 @@ export interface components {
             id: string;
             /** Image */
             image: string;
+            /**
+             * Image Labels
+             * @default null
+             */
+            image_labels: string[] | null;
             /** Is Managed */
             is_managed: boolean;
             /** Labels */
@@ -1005,6 +1248,24 @@ export interface components {
             state: string;
             /** Status */
             status: string;
+        };
+        /**
+         * ContainerNumbers
+         * @description A container's newest numbers by metric, whose names end in the unit.
+         */
+        ContainerNumbers: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Numbers */
+            numbers: {
+                [key: string]: number;
+            };
+            /** Project */
+            project: string;
+            /** Service */
+            service: string;
         };
         /**
          * ContainerOptions
@@ -1155,6 +1416,9 @@ export interface components {
         /**
          * ContainerView
          * @description One container of any host and origin. `age_ms` is how old this is; `cpu_percent` is of one core.
+         *
+         *     `image_labels` names the labels that are the image's own and not this container's, null while the image
+         *     is not known.
          */
         ContainerView: {
             /** Age Ms */
@@ -1169,6 +1433,11 @@ export interface components {
             id: string;
             /** Image */
             image: string;
+            /**
+             * Image Labels
+             * @default null
+             */
+            image_labels: string[] | null;
             /** Is Managed */
             is_managed: boolean;
             /** Labels */
@@ -1197,6 +1466,42 @@ export interface components {
             state: string;
             /** Status */
             status: string;
+        };
+        /**
+         * CorrelationsView
+         * @description What moved from `start_ms` to `end_ms`, held against the time before from `before_ms` on, the surest
+         *     first. `series` says how many were looked at; `notes` what was not.
+         */
+        CorrelationsView: {
+            /** Before Ms */
+            before_ms: number;
+            /** End Ms */
+            end_ms: number;
+            /** Moved */
+            moved: components["schemas"]["MovedView"][];
+            /** Notes */
+            notes: string[];
+            /** Series */
+            series: number;
+            /** Start Ms */
+            start_ms: number;
+            /** Step Ms */
+            step_ms: number;
+            /** Times Ms */
+            times_ms: number[];
+        };
+        /**
+         * CustomRoleBody
+         * @description What the role allows and denies; one that denies wins over all that allow.
+         */
+        CustomRoleBody: {
+            /**
+             * Note
+             * @default
+             */
+            note: string;
+            /** Permissions */
+            permissions: components["schemas"]["PermissionBody"][];
         };
         /**
          * DeliveryAttemptView
@@ -1401,6 +1706,53 @@ export interface components {
             target: string;
         };
         /**
+         * Difference
+         * @description One setting before and after. Values of environment variables are not told.
+         */
+        Difference: {
+            /** After */
+            after: string;
+            /** Before */
+            before: string;
+            /** Field */
+            field: string;
+        };
+        /**
+         * DiskUsageView
+         * @description What a host's engine keeps on disk, counted `age_ms` ago. `reclaimable_bytes` of images no container
+         *     uses.
+         */
+        DiskUsageView: {
+            /** Age Ms */
+            age_ms: number;
+            /** Build Cache Bytes */
+            build_cache_bytes: number;
+            /** Containers Bytes */
+            containers_bytes: number;
+            /** Images Bytes */
+            images_bytes: number;
+            /** Node Id */
+            node_id: string;
+            /** Node Name */
+            node_name: string;
+            /** Reclaimable Bytes */
+            reclaimable_bytes: number;
+            /** Volumes Bytes */
+            volumes_bytes: number;
+        };
+        /**
+         * DocumentView
+         * @description The engine's own description. `is_masked`: the values that may be secrets are hidden.
+         */
+        DocumentView: {
+            /** Document */
+            document: {
+                [key: string]: unknown;
+            };
+            /** Is Masked */
+            is_masked: boolean;
+        };
+        /**
          * DrainBody
          * @description True to empty the host, false to end that.
          */
@@ -1468,6 +1820,30 @@ export interface components {
              * @default
              */
             reason: string;
+        };
+        /**
+         * EndedView
+         * @description How many logins were ended.
+         */
+        EndedView: {
+            /** Ended */
+            ended: number;
+        };
+        /**
+         * EnrolmentView
+         * @description A new authenticator to be: for typing, for a link and as a picture. It is kept once a code of it comes
+         *     back with the ticket.
+         */
+        EnrolmentView: {
+            /** Expires In S */
+            expires_in_s: number;
+            qr: components["schemas"]["QrView"];
+            /** Secret */
+            secret: string;
+            /** Ticket */
+            ticket: string;
+            /** Uri */
+            uri: string;
         };
         /**
          * EnvironmentBody
@@ -1881,6 +2257,39 @@ export interface components {
             waiting_for: string[];
         };
         /**
+         * ExplanationView
+         * @description Whether somebody may do something now, and why. `rule` is what decided, "" when nothing allows it.
+         *
+         *     `resource` is what was asked about, as it was found; its attributes are those that scopes look at, null
+         *     where one is not known.
+         */
+        ExplanationView: {
+            /** Action */
+            action: string;
+            /** Allowed */
+            allowed: boolean;
+            /** Environment */
+            environment: string | null;
+            /** Labels */
+            labels: {
+                [key: string]: string;
+            } | null;
+            /** Node */
+            node: string | null;
+            /** Principal */
+            principal: string;
+            /** Project */
+            project: string | null;
+            /** Reason */
+            reason: string;
+            /** Resource */
+            resource: string;
+            /** Rule */
+            rule: string;
+            /** Service */
+            service: string | null;
+        };
+        /**
          * ExportAuth
          * @description TOKEN is InfluxDB's own `Authorization: Token`.
          * @enum {string}
@@ -2084,6 +2493,25 @@ export interface components {
             value_base64: string | null;
         };
         /**
+         * FileKind
+         * @enum {string}
+         */
+        FileKind: "file" | "directory" | "symlink" | "device" | "pipe" | "socket" | "other";
+        /**
+         * FilePage
+         * @description Some files of a directory, directories first. `incomplete` says why not all can be listed.
+         */
+        FilePage: {
+            /** Incomplete */
+            incomplete: string;
+            /** Items */
+            items: components["schemas"]["FileView"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+            /** Path */
+            path: string;
+        };
+        /**
          * FileReference
          * @description A secret or config as a file of the container, by reference only: the value is in no specification.
          *
@@ -2140,6 +2568,33 @@ export interface components {
             used_by: string[];
             /** Version */
             version: number;
+        };
+        /**
+         * FileView
+         * @description One file. `mode` is octal text; `link_target` is what a symlink says, "" otherwise.
+         */
+        FileView: {
+            kind: components["schemas"]["FileKind"];
+            /** Link Target */
+            link_target: string;
+            /** Mode */
+            mode: string;
+            /** Modified At Ms */
+            modified_at_ms: number;
+            /** Name */
+            name: string;
+            /** Size Bytes */
+            size_bytes: number;
+        };
+        /**
+         * FileWritten
+         * @description What was written.
+         */
+        FileWritten: {
+            /** Path */
+            path: string;
+            /** Size Bytes */
+            size_bytes: number;
         };
         /**
          * FindingView
@@ -2543,6 +2998,24 @@ export interface components {
             node_name: string;
         };
         /**
+         * HostNumbers
+         * @description The newest numbers of one host and its containers, measured at `at_ms`; null: nothing is known yet.
+         */
+        HostNumbers: {
+            /** At Ms */
+            at_ms: number | null;
+            /** Containers */
+            containers: components["schemas"]["ContainerNumbers"][];
+            /** Node Id */
+            node_id: string;
+            /** Node Name */
+            node_name: string;
+            /** Numbers */
+            numbers: {
+                [key: string]: number;
+            };
+        };
+        /**
          * HostPlacement
          * @description One host: which replicas are there, and what it is for one more.
          *
@@ -2594,6 +3067,43 @@ export interface components {
          */
         HostVerdict: "chosen" | "possible" | "refused";
         /**
+         * HoursBody
+         * @description Times of the week by the wall clock of `tz`; with `end` not after `start` they go over midnight.
+         */
+        HoursBody: {
+            /** Days */
+            days?: string[];
+            /**
+             * End
+             * @default 24:00
+             */
+            end: string;
+            /**
+             * Start
+             * @default 00:00
+             */
+            start: string;
+            /**
+             * Tz
+             * @default UTC
+             */
+            tz: string;
+        };
+        /**
+         * HoursView
+         * @description Times of the week by the wall clock of `tz`; with `end` not after `start` over midnight.
+         */
+        HoursView: {
+            /** Days */
+            days: string[];
+            /** End */
+            end: string;
+            /** Start */
+            start: string;
+            /** Tz */
+            tz: string;
+        };
+        /**
          * IgnoredKey
          * @description A key of a Compose file that has no effect, and why.
          */
@@ -2602,6 +3112,85 @@ export interface components {
             path: string;
             /** Reason */
             reason: string;
+        };
+        /**
+         * ImagePage
+         * @description Some images, and the hosts that could not be asked.
+         */
+        ImagePage: {
+            /** Items */
+            items: components["schemas"]["ImageView"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+            /** Problems */
+            problems: components["schemas"]["HostProblem"][];
+        };
+        /**
+         * ImageView
+         * @description One image of one host. `own_bytes` are in no other image's layers, null where that was not counted.
+         */
+        ImageView: {
+            /** Age Ms */
+            age_ms: number;
+            /** Created At Ms */
+            created_at_ms: number;
+            /** Digests */
+            digests: string[];
+            /** Id */
+            id: string;
+            /** Labels */
+            labels: {
+                [key: string]: string;
+            };
+            /** May Go */
+            may_go: boolean;
+            /** Node Id */
+            node_id: string;
+            /** Node Name */
+            node_name: string;
+            /** Own Bytes */
+            own_bytes: number | null;
+            /** Size Bytes */
+            size_bytes: number;
+            /** Tags */
+            tags: string[];
+            /** Users */
+            users: components["schemas"]["ResourceUserView"][];
+            /** Why */
+            why: string;
+        };
+        /**
+         * ImagesCleanupBody
+         * @description Which unused images may go. Without `plan` nothing is removed.
+         */
+        ImagesCleanupBody: {
+            /**
+             * Keep Revisions
+             * @description whose images stay, of each service
+             * @default 3
+             */
+            keep_revisions: number;
+            /**
+             * Nodes
+             * @description ids or names; none: every host
+             */
+            nodes?: string[];
+            /**
+             * Older Than S
+             * @default 0
+             */
+            older_than_s: number;
+            /**
+             * Only Untagged
+             * @default false
+             */
+            only_untagged: boolean;
+            /**
+             * Plan
+             * @description as the request without it answered: exactly that is removed
+             * @default null
+             */
+            plan: string | null;
         };
         /**
          * ImportBody
@@ -2859,6 +3448,100 @@ export interface components {
             unit: string;
         };
         /**
+         * Limits
+         * @description What a container may use, and when it is started again; each can be changed while it runs.
+         *
+         *     None means no limit, and for `restart_policy` in a change "as it is".
+         */
+        Limits: {
+            /**
+             * Cpu Shares
+             * @default null
+             */
+            cpu_shares: number | null;
+            /**
+             * Cpus
+             * @default null
+             */
+            cpus: number | null;
+            /**
+             * Memory Bytes
+             * @default null
+             */
+            memory_bytes: number | null;
+            /**
+             * Memory Reservation Bytes
+             * @default null
+             */
+            memory_reservation_bytes: number | null;
+            /**
+             * Pids
+             * @default null
+             */
+            pids: number | null;
+            /**
+             * Restart Policy
+             * @default null
+             */
+            restart_policy: string | null;
+            /**
+             * Restarts Max
+             * @default 0
+             */
+            restarts_max: number;
+        };
+        /**
+         * LimitsBody
+         * @description Limits to change at once; what is left out stays. `pids` 0 takes its limit away.
+         */
+        LimitsBody: {
+            /**
+             * Cpu Shares
+             * @default null
+             */
+            cpu_shares: number | null;
+            /**
+             * Cpus
+             * @default null
+             */
+            cpus: number | null;
+            /**
+             * Memory Bytes
+             * @default null
+             */
+            memory_bytes: number | null;
+            /**
+             * Memory Reservation Bytes
+             * @default null
+             */
+            memory_reservation_bytes: number | null;
+            /**
+             * Pids
+             * @default null
+             */
+            pids: number | null;
+            /**
+             * Restart Policy
+             * @default null
+             */
+            restart_policy: ("no" | "on-failure" | "unless-stopped" | "always") | null;
+            /**
+             * Restarts Max
+             * @description of on-failure; 0: as often as it takes
+             * @default 0
+             */
+            restarts_max: number;
+        };
+        /**
+         * LimitsChanged
+         * @description The limits that hold now, and what the engine warns of.
+         */
+        LimitsChanged: {
+            limits: components["schemas"]["Limits"];
+            /** Warnings */
+            warnings: string[];
+        };
+        /**
          * LogDriver
          * @description Where the engine puts what the container prints. `options` are sorted pairs, and may hold a token.
          */
@@ -2873,6 +3556,159 @@ export interface components {
                 string,
                 string
             ][];
+        };
+        /**
+         * LogHistogramView
+         * @description How many lines of each level there are in each step from `start_ms` on.
+         */
+        LogHistogramView: {
+            /** Counts */
+            counts: number[][];
+            /** Is Partial */
+            is_partial: boolean;
+            /** Levels */
+            levels: string[];
+            /** Problems */
+            problems: components["schemas"]["HostProblem"][];
+            /** Start Ms */
+            start_ms: number;
+            /** Step Ms */
+            step_ms: number;
+        };
+        /**
+         * LogHostView
+         * @description What a host keeps in all. `skew_ms`: how far its clock is ahead of the answering host's, roughly.
+         */
+        LogHostView: {
+            /** Bytes Max */
+            bytes_max: number;
+            /** Bytes Used */
+            bytes_used: number;
+            /** Node Id */
+            node_id: string;
+            /** Node Name */
+            node_name: string;
+            /** Oldest Ms */
+            oldest_ms: number | null;
+            /** Problem */
+            problem: string;
+            /** Skew Ms */
+            skew_ms: number;
+        };
+        /**
+         * LogLineView
+         * @description One line. `source` is its place in the answer's list of sources.
+         *
+         *     `at_us` (Unix epoch microseconds) and `ordinal`, the line's number in its container, are its name in
+         *     links. `event` has the facts of a line of stream "event", whose `text` says them in English. `is_match`
+         *     is false for lines around one that was looked for.
+         */
+        LogLineView: {
+            /** At Us */
+            at_us: number;
+            /**
+             * Event
+             * @default null
+             */
+            event: {
+                [key: string]: string | number;
+            } | null;
+            /**
+             * Is Match
+             * @default true
+             */
+            is_match: boolean;
+            /**
+             * Is Partial
+             * @default false
+             */
+            is_partial: boolean;
+            /** Level */
+            level: string;
+            /** Ordinal */
+            ordinal: number;
+            /** Source */
+            source: number;
+            /** Stream */
+            stream: string;
+            /** Text */
+            text: string;
+        };
+        /**
+         * LogPageView
+         * @description Some lines in the order asked for. `next_cursor` null: there are no more.
+         *
+         *     With a cursor and few or no lines the search ran out of time: it goes on behind `reached_us`. `notes` say
+         *     what to know of the answer, such as a clock that differs; `problems` name hosts that are not in it.
+         */
+        LogPageView: {
+            /** Lines */
+            lines: components["schemas"]["LogLineView"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+            /** Notes */
+            notes: string[];
+            /** Problems */
+            problems: components["schemas"]["HostProblem"][];
+            /** Reached Us */
+            reached_us: number | null;
+            /** Scanned */
+            scanned: number;
+            /** Sources */
+            sources: components["schemas"]["LogSourceView"][];
+        };
+        /**
+         * LogSourceView
+         * @description A container that writes or wrote. `is_present`: it is still there; `is_live`: its lines are taken in.
+         *
+         *     `problem` says why they are not. Moments are null while nothing is kept.
+         */
+        LogSourceView: {
+            /** Container Id */
+            container_id: string;
+            /** End Ms */
+            end_ms: number | null;
+            /** Image */
+            image: string;
+            /** Is Live */
+            is_live: boolean;
+            /** Is Managed */
+            is_managed: boolean;
+            /** Is Present */
+            is_present: boolean;
+            /** Lines */
+            lines: number;
+            /** Name */
+            name: string;
+            /** Node Id */
+            node_id: string;
+            /** Node Name */
+            node_name: string;
+            /**
+             * Problem
+             * @default
+             */
+            problem: string;
+            /** Project */
+            project: string;
+            /** Revision */
+            revision: number;
+            /** Service */
+            service: string;
+            /** Start Ms */
+            start_ms: number | null;
+        };
+        /**
+         * LogSourcesView
+         * @description Whose output there is, and the hosts that do not say.
+         */
+        LogSourcesView: {
+            /** Hosts */
+            hosts: components["schemas"]["LogHostView"][];
+            /** Problems */
+            problems: components["schemas"]["HostProblem"][];
+            /** Sources */
+            sources: components["schemas"]["LogSourceView"][];
         };
         /**
          * LoginBody
@@ -2891,8 +3727,33 @@ export interface components {
             password: string;
         };
         /**
+         * LoginCodeBody
+         * @description The challenge of a login and a code: of the authenticator, or a recovery code.
+         *
+         *     `enrolment` is the ticket of a new authenticator, where the challenge came with one.
+         */
+        LoginCodeBody: {
+            /** Challenge */
+            challenge: string;
+            /** Code */
+            code: string;
+            /**
+             * Enrolment
+             * @default null
+             */
+            enrolment: string | null;
+            /**
+             * Mode
+             * @default cookie
+             * @enum {string}
+             */
+            mode: "cookie" | "token";
+        };
+        /**
          * LoginView
          * @description A login. Tokens are there in mode "token" alone; a browser has them as cookies.
+         *
+         *     `recovery_codes` are there once, where an authenticator was enrolled with this login.
          */
         LoginView: {
             /**
@@ -2911,6 +3772,11 @@ export interface components {
             name: string;
             /** Principal Id */
             principal_id: string;
+            /**
+             * Recovery Codes
+             * @default null
+             */
+            recovery_codes: string[] | null;
             /**
              * Refresh Token
              * @default null
@@ -2953,6 +3819,68 @@ export interface components {
              * @default
              */
             reason: string;
+        };
+        /**
+         * MarkerKind
+         * @enum {string}
+         */
+        MarkerKind: "deploy" | "alert" | "restart" | "oom" | "host";
+        /**
+         * MarkerView
+         * @description One thing that happened. `said` is a sentence; `until_ms` null: it was a moment, or is not over.
+         *
+         *     `rollout_id` and `alert` name what there is more to read of; `node_id`, `service` and `name` (of a
+         *     container) say what it is about, "" where that has none.
+         */
+        MarkerView: {
+            /**
+             * Alert
+             * @default null
+             */
+            alert: number | null;
+            /** At Ms */
+            at_ms: number;
+            /** Is Bad */
+            is_bad: boolean;
+            kind: components["schemas"]["MarkerKind"];
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /**
+             * Node Id
+             * @default
+             */
+            node_id: string;
+            /**
+             * Rollout Id
+             * @default
+             */
+            rollout_id: string;
+            /** Said */
+            said: string;
+            /**
+             * Service
+             * @default
+             */
+            service: string;
+            /** Until Ms */
+            until_ms: number | null;
+        };
+        /**
+         * MarkersView
+         * @description What happened between two moments, oldest first. `left_out` says how many more there were.
+         */
+        MarkersView: {
+            /** End Ms */
+            end_ms: number;
+            /** Left Out */
+            left_out: number;
+            /** Markers */
+            markers: components["schemas"]["MarkerView"][];
+            /** Start Ms */
+            start_ms: number;
         };
         /**
          * MatchKind
@@ -3136,6 +4064,49 @@ export interface components {
             tight: string[];
         };
         /**
+         * MountBody
+         * @description A volume, a path of the host, or memory, at a path of the container.
+         */
+        MountBody: {
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "volume" | "bind" | "tmpfs";
+            /**
+             * Read Only
+             * @default false
+             */
+            read_only: boolean;
+            /**
+             * Source
+             * @default
+             */
+            source: string;
+            /** Target */
+            target: string;
+        };
+        /**
+         * MountedAt
+         * @description A volume (kind "volume", `source` its name), a host path ("bind") or memory ("tmpfs") at `target`.
+         */
+        MountedAt: {
+            /** Kind */
+            kind: string;
+            /**
+             * Read Only
+             * @default false
+             */
+            read_only: boolean;
+            /**
+             * Source
+             * @default
+             */
+            source: string;
+            /** Target */
+            target: string;
+        };
+        /**
          * MoveView
          * @description One replica to another host, and what that makes better.
          */
@@ -3148,6 +4119,55 @@ export interface components {
             reason: string;
             /** To Node */
             to_node: string;
+        };
+        /**
+         * MovedView
+         * @description A series that was otherwise in the stretch than before it.
+         *
+         *     `direction` is rise, fall or spread. `before` and `during` are medians in `unit`; `percent` is their
+         *     difference, null from nothing. `follows` is the rank correlation with the series that was asked about, -1
+         *     to 1, when this one is `lag_ms` later (negative: earlier). `score`, 0 to 1, is what they are ranked by.
+         *     `values` are over the answer's times.
+         */
+        MovedView: {
+            /** Before */
+            before: number;
+            /** Direction */
+            direction: string;
+            /** During */
+            during: number;
+            /** Effect */
+            effect: number | null;
+            /** Follows */
+            follows: number | null;
+            /** Key */
+            key: string;
+            /** Kind */
+            kind: string;
+            /** Lag Ms */
+            lag_ms: number;
+            /** Metric */
+            metric: string;
+            /** Name */
+            name: string;
+            /** Node */
+            node: string;
+            /** Node Id */
+            node_id: string;
+            /** P Value */
+            p_value: number;
+            /** Percent */
+            percent: number | null;
+            /** Score */
+            score: number;
+            /** Service */
+            service: string;
+            /** Subject */
+            subject: number;
+            /** Unit */
+            unit: string;
+            /** Values */
+            values: (number | null)[];
         };
         /**
          * NamedValueBody
@@ -3193,6 +4213,75 @@ export interface components {
             /** Notes */
             notes: string[];
             subject: components["schemas"]["AnalysedView"];
+        };
+        /**
+         * NetworkPage
+         * @description Some networks, and the hosts that could not be asked.
+         */
+        NetworkPage: {
+            /** Items */
+            items: components["schemas"]["NetworkView"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+            /** Problems */
+            problems: components["schemas"]["HostProblem"][];
+        };
+        /**
+         * NetworkView
+         * @description One network of one host; `subnets` in CIDR notation.
+         */
+        NetworkView: {
+            /** Age Ms */
+            age_ms: number;
+            /** Created At Ms */
+            created_at_ms: number | null;
+            /** Driver */
+            driver: string;
+            /** Id */
+            id: string;
+            /** Is Built In */
+            is_built_in: boolean;
+            /** Is Internal */
+            is_internal: boolean;
+            /** Labels */
+            labels: {
+                [key: string]: string;
+            };
+            /** May Go */
+            may_go: boolean;
+            /** Name */
+            name: string;
+            /** Node Id */
+            node_id: string;
+            /** Node Name */
+            node_name: string;
+            /** Project */
+            project: string;
+            /** Scope */
+            scope: string;
+            /** Subnets */
+            subnets: string[];
+            /** Users */
+            users: components["schemas"]["ResourceUserView"][];
+            /** Why */
+            why: string;
+        };
+        /**
+         * NetworksCleanupBody
+         * @description Without `plan` nothing is removed.
+         */
+        NetworksCleanupBody: {
+            /**
+             * Nodes
+             * @description ids or names; none: every host
+             */
+            nodes?: string[];
+            /**
+             * Plan
+             * @description as the request without it answered: exactly that is removed
+             * @default null
+             */
+            plan: string | null;
         };
         /**
          * Page
@@ -3287,6 +4376,25 @@ export interface components {
             status_reason: string;
         };
         /**
+         * NumbersView
+         * @description What a container uses now; null is what is not measured. Rates are per second, `cpu_percent` is of one
+         *     core.
+         */
+        NumbersView: {
+            /** At Ms */
+            at_ms: number | null;
+            /** Cpu Percent */
+            cpu_percent: number | null;
+            /** Memory Bytes */
+            memory_bytes: number | null;
+            /** Memory Limit Bytes */
+            memory_limit_bytes: number | null;
+            /** Others */
+            others: {
+                [key: string]: number;
+            };
+        };
+        /**
          * OverrideBody
          * @description A Compose file that is laid over the first one, and what findings call it.
          */
@@ -3326,6 +4434,37 @@ export interface components {
             low: number[];
             /** Times Ms */
             times_ms: number[];
+        };
+        /**
+         * PermissionBody
+         * @description Actions (`container.restart`, `container.*`, `*.read`, `*`) that are allowed or denied.
+         */
+        PermissionBody: {
+            /** Actions */
+            actions: string[];
+            /** @default allow */
+            effect: components["schemas"]["PermissionEffect"];
+            /** Hours */
+            hours?: components["schemas"]["HoursBody"][];
+            scope?: components["schemas"]["ScopeBody"];
+        };
+        /**
+         * PermissionEffect
+         * @description What a permission does: one that denies wins over all that allow.
+         * @enum {string}
+         */
+        PermissionEffect: "allow" | "deny";
+        /**
+         * PermissionView
+         * @description Actions that are allowed or denied, on what is in `scope`, in `hours` (none: always).
+         */
+        PermissionView: {
+            /** Actions */
+            actions: string[];
+            effect: components["schemas"]["PermissionEffect"];
+            /** Hours */
+            hours: components["schemas"]["HoursView"][];
+            scope: components["schemas"]["ScopeView"];
         };
         /**
          * PingBody
@@ -3431,6 +4570,15 @@ export interface components {
             /** Protocol */
             protocol: string;
         };
+        /**
+         * PreviewBody
+         * @description A binding nobody has made yet.
+         */
+        PreviewBody: {
+            /** Role */
+            role: string;
+            scope?: components["schemas"]["ScopeBody"];
+        };
         /** @description Why the answer is no (RFC 9457), and what to do next. */
         Problem: {
             detail: string;
@@ -3449,7 +4597,17 @@ export interface components {
             status: number;
             title: string;
             /** @enum {string} */
-            type: "urn:tower:problem:bad-request" | "urn:tower:problem:not-authenticated" | "urn:tower:problem:forbidden" | "urn:tower:problem:not-found" | "urn:tower:problem:method-not-allowed" | "urn:tower:problem:too-slow" | "urn:tower:problem:conflict" | "urn:tower:problem:ambiguous" | "urn:tower:problem:too-large" | "urn:tower:problem:wrong-media-type" | "urn:tower:problem:wrong-host" | "urn:tower:problem:invalid" | "urn:tower:problem:refused" | "urn:tower:problem:too-many-requests" | "urn:tower:problem:internal" | "urn:tower:problem:unavailable" | "urn:tower:problem:not-committed" | "urn:tower:problem:host-unavailable" | "urn:tower:problem:audit-unavailable" | "urn:tower:problem:outcome-unknown";
+            type: "urn:tower:problem:bad-request" | "urn:tower:problem:not-authenticated" | "urn:tower:problem:forbidden" | "urn:tower:problem:not-found" | "urn:tower:problem:method-not-allowed" | "urn:tower:problem:too-slow" | "urn:tower:problem:conflict" | "urn:tower:problem:ambiguous" | "urn:tower:problem:done-before" | "urn:tower:problem:changed" | "urn:tower:problem:too-large" | "urn:tower:problem:wrong-media-type" | "urn:tower:problem:wrong-host" | "urn:tower:problem:invalid" | "urn:tower:problem:refused" | "urn:tower:problem:too-many-requests" | "urn:tower:problem:internal" | "urn:tower:problem:unavailable" | "urn:tower:problem:not-committed" | "urn:tower:problem:host-unavailable" | "urn:tower:problem:audit-unavailable" | "urn:tower:problem:outcome-unknown";
+        };
+        /**
+         * ProcessesView
+         * @description The processes of a container as the host's `ps` shows them; each row has a cell for every title.
+         */
+        ProcessesView: {
+            /** Rows */
+            rows: string[][];
+            /** Titles */
+            titles: string[];
         };
         /**
          * ProfileView
@@ -3469,6 +4627,102 @@ export interface components {
             /** Said */
             said: string[];
             subject: components["schemas"]["AnalysedView"];
+        };
+        /**
+         * ProjectActed
+         * @description What was done to a project, container by container, in the order it was done.
+         */
+        ProjectActed: {
+            /** Action */
+            action: string;
+            /** Items */
+            items: components["schemas"]["ProjectStep"][];
+            /** Project */
+            project: string;
+        };
+        /**
+         * ProjectHost
+         * @description How many containers of a project a host has.
+         */
+        ProjectHost: {
+            /** Node Id */
+            node_id: string;
+            /** Node Name */
+            node_name: string;
+            /** Running */
+            running: number;
+            /** Total */
+            total: number;
+        };
+        /**
+         * ProjectOutcome
+         * @description SKIPPED: there was nothing to do, or it is a replica, which its service looks after.
+         * @enum {string}
+         */
+        ProjectOutcome: "done" | "skipped" | "failed";
+        /**
+         * ProjectPage
+         * @description Some projects, and the hosts that could not be asked.
+         */
+        ProjectPage: {
+            /** Items */
+            items: components["schemas"]["ProjectView"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+            /** Problems */
+            problems: components["schemas"]["HostProblem"][];
+        };
+        /**
+         * ProjectState
+         * @description Whether all, some or none of its containers run.
+         * @enum {string}
+         */
+        ProjectState: "running" | "partial" | "stopped";
+        /**
+         * ProjectStep
+         * @description What came of one container of a project; `reason` says why not.
+         */
+        ProjectStep: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Node Id */
+            node_id: string;
+            /** Node Name */
+            node_name: string;
+            outcome: components["schemas"]["ProjectOutcome"];
+            /** Reason */
+            reason: string;
+            /** Service */
+            service: string;
+        };
+        /**
+         * ProjectView
+         * @description Containers of one project, over all hosts. `managed` of them are replicas of Control Tower's services.
+         *
+         *     `config_files` is what Compose wrote of where it read the project from.
+         */
+        ProjectView: {
+            /** Config Files */
+            config_files: string;
+            /** Created At Ms */
+            created_at_ms: number;
+            /** Hosts */
+            hosts: components["schemas"]["ProjectHost"][];
+            /** Managed */
+            managed: number;
+            /** Name */
+            name: string;
+            /** Running */
+            running: number;
+            /** Services */
+            services: string[];
+            state: components["schemas"]["ProjectState"];
+            /** Total */
+            total: number;
+            /** Unhealthy */
+            unhealthy: number;
         };
         /**
          * PromotionBody
@@ -3518,6 +4772,53 @@ export interface components {
             what: string;
         };
         /**
+         * PublishedBody
+         * @description A port of the container, published on one of the host; 0: the engine chooses.
+         */
+        PublishedBody: {
+            /** Container Port */
+            container_port: number;
+            /**
+             * Host Ip
+             * @default
+             */
+            host_ip: string;
+            /**
+             * Host Port
+             * @default 0
+             */
+            host_port: number;
+            /**
+             * Protocol
+             * @default tcp
+             * @enum {string}
+             */
+            protocol: "tcp" | "udp" | "sctp";
+        };
+        /**
+         * PublishedOn
+         * @description A container's port, published on a port of the host (0: the engine chooses one).
+         */
+        PublishedOn: {
+            /** Container Port */
+            container_port: number;
+            /**
+             * Host Ip
+             * @default
+             */
+            host_ip: string;
+            /**
+             * Host Port
+             * @default 0
+             */
+            host_port: number;
+            /**
+             * Protocol
+             * @default tcp
+             */
+            protocol: string;
+        };
+        /**
          * PublishedPort
          * @description A container port; published on the host when `host_port` is set (0 lets the engine choose).
          */
@@ -3538,8 +4839,61 @@ export interface components {
             protocol: components["schemas"]["PortProtocol"];
         };
         /**
+         * PullBody
+         * @description Which image, and on which hosts.
+         */
+        PullBody: {
+            /** Image */
+            image: string;
+            /**
+             * Nodes
+             * @description ids or names; none: every host
+             */
+            nodes?: string[];
+        };
+        /**
+         * PulledImages
+         * @description What came of a pull, by host.
+         */
+        PulledImages: {
+            /** Image */
+            image: string;
+            /** Items */
+            items: components["schemas"]["PulledView"][];
+        };
+        /**
+         * PulledView
+         * @description Whether a host has the image now; `reason` says why not.
+         */
+        PulledView: {
+            /** Id */
+            id: string;
+            /** Is Pulled */
+            is_pulled: boolean;
+            /** Node Id */
+            node_id: string;
+            /** Node Name */
+            node_name: string;
+            /** Reason */
+            reason: string;
+            /** Size Bytes */
+            size_bytes: number;
+        };
+        /**
+         * QrView
+         * @description A QR code: `size` modules a side, quiet zone included; `path` is the d of an SVG path in modules.
+         */
+        QrView: {
+            /** Path */
+            path: string;
+            /** Size */
+            size: number;
+        };
+        /**
          * QuorumView
          * @description How many voters there are, how many are well, and how many more may be lost.
+         *
+         *     `translations` is the advice in other languages, by their codes.
          */
         QuorumView: {
             /** Advice */
@@ -3548,6 +4902,10 @@ export interface components {
             can_lose: number;
             /** Healthy */
             healthy: number;
+            /** Translations */
+            translations: {
+                [key: string]: string;
+            };
             /** Voters */
             voters: number;
         };
@@ -3566,6 +4924,28 @@ export interface components {
             total: number;
             /** Value */
             value: number;
+        };
+        /**
+         * ReachView
+         * @description What somebody may do with which things. Lists are cut at 200; the counts are whole.
+         *
+         *     `actions` are those that are possible with at least one thing.
+         */
+        ReachView: {
+            /** Actions */
+            actions: string[];
+            /** Container Count */
+            container_count: number;
+            /** Containers */
+            containers: string[];
+            /** Containers Of All */
+            containers_of_all: number;
+            /** Service Count */
+            service_count: number;
+            /** Services */
+            services: string[];
+            /** Services Of All */
+            services_of_all: number;
         };
         /**
          * RebalanceBody
@@ -3594,6 +4974,85 @@ export interface components {
             services: components["schemas"]["ServiceMoves"][];
             /** Started */
             started: string | null;
+        };
+        /**
+         * RecoveryCodesView
+         * @description Codes for the day the authenticator is lost, each for one use. They are shown once.
+         */
+        RecoveryCodesView: {
+            /** Recovery Codes */
+            recovery_codes: string[];
+        };
+        /**
+         * RecreateBody
+         * @description The changes, and the container that the plan was made for.
+         */
+        RecreateBody: {
+            /**
+             * Command
+             * @description empty: the image's own
+             * @default null
+             */
+            command: string[] | null;
+            /** Container Id */
+            container_id: string;
+            /**
+             * Image
+             * @default null
+             */
+            image: string | null;
+            /**
+             * Labels
+             * @default {}
+             */
+            labels: {
+                [key: string]: string | null;
+            };
+            /**
+             * Mounts
+             * @default null
+             */
+            mounts: components["schemas"]["MountBody"][] | null;
+            /**
+             * Ports
+             * @default null
+             */
+            ports: components["schemas"]["PublishedBody"][] | null;
+            /**
+             * Variables
+             * @default {}
+             */
+            variables: {
+                [key: string]: string | null;
+            };
+        };
+        /**
+         * RecreationPlan
+         * @description What making a container anew will do. `container_id` goes with the request to do it: it is refused
+         *     once the container is another one.
+         *
+         *     `steps` are what is done, in words; `lost` is what the new one will not have. `refusal` "": it can be
+         *     done.
+         */
+        RecreationPlan: {
+            /** Container Id */
+            container_id: string;
+            /** Differences */
+            differences: components["schemas"]["Difference"][];
+            /** Downtime */
+            downtime: string;
+            /** Lost */
+            lost: string[];
+            /** Name */
+            name: string;
+            /** Node Name */
+            node_name: string;
+            /** Notes */
+            notes: string[];
+            /** Refusal */
+            refusal: string;
+            /** Steps */
+            steps: string[];
         };
         /**
          * RefreshBody
@@ -3827,6 +5286,43 @@ export interface components {
          */
         Resolution: "raw" | "hourly" | "daily";
         /**
+         * ResourceKind
+         * @description What can be listed and removed of a host beside containers.
+         * @enum {string}
+         */
+        ResourceKind: "image" | "volume" | "network";
+        /**
+         * ResourceRemoved
+         * @description What is gone.
+         */
+        ResourceRemoved: {
+            /** Bytes */
+            bytes: number | null;
+            /** Id */
+            id: string;
+            kind: components["schemas"]["ResourceKind"];
+            /** Name */
+            name: string;
+            /** Node Id */
+            node_id: string;
+            /** Node Name */
+            node_name: string;
+        };
+        /**
+         * ResourceUserView
+         * @description A container that uses it, running or not.
+         */
+        ResourceUserView: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Project */
+            project: string;
+            /** State */
+            state: string;
+        };
+        /**
          * Resources
          * @description Limits and reservations; None = none. CPU in thousandths of a core. `pids_limit` bounds processes and
          *     threads.
@@ -3905,16 +5401,40 @@ export interface components {
         };
         /**
          * Role
-         * @description What a principal may do. Each includes the ones before it.
+         * @description What a principal may do in the whole cluster. Each includes the ones before it.
+         *
+         *     NONE gives nothing but one's own account: such a principal may what its bindings allow.
          * @enum {string}
          */
-        Role: "viewer" | "operator" | "admin";
+        Role: "none" | "viewer" | "operator" | "admin";
         /**
          * RoleBody
          * @description A new role.
          */
         RoleBody: {
             role: components["schemas"]["Role"];
+        };
+        /**
+         * RoleView
+         * @description A role. Built-in ones stay as they are. `actions` are those it allows, `bindings` counts.
+         */
+        RoleView: {
+            /** Actions */
+            actions: string[];
+            /** Bindings */
+            bindings: number;
+            /** By */
+            by: string;
+            /** Changed At Ms */
+            changed_at_ms: number;
+            /** Is Built In */
+            is_built_in: boolean;
+            /** Name */
+            name: string;
+            /** Note */
+            note: string;
+            /** Permissions */
+            permissions: components["schemas"]["PermissionView"][];
         };
         /**
          * RollbackBody
@@ -4787,10 +6307,93 @@ export interface components {
             strategy: string;
         };
         /**
+         * ScopeBody
+         * @description Which things are meant: all constraints are to be met, of each any name will do; null is none.
+         */
+        ScopeBody: {
+            /**
+             * Environments
+             * @default null
+             */
+            environments: string[] | null;
+            /**
+             * Labels
+             * @description key=value, or key for any value; labels of images do not count
+             * @default null
+             */
+            labels: string[] | null;
+            /**
+             * Names
+             * @description names of containers: web, or h1/web
+             * @default null
+             */
+            names: string[] | null;
+            /**
+             * Nodes
+             * @description ids or names of hosts
+             * @default null
+             */
+            nodes: string[] | null;
+            /**
+             * Projects
+             * @default null
+             */
+            projects: string[] | null;
+            /**
+             * Services
+             * @description ids or names
+             * @default null
+             */
+            services: string[] | null;
+            /**
+             * Without Labels
+             * @default null
+             */
+            without_labels: string[] | null;
+        };
+        /**
          * ScopeKind
          * @enum {string}
          */
         ScopeKind: "cluster" | "environment" | "project" | "service";
+        /**
+         * ScopeView
+         * @description Which things are meant: all constraints are to be met, null is none; one of the names of each will do.
+         *
+         *     `text` says it for people.
+         */
+        ScopeView: {
+            /** Environments */
+            environments: string[] | null;
+            /** Labels */
+            labels: string[] | null;
+            /** Names */
+            names: string[] | null;
+            /** Nodes */
+            nodes: string[] | null;
+            /** Projects */
+            projects: string[] | null;
+            /** Services */
+            services: string[] | null;
+            /** Text */
+            text: string;
+            /** Without Labels */
+            without_labels: string[] | null;
+        };
+        /**
+         * SecondFactorView
+         * @description An account's authenticator. `is_required`: the cluster's settings ask for one.
+         */
+        SecondFactorView: {
+            /** Enrolled At Ms */
+            enrolled_at_ms: number | null;
+            /** Is Enrolled */
+            is_enrolled: boolean;
+            /** Is Required */
+            is_required: boolean;
+            /** Recovery Codes Left */
+            recovery_codes_left: number;
+        };
         /**
          * SeriesView
          * @description One series: a value per moment of its host's `times_ms`, null = no sample.
@@ -4942,6 +6545,42 @@ export interface components {
             next_cursor: string | null;
         };
         /**
+         * Page
+         * @description Some items of a list. `next_cursor` continues it; null: these were the last.
+         */
+        ServiceRoutePage: {
+            /** Items */
+            items: components["schemas"]["ServiceRouteView"][];
+            /**
+             * Next Cursor
+             * @default null
+             */
+            next_cursor: string | null;
+        };
+        /**
+         * ServiceRouteView
+         * @description Requests for `host` whose path begins with `path` go to `service`'s replicas.
+         *
+         *     `certificate` is null where HTTPS is off, or where no certificate kept here is for the name. `split` says
+         *     how requests are shared and which hosts have that in force.
+         */
+        ServiceRouteView: {
+            certificate: components["schemas"]["ServingCertificate"] | null;
+            /** Health Path */
+            health_path: string;
+            /** Host */
+            host: string;
+            /** Path */
+            path: string;
+            /** Port */
+            port: number;
+            /** Service */
+            service: string;
+            split: components["schemas"]["SplitView"];
+            sticky: components["schemas"]["Sticky"];
+            tls: components["schemas"]["RouteTls"];
+        };
+        /**
          * ServiceView
          * @description One service. `status` is running, rolling-out, degraded, failed, starting, stopped or removing.
          *
@@ -4995,6 +6634,65 @@ export interface components {
             watch: components["schemas"]["WatchView"] | null;
         };
         /**
+         * ServingCertificate
+         * @description The certificate a route's HTTPS is served with. `ends_soon`: within two weeks.
+         */
+        ServingCertificate: {
+            /** Ends Soon */
+            ends_soon: boolean;
+            /** Name */
+            name: string;
+            /** Not After Ms */
+            not_after_ms: number;
+        };
+        /**
+         * Page
+         * @description Some items of a list. `next_cursor` continues it; null: these were the last.
+         */
+        SessionPage: {
+            /** Items */
+            items: components["schemas"]["SessionView"][];
+            /**
+             * Next Cursor
+             * @default null
+             */
+            next_cursor: string | null;
+        };
+        /**
+         * SessionView
+         * @description One login that lives. `browser`, `system` and `kind` (desktop, mobile, program) are what it said.
+         *
+         *     `last_used_at_ms` is told in steps of ten minutes. `provider` names the identity provider it came through.
+         */
+        SessionView: {
+            /** Browser */
+            browser: string;
+            /** Expires At Ms */
+            expires_at_ms: number;
+            /** Id */
+            id: string;
+            /** Ip */
+            ip: string;
+            /** Is Current */
+            is_current: boolean;
+            /** Kind */
+            kind: string;
+            /** Last Used At Ms */
+            last_used_at_ms: number;
+            /** Provider */
+            provider: string;
+            /** Started At Ms */
+            started_at_ms: number;
+            /** System */
+            system: string;
+            /** User Agent */
+            user_agent: string;
+            /** User Id */
+            user_id: string;
+            /** User Name */
+            user_name: string;
+        };
+        /**
          * SettingBody
          * @description The new value, null for the default. With `expected_version` only if nobody was quicker.
          */
@@ -5037,6 +6735,39 @@ export interface components {
             value: string | null;
             /** Version */
             version: number;
+        };
+        /**
+         * SettingsView
+         * @description What a container is made of. `limits` apply at once, everything else by making it anew.
+         *
+         *     `environment` are names. `refusal` says why nothing of it is changed here, "" when it may be.
+         */
+        SettingsView: {
+            /** Command */
+            command: string[];
+            /** Container Id */
+            container_id: string;
+            /** Entrypoint */
+            entrypoint: string[];
+            /** Environment */
+            environment: string[];
+            /** Image */
+            image: string;
+            /** Is Running */
+            is_running: boolean;
+            /** Labels */
+            labels: {
+                [key: string]: string;
+            };
+            limits: components["schemas"]["Limits"];
+            /** Mounts */
+            mounts: components["schemas"]["MountedAt"][];
+            /** Name */
+            name: string;
+            /** Ports */
+            ports: components["schemas"]["PublishedOn"][];
+            /** Refusal */
+            refusal: string;
         };
         /**
          * SetupBody
@@ -5627,6 +7358,38 @@ export interface components {
             soft: number;
         };
         /**
+         * UptimeView
+         * @description A group over the span that was asked for: `kind` "project", or "host" for containers of none.
+         *
+         *     `up` is the share of the time something of it ran and was not unhealthy, of the time in which anything was
+         *     measured, which is `known` of all; 0 to 1, null where nothing is known. `course` is `up` in equal
+         *     stretches, the oldest first.
+         */
+        UptimeView: {
+            /** Course */
+            course: (number | null)[];
+            /** Kind */
+            kind: string;
+            /** Known */
+            known: number;
+            /** Name */
+            name: string;
+            /** Up */
+            up: number | null;
+        };
+        /**
+         * UptimesView
+         * @description The groups by name, from `start_ms` to `end_ms`.
+         */
+        UptimesView: {
+            /** End Ms */
+            end_ms: number;
+            /** Groups */
+            groups: components["schemas"]["UptimeView"][];
+            /** Start Ms */
+            start_ms: number;
+        };
+        /**
          * UserBody
          * @description A new account.
          */
@@ -5664,6 +7427,9 @@ export interface components {
         /**
          * UserView
          * @description An account. `api_tokens` counts its live ones.
+         *
+         *     `failed_logins` is what the answering host counted lately from addresses that are new to the account, and
+         *     `login_wait_s` how long those wait. `provider` is the id of the identity provider that vouches for it.
          */
         UserView: {
             /** Api Tokens */
@@ -5672,14 +7438,39 @@ export interface components {
             changed_at_ms: number;
             /** Created At Ms */
             created_at_ms: number;
+            /**
+             * Failed Logins
+             * @default 0
+             */
+            failed_logins: number;
             /** Has Password */
             has_password: boolean;
+            /**
+             * Has Second Factor
+             * @default false
+             */
+            has_second_factor: boolean;
             /** Id */
             id: string;
+            /**
+             * Is Suspended
+             * @default false
+             */
+            is_suspended: boolean;
+            /**
+             * Login Wait S
+             * @default 0
+             */
+            login_wait_s: number;
             /** Logins */
             logins: number;
             /** Name */
             name: string;
+            /**
+             * Provider
+             * @default
+             */
+            provider: string;
             role: components["schemas"]["Role"];
         };
         /**
@@ -5787,6 +7578,83 @@ export interface components {
             source: string;
             /** Target */
             target: string;
+        };
+        /**
+         * VolumeName
+         * @description One volume of one host.
+         */
+        VolumeName: {
+            /** Name */
+            name: string;
+            /** Node */
+            node: string;
+        };
+        /**
+         * VolumePage
+         * @description Some volumes, and the hosts that could not be asked.
+         */
+        VolumePage: {
+            /** Items */
+            items: components["schemas"]["VolumeView"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+            /** Problems */
+            problems: components["schemas"]["HostProblem"][];
+        };
+        /**
+         * VolumeView
+         * @description One volume of one host. `size_bytes` is null where it was not counted; `service` names it.
+         */
+        VolumeView: {
+            /** Age Ms */
+            age_ms: number;
+            /** Created At Ms */
+            created_at_ms: number | null;
+            /** Driver */
+            driver: string;
+            /** Labels */
+            labels: {
+                [key: string]: string;
+            };
+            /** May Go */
+            may_go: boolean;
+            /** Mountpoint */
+            mountpoint: string;
+            /** Name */
+            name: string;
+            /** Node Id */
+            node_id: string;
+            /** Node Name */
+            node_name: string;
+            /** Project */
+            project: string;
+            /** Service */
+            service: string;
+            /** Size Bytes */
+            size_bytes: number | null;
+            /** Users */
+            users: components["schemas"]["ResourceUserView"][];
+            /** Why */
+            why: string;
+        };
+        /**
+         * VolumesCleanupBody
+         * @description Which volumes are to go: each is named. Without `plan` nothing is removed.
+         */
+        VolumesCleanupBody: {
+            /**
+             * Nodes
+             * @description ids or names; none: every host
+             */
+            nodes?: string[];
+            /**
+             * Plan
+             * @description as the request without it answered: exactly that is removed
+             * @default null
+             */
+            plan: string | null;
+            /** Volumes */
+            volumes?: components["schemas"]["VolumeName"][];
         };
         /**
          * WatchBody
@@ -6106,8 +7974,10 @@ export interface components {
     headers: never;
     pathItems: never;
 }
+export type AccountView = components['schemas']['AccountView'];
 export type AcknowledgeBody = components['schemas']['AcknowledgeBody'];
 export type AcknowledgementBody = components['schemas']['AcknowledgementBody'];
+export type ActionView = components['schemas']['ActionView'];
 export type AdoptedReplicaView = components['schemas']['AdoptedReplicaView'];
 export type AdoptedServiceView = components['schemas']['AdoptedServiceView'];
 export type AdoptionBody = components['schemas']['AdoptionBody'];
@@ -6134,26 +8004,40 @@ export type AuditPage = components['schemas']['AuditPage'];
 export type AuditView = components['schemas']['AuditView'];
 export type Backoff = components['schemas']['Backoff'];
 export type BaselineView = components['schemas']['BaselineView'];
+export type BeginEnrolmentBody = components['schemas']['BeginEnrolmentBody'];
 export type BehaviourView = components['schemas']['BehaviourView'];
+export type BindingBody = components['schemas']['BindingBody'];
+export type BindingPage = components['schemas']['BindingPage'];
+export type BindingView = components['schemas']['BindingView'];
 export type BlueGreen = components['schemas']['BlueGreen'];
 export type BottleneckView = components['schemas']['BottleneckView'];
 export type Canary = components['schemas']['Canary'];
 export type CapacityView = components['schemas']['CapacityView'];
 export type CatchUp = components['schemas']['CatchUp'];
+export type ChallengeView = components['schemas']['ChallengeView'];
+export type ChangesBody = components['schemas']['ChangesBody'];
 export type Check = components['schemas']['Check'];
+export type CleanupItem = components['schemas']['CleanupItem'];
+export type CleanupOutcome = components['schemas']['CleanupOutcome'];
+export type CleanupView = components['schemas']['CleanupView'];
 export type ClusterView = components['schemas']['ClusterView'];
+export type CodeBody = components['schemas']['CodeBody'];
 export type Colour = components['schemas']['Colour'];
 export type ComparisonLine = components['schemas']['ComparisonLine'];
 export type ComparisonView = components['schemas']['ComparisonView'];
 export type Conclusion = components['schemas']['Conclusion'];
 export type ConfigView = components['schemas']['ConfigView'];
+export type ConfirmEnrolmentBody = components['schemas']['ConfirmEnrolmentBody'];
 export type Constraint = components['schemas']['Constraint'];
 export type ContainerActed = components['schemas']['ContainerActed'];
 export type ContainerCount = components['schemas']['ContainerCount'];
 export type ContainerDetail = components['schemas']['ContainerDetail'];
+export type ContainerNumbers = components['schemas']['ContainerNumbers'];
 export type ContainerOptions = components['schemas']['ContainerOptions'];
 export type ContainerPage = components['schemas']['ContainerPage'];
 export type ContainerView = components['schemas']['ContainerView'];
+export type CorrelationsView = components['schemas']['CorrelationsView'];
+export type CustomRoleBody = components['schemas']['CustomRoleBody'];
 export type DeliveryAttemptView = components['schemas']['DeliveryAttemptView'];
 export type DeliveryPage = components['schemas']['DeliveryPage'];
 export type DeliveryState = components['schemas']['DeliveryState'];
@@ -6163,12 +8047,17 @@ export type DeploymentBody = components['schemas']['DeploymentBody'];
 export type DeploymentView = components['schemas']['DeploymentView'];
 export type DesiredState = components['schemas']['DesiredState'];
 export type Device = components['schemas']['Device'];
+export type Difference = components['schemas']['Difference'];
+export type DiskUsageView = components['schemas']['DiskUsageView'];
+export type DocumentView = components['schemas']['DocumentView'];
 export type DrainBody = components['schemas']['DrainBody'];
 export type DrainForecastView = components['schemas']['DrainForecastView'];
 export type DriftKind = components['schemas']['DriftKind'];
 export type DriftView = components['schemas']['DriftView'];
 export type Effect = components['schemas']['Effect'];
 export type EndExperimentBody = components['schemas']['EndExperimentBody'];
+export type EndedView = components['schemas']['EndedView'];
+export type EnrolmentView = components['schemas']['EnrolmentView'];
 export type EnvironmentBody = components['schemas']['EnvironmentBody'];
 export type EnvironmentPage = components['schemas']['EnvironmentPage'];
 export type EnvironmentSettings = components['schemas']['EnvironmentSettings'];
@@ -6181,6 +8070,7 @@ export type ExperimentBody = components['schemas']['ExperimentBody'];
 export type ExperimentPage = components['schemas']['ExperimentPage'];
 export type ExperimentState = components['schemas']['ExperimentState'];
 export type ExperimentView = components['schemas']['ExperimentView'];
+export type ExplanationView = components['schemas']['ExplanationView'];
 export type ExportAuth = components['schemas']['ExportAuth'];
 export type ExportBody = components['schemas']['ExportBody'];
 export type ExportKind = components['schemas']['ExportKind'];
@@ -6193,8 +8083,12 @@ export type FailureKind = components['schemas']['FailureKind'];
 export type Fencing = components['schemas']['Fencing'];
 export type FieldChange = components['schemas']['FieldChange'];
 export type FileBody = components['schemas']['FileBody'];
+export type FileKind = components['schemas']['FileKind'];
+export type FilePage = components['schemas']['FilePage'];
 export type FileReference = components['schemas']['FileReference'];
 export type FileVersionView = components['schemas']['FileVersionView'];
+export type FileView = components['schemas']['FileView'];
+export type FileWritten = components['schemas']['FileWritten'];
 export type FindingView = components['schemas']['FindingView'];
 export type FiringView = components['schemas']['FiringView'];
 export type ForecastView = components['schemas']['ForecastView'];
@@ -6215,11 +8109,17 @@ export type HostAttribute = components['schemas']['HostAttribute'];
 export type HostFact = components['schemas']['HostFact'];
 export type HostLiveView = components['schemas']['HostLiveView'];
 export type HostLoadView = components['schemas']['HostLoadView'];
+export type HostNumbers = components['schemas']['HostNumbers'];
 export type HostPlacement = components['schemas']['HostPlacement'];
 export type HostProblem = components['schemas']['HostProblem'];
 export type HostSet = components['schemas']['HostSet'];
 export type HostVerdict = components['schemas']['HostVerdict'];
+export type HoursBody = components['schemas']['HoursBody'];
+export type HoursView = components['schemas']['HoursView'];
 export type IgnoredKey = components['schemas']['IgnoredKey'];
+export type ImagePage = components['schemas']['ImagePage'];
+export type ImageView = components['schemas']['ImageView'];
+export type ImagesCleanupBody = components['schemas']['ImagesCleanupBody'];
 export type ImportBody = components['schemas']['ImportBody'];
 export type ImportView = components['schemas']['ImportView'];
 export type ImportedBody = components['schemas']['ImportedBody'];
@@ -6236,11 +8136,24 @@ export type LatencyView = components['schemas']['LatencyView'];
 export type Level = components['schemas']['Level'];
 export type LevelView = components['schemas']['LevelView'];
 export type LimitView = components['schemas']['LimitView'];
+export type Limits = components['schemas']['Limits'];
+export type LimitsBody = components['schemas']['LimitsBody'];
+export type LimitsChanged = components['schemas']['LimitsChanged'];
 export type LogDriver = components['schemas']['LogDriver'];
+export type LogHistogramView = components['schemas']['LogHistogramView'];
+export type LogHostView = components['schemas']['LogHostView'];
+export type LogLineView = components['schemas']['LogLineView'];
+export type LogPageView = components['schemas']['LogPageView'];
+export type LogSourceView = components['schemas']['LogSourceView'];
+export type LogSourcesView = components['schemas']['LogSourcesView'];
 export type LoginBody = components['schemas']['LoginBody'];
+export type LoginCodeBody = components['schemas']['LoginCodeBody'];
 export type LoginView = components['schemas']['LoginView'];
 export type LossView = components['schemas']['LossView'];
 export type MaintenanceBody = components['schemas']['MaintenanceBody'];
+export type MarkerKind = components['schemas']['MarkerKind'];
+export type MarkerView = components['schemas']['MarkerView'];
+export type MarkersView = components['schemas']['MarkersView'];
 export type MatchKind = components['schemas']['MatchKind'];
 export type MatchView = components['schemas']['MatchView'];
 export type MeView = components['schemas']['MeView'];
@@ -6252,31 +8165,60 @@ export type MetricComparison = components['schemas']['MetricComparison'];
 export type MetricLimit = components['schemas']['MetricLimit'];
 export type MetricsHistoryView = components['schemas']['MetricsHistoryView'];
 export type MoreView = components['schemas']['MoreView'];
+export type MountBody = components['schemas']['MountBody'];
+export type MountedAt = components['schemas']['MountedAt'];
 export type MoveView = components['schemas']['MoveView'];
+export type MovedView = components['schemas']['MovedView'];
 export type NamedValueBody = components['schemas']['NamedValueBody'];
 export type NeedView = components['schemas']['NeedView'];
 export type NeedsView = components['schemas']['NeedsView'];
+export type NetworkPage = components['schemas']['NetworkPage'];
+export type NetworkView = components['schemas']['NetworkView'];
+export type NetworksCleanupBody = components['schemas']['NetworksCleanupBody'];
 export type NodePage = components['schemas']['NodePage'];
 export type NodeRole = components['schemas']['NodeRole'];
 export type NodeStatus = components['schemas']['NodeStatus'];
 export type NodeView = components['schemas']['NodeView'];
+export type NumbersView = components['schemas']['NumbersView'];
 export type OverrideBody = components['schemas']['OverrideBody'];
 export type PasswordBody = components['schemas']['PasswordBody'];
 export type PathView = components['schemas']['PathView'];
+export type PermissionBody = components['schemas']['PermissionBody'];
+export type PermissionEffect = components['schemas']['PermissionEffect'];
+export type PermissionView = components['schemas']['PermissionView'];
 export type PingBody = components['schemas']['PingBody'];
 export type PlacementRules = components['schemas']['PlacementRules'];
 export type PlacementView = components['schemas']['PlacementView'];
 export type PlannedHost = components['schemas']['PlannedHost'];
 export type PortProtocol = components['schemas']['PortProtocol'];
 export type PortView = components['schemas']['PortView'];
+export type PreviewBody = components['schemas']['PreviewBody'];
 export type Problem = components['schemas']['Problem'];
+export type ProcessesView = components['schemas']['ProcessesView'];
 export type ProfileView = components['schemas']['ProfileView'];
+export type ProjectActed = components['schemas']['ProjectActed'];
+export type ProjectHost = components['schemas']['ProjectHost'];
+export type ProjectOutcome = components['schemas']['ProjectOutcome'];
+export type ProjectPage = components['schemas']['ProjectPage'];
+export type ProjectState = components['schemas']['ProjectState'];
+export type ProjectStep = components['schemas']['ProjectStep'];
+export type ProjectView = components['schemas']['ProjectView'];
 export type PromotionBody = components['schemas']['PromotionBody'];
+export type PublishedBody = components['schemas']['PublishedBody'];
+export type PublishedOn = components['schemas']['PublishedOn'];
 export type PublishedPort = components['schemas']['PublishedPort'];
+export type PullBody = components['schemas']['PullBody'];
+export type PulledImages = components['schemas']['PulledImages'];
+export type PulledView = components['schemas']['PulledView'];
+export type QrView = components['schemas']['QrView'];
 export type QuorumView = components['schemas']['QuorumView'];
 export type RateView = components['schemas']['RateView'];
+export type ReachView = components['schemas']['ReachView'];
 export type RebalanceBody = components['schemas']['RebalanceBody'];
 export type RebalanceView = components['schemas']['RebalanceView'];
+export type RecoveryCodesView = components['schemas']['RecoveryCodesView'];
+export type RecreateBody = components['schemas']['RecreateBody'];
+export type RecreationPlan = components['schemas']['RecreationPlan'];
 export type RefreshBody = components['schemas']['RefreshBody'];
 export type RegistryBody = components['schemas']['RegistryBody'];
 export type RegistryPage = components['schemas']['RegistryPage'];
@@ -6293,12 +8235,16 @@ export type ReplicaStepView = components['schemas']['ReplicaStepView'];
 export type ReplicaTrouble = components['schemas']['ReplicaTrouble'];
 export type ReportFormat = components['schemas']['ReportFormat'];
 export type Resolution = components['schemas']['Resolution'];
+export type ResourceKind = components['schemas']['ResourceKind'];
+export type ResourceRemoved = components['schemas']['ResourceRemoved'];
+export type ResourceUserView = components['schemas']['ResourceUserView'];
 export type Resources = components['schemas']['Resources'];
 export type RestartCondition = components['schemas']['RestartCondition'];
 export type RestartRule = components['schemas']['RestartRule'];
 export type RevisionView = components['schemas']['RevisionView'];
 export type Role = components['schemas']['Role'];
 export type RoleBody = components['schemas']['RoleBody'];
+export type RoleView = components['schemas']['RoleView'];
 export type RollbackBody = components['schemas']['RollbackBody'];
 export type RolloutPage = components['schemas']['RolloutPage'];
 export type RolloutPhase = components['schemas']['RolloutPhase'];
@@ -6330,17 +8276,26 @@ export type SchedulePage = components['schemas']['SchedulePage'];
 export type ScheduleRunView = components['schemas']['ScheduleRunView'];
 export type ScheduleView = components['schemas']['ScheduleView'];
 export type ScheduledServiceView = components['schemas']['ScheduledServiceView'];
+export type ScopeBody = components['schemas']['ScopeBody'];
 export type ScopeKind = components['schemas']['ScopeKind'];
+export type ScopeView = components['schemas']['ScopeView'];
+export type SecondFactorView = components['schemas']['SecondFactorView'];
 export type SeriesView = components['schemas']['SeriesView'];
 export type ServedRevision = components['schemas']['ServedRevision'];
 export type ServiceChanged = components['schemas']['ServiceChanged'];
 export type ServiceDetail = components['schemas']['ServiceDetail'];
 export type ServiceMoves = components['schemas']['ServiceMoves'];
 export type ServicePage = components['schemas']['ServicePage'];
+export type ServiceRoutePage = components['schemas']['ServiceRoutePage'];
+export type ServiceRouteView = components['schemas']['ServiceRouteView'];
 export type ServiceView = components['schemas']['ServiceView'];
+export type ServingCertificate = components['schemas']['ServingCertificate'];
+export type SessionPage = components['schemas']['SessionPage'];
+export type SessionView = components['schemas']['SessionView'];
 export type SettingBody = components['schemas']['SettingBody'];
 export type SettingPage = components['schemas']['SettingPage'];
 export type SettingView = components['schemas']['SettingView'];
+export type SettingsView = components['schemas']['SettingsView'];
 export type SetupBody = components['schemas']['SetupBody'];
 export type SetupView = components['schemas']['SetupView'];
 export type Severity = components['schemas']['Severity'];
@@ -6371,6 +8326,8 @@ export type TrafficStep = components['schemas']['TrafficStep'];
 export type TransferBody = components['schemas']['TransferBody'];
 export type TrendView = components['schemas']['TrendView'];
 export type Ulimit = components['schemas']['Ulimit'];
+export type UptimeView = components['schemas']['UptimeView'];
+export type UptimesView = components['schemas']['UptimesView'];
 export type UserBody = components['schemas']['UserBody'];
 export type UserPage = components['schemas']['UserPage'];
 export type UserRef = components['schemas']['UserRef'];
@@ -6381,6 +8338,10 @@ export type VariantComparison = components['schemas']['VariantComparison'];
 export type VariantView = components['schemas']['VariantView'];
 export type VolumeKind = components['schemas']['VolumeKind'];
 export type VolumeMount = components['schemas']['VolumeMount'];
+export type VolumeName = components['schemas']['VolumeName'];
+export type VolumePage = components['schemas']['VolumePage'];
+export type VolumeView = components['schemas']['VolumeView'];
+export type VolumesCleanupBody = components['schemas']['VolumesCleanupBody'];
 export type WatchBody = components['schemas']['WatchBody'];
 export type WatchView = components['schemas']['WatchView'];
 export type WebhookAuth = components['schemas']['WebhookAuth'];

@@ -59,13 +59,17 @@ export default function ComposeEditor(props: ComposeEditorProps) {
   const view = useRef<EditorView | null>(null);
   const newest = useRef(props);
   newest.current = props;
+  const onTheirWay = useRef<string[]>([]);
   const { value, marks, goTo, label } = props;
 
   useEffect(() => {
     const element = host.current;
     if (element === null) return;
     const root = element.shadowRoot ?? element.attachShadow({ mode: "open" });
-    const made = makeView(root, newest);
+    const made = makeView(root, newest, (text) => {
+      onTheirWay.current.push(text);
+      newest.current.onChange(text);
+    });
     view.current = made;
     element.addEventListener("keydown", keepLetters);
     return () => {
@@ -77,7 +81,10 @@ export default function ComposeEditor(props: ComposeEditorProps) {
 
   useEffect(() => {
     const editor = view.current;
-    if (editor === null || editor.state.doc.toString() === value) return;
+    // What was typed comes back a moment later, when more has been typed: that takes nothing back.
+    const own = onTheirWay.current.lastIndexOf(value);
+    if (own >= 0) onTheirWay.current.splice(0, own + 1);
+    if (own >= 0 || editor === null || editor.state.doc.toString() === value) return;
     editor.dispatch({ changes: { from: 0, to: editor.state.doc.length, insert: value } });
   }, [value]);
 
@@ -116,7 +123,11 @@ function keepLetters(event: KeyboardEvent): void {
   if (!event.ctrlKey && !event.metaKey) event.stopPropagation();
 }
 
-function makeView(root: ShadowRoot, props: { current: ComposeEditorProps }): EditorView {
+function makeView(
+  root: ShadowRoot,
+  props: { current: ComposeEditorProps },
+  onText: (text: string) => void,
+): EditorView {
   const view = new EditorView({
     root,
     state: EditorState.create({
@@ -152,7 +163,7 @@ function makeView(root: ShadowRoot, props: { current: ComposeEditorProps }): Edi
           ...lintKeymap,
         ]),
         EditorView.updateListener.of((update) => {
-          if (update.docChanged) props.current.onChange(update.state.doc.toString());
+          if (update.docChanged) onText(update.state.doc.toString());
         }),
       ],
     }),

@@ -1,0 +1,60 @@
+import { keepPreviousData, queryOptions } from "@tanstack/react-query";
+import { request } from "@/api/client";
+import type {
+  DeploymentBody,
+  DeploymentView,
+  EnvironmentPage,
+  EnvironmentView,
+  PromotionBody,
+  ScheduleView,
+  ServiceDetail,
+  ValidationView,
+} from "@/api/openapi";
+import type { Schema } from "./compose-schema";
+
+/** The published schema of Compose files. It changes with the server's version alone. */
+export const schemaQuery = queryOptions({
+  queryKey: ["compose-schema"],
+  queryFn: ({ signal }) => request<Schema>("/schemas/compose.json", { signal }),
+  staleTime: Number.POSITIVE_INFINITY,
+});
+
+export const environmentsQuery = queryOptions({
+  queryKey: ["environments"],
+  queryFn: async ({ signal }): Promise<EnvironmentView[]> =>
+    (await request<EnvironmentPage>("/environments", { query: { limit: 200 }, signal })).items,
+});
+
+/** What of a deployment is asked: what the body leaves out is as usual. */
+export type Asked = Pick<DeploymentBody, "compose"> & Partial<DeploymentBody>;
+
+/** What would go wrong with a deployment, and its plan. The answer before stays until the next is there. */
+export function validationQuery(asked: Asked) {
+  return queryOptions({
+    queryKey: ["validation", asked],
+    queryFn: ({ signal }) => request<ValidationView>("/validations", { method: "POST", body: asked, signal }),
+    enabled: asked.compose.trim() !== "",
+    placeholderData: keepPreviousData,
+    // Hosts and registries change: what was found is looked for again when the page is opened again.
+    staleTime: 10_000,
+    gcTime: 60_000,
+  });
+}
+
+export function deploy(asked: Asked): Promise<DeploymentView> {
+  return request("/deployments", { method: "POST", body: asked });
+}
+
+export function scheduleDeployment(asked: Asked, atMs: number): Promise<ScheduleView> {
+  return request("/schedules", { method: "POST", body: { deployment: asked, at_ms: atMs } });
+}
+
+export function promote(
+  asked: Pick<PromotionBody, "what" | "to"> & Partial<PromotionBody>,
+): Promise<DeploymentView> {
+  return request("/promotions", { method: "POST", body: asked });
+}
+
+export function fetchDetails(serviceIds: readonly string[]): Promise<ServiceDetail[]> {
+  return Promise.all(serviceIds.map((id) => request<ServiceDetail>(`/services/${encodeURIComponent(id)}`)));
+}

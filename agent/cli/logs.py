@@ -50,9 +50,14 @@ def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     if not (args.containers or args.service or args.project or args.node):
-        raise UsageWrong("the following arguments are required: CONTAINER, --service or --project")
+        raise UsageWrong(
+            "the following arguments are required: CONTAINER, --service or --project",
+            hint="`tower ps --all` lists the containers",
+        )
     if args.follow and (args.until or args.grep):
-        raise UsageWrong("--follow goes with neither --until nor --grep: pipe what follows through grep")
+        raise UsageWrong(
+            "--follow goes with neither --until nor --grep", hint="pipe what follows through grep"
+        )
     client = connect(args)
     is_of_many = len(args.containers) != 1 or args.service or args.project
     if is_of_many or args.until or args.level or args.grep:

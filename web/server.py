@@ -13,8 +13,9 @@ from aiohttp import web
 
 from cluster.identity.throttle import LoginThrottle
 from cluster.raft.replicator import NotCommitted, OutcomeUnknown
-from web.api import openapi, prometheus, published
+from web.api import openapi, prometheus, published, reference
 from web.api.dashboard import Dashboard
+from web.api.endpoint import READERS, readers_of
 from web.api.routes import ENDPOINTS
 from web.auth.authority import Authority
 from web.auth.catching_up import CatchingUp
@@ -28,10 +29,12 @@ from web.middleware.authorization import authorize
 from web.middleware.bodies import limit_body
 from web.middleware.entrance import add_headers, enter
 from web.middleware.errors import tell_problems
+from web.middleware.idempotency import REPEATS, Repeats
 from web.middleware.keys import AUTHENTICATOR, AUTHORITY, SESSIONS, STOPPING, STREAMS, SURROUNDINGS
 from web.middleware.methods import answer_options
 from web.middleware.rate_limit import LIMITER, Limits, RateLimiter, limit_rate
 from web.middleware.routes import ROUTES, Route, everybody, refuse_undeclared, register
+from web.middleware.shared_answers import SHARED, SharedAnswers
 from web.ports import Surroundings
 from web.tools.context import CONTEXT, Context
 from web.tools.pace import Pace
@@ -78,6 +81,9 @@ def build_app(
     app[SESSIONS] = sessions
     app[LIMITER] = RateLimiter(limits)
     app[ROUTES] = {}
+    app[READERS] = readers_of(ENDPOINTS)
+    app[REPEATS] = Repeats(surroundings.clock)
+    app[SHARED] = SharedAnswers(surroundings.clock, fresh_s=pace.answers_fresh_s)
     app[STOPPING] = asyncio.Event()
     app[STREAMS] = asyncio.Semaphore(limits.log_streams)
     app[CONTEXT] = Context(
@@ -117,6 +123,7 @@ def build_app(
     register(app, (route for endpoint in ENDPOINTS for route in endpoint.routes()))
     register(app, (openapi.route(ENDPOINTS),))
     register(app, published.routes())
+    register(app, reference.routes())
     register(app, prometheus.routes())
     register(app, socket.routes())
     register(app, event_stream.routes())

@@ -98,13 +98,19 @@ async def list_settings(ask: Ask[None, PageQuery]) -> Page[SettingView]:
     return page_of(found, key=lambda view: (view.key,), cursor=ask.query.cursor, limit=ask.query.limit)
 
 
+async def get_setting(ask: Ask[None, Nothing]) -> SettingView:
+    return await settings.get_setting(ask.context, ask.call, ask.path["key"])
+
+
 async def put_setting(ask: Ask[SettingBody, Nothing]) -> SettingView:
     return await settings.put_setting(
         ask.context,
         ask.call,
         ask.path["key"],
         value=ask.body.value,
-        expected_version=ask.body.expected_version,
+        expected_version=ask.expected_version
+        if ask.body.expected_version is None
+        else ask.body.expected_version,
     )
 
 
@@ -220,6 +226,17 @@ ENDPOINTS = (
         answer=Page[SettingView],
     ),
     Endpoint(
+        method="GET",
+        path="/settings/{key}",
+        run=get_setting,
+        access=needs("setting.read"),
+        summary="One setting",
+        tag="settings",
+        answer=SettingView,
+        problems=("not-found",),
+        version=lambda view: view.version,
+    ),
+    Endpoint(
         method="PUT",
         path="/settings/{key}",
         run=put_setting,
@@ -230,6 +247,7 @@ ENDPOINTS = (
         answer=SettingView,
         body_bytes_max=512 * 1024,
         problems=("conflict",),
+        version=lambda view: view.version,
     ),
     Endpoint(
         method="GET",

@@ -11,6 +11,7 @@ from web.middleware.routes import needs
 from web.tools import containers
 from web.tools.containers import ACTION_OF, ContainerFilter
 from web.tools.views import ContainerActed, ContainerDetail, ContainerPage
+from web.tools.visibility import sight_of
 
 
 async def list_containers(ask: Ask[None, ContainersQuery]) -> ContainerPage:
@@ -44,6 +45,12 @@ async def remove(ask: Ask[None, RemoveContainerQuery]) -> ContainerActed:
     )
 
 
+def _seen_alike(ask: Ask[None, ContainersQuery]) -> object:
+    """Return what the list depends on: what is wanted, and what is seen of it."""
+    sight = sight_of(ask.context, ask.call)
+    return ask.query.model_dump_json(), None if sight.sees is None else sight.key
+
+
 _PROBLEMS = ("not-found", "ambiguous", "conflict", "refused", "host-unavailable")
 
 ENDPOINTS = (
@@ -57,6 +64,7 @@ ENDPOINTS = (
         tag="containers",
         query=ContainersQuery,
         answer=ContainerPage,
+        shared=_seen_alike,
         problems=("not-found",),
     ),
     Endpoint(
@@ -69,6 +77,8 @@ ENDPOINTS = (
         tag="containers",
         query=ContainerQuery,
         answer=ContainerDetail,
+        # Values of its environment.
+        is_kept=False,
         problems=_PROBLEMS,
     ),
     *(

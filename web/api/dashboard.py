@@ -7,22 +7,20 @@ names them is asked for anew each time. Text is compressed once, at the start.
 from __future__ import annotations
 
 import asyncio
-import gzip
-import hashlib
 import mimetypes
-from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
 
 from web.auth.problems import Problem
+from web.middleware.answers import PUBLIC, Content, answer
 from web.middleware.routes import Route, everybody
 
 INDEX = "index.html"
 # Addresses of programs are never answered with a page, those that programs only guess at included.
 _PAGES = r"/{path:(?!(?:api|mcp|sse|messages|healthz|readyz|metrics|\.well-known)(?:/|$)).*}"
 _IMMUTABLE = "public, max-age=31536000, immutable"
-_COMPRESSED = ("text/", "application/javascript", "application/json", "image/svg", "application/manifest")
+_TEXT = ("text/", "application/javascript", "application/json", "image/svg", "application/manifest")
 _FILE_BYTES_MAX = 16 * 1024 * 1024
 _NOT_BUILT = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Control Tower</title></head><body>
@@ -34,20 +32,12 @@ The command line and the <a href="/api/v1/openapi.json">interface</a> work witho
 """
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
-    content: bytes
-    compressed: bytes | None
-    content_type: str
-    etag: str
-
-
 class Dashboard:
     """The files of one directory, held in memory: half a megabyte, and no disk is needed to show it."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._files: dict[str, _File] = {}
+        self._files: dict[str, Content] = {}
 
     async def load(self, app: web.Application) -> None:
         """Read the files. At start, and again for as long as there are none."""
@@ -61,7 +51,7 @@ class Dashboard:
         file = self._files.get(path)
         if file is not None and path != INDEX:
             immutable = path.startswith("assets/")
-            return _respond(request, file, cache=_IMMUTABLE if immutable else "no-cache")
+            return await answer(request, file, cache=_IMMUTABLE if immutable else PUBLIC)
         if path.startswith("assets/"):
             raise Problem("not-found", "this file is of another version of the dashboard", hint="reload")
         if "." in path and "/" not in path and path != INDEX:
@@ -75,7 +65,7 @@ class Dashboard:
             return web.Response(
                 status=503, text=_NOT_BUILT, content_type="text/html", headers={"Cache-Control": "no-store"}
             )
-        return _respond(request, index, cache="no-cache")
+        return await answer(request, index, cache=PUBLIC)
 
     def routes(self) -> tuple[Route, ...]:
         """Return the routes for everything that nothing else answers."""
@@ -85,35 +75,24 @@ class Dashboard:
         )
 
 
-def _respond(request: web.Request, file: _File, *, cache: str) -> web.Response:
-    headers = {"Cache-Control": cache, "ETag": f'"{file.etag}"', "Vary": "Accept-Encoding"}
-    if any(etag.value == file.etag for etag in request.if_none_match or ()):
-        return web.Response(status=304, headers=headers)
-    body = file.content
-    if file.compressed is not None and "gzip" in request.headers.get("Accept-Encoding", "").lower():
-        headers["Content-Encoding"] = "gzip"
-        body = file.compressed
-    charset = "utf-8" if file.content_type.startswith(_COMPRESSED) else None
-    return web.Response(body=body, headers=headers, content_type=file.content_type, charset=charset)
-
-
-def _read_files(directory: Path) -> dict[str, _File]:
-    files: dict[str, _File] = {}
+def _read_files(directory: Path) -> dict[str, Content]:
+    files: dict[str, Content] = {}
     if not directory.is_dir():
         return files
     for path in sorted(directory.rglob("*")):
         if not path.is_file() or path.stat().st_size > _FILE_BYTES_MAX:
             continue
-        content = path.read_bytes()
-        content_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+        media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
         if path.suffix == ".js":
             # Some systems' tables say text/plain, which browsers refuse to run.
-            content_type = "application/javascript"
-        compressed = gzip.compress(content, 9, mtime=0) if content_type.startswith(_COMPRESSED) else None
-        files[path.relative_to(directory).as_posix()] = _File(
-            content=content,
-            compressed=compressed,
-            content_type=content_type,
-            etag=hashlib.sha256(content).hexdigest()[:32],
+            media_type = "application/javascript"
+        is_text = media_type.startswith(_TEXT)
+        content = Content(
+            path.read_bytes(),
+            media_type=f"{media_type}; charset=utf-8" if is_text else media_type,
+            is_compressible=is_text,
         )
+        if is_text:
+            content.compress_well()
+        files[path.relative_to(directory).as_posix()] = content
     return files

@@ -92,7 +92,9 @@ async def put_export(ask: Ask[ExportBody, Nothing]) -> ExportView:
         back_ms=body.back_s * 1000,
         is_enabled=body.is_enabled,
     )
-    return await exports.put_export(ask.context, ask.call, ask.path["export"], wish)
+    return await exports.put_export(
+        ask.context, ask.call, ask.path["export"], wish, expected_version=ask.expected_version
+    )
 
 
 async def remove_export(ask: Ask[None, Nothing]) -> None:
@@ -125,6 +127,7 @@ ENDPOINTS = (
         method="GET",
         path="/exports/{export}",
         run=get_export,
+        version=lambda view: view.version,
         access=needs("export.read"),
         summary="One export",
         tag="metrics",
@@ -135,6 +138,7 @@ ENDPOINTS = (
         method="PUT",
         path="/exports/{export}",
         run=put_export,
+        version=lambda view: view.version,
         access=needs("export.put"),
         summary="Send the metric history somewhere as well, or set everything of an export",
         tag="metrics",

@@ -24,6 +24,24 @@ from web.middleware.answers import PUBLIC, Content, answer
 from web.middleware.routes import API, Audience, Route, everybody
 
 _REF = "#/components/schemas/{model}"
+_ABOUT = """\
+Every host of a cluster serves all of this. Times are Unix epoch milliseconds. Refusals are problem \
+documents (RFC 9457) whose type ends in the kind, with a hint at the next step.
+
+Lists are continued with next_cursor. Answers have an ETag: send it as If-None-Match to hear only of \
+changes, and as If-Match with a change that is to be made only if nobody was quicker (412 otherwise). \
+HEAD is answered as GET.
+
+A POST with the header Idempotency-Key (a UUID, say) is carried out once: the same request with the same \
+key is answered with the first one's answer for an hour. What was changed is never done twice under one \
+key, whichever host is asked.
+
+How often an account may ask is told by RateLimit and RateLimit-Policy, and with 429 by Retry-After.
+
+What changes is told as it happens by the WebSocket /api/v1/live, and as server-sent events by \
+/api/v1/live/events?topics=: alerts, cluster, containers, events, logs, metrics, rollouts, seconds, \
+services.\
+"""
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _ALWAYS = ("bad-request", "too-many-requests", "internal", "unavailable")
 _OF_CHANGES = ("not-committed", "outcome-unknown", "audit-unavailable")
@@ -59,9 +77,7 @@ def describe(endpoints: tuple[Endpoint, ...], *, version: str = "1") -> dict[str
         "info": {
             "title": "Control Tower",
             "version": version,
-            "description": "Every host of a cluster serves all of this. Times are Unix epoch milliseconds."
-            " Lists are continued with next_cursor. Refusals are problem documents (RFC 9457) whose type ends"
-            " in the kind.",
+            "description": _ABOUT,
         },
         "servers": [{"url": "/"}],
         "paths": paths,
@@ -116,6 +132,8 @@ def _operation(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
     }
     if endpoint.access.action:
         operation["x-action"] = endpoint.access.action
+    if endpoint.also:
+        operation["x-also"] = list(endpoint.also)
     if endpoint.body is not None:
         is_needed = any(field.is_required() for field in endpoint.body.model_fields.values())
         operation["requestBody"] = {

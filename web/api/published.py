@@ -7,6 +7,7 @@ import json
 from aiohttp import web
 
 from cluster.compose.schema import compose_schema
+from web.middleware.answers import PUBLIC, Content, answer
 from web.middleware.routes import API, Route, everybody
 
 CONTENT_TYPE = "application/schema+json"
@@ -14,14 +15,12 @@ CONTENT_TYPE = "application/schema+json"
 
 def routes() -> tuple[Route, ...]:
     """Return the routes of the schema of Compose files: one within the interface, and a short one."""
-    body = json.dumps(compose_schema(), sort_keys=True).encode()
+    content = Content(json.dumps(compose_schema(), sort_keys=True).encode(), media_type=CONTENT_TYPE)
 
-    async def serve(_: web.Request) -> web.Response:
-        response = web.Response(body=body, content_type=CONTENT_TYPE)
-        response.enable_compression()
-        return response
+    async def serve(request: web.Request) -> web.Response:
+        return await answer(request, content, cache=PUBLIC)
 
     return tuple(
-        Route(method="GET", path=path, handler=serve, access=everybody(), body_bytes_max=0)
+        Route(method="GET", path=path, handler=serve, access=everybody(), body_bytes_max=0, takes_head=True)
         for path in (f"{API}/schemas/compose.json", "/schemas/compose.json")
     )

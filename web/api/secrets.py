@@ -161,6 +161,7 @@ ENDPOINTS = (
         query=ConfigQuery,
         answer=ConfigView,
         problems=("not-found",),
+        is_kept=False,
     ),
     Endpoint(
         method="PUT",

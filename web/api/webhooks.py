@@ -132,7 +132,9 @@ async def put_webhook(ask: Ask[WebhookBody, Nothing]) -> WebhookPutView:
         is_ordered=body.is_ordered,
         is_enabled=body.is_enabled,
     )
-    return await webhooks.put_webhook(ask.context, ask.call, ask.path["webhook"], wish)
+    return await webhooks.put_webhook(
+        ask.context, ask.call, ask.path["webhook"], wish, expected_version=ask.expected_version
+    )
 
 
 async def remove_webhook(ask: Ask[None, Nothing]) -> None:
@@ -200,6 +202,7 @@ ENDPOINTS = (
         method="GET",
         path="/webhooks/{webhook}",
         run=get_webhook,
+        version=lambda view: view.version,
         access=needs("webhook.read"),
         summary="One webhook",
         tag="webhooks",
@@ -210,6 +213,7 @@ ENDPOINTS = (
         method="PUT",
         path="/webhooks/{webhook}",
         run=put_webhook,
+        version=lambda view: view.webhook.version,
         access=needs("webhook.put"),
         summary="Make a webhook, or set everything of one; its secret is never shown again",
         tag="webhooks",

@@ -22,6 +22,8 @@ KINDS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "too-slow": (408, "The request took too long to arrive"),
         "conflict": (409, "Not possible as things are"),
         "ambiguous": (409, "More than one fits"),
+        "done-before": (409, "Done before under this key"),
+        "changed": (412, "Changed since it was read"),
         "too-large": (413, "The request is too large"),
         "wrong-media-type": (415, "Wrong content type"),
         "wrong-host": (421, "Not a host of this cluster"),

@@ -12,12 +12,14 @@ from aiohttp.typedefs import Handler
 from web.auth.call import USER_AGENT_CHARACTERS_MAX, Call, printable
 from web.middleware.keys import CALL, RATE_HEADERS, STARTED, SURROUNDINGS
 from web.middleware.routes import route_of
+from web.middleware.shared_answers import SHARED
 
 log = logging.getLogger(__name__)
 
 REQUEST_ID_HEADER = "X-Request-ID"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _PATTERN = re.compile(r"\{(\w+):[^{}]*\}")
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 
 # Scripts come from our own files alone. Styles may be set by scripts: the dialogs and charts of the dashboard
@@ -67,6 +69,8 @@ async def enter(request: web.Request, handler: Handler) -> web.StreamResponse:
         status = response.status
         return response
     finally:
+        if request.method not in _SAFE_METHODS:
+            request.app[SHARED].forget()
         route = route_of(request)
         identity = request[CALL].identity
         log.log(

@@ -20,9 +20,13 @@ STOPPING = web.AppKey("stopping", asyncio.Event)
 """Set when the server begins to stop: what would go on for ever ends then."""
 STREAMS = web.AppKey("streams", asyncio.Semaphore)
 """How many logs may be followed at a time."""
+TERMINALS = web.AppKey("terminals", asyncio.Semaphore)
+"""How many commands may run in containers at a time, as far as they were asked for here."""
 
 CALL = web.RequestKey("call", Call)
 """Who asks, from where, since when. `identity` is there after authentication."""
 STARTED = web.RequestKey("started", web.StreamResponse)
 """The response whose head is sent: from then on there is no other."""
+BODY = web.RequestKey("body", bytes)
+"""The body, once it was read."""
 RATE_HEADERS = web.RequestKey("rate_headers", dict[str, str])

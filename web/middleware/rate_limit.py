@@ -35,6 +35,7 @@ class Limits:
     stranger: Quota = Quota(burst=120, per_minute=600)
     live_clients: int = 256
     log_streams: int = 256
+    terminals: int = 32
 
 
 @dataclass(slots=True)

@@ -80,6 +80,8 @@ class Route:
     access: Access
     body_bytes_max: int = BODY_BYTES_MAX
     takes_head: bool = False
+    is_streamed: bool = False
+    """The body is read as it comes and held nowhere, so the server's own bound is not for it."""
 
 
 ROUTES: web.AppKey[dict[web.AbstractRoute, Route]] = web.AppKey("routes", dict)

@@ -78,7 +78,9 @@ async def get_export(context: Context, call: Call, name: str) -> ExportView:
     return _shown(context, name)
 
 
-async def put_export(context: Context, call: Call, name: str, wish: ExportWish) -> ExportView:
+async def put_export(
+    context: Context, call: Call, name: str, wish: ExportWish, *, expected_version: int | None = None
+) -> ExportView:
     """Make an export, or have everything of one as it is wished. Raises Problem (409, 422).
 
     `back_ms` counts for a new one only: what was sent is not sent again.
@@ -102,7 +104,9 @@ async def put_export(context: Context, call: Call, name: str, wish: ExportWish) 
         )
     except ValueError as error:
         raise wrong(error) from error
-    command = PutExport(export=export, expected_version=0 if present is None else present.version)
+    if expected_version is None:
+        expected_version = 0 if present is None else present.version
+    command = PutExport(export=export, expected_version=expected_version)
     await context.authority.perform(call, PUT, resource, lambda permit: permit.propose(command))
     return _shown(context, name)
 

@@ -94,7 +94,9 @@ async def get_webhook(context: Context, call: Call, name: str) -> WebhookView:
     return _view(context, _find(context, name).id)
 
 
-async def put_webhook(context: Context, call: Call, name: str, wish: WebhookWish) -> WebhookPutView:
+async def put_webhook(
+    context: Context, call: Call, name: str, wish: WebhookWish, *, expected_version: int | None = None
+) -> WebhookPutView:
     """Make a webhook, or have everything of one as it is wished. Raises Problem (409, 422)."""
     resource = f"webhook:{name}"
     await context.authority.require(call, PUT, resource)
@@ -119,7 +121,9 @@ async def put_webhook(context: Context, call: Call, name: str, wish: WebhookWish
         )
     except ValueError as error:
         raise wrong(error) from error
-    command = PutWebhook(webhook=webhook, expected_version=0 if present is None else present.version)
+    if expected_version is None:
+        expected_version = 0 if present is None else present.version
+    command = PutWebhook(webhook=webhook, expected_version=expected_version)
     await context.authority.perform(call, PUT, resource, lambda permit: permit.propose(command))
     return WebhookPutView(webhook=_view(context, name), secret=shown)
 

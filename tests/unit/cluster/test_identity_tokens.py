@@ -12,6 +12,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from cluster.identity import access_tokens
 from cluster.identity.access_tokens import AccessClaims, AccessRefusal, AccessTokens
 from cluster.identity.api_tokens import (
     ApiTokenRefusal,
@@ -95,6 +96,26 @@ def test_a_token_holds_ten_minutes_and_half_a_minute_of_leeway(
 ) -> None:
     answer = access().verify(an_access_token(), now_ms=NOW_MS + offset_ms)
     assert (answer.code if isinstance(answer, Refused) else None) is expected
+
+
+def test_a_token_that_was_accepted_before_expires_all_the_same() -> None:
+    tokens = access()
+    token = an_access_token(tokens)
+    first = tokens.verify(token, now_ms=NOW_MS)
+    assert tokens.verify(token, now_ms=NOW_MS + 600_000) == first
+    assert refusal(tokens.verify(token, now_ms=NOW_MS + 630_000)) is AccessRefusal.EXPIRED
+    changed = token[:-2] + ("A" if token[-2] != "A" else "B") + token[-1]
+    assert refusal(tokens.verify(changed, now_ms=NOW_MS)) is AccessRefusal.BAD_SIGNATURE
+
+
+def test_only_so_many_accepted_tokens_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(access_tokens, "VERIFIED_MAX", 2)
+    tokens = access()
+    for number in range(4):
+        assert isinstance(
+            tokens.verify(an_access_token(tokens, now_ms=NOW_MS + 1000 * number), now_ms=NOW_MS), AccessClaims
+        )
+    assert len(tokens._verified) == 2
 
 
 def test_a_token_of_another_cluster_with_the_same_key_is_refused() -> None:

@@ -67,10 +67,12 @@ async def test_on_localhost_no_other_program_is_bound_to_tls() -> None:
     assert "Strict-Transport-Security" not in response.headers
 
 
-async def test_answers_of_the_interface_are_not_kept_by_browsers() -> None:
+async def test_answers_of_the_interface_are_used_again_only_after_asking_and_refusals_are_not_kept() -> None:
     async with serving(a_world()) as client:
         response = await client.get("/api/v1/health")
-    assert response.headers["Cache-Control"] == "no-store"
+        refused = await client.get("/api/v1/nodes")
+    assert response.headers["Cache-Control"] == "private, no-cache"
+    assert refused.headers["Cache-Control"] == "no-store"
 
 
 async def test_a_caller_may_name_its_request_in_harmless_words() -> None:

@@ -8,10 +8,11 @@ from cluster.metrics.query import POINTS_MAX, SERIES_MAX, Aggregation, Resolutio
 from web.api.endpoint import Ask, Endpoint, Nothing
 from web.api.schemas import FilterText, PageQuery, Schema
 from web.middleware.routes import needs
-from web.tools import metric_history
+from web.tools import metric_history, uptime
 from web.tools.current_numbers import HostNumbers, get_current
 from web.tools.listing import Page
 from web.tools.metric_history import HistoryWish, MeasuredView, MetricsHistoryView, StandingView
+from web.tools.uptime import UptimesView
 
 
 class HistoryQuery(Schema):
@@ -81,6 +82,18 @@ async def get_standing(ask: Ask[None, Nothing]) -> StandingView:
     return await metric_history.get_history_standing(ask.context, ask.call)
 
 
+class UptimeQuery(Schema):
+    """Of how long before now, and in how many equal stretches."""
+
+    span: FilterText = Field(default="24h", description="30m, 24h, 7d; from ten minutes to seven days")
+    stretches: int = Field(default=48, ge=1, le=60)
+
+
+async def get_uptime(ask: Ask[None, UptimeQuery]) -> UptimesView:
+    query = ask.query
+    return await uptime.get_uptime(ask.context, ask.call, span=query.span, stretches=query.stretches)
+
+
 _METRICS = needs("metrics.read", lambda _: "metrics")
 
 ENDPOINTS = (
@@ -127,5 +140,16 @@ ENDPOINTS = (
         summary="How much of the history the answering host has, and what is missing",
         tag="metrics",
         answer=StandingView,
+    ),
+    Endpoint(
+        method="GET",
+        path="/uptime",
+        run=get_uptime,
+        access=_METRICS,
+        summary="In which share of the time each project was up",
+        tag="metrics",
+        query=UptimeQuery,
+        answer=UptimesView,
+        problems=("invalid",),
     ),
 )

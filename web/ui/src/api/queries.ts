@@ -1,6 +1,7 @@
 import { queryOptions } from "@tanstack/react-query";
 import { request } from "./client";
 import type {
+  AlertPage,
   AuditPage,
   ClusterView,
   ContainerPage,
@@ -68,4 +69,12 @@ export const auditQuery = queryOptions({
 export const metricsQuery = queryOptions({
   queryKey: ["metrics"],
   queryFn: ({ signal }) => request<HostLiveView[]>("/metrics/live", { signal }),
+});
+
+/** The alerts that are not over, newest first. */
+export const openAlertsQuery = queryOptions({
+  queryKey: ["alerts", "open"],
+  queryFn: async ({ signal }) =>
+    (await request<AlertPage>("/alerts", { query: { limit: PAGE_LIMIT }, signal })).items,
+  refetchInterval: 15_000,
 });

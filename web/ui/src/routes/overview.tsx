@@ -6,6 +6,7 @@ import { ChangesSection } from "@/features/changes/changes-section";
 import { type ContainersView, EVERYTHING } from "@/features/containers/container-rows";
 import { ContainersSection } from "@/features/containers/containers-section";
 import { HostsSection } from "@/features/hosts/hosts-section";
+import { AttentionSection } from "@/features/overview/attention-section";
 import { ClusterLine } from "@/features/overview/cluster-line";
 import { ServicesSection } from "@/features/services/services-section";
 import { defineMessages, useMessages } from "@/lib/i18n";
@@ -13,6 +14,8 @@ import { type OverviewSearch, searchOf, viewOf } from "./overview-search";
 import { ViewInAddress } from "./view-in-address";
 
 const LogsSheet = lazy(() => import("@/features/logs/logs-sheet"));
+const Checklist = lazy(() => import("@/features/overview/checklist"));
+const UptimeSection = lazy(() => import("@/features/overview/uptime-section"));
 const HostSheet = lazy(() => import("@/features/hosts/host-sheet"));
 
 const CONTAINERS = "containers";
@@ -42,11 +45,20 @@ export function OverviewPage() {
   return (
     <Page title={t.title}>
       <div className="flex flex-col gap-6">
+        <AttentionSection />
+        <Suspense fallback={null}>
+          <Checklist />
+        </Suspense>
         <ClusterLine />
         <HostsSection onOpen={(host) => change({ details: host })} />
         <div className="grid gap-6 xl:grid-cols-[minmax(0,2fr)_minmax(0,1fr)]">
           <ServicesSection />
-          <ChangesSection />
+          <div className="flex flex-col gap-6">
+            <Suspense fallback={<div className="h-64" />}>
+              <UptimeSection />
+            </Suspense>
+            <ChangesSection />
+          </div>
         </div>
         <ContainersSection id={CONTAINERS} view={view} onView={onView} onLogs={onLogs} />
       </div>

@@ -6,6 +6,8 @@ import { Banner } from "@/components/banner";
 import { Button } from "@/components/ui/button";
 import { serverTimeOf, useNow } from "@/lib/clock";
 import { formatDuration } from "@/lib/format";
+import { useMessages } from "@/lib/i18n";
+import { banners } from "./banner-messages";
 
 /** A host this far behind shows a past state: the leader speaks several times a second. */
 const BEHIND_MS = 5_000;
@@ -15,15 +17,15 @@ const LOST_MS = 3_000;
 
 /** What holds for all of the page: no quorum, a full disk, data that is old. */
 export function Banners() {
+  const t = useMessages(banners);
   const { data: cluster, dataUpdatedAt } = useQuery(clusterQuery);
   return (
     <div className="flex flex-col gap-3 empty:hidden">
       <LostConnection cluster={cluster} readAtMs={dataUpdatedAt} />
       {cluster !== undefined && <NoQuorum cluster={cluster} />}
       {cluster?.disk_full != null && (
-        <Banner tone="bad" title="The disk is full">
-          {cluster.disk_full} Nothing can be changed from this host until there is room again; reading goes
-          on.
+        <Banner tone="bad" title={t.diskFull}>
+          {cluster.disk_full} {t.diskFullNote}
         </Banner>
       )}
       {cluster !== undefined && <Behind cluster={cluster} readAtMs={dataUpdatedAt} />}
@@ -32,41 +34,41 @@ export function Banners() {
 }
 
 function NoQuorum({ cluster }: { cluster: ClusterView }) {
+  const t = useMessages(banners);
   const { quorum } = cluster;
   const hasMajority = 2 * quorum.healthy > quorum.voters;
   if (cluster.leader_id !== null && hasMajority) return null;
   if (hasMajority) {
     return (
-      <Banner tone="warn" title="No leader at the moment">
-        The voters are choosing one, which takes a second or two. Changes wait until then.
+      <Banner tone="warn" title={t.noLeader}>
+        {t.noLeaderNote}
       </Banner>
     );
   }
   const needed = Math.floor(quorum.voters / 2) + 1;
   return (
-    <Banner tone="bad" title="No quorum: nothing can be changed">
-      {quorum.healthy} of {quorum.voters} voters can be reached, and {needed} must agree. Containers keep
-      running and this page shows the last known state. Bring a lost host back; if none can come back, run{" "}
-      <code className="font-mono">tower recover</code> on the host with the newest state.
+    <Banner tone="bad" title={t.noQuorum}>
+      {t.noQuorumNote(quorum.healthy, quorum.voters, needed)} <code className="font-mono">tower recover</code>
     </Banner>
   );
 }
 
 function Behind({ cluster, readAtMs }: { cluster: ClusterView; readAtMs: number }) {
+  const t = useMessages(banners);
   const now = useNow();
   const { age_ms: ageMs } = cluster;
   if (ageMs === null || ageMs < BEHIND_MS || cluster.leader_id === null) return null;
-  const name = cluster.nodes.find((node) => node.is_self)?.name ?? "This host";
+  const name = cluster.nodes.find((node) => node.is_self)?.name ?? t.thisHost;
   const behindMs = ageMs + Math.max(0, now - serverTimeOf(readAtMs));
   return (
-    <Banner tone="warn" title={`${name} is behind: what you see was true ${formatDuration(behindMs)} ago`}>
-      It is not the leader and has not heard from it since. Open the dashboard on another host for the present
-      state.
+    <Banner tone="warn" title={t.behind(name, formatDuration(behindMs))}>
+      {t.behindNote}
     </Banner>
   );
 }
 
 function LostConnection({ cluster, readAtMs }: { cluster: ClusterView | undefined; readAtMs: number }) {
+  const t = useMessages(banners);
   const status = useLiveStatus();
   const reconnect = useReconnect();
   const now = useNow();
@@ -75,19 +77,17 @@ function LostConnection({ cluster, readAtMs }: { cluster: ClusterView | undefine
   if (lostMs < LOST_MS) return null;
   const lost = formatDuration(lostMs);
   const wait = status.phase === "waiting" ? serverTimeOf(status.retryAtMs) - now : 0;
-  const next = wait > 0 ? `in ${Math.ceil(wait / 1_000)} s` : "now";
   // Asked in the ordinary way it would have answered by now.
   const isSilent = readAtMs < status.lostAtMs;
   const self = cluster?.nodes.find((node) => node.is_self);
   return (
     <Banner
       tone={isSilent ? "bad" : "warn"}
-      title={isSilent ? `${self?.name ?? "This host"} does not answer` : `No live connection for ${lost}`}
-      action={<Button onClick={reconnect}>Reconnect now</Button>}
+      title={isSilent ? t.silent(self?.name ?? t.thisHost) : t.notLive(lost)}
+      action={<Button onClick={reconnect}>{t.reconnect}</Button>}
     >
       <span className="tabular">
-        {isSilent ? `What you see was true ${lost} ago.` : "Numbers may be a few seconds old."} Next try{" "}
-        {next}.
+        {isSilent ? t.wasTrue(lost) : t.old} {t.nextTry(Math.ceil(wait / 1_000))}
       </span>{" "}
       {isSilent && cluster !== undefined && <OtherHosts cluster={cluster} />}
     </Banner>
@@ -96,13 +96,14 @@ function LostConnection({ cluster, readAtMs }: { cluster: ClusterView | undefine
 
 /** Every host serves this page. */
 function OtherHosts({ cluster }: { cluster: ClusterView }) {
+  const t = useMessages(banners);
   const others = cluster.nodes.filter(
     (node) => !node.is_self && node.status === "up" && node.api_address !== "",
   );
   if (others.length === 0) return null;
   return (
     <span>
-      The others show the present state:{" "}
+      {t.others}{" "}
       {others.slice(0, OTHERS_MAX).map((node, index) => (
         <span key={node.id}>
           {index > 0 && ", "}

@@ -252,7 +252,7 @@ def observed(directory: Path, *, days: int = 3, port: int = 0, static: Path = ST
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()), name="observed-server", daemon=True)
     thread.start()
-    assert started.wait(timeout=300), "the server did not start"
+    assert started.wait(timeout=900), "the server did not start"
     try:
         yield made[0]
     finally:

@@ -1,9 +1,5 @@
-import { Page } from "@/components/page";
-import { defineMessages, useMessages } from "@/lib/i18n";
-
-const messages = defineMessages({ en: { title: "Metrics" }, it: { title: "Metriche" } });
+import { MetricsPage } from "@/features/metrics/metrics-page";
 
 export function MetricsRoute() {
-  const t = useMessages(messages);
-  return <Page title={t.title}>{null}</Page>;
+  return <MetricsPage />;
 }

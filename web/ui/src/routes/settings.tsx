@@ -1,9 +1,15 @@
 import { Page } from "@/components/page";
+import { SettingsSections } from "@/features/settings/settings-sections";
 import { defineMessages, useMessages } from "@/lib/i18n";
 
 const messages = defineMessages({ en: { title: "Settings" }, it: { title: "Impostazioni" } });
 
+/** What holds for the whole cluster. */
 export function SettingsRoute() {
   const t = useMessages(messages);
-  return <Page title={t.title}>{null}</Page>;
+  return (
+    <Page title={t.title}>
+      <SettingsSections />
+    </Page>
+  );
 }

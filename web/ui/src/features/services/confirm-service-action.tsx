@@ -1,5 +1,7 @@
 import { Confirm } from "@/components/ui/confirm";
-import { formatCount } from "@/lib/format";
+import { textsOf, useMessages } from "@/lib/i18n";
+import { messages } from "./messages";
+import { pageMessages } from "./page-messages";
 import { type ServiceRequest, VERBS } from "./service-actions";
 
 interface ConfirmServiceActionProps {
@@ -17,12 +19,13 @@ export default function ConfirmServiceAction({
   onCancel,
 }: ConfirmServiceActionProps) {
   const { service, verb } = request;
-  const { label, isDangerous } = VERBS[verb];
+  const t = useMessages(messages);
+  const said = useMessages(pageMessages);
   return (
     <Confirm
-      title={`${label} ${service.id}?`}
-      verb={label}
-      isDangerous={isDangerous}
+      title={said.askTitle(t.verbs[verb], service.id)}
+      verb={t.verbs[verb]}
+      isDangerous={VERBS[verb].isDangerous}
       isPending={isPending}
       onConfirm={onConfirm}
       onCancel={onCancel}
@@ -32,24 +35,26 @@ export default function ConfirmServiceAction({
   );
 }
 
-function consequence({ service, rollout, verb }: ServiceRequest): string {
-  const coming = `Revision ${formatCount(rollout?.to_revision ?? service.revision)}`;
+function consequence({ service, rollout, verb, to }: ServiceRequest): string {
+  const t = textsOf(pageMessages);
+  const words = t.consequences;
+  const coming = t.revisionCap(rollout?.to_revision ?? service.revision);
   const before = rollout === null ? 0 : rollout.from_revision;
   switch (verb) {
     case "approve":
-      return `${coming} gets its next share of the requests.`;
+      return words.approve(coming);
     case "promote":
-      return `${coming} gets all requests at once, and is not judged any more.`;
+      return words.promote(coming);
     case "abort":
-      return before === 0
-        ? "This is its first deployment: the new replicas are taken down, and nothing is left of it."
-        : `Every request goes back to revision ${formatCount(before)}, and the new replicas are taken down.`;
+      return before === 0 ? words.abortFirst : words.abort(before);
     case "rollback":
-      return service.kept === null
-        ? `The last revision that was stable before ${formatCount(service.stable_revision)} is brought up again, and takes its place without losing requests.`
-        : `Revision ${formatCount(service.kept.revision)} still runs: every request goes back to it at once.`;
+      if (service.kept !== null && (to === undefined || to === service.kept.revision))
+        return words.rollbackKept(service.kept.revision);
+      return to === undefined ? words.rollback(service.stable_revision) : words.rollbackTo(to);
     case "restart":
-      return "Its replicas are replaced by new ones of the same make. The old ones serve until those do.";
+      return words.restart;
+    case "retry":
+      return words.retry(rollout?.to_revision ?? service.revision);
     case "pause":
     case "resume":
       return "";

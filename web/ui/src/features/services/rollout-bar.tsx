@@ -2,6 +2,8 @@ import type { ReplicaStepView, RolloutView } from "@/api/openapi";
 import { Meter } from "@/components/meter";
 import type { Tone } from "@/components/ui/badge";
 import { cn } from "@/lib/cn";
+import { useMessages } from "@/lib/i18n";
+import { messages } from "./messages";
 
 /** More pieces than this would be hairlines. */
 const PIECES_MAX = 40;
@@ -14,6 +16,7 @@ interface RolloutBarProps {
 
 /** How far a rollout is: a piece for each replica, filled when it is done, half when it is under way. */
 export function RolloutBar({ rollout, tone, label }: RolloutBarProps) {
+  const t = useMessages(messages);
   const { replicas } = rollout;
   const done = replicas.filter((step) => step.phase === "done").length;
   if (replicas.length === 0 || replicas.length > PIECES_MAX)
@@ -25,7 +28,7 @@ export function RolloutBar({ rollout, tone, label }: RolloutBarProps) {
       aria-valuemin={0}
       aria-valuemax={replicas.length}
       aria-valuenow={done}
-      aria-valuetext={`${done} of ${replicas.length} replicas done`}
+      aria-valuetext={t.replicasDone(done, replicas.length)}
       className="flex gap-0.5"
     >
       {replicas.map((step) => (
@@ -44,10 +47,11 @@ const FILL = {
 } as const satisfies Record<Tone, string>;
 
 function Piece({ step, tone }: { step: ReplicaStepView; tone: Tone }) {
+  const t = useMessages(messages);
   const isUnderWay = step.phase !== "done" && step.phase !== "waiting";
   return (
     <span
-      title={`replica ${step.ordinal}: ${step.phase}${step.node_name === "" ? "" : ` on ${step.node_name}`}`}
+      title={t.pieceOf(step.ordinal, t.stepPhases[step.phase], step.node_name)}
       className="h-1.5 min-w-0 flex-1 overflow-hidden rounded-[2px] bg-line"
     >
       {step.phase !== "waiting" && (

@@ -3,25 +3,26 @@ import { request } from "@/api/client";
 import type { RolloutView, ServiceChanged, ServiceView, Steer } from "@/api/openapi";
 import { auditQuery, rolloutsQuery, servicesQuery } from "@/api/queries";
 import { showDone } from "@/components/ui/toast-store";
+import { textsOf } from "@/lib/i18n";
+import { messages } from "./messages";
 
-export type Verb = Steer | "rollback" | "restart";
+export type Verb = Steer | "rollback" | "restart" | "retry";
 
-interface VerbWords {
+interface VerbInfo {
   /** The action the server decides on. */
   permission: string;
-  label: string;
-  done: string;
   isDangerous: boolean;
 }
 
-export const VERBS: Record<Verb, VerbWords> = {
-  approve: { permission: "rollout.approve", label: "Approve", done: "Approved", isDangerous: false },
-  pause: { permission: "rollout.pause", label: "Pause", done: "Paused", isDangerous: false },
-  resume: { permission: "rollout.resume", label: "Resume", done: "Resumed", isDangerous: false },
-  promote: { permission: "rollout.promote", label: "Promote", done: "Promoted", isDangerous: true },
-  abort: { permission: "rollout.abort", label: "Abort", done: "Aborted", isDangerous: true },
-  rollback: { permission: "service.rollback", label: "Roll back", done: "Rolling back", isDangerous: true },
-  restart: { permission: "service.restart", label: "Restart", done: "Restarting", isDangerous: false },
+export const VERBS: Record<Verb, VerbInfo> = {
+  approve: { permission: "rollout.approve", isDangerous: false },
+  pause: { permission: "rollout.pause", isDangerous: false },
+  resume: { permission: "rollout.resume", isDangerous: false },
+  promote: { permission: "rollout.promote", isDangerous: true },
+  abort: { permission: "rollout.abort", isDangerous: true },
+  retry: { permission: "rollout.retry", isDangerous: false },
+  rollback: { permission: "service.rollback", isDangerous: true },
+  restart: { permission: "service.restart", isDangerous: false },
 };
 
 /** The order of the buttons: what goes on first, what goes back last. */
@@ -40,6 +41,23 @@ export function verbsOf(service: ServiceView, can: (action: string) => boolean):
   return sensible.filter((verb) => can(VERBS[verb].permission));
 }
 
+/** A rollout that did not get to its end can be tried again while its revision is still the one that is wanted. */
+export function canRetry(
+  rollout: RolloutView,
+  service: ServiceView | undefined,
+  can: (action: string) => boolean,
+): boolean {
+  const hasFailed =
+    rollout.phase === "failed" || rollout.phase === "rolled-back" || rollout.phase === "cancelled";
+  return (
+    hasFailed &&
+    service !== undefined &&
+    service.rollout_id === null &&
+    service.revision === rollout.to_revision &&
+    can(VERBS.retry.permission)
+  );
+}
+
 /** Pausing and going on can be undone by the other: they need no second thought. */
 export function needsConfirmation(verb: Verb): boolean {
   return verb !== "pause" && verb !== "resume";
@@ -49,26 +67,36 @@ export interface ServiceRequest {
   service: ServiceView;
   rollout: RolloutView | null;
   verb: Verb;
+  /** The revision to go back to; left out, the last that was stable before. */
+  to?: number;
 }
 
 /** Ask for it, and say what came of it. */
 export function useServiceAction() {
-  const client = useQueryClient();
+  const refresh = useRefresh();
   return useMutation({
-    mutationFn: ({ service, rollout, verb }: ServiceRequest): Promise<ServiceChanged | RolloutView> => {
-      const path =
-        verb === "rollback" || verb === "restart"
-          ? `/services/${encodeURIComponent(service.id)}/${verb}`
-          : `/rollouts/${encodeURIComponent(rollout?.id ?? service.id)}/${verb}`;
-      return request(path, { method: "POST", body: {} });
+    mutationFn: ({ service, rollout, verb, to }: ServiceRequest): Promise<ServiceChanged | RolloutView> => {
+      const isOfService = verb === "rollback" || verb === "restart";
+      const path = isOfService
+        ? `/services/${encodeURIComponent(service.id)}/${verb}`
+        : `/rollouts/${encodeURIComponent(rollout?.id ?? service.id)}/${verb}`;
+      return request(path, { method: "POST", body: to === undefined ? {} : { to } });
     },
     onSuccess: (answer, { service, verb }) => {
-      showDone(`${VERBS[verb].done}: ${service.id}`, "done" in answer ? answer.done : answer.progress);
+      const t = textsOf(messages);
+      showDone(`${t.done[verb]}: ${service.id}`, "done" in answer ? answer.done : answer.progress);
     },
-    onSettled: () => {
-      void client.invalidateQueries({ queryKey: auditQuery.queryKey });
-      void client.invalidateQueries({ queryKey: rolloutsQuery.queryKey });
-      return client.invalidateQueries({ queryKey: servicesQuery.queryKey });
-    },
+    onSettled: refresh,
   });
+}
+
+/** What changes with every change of a service is asked for again. */
+export function useRefresh(): () => Promise<void> {
+  const client = useQueryClient();
+  return () => {
+    void client.invalidateQueries({ queryKey: auditQuery.queryKey });
+    void client.invalidateQueries({ queryKey: rolloutsQuery.queryKey });
+    void client.invalidateQueries({ queryKey: ["service"] });
+    return client.invalidateQueries({ queryKey: servicesQuery.queryKey });
+  };
 }

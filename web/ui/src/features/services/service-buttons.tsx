@@ -3,6 +3,8 @@ import type { ReactNode } from "react";
 import type { RolloutView, ServiceView } from "@/api/openapi";
 import { Button } from "@/components/ui/button";
 import { MenuButton } from "@/components/ui/menu-button";
+import { useMessages } from "@/lib/i18n";
+import { messages } from "./messages";
 import { steersOf, VERBS, type Verb, verbsOf } from "./service-actions";
 
 interface ServiceButtonsProps {
@@ -20,6 +22,7 @@ export function RolloutButtons({
   isPending,
   onVerb,
 }: ServiceButtonsProps & { rollout: RolloutView }) {
+  const t = useMessages(messages);
   const steers = steersOf(rollout, can);
   if (steers.length === 0) return null;
   return (
@@ -29,10 +32,10 @@ export function RolloutButtons({
           key={steer}
           tone={steer === "approve" ? "primary" : "plain"}
           disabled={isPending}
-          aria-label={`${VERBS[steer].label} the rollout of ${service.id}`}
+          aria-label={t.verbOf(t.verbs[steer], service.id)}
           onClick={() => onVerb(steer)}
         >
-          {VERBS[steer].label}
+          {t.verbs[steer]}
         </Button>
       ))}
     </div>
@@ -46,11 +49,12 @@ const ICONS: Partial<Record<Verb, ReactNode>> = {
 
 /** What can be asked of a service that is not being rolled out. */
 export function ServiceMenu({ service, can, onVerb }: Omit<ServiceButtonsProps, "isPending">) {
+  const t = useMessages(messages);
   const verbs = verbsOf(service, can);
   if (verbs.length === 0) return null;
   const item = (verb: Verb) => ({
     key: verb,
-    label: VERBS[verb].label,
+    label: t.verbs[verb],
     icon: ICONS[verb],
     isDangerous: VERBS[verb].isDangerous,
     onSelect: () => onVerb(verb),
@@ -59,9 +63,9 @@ export function ServiceMenu({ service, can, onVerb }: Omit<ServiceButtonsProps, 
     <MenuButton
       tone="ghost"
       isIcon
-      aria-label={`Actions for ${service.id}`}
-      title="Actions"
-      menuLabel={`Actions for ${service.id}`}
+      aria-label={t.actionsFor(service.id)}
+      title={t.actions}
+      menuLabel={t.actionsFor(service.id)}
       groups={[verbs.map(item)]}
     >
       <EllipsisVertical aria-hidden className="size-4" />

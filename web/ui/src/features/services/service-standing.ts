@@ -1,5 +1,7 @@
 import type { ReplicaStepView, ReplicaTrouble, RolloutView, ServiceView } from "@/api/openapi";
 import type { Tone } from "@/components/ui/badge";
+import { textsOf } from "@/lib/i18n";
+import { messages } from "./messages";
 
 export interface Standing {
   tone: Tone;
@@ -11,17 +13,21 @@ export interface Standing {
   rollout: RolloutView | null;
 }
 
-const PHASES: Record<RolloutView["phase"], { tone: Tone; lead: string }> = {
-  running: { tone: "accent", lead: "Rolling out" },
-  paused: { tone: "warn", lead: "Rollout paused" },
-  "rolling-back": { tone: "warn", lead: "Rolling back" },
-  succeeded: { tone: "ok", lead: "" },
-  "rolled-back": { tone: "warn", lead: "Last rollout was taken back" },
-  failed: { tone: "bad", lead: "Last rollout failed" },
-  cancelled: { tone: "neutral", lead: "Last rollout was cancelled" },
+export const PHASE_TONES: Record<RolloutView["phase"], Tone> = {
+  running: "accent",
+  paused: "warn",
+  "rolling-back": "warn",
+  succeeded: "ok",
+  "rolled-back": "warn",
+  failed: "bad",
+  cancelled: "neutral",
 };
 
 const UNDER_WAY: readonly RolloutView["phase"][] = ["running", "paused", "rolling-back"];
+
+export function isUnderWay({ phase }: Pick<RolloutView, "phase">): boolean {
+  return UNDER_WAY.includes(phase);
+}
 
 /** More would hide the first. */
 const DETAILS_MAX = 3;
@@ -32,34 +38,40 @@ const DETAILS_MAX = 3;
  */
 export function standingOf(service: ServiceView, newest: RolloutView | undefined): Standing {
   const { replicas_ready: ready, replicas_wanted: wanted } = service;
+  const t = textsOf(messages);
   const plain = (tone: Tone, words: string): Standing => ({ tone, words, details: [], rollout: null });
-  if (service.status === "removing") return plain("neutral", "Being removed");
-  if (newest !== undefined && UNDER_WAY.includes(newest.phase)) {
-    const { tone, lead } = PHASES[newest.phase];
+  if (service.status === "removing") return plain("neutral", t.removing);
+  if (newest !== undefined && isUnderWay(newest)) {
     const steps = newest.replicas.map(stepWords).filter((words) => words !== "");
     const limits = newest.limits.map((limit) => limit.text);
     const said = [newest.reason, newest.verdict, steeringWords(newest), ...limits, ...steps];
     const details = few(said.filter((words) => words !== ""));
-    return { tone, words: join(lead, newest.progress), details, rollout: newest };
+    return {
+      tone: PHASE_TONES[newest.phase],
+      words: join(t.leads[newest.phase], newest.progress),
+      details,
+      rollout: newest,
+    };
   }
-  if (wanted === 0) return plain("neutral", "Stopped: no replicas wanted");
+  if (wanted === 0) return plain("neutral", t.stopped);
   if (ready < wanted) {
     const isDown = ready === 0;
-    const words = isDown ? "Nothing is serving" : `${wanted - ready} of ${wanted} replicas missing`;
-    const failed = newest?.phase === "failed" ? [join(PHASES.failed.lead, newest.reason)] : [];
+    const words = isDown ? t.nothingServes : t.missing(wanted - ready, wanted);
+    const failed = newest?.phase === "failed" ? [join(t.leads.failed, newest.reason)] : [];
     const details = few([...failed, ...service.troubles.map(troubleWords)]);
     return { tone: isDown ? "bad" : "warn", words, details, rollout: null };
   }
   if (newest !== undefined && newest.phase !== "succeeded") {
-    const { tone, lead } = PHASES[newest.phase];
-    return plain(tone, join(lead, newest.reason));
+    return plain(PHASE_TONES[newest.phase], join(t.leads[newest.phase], newest.reason));
   }
   return plain("ok", "");
 }
 
 /** What somebody asked for, until it is done. */
 function steeringWords({ steering }: RolloutView): string {
-  return steering === null ? "" : `${steering.by} asked to ${steering.steer}`;
+  if (steering === null) return "";
+  const t = textsOf(messages);
+  return t.askedTo(steering.by, t.verbs[steering.steer].toLowerCase());
 }
 
 /** The newest rollout of each service. */
@@ -76,48 +88,38 @@ export function newestRollouts(rollouts: readonly RolloutView[]): Map<string, Ro
 /** What is happening to a replica; nothing of one that is done or whose turn has not come. */
 export function stepWords(step: ReplicaStepView): string {
   const { ordinal, phase, node_name: host, old_node_name: oldHost } = step;
-  const at = host === "" ? "" : ` on ${host}`;
-  const from = oldHost === "" ? "" : ` on ${oldHost}`;
-  const attempt = step.attempts > 1 ? `, attempt ${step.attempts}` : "";
+  const t = textsOf(messages);
+  const at = t.at(host);
+  const from = t.at(oldHost);
   const saying = step.reason === "" ? "" : `: ${step.reason}`;
   switch (phase) {
     case "waiting":
     case "done":
       return "";
     case "starting":
-      return `Replica ${ordinal} is starting${at}${attempt}${saying}`;
+      return t.stepStarting(ordinal, at, t.attempt(step.attempts), saying);
     case "routing":
-      return `Replica ${ordinal}${at} is being put into the routers`;
+      return t.stepRouting(ordinal, at);
     case "monitoring":
-      return `Replica ${ordinal} serves${at} and is watched`;
+      return t.stepMonitoring(ordinal, at);
     case "draining":
-      return `Replica ${ordinal} serves${at}; its old copy${from} finishes its requests`;
+      return t.stepDraining(ordinal, at, from);
     case "removing":
-      return `Replica ${ordinal} serves${at}; its old copy${from} is being removed`;
+      return t.stepRemoving(ordinal, at, from);
   }
 }
 
-const TROUBLE: Record<ReplicaTrouble["phase"], string> = {
-  pending: "is about to start",
-  pulling: "is fetching its image",
-  starting: "is starting",
-  healthy: "is up and waits for the routers",
-  unhealthy: "is unhealthy",
-  exited: "ended",
-  failed: "failed",
-  removed: "was removed",
-};
-
 export function troubleWords(trouble: ReplicaTrouble): string {
   const { ordinal, node_name: host, phase, reason } = trouble;
-  if (host === "") return `Replica ${ordinal} has no host yet`;
-  if (trouble.is_host_down) return `Replica ${ordinal} is on ${host}, which is down`;
-  return join(`Replica ${ordinal} on ${host} ${TROUBLE[phase]}`, reason);
+  const t = textsOf(messages);
+  if (host === "") return t.troubleNoHost(ordinal);
+  if (trouble.is_host_down) return t.troubleDown(ordinal, host);
+  return join(t.trouble(ordinal, host, t.troubles[phase]), reason);
 }
 
 function few(details: readonly string[]): readonly string[] {
   const more = details.length - DETAILS_MAX;
-  return more > 1 ? [...details.slice(0, DETAILS_MAX), `and ${more} more`] : details;
+  return more > 1 ? [...details.slice(0, DETAILS_MAX), textsOf(messages).andMore(more)] : details;
 }
 
 function join(lead: string, rest: string): string {

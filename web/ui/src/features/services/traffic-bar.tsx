@@ -1,6 +1,8 @@
 import type { ShareView, SplitView } from "@/api/openapi";
 import { cn } from "@/lib/cn";
 import { formatShare } from "@/lib/format";
+import { textsOf, useMessages } from "@/lib/i18n";
+import { messages } from "./messages";
 
 /** Told by their names; the shades tell them apart on the bar. */
 const FILL = { blue: "bg-accent", green: "bg-ok-mark" } as const satisfies Record<
@@ -10,6 +12,7 @@ const FILL = { blue: "bg-accent", green: "bg-ok-mark" } as const satisfies Recor
 
 /** How the requests of a service are shared: a bar, and the same in words. */
 export function TrafficBar({ split, label }: { split: SplitView; label: string }) {
+  const t = useMessages(messages);
   const shares = split.shares.filter((share) => share.permille > 0 || share.revisions.length > 0);
   const words = shares.map(wordsOf).join(", ");
   return (
@@ -34,13 +37,14 @@ export function TrafficBar({ split, label }: { split: SplitView; label: string }
         ))}
       </p>
       {split.waiting_for.length > 0 && (
-        <p className="text-sm text-warn">Not yet in force on {split.waiting_for.join(", ")}</p>
+        <p className="text-sm text-warn">{t.notInForce(split.waiting_for.join(", "))}</p>
       )}
     </div>
   );
 }
 
 function wordsOf({ colour, permille, revisions, replicas }: ShareView): string {
-  const revision = revisions.length === 0 ? "" : ` revision ${revisions.join(", ")},`;
-  return `${colour} ${formatShare(permille)}:${revision} ${replicas} ready`;
+  const t = textsOf(messages);
+  const revision = revisions.length === 0 ? "" : t.shareRevision(revisions.join(", "));
+  return t.shareOf(t.colours[colour], formatShare(permille), revision, String(replicas));
 }

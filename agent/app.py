@@ -26,6 +26,7 @@ from agent.collect.exposition import ExposedNode, LatestSamples
 from agent.collect.loop_lag import LoopLag
 from agent.collect.own_figures import OwnFigures
 from agent.config import LoadedSettings, Settings, label_pairs, split_address
+from agent.docker.access import DockerAccess
 from agent.docker.engine import DockerEngine
 from agent.docker.watcher import InventoryWatcher
 from agent.execute.fence import Fence
@@ -37,6 +38,9 @@ from agent.follow.assignments_replica import Host
 from agent.follow.assignments_reports import HostReports
 from agent.follow.caught_up import CaughtUp
 from agent.follow.certificate import CertificateRenewal
+from agent.follow.container_desk import LocalDesk
+from agent.follow.container_peer import add_container_routes
+from agent.follow.every_desk import EveryDesk
 from agent.follow.every_host import EveryHost
 from agent.follow.every_log import EveryLog
 from agent.follow.every_resources import EveryResources
@@ -102,6 +106,7 @@ from agent.notify.allowed import AllowedNetworks
 from agent.notify.sender import HttpSender
 from agent.peers.addresses import peer_address
 from agent.peers.client import PeerClient
+from agent.peers.container_client import ContainerPeers
 from agent.peers.protocol import Beat, TrafficReport
 from agent.ports import FilesRefused, FileStore
 from agent.router.absent import AbsentRouter
@@ -413,6 +418,13 @@ class _Agent:
         local_resources = LocalResources(
             node_id=self._node_id, engine=engine, watcher=watcher, clock=clock, login_of=logins.of_image
         )
+        local_desk = LocalDesk(
+            engine=engine,
+            access=DockerAccess(engine),
+            clock=clock,
+            login_of=logins.of_image,
+            on_changed=watcher.refresh,
+        )
         members = _Members(state)
         recorder = Recorder(
             node_id=self._node_id,
@@ -663,6 +675,7 @@ class _Agent:
             state=state,
             hosts=hosts,
             resources=EveryResources(local=local_resources, client=client),
+            desk=EveryDesk(node_id=self._node_id, local=local_desk, peers=ContainerPeers(client)),
             cluster=cluster,
             public_origins=tuple(filter(None, (settings.api.public_url,))),
             request_body_bytes_max=settings.api.request_body_bytes_max,
@@ -678,15 +691,9 @@ class _Agent:
                 client=client,
             ),
         )
-        await self._listen(
-            stack,
-            _Port(
-                "peers",
-                settings.listen.peers,
-                build_peer_app(local, self._identity.cluster_id, duties, resources=local_resources),
-                tls.peer_server,
-            ),
-        )
+        peer_app = build_peer_app(local, self._identity.cluster_id, duties, resources=local_resources)
+        add_container_routes(peer_app, local_desk)
+        await self._listen(stack, _Port("peers", settings.listen.peers, peer_app, tls.peer_server))
         limits = Limits(
             live_clients=settings.api.live_clients_max, log_streams=settings.api.log_followers_max
         )

@@ -7,7 +7,7 @@ raises, besides `asyncio.CancelledError`.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -23,6 +23,19 @@ from cluster.metrics.query import HistoryStanding, RangeAnswer, RangeQuery, Reso
 from cluster.model.adoption import AdoptionQuestion, HostFound
 from cluster.model.audit import AuditRecord, AuditStamp
 from cluster.model.autoscaling import ScalingStanding
+from cluster.model.container_access import (
+    ContainerSettings,
+    ExecRequest,
+    ExecSession,
+    FileListing,
+    FileReading,
+    FileWrite,
+    LimitChanges,
+    ProcessTable,
+    ReplacementChanges,
+    ReplacementPlan,
+    ReplacementStep,
+)
 from cluster.model.exposition import Family
 from cluster.model.inventory import (
     Caller,
@@ -32,6 +45,15 @@ from cluster.model.inventory import (
     HostView,
     LogLine,
     LogQuery,
+)
+from cluster.model.log_history import (
+    FollowedLines,
+    LogCountQuery,
+    LogCounts,
+    LogFollow,
+    LogPage,
+    LogSearch,
+    LogStanding,
 )
 from cluster.model.metrics import STEP_MS, Subject
 from cluster.model.readiness import HostQuestion, HostReadiness
@@ -163,6 +185,83 @@ class Resources(Protocol):
         ...
 
 
+class LogHistory(Protocol):
+    """What hosts keep of their containers' output. Of a host that does not answer: why."""
+
+    async def standings(self) -> Mapping[str, LogStanding | HostUnavailable]:
+        """What each host keeps; bounded in time."""
+        ...
+
+    async def search(self, queries: Mapping[str, LogSearch]) -> Mapping[str, LogPage | HostUnavailable]:
+        """The next lines of each host; bounded in time."""
+        ...
+
+    async def count(self, queries: Mapping[str, LogCountQuery]) -> Mapping[str, LogCounts | HostUnavailable]:
+        """How many lines each host has; bounded in time."""
+        ...
+
+    def follow(
+        self, node_id: str, wanted: LogFollow
+    ) -> AbstractAsyncContextManager[AsyncIterator[FollowedLines]]:
+        """Lines as they come. Raises HostUnavailable or HostRefused."""
+        ...
+
+
+class ContainerDesk(Protocol):
+    """One container of any host from near. Every call raises HostUnavailable or HostRefused, those that are
+    entered on entering."""
+
+    def exec(
+        self, node_id: str, container: str, request: ExecRequest, *, caller: Caller
+    ) -> AbstractAsyncContextManager[ExecSession]:
+        """Run a command in it. Leaving ends what still runs of it."""
+        ...
+
+    async def top(self, node_id: str, container: str, *, caller: Caller) -> ProcessTable: ...
+
+    async def document(
+        self, node_id: str, container: str, *, reveal: bool, caller: Caller
+    ) -> Mapping[str, object]:
+        """The engine's own description; secrets are hidden unless `reveal`."""
+        ...
+
+    async def files(self, node_id: str, container: str, path: str, *, caller: Caller) -> FileListing: ...
+
+    def read_file(
+        self, node_id: str, container: str, path: str, *, caller: Caller
+    ) -> AbstractAsyncContextManager[FileReading]: ...
+
+    async def write_file(
+        self,
+        node_id: str,
+        container: str,
+        write: FileWrite,
+        chunks: AsyncIterator[bytes],
+        *,
+        caller: Caller,
+    ) -> None:
+        """Raises what `chunks` raises, too."""
+        ...
+
+    async def settings(self, node_id: str, container: str, *, caller: Caller) -> ContainerSettings: ...
+
+    async def update(
+        self, node_id: str, container: str, changes: LimitChanges, *, caller: Caller
+    ) -> tuple[str, ...]:
+        """Change limits at once; returns the engine's warnings."""
+        ...
+
+    async def plan(
+        self, node_id: str, container: str, changes: ReplacementChanges, *, caller: Caller
+    ) -> ReplacementPlan: ...
+
+    def replace(
+        self, node_id: str, container: str, changes: ReplacementChanges, *, caller: Caller
+    ) -> AbstractAsyncContextManager[AsyncIterator[ReplacementStep]]:
+        """Make it anew. Once begun it is done to its end, whoever listens."""
+        ...
+
+
 class Cluster(Protocol):
     """Membership and leadership."""
 
@@ -276,6 +375,39 @@ class NoResources:
         return HostUnavailable("this host does not tell of images, volumes and networks")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderRequest:
+    """One request to an identity provider: with `form` it is a POST. `ca_pem` is trusted besides the usual.
+
+    `basic` are client id and secret (RFC 6749, 2.3.1), `bearer` an access token.
+    """
+
+    url: str
+    ca_pem: str = field(default="", repr=False)
+    form: Mapping[str, str] | None = field(default=None, repr=False)
+    basic: tuple[str, str] | None = field(default=None, repr=False)
+    bearer: str = field(default="", repr=False)
+
+
+class ProviderUnreachable(Exception):
+    """An identity provider gave no answer that can be used; the text says why, without secrets."""
+
+
+class IdentityProviders(Protocol):
+    """The way to identity providers: addresses that may not be called are not, redirects are not followed."""
+
+    async def fetch(self, request: ProviderRequest) -> tuple[int, object]:
+        """Status and JSON of the answer. Bounded in time and size. Raises ProviderUnreachable."""
+        ...
+
+
+class NoIdentityProviders:
+    """None is asked."""
+
+    async def fetch(self, request: ProviderRequest) -> tuple[int, object]:
+        raise ProviderUnreachable("this host asks no identity provider")
+
+
 class NoScalingDesk:
     """Nobody can say."""
 
@@ -288,6 +420,28 @@ class NoExposition:
 
     def families(self) -> Sequence[Family]:
         return ()
+
+
+class NoLogHistory:
+    """No host keeps anything."""
+
+    async def standings(self) -> Mapping[str, LogStanding | HostUnavailable]:
+        return {}
+
+    async def search(self, queries: Mapping[str, LogSearch]) -> Mapping[str, LogPage | HostUnavailable]:
+        return {}
+
+    async def count(self, queries: Mapping[str, LogCountQuery]) -> Mapping[str, LogCounts | HostUnavailable]:
+        return {}
+
+    @asynccontextmanager
+    async def follow(self, node_id: str, wanted: LogFollow) -> AsyncIterator[AsyncIterator[FollowedLines]]:
+        yield _nothing()
+
+
+async def _nothing() -> AsyncIterator[FollowedLines]:
+    for _ in ():
+        yield FollowedLines(lines=())
 
 
 class NoMetricHistory:
@@ -341,6 +495,7 @@ class Surroundings:
     ids: Ids
     state: State
     hosts: Hosts
+    desk: ContainerDesk
     cluster: Cluster
     public_origins: tuple[str, ...]
     request_body_bytes_max: int = 8 * 1024 * 1024
@@ -350,3 +505,5 @@ class Surroundings:
     history: MetricHistory = field(default_factory=NoMetricHistory)
     anomalies: AnomalyWatch = field(default_factory=NoAnomalyWatch)
     exposition: Exposition = field(default_factory=NoExposition)
+    providers: IdentityProviders = field(default_factory=NoIdentityProviders)
+    logs: LogHistory = field(default_factory=NoLogHistory)

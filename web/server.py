@@ -22,7 +22,8 @@ from web.auth.catching_up import CatchingUp
 from web.auth.credentials import Authenticator
 from web.auth.password_work import PasswordWork
 from web.auth.sessions import Sessions
-from web.live import event_stream, socket
+from web.auth.sign_in import SignIn
+from web.live import event_stream, socket, terminal
 from web.live.hub import HUB, LiveHub
 from web.middleware.authentication import authenticate
 from web.middleware.authorization import authorize
@@ -30,7 +31,7 @@ from web.middleware.bodies import limit_body
 from web.middleware.entrance import add_headers, enter
 from web.middleware.errors import tell_problems
 from web.middleware.idempotency import REPEATS, Repeats
-from web.middleware.keys import AUTHENTICATOR, AUTHORITY, SESSIONS, STOPPING, STREAMS, SURROUNDINGS
+from web.middleware.keys import AUTHENTICATOR, AUTHORITY, SESSIONS, STOPPING, STREAMS, SURROUNDINGS, TERMINALS
 from web.middleware.methods import answer_options
 from web.middleware.rate_limit import LIMITER, Limits, RateLimiter, limit_rate
 from web.middleware.routes import ROUTES, Route, everybody, refuse_undeclared, register
@@ -86,10 +87,12 @@ def build_app(
     app[SHARED] = SharedAnswers(surroundings.clock, fresh_s=pace.answers_fresh_s)
     app[STOPPING] = asyncio.Event()
     app[STREAMS] = asyncio.Semaphore(limits.log_streams)
+    app[TERMINALS] = asyncio.Semaphore(limits.terminals)
     app[CONTEXT] = Context(
         surroundings=surroundings,
         authority=authority,
         sessions=sessions,
+        sign_in=SignIn(surroundings, authority=authority, sessions=sessions),
         views=SharedReading(surroundings.hosts.views, clock=surroundings.clock),
         live=SharedReading(surroundings.hosts.live, clock=surroundings.clock, fresh_s=pace.numbers_fresh_s),
         pace=pace,
@@ -127,6 +130,7 @@ def build_app(
     register(app, prometheus.routes())
     register(app, socket.routes())
     register(app, event_stream.routes())
+    register(app, terminal.routes())
     _mount_mcp(app)
     # Last: it answers for every address that is left.
     register(app, dashboard.routes())

@@ -9,8 +9,9 @@ import asyncio
 import base64
 import json
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -19,6 +20,7 @@ from aiodocker.exceptions import DockerError
 
 from agent.docker import settings as container_settings
 from agent.docker.engine import DockerEngine, json_of
+from agent.docker.exec_processes import MARK, ending_command
 from agent.docker.exec_session import DockerExec, hand_over
 from agent.docker.failures import refusal, tidy
 from agent.docker.file_listing import (
@@ -52,6 +54,7 @@ from cluster.model.container_access import (
 )
 
 LISTING_TIMEOUT_S = 10.0
+END_TIMEOUT_S = 5.0
 WALK_BYTES_MAX = 512 * 1024 * 1024
 WALK_TIMEOUT_S = 15.0
 TRANSFER_TIMEOUT_S = 3600.0
@@ -70,12 +73,29 @@ class DockerAccess:
 
     @asynccontextmanager
     async def exec(self, container: str, request: ExecRequest) -> AsyncIterator[ExecSession]:
-        assert request.command, "a shell is looked for before"
+        mark = secrets.token_hex(12)
         detail = await self._engine.inspect(container)
-        async with self._engine.on(detail.id, "to run a command in") as handle:
+
+        async def end() -> None:
+            ending = ExecRequest(command=ending_command(mark), user="0")
+            async with asyncio.timeout(END_TIMEOUT_S), self._exec(detail.id, ending, _nothing) as killer:
+                async for _ in killer.output():
+                    pass
+
+        marked = replace(request, environment=(*request.environment, f"{MARK}={mark}"))
+        async with self._exec(detail.id, marked, end) as session:
+            yield session
+
+    @asynccontextmanager
+    async def _exec(
+        self, container: str, request: ExecRequest, end: Callable[[], Awaitable[None]]
+    ) -> AsyncIterator[ExecSession]:
+        """As `exec`, of a full id; `end` ends what still runs in the end."""
+        assert request.command, "a shell is looked for before"
+        async with self._engine.on(container, "to run a command in") as handle:
             made = await json_of(
                 handle.docker,
-                f"containers/{detail.id}/exec",
+                f"containers/{container}/exec",
                 "POST",
                 body={
                     "AttachStdin": True,
@@ -86,6 +106,8 @@ class DockerAccess:
                     "User": request.user,
                     "WorkingDir": request.working_dir,
                     "Env": list(request.environment),
+                    # Known since API 1.42; older engines overlook it and are told afterwards.
+                    "ConsoleSize": [request.rows, request.columns] if request.has_terminal else None,
                 },
                 headers={"Content-Type": "application/json"},
             )
@@ -109,14 +131,19 @@ class DockerAccess:
             return bool(found.get("Running")), None if code is None else int(code), int(found.get("Pid") or 0)
 
         session = DockerExec(
-            reader=reader, writer=writer, has_terminal=request.has_terminal, resize=resize, state=state
+            reader=reader,
+            writer=writer,
+            has_terminal=request.has_terminal,
+            resize=resize,
+            state=state,
+            end=end,
         )
         try:
             if request.has_terminal:
                 await session.resize(columns=request.columns, rows=request.rows)
             yield session
         finally:
-            await session.close(detail.id)
+            await session.close(container)
 
     # ---- looking ------------------------------------------------------------------------------
 
@@ -412,6 +439,10 @@ class DockerAccess:
             if sent.failure is not None:
                 raise sent.failure from None
             raise
+
+
+async def _nothing() -> None:
+    """What ends by itself is not ended."""
 
 
 class _DockerReading:

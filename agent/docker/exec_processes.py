@@ -1,7 +1,9 @@
-"""Ending a command inside a container, for which the engine has no call: by its process on this host.
+"""Ending a command inside a container, for which the engine has no call.
 
-The process is held by a descriptor, which can mean no other one, and is touched only when it is surely of
-the container: its number comes from the engine, which may count in a namespace that is not ours.
+From inside, by a mark in its environment, which what it started has too; where there is no shell that could
+do that, by its process on this host. That one is held by a descriptor, which can mean no other one, and is
+touched only when it is surely of the container: its number comes from the engine, which may count in a
+namespace that is not ours.
 """
 
 from __future__ import annotations
@@ -16,6 +18,26 @@ from pathlib import Path
 
 HANG_UP_S = 2.0
 """How long a command may take to end after its terminal is gone, before it is killed."""
+
+
+MARK = "TOWER_EXEC"
+"""The variable that a command and all it starts have in their environment."""
+
+_SCRIPT = f"""
+end() {{
+  for each in /proc/[0-9]*; do
+    if grep -q "{MARK}=$2" "$each/environ" 2>/dev/null; then kill -"$1" "${{each#/proc/}}" 2>/dev/null; fi
+  done
+}}
+end HUP "$1"
+sleep 1
+end KILL "$1"
+"""
+
+
+def ending_command(mark: str) -> tuple[str, ...]:
+    """Return what ends, from inside, everything that has the mark."""
+    return ("sh", "-c", _SCRIPT, "sh", mark)
 
 
 async def end_process(running_pid: Callable[[], Awaitable[int]], container: str) -> bool:

@@ -35,13 +35,16 @@ class DockerExec:
         has_terminal: bool,
         resize: Callable[[int, int], Awaitable[None]],
         state: Callable[[], Awaitable[tuple[bool, int | None, int]]],
+        end: Callable[[], Awaitable[None]],
     ) -> None:
-        """`state` returns whether it runs, its exit code, and the process on this host (0: none)."""
+        """`state` returns whether it runs, its exit code, and the process on this host (0: none). `end` ends
+        it from inside the container, where that can be."""
         self._reader = reader
         self._writer = writer
         self._has_terminal = has_terminal
         self._resize = resize
         self._state = state
+        self._end = end
 
     async def output(self) -> AsyncIterator[ExecOutput]:
         try:
@@ -102,8 +105,10 @@ class DockerExec:
             is_running, _, pid = await self._state()
             return pid if is_running else 0
 
-        with suppress(EngineRefused, EngineUnavailable):
-            await end_process(running_pid, container)
+        with suppress(EngineRefused, EngineUnavailable, TimeoutError):
+            if await running_pid():
+                await self._end()
+                await end_process(running_pid, container)
 
 
 async def hand_over(

@@ -11,11 +11,11 @@ from aiohttp import WSMsgType, web
 from agent.follow.container_desk import LocalDesk
 from agent.peers import container_protocol as protocol
 from agent.peers.container_protocol import ExecMessage
+from agent.peers.liveness import watch_peer
 from agent.peers.protocol import (
     CALLER_HEADER,
     MESSAGE_BYTES_MAX,
     REFUSALS,
-    SOCKET_HEARTBEAT_S,
     Refusal,
     decode_caller,
 )
@@ -48,8 +48,10 @@ class _Requests:
 
     async def exec(self, request: web.Request) -> web.StreamResponse:
         caller = _caller(request)
-        socket = web.WebSocketResponse(max_msg_size=MESSAGE_BYTES_MAX, heartbeat=SOCKET_HEARTBEAT_S)
+        socket = web.WebSocketResponse(max_msg_size=MESSAGE_BYTES_MAX)
         await socket.prepare(request)
+        if request.transport is not None:
+            watch_peer(request.transport.get_extra_info("socket"))
         try:
             wanted = await _request_of(socket)
             async with self._desk.exec(request.match_info["container"], wanted, caller=caller) as session:

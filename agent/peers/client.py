@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import aiohttp
 
 from agent.peers import protocol
+from agent.peers.liveness import watch_peer
 from agent.peers.protocol import (
     ADOPTABLES,
     ADOPTION_QUESTIONS,
@@ -302,13 +303,13 @@ class PeerClient:
                     headers={protocol.CALLER_HEADER: protocol.encode_caller(caller)},
                     ssl=self._contexts(),
                     max_msg_size=protocol.MESSAGE_BYTES_MAX,
-                    heartbeat=protocol.SOCKET_HEARTBEAT_S,
                     timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_TIMEOUT_S),
                 )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise HostUnavailable(f"{node_id} at {address} cannot be reached: {_words(error)}") from error
         async with socket:
             self._check_certificate(node_id, socket.get_extra_info("ssl_object"))
+            watch_peer(socket.get_extra_info("socket"))
             yield socket
 
     @asynccontextmanager

@@ -55,8 +55,6 @@ PULL = "/peer/v1/images/pull"
 CALLER_HEADER = "X-Tower-Caller"
 BODY_BYTES_MAX = 16 * 1024 * 1024
 MESSAGE_BYTES_MAX = 1024 * 1024
-SOCKET_HEARTBEAT_S = 30.0
-"""Longer than a command usually leaves its input unread: meanwhile nothing is read here either."""
 
 INVENTORIES = codec(HostInventory)
 LIVES = codec(HostLive)

@@ -465,6 +465,14 @@ class FakeEngine:
         found.health = health
         self._emit("container", "health_status", found, detail=health.value)
 
+    def rename(self, container: str, name: str) -> None:
+        """Give a container another name. Raises EngineRefused when that is taken."""
+        found = self._find(container)
+        if any(each.spec.name == name for each in self._containers.values() if each is not found):
+            raise EngineRefused(f"the name {name} is in use", status=409)
+        found.spec = replace(found.spec, name=name)
+        self._emit("container", "rename", found)
+
     def crash(self, container: str, *, exit_code: int = 1) -> None:
         """Have a container's first process end by itself."""
         self._end(self._find(container), exit_code)

@@ -47,6 +47,7 @@ from cluster.store import Committed, ReadTxn, records
 from cluster.survey.adopting import is_named
 from tests.simulation.memory_store import MemoryStore
 from tests.support.fake_clock import FakeClock
+from tests.support.fake_desk import FakeDesk
 from tests.support.identity_builders import CLUSTER_ID, NOW_MS, a_ca, a_keyring, some_bytes
 from tests.support.resource_fakes import FakeResources
 from web.ports import (
@@ -406,6 +407,7 @@ class WebWorld:
     origins: tuple[str, ...] = (ORIGIN,)
     body_bytes_max: int = 8 * 1024 * 1024
     resources: FakeResources = field(default_factory=FakeResources)
+    desk: FakeDesk = field(default_factory=FakeDesk)
     router: ExternalRouter = field(default_factory=NoExternalRouter)
     scaling: ScalingDesk = field(default_factory=NoScalingDesk)
     history: MetricHistory = field(default_factory=NoMetricHistory)
@@ -420,6 +422,7 @@ class WebWorld:
             state=self.state,
             hosts=self.hosts,
             resources=self.resources,
+            desk=self.desk,
             cluster=self.cluster,
             public_origins=self.origins,
             request_body_bytes_max=self.body_bytes_max,

@@ -33,6 +33,7 @@ from web.api import (
     schedules,
     secrets,
     service_routes,
+    sign_in,
     webhooks,
 )
 from web.api.endpoint import Endpoint
@@ -70,4 +71,5 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *permissions.ENDPOINTS,
     *logins.ENDPOINTS,
     *account.ENDPOINTS,
+    *sign_in.ENDPOINTS,
 )

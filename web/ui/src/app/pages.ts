@@ -77,7 +77,7 @@ export const PAGES: readonly { key: "watch" | "run" | "manage"; pages: readonly 
     pages: [
       { name: "overview", path: "/", icon: LayoutDashboard, key: "o", action: "cluster.read" },
       { name: "alerts", path: "/alerts", icon: Bell, key: "a", action: "alert.read" },
-      { name: "metrics", path: "/metrics", icon: Activity, key: "m", action: "metrics.read" },
+      { name: "metrics", path: "/explore", icon: Activity, key: "m", action: "metrics.read" },
       { name: "logs", path: "/logs", icon: ScrollText, key: "l", action: "container.logs" },
       { name: "capacity", path: "/capacity", icon: Gauge, key: "p", action: "metrics.read" },
     ],

@@ -64,7 +64,8 @@ const pageRoutes = [
     lazyRouteComponent(() => import("@/routes/alerts"), "AlertsRoute"),
   ),
   page(
-    "/metrics",
+    // What is at /metrics is for Prometheus.
+    "/explore",
     lazyRouteComponent(() => import("@/routes/metrics"), "MetricsRoute"),
   ),
   page(

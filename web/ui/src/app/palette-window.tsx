@@ -138,7 +138,7 @@ function useHostItems(): PaletteItem[] {
       {
         key: "metrics",
         name: t.openMetrics,
-        run: () => void navigate({ to: "/metrics", search: { subject: node.id } as never }),
+        run: () => void navigate({ to: "/explore", search: { of: `host:${node.name}` } as never }),
       },
     ],
   }));

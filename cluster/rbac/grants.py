@@ -7,7 +7,7 @@ fails closed both ways: such a rule does not allow, and it does deny.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from itertools import chain
@@ -41,7 +41,9 @@ SCOPED_KINDS = frozenset(
     }
 )
 """Kinds of things that a scope can mean."""
-ESCAPES = frozenset({"service.deploy-host-access", "service.adopt", "node.join", "node.set-role"})
+ESCAPES = frozenset(
+    {"service.deploy-host-access", "service.adopt", "container.recreate", "node.join", "node.set-role"}
+)
 """What reaches beyond any scope: no binding to a part of the cluster gives it."""
 _BUILT_IN = frozenset(role.value for role in Role)
 
@@ -95,6 +97,14 @@ class Grants:
     """What the principal is called in reasons: its role."""
     allows: Mapping[str, tuple[Rule, ...]]
     denies: Mapping[str, tuple[Rule, ...]]
+    key: Hashable = None
+    """Grants of equal keys are the same."""
+    timed: tuple[Rule, ...] = ()
+    """The rules that do not hold at all times."""
+
+    def in_force(self, at_ms: int) -> tuple[bool | None, ...]:
+        """Which of the timed rules hold at a moment: while that stays the same, so do all answers."""
+        return tuple(rule.holds_at(at_ms) for rule in self.timed)
 
     def decide(self, action: str, target: Target, at_ms: int) -> Decision:
         """Whether `action` may be done to `target`. Total: whatever is not known is denied."""
@@ -205,7 +215,7 @@ def built_in(role: Role) -> Grants:
     """Return what a role of the whole cluster gives."""
     rule = (Rule(f"role:{role}"),)
     allows = {action.name: rule for action in ACTIONS.values() if role.includes(action.role)}
-    return Grants(role.value, allows, {})
+    return Grants(role.value, allows, {}, key=role)
 
 
 def permissions_of_built_in(role: Role) -> tuple[str, ...]:
@@ -224,6 +234,7 @@ def grants_of(role: Role, bindings: tuple[Binding, ...], roles: tuple[CustomRole
         return built_in(role)
     allows: dict[str, list[Rule]] = {name: list(rules) for name, rules in built_in(role).allows.items()}
     denies: dict[str, list[Rule]] = {}
+    every: list[Rule] = []
     by_name = {each.name: each for each in roles}
     for binding in bindings:
         for index, part in enumerate(_parts(binding, by_name)):
@@ -232,6 +243,7 @@ def grants_of(role: Role, bindings: tuple[Binding, ...], roles: tuple[CustomRole
                 tuple(scope for scope in (binding.scope, part.scope) if not scope.is_everything),
                 tuple(hours for hours in (binding.hours, part.hours) if hours),
             )
+            every.append(rule)
             if part.effect is PermissionEffect.DENY:
                 for action in part.actions:
                     denies.setdefault(action.name, []).append(rule)
@@ -242,6 +254,8 @@ def grants_of(role: Role, bindings: tuple[Binding, ...], roles: tuple[CustomRole
         role.value,
         {name: tuple(rules) for name, rules in allows.items()},
         {name: tuple(rules) for name, rules in denies.items()},
+        key=(role, bindings, roles),
+        timed=tuple(dict.fromkeys(rule for rule in every if rule.hours)),
     )
 
 

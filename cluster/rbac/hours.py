@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -11,12 +12,34 @@ from cluster.model.permissions import DAYS, Hours
 _MINUTES_OF_DAY = 24 * 60
 
 
+_KNOWN: dict[str, ZoneInfo] = {}
+"""Zones that were read. A zone is a file, and whoever decides in an event loop reads it beforehand."""
+
+
 def check_zone(name: str) -> ZoneInfo:
     """Return the time zone. Raises ValueError when there is none of that name here."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ValueError(f"hours.tz {name[:64]!r}: no such time zone; write one like Europe/Rome") from error
+    zone = _KNOWN.get(name)
+    if zone is None:
+        try:
+            zone = ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError(
+                f"hours.tz {name[:64]!r}: no such time zone; write one like Europe/Rome"
+            ) from error
+        _KNOWN[name] = zone
+    return zone
+
+
+def are_known(hours: Iterable[Hours]) -> bool:
+    """Whether the zones of all of these were read, so that asking about them reads nothing."""
+    return all(each.tz in _KNOWN for each in hours)
+
+
+def read_zones(hours: Iterable[Hours]) -> None:
+    """Read the zones of all of these; one that cannot be read stays unknown."""
+    for each in hours:
+        with suppress(ValueError):
+            check_zone(each.tz)
 
 
 def is_within(hours: Iterable[Hours], at_ms: int) -> bool | None:

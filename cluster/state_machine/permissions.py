@@ -28,7 +28,8 @@ def put_custom_role(entry: Entry, command: PutCustomRole) -> Outcome:
         return Rejected(
             f"there are {CUSTOM_ROLES_MAX} roles, the most there may be: remove one first", Code.INVALID
         )
-    if wanted.denies and not _full_administrators(entry, denying=frozenset({wanted.name})):
+    had = _full_administrators(entry, denying=frozenset())
+    if wanted.denies and had and not _full_administrators(entry, denying=frozenset({wanted.name})):
         return _nobody_left(f"role {wanted.name}")
     CUSTOM_ROLES.put(entry.txn, replace(wanted, changed_at_ms=entry.now_ms))
     return Applied()
@@ -61,8 +62,8 @@ def put_binding(entry: Entry, command: PutBinding) -> Outcome:
             f"{wanted.holder} has {BINDINGS_OF_HOLDER_MAX} bindings, the most there may be", Code.INVALID
         )
     if role is not None and role.denies and wanted.holder.kind is HolderKind.USER:
-        left = _full_administrators(entry, denying=frozenset()) - {PrincipalId(wanted.holder.id)}
-        if not left:
+        full = _full_administrators(entry, denying=frozenset())
+        if full and not full - {PrincipalId(wanted.holder.id)}:
             return _nobody_left(f"role {role.name} for {wanted.holder}")
     BINDINGS.put(entry.txn, replace(wanted, created_at_ms=entry.now_ms))
     return Applied()

@@ -1564,6 +1564,12 @@ COMMANDS: tuple[tuple[str, Any], ...] = (
         permissions.RemoveBinding(holder=Holder(kind=HolderKind.USER, id="u_ann"), binding_id="bd_1"),
     ),
     ("remove-custom-role", permissions.RemoveCustomRole(name="restarter")),
+    (
+        "put-custom-role/everything",
+        permissions.PutCustomRole(
+            role=CustomRole(name="auditor", permissions=(Permission(actions=("audit.read",)),))
+        ),
+    ),
 )
 """(name, command); a name is the command's, with a variant after a slash."""
 

@@ -92,11 +92,9 @@ async def log_out(ask: Ask[None, Nothing]) -> web.Response:
 
 async def get_me(ask: Ask[None, Nothing]) -> web.Response:
     identity = ask.call.known()
-    allowed = tuple(
-        name
-        for name, action in sorted(ACTIONS.items())
-        if ask.context.authority.decide(ask.call, name, action.resource.value).allowed
-    )
+    powers = ask.context.authority.powers(ask.call)
+    # What may be done to something; of one thing it is told where that is shown.
+    allowed = tuple(name for name in sorted(ACTIONS) if powers.could(name).allowed)
     csrf = None
     if identity.credential is Credential.COOKIE:
         csrf = csrf_token(ask.context, ask.request, identity.session_id or "")

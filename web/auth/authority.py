@@ -18,6 +18,7 @@ from cluster.model.audit import AuditOutcome, AuditRecord, AuditStamp
 from cluster.model.inventory import HostRefused, HostUnavailable
 from cluster.raft.replicator import NotCommitted, OutcomeUnknown
 from cluster.rbac import Decision, Resource, Target
+from cluster.rbac.hours import are_known, read_zones
 from web.auth.call import Call, printable
 from web.auth.missing import missing
 from web.auth.powers import ActionSight, Powers, powers_of
@@ -184,10 +185,17 @@ class Authority:
         Never enough: what is found is asked about with `require` or `perform`, a list filtered by `sight`.
         Raises Problem (401 or 403) when not, once the refusal is recorded.
         """
+        await self._read_zones(call)
         decision = self.could(call, action)
         if decision.allowed:
             return decision
         await self.refuse(call, action, resource, decision.reason)
+
+    async def _read_zones(self, call: Call) -> None:
+        """Have the time zones of the caller's permissions read, beside the loop."""
+        timed = [hours for part in self.powers(call).parts for rule in part.timed for hours in rule.hours]
+        if not all(map(are_known, timed)):
+            await asyncio.to_thread(read_zones, [each for hours in timed for each in hours])
 
     async def require(self, call: Call, action: str, resource: str | Target) -> Decision:
         """Return the decision when the caller may do `action` to this.
@@ -196,6 +204,7 @@ class Authority:
         they are not known. Raises Problem, once the refusal is recorded: 401 or 403, and 404 as if there were
         no such thing, for one that the caller may not even read.
         """
+        await self._read_zones(call)
         with self._surroundings.state.read() as txn:
             powers = powers_of(txn, call.identity, now_ms=self._surroundings.clock.now_ms())
             target = target_of(txn, resource) if isinstance(resource, str) else resource
@@ -263,9 +272,7 @@ class Authority:
         return result
 
     @asynccontextmanager
-    async def performing(
-        self, call: Call, action: str, resource: str | Target
-    ) -> AsyncIterator[Permit]:
+    async def performing(self, call: Call, action: str, resource: str | Target) -> AsyncIterator[Permit]:
         """As `perform`, for what lasts: within, the caller may, and has to leave an entry."""
         decision = await self.require(call, action, resource)
         permit = Permit(self._surroundings, call, action, str(resource), decision)

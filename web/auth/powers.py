@@ -6,7 +6,7 @@ either holds with the next request.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -36,6 +36,11 @@ class Powers:
     def could(self, action: str) -> Decision:
         """Return whether `action` may be done to anything at all."""
         return self._told(action, [part.could(action, self.now_ms) for part in self.parts])
+
+    @property
+    def key(self) -> Hashable:
+        """What tells powers apart: equal ones give equal answers at their moments."""
+        return (self.scopes, tuple((part.key, part.in_force(self.now_ms)) for part in self.parts))
 
     def is_unlimited(self, action: str) -> bool:
         """Whether `action` may be done to everything of its kind."""

@@ -44,7 +44,8 @@ class Connection:
         self._send = send
         self._stopping = stopping
         self._streams = streams
-        self._following: dict[str, asyncio.Task[NoReturn]] = {}
+        self._following: dict[str, tuple[Wanted, asyncio.Task[NoReturn]]] = {}
+        self._powers = context.authority.powers(client.call).key
 
     async def live(self, listen: Callable[[], Awaitable[NoReturn]]) -> NoReturn:
         """Tell what there is until something ends it.
@@ -72,14 +73,23 @@ class Connection:
         """End a subscription."""
         following = self._following.pop(name, None)
         if following is not None:
-            following.cancel()
+            following[1].cancel()
         self._hub.unsubscribe(self._client, name)
 
     def _follow(self, wanted: Wanted) -> None:
         self.unsubscribe(wanted.name)
         subscription = Subscription(wanted.name, wanted.topic, Wish(filter=wanted.filter))
         lines = LogFollowing(self._context, self._client, subscription, self._streams, wanted.position)
-        self._following[wanted.name] = self._tasks.create_task(lines.run(), name="live-logs")
+        task = self._tasks.create_task(lines.run(), name="live-logs")
+        self._following[wanted.name] = (wanted, task)
+
+    def _follow_anew(self) -> None:
+        """Where the caller may something else by now, every log is asked for again."""
+        powers = self._context.authority.powers(self._client.call).key
+        if powers != self._powers:
+            self._powers = powers
+            for wanted, _ in tuple(self._following.values()):
+                self._follow(wanted)
 
     async def _tell(self) -> NoReturn:
         while True:
@@ -100,4 +110,5 @@ class Connection:
                 raise Stopping("this host's agent is stopping")
             except TimeoutError:
                 self._hub.recheck(self._client)
+                self._follow_anew()
                 self._client.say(heartbeat=self._context.surroundings.clock.now_ms())

@@ -133,8 +133,8 @@ class ServicesFeed(_Recounted):
             return None
 
         def encode(wish: Wish) -> str | None:
-            shown, removed = changed.narrowed(lambda view: _fits_service(wish.filter, view.id))
-            told, _ = rolled.narrowed(lambda view: _fits_service(wish.filter, view.service_id))
+            shown, removed = changed.narrowed(lambda view: _sees_service(wish, view.id))
+            told, _ = rolled.narrowed(lambda view: _sees_rollouts(wish, view.service_id))
             if not (shown or removed or told):
                 return None
             return _flat(_SERVICES, _Services(changed=shown, removed=tuple(sorted(removed)), rollouts=told))
@@ -147,9 +147,9 @@ class ServicesFeed(_Recounted):
             lambda wish: _data(
                 _ALL_SERVICES,
                 _AllServices(
-                    items=tuple(each for each in services.values() if _fits_service(wish.filter, each.id)),
+                    items=tuple(each for each in services.values() if _sees_service(wish, each.id)),
                     rollouts=tuple(
-                        each for each in rollouts.values() if _fits_service(wish.filter, each.service_id)
+                        each for each in rollouts.values() if _sees_rollouts(wish, each.service_id)
                     ),
                 ),
             )
@@ -174,7 +174,7 @@ class RolloutsFeed(_Recounted):
             return None
 
         def encode(wish: Wish) -> str | None:
-            changed, removed = change.narrowed(lambda view: _fits_rollout(wish.filter, view))
+            changed, removed = change.narrowed(lambda view: _fits_rollout(wish, view))
             if not (changed or removed):
                 return None
             return _flat(_ROLLOUTS, _Rollouts(changed=changed, removed=tuple(sorted(removed))))
@@ -186,9 +186,7 @@ class RolloutsFeed(_Recounted):
         return self._whole(
             lambda wish: _data(
                 _ALL_ROLLOUTS,
-                _AllRollouts(
-                    items=tuple(each for each in rollouts.values() if _fits_rollout(wish.filter, each))
-                ),
+                _AllRollouts(items=tuple(each for each in rollouts.values() if _fits_rollout(wish, each))),
             )
         )
 
@@ -228,7 +226,7 @@ class AlertsFeed(_Recounted):
                     items=tuple(
                         view
                         for view in alerts.values()
-                        if _fits_alert(wish.filter, view) and not (wish.only_new and view.told_at_ms is None)
+                        if _fits_alert(wish, view) and not (wish.only_new and view.told_at_ms is None)
                     )
                 ),
             )
@@ -357,7 +355,7 @@ class EventsFeed:
         events = [event for event in reversed(events) if event.sequence <= newest]
 
         def encode(wish: Wish) -> str:
-            told = [event for event in events if _fits_event(wish.filter, event)][-EVENTS_AT_FIRST:]
+            told = [event for event in events if _fits_event(wish, event)][-EVENTS_AT_FIRST:]
             return _data(_EVENTS, _Events(items=tuple(event_view(event) for event in told)))
 
         return News(str(newest), encode)
@@ -379,7 +377,7 @@ class EventsFeed:
     @staticmethod
     def _news(events: Sequence[Event]) -> News:
         def encode(wish: Wish) -> str | None:
-            told = [event for event in events if _fits_event(wish.filter, event)]
+            told = [event for event in events if _fits_event(wish, event)]
             if not told:
                 return None
             return _flat(_EVENTS, _Events(items=tuple(event_view(event) for event in told)))
@@ -489,23 +487,38 @@ def _fits_service(wanted: Filter, service_id: str) -> bool:
     return wanted.service in ("", service_id, name) and wanted.project in ("", project)
 
 
-def _fits_rollout(wanted: Filter, view: RolloutView) -> bool:
-    return wanted.rollout in ("", view.id) and _fits_service(wanted, view.service_id)
+def _sees_service(wish: Wish, service_id: str) -> bool:
+    sees = wish.sight.service
+    return _fits_service(wish.filter, service_id) and (sees is None or sees(service_id))
 
 
-def _fits_alert(wanted: Filter, view: AlertView) -> bool:
+def _sees_rollouts(wish: Wish, service_id: str) -> bool:
+    sees = wish.sight.rollout
+    return _fits_service(wish.filter, service_id) and (sees is None or sees(service_id))
+
+
+def _fits_rollout(wish: Wish, view: RolloutView) -> bool:
+    return wish.filter.rollout in ("", view.id) and _sees_rollouts(wish, view.service_id)
+
+
+def _fits_alert(wish: Wish, view: AlertView) -> bool:
+    wanted, sees, subject = wish.filter, wish.sight.alert, view.subject
+    container = subject.name if subject.kind == "container" else ""
     return (
-        (not wanted.severity or view.severity.rank >= Severity(wanted.severity).rank)
+        (sees is None or sees(subject.node_id, subject.service_id, container))
+        and (not wanted.severity or view.severity.rank >= Severity(wanted.severity).rank)
         and wanted.rule in ("", view.rule)
         and wanted.node in ("", view.subject.node_id)
         and wanted.service in ("", view.subject.service_id)
     )
 
 
-def _fits_event(wanted: Filter, event: Event) -> bool:
+def _fits_event(wish: Wish, event: Event) -> bool:
+    wanted, sees, subject = wish.filter, wish.sight.event, event.subject
     kinds = listed(wanted.kinds)
     return (
-        (not wanted.min_severity or event.severity.rank >= Severity(wanted.min_severity).rank)
+        (sees is None or sees(subject.node_id, subject.service_id, subject.container))
+        and (not wanted.min_severity or event.severity.rank >= Severity(wanted.min_severity).rank)
         and wanted.node in ("", event.subject.node_id)
         and wanted.service in ("", event.subject.service_id)
         and (not kinds or any(each in ("*", f"{event.kind.family}:*", event.kind.value) for each in kinds))
@@ -527,7 +540,7 @@ def _problems_for(wanted: Filter, problems: tuple[HostProblem, ...]) -> tuple[Ho
 
 
 def _alerts(change: Change[int, AlertView], told: frozenset[int], wish: Wish) -> str | None:
-    changed, removed = change.narrowed(lambda view: _fits_alert(wish.filter, view))
+    changed, removed = change.narrowed(lambda view: _fits_alert(wish, view))
     new = tuple(view.number for view in changed if view.number in told)
     if wish.only_new:
         changed, removed = tuple(view for view in changed if view.number in told), ()
@@ -541,15 +554,17 @@ def _measured(
     hosts: Iterable[HostLiveView], wish: Wish, containers: Mapping[tuple[str, str], ContainerView]
 ) -> tuple[HostLiveView, ...]:
     """Return the series that are wanted, of containers that are seen."""
-    wanted, sees = wish.filter, wish.sight.sees
+    wanted, sees, sees_host = wish.filter, wish.sight.measures, wish.sight.host_numbers
     hosts = tuple(host for host in hosts if wanted.node in ("", host.node_id))
-    if sees is None and not (wanted.subject or wanted.metric):
+    if sees is None and sees_host is None and not (wanted.subject or wanted.metric):
         return hosts
 
     def is_wanted(node_id: str, subject: str, metric: str) -> bool:
         if wanted.subject not in ("", subject) or wanted.metric not in ("", metric):
             return False
-        if sees is None or subject == "host":
+        if subject == "host":
+            return sees_host is None or sees_host(node_id)
+        if sees is None:
             return True
         view = containers.get((node_id, subject))
         return view is not None and sees(view)

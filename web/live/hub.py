@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 CLIENTS_OF_ACCOUNT_MAX = 32
 RELOOK_S = 10.0
 """How often a topic that is told of its changes is looked at all the same."""
-_ACCESS_TABLES = frozenset({"principals", "logins", "api_tokens"})
+_ACCESS_TABLES = frozenset({"principals", "logins", "api_tokens", "bindings", "custom_roles"})
 
 
 class _Watched:
@@ -104,7 +104,7 @@ class LiveHub:
         Raises Problem when the caller may not, or when there is no such host.
         """
         action = ACTION_OF[wanted.topic]
-        await self._context.authority.require(client.call, action, action.partition(".")[0])
+        await self._context.authority.admit(client.call, action, action.partition(".")[0])
         self.unsubscribe(client, wanted.name)
         subscription = Subscription(wanted.name, wanted.topic, self._wish(client, wanted))
         watched = self._watched[wanted.topic]
@@ -158,10 +158,26 @@ class LiveHub:
             unsubscribe()
 
     def recheck(self, client: Client) -> None:
-        """End the connection of somebody who logged out or was changed since."""
+        """End the connection of somebody who logged out or was changed since, and begin every topic anew for
+        one who sees something else now: permissions were changed, or their hours began or ended."""
         refused = self._authenticator.recheck(client.call.known())
         if refused is not None:
             client.end(refused)
+            return
+        sight = sight_of(self._context, client.call)
+        for name, subscription in tuple(client.subscriptions.items()):
+            watched = self._watched.get(subscription.topic)
+            if watched is None or subscription.wish.sight == sight:
+                continue
+            decision = self._context.authority.could(client.call, ACTION_OF[subscription.topic])
+            if not decision.allowed:
+                self.unsubscribe(client, name)
+                client.say(topic=name, error=decision.reason)
+                continue
+            renewed = replace(subscription, wish=replace(subscription.wish, sight=sight))
+            client.subscriptions[name] = watched.watchers[client, name] = renewed
+            watched.newcomers.add((client, name))
+            watched.news.set()
 
     def _wish(self, client: Client, wanted: Wanted) -> Wish:
         narrowed = wanted.filter

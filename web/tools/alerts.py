@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cluster.commands.alerts import AcknowledgeAlert
-from cluster.model.alerts import Alert, AlertState
+from cluster.model.alerts import Alert, AlertState, AlertSubject
 from cluster.model.events import Severity
+from cluster.model.metrics import SubjectKind
+from cluster.rbac import Resource, Target
 from cluster.store.records import ALERTS, open_alerts
 from web.auth.authority import Permit
 from web.auth.call import Call
 from web.auth.problems import Problem, invalid
 from web.ports import Surroundings
-from web.tools.alert_views import AlertView, alert_view
+from web.tools.alert_views import AlertSubjectView, AlertView, alert_view
 from web.tools.context import Context
 from web.tools.listing import Page, page_of
+from web.tools.visibility import about, sight_of
 
 READ = "alert.read"
 ACKNOWLEDGE = "alert.acknowledge"
@@ -48,19 +51,22 @@ async def list_alerts(
     language: str = "en",
 ) -> Page[AlertView]:
     """Return alerts, newest first. Raises Problem (422)."""
-    await context.authority.require(call, READ, "alert")
+    await context.authority.admit(call, READ, "alert")
     fits = _filter(wanted)
+    sight = context.authority.sight(call, READ)
     with context.surroundings.state.read() as txn:
         is_past = wanted.state in (ALL, AlertState.RESOLVED)
         found = ALERTS.scan(txn) if is_past else open_alerts(txn)
+    if not sight.is_everything:
+        found = [alert for alert in found if sight.sees(_target(context, alert))]
     views = [alert_view(alert, language) for alert in found if fits(alert)]
     return page_of(views, key=lambda view: (view.number,), cursor=cursor, limit=limit, reverse=True)
 
 
 async def get_alert(context: Context, call: Call, number: int, *, language: str = "en") -> AlertView:
     """Return one alert. Raises Problem (404)."""
-    await context.authority.require(call, READ, f"alert:{number}")
-    return alert_view(_known(context, number), language)
+    await context.authority.admit(call, READ, f"alert:{number}")
+    return alert_view(_known(context, call, number), language)
 
 
 async def acknowledge_alert(
@@ -70,8 +76,10 @@ async def acknowledge_alert(
 
     Raises Problem (404, 409).
     """
-    await context.authority.require(call, ACKNOWLEDGE, f"alert:{number}")
-    alert = _known(context, number)
+    await context.authority.admit(call, ACKNOWLEDGE, f"alert:{number}")
+    alert = _known(context, call, number)
+    target = replace(_target(context, alert), id=str(number), name=str(number))
+    await context.authority.require(call, ACKNOWLEDGE, target)
     if alert.state not in (AlertState.FIRING, AlertState.ACKNOWLEDGED, AlertState.SILENCED):
         raise Problem(
             "conflict",
@@ -88,15 +96,20 @@ async def acknowledge_alert(
     async def change(permit: Permit) -> None:
         await permit.propose(command, reason=comment)
 
-    await context.authority.perform(call, ACKNOWLEDGE, f"alert:{number}", change)
-    return alert_view(_known(context, number))
+    await context.authority.perform(call, ACKNOWLEDGE, target, change)
+    return alert_view(_known(context, call, number))
 
 
 async def firing_alerts(context: Context, call: Call) -> list[AlertView]:
     """Return what fires and is kept quiet by nothing, newest first."""
-    await context.authority.require(call, READ, "alert")
+    await context.authority.admit(call, READ, "alert")
     told = (AlertState.FIRING, AlertState.ACKNOWLEDGED)
-    return [view for view in read_open_alerts(context.surroundings) if view.state in told]
+    sees = sight_of(context, call).alert
+    return [
+        view
+        for view in read_open_alerts(context.surroundings)
+        if view.state in told and (sees is None or sees(*_place(view.subject)))
+    ]
 
 
 def read_open_alerts(surroundings: Surroundings) -> list[AlertView]:
@@ -106,9 +119,20 @@ def read_open_alerts(surroundings: Surroundings) -> list[AlertView]:
     return [alert_view(alert) for alert in sorted(found, key=lambda alert: -alert.number)]
 
 
-def _known(context: Context, number: int) -> Alert:
+def _place(subject: AlertSubject | AlertSubjectView) -> tuple[str, str, str]:
+    container = subject.name if subject.kind == SubjectKind.CONTAINER.word else ""
+    return subject.node_id, subject.service_id, container
+
+
+def _target(context: Context, alert: Alert) -> Target:
+    return about(context, Resource.ALERT, *_place(alert.subject))
+
+
+def _known(context: Context, call: Call, number: int) -> Alert:
     with context.surroundings.state.read() as txn:
         alert = ALERTS.get(txn, number) if 0 < number < 2**63 else None
+    if alert is not None and not context.authority.sight(call, READ).sees(_target(context, alert)):
+        alert = None
     if alert is None:
         raise Problem(
             "not-found",

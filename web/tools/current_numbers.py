@@ -12,6 +12,7 @@ from web.tools.context import Context
 from web.tools.live_numbers import HOST
 from web.tools.nodes import find_node, node_names
 from web.tools.views import ContainerView
+from web.tools.visibility import sight_of
 
 Numbers = Mapping[str, float]
 
@@ -40,20 +41,29 @@ class HostNumbers:
 
 async def get_current(context: Context, call: Call, *, node: str = "") -> list[HostNumbers]:
     """Return them by host name, of hosts that answer. Raises Problem when there is no host `node`."""
-    await context.authority.require(call, "metrics.read", "metrics")
+    await context.authority.admit(call, "metrics.read", "metrics")
     only = find_node(context.surroundings, node).id if node else None
     names = node_names(context.surroundings)
     found, _ = await read_containers(context)
-    containers = {(view.node_id, view.id): view for view in found}
+    sight = sight_of(context, call)
+    measures, host_numbers = sight.measures, sight.host_numbers
+    containers = {(view.node_id, view.id): view for view in found if measures is None or measures(view)}
     hosts = [
-        _numbers_of(host, names.get(host.node_id, host.node_id), containers)
+        _numbers_of(
+            host,
+            names.get(host.node_id, host.node_id),
+            containers,
+            has_own=host_numbers is None or host_numbers(host.node_id),
+        )
         for host in await context.live.read(patience_s=context.pace.list_patience_s)
         if only in (None, host.node_id)
     ]
     return sorted(hosts, key=lambda host: (host.node_name, host.node_id))
 
 
-def _numbers_of(host: HostLive, name: str, known: Mapping[tuple[str, str], ContainerView]) -> HostNumbers:
+def _numbers_of(
+    host: HostLive, name: str, known: Mapping[tuple[str, str], ContainerView], *, has_own: bool
+) -> HostNumbers:
     by_subject: dict[str, dict[str, float]] = {}
     for series in host.series:
         # The last slot may still be filling.
@@ -65,7 +75,7 @@ def _numbers_of(host: HostLive, name: str, known: Mapping[tuple[str, str], Conta
         node_id=host.node_id,
         node_name=name,
         at_ms=host.times_ms[-1] if host.times_ms else None,
-        numbers=numbers,
+        numbers=numbers if has_own else {},
         containers=tuple(
             ContainerNumbers(
                 id=view.id, name=view.name, project=view.project, service=view.service, numbers=measured

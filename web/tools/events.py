@@ -12,6 +12,7 @@ from web.auth.call import Call
 from web.auth.problems import invalid
 from web.tools.context import Context
 from web.tools.listing import Page, decode_cursor, encode_cursor
+from web.tools.visibility import sight_of
 from web.tools.webhook_views import EventView, event_view
 
 CHUNK = 200
@@ -31,7 +32,8 @@ async def list_events(
 
     Raises Problem (422) for kinds there are none of, or a cursor that is not of this list.
     """
-    await context.authority.require(call, "event.read", "event")
+    await context.authority.admit(call, "event.read", "event")
+    sees = sight_of(context, call).event
     if kinds:
         try:
             check_patterns(tuple(kinds))
@@ -48,7 +50,9 @@ async def list_events(
             if event.at_ms < since_ms:
                 return Page(items=tuple(found))
             before = event.sequence
-            if _fits(event, kinds, min_severity):
+            subject = event.subject
+            is_seen = sees is None or sees(subject.node_id, subject.service_id, subject.container)
+            if is_seen and _fits(event, kinds, min_severity):
                 found.append(event_view(event))
                 if len(found) == limit:
                     return Page(items=tuple(found), next_cursor=encode_cursor((before,)))

@@ -6,13 +6,16 @@ A history outlives what it is of, so one name may mean several subjects: a conta
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from cluster.metrics.query import Selector
 from cluster.model.metrics import BY_NAME, Subject, SubjectKind
+from web.auth.call import Call
 from web.auth.problems import Problem, invalid
+from web.tools.containers import read_containers
 from web.tools.context import Context
 from web.tools.nodes import members
+from web.tools.visibility import measured_sight
 
 SUBJECTS_MAX = 500
 """How many subjects one question may be of when they are found by name; whole kinds and hosts have no end."""
@@ -86,6 +89,47 @@ async def find_series(
     return Selector(
         metrics=metrics, subjects=tuple(sorted(each.number for each in newest_first[:SUBJECTS_MAX]))
     )
+
+
+async def measured_by(context: Context, call: Call) -> Callable[[Subject], bool] | None:
+    """Return what tells of which subjects the caller may see numbers; None: of all."""
+    if context.authority.sight(call, "metrics.read").is_everything:
+        return None
+    containers, _ = await read_containers(context)
+    return measured_sight(context, call, containers)
+
+
+async def find_seen_series(
+    context: Context,
+    call: Call,
+    reference: str,
+    *,
+    metrics: tuple[str, ...] = (),
+    kind: str = "",
+    node: str = "",
+) -> Selector:
+    """As `find_series`, of what the caller may see the numbers of; nothing of the rest shows in what is said.
+
+    Raises Problem when there is nothing.
+    """
+    sees = await measured_by(context, call)
+    if sees is None:
+        return await find_series(context, reference, metrics=metrics, kind=kind, node=node)
+    nothing = Problem(
+        "not-found",
+        f"nothing measured is called {reference[:80]!r}" if reference else "nothing is measured here",
+        hint="your permissions are for a part of the cluster: `tower authz reach` shows which",
+    )
+    try:
+        selector = await find_series(context, reference, metrics=metrics, kind=kind, node=node)
+    except Problem as problem:
+        raise nothing if problem.kind == "not-found" else problem from None
+    found = [subject for subject in await context.surroundings.history.subjects(selector) if sees(subject)]
+    if not found:
+        raise nothing
+    newest_first = sorted(found, key=lambda subject: (-subject.seen_ms, -subject.number))
+    numbers = tuple(sorted(subject.number for subject in newest_first[:SUBJECTS_MAX]))
+    return Selector(metrics=selector.metrics, subjects=numbers)
 
 
 def _kinds_of_host(metrics: Sequence[str]) -> tuple[SubjectKind, ...]:

@@ -24,7 +24,7 @@ from web.auth.call import Call
 from web.auth.problems import Problem, invalid
 from web.tools.context import Context
 from web.tools.listing import Page, page_of
-from web.tools.measured import find_metrics, find_series
+from web.tools.measured import find_metrics, find_seen_series, find_series, measured_by
 from web.tools.nodes import node_names
 from web.tools.times import parse_since, parse_span
 
@@ -114,7 +114,7 @@ class MetricsHistoryView:
 
 async def get_metrics_history(context: Context, call: Call, wish: HistoryWish) -> MetricsHistoryView:
     """Return series from this host's record of all hosts. Raises Problem."""
-    await context.authority.require(call, "metrics.read", "metrics")
+    await context.authority.admit(call, "metrics.read", "metrics")
     now_ms = context.surroundings.clock.now_ms()
     metrics = find_metrics(wish.metric)
     end_ms = parse_since(wish.until, now_ms=now_ms, field="until") if wish.until else now_ms
@@ -123,7 +123,9 @@ async def get_metrics_history(context: Context, call: Call, wish: HistoryWish) -
     aggregation = wish.aggregation
     if aggregation is None and groups:
         aggregation = Aggregation.SUM if all(map(adds_up, metrics)) and metrics else Aggregation.MEAN
-    selector = await find_series(context, wish.subject, metrics=metrics, kind=wish.kind, node=wish.node)
+    selector = await find_seen_series(
+        context, call, wish.subject, metrics=metrics, kind=wish.kind, node=wish.node
+    )
     try:
         query = RangeQuery(
             selector=selector,
@@ -249,11 +251,14 @@ async def list_measured(
     context: Context, call: Call, *, kind: str, node: str, text: str, cursor: str | None, limit: int
 ) -> Page[MeasuredView]:
     """Return what is measured by host, kind and name; `text` is part of a name, a service or a key."""
-    await context.authority.require(call, "metrics.read", "metrics")
+    await context.authority.admit(call, "metrics.read", "metrics")
     selector = await find_series(context, "", kind=kind, node=node)
     found = await context.surroundings.history.subjects(
         Selector(kinds=selector.kinds, node_ids=selector.node_ids)
     )
+    sees = await measured_by(context, call)
+    if sees is not None:
+        found = [each for each in found if sees(each)]
     names = node_names(context.surroundings)
     views = [_measured(each, names) for each in found if not text or _says(each, text.lower())]
     page = page_of(

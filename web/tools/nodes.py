@@ -16,13 +16,15 @@ from web.auth.problems import Problem
 from web.ports import Surroundings
 from web.tools.context import Context
 from web.tools.live_numbers import newest
+from web.tools.targets import node_target
 from web.tools.views import ContainerCount, FactsView, NodeView
 
 
 async def list_nodes(context: Context, call: Call) -> list[NodeView]:
     """Return the hosts of the cluster by name."""
-    await context.authority.require(call, "node.read", "node")
-    return await read_nodes(context)
+    await context.authority.admit(call, "node.read", "node")
+    sight = context.authority.sight(call, "node.read")
+    return [view for view in await read_nodes(context) if sight.sees(node_target(view.id, view.name))]
 
 
 async def get_node(context: Context, call: Call, reference: str) -> NodeView:

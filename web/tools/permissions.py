@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
 
@@ -18,7 +19,7 @@ from cluster.model.permissions import (
     PermissionEffect,
 )
 from cluster.rbac.grants import matching, permissions_of_built_in
-from cluster.rbac.hours import check_zone, is_within
+from cluster.rbac.hours import check_zone, is_within, read_zones
 from cluster.store import ReadTxn, records
 from web.auth.authority import Permit
 from web.auth.call import Call, Credential
@@ -78,7 +79,7 @@ async def put_role(
     await context.authority.require(call, ROLE_PUT, f"role:{name}")
     for permission in permissions:
         _check_actions(permission)
-        _check_hours(permission.hours)
+        await _check_hours(permission.hours)
     try:
         role = CustomRole(name=name, permissions=tuple(permissions), note=note, by=call.known().name)
         command = PutCustomRole(role=role)
@@ -117,9 +118,12 @@ async def list_bindings(context: Context, call: Call, *, user: str, token: str) 
         await context.authority.require(call, READ, "binding")
     holder = _holder(context, user=user, token=token) if user or token else None
     now_ms = context.surroundings.clock.now_ms()
+    prefix = () if holder is None else (str(holder),)
     with context.surroundings.state.read() as txn:
-        prefix = () if holder is None else (str(holder),)
-        return [_view(txn, binding, now_ms) for binding in records.BINDINGS.scan(txn, *prefix)]
+        found = records.BINDINGS.scan(txn, *prefix)
+    await asyncio.to_thread(read_zones, [hours for binding in found for hours in binding.hours])
+    with context.surroundings.state.read() as txn:
+        return [_view(txn, binding, now_ms) for binding in found]
 
 
 async def put_binding(
@@ -144,7 +148,7 @@ async def put_binding(
     if bool(user) == bool(token):
         raise invalid("user", "name one account or one API token")
     holder = _holder(context, user=user, token=token)
-    _check_hours(tuple(hours))
+    await _check_hours(tuple(hours))
     try:
         binding = Binding(
             id=context.surroundings.ids.new_id("bd"),
@@ -246,10 +250,11 @@ def _check_actions(permission: Permission) -> None:
             )
 
 
-def _check_hours(hours: Sequence[Hours]) -> None:
+async def _check_hours(hours: Sequence[Hours]) -> None:
     for each in hours:
         try:
-            check_zone(each.tz)
+            # A zone is a file, and this one is named by a stranger to this process.
+            await asyncio.to_thread(check_zone, each.tz)
         except ValueError as error:
             raise invalid("hours.tz", str(error), value=each.tz) from error
 

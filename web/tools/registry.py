@@ -116,7 +116,7 @@ class ToolRegistry:
     def _allowed(context: Context, call: Call, tool: Tool) -> str | None:
         """The first action of a tool that the caller may do."""
         for action in tool.actions:
-            if context.authority.decide(call, action, ACTIONS[action].resource.value).allowed:
+            if context.authority.could(call, action).allowed:
                 return action
         return None
 
@@ -134,14 +134,14 @@ class ToolRegistry:
             raise Problem("not-found", f"there is no tool {name[:80]!r}", hint=f"there are {known}")
         try:
             action = self._allowed(context, call, tool) or tool.action
-            await context.authority.require(call, action, ACTIONS[action].resource.value)
+            await context.authority.admit(call, action, ACTIONS[action].resource.value)
             try:
                 given = tool.input_model.model_validate(dict(arguments))
             except ValidationError as error:
                 known_fields = tuple(tool.input_model.model_fields)
                 raise problem_of_validation(error, known=known_fields) from error
             if tool.resource_of is not None:
-                await context.authority.require(call, tool.action, tool.resource_of(given))
+                await context.authority.admit(call, tool.action, tool.resource_of(given))
             return tool.to_result(await tool.run(context, call, given))
         except Problem:
             raise

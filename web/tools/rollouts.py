@@ -18,6 +18,7 @@ from web.tools.references import find_rollout
 from web.tools.splits import split_in
 from web.tools.stages import stage_of
 from web.tools.views import HookRunView, ReplicaStepView, RolloutView, StageView, SteeringView
+from web.tools.visibility import sight_of
 
 NOWHERE = NodeId("")
 """The host of a replica that none was chosen for."""
@@ -25,7 +26,8 @@ NOWHERE = NodeId("")
 
 async def list_rollouts(context: Context, call: Call, *, service: str = "") -> list[RolloutView]:
     """Return the rollouts that are remembered, newest first; of one service if its id or name is given."""
-    await context.authority.require(call, "rollout.read", "rollout")
+    await context.authority.admit(call, "rollout.read", "rollout")
+    sees = sight_of(context, call).rollout
     with context.surroundings.state.read() as txn:
         names = names_in(txn)
         rollouts = [
@@ -33,6 +35,8 @@ async def list_rollouts(context: Context, call: Call, *, service: str = "") -> l
             for rollout in records.ROLLOUTS.scan(txn)
             if not service or service in (rollout.service_id, name_in(rollout.service_id))
         ]
+        if sees is not None:
+            rollouts = [rollout for rollout in rollouts if sees(rollout.service_id)]
         views = [rollout_view(txn, rollout, names) for rollout in rollouts]
     return sorted(views, key=lambda view: (view.started_at_ms, view.id), reverse=True)
 

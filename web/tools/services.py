@@ -43,6 +43,7 @@ from web.tools.views import (
     SpecView,
     shallow,
 )
+from web.tools.visibility import sight_of
 from web.tools.watch_views import watch_view
 
 TROUBLES_MAX = 10
@@ -51,8 +52,9 @@ _ENDED_BADLY = (RolloutPhase.FAILED, RolloutPhase.ROLLED_BACK, RolloutPhase.CANC
 
 async def list_services(context: Context, call: Call) -> list[ServiceView]:
     """Return the services by id."""
-    await context.authority.require(call, "service.read", "service")
-    return read_services(context.surroundings)
+    await context.authority.admit(call, "service.read", "service")
+    sees = sight_of(context, call).service
+    return [view for view in read_services(context.surroundings) if sees is None or sees(view.id)]
 
 
 async def get_service(context: Context, call: Call, reference: str) -> ServiceDetail:

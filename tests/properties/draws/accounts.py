@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from cluster.commands import access
+from cluster.commands import access, permissions
 from cluster.model.access import Role
 from cluster.model.ids import LoginId, TokenPrefix
+from cluster.model.permissions import (
+    AccessScope,
+    Binding,
+    CustomRole,
+    Holder,
+    HolderKind,
+    Permission,
+    PermissionEffect,
+)
 from cluster.store.records import LOGINS
 from tests.properties.draws.context import HASH, Choices, Draw
 
@@ -15,6 +24,7 @@ def account_commands(draw: Draw) -> Choices:
     logins = {login.id: login.generation for login in LOGINS.scan(draw.txn) if login.is_live(draw.now_ms)}
     login = draw.mostly(list(logins), [LoginId("l1"), LoginId("l2"), LoginId("l3")])
     generation = logins.get(login, 0)
+    holder = rng.choice([Holder(kind=HolderKind.USER, id=user), Holder(kind=HolderKind.TOKEN, id=prefix)])
     return [
         lambda: access.PutSetupToken(secret_hash=HASH, expires_at_ms=rng.choice([None, later])),
         lambda: access.CreateUser(
@@ -52,4 +62,22 @@ def account_commands(draw: Draw) -> Choices:
             idle_expires_at_ms=later,
         ),
         lambda: access.EndLogin(login_id=login),
+        lambda: permissions.PutCustomRole(
+            role=CustomRole(
+                name=rng.choice(["made", "other"]),
+                permissions=(
+                    Permission(effect=rng.choice(list(PermissionEffect)), actions=("container.*",)),
+                ),
+            )
+        ),
+        lambda: permissions.RemoveCustomRole(name=rng.choice(["made", "other"])),
+        lambda: permissions.PutBinding(
+            binding=Binding(
+                id=rng.choice(["b1", "b2"]),
+                holder=holder,
+                role=rng.choice(["viewer", "made", "other"]),
+                scope=AccessScope(projects=("shop",)),
+            )
+        ),
+        lambda: permissions.RemoveBinding(holder=holder, binding_id=rng.choice(["b1", "b2"])),
     ]

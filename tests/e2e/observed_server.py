@@ -63,8 +63,7 @@ class Observed:
 
 def a_shop_world(now_ms: int) -> WebWorld:
     """Three hosts with a service each way, four alerts, and people of every role."""
-    world = a_web_world()
-    world.clock.set_now_ms(now_ms)
+    world = a_web_world(now_ms=now_ms)
     for name, role in (("ada", Role.ADMIN), ("otto", Role.OPERATOR), ("vera", Role.VIEWER)):
         world.add_user(name, role)
     lead(world)

@@ -469,9 +469,9 @@ class WebWorld:
         return format_api_token(plain)
 
 
-def a_web_world(*, nodes: int = 3) -> WebWorld:
+def a_web_world(*, nodes: int = 3, now_ms: int = NOW_MS) -> WebWorld:
     """Return a cluster of `nodes` hosts named h1, h2, ..., of which nd_1 serves and leads."""
-    clock = FakeClock(now_ms=NOW_MS)
+    clock = FakeClock(now_ms=now_ms)
     state = FakeState(clock)
     world = WebWorld(
         clock=clock,

@@ -103,6 +103,7 @@ from agent.node.recovery import Recovered, RecoveryRefused
 from agent.node.recovery import recover as recover_cluster
 from agent.node.state import NodeState
 from agent.notify.allowed import AllowedNetworks
+from agent.notify.identity_providers import ProviderClient
 from agent.notify.sender import HttpSender
 from agent.peers.addresses import peer_address
 from agent.peers.client import PeerClient
@@ -125,7 +126,7 @@ from cluster.raft.types import RaftError
 from cluster.store import StoreError, records
 from web.live.hub import HUB
 from web.middleware.rate_limit import Limits
-from web.ports import NoExternalRouter, Surroundings
+from web.ports import NoExternalRouter, ProviderUnreachable, Surroundings
 from web.server import build_app
 from web.tools.admitting import Admitting
 from web.tools.context import CONTEXT
@@ -483,6 +484,10 @@ class _Agent:
         )
         sender = HttpSender(clock=clock, version=_version(), allowed=AllowedNetworks(state).read)
         stack.push_async_callback(sender.close)
+        providers = ProviderClient(
+            version=_version(), allowed=AllowedNetworks(state).read, unreachable=ProviderUnreachable
+        )
+        stack.push_async_callback(providers.close)
         delivering = Delivering(
             node_id=self._node_id,
             state=state,
@@ -683,6 +688,7 @@ class _Agent:
             history=history,
             anomalies=anomalies,
             exposition=exposed,
+            providers=providers,
             logs=every_log,
             scaling=LeaderScaling(
                 node_id=self._node_id,

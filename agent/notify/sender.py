@@ -1,7 +1,6 @@
 """One HTTP request to a receiver somebody named, and what came of it.
 
-Where it goes is checked where the socket is made, on the address that is then connected to. So it makes no
-difference how the address was come by: a name, a name that means something else now, or digits in the URL.
+Where it goes is checked where the socket is made (`dialing`).
 """
 
 from __future__ import annotations
@@ -10,35 +9,25 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 
 from agent.clock import Clock
+from agent.notify.dialing import AddressRefused, Dialing, Networks, causes_of
 from agent.notify.message import Message
 from cluster.model.events import clip
-from cluster.model.outbound import ALLOWED_NETWORKS_SETTING, why_refused
+from cluster.model.outbound import ALLOWED_NETWORKS_SETTING
 from cluster.model.webhooks import DELAY_MAX_MS, DETAIL_CHARS_MAX, FailureKind
-
-Networks = tuple[IPv4Network | IPv6Network, ...]
 
 EXCERPT_BYTES = 2048
 EXCERPT_TIMEOUT_S = 2.0
 HEADERS_BYTES_MAX = 16 * 1024
-LOOKUPS_AT_ONCE = 8
-"""Look-ups block a thread. With a pool of their own they keep nothing else of the agent waiting."""
-
-
-class AddressRefused(OSError):
-    """The address is one that may not be called."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,16 +54,9 @@ class HttpSender:
 
     def __init__(self, *, clock: Clock, version: str, allowed: Callable[[], Networks]) -> None:
         self._clock = clock
-        self._allowed = allowed
-        self._resolver = _OwnThreadsResolver()
+        self._dialing = Dialing(allowed)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=0,
-                force_close=True,
-                use_dns_cache=False,
-                resolver=self._resolver,
-                socket_factory=self._make_socket,
-            ),
+            connector=self._dialing.connector(),
             # A proxy would dial for us, past the check; cookies would make one receiver's answers matter.
             trust_env=False,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -86,7 +68,7 @@ class HttpSender:
 
     async def close(self) -> None:
         await self._session.close()
-        self._resolver.shut_down()
+        self._dialing.shut_down()
 
     async def send(self, message: Message, *, timeout_ms: int) -> Answer:
         """Return what came of one attempt; it takes at most `timeout_ms`, and little more. Raises nothing."""
@@ -140,15 +122,6 @@ class HttpSender:
             "retry_after_ms": retry_after_ms(response.headers.get("Retry-After", ""), self._clock.now_ms()),
         }
 
-    def _make_socket(self, info: tuple[Any, ...]) -> socket.socket:
-        family, kind, protocol, _, address = info
-        reason = why_refused(address[0], self._allowed())
-        if reason:
-            raise AddressRefused(reason)
-        made = socket.socket(family=family, type=kind, proto=protocol)
-        made.setblocking(False)
-        return made
-
 
 def retry_after_ms(text: str, now_ms: int) -> int:
     """What `Retry-After` (RFC 9110 10.2.3) asks to wait, at most a day; 0 when it says nothing readable."""
@@ -169,7 +142,7 @@ def retry_after_ms(text: str, now_ms: int) -> int:
 def _failure_of(error: Exception, url: str) -> tuple[FailureKind, str]:
     """What kind of failure it is, in words without the URL, which may hold a secret."""
     host = urlsplit(url).hostname or ""
-    for each in _causes(error):
+    for each in causes_of(error):
         if isinstance(each, AddressRefused):
             hint = f"add its network to setting {ALLOWED_NETWORKS_SETTING} to allow it"
             return FailureKind.BLOCKED, f"{each}, which is not called: {hint}"
@@ -184,56 +157,6 @@ def _failure_of(error: Exception, url: str) -> tuple[FailureKind, str]:
     return FailureKind.CLOSED, f"{host} gave no answer that can be read ({type(error).__name__})"
 
 
-def _causes(error: BaseException) -> list[BaseException]:
-    """The error and what led to it, those that were tried at the same time among them."""
-    found: list[BaseException] = []
-    waiting: list[BaseException | None] = [error]
-    while waiting and len(found) < 32:
-        each = waiting.pop()
-        if each is None or each in found:
-            continue
-        found.append(each)
-        if isinstance(each, aiohttp.ClientConnectorError):
-            waiting.append(each.os_error)
-        if isinstance(each, BaseExceptionGroup):
-            waiting.extend(each.exceptions)
-        waiting.extend((each.__cause__, each.__context__))
-    return found
-
-
 def _words(error: BaseException) -> str:
     inner = getattr(error, "certificate_error", error)
     return str(getattr(inner, "verify_message", "") or getattr(inner, "reason", "") or type(inner).__name__)
-
-
-class _OwnThreadsResolver(AbstractResolver):
-    """The system's resolver, on a few threads of its own."""
-
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(LOOKUPS_AT_ONCE, thread_name_prefix="receiver-names")
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(
-            self._threads, lambda: socket.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
-        )
-        return [
-            ResolveResult(
-                hostname=host,
-                host=str(address[0]),
-                port=int(address[1]),
-                family=each,
-                proto=protocol,
-                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-            )
-            for each, _, protocol, _, address in found
-        ]
-
-    async def close(self) -> None:
-        """The session's connector asks for this; threads end with `shut_down`."""
-
-    def shut_down(self) -> None:
-        # A look-up that hangs ends by the resolver's own time-out; nobody waits for it here.
-        self._threads.shutdown(wait=False, cancel_futures=True)

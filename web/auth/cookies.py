@@ -13,6 +13,7 @@ REFRESH = "__Secure-tower_refresh"
 CSRF = "__Host-tower_csrf"
 REFRESH_PATH = "/api/v1/auth"
 CSRF_HEADER = "X-CSRF-Token"
+SIGN_IN = "__Host-tower_sign_in"
 
 
 def set_login(
@@ -27,6 +28,22 @@ def set_login(
 def set_csrf(response: web.StreamResponse, csrf: str, *, max_age_s: int) -> None:
     """Give the browser a CSRF token alone."""
     _set(response, CSRF, csrf, max_age_s=max_age_s)
+
+
+def set_sign_in(response: web.StreamResponse, ticket: str, *, max_age_s: int) -> None:
+    """Give the browser what it brings back from an identity provider; "" takes it away.
+
+    Lax, because it comes back from another site; it proves nothing without that site's answer.
+    """
+    response.set_cookie(
+        SIGN_IN,
+        ticket,
+        max_age=max_age_s if ticket else 0,
+        path="/",
+        secure=True,
+        httponly=True,
+        samesite="Lax",
+    )
 
 
 def clear_login(response: web.StreamResponse) -> None:

@@ -11,6 +11,7 @@ from aiohttp import web
 from cluster.model.inventory import HostLive, HostView
 from web.auth.authority import Authority
 from web.auth.sessions import Sessions
+from web.auth.sign_in import SignIn
 from web.ports import Surroundings
 from web.tools.pace import Pace
 from web.tools.shared_reading import SharedReading
@@ -23,6 +24,7 @@ class Context:
     surroundings: Surroundings
     authority: Authority
     sessions: Sessions
+    sign_in: SignIn
     views: SharedReading[Sequence[HostView]]
     live: SharedReading[Sequence[HostLive]]
     pace: Pace

@@ -1,9 +1,19 @@
-import { Page } from "@/components/page";
-import { defineMessages, useMessages } from "@/lib/i18n";
+import { useParams } from "@tanstack/react-router";
+import { textIn, usePageSearch } from "@/components/page-search";
+import { RolloutPage } from "@/features/services/rollout-page";
 
-const messages = defineMessages({ en: { title: "Rollout" }, it: { title: "Rilascio" } });
+interface RolloutSearch {
+  /** The revision that was just asked for. */
+  revision?: number | undefined;
+}
+
+function parse(raw: Record<string, unknown>): RolloutSearch {
+  const revision = Number(textIn(raw.revision));
+  return { revision: Number.isInteger(revision) && revision > 0 ? revision : undefined };
+}
 
 export function RolloutRoute() {
-  const t = useMessages(messages);
-  return <Page title={t.title}>{null}</Page>;
+  const { rollout }: { rollout?: string } = useParams({ strict: false });
+  const [{ revision }] = usePageSearch(parse);
+  return <RolloutPage key={rollout} reference={rollout ?? ""} revision={revision} />;
 }

@@ -77,7 +77,7 @@ async def preview(context: Context, call: Call, *, role: str, scope: AccessScope
     with context.surroundings.state.read() as txn:
         custom = records.CUSTOM_ROLES.get(txn, role) if is_key(role) else None
     if custom is None and role not in tuple(Role):
-        raise Problem("not-found", f"there is no role {role[:80]!r}", hint="`tower role ls` lists them")
+        raise Problem("not-found", f"there is no role {role[:80]!r}", hint="`tower role list` lists them")
     try:
         binding = Binding(
             id="preview", holder=Holder(kind=HolderKind.USER, id="preview"), role=role, scope=scope
@@ -155,7 +155,7 @@ async def _custom_role(context: Context, call: Call, name: str) -> tuple[str, Po
     with context.surroundings.state.read() as txn:
         role = records.CUSTOM_ROLES.get(txn, name) if is_key(name) else None
     if role is None:
-        raise Problem("not-found", f"there is no role {name[:80]!r}", hint="`tower role ls` lists them")
+        raise Problem("not-found", f"there is no role {name[:80]!r}", hint="`tower role list` lists them")
     binding = Binding(id="trial", holder=Holder(kind=HolderKind.USER, id="trial"), role=role.name)
     return f"role:{name}", _alone(context, grants_of(Role.NONE, (binding,), (role,)))
 

@@ -168,7 +168,7 @@ async def put_binding(
         raise Problem(
             "not-found",
             f"there is no role {role[:80]!r}",
-            hint="`tower role ls` lists them",
+            hint="`tower role list` lists them",
             errors=(FieldError(field="role", rule="a role that is there", value=role[:80]),),
         )
     await _check_held(context, call, PUT, resource, binding, custom)
@@ -193,7 +193,7 @@ async def remove_binding(context: Context, call: Call, binding_id: str) -> None:
         custom = None if binding is None else records.CUSTOM_ROLES.get(txn, binding.role)
     if binding is None:
         raise Problem(
-            "not-found", f"there is no binding {binding_id[:80]!r}", hint="`tower binding ls` lists them"
+            "not-found", f"there is no binding {binding_id[:80]!r}", hint="`tower binding list` lists them"
         )
     if custom is not None:
         await _check_undenied(context, call, REMOVE, f"binding:{binding_id}", binding, custom)
@@ -265,9 +265,7 @@ def _holder(context: Context, *, user: str, token: str) -> Holder:
     with context.surroundings.state.read() as txn:
         found = records.API_TOKENS.get(txn, token) if is_key(token) else None
     if found is None or found.is_revoked:
-        raise Problem(
-            "not-found", f"there is no API token {token[:80]!r}", hint="`tower token ls` lists them"
-        )
+        raise Problem("not-found", f"there is no API token {token[:80]!r}")
     return Holder(kind=HolderKind.TOKEN, id=found.prefix)
 
 

@@ -14,7 +14,7 @@ import errno
 import json
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import aiodocker
@@ -109,6 +109,9 @@ class DockerEngine:
         self._client: aiodocker.Docker | None = None
         self._connector: aiohttp.UnixConnector | None = None
         self._api_version = ""
+        # The engine looks for the name and then makes the network: two calls at once make two of one name,
+        # and no container can join either by its name any more.
+        self._making_network = asyncio.Lock()
 
     async def close(self) -> None:
         client, connector = self._client, self._connector
@@ -267,23 +270,44 @@ class DockerEngine:
     async def ensure_network(self, name: str, *, labels: Mapping[str, str]) -> str:
         if not _NAME.fullmatch(name):
             raise EngineRefused(f"{name!r} is not a network name: {_NAME_RULE}", status=400)
-        for network in await self.networks():
-            if network.name == name:
-                return network.id
-        async with self._request(f"to create network {name}") as docker:
-            try:
-                made = await _json(
-                    docker,
-                    "networks/create",
-                    "POST",
-                    body={"Name": name, "Driver": "bridge", "CheckDuplicate": True, "Labels": dict(labels)},
-                )
-                return str(made["Id"])
-            except DockerError as error:
-                if error.status != 409:
-                    raise
-        # Somebody else made it just now.
-        return next(network.id for network in await self.networks() if network.name == name)
+        async with self._making_network:
+            known = await self._networks_called(name)
+            if known:
+                return known[0]
+            async with self._request(f"to create network {name}") as docker:
+                try:
+                    made = await _json(
+                        docker,
+                        "networks/create",
+                        "POST",
+                        body={
+                            "Name": name,
+                            "Driver": "bridge",
+                            "CheckDuplicate": True,
+                            "Labels": dict(labels),
+                        },
+                    )
+                    return str(made["Id"])
+                except DockerError as error:
+                    if error.status != 409:
+                        raise
+            # Another program made it just now.
+            made_elsewhere = await self._networks_called(name)
+        if not made_elsewhere:
+            raise EngineRefused(f"network {name} was there and is gone again; try again", status=409)
+        return made_elsewhere[0]
+
+    async def _networks_called(self, name: str) -> list[str]:
+        """The networks of that name, by id. Of more than one, those that nobody uses are removed."""
+        found = [network.id for network in await self.networks() if network.name == name]
+        for network in tuple(found):
+            if len(found) == 1:
+                break
+            # The engine refuses to remove one that a container is in.
+            with suppress(EngineRefused):
+                await self.remove_network(network)
+                found.remove(network)
+        return found
 
     # ---- what is not needed any more ----------------------------------------------------------
 

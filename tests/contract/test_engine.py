@@ -321,6 +321,13 @@ async def test_names_that_cannot_be_names_are_refused(world: World) -> None:
             await world.engine.ensure_network(name, labels={})
 
 
+async def test_many_who_need_a_network_at_once_get_the_same_one(world: World) -> None:
+    made = await asyncio.gather(*(world.engine.ensure_network("contract-net", labels={}) for _ in range(8)))
+    listed = [network.id for network in await world.engine.networks() if network.name == "contract-net"]
+    assert set(made) == set(listed)
+    assert len(listed) == 1
+
+
 async def test_a_network_is_made_once_and_containers_are_in_all_of_theirs(world: World) -> None:
     engine = world.engine
     labels = {"com.docker.compose.project": "shop"}

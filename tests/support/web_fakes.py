@@ -54,10 +54,12 @@ from web.ports import (
     AnomalyWatch,
     Exposition,
     ExternalRouter,
+    IdentityProviders,
     MetricHistory,
     NoAnomalyWatch,
     NoExposition,
     NoExternalRouter,
+    NoIdentityProviders,
     NoMetricHistory,
     NoScalingDesk,
     ScalingDesk,
@@ -413,6 +415,7 @@ class WebWorld:
     history: MetricHistory = field(default_factory=NoMetricHistory)
     anomalies: AnomalyWatch = field(default_factory=NoAnomalyWatch)
     exposition: Exposition = field(default_factory=NoExposition)
+    providers: IdentityProviders = field(default_factory=NoIdentityProviders)
 
     @property
     def surroundings(self) -> Surroundings:
@@ -431,6 +434,7 @@ class WebWorld:
             history=self.history,
             anomalies=self.anomalies,
             exposition=self.exposition,
+            providers=self.providers,
         )
 
     def add_user(self, name: str, role: Role) -> PrincipalId:

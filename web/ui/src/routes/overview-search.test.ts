@@ -1,27 +1,14 @@
 import { expect, test } from "vitest";
-import { parseSearch, searchOf, viewOf } from "./overview-search";
+import { parseSearch } from "./overview-search";
 
-test("an address and what it shows are the same thing", () => {
-  const search = {
-    q: "web",
-    host: "h1",
-    project: "shop",
-    state: "unhealthy",
-    sort: "cpu",
-    desc: true,
-  } as const;
-  expect(searchOf(viewOf(parseSearch(search)))).toEqual(search);
-});
-
-test("what is as usual is not in the address", () => {
-  expect(Object.values(searchOf(viewOf({}))).filter((value) => value !== undefined)).toEqual([]);
-});
-
-test("an address with nonsense in it shows everything", () => {
-  const view = viewOf(parseSearch({ state: "sleepy", sort: "colour", desc: "yes", q: { a: 1 } }));
-  expect(view).toEqual(viewOf({}));
+test("an address keeps what is open, and drops what the page does not know", () => {
+  expect(parseSearch({ logs: "abc", node: "nd_1", colour: "blue" })).toEqual({
+    logs: "abc",
+    node: "nd_1",
+    details: undefined,
+  });
 });
 
 test("a name that looks like a number stays a name", () => {
-  expect(parseSearch({ host: 7, project: true })).toMatchObject({ host: "7", project: "true" });
+  expect(parseSearch({ details: 7, node: true })).toMatchObject({ details: "7", node: "true" });
 });

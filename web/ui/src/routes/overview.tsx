@@ -1,17 +1,15 @@
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { lazy, Suspense, useCallback, useEffect, useRef, useState } from "react";
+import { lazy, Suspense, useCallback } from "react";
 import type { ContainerView } from "@/api/openapi";
 import { Page } from "@/components/page";
 import { ChangesSection } from "@/features/changes/changes-section";
-import { type ContainersView, EVERYTHING } from "@/features/containers/container-rows";
 import { ContainersSection } from "@/features/containers/containers-section";
 import { HostsSection } from "@/features/hosts/hosts-section";
 import { AttentionSection } from "@/features/overview/attention-section";
 import { ClusterLine } from "@/features/overview/cluster-line";
 import { ServicesSection } from "@/features/services/services-section";
 import { defineMessages, useMessages } from "@/lib/i18n";
-import { type OverviewSearch, searchOf, viewOf } from "./overview-search";
-import { ViewInAddress } from "./view-in-address";
+import type { OverviewSearch } from "./overview-search";
 
 const LogsSheet = lazy(() => import("@/features/logs/logs-sheet"));
 const Checklist = lazy(() => import("@/features/overview/checklist"));
@@ -37,7 +35,6 @@ export function OverviewPage() {
       }),
     [navigate],
   );
-  const [view, onView] = useViewInAddress(search, change);
   const onLogs = useCallback(
     (each: ContainerView) => change({ logs: each.id, node: each.node_id }),
     [change],
@@ -60,7 +57,7 @@ export function OverviewPage() {
             <ChangesSection />
           </div>
         </div>
-        <ContainersSection id={CONTAINERS} view={view} onView={onView} onLogs={onLogs} />
+        <ContainersSection id={CONTAINERS} onLogs={onLogs} />
       </div>
       <Suspense fallback={null}>
         {search.logs !== undefined && (
@@ -74,36 +71,10 @@ export function OverviewPage() {
           <HostSheet
             nodeId={search.details}
             onClose={() => change({ details: undefined })}
-            onContainers={(host) => {
-              change({ ...searchOf({ ...EVERYTHING, host }), details: undefined });
-              document.getElementById(CONTAINERS)?.scrollIntoView();
-            }}
+            onContainers={(host) => void navigate({ to: "/containers", search: { host } as never })}
           />
         )}
       </Suspense>
     </Page>
   );
-}
-
-/** The view of the containers, shown at once and written to the address. */
-function useViewInAddress(
-  search: OverviewSearch,
-  write: (next: OverviewSearch, replace: boolean) => void,
-): [ContainersView, (next: Partial<ContainersView>) => void] {
-  const kept = useRef<ViewInAddress>(undefined);
-  kept.current ??= new ViewInAddress(viewOf(search));
-  const [view, setView] = useState(kept.current.view);
-  useEffect(() => {
-    if (kept.current?.see(viewOf(search))) setView(kept.current.view);
-  }, [search]);
-  const change = useCallback(
-    (next: Partial<ContainersView>) => {
-      if (kept.current === undefined) return;
-      const changed = kept.current.change(next);
-      setView(changed);
-      write(searchOf(changed), true);
-    },
-    [write],
-  );
-  return [view, change];
 }

@@ -1,5 +1,7 @@
 import { Confirm } from "@/components/ui/confirm";
-import { type ContainerRequest, VERBS } from "./container-actions";
+import { useMessages } from "@/lib/i18n";
+import { messages } from "./action-messages";
+import type { ContainerRequest } from "./container-actions";
 import { isRunning } from "./container-state";
 
 interface ConfirmActionProps {
@@ -11,46 +13,40 @@ interface ConfirmActionProps {
 
 /** Names the container, the host and what happens to those who use it. */
 export default function ConfirmAction({ request, isPending, onConfirm, onCancel }: ConfirmActionProps) {
+  const t = useMessages(messages);
   const { container, verb } = request;
   return (
     <Confirm
-      title={`${VERBS[verb].label} ${container.name}?`}
-      verb={VERBS[verb].label}
-      isDangerous={verb === "remove"}
+      title={t.ask(t[verb], container.name)}
+      verb={t[verb]}
+      isDangerous={verb === "remove" || verb === "kill"}
       isPending={isPending}
       onConfirm={onConfirm}
       onCancel={onCancel}
     >
       <p>
-        It runs on <strong className="font-medium text-text">{container.node_name}</strong>
-        {container.project !== "" && (
-          <>
-            {" "}
-            and belongs to <strong className="font-medium text-text">{container.project}</strong>
-          </>
-        )}
-        . {consequence(request)}
+        {container.project === ""
+          ? t.where(container.node_name)
+          : t.whereAndWhat(container.node_name, container.project)}{" "}
+        {consequence(request, t)}
       </p>
-      {container.is_managed && (
-        <p>
-          Control Tower keeps this service at its number of replicas: it will bring a replica back by itself.
-        </p>
-      )}
+      {container.is_managed && <p>{t.managedNote}</p>}
     </Confirm>
   );
 }
 
-function consequence({ container, verb }: ContainerRequest): string {
+function consequence({ container, verb }: ContainerRequest, t: (typeof messages)["en"]): string {
   switch (verb) {
     case "restart":
-      return "Requests in flight are cut off, and it answers again when it has started.";
+      return t.restartNote;
     case "stop":
-      return "It answers nothing until it is started again.";
+      return t.stopNote;
+    case "kill":
+      return t.killNote;
     case "remove":
-      return isRunning(container)
-        ? "It is running and will be killed. What it wrote outside of volumes is lost."
-        : "What it wrote outside of volumes is lost.";
+      return isRunning(container) ? t.removeRunningNote : t.removeNote;
     case "start":
+    case "pause":
     case "unpause":
       return "";
   }

@@ -2,35 +2,54 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { request } from "@/api/client";
 import type { ContainerActed, ContainerView } from "@/api/openapi";
 import { auditQuery, containersQuery } from "@/api/queries";
-import { showDone } from "@/components/ui/toast-store";
+import { showDone, showError } from "@/components/ui/toast-store";
+import { textsOf } from "@/lib/i18n";
+import { messages } from "./action-messages";
 import { isRunning } from "./container-state";
 
-export type Verb = "start" | "stop" | "restart" | "unpause" | "remove";
+export const VERBS = ["start", "unpause", "restart", "stop", "pause", "kill", "remove"] as const;
+export type Verb = (typeof VERBS)[number];
 
-interface VerbWords {
-  /** The action the server decides on. */
-  permission: string;
-  label: string;
-  done: string;
+/** The action the server decides on. */
+export const PERMISSION: Record<Verb, string> = {
+  start: "container.start",
+  unpause: "container.start",
+  restart: "container.restart",
+  stop: "container.stop",
+  pause: "container.stop",
+  kill: "container.stop",
+  remove: "container.remove",
+};
+
+/** What takes an action back. */
+const UNDO: Partial<Record<Verb, Verb>> = {
+  start: "stop",
+  stop: "start",
+  pause: "unpause",
+  unpause: "pause",
+};
+
+/** Done without asking: they can be undone, and harm nobody who uses the container. */
+const AT_ONCE: readonly Verb[] = ["start", "unpause", "pause"];
+
+export function needsAsking(verb: Verb): boolean {
+  return !AT_ONCE.includes(verb);
 }
 
-export const VERBS: Record<Verb, VerbWords> = {
-  start: { permission: "container.start", label: "Start", done: "Started" },
-  unpause: { permission: "container.start", label: "Resume", done: "Resumed" },
-  restart: { permission: "container.restart", label: "Restart", done: "Restarted" },
-  stop: { permission: "container.stop", label: "Stop", done: "Stopped" },
-  remove: { permission: "container.remove", label: "Remove", done: "Removed" },
-};
+/** What takes this back; null where nothing does, or where the cluster itself does. */
+export function undoOf(verb: Verb, container: ContainerView): Verb | null {
+  return container.is_managed ? null : (UNDO[verb] ?? null);
+}
 
 /** What makes sense for a container as it is, and this person may do. */
 export function verbsOf(container: ContainerView, can: (action: string) => boolean): Verb[] {
   const sensible: Verb[] =
     container.state === "paused"
-      ? ["unpause", "stop", "remove"]
+      ? ["unpause", "stop", "kill", "remove"]
       : isRunning(container)
-        ? ["restart", "stop", "remove"]
+        ? ["restart", "stop", "pause", "kill", "remove"]
         : ["start", "remove"];
-  return sensible.filter((verb) => can(VERBS[verb].permission));
+  return sensible.filter((verb) => can(PERMISSION[verb]));
 }
 
 export interface ContainerRequest {
@@ -38,28 +57,56 @@ export interface ContainerRequest {
   verb: Verb;
 }
 
-/** Do it, on the host that has the container, and say so. */
-export function useContainerAction() {
+/** Do it, on the host that has the container. Gives what is going to happen by itself. */
+export async function actOn({ container, verb }: ContainerRequest): Promise<string> {
+  const path = `/containers/${encodeURIComponent(container.id)}`;
+  const acted = await (verb === "remove"
+    ? request<ContainerActed | undefined>(path, {
+        method: "DELETE",
+        query: { node: container.node_id, force: isRunning(container) },
+      })
+    : request<ContainerActed | undefined>(`${path}/${verb}`, {
+        method: "POST",
+        query: { node: container.node_id },
+      }));
+  return acted?.note ?? "";
+}
+
+/** Ask again for what an action changes. */
+export function useRefresh(): () => Promise<void> {
   const client = useQueryClient();
+  return () => {
+    void client.invalidateQueries({ queryKey: auditQuery.queryKey });
+    return client.invalidateQueries({ queryKey: containersQuery.queryKey });
+  };
+}
+
+/** Do one thing to one container, say so, and offer to take it back. */
+export function useContainerAction() {
+  const refresh = useRefresh();
+  const undo = async (asked: ContainerRequest) => {
+    try {
+      const note = await actOn(asked);
+      say(asked, note);
+    } catch (error) {
+      showError(error);
+    } finally {
+      void refresh();
+    }
+  };
   return useMutation({
-    mutationFn: ({ container, verb }: ContainerRequest) => {
-      const path = `/containers/${encodeURIComponent(container.id)}`;
-      return verb === "remove"
-        ? request<ContainerActed | undefined>(path, {
-            method: "DELETE",
-            query: { node: container.node_id, force: isRunning(container) },
-          })
-        : request<ContainerActed | undefined>(`${path}/${verb}`, {
-            method: "POST",
-            query: { node: container.node_id },
-          });
+    mutationFn: actOn,
+    onSuccess: (note, { container, verb }) => {
+      const back = undoOf(verb, container);
+      const run = back === null ? undefined : () => void undo({ container, verb: back });
+      say({ container, verb }, note, run);
     },
-    onSuccess: (acted, { container, verb }) => {
-      showDone(`${VERBS[verb].done} ${container.name} on ${container.node_name}`, acted?.note);
-    },
-    onSettled: () => {
-      void client.invalidateQueries({ queryKey: auditQuery.queryKey });
-      return client.invalidateQueries({ queryKey: containersQuery.queryKey });
-    },
+    onSettled: refresh,
   });
+}
+
+function say({ container, verb }: ContainerRequest, note: string, undo?: () => void): void {
+  const t = textsOf(messages);
+  const action = undo === undefined ? undefined : { label: t.undo, run: undo };
+  showDone(t.done[verb](container.name, container.node_name), note, action);
 }

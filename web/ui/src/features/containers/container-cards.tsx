@@ -1,38 +1,88 @@
-import { useRef } from "react";
+import { Link } from "@tanstack/react-router";
+import { useMemo, useRef } from "react";
 import { Status } from "@/components/ui/badge";
 import { cn } from "@/lib/cn";
-import { formatBytes, formatPercent, parseImage } from "@/lib/format";
-import { useWindowedRows } from "@/lib/windowed-rows";
+import { formatBytes, formatCount, formatPercent, parseImage } from "@/lib/format";
+import { useMessages } from "@/lib/i18n";
+import { offsetsOf, useWindowedItems } from "@/lib/windowed-items";
+import { ChoiceBox } from "./choice-box";
 import { CpuCourse } from "./container-numbers";
+import { keyOf } from "./container-rows";
 import { stateOf } from "./container-state";
-import type { ContainerRowsProps } from "./container-table";
+import type { ListProps } from "./list-props";
+import { messages } from "./messages";
 import { RowActions } from "./row-actions";
+import { shareOf } from "./selection";
 
-const CARD_HEIGHT = 92;
+const CARD_HEIGHT = 96;
+const GROUP_HEIGHT = 40;
 
 /** The same rows for a narrow screen. */
-export function ContainerCards({ rows, can, staleHosts, onLogs, onVerb }: ContainerRowsProps) {
+export function ContainerCards(props: ListProps) {
+  const { items, view, can, courses, staleHosts, selection, onToggle, onToggleAll, onLogs, onVerb } = props;
+  const t = useMessages(messages);
   const list = useRef<HTMLUListElement>(null);
-  const { first, end } = useWindowedRows(list, rows.length, CARD_HEIGHT);
+  const offsets = useMemo(
+    () => offsetsOf(items.map(({ kind }) => (kind === "group" ? GROUP_HEIGHT : CARD_HEIGHT))),
+    [items],
+  );
+  const { first, end } = useWindowedItems(list, offsets);
+  const below = (offsets[items.length] ?? 0) - (offsets[end] ?? 0);
   return (
-    <ul ref={list} aria-label="Containers">
-      {first > 0 && <li aria-hidden style={{ height: `${first * CARD_HEIGHT}px` }} />}
-      {rows.slice(first, end).map((container, index) => {
+    <ul ref={list} aria-label={t.list}>
+      {first > 0 && <li aria-hidden style={{ height: `${offsets[first] ?? 0}px` }} />}
+      {items.slice(first, end).map((item, index) => {
+        const line = first + index > 0 && "border-t border-line";
+        if (item.kind === "group") {
+          const name = item.name || (view.group === "" ? "" : t.ungrouped[view.group]);
+          const keys = item.containers.map(keyOf);
+          return (
+            <li key={item.key} className={cn("flex h-10 items-center gap-1 bg-bg pr-4 pl-1", line)}>
+              <ChoiceBox
+                label={t.chooseGroup(name)}
+                share={shareOf(selection, keys)}
+                onToggle={() => onToggleAll(keys)}
+              />
+              <span className="truncate text-sm font-semibold">
+                {name} <span className="tabular font-normal text-muted">{formatCount(keys.length)}</span>
+              </span>
+            </li>
+          );
+        }
+        const { container, key } = item;
         const state = stateOf(container);
         const image = parseImage(container.image);
+        const isChosen = selection.keys.has(key);
         return (
           <li
-            key={`${container.node_id} ${container.id}`}
+            key={key}
             className={cn(
-              "flex h-[92px] items-center gap-1 py-2 pr-1 pl-4",
-              first + index > 0 && "border-t border-line",
+              "flex h-24 items-center gap-1 py-2 pr-1 pl-1",
+              line,
+              isChosen && "bg-accent-soft",
               staleHosts.has(container.node_id) && "text-muted",
             )}
           >
+            <ChoiceBox
+              label={t.choose(container.name)}
+              share={isChosen ? "all" : "none"}
+              onToggle={(isRange) => onToggle(key, isRange)}
+            />
             <div className="min-w-0 flex-1">
               <div className="flex items-center gap-2">
-                <h3 className="min-w-0 flex-1 truncate font-medium">{container.name}</h3>
-                <CpuCourse container={container} />
+                <h2 className="min-w-0 flex-1 truncate font-medium">
+                  <Link
+                    to="/containers/$node/$container"
+                    params={{ node: container.node_id, container: container.id }}
+                    className="hover:underline"
+                  >
+                    {container.name}
+                  </Link>
+                </h2>
+                <CpuCourse
+                  container={container}
+                  course={courses(container.node_id, container.id, "cpu_percent")}
+                />
               </div>
               <p className="flex items-center gap-2 text-sm">
                 <Status tone={staleHosts.has(container.node_id) ? "neutral" : state.tone}>
@@ -54,7 +104,7 @@ export function ContainerCards({ rows, can, staleHosts, onLogs, onVerb }: Contai
           </li>
         );
       })}
-      {end < rows.length && <li aria-hidden style={{ height: `${(rows.length - end) * CARD_HEIGHT}px` }} />}
+      {below > 0 && <li aria-hidden style={{ height: `${below}px` }} />}
     </ul>
   );
 }

@@ -1,172 +1,356 @@
+import { Link, useNavigate } from "@tanstack/react-router";
 import { ArrowDown, ArrowUp } from "lucide-react";
-import { memo, useRef } from "react";
-import type { ContainerView } from "@/api/openapi";
+import { memo, useEffect, useMemo, useRef } from "react";
+import type { ContainerView, SeriesView } from "@/api/openapi";
 import { Status } from "@/components/ui/badge";
+import { useNow } from "@/lib/clock";
 import { cn } from "@/lib/cn";
-import { formatBytes, parseImage, shortId, UNKNOWN } from "@/lib/format";
-import { useWindowedRows } from "@/lib/windowed-rows";
-import type { Verb } from "./container-actions";
-import { CpuCell } from "./container-numbers";
-import type { ContainersView, SortKey } from "./container-rows";
+import { formatAge, formatCount, formatMoment, parseImage, shortId, UNKNOWN } from "@/lib/format";
+import { useMessages } from "@/lib/i18n";
+import { offsetsOf, useWindowedItems } from "@/lib/windowed-items";
+import { ChoiceBox } from "./choice-box";
+import type { Column } from "./columns";
+import { CpuCell, MemoryCell } from "./container-numbers";
+import { type ContainersView, keyOf, type SortKey, serviceOf } from "./container-rows";
 import { stateOf } from "./container-state";
+import { keysOf, type ListProps } from "./list-props";
+import { messages } from "./messages";
 import { RowActions } from "./row-actions";
+import { shareOf } from "./selection";
 
-/** All rows are of one height, so that the ones out of sight need not exist. */
+/** The ones out of sight need not exist, so that it has to be known how high they are. */
 const ROW_HEIGHT = 40;
+const GROUP_HEIGHT = 36;
+/** Of the page's head and the table's own. */
+const HIDDEN_ABOVE = 96;
 
-interface Column {
-  key: SortKey;
-  title: string;
-  className: string;
-}
+const CLASSES: Record<Column | "name", string> = {
+  name: "w-[20%] max-lg:w-[24%]",
+  state: "w-[20%] lg:w-[18%]",
+  image: "w-[16%] max-lg:hidden",
+  cpu: "w-36 text-right",
+  memory: "w-40 text-right max-lg:w-26",
+  host: "w-[8%] min-w-20 pl-6",
+  project: "w-[10%] max-xl:hidden",
+  service: "w-[12%] max-xl:hidden",
+  ports: "w-[10%] max-xl:hidden",
+  created: "w-26 max-xl:hidden",
+};
 
-const COLUMNS: readonly Column[] = [
-  { key: "name", title: "Name", className: "w-[22%] pl-4" },
-  { key: "state", title: "State", className: "w-[20%] lg:w-[17%]" },
-  { key: "image", title: "Image", className: "w-[17%] max-lg:hidden" },
-  { key: "cpu", title: "CPU", className: "w-36 text-right" },
-  { key: "memory", title: "Memory", className: "w-26 text-right" },
-  { key: "host", title: "Host", className: "w-[8%] min-w-20 pl-6" },
-  { key: "project", title: "Project", className: "max-xl:hidden" },
-];
-
-export interface ContainerRowsProps {
-  rows: readonly ContainerView[];
-  can: (action: string) => boolean;
-  /** Hosts whose containers are only known from before. */
-  staleHosts: ReadonlySet<string>;
-  onLogs: (container: ContainerView) => void;
-  onVerb: (container: ContainerView, verb: Verb) => void;
-}
-
-interface ContainerTableProps extends ContainerRowsProps {
-  view: ContainersView;
+interface ContainerTableProps extends ListProps {
+  columns: readonly Column[];
   onView: (change: Partial<ContainersView>) => void;
 }
 
-export function ContainerTable({ rows, view, onView, ...rest }: ContainerTableProps) {
+export function ContainerTable(props: ContainerTableProps) {
+  const { items, columns, view, onView, selection, active, staleHosts, courses, onToggleAll } = props;
+  const t = useMessages(messages);
   const body = useRef<HTMLTableSectionElement>(null);
-  const { first, end } = useWindowedRows(body, rows.length, ROW_HEIGHT);
+  const offsets = useMemo(
+    () => offsetsOf(items.map(({ kind }) => (kind === "group" ? GROUP_HEIGHT : ROW_HEIGHT))),
+    [items],
+  );
+  const { first, end } = useWindowedItems(body, offsets);
+  useActiveInSight(body, items, offsets, active);
+  const keys = useMemo(() => keysOf(items), [items]);
+  const span = columns.length + 3;
   return (
-    <table className="w-full table-fixed border-separate border-spacing-0" aria-rowcount={rows.length + 1}>
-      <caption className="sr-only">Containers of every host</caption>
+    <table className="w-full table-fixed border-separate border-spacing-0" aria-rowcount={items.length + 1}>
+      <caption className="sr-only">{t.caption}</caption>
       <thead>
         <tr>
-          {COLUMNS.map((column) => (
-            <Heading key={column.key} column={column} view={view} onView={onView} />
+          <th
+            scope="col"
+            className="sticky top-12 z-10 h-9 w-10 rounded-tl-lg border-b border-line bg-surface pl-2"
+          >
+            <ChoiceBox
+              label={t.chooseAll}
+              share={shareOf(selection, keys)}
+              onToggle={() => onToggleAll(keys)}
+            />
+          </th>
+          {(["name", ...columns] as const).map((column) => (
+            <Heading key={column} column={column} view={view} onView={onView} />
           ))}
           <th scope="col" className="sticky top-12 z-10 w-24 rounded-tr-lg border-b border-line bg-surface">
-            <span className="sr-only">Actions</span>
+            <span className="sr-only">{t.actions}</span>
           </th>
         </tr>
       </thead>
       <tbody ref={body}>
-        {first > 0 && <Spacer rows={first} />}
-        {rows.slice(first, end).map((container, index) => (
-          <Row
-            key={`${container.node_id} ${container.id}`}
-            container={container}
-            position={first + index}
-            {...rest}
-          />
-        ))}
-        {end < rows.length && <Spacer rows={rows.length - end} />}
+        {first > 0 && <Spacer span={span} height={offsets[first] ?? 0} />}
+        {items
+          .slice(first, end)
+          .map((item, index) =>
+            item.kind === "group" ? (
+              <GroupRow
+                key={item.key}
+                name={item.name || (view.group === "" ? "" : t.ungrouped[view.group])}
+                keys={item.containers.map(keyOf)}
+                span={span}
+                position={first + index}
+                selection={selection}
+                onToggleAll={onToggleAll}
+              />
+            ) : (
+              <Row
+                key={item.key}
+                container={item.container}
+                columns={columns}
+                position={first + index}
+                isStale={staleHosts.has(item.container.node_id)}
+                isChosen={selection.keys.has(item.key)}
+                isActive={active === item.key}
+                cpu={courses(item.container.node_id, item.container.id, "cpu_percent")}
+                memory={courses(item.container.node_id, item.container.id, "memory_bytes")}
+                can={props.can}
+                onActive={props.onActive}
+                onToggle={props.onToggle}
+                onLogs={props.onLogs}
+                onVerb={props.onVerb}
+              />
+            ),
+          )}
+        {end < items.length && (
+          <Spacer span={span} height={(offsets[items.length] ?? 0) - (offsets[end] ?? 0)} />
+        )}
       </tbody>
     </table>
   );
 }
 
-function Spacer({ rows }: { rows: number }) {
+function Spacer({ span, height }: { span: number; height: number }) {
   return (
     <tr aria-hidden>
-      <td colSpan={COLUMNS.length + 1} style={{ height: `${rows * ROW_HEIGHT}px` }} />
+      <td colSpan={span} style={{ height: `${height}px` }} />
     </tr>
   );
 }
+
+/** Scroll to the container that the keys have come to, when it is out of sight. */
+function useActiveInSight(
+  body: { readonly current: HTMLElement | null },
+  items: ListProps["items"],
+  offsets: Float64Array,
+  active: string | null,
+): void {
+  const newest = useRef({ items, offsets });
+  newest.current = { items, offsets };
+  useEffect(() => {
+    if (active === null || body.current === null) return;
+    const index = newest.current.items.findIndex(({ key }) => key === active);
+    if (index === -1) return;
+    const top = body.current.getBoundingClientRect().top + (newest.current.offsets[index] ?? 0);
+    if (top < HIDDEN_ABOVE) window.scrollBy(0, top - HIDDEN_ABOVE);
+    else if (top + ROW_HEIGHT > window.innerHeight - ROW_HEIGHT) {
+      window.scrollBy(0, top + 2 * ROW_HEIGHT - window.innerHeight);
+    }
+  }, [active, body]);
+}
+
+const NUMBERS: readonly (Column | "name")[] = ["cpu", "memory", "created"];
 
 function Heading({
   column,
   view,
   onView,
-}: { column: Column } & Pick<ContainerTableProps, "view" | "onView">) {
-  const isSorted = view.sort === column.key;
-  const isNumber = column.key === "cpu" || column.key === "memory";
+}: { column: Column | "name" } & Pick<ContainerTableProps, "view" | "onView">) {
+  const t = useMessages(messages);
+  const className = cn(
+    "sticky top-12 z-10 h-9 truncate border-b border-line bg-surface px-2 text-left text-xs font-medium text-muted",
+    CLASSES[column],
+  );
+  if (column === "ports") {
+    return (
+      <th scope="col" className={className}>
+        {t.column.ports}
+      </th>
+    );
+  }
+  const key: SortKey = column;
+  const isSorted = view.sort === key;
+  const isRight = column === "cpu" || column === "memory";
   // The first press on a number shows the largest, on a text the first.
-  const next = isSorted ? !view.isDescending : isNumber;
+  const next = isSorted ? !view.isDescending : NUMBERS.includes(column);
   const Arrow = view.isDescending ? ArrowDown : ArrowUp;
   return (
     <th
       scope="col"
       aria-sort={isSorted ? (view.isDescending ? "descending" : "ascending") : "none"}
-      className={cn(
-        "sticky top-12 z-10 h-9 border-b border-line bg-surface px-2 text-left text-xs font-medium text-muted first:rounded-tl-lg",
-        column.className,
-      )}
+      className={className}
     >
       <button
         type="button"
         className={cn(
           "inline-flex items-center gap-1 align-middle hover:text-text",
           isSorted && "text-text",
-          isNumber && "flex-row-reverse",
+          isRight && "flex-row-reverse",
         )}
-        onClick={() => onView({ sort: column.key, isDescending: next })}
+        onClick={() => onView({ sort: key, isDescending: next })}
       >
-        {column.title}
+        {t.column[column]}
         <Arrow aria-hidden className={cn("size-3", !isSorted && "invisible")} />
       </button>
     </th>
   );
 }
 
-interface RowProps extends Omit<ContainerRowsProps, "rows"> {
-  container: ContainerView;
+interface GroupRowProps extends Pick<ListProps, "selection" | "onToggleAll"> {
+  name: string;
+  keys: readonly string[];
+  span: number;
   position: number;
 }
 
-const Row = memo(function Row({ container, position, can, staleHosts, onLogs, onVerb }: RowProps) {
-  const image = parseImage(container.image);
-  const state = stateOf(container);
-  const isStale = staleHosts.has(container.node_id);
-  const cell = cn("h-10 truncate px-2", position > 0 && "border-t border-line");
+function GroupRow({ name, keys, span, position, selection, onToggleAll }: GroupRowProps) {
+  const t = useMessages(messages);
   return (
-    <tr aria-rowindex={position + 2} className={cn("group hover:bg-hover", isStale && "text-muted")}>
+    <tr aria-rowindex={position + 2} className="bg-bg">
+      <td className={cn("h-9 pl-2", position > 0 && "border-t border-line")}>
+        <ChoiceBox
+          label={t.chooseGroup(name)}
+          share={shareOf(selection, keys)}
+          onToggle={() => onToggleAll(keys)}
+        />
+      </td>
       <th
-        scope="row"
-        className={cn(cell, "pl-4 text-left font-medium")}
-        title={`${container.name} (${shortId(container.id)})`}
+        scope="rowgroup"
+        colSpan={span - 1}
+        className={cn(
+          "h-9 truncate px-2 text-left text-sm font-semibold",
+          position > 0 && "border-t border-line",
+        )}
       >
-        {container.name}
+        {name} <span className="tabular font-normal text-muted">{formatCount(keys.length)}</span>
       </th>
-      <td className={cn(cell, "text-sm")} title={isStale ? "as last known" : undefined}>
-        <Status tone={isStale ? "neutral" : state.tone}>
-          {state.word} <span className="text-muted">{state.detail}</span>
-        </Status>
+    </tr>
+  );
+}
+
+interface RowProps extends Pick<ListProps, "can" | "onActive" | "onToggle" | "onLogs" | "onVerb"> {
+  container: ContainerView;
+  columns: readonly Column[];
+  position: number;
+  isStale: boolean;
+  isChosen: boolean;
+  isActive: boolean;
+  cpu: SeriesView | undefined;
+  memory: SeriesView | undefined;
+}
+
+const Row = memo(function Row(props: RowProps) {
+  const { container, columns, position, isStale, isChosen, isActive, can, onToggle, onLogs, onVerb } = props;
+  const t = useMessages(messages);
+  const navigate = useNavigate();
+  const name = useRef<HTMLAnchorElement>(null);
+  useEffect(() => {
+    if (isActive && !name.current?.closest("tr")?.contains(document.activeElement)) {
+      name.current?.focus({ preventScroll: true });
+    }
+  }, [isActive]);
+  const key = keyOf(container);
+  const cell = cn("h-10 truncate px-2", position > 0 && "border-t border-line");
+  const params = { node: container.node_id, container: container.id };
+  return (
+    <tr
+      aria-rowindex={position + 2}
+      aria-selected={isChosen}
+      className={cn(
+        "group cursor-default",
+        isChosen ? "bg-accent-soft" : "hover:bg-hover",
+        isStale && "text-muted",
+      )}
+      onFocusCapture={() => props.onActive(key)}
+      onClick={(event) => {
+        const target = event.target as Element;
+        const isOnControl = target.closest("a, button, label, input") !== null;
+        if (isOnControl || (window.getSelection()?.toString() ?? "") !== "") return;
+        if (event.shiftKey || event.ctrlKey || event.metaKey) onToggle(key, event.shiftKey);
+        else void navigate({ to: "/containers/$node/$container", params });
+      }}
+    >
+      <td className={cn("h-10 pl-2", position > 0 && "border-t border-line")}>
+        <ChoiceBox
+          label={t.choose(container.name)}
+          share={isChosen ? "all" : "none"}
+          onToggle={(isRange) => onToggle(key, isRange)}
+        />
       </td>
-      <td className={cn(cell, "text-sm max-lg:hidden")} title={image.full}>
-        {image.short}
-        {image.tag !== "" && <span className="text-muted">:{image.tag}</span>}
-      </td>
-      <td className={cn(cell, "text-right text-sm")}>
-        <CpuCell container={container} />
-      </td>
-      <td
-        className={cn(cell, "tabular text-right text-sm")}
-        title={
-          container.memory_limit_bytes === null
-            ? undefined
-            : `of ${formatBytes(container.memory_limit_bytes)}`
-        }
-      >
-        {formatBytes(container.memory_bytes)}
-      </td>
-      <td className={cn(cell, "pl-6 text-sm")}>{container.node_name}</td>
-      <td className={cn(cell, "text-sm max-xl:hidden")}>
-        {container.project || <span className="text-muted">{UNKNOWN}</span>}
-      </td>
+      <th scope="row" className={cn(cell, "text-left font-medium")}>
+        <Link
+          ref={name}
+          to="/containers/$node/$container"
+          params={params}
+          title={`${container.name} (${shortId(container.id)})`}
+          className="hover:underline"
+        >
+          {container.name}
+        </Link>
+      </th>
+      {columns.map((column) => (
+        <td key={column} className={cn(cell, "text-sm", CLASSES[column])}>
+          <Cell column={column} {...props} />
+        </td>
+      ))}
       <td className={cn(cell, "pr-2")}>
         <RowActions container={container} can={can} onLogs={onLogs} onVerb={onVerb} />
       </td>
     </tr>
   );
 });
+
+function Cell({ column, container, isStale, cpu, memory }: RowProps & { column: Column }) {
+  const t = useMessages(messages);
+  switch (column) {
+    case "state": {
+      const state = stateOf(container);
+      return (
+        <span className="flex">
+          <Status
+            tone={isStale ? "neutral" : state.tone}
+            title={isStale ? t.asLastKnown : `${state.word} ${state.detail}`}
+          >
+            {state.word} <span className="text-muted">{state.detail}</span>
+          </Status>
+        </span>
+      );
+    }
+    case "image": {
+      const image = parseImage(container.image);
+      return (
+        <span title={image.full}>
+          {image.short}
+          {image.tag !== "" && <span className="text-muted">:{image.tag}</span>}
+        </span>
+      );
+    }
+    case "cpu":
+      return <CpuCell container={container} course={cpu} />;
+    case "memory":
+      return <MemoryCell container={container} course={memory} className="max-lg:[&>svg]:hidden" />;
+    case "host":
+      return <>{container.node_name}</>;
+    case "project":
+      return <Text text={container.project} />;
+    case "service":
+      return <Text text={serviceOf(container)} />;
+    case "ports":
+      return <Text text={portsOf(container)} />;
+    case "created":
+      return <Age atMs={container.created_at_ms} />;
+  }
+}
+
+function Text({ text }: { text: string }) {
+  return text === "" ? <span className="text-muted">{UNKNOWN}</span> : <span title={text}>{text}</span>;
+}
+
+function Age({ atMs }: { atMs: number }) {
+  const now = useNow();
+  return <span title={formatMoment(atMs)}>{formatAge(atMs, now)}</span>;
+}
+
+function portsOf({ ports }: ContainerView): string {
+  const published = ports.filter(({ host_port }) => host_port > 0);
+  return [...new Set(published.map((port) => `${port.host_port}→${port.container_port}`))].join(", ");
+}

@@ -1,15 +1,21 @@
-import { Search } from "lucide-react";
-import { useEffect, useRef } from "react";
+import { ListFilter, Search } from "lucide-react";
+import { useId, useMemo, useState } from "react";
 import type { ContainerView } from "@/api/openapi";
+import { Button } from "@/components/ui/button";
 import { Input, Select } from "@/components/ui/field";
-import { type ContainersView, choicesOf } from "./container-rows";
+import { cn } from "@/lib/cn";
+import { useMessages } from "@/lib/i18n";
+import {
+  type ContainersView,
+  choicesOf,
+  filtersOf,
+  GROUPINGS,
+  type Grouping,
+  labelsOf,
+  serviceOf,
+} from "./container-rows";
 import { STATE_FILTERS, type StateFilter } from "./container-state";
-
-const STATE_WORDS: Record<StateFilter, string> = {
-  running: "Running",
-  unhealthy: "Unhealthy",
-  stopped: "Not running",
-};
+import { messages } from "./messages";
 
 interface ContainersFilterProps {
   containers: readonly ContainerView[];
@@ -17,73 +23,96 @@ interface ContainersFilterProps {
   onView: (change: Partial<ContainersView>) => void;
 }
 
-/** Search and filters. Ctrl or Cmd with K goes to the search from anywhere. */
+/** Search and filters. A narrow screen shows the filters when they are asked for. */
 export function ContainersFilter({ containers, view, onView }: ContainersFilterProps) {
-  const search = useRef<HTMLInputElement>(null);
-  useEffect(() => {
-    const onKey = (event: KeyboardEvent) => {
-      if (event.key.toLowerCase() !== "k" || !(event.ctrlKey || event.metaKey) || event.altKey) return;
-      event.preventDefault();
-      search.current?.focus();
-      search.current?.select();
-    };
-    window.addEventListener("keydown", onKey);
-    return () => window.removeEventListener("keydown", onKey);
-  }, []);
+  const t = useMessages(messages);
+  const labels = useId();
+  const [isOpen, setOpen] = useState(false);
+  const choices = useMemo(
+    () => ({
+      hosts: choicesOf(containers, (each) => each.node_name),
+      projects: choicesOf(containers, (each) => each.project),
+      services: choicesOf(containers, serviceOf),
+      labels: labelsOf(containers),
+    }),
+    [containers],
+  );
+  const count = filtersOf(view);
   return (
-    <search className="flex w-full flex-wrap items-center gap-2 sm:w-auto">
-      <div className="relative w-full sm:w-60">
+    <search className="flex flex-1 flex-wrap items-center gap-2">
+      <div className="relative min-w-0 flex-1 sm:max-w-64 sm:basis-52">
         <Search
           aria-hidden
           className="pointer-events-none absolute top-1/2 left-2.5 size-3.5 -translate-y-1/2 text-muted"
         />
         <Input
-          ref={search}
           type="search"
-          aria-label="Search containers"
-          aria-keyshortcuts="Control+K Meta+K"
-          placeholder="Search"
-          className="w-full pl-8 sm:pr-14"
+          aria-label={t.search}
+          placeholder={t.searchShort}
+          className="w-full pl-8"
           value={view.text}
           onInput={(event) => onView({ text: event.currentTarget.value })}
           onKeyDown={(event) => event.key === "Escape" && onView({ text: "" })}
         />
-        {view.text === "" && (
-          <kbd
-            aria-hidden
-            className="pointer-events-none absolute top-1/2 right-2 -translate-y-1/2 rounded border border-line px-1 font-sans text-2xs text-muted max-sm:hidden"
-          >
-            Ctrl K
-          </kbd>
-        )}
       </div>
-      <Choice
-        label="Host"
-        all="All hosts"
-        value={view.host}
-        choices={choicesOf(containers, (each) => each.node_name)}
-        onChange={(host) => onView({ host })}
-      />
-      <Choice
-        label="Project"
-        all="All projects"
-        value={view.project}
-        choices={choicesOf(containers, (each) => each.project)}
-        onChange={(project) => onView({ project })}
-      />
-      <Select
-        aria-label="State"
-        value={view.state}
-        onChange={(event) => onView({ state: event.currentTarget.value as StateFilter | "" })}
-        className="max-sm:flex-1"
-      >
-        <option value="">Any state</option>
-        {STATE_FILTERS.map((state) => (
-          <option key={state} value={state}>
-            {STATE_WORDS[state]}
-          </option>
-        ))}
-      </Select>
+      <Button className="sm:hidden" aria-expanded={isOpen} onClick={() => setOpen((before) => !before)}>
+        <ListFilter aria-hidden className="size-3.5" />
+        {t.filters}
+        {count > 0 && <span className="tabular">{count}</span>}
+      </Button>
+      <div className={cn("contents", !isOpen && "max-sm:hidden")}>
+        <Choice
+          label={t.host}
+          all={t.allHosts}
+          value={view.host}
+          choices={choices.hosts}
+          onChange={(host) => onView({ host })}
+        />
+        <Choice
+          label={t.project}
+          all={t.allProjects}
+          value={view.project}
+          choices={choices.projects}
+          onChange={(project) => onView({ project })}
+        />
+        <Choice
+          label={t.service}
+          all={t.allServices}
+          value={view.service}
+          choices={choices.services}
+          onChange={(service) => onView({ service })}
+        />
+        <Choice
+          label={t.state}
+          all={t.anyState}
+          value={view.state}
+          choices={STATE_FILTERS}
+          words={t.states}
+          onChange={(state) => onView({ state: state as StateFilter | "" })}
+        />
+        <Input
+          aria-label={t.label}
+          title={t.label}
+          placeholder={t.labelShort}
+          list={labels}
+          className="w-32 max-sm:min-w-[45%] max-sm:flex-1"
+          value={view.label}
+          onInput={(event) => onView({ label: event.currentTarget.value.trim() })}
+        />
+        <datalist id={labels}>
+          {choices.labels.map((label) => (
+            <option key={label} value={label} />
+          ))}
+        </datalist>
+        <Choice
+          label={t.group}
+          all={t.noGroups}
+          value={view.group}
+          choices={GROUPINGS}
+          words={t.groups}
+          onChange={(group) => onView({ group: group as Grouping | "" })}
+        />
+      </div>
     </search>
   );
 }
@@ -93,10 +122,11 @@ interface ChoiceProps {
   all: string;
   value: string;
   choices: readonly string[];
+  words?: Readonly<Record<string, string>>;
   onChange: (value: string) => void;
 }
 
-function Choice({ label, all, value, choices, onChange }: ChoiceProps) {
+function Choice({ label, all, value, choices, words, onChange }: ChoiceProps) {
   // A value from the page's address stays to be seen when nothing has it any more.
   const shown = value === "" || choices.includes(value) ? choices : [...choices, value];
   return (
@@ -104,12 +134,15 @@ function Choice({ label, all, value, choices, onChange }: ChoiceProps) {
       aria-label={label}
       value={value}
       onChange={(event) => onChange(event.currentTarget.value)}
-      className="max-w-40 max-sm:min-w-0 max-sm:flex-1"
+      className={cn(
+        "max-w-36 max-sm:max-w-none max-sm:min-w-[45%] max-sm:flex-1",
+        value !== "" && "border-accent",
+      )}
     >
       <option value="">{all}</option>
       {shown.map((choice) => (
         <option key={choice} value={choice}>
-          {choice}
+          {words?.[choice] ?? choice}
         </option>
       ))}
     </Select>

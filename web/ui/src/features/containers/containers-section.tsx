@@ -1,110 +1,83 @@
 import { useQuery } from "@tanstack/react-query";
-import { Container, TriangleAlert } from "lucide-react";
-import { lazy, Suspense, useCallback, useMemo, useState } from "react";
+import { Link } from "@tanstack/react-router";
+import { Container, ScrollText, TriangleAlert } from "lucide-react";
+import { useMemo } from "react";
 import type { ContainerView } from "@/api/openapi";
 import { useCan } from "@/api/permissions";
 import { type ContainerList, containersQuery } from "@/api/queries";
 import { Loaded } from "@/components/loaded";
+import { Sparkline } from "@/components/sparkline";
 import { Empty, Loading } from "@/components/states";
 import { Status } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
+import { LinkButton } from "@/components/ui/link-button";
 import { Card, Section } from "@/components/ui/section";
-import { formatCount } from "@/lib/format";
-import { useMedia } from "@/lib/media";
-import { type ContainerRequest, useContainerAction, type Verb } from "./container-actions";
-import { ContainerCards } from "./container-cards";
-import { type ContainersView, EVERYTHING, rowsOf } from "./container-rows";
-import { fitsState } from "./container-state";
-import { ContainerTable } from "./container-table";
-import { ContainersFilter } from "./containers-filter";
+import { cn } from "@/lib/cn";
+import { formatBytes, formatCount, formatPercent, parseImage } from "@/lib/format";
+import { useMessages } from "@/lib/i18n";
+import { digestOf, keyOf } from "./container-rows";
+import { fitsState, isRunning, stateOf } from "./container-state";
+import { type Courses, useCourses } from "./courses";
+import { messages } from "./digest-messages";
 
-const ConfirmAction = lazy(() => import("./confirm-action"));
+const SHOWN_MAX = 8;
 
 interface ContainersSectionProps {
   id: string;
-  view: ContainersView;
-  onView: (change: Partial<ContainersView>) => void;
   onLogs: (container: ContainerView) => void;
 }
 
-/** Every container of every host, whoever made it. */
-export function ContainersSection({ id, view, onView, onLogs }: ContainersSectionProps) {
+/** The containers in short: what is not well, then what is busiest. The rest is on a page of its own. */
+export function ContainersSection({ id, onLogs }: ContainersSectionProps) {
+  const t = useMessages(messages);
   const query = useQuery(containersQuery);
-  const list = query.data;
-  const rows = useMemo(() => rowsOf(list?.containers ?? [], view), [list, view]);
   return (
     <Section
       id={id}
-      title="Containers"
-      note={
-        list !== undefined && (
-          <Note
-            list={list}
-            shown={rows.length}
-            onUnhealthy={() => onView({ ...EVERYTHING, state: "unhealthy" })}
-          />
-        )
-      }
-      actions={
-        list !== undefined &&
-        list.containers.length > 0 && (
-          <ContainersFilter containers={list.containers} view={view} onView={onView} />
-        )
-      }
+      title={t.title}
+      note={query.data !== undefined && query.data.containers.length > 0 && <Note list={query.data} />}
+      actions={<LinkButton to="/containers">{t.all}</LinkButton>}
     >
       <Card>
-        <Loaded query={query} loading={<Loading label="Loading containers" rows={8} />}>
-          {(loaded) => <Rows list={loaded} rows={rows} view={view} onView={onView} onLogs={onLogs} />}
+        <Loaded query={query} loading={<Loading label={t.loading} rows={SHOWN_MAX} />}>
+          {(list) => <Digest list={list} onLogs={onLogs} />}
         </Loaded>
       </Card>
     </Section>
   );
 }
 
-/** How many there are, and a way to those that need somebody: they may be far down. */
-function Note({ list, shown, onUnhealthy }: { list: ContainerList; shown: number; onUnhealthy: () => void }) {
-  const { containers } = list;
+function Note({ list: { containers } }: { list: ContainerList }) {
+  const t = useMessages(messages);
   const unhealthy = containers.filter((each) => fitsState(each, "unhealthy")).length;
+  const running = containers.filter(isRunning).length;
+  const stopped = containers.length - running;
   return (
-    <span className="flex items-center gap-3">
-      {shown === containers.length
-        ? formatCount(shown)
-        : `${formatCount(shown)} of ${formatCount(containers.length)}`}
+    <span className="flex flex-wrap items-center gap-x-3">
+      {t.running(formatCount(running))}
+      {stopped > 0 && <span>{t.stopped(formatCount(stopped))}</span>}
       {unhealthy > 0 && (
-        <button type="button" className="text-text hover:underline" onClick={onUnhealthy}>
-          <Status tone="bad">{formatCount(unhealthy)} unhealthy</Status>
-        </button>
+        <Link to="/containers" search={{ state: "unhealthy" } as never} className="text-text hover:underline">
+          <Status tone="bad">{t.unhealthy(formatCount(unhealthy))}</Status>
+        </Link>
       )}
     </span>
   );
 }
 
-function Rows({
-  list,
-  rows,
-  view,
-  onView,
-  onLogs,
-}: Omit<ContainersSectionProps, "id"> & { list: ContainerList; rows: ContainerView[] }) {
-  const isWide = useMedia("(min-width: 48rem)");
+function Digest({ list, onLogs }: { list: ContainerList } & Pick<ContainersSectionProps, "onLogs">) {
+  const t = useMessages(messages);
   const can = useCan();
-  const action = useContainerAction();
-  const [asked, setAsked] = useState<ContainerRequest | null>(null);
-  const { mutate } = action;
-  const onVerb = useCallback(
-    (container: ContainerView, verb: Verb) => {
-      if (verb === "start" || verb === "unpause") mutate({ container, verb });
-      else setAsked({ container, verb });
-    },
-    [mutate],
-  );
-  const shared = {
-    rows,
-    can,
-    staleHosts: new Set(list.problems.map((problem) => problem.node_id)),
-    onLogs,
-    onVerb,
-  };
+  const courses = useCourses();
+  const shown = useMemo(() => digestOf(list.containers, SHOWN_MAX), [list.containers]);
+  if (list.containers.length === 0) {
+    return (
+      <Empty icon={<Container className="size-5" />} title={t.none}>
+        {t.noneNote}
+      </Empty>
+    );
+  }
+  const stale = new Set(list.problems.map(({ node_id }) => node_id));
   return (
     <>
       {list.problems.map((problem) => (
@@ -115,45 +88,88 @@ function Rows({
         >
           <TriangleAlert aria-hidden className="mt-0.5 size-3.5 shrink-0" />
           <span>
-            <strong className="font-semibold">Containers of {problem.node_name} as last known:</strong>{" "}
-            {problem.reason}.
+            <strong className="font-semibold">{t.oldOf(problem.node_name)}</strong> {problem.reason}.
           </span>
         </p>
       ))}
-      {rows.length === 0 ? (
-        <NoRows isFiltered={list.containers.length > 0} onReset={() => onView(EVERYTHING)} />
-      ) : isWide ? (
-        <ContainerTable {...shared} view={view} onView={onView} />
-      ) : (
-        <ContainerCards {...shared} />
-      )}
-      {asked !== null && (
-        <Suspense fallback={null}>
-          <ConfirmAction
-            request={asked}
-            isPending={action.isPending}
-            onConfirm={() => action.mutate(asked, { onSettled: () => setAsked(null) })}
-            onCancel={() => setAsked(null)}
+      <ul aria-label={t.note}>
+        {shown.map((container) => (
+          <Line
+            key={keyOf(container)}
+            container={container}
+            isStale={stale.has(container.node_id)}
+            courses={courses}
+            onLogs={can("container.logs") ? onLogs : null}
           />
-        </Suspense>
-      )}
+        ))}
+      </ul>
     </>
   );
 }
 
-function NoRows({ isFiltered, onReset }: { isFiltered: boolean; onReset: () => void }) {
-  if (!isFiltered) {
-    return (
-      <Empty icon={<Container className="size-5" />} title="No containers yet">
-        Anything Docker runs on a host of this cluster appears here by itself.
-      </Empty>
-    );
-  }
+interface LineProps {
+  container: ContainerView;
+  isStale: boolean;
+  courses: Courses;
+  onLogs: ((container: ContainerView) => void) | null;
+}
+
+function Line({ container, isStale, courses, onLogs }: LineProps) {
+  const t = useMessages(messages);
+  const state = stateOf(container);
+  const image = parseImage(container.image);
+  const course = courses(container.node_id, container.id, "cpu_percent");
+  const cpu = formatPercent(container.cpu_percent);
   return (
-    <Empty icon={<Container className="size-5" />} title="No container fits">
-      <Button className="mt-2" onClick={onReset}>
-        Show all containers
-      </Button>
-    </Empty>
+    <li
+      className={cn(
+        "grid h-14 grid-cols-[minmax(0,1fr)_auto] items-center gap-x-4 border-t border-line pr-2 pl-4 text-sm first:border-t-0 md:h-10 md:grid-cols-[minmax(0,1.4fr)_minmax(0,1.1fr)_minmax(0,1fr)_9rem_4.5rem_minmax(3rem,0.4fr)_2rem]",
+        isStale && "text-muted",
+      )}
+    >
+      <h3 className="truncate text-base font-medium">
+        <Link
+          to="/containers/$node/$container"
+          params={{ node: container.node_id, container: container.id }}
+          className="hover:underline"
+        >
+          {container.name}
+        </Link>
+      </h3>
+      <span className="truncate max-md:col-start-1 max-md:row-start-2">
+        <Status tone={isStale ? "neutral" : state.tone}>
+          {state.word} <span className="text-muted">{state.detail}</span>
+        </Status>
+      </span>
+      <span className="truncate max-md:hidden" title={image.full}>
+        {image.short}
+        {image.tag !== "" && <span className="text-muted">:{image.tag}</span>}
+      </span>
+      <span className="tabular flex items-center justify-end gap-2 max-md:hidden">
+        {course !== undefined && (
+          <Sparkline
+            values={course.values}
+            topMin={10}
+            label={t.cpuCourse(cpu)}
+            className="h-4 w-14 shrink-0 text-series-1"
+          />
+        )}
+        <span className="min-w-[6ch] text-right">{cpu}</span>
+      </span>
+      <span className="tabular text-right max-md:hidden">{formatBytes(container.memory_bytes)}</span>
+      <span className="truncate max-md:hidden">{container.node_name}</span>
+      {onLogs !== null && (
+        <Button
+          tone="ghost"
+          isIcon
+          aria-label={t.logsOf(container.name)}
+          title={t.logs}
+          className="max-md:col-start-2 max-md:row-span-2 max-md:row-start-1"
+          onClick={() => onLogs(container)}
+        >
+          <ScrollText aria-hidden className="size-4" />
+        </Button>
+      )}
+    </li>
   );
 }

@@ -1,7 +1,8 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import type { ContainerView } from "@/api/openapi";
-import { verbsOf } from "./container-actions";
-import { choicesOf, EVERYTHING, rowsOf } from "./container-rows";
+import { setLanguage } from "@/lib/i18n";
+import { needsAsking, undoOf, verbsOf } from "./container-actions";
+import { choicesOf, digestOf, EVERYTHING, itemsOf, labelsOf, rowsOf } from "./container-rows";
 import { fitsState, stateOf } from "./container-state";
 
 const container = (more: Partial<ContainerView>): ContainerView =>
@@ -14,6 +15,9 @@ const container = (more: Partial<ContainerView>): ContainerView =>
     health: "",
     project: "",
     service: "",
+    is_managed: false,
+    labels: {},
+    created_at_ms: 0,
     node_id: "n1",
     node_name: "h1",
     cpu_percent: null,
@@ -94,9 +98,91 @@ test("the choices of a filter are what there is, once", () => {
 
 test("only what makes sense and is allowed is offered", () => {
   const all = () => true;
-  expect(verbsOf(container({}), all)).toEqual(["restart", "stop", "remove"]);
+  expect(verbsOf(container({}), all)).toEqual(["restart", "stop", "pause", "kill", "remove"]);
   expect(verbsOf(container({ state: "exited" }), all)).toEqual(["start", "remove"]);
-  expect(verbsOf(container({ state: "paused" }), all)).toEqual(["unpause", "stop", "remove"]);
+  expect(verbsOf(container({ state: "paused" }), all)).toEqual(["unpause", "stop", "kill", "remove"]);
   expect(verbsOf(container({}), (action) => action === "container.restart")).toEqual(["restart"]);
   expect(verbsOf(container({}), () => false)).toEqual([]);
+});
+
+test("what can be undone says how, but not where a service undoes it by itself", () => {
+  expect(undoOf("stop", container({}))).toBe("start");
+  expect(undoOf("pause", container({}))).toBe("unpause");
+  expect(undoOf("remove", container({}))).toBeNull();
+  expect(undoOf("stop", container({ is_managed: true }))).toBeNull();
+});
+
+test("what cuts somebody off is asked about first", () => {
+  expect((["restart", "stop", "kill", "remove"] as const).every(needsAsking)).toBe(true);
+  expect((["start", "pause", "unpause"] as const).some(needsAsking)).toBe(false);
+});
+
+test("a label is found by its key, and with a value only by that value", () => {
+  const rows = [
+    container({ name: "a", labels: { tier: "front" } }),
+    container({ name: "b", labels: { tier: "back" } }),
+    container({ name: "c" }),
+  ];
+  expect(names(rowsOf(rows, { ...EVERYTHING, label: "tier" }))).toEqual(["a@h1", "b@h1"]);
+  expect(names(rowsOf(rows, { ...EVERYTHING, label: "tier=back" }))).toEqual(["b@h1"]);
+  expect(rowsOf(rows, { ...EVERYTHING, label: "tier=" })).toEqual([]);
+});
+
+test("labels that programs write for themselves are not offered", () => {
+  const labels = { "com.docker.compose.project": "blog", "tower.service": "x", tier: "front", canary: "" };
+  expect(labelsOf([container({ labels })])).toEqual(["canary", "tier=front"]);
+});
+
+test("groups are by name, and what belongs to none comes last", () => {
+  const rows = rowsOf(
+    [
+      container({ name: "x" }),
+      container({ name: "b", project: "shop" }),
+      container({ name: "a", project: "shop" }),
+      container({ name: "c", project: "blog" }),
+    ],
+    EVERYTHING,
+  );
+  const lines = itemsOf(rows, "project").map((item) =>
+    item.kind === "group" ? `${item.name}:${item.containers.length}` : item.container.name,
+  );
+  expect(lines).toEqual(["blog:1", "c", "shop:2", "a", "b", ":1", "x"]);
+  expect(itemsOf(rows, "")).toHaveLength(4);
+});
+
+test("services of two projects that are called alike are two groups", () => {
+  const rows = [
+    container({ name: "a", project: "shop", service: "web" }),
+    container({ name: "b", project: "blog", service: "web" }),
+    container({ name: "c", project: "blog", service: "blog.api", is_managed: true }),
+  ];
+  const groups = itemsOf(rows, "service").flatMap((item) => (item.kind === "group" ? [item.name] : []));
+  expect(groups).toEqual(["blog.api", "blog.web", "shop.web"]);
+});
+
+test("a first look shows what is not well, then what is busiest, and what is stopped last", () => {
+  const rows = [
+    container({ name: "idle", cpu_percent: 1 }),
+    container({ name: "busy", cpu_percent: 90 }),
+    container({ name: "done", state: "exited", status: "Exited (0) 1 day ago" }),
+    container({ name: "broken", state: "exited", status: "Exited (1) 1 day ago" }),
+    container({ name: "ill", health: "unhealthy" }),
+  ];
+  expect(digestOf(rows, 5).map(({ name }) => name)).toEqual(["ill", "broken", "busy", "idle", "done"]);
+  expect(digestOf(rows, 2)).toHaveLength(2);
+});
+
+test("times that Docker says are said in Italian too", () => {
+  vi.stubGlobal("document", { documentElement: { lang: "en" } });
+  setLanguage("it");
+  expect(stateOf(container({ status: "Up 3 hours" }))).toMatchObject({
+    word: "in esecuzione",
+    detail: "3 ore",
+  });
+  expect(stateOf(container({ status: "Exited (137) About a minute ago", state: "exited" })).detail).toBe(
+    "codice 137, circa un minuto fa",
+  );
+  setLanguage("en");
+  expect(stateOf(container({ status: "Up About an hour" })).detail).toBe("about an hour");
+  vi.unstubAllGlobals();
 });

@@ -1,17 +1,34 @@
-import { EllipsisVertical, Play, RotateCw, ScrollText, Square, Trash2 } from "lucide-react";
+import {
+  EllipsisVertical,
+  OctagonX,
+  Pause,
+  Play,
+  RotateCw,
+  ScrollText,
+  Square,
+  StepForward,
+  Trash2,
+} from "lucide-react";
 import type { ReactNode } from "react";
 import type { ContainerView } from "@/api/openapi";
 import { Button } from "@/components/ui/button";
 import { MenuButton } from "@/components/ui/menu-button";
-import { VERBS, type Verb, verbsOf } from "./container-actions";
+import { useMessages } from "@/lib/i18n";
+import { messages as actionMessages } from "./action-messages";
+import { type Verb, verbsOf } from "./container-actions";
+import { messages } from "./messages";
 
-const ICONS: Record<Verb, ReactNode> = {
+export const VERB_ICONS: Record<Verb, ReactNode> = {
   start: <Play aria-hidden className="size-3.5" />,
-  unpause: <Play aria-hidden className="size-3.5" />,
+  unpause: <StepForward aria-hidden className="size-3.5" />,
   restart: <RotateCw aria-hidden className="size-3.5" />,
   stop: <Square aria-hidden className="size-3.5" />,
+  pause: <Pause aria-hidden className="size-3.5" />,
+  kill: <OctagonX aria-hidden className="size-3.5" />,
   remove: <Trash2 aria-hidden className="size-3.5" />,
 };
+
+const DANGEROUS: readonly Verb[] = ["kill", "remove"];
 
 interface RowActionsProps {
   container: ContainerView;
@@ -22,12 +39,14 @@ interface RowActionsProps {
 
 /** Logs, and a menu of what may be done. Without rights there is no menu. */
 export function RowActions({ container, can, onLogs, onVerb }: RowActionsProps) {
+  const t = useMessages(messages);
+  const words = useMessages(actionMessages);
   const verbs = verbsOf(container, can);
   const item = (verb: Verb) => ({
     key: verb,
-    label: VERBS[verb].label,
-    icon: ICONS[verb],
-    isDangerous: verb === "remove",
+    label: words[verb],
+    icon: VERB_ICONS[verb],
+    isDangerous: DANGEROUS.includes(verb),
     onSelect: () => onVerb(container, verb),
   });
   return (
@@ -36,8 +55,8 @@ export function RowActions({ container, can, onLogs, onVerb }: RowActionsProps) 
         <Button
           tone="ghost"
           isIcon
-          aria-label={`Logs of ${container.name}`}
-          title="Logs"
+          aria-label={t.logsOf(container.name)}
+          title={t.logs}
           onClick={() => onLogs(container)}
         >
           <ScrollText aria-hidden className="size-4" />
@@ -47,12 +66,12 @@ export function RowActions({ container, can, onLogs, onVerb }: RowActionsProps) 
         <MenuButton
           tone="ghost"
           isIcon
-          aria-label={`Actions for ${container.name}`}
-          title="Actions"
-          menuLabel={`Actions for ${container.name}`}
+          aria-label={t.actionsFor(container.name)}
+          title={t.actions}
+          menuLabel={t.actionsFor(container.name)}
           groups={[
-            verbs.filter((verb) => verb !== "remove").map(item),
-            verbs.filter((verb) => verb === "remove").map(item),
+            verbs.filter((verb) => !DANGEROUS.includes(verb)).map(item),
+            verbs.filter((verb) => DANGEROUS.includes(verb)).map(item),
           ]}
         >
           <EllipsisVertical aria-hidden className="size-4" />

@@ -230,7 +230,7 @@ export default function TimeChart({
           <Button
             tone="ghost"
             aria-pressed={isLog}
-            aria-label={`${t.log}: ${title}`}
+            aria-label={`${t.logShort}, ${t.log}: ${title}`}
             title={t.log}
             onClick={() => setLog(!isLog)}
             className={cn("h-6 px-1.5 text-xs", isLog && "bg-hover text-text")}
@@ -429,7 +429,8 @@ function optionsOf(
   return {
     width: element.clientWidth,
     height,
-    padding: [newest.current.marks.length > 0 ? MARKS_HEIGHT : 10, 8, 0, 0],
+    // The room of marks is there before they are.
+    padding: [newest.current.marks === NO_MARKS ? 10 : MARKS_HEIGHT, 8, 0, 0],
     legend: { show: false },
     cursor: {
       y: false,

@@ -139,6 +139,11 @@ export function MetricsPage() {
             </span>
           </div>
         </div>
+        {search.forecast === true && subjects.length !== 1 && (
+          <p role="status" className="text-sm text-muted">
+            {t.forecastWhere}
+          </p>
+        )}
         <div className={cn("grid gap-4", selection !== null && "xl:grid-cols-[minmax(0,1fr)_24rem]")}>
           {selection !== null && (
             <div className="xl:order-2">

@@ -55,9 +55,12 @@ export function PanelChart({
     })),
   });
   const about = panel.about;
+  // Of several things together, or of parts of one, there is no forecast.
+  const canForecast =
+    isForecast && about !== undefined && panel.labelBy === "metric" && panel.isStacked !== true;
   const needs = useQuery({
     ...forecastQuery(about?.subject ?? "", about?.metric ?? ""),
-    enabled: isForecast && about !== undefined && panel.isStacked !== true,
+    enabled: canForecast,
     retry: false,
   });
   const failed = queries.find(({ error }) => error !== null);
@@ -79,8 +82,8 @@ export function PanelChart({
     isCompared ? { answers: before.map(({ data }) => data), shiftMs: lengthOf(range) } : null,
   );
   if (drawn.lines.length === 0 && panel.isOptional === true) return null;
-  const forecast = isForecast ? forecastOf(drawn, needs.data, range, serverNow(), t.expected) : null;
-  const said = isForecast ? (needs.data?.needs[0]?.said ?? []) : [];
+  const forecast = canForecast ? forecastOf(drawn, needs.data, range, serverNow(), t.expected) : null;
+  const said = canForecast ? (needs.data?.needs[0]?.said ?? []) : [];
   return (
     <div>
       <LazyTimeChart
@@ -106,9 +109,6 @@ export function PanelChart({
         <p className="text-xs text-muted">{t.leftOut(drawn.leftOut)}</p>
       )}
       {said.length > 0 && <p className="mt-1 text-xs text-muted">{said.join(". ")}.</p>}
-      {isForecast && needs.isError && panel.isStacked !== true && (
-        <p className="mt-1 text-xs text-muted">{t.forecastWhere}</p>
-      )}
     </div>
   );
 }

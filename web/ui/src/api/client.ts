@@ -6,11 +6,15 @@ export const API = "/api/v1";
 type Query = Record<string, string | number | boolean | null | undefined>;
 
 export interface RequestOptions {
-  method?: "GET" | "POST" | "PUT" | "DELETE";
+  method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   body?: unknown;
+  /** A file, sent as it is, in place of `body`. */
+  content?: Blob;
   query?: Query;
   signal?: AbortSignal;
   accept?: string;
+  /** How long the beginning of the answer may take, where that is more than usual. */
+  patienceMs?: number;
   /** False for the calls that make and end sessions: a 401 is their answer, not a reason to refresh. */
   refresh?: boolean;
 }
@@ -95,11 +99,14 @@ async function attempt(path: string, options: RequestOptions): Promise<Response>
   const method = options.method ?? "GET";
   const headers = new Headers({ Accept: options.accept ?? "application/json" });
   if (options.body !== undefined) headers.set("Content-Type", "application/json");
+  if (options.content !== undefined) headers.set("Content-Type", "application/octet-stream");
   if (method !== "GET" && csrfToken !== null) headers.set("X-CSRF-Token", csrfToken);
   const init: RequestInit = { method, headers, credentials: "same-origin", cache: "no-store" };
   if (options.body !== undefined) init.body = JSON.stringify(options.body);
+  if (options.content !== undefined) init.body = options.content;
   const late = new AbortController();
-  const timer = setTimeout(() => late.abort(), method === "GET" ? READ_MAX_MS : CHANGE_MAX_MS);
+  const patienceMs = options.patienceMs ?? (method === "GET" ? READ_MAX_MS : CHANGE_MAX_MS);
+  const timer = setTimeout(() => late.abort(), patienceMs);
   init.signal = options.signal === undefined ? late.signal : AbortSignal.any([options.signal, late.signal]);
   let response: Response;
   try {

@@ -48,6 +48,7 @@ class Scene:
     problems: list[Json] = field(default_factory=list)
     services: list[Json] = field(default_factory=list)
     rollouts: list[Json] = field(default_factory=list)
+    alerts: list[Json] = field(default_factory=list)
     audit: list[Json] = field(default_factory=list)
     metrics: list[Json] = field(default_factory=list)
     log_lines: list[Json] = field(default_factory=list)

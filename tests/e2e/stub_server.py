@@ -130,6 +130,7 @@ class StubServer:
         app.router.add_get(f"{api}/rollouts", self._rollouts)
         app.router.add_post(f"{api}/rollouts/{{ref}}/{{verb}}", self._steer)
         app.router.add_post(f"{api}/services/{{ref}}/{{verb}}", self._change_service)
+        app.router.add_get(f"{api}/alerts", self._alerts)
         app.router.add_get(f"{api}/audit", self._audit)
         app.router.add_get(f"{api}/metrics/live", self._metrics)
         app.router.add_get(f"{api}/live", self._live)
@@ -348,6 +349,9 @@ class StubServer:
             )
         return web.json_response(_page(self.scene.audit))
 
+    async def _alerts(self, request: web.Request) -> web.Response:
+        return web.json_response(_page(self.scene.alerts))
+
     async def _logs(self, request: web.Request) -> web.StreamResponse:
         lines = [
             line for line in self.scene.log_lines if line["at_ms"] >= int(request.query.get("since", "0"))
@@ -395,6 +399,7 @@ class StubServer:
     def _snapshot(self, topic: str) -> Json:
         scene = self.scene
         data: dict[str, object] = {
+            "alerts": {"items": scene.alerts},
             "cluster": scene.cluster,
             "metrics": scene.metrics,
             "services": {"items": scene.services, "rollouts": scene.rollouts},

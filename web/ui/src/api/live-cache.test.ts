@@ -1,8 +1,8 @@
 import { QueryClient } from "@tanstack/react-query";
 import { beforeEach, expect, test } from "vitest";
 import { applyLive } from "./live-cache";
-import type { ContainerView, RolloutView, ServiceView } from "./openapi";
-import { containersQuery, metricsQuery, rolloutsQuery, servicesQuery } from "./queries";
+import type { AlertView, ContainerView, RolloutView, ServiceView } from "./openapi";
+import { containersQuery, metricsQuery, openAlertsQuery, rolloutsQuery, servicesQuery } from "./queries";
 
 let client: QueryClient;
 
@@ -80,4 +80,21 @@ test("services and rollouts are kept up by their changes", () => {
     ["b", 2],
   ]);
   expect(client.getQueryData(rolloutsQuery.queryKey)?.map((each) => each.id)).toEqual(["r2", "r1"]);
+});
+
+test("alerts that changed replace their own, new ones come first, and those that are over go", () => {
+  const alert = (number: number, state = "firing") => ({ number, state }) as AlertView;
+  applyLive(client, { topic: "alerts", data: { items: [alert(1), alert(3)] } });
+  applyLive(client, {
+    topic: "alerts",
+    event: "alert:new",
+    new: [4],
+    changed: [alert(4), alert(3, "acknowledged")],
+    removed: [1],
+  });
+  const open = client.getQueryData(openAlertsQuery.queryKey);
+  expect(open?.map(({ number, state }) => [number, state])).toEqual([
+    [4, "firing"],
+    [3, "acknowledged"],
+  ]);
 });

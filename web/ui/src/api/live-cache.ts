@@ -1,11 +1,25 @@
 import type { QueryClient } from "@tanstack/react-query";
 import type { LiveMessage } from "./live-messages";
 import { mergeLive, newestOf } from "./metrics";
-import type { ContainerView, HostLiveView, RolloutView, ServiceView } from "./openapi";
+import type { AlertView, ContainerView, HostLiveView, RolloutView, ServiceView } from "./openapi";
 import { isStatus } from "./problem";
-import { clusterQuery, containersQuery, metricsQuery, rolloutsQuery, servicesQuery } from "./queries";
+import {
+  clusterQuery,
+  containersQuery,
+  metricsQuery,
+  openAlertsQuery,
+  rolloutsQuery,
+  servicesQuery,
+} from "./queries";
 
-const LIVE_QUERIES = [clusterQuery, containersQuery, servicesQuery, rolloutsQuery, metricsQuery] as const;
+const LIVE_QUERIES = [
+  clusterQuery,
+  containersQuery,
+  servicesQuery,
+  rolloutsQuery,
+  metricsQuery,
+  openAlertsQuery,
+] as const;
 
 /** Put what a live message brings into the cache, the one place where the server's state is kept. */
 export function applyLive(client: QueryClient, message: LiveMessage): void {
@@ -16,6 +30,10 @@ export function applyLive(client: QueryClient, message: LiveMessage): void {
     case "metrics":
       client.setQueryData(metricsQuery.queryKey, (known) => mergeLive(known ?? [], message.data));
       applyNumbers(client, message.data);
+      return;
+    case "alerts":
+      if ("data" in message) replace(client, openAlertsQuery.queryKey, newestFirst(message.data.items));
+      else client.setQueryData(openAlertsQuery.queryKey, (known) => known && mergeAlerts(known, message));
       return;
     case "services":
       if ("data" in message) {
@@ -55,6 +73,20 @@ export function refreshAll(client: QueryClient): void {
 function replace(client: QueryClient, queryKey: readonly unknown[], data: unknown): void {
   void client.cancelQueries({ queryKey });
   client.setQueryData(queryKey, data);
+}
+
+function newestFirst(alerts: readonly AlertView[]): AlertView[] {
+  return [...alerts].sort((one, other) => other.number - one.number);
+}
+
+function mergeAlerts(
+  known: readonly AlertView[],
+  news: { changed: readonly AlertView[]; removed: readonly number[] },
+): AlertView[] {
+  const byNumber = new Map(known.map((alert) => [alert.number, alert]));
+  for (const alert of news.changed) byNumber.set(alert.number, alert);
+  for (const number of news.removed) byNumber.delete(number);
+  return newestFirst([...byNumber.values()]);
 }
 
 function mergeServices(

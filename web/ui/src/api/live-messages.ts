@@ -1,4 +1,5 @@
 import type {
+  AlertView,
   ClusterView,
   ContainerView,
   HostLiveView,
@@ -11,6 +12,8 @@ import type {
 export type LiveMessage =
   | { topic: "cluster"; data: ClusterView }
   | { topic: "metrics"; data: HostLiveView[] }
+  | { topic: "alerts"; data: { items: AlertView[] } }
+  | { topic: "alerts"; event: string; new: number[]; changed: AlertView[]; removed: number[] }
   | { topic: "services"; data: { items: ServiceView[]; rollouts: RolloutView[] } }
   | { topic: "services"; changed: ServiceView[]; removed: string[]; rollouts: RolloutView[] }
   | { topic: "containers"; data: { items: ContainerView[]; problems: HostProblem[] } }
@@ -23,7 +26,7 @@ export type LiveMessage =
 
 export type Topic = LiveMessage["topic"];
 
-export const TOPICS: readonly Topic[] = ["cluster", "containers", "services", "metrics"];
+export const TOPICS: readonly Topic[] = ["cluster", "containers", "services", "metrics", "alerts"];
 
 export type Heard = { message: LiveMessage } | { heartbeatMs: number } | null;
 

@@ -71,10 +71,17 @@ export const metricsQuery = queryOptions({
   queryFn: ({ signal }) => request<HostLiveView[]>("/metrics/live", { signal }),
 });
 
-/** The alerts that are not over, newest first. */
+/** The alerts that are not over, newest first. Their sentences are English, with translations (`api/alerts.ts`). */
 export const openAlertsQuery = queryOptions({
   queryKey: ["alerts", "open"],
   queryFn: async ({ signal }) =>
-    (await request<AlertPage>("/alerts", { query: { limit: PAGE_LIMIT }, signal })).items,
-  refetchInterval: 15_000,
+    (await request<AlertPage>("/alerts", { query: { limit: PAGE_LIMIT, language: "en" }, signal })).items,
+});
+
+/** The newest alerts, those that are over too. */
+export const lateAlertsQuery = queryOptions({
+  queryKey: ["alerts", "late"],
+  queryFn: async ({ signal }) =>
+    (await request<AlertPage>("/alerts", { query: { state: "all", limit: 10 }, signal })).items,
+  refetchInterval: 30_000,
 });

@@ -14,6 +14,7 @@ from web.middleware.routes import needs
 from web.tools import deployments, services
 from web.tools.listing import Page, page_of
 from web.tools.preparing import DeployRequest
+from web.tools.service_drift import ServiceDriftView, drift_key, list_drift
 from web.tools.views import DeploymentView, ServiceDetail, ServiceView
 
 COMPOSE_BODY_BYTES_MAX = 4 * 1024 * 1024
@@ -23,6 +24,11 @@ _DEPLOYMENT: TypeAdapter[DeploymentView] = TypeAdapter(DeploymentView)
 async def list_services(ask: Ask[None, PageQuery]) -> Page[ServiceView]:
     found = await services.list_services(ask.context, ask.call)
     return page_of(found, key=lambda view: (view.id,), cursor=ask.query.cursor, limit=ask.query.limit)
+
+
+async def get_drift(ask: Ask[None, PageQuery]) -> Page[ServiceDriftView]:
+    found = await list_drift(ask.context, ask.call)
+    return page_of(found, key=drift_key, cursor=ask.query.cursor, limit=ask.query.limit)
 
 
 async def get_service(ask: Ask[None, Nothing]) -> ServiceDetail:
@@ -67,6 +73,16 @@ ENDPOINTS = (
         tag="services",
         query=PageQuery,
         answer=Page[ServiceView],
+    ),
+    Endpoint(
+        method="GET",
+        path="/drift",
+        run=get_drift,
+        access=needs("service.read"),
+        summary="What runs on the hosts that know of it, where it differs from what was asked for",
+        tag="services",
+        query=PageQuery,
+        answer=Page[ServiceDriftView],
     ),
     Endpoint(
         method="GET",

@@ -578,6 +578,53 @@ export interface components {
             verdict: string;
         };
         /**
+         * AuditExportBody
+         * @description Which entries, and as what: JSON lines, or a table for spreadsheets.
+         */
+        AuditExportBody: {
+            /**
+             * Action
+             * @default
+             */
+            action: string;
+            /**
+             * Actor
+             * @default
+             */
+            actor: string;
+            /**
+             * Format
+             * @default jsonl
+             * @enum {string}
+             */
+            format: "jsonl" | "csv";
+            /**
+             * Ip
+             * @default
+             */
+            ip: string;
+            /**
+             * Outcome
+             * @default
+             */
+            outcome: string;
+            /**
+             * Resource
+             * @default
+             */
+            resource: string;
+            /**
+             * Since Ms
+             * @default null
+             */
+            since_ms: number | null;
+            /**
+             * Until Ms
+             * @default null
+             */
+            until_ms: number | null;
+        };
+        /**
          * Page
          * @description Some items of a list. `next_cursor` continues it; null: these were the last.
          */
@@ -589,6 +636,27 @@ export interface components {
              * @default null
              */
             next_cursor: string | null;
+        };
+        /**
+         * AuditStanding
+         * @description Whether the entries kept by the answering host are those the cluster agreed on.
+         *
+         *     `root` is the head of the tree over all of them, in hexadecimal: whoever keeps it elsewhere can tell later
+         *     whether anything before it was changed. `reason` says what is wrong, or that nothing is.
+         */
+        AuditStanding: {
+            /** First At Ms */
+            first_at_ms: number | null;
+            /** Is Intact */
+            is_intact: boolean;
+            /** Last At Ms */
+            last_at_ms: number | null;
+            /** Reason */
+            reason: string;
+            /** Root */
+            root: string;
+            /** Size */
+            size: number;
         };
         /**
          * AuditView
@@ -2750,6 +2818,24 @@ export interface components {
             subject: string;
         };
         /**
+         * GroupRoleBody
+         * @description Members of the group get the role.
+         */
+        GroupRoleBody: {
+            /** Group */
+            group: string;
+            role: components["schemas"]["Role"];
+        };
+        /**
+         * GroupRoleView
+         * @description Members of the group get the role.
+         */
+        GroupRoleView: {
+            /** Group */
+            group: string;
+            role: components["schemas"]["Role"];
+        };
+        /**
          * HealthCheck
          * @description Compose's `healthcheck`. `test` begins with CMD, CMD-SHELL or NONE. `start_interval_ms` 0: as
          *     `interval_ms`.
@@ -3748,6 +3834,16 @@ export interface components {
              * @enum {string}
              */
             mode: "cookie" | "token";
+        };
+        /**
+         * LoginProviderView
+         * @description A button of the login page.
+         */
+        LoginProviderView: {
+            /** Id */
+            id: string;
+            /** Label */
+            label: string;
         };
         /**
          * LoginView
@@ -4770,6 +4866,124 @@ export interface components {
              * @description a service or a project, by name or id
              */
             what: string;
+        };
+        /**
+         * ProviderBody
+         * @description An identity provider as a whole. A `client_secret` left out stays as it was; "" is none.
+         *
+         *     `groups_claim` is a path into the ID token, such as realm_access.roles. Who is in no group of `roles` is
+         *     not let in. With `expected_version` only if nobody was quicker; 0: only if there is none.
+         */
+        ProviderBody: {
+            /**
+             * Ca Pem
+             * @default
+             */
+            ca_pem: string;
+            /** Client Id */
+            client_id: string;
+            /**
+             * Client Secret
+             * @default null
+             */
+            client_secret: string | null;
+            /**
+             * Expected Version
+             * @default null
+             */
+            expected_version: number | null;
+            /**
+             * Groups Claim
+             * @default groups
+             */
+            groups_claim: string;
+            /** Issuer */
+            issuer: string;
+            /** Label */
+            label: string;
+            /**
+             * Name Claim
+             * @default preferred_username
+             */
+            name_claim: string;
+            /** Roles */
+            roles?: components["schemas"]["GroupRoleBody"][];
+            /**
+             * Scopes
+             * @default [
+             *       "openid",
+             *       "profile",
+             *       "email"
+             *     ]
+             */
+            scopes: string[];
+        };
+        /**
+         * ProviderCheckView
+         * @description What a provider publishes, as this host read it just now.
+         */
+        ProviderCheckView: {
+            /** Authorization Endpoint */
+            authorization_endpoint: string;
+            /** End Session Endpoint */
+            end_session_endpoint: string;
+            /** Keys */
+            keys: number;
+            /** Names Issuer */
+            names_issuer: boolean;
+            /** Token Endpoint */
+            token_endpoint: string;
+        };
+        /**
+         * Page
+         * @description Some items of a list. `next_cursor` continues it; null: these were the last.
+         */
+        ProviderPage: {
+            /** Items */
+            items: components["schemas"]["ProviderView"][];
+            /**
+             * Next Cursor
+             * @default null
+             */
+            next_cursor: string | null;
+        };
+        /**
+         * ProviderView
+         * @description An identity provider, without its secret. `redirect_urls` are to be registered there.
+         *
+         *     `accounts` counts those it vouches for.
+         */
+        ProviderView: {
+            /** Accounts */
+            accounts: number;
+            /** Ca Pem */
+            ca_pem: string;
+            /** Changed At Ms */
+            changed_at_ms: number;
+            /** Changed By */
+            changed_by: string;
+            /** Client Id */
+            client_id: string;
+            /** Groups Claim */
+            groups_claim: string;
+            /** Has Secret */
+            has_secret: boolean;
+            /** Id */
+            id: string;
+            /** Issuer */
+            issuer: string;
+            /** Label */
+            label: string;
+            /** Name Claim */
+            name_claim: string;
+            /** Redirect Urls */
+            redirect_urls: string[];
+            /** Roles */
+            roles: components["schemas"]["GroupRoleView"][];
+            /** Scopes */
+            scopes: string[];
+            /** Version */
+            version: number;
         };
         /**
          * PublishedBody
@@ -6520,6 +6734,34 @@ export interface components {
             watch: components["schemas"]["WatchView"] | null;
         };
         /**
+         * Page
+         * @description Some items of a list. `next_cursor` continues it; null: these were the last.
+         */
+        ServiceDriftPage: {
+            /** Items */
+            items: components["schemas"]["ServiceDriftView"][];
+            /**
+             * Next Cursor
+             * @default null
+             */
+            next_cursor: string | null;
+        };
+        /**
+         * ServiceDriftView
+         * @description One container of a service that is not as the cluster has it. `words` say it for people.
+         */
+        ServiceDriftView: {
+            /** Container Name */
+            container_name: string;
+            kind: components["schemas"]["DriftKind"];
+            /** Node Name */
+            node_name: string;
+            /** Service Id */
+            service_id: string;
+            /** Words */
+            words: string;
+        };
+        /**
          * ServiceMoves
          * @description The moves of one service in their order, or why there are none.
          */
@@ -7737,6 +7979,44 @@ export interface components {
             window_time_zone: string;
         };
         /**
+         * Page
+         * @description Some items of a list. `next_cursor` continues it; null: these were the last.
+         */
+        WebCertificatePage: {
+            /** Items */
+            items: components["schemas"]["WebCertificateView"][];
+            /**
+             * Next Cursor
+             * @default null
+             */
+            next_cursor: string | null;
+        };
+        /**
+         * WebCertificateView
+         * @description A certificate, without its key. It is served to who asks for one of `hosts` by name.
+         *
+         *     `state` is serving, soon (it ends within two weeks), ended (the cluster's own is served), or shadowed:
+         *     others that end later are served for all of its names.
+         */
+        WebCertificateView: {
+            /** Changed At Ms */
+            changed_at_ms: number;
+            /** Changed By */
+            changed_by: string;
+            /** Fingerprint */
+            fingerprint: string;
+            /** Hosts */
+            hosts: string[];
+            /** Name */
+            name: string;
+            /** Not After Ms */
+            not_after_ms: number;
+            /** Not Before Ms */
+            not_before_ms: number;
+            /** State */
+            state: string;
+        };
+        /**
          * WebhookAuth
          * @description How a receiver tells that it is us. HMAC signs as Standard Webhooks 1.0.0 has it (`v1`).
          * @enum {string}
@@ -8000,7 +8280,9 @@ export type ApiTokenView = components['schemas']['ApiTokenView'];
 export type ArmView = components['schemas']['ArmView'];
 export type AssignmentView = components['schemas']['AssignmentView'];
 export type AttemptView = components['schemas']['AttemptView'];
+export type AuditExportBody = components['schemas']['AuditExportBody'];
 export type AuditPage = components['schemas']['AuditPage'];
+export type AuditStanding = components['schemas']['AuditStanding'];
 export type AuditView = components['schemas']['AuditView'];
 export type Backoff = components['schemas']['Backoff'];
 export type BaselineView = components['schemas']['BaselineView'];
@@ -8096,6 +8378,8 @@ export type FreezeBody = components['schemas']['FreezeBody'];
 export type FreezePage = components['schemas']['FreezePage'];
 export type FreezeView = components['schemas']['FreezeView'];
 export type FullView = components['schemas']['FullView'];
+export type GroupRoleBody = components['schemas']['GroupRoleBody'];
+export type GroupRoleView = components['schemas']['GroupRoleView'];
 export type HealthCheck = components['schemas']['HealthCheck'];
 export type HealthView = components['schemas']['HealthView'];
 export type HistoryEntry = components['schemas']['HistoryEntry'];
@@ -8148,6 +8432,7 @@ export type LogSourceView = components['schemas']['LogSourceView'];
 export type LogSourcesView = components['schemas']['LogSourcesView'];
 export type LoginBody = components['schemas']['LoginBody'];
 export type LoginCodeBody = components['schemas']['LoginCodeBody'];
+export type LoginProviderView = components['schemas']['LoginProviderView'];
 export type LoginView = components['schemas']['LoginView'];
 export type LossView = components['schemas']['LossView'];
 export type MaintenanceBody = components['schemas']['MaintenanceBody'];
@@ -8204,6 +8489,10 @@ export type ProjectState = components['schemas']['ProjectState'];
 export type ProjectStep = components['schemas']['ProjectStep'];
 export type ProjectView = components['schemas']['ProjectView'];
 export type PromotionBody = components['schemas']['PromotionBody'];
+export type ProviderBody = components['schemas']['ProviderBody'];
+export type ProviderCheckView = components['schemas']['ProviderCheckView'];
+export type ProviderPage = components['schemas']['ProviderPage'];
+export type ProviderView = components['schemas']['ProviderView'];
 export type PublishedBody = components['schemas']['PublishedBody'];
 export type PublishedOn = components['schemas']['PublishedOn'];
 export type PublishedPort = components['schemas']['PublishedPort'];
@@ -8284,6 +8573,8 @@ export type SeriesView = components['schemas']['SeriesView'];
 export type ServedRevision = components['schemas']['ServedRevision'];
 export type ServiceChanged = components['schemas']['ServiceChanged'];
 export type ServiceDetail = components['schemas']['ServiceDetail'];
+export type ServiceDriftPage = components['schemas']['ServiceDriftPage'];
+export type ServiceDriftView = components['schemas']['ServiceDriftView'];
 export type ServiceMoves = components['schemas']['ServiceMoves'];
 export type ServicePage = components['schemas']['ServicePage'];
 export type ServiceRoutePage = components['schemas']['ServiceRoutePage'];
@@ -8344,6 +8635,8 @@ export type VolumeView = components['schemas']['VolumeView'];
 export type VolumesCleanupBody = components['schemas']['VolumesCleanupBody'];
 export type WatchBody = components['schemas']['WatchBody'];
 export type WatchView = components['schemas']['WatchView'];
+export type WebCertificatePage = components['schemas']['WebCertificatePage'];
+export type WebCertificateView = components['schemas']['WebCertificateView'];
 export type WebhookAuth = components['schemas']['WebhookAuth'];
 export type WebhookBody = components['schemas']['WebhookBody'];
 export type WebhookPage = components['schemas']['WebhookPage'];

@@ -9,6 +9,7 @@ import type {
   PlacementView,
   RolloutView,
   ServiceDetail,
+  ServiceDriftPage,
 } from "@/api/openapi";
 import { isStatus } from "@/api/problem";
 
@@ -84,3 +85,15 @@ export function rolloutEventsQuery(rollout: Pick<RolloutView, "id" | "started_at
     },
   });
 }
+
+const DRIFT_MAX = 1_000;
+/** Hosts tell nobody that somebody had a hand in their containers: it is asked. */
+const DRIFT_EVERY_MS = 30_000;
+
+/** What runs otherwise than it was asked for, over all services. */
+export const driftQuery = queryOptions({
+  queryKey: ["service", "drift"],
+  queryFn: async ({ signal }) =>
+    (await request<ServiceDriftPage>("/drift", { query: { limit: DRIFT_MAX }, signal })).items,
+  refetchInterval: DRIFT_EVERY_MS,
+});

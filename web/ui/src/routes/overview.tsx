@@ -2,16 +2,20 @@ import { useNavigate, useSearch } from "@tanstack/react-router";
 import { lazy, Suspense, useCallback } from "react";
 import type { ContainerView } from "@/api/openapi";
 import { Page } from "@/components/page";
-import { ChangesSection } from "@/features/changes/changes-section";
-import { ContainersSection } from "@/features/containers/containers-section";
 import { HostsSection } from "@/features/hosts/hosts-section";
 import { AttentionSection } from "@/features/overview/attention-section";
 import { ClusterLine } from "@/features/overview/cluster-line";
-import { ServicesSection } from "@/features/services/services-section";
 import { defineMessages, useMessages } from "@/lib/i18n";
 import type { OverviewSearch } from "./overview-search";
 
 const LogsSheet = lazy(() => import("@/features/logs/logs-sheet"));
+const ChangesSection = lazy(() => import("@/features/changes/changes-section"));
+const ContainersSection = lazy(() =>
+  import("@/features/containers/containers-section").then((part) => ({ default: part.ContainersSection })),
+);
+const ServicesSection = lazy(() =>
+  import("@/features/services/services-section").then((part) => ({ default: part.ServicesSection })),
+);
 const Checklist = lazy(() => import("@/features/overview/checklist"));
 const UptimeSection = lazy(() => import("@/features/overview/uptime-section"));
 const HostSheet = lazy(() => import("@/features/hosts/host-sheet"));
@@ -20,7 +24,7 @@ const CONTAINERS = "containers";
 
 const messages = defineMessages({ en: { title: "Overview" }, it: { title: "Panoramica" } });
 
-/** Everything at a glance. What is searched, sorted and open is in the page's address. */
+/** Everything at a glance. What is below the hosts is fetched while those are shown. What is searched, sorted and open is in the page's address. */
 export function OverviewPage() {
   const t = useMessages(messages);
   const search: OverviewSearch = useSearch({ strict: false });
@@ -49,15 +53,19 @@ export function OverviewPage() {
         <ClusterLine />
         <HostsSection onOpen={(host) => change({ details: host })} />
         <div className="grid gap-6 xl:grid-cols-[minmax(0,2fr)_minmax(0,1fr)]">
-          <ServicesSection />
+          <Suspense fallback={<div className="h-96" />}>
+            <ServicesSection />
+          </Suspense>
           <div className="flex flex-col gap-6">
-            <Suspense fallback={<div className="h-64" />}>
+            <Suspense fallback={<div className="h-96" />}>
               <UptimeSection />
+              <ChangesSection />
             </Suspense>
-            <ChangesSection />
           </div>
         </div>
-        <ContainersSection id={CONTAINERS} onLogs={onLogs} />
+        <Suspense fallback={<div className="h-96" />}>
+          <ContainersSection id={CONTAINERS} onLogs={onLogs} />
+        </Suspense>
       </div>
       <Suspense fallback={null}>
         {search.logs !== undefined && (

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import type { AuditView, NodeView, RolloutView } from "@/api/openapi";
+import type { AlertView, AuditView, NodeView, RolloutView } from "@/api/openapi";
 import { changesOf, type Known } from "./change";
 
-const known = (more: Partial<Known>): Known => ({ rollouts: [], nodes: [], audit: [], ...more });
+const known = (more: Partial<Known>): Known => ({ rollouts: [], nodes: [], audit: [], alerts: [], ...more });
 
 const entry = (more: Partial<AuditView>) =>
   ({
@@ -89,5 +89,25 @@ test("the end of a rollout is told once", () => {
   const audit = [entry({ action: "rollout.rolled-back", resource: "service:shop.web", outcome: "failed" })];
   expect(changesOf(known({ rollouts, audit })).map((change) => change.words)).toEqual([
     "was rolled back (revision 2)",
+  ]);
+});
+
+test("an alert is news when it fires and when it is over, and not before", () => {
+  const alert = (more: Partial<AlertView>) =>
+    ({
+      number: 1,
+      severity: "critical",
+      text: "disk full",
+      translations: {},
+      subject: { name: "h1" },
+      fired_at_ms: null,
+      resolved_at_ms: null,
+      ...more,
+    }) as AlertView;
+  expect(changesOf(known({ alerts: [alert({})] }))).toEqual([]);
+  const told = changesOf(known({ alerts: [alert({ fired_at_ms: 1, resolved_at_ms: 5 })] }));
+  expect(told.map(({ tone, words }) => [tone, words])).toEqual([
+    ["ok", "over: disk full"],
+    ["bad", "alert: disk full"],
   ]);
 });

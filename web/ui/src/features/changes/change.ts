@@ -1,6 +1,8 @@
-import type { AuditView, NodeView, RolloutView } from "@/api/openapi";
+import type { AlertView, AuditView, NodeView, RolloutView } from "@/api/openapi";
 import type { Tone } from "@/components/ui/badge";
 import { capital } from "@/lib/format";
+import { textsOf, translated } from "@/lib/i18n";
+import { messages } from "./messages";
 
 /** One line of what happened. */
 export interface Change {
@@ -14,14 +16,14 @@ export interface Change {
 
 const SHOWN_MAX = 6;
 
-const PHASES: Record<RolloutView["phase"], { tone: Tone; words: string }> = {
-  running: { tone: "accent", words: "is rolling out" },
-  paused: { tone: "warn", words: "has its rollout paused" },
-  "rolling-back": { tone: "warn", words: "is rolling back" },
-  succeeded: { tone: "ok", words: "was rolled out" },
-  "rolled-back": { tone: "warn", words: "was rolled back" },
-  failed: { tone: "bad", words: "failed to roll out" },
-  cancelled: { tone: "neutral", words: "had its rollout cancelled" },
+const PHASES: Record<RolloutView["phase"], Tone> = {
+  running: "accent",
+  paused: "warn",
+  "rolling-back": "warn",
+  succeeded: "ok",
+  "rolled-back": "warn",
+  failed: "bad",
+  cancelled: "neutral",
 };
 
 const TONES: Record<string, Tone> = {
@@ -31,50 +33,19 @@ const TONES: Record<string, Tone> = {
   failed: "bad",
 };
 
-/** What was done, for verbs whose past tense is not the verb itself. */
-const DONE: Record<string, string> = {
-  abort: "aborted",
-  approve: "approved",
-  cancel: "cancelled",
-  create: "created",
-  "create-token": "created",
-  deploy: "deployed",
-  drain: "changed the draining of",
-  kill: "killed",
-  pause: "paused",
-  promote: "promoted",
-  remove: "removed",
-  restart: "restarted",
-  resume: "resumed",
-  retry: "retried",
-  revoke: "revoked",
-  "revoke-token": "revoked",
-  rollback: "rolled back",
-  scale: "scaled",
-  "set-password": "set the password of",
-  "set-role": "changed the role of",
-  "skip-analysis": "deployed without analysis",
-  start: "started",
-  stop: "stopped",
-  "switch-traffic": "shared the requests of",
-  "transfer-leadership": "handed over the leadership of",
-  unpause: "resumed",
-  write: "changed",
-};
-
-const KINDS: Record<string, string> = { "api-token": "API token", "join-token": "join token", node: "host" };
-
 /** What is known of what happened. */
 export interface Known {
   rollouts: readonly RolloutView[];
   nodes: readonly NodeView[];
   audit: readonly AuditView[];
+  alerts: readonly AlertView[];
 }
 
-/** Rollouts, hosts and audit entries in one list, newest first. */
-export function changesOf({ rollouts, nodes, audit }: Known): Change[] {
+/** Rollouts, hosts, alerts and audit entries in one list, newest first. */
+export function changesOf({ rollouts, nodes, audit, alerts }: Known): Change[] {
   return [
     ...rollouts.map(ofRollout),
+    ...alerts.flatMap(ofAlert),
     ...nodes.filter(isNews).map(ofNode),
     ...audit.filter(isChange).map(ofEntry),
   ]
@@ -98,35 +69,56 @@ function isNews(node: NodeView): boolean {
   );
 }
 
-const LIVES: Record<NodeView["status"], { tone: Tone; words: string }> = {
-  up: { tone: "ok", words: "is up again" },
-  suspect: { tone: "warn", words: "does not answer" },
-  down: { tone: "bad", words: "is down" },
-  left: { tone: "neutral", words: "left" },
-};
+const LIVES: Record<NodeView["status"], Tone> = { up: "ok", suspect: "warn", down: "bad", left: "neutral" };
 
 function ofNode(node: NodeView): Change {
-  const { tone, words } = LIVES[node.status];
+  const t = textsOf(messages);
   return {
     key: `node ${node.id} ${node.status_at_ms}`,
     atMs: node.status_at_ms,
-    tone,
-    actor: `Host ${node.name}`,
-    words,
+    tone: LIVES[node.status],
+    actor: t.host(node.name),
+    words: t.lives[node.status],
     detail: capital(node.status_reason),
   };
 }
 
 function ofRollout(rollout: RolloutView): Change {
-  const { tone, words } = PHASES[rollout.phase];
+  const t = textsOf(messages);
   return {
     key: `rollout ${rollout.id}`,
     atMs: rollout.changed_at_ms,
-    tone,
+    tone: PHASES[rollout.phase],
     actor: rollout.service_id,
-    words: `${words} (revision ${rollout.to_revision})`,
+    words: t.rollout(t.phases[rollout.phase], rollout.to_revision),
     detail: capital(rollout.reason || rollout.progress),
   };
+}
+
+/** That it fired, and that it is over. One that never fired was no news. */
+function ofAlert(alert: AlertView): Change[] {
+  const t = textsOf(messages);
+  if (alert.fired_at_ms === null) return [];
+  const base = { actor: alert.subject.name, detail: "" };
+  const text = translated(alert.text, alert.translations);
+  const fired: Change = {
+    ...base,
+    key: `alert ${alert.number}`,
+    atMs: alert.fired_at_ms,
+    tone: alert.severity === "critical" ? "bad" : "warn",
+    words: `${t.firing}: ${text}`,
+  };
+  if (alert.resolved_at_ms === null) return [fired];
+  return [
+    fired,
+    {
+      ...base,
+      key: `alert ${alert.number} over`,
+      atMs: alert.resolved_at_ms,
+      tone: "ok",
+      words: `${t.resolved}: ${text}`,
+    },
+  ];
 }
 
 function ofEntry(entry: AuditView): Change {
@@ -141,22 +133,20 @@ function ofEntry(entry: AuditView): Change {
 }
 
 function sentenceOf(entry: AuditView, isDone: boolean): { actor: string; words: string } {
+  const t = textsOf(messages);
   const [kind = "", verb = kind] = entry.action.split(".");
   const object = objectOf(kind, entry.resource);
-  const times = entry.count > 1 ? ` (${entry.count} times)` : "";
+  const times = t.times(entry.count);
   // A host comes with a token, and nobody is behind it any more.
-  if (entry.action === "node.join" && isDone)
-    return { actor: "", words: `${capital(object)} joined${times}` };
-  const actor = entry.actor || "A stranger";
-  if (entry.action === "request") return { actor, words: `was refused${times}` };
-  if (entry.action === "account.start-login") return { actor, words: `tried to log in${times}` };
-  const plain = verb.replaceAll("-", " ");
-  return { actor, words: `${isDone ? (DONE[verb] ?? plain) : `tried to ${plain}`} ${object}${times}` };
+  if (entry.action === "node.join" && isDone) return { actor: "", words: t.joined(capital(object), times) };
+  const actor = entry.actor || t.stranger;
+  if (entry.action === "request") return { actor, words: t.refused(times) };
+  if (entry.action === "account.start-login") return { actor, words: t.triedLogin(times) };
+  return { actor, words: isDone ? t.did(verb, object, times) : t.tried(verb, object, times) };
 }
 
 /** `container:h1/web` reads as "container h1/web". */
 function objectOf(kind: string, resource: string): string {
   const [resourceKind = kind, ...name] = resource.split(":");
-  const word = KINDS[resourceKind] ?? resourceKind.replaceAll("-", " ");
-  return [word, name.join(":")].filter(Boolean).join(" ");
+  return [textsOf(messages).kinds(resourceKind), name.join(":")].filter(Boolean).join(" ");
 }

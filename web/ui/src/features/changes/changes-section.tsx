@@ -1,31 +1,36 @@
 import { useQuery } from "@tanstack/react-query";
 import { History } from "lucide-react";
 import { useCan } from "@/api/permissions";
-import { auditQuery, clusterQuery, rolloutsQuery } from "@/api/queries";
+import { auditQuery, clusterQuery, lateAlertsQuery, rolloutsQuery } from "@/api/queries";
 import { Loaded } from "@/components/loaded";
 import { Empty, Loading } from "@/components/states";
 import { StatusMark } from "@/components/ui/badge";
 import { Card, Section } from "@/components/ui/section";
 import { useNow } from "@/lib/clock";
 import { formatAge, formatMoment } from "@/lib/format";
+import { useMessages } from "@/lib/i18n";
 import { type Change, changesOf } from "./change";
+import { messages } from "./messages";
 
-/** What changed lately: rollouts, and for administrators what people did. */
-export function ChangesSection() {
-  const maySeeAudit = useCan()("audit.read");
+/** What changed lately: rollouts, hosts, alerts, and for administrators what people did. */
+export default function ChangesSection() {
+  const t = useMessages(messages);
+  const can = useCan();
   const rollouts = useQuery(rolloutsQuery);
   const cluster = useQuery(clusterQuery);
-  const audit = useQuery({ ...auditQuery, enabled: maySeeAudit });
+  const audit = useQuery({ ...auditQuery, enabled: can("audit.read") });
+  const alerts = useQuery({ ...lateAlertsQuery, enabled: can("alert.read") });
   return (
-    <Section title="Recent changes">
+    <Section title={t.title}>
       <Card className="flex-1 overflow-hidden">
-        <Loaded query={rollouts} loading={<Loading label="Loading recent changes" rows={4} />}>
+        <Loaded query={rollouts} loading={<Loading label={t.loading} rows={4} />}>
           {(known) => (
             <Changes
               changes={changesOf({
                 rollouts: known,
                 nodes: cluster.data?.nodes ?? [],
                 audit: audit.data ?? [],
+                alerts: alerts.data ?? [],
               })}
             />
           )}
@@ -36,11 +41,12 @@ export function ChangesSection() {
 }
 
 function Changes({ changes }: { changes: readonly Change[] }) {
+  const t = useMessages(messages);
   const now = useNow();
   if (changes.length === 0) {
     return (
-      <Empty icon={<History className="size-5" />} title="Nothing has changed yet">
-        Deployments and what people do appear here.
+      <Empty icon={<History className="size-5" />} title={t.none}>
+        {t.noneNote}
       </Empty>
     );
   }

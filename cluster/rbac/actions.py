@@ -178,6 +178,8 @@ def _actions() -> tuple[Action, ...]:
             # Nobody gives by them what they do not hold.
             Resource.ROLE: ("put", "remove"),
             Resource.BINDING: ("put", "remove"),
+            # What was done is taken out of the cluster: that leaves an entry, unlike reading.
+            Resource.AUDIT: ("export",),
             # What is removed cannot be had again.
             Resource.SECRET: ("remove",),
             Resource.CONFIG: ("remove",),

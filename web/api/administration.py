@@ -7,7 +7,6 @@ from http import HTTPStatus
 from web.api.endpoint import Ask, Endpoint, Nothing
 from web.api.schemas import (
     ApiTokenBody,
-    AuditQuery,
     PageQuery,
     PasswordBody,
     RoleBody,
@@ -15,12 +14,11 @@ from web.api.schemas import (
     UserBody,
 )
 from web.middleware.routes import logged_in, needs
-from web.tools import accounts, audit, metrics, settings
+from web.tools import accounts, metrics, settings
 from web.tools.listing import Page, page_of
 from web.tools.views import (
     ApiTokenMade,
     ApiTokenView,
-    AuditView,
     HostLiveView,
     SettingView,
     UserView,
@@ -79,18 +77,6 @@ async def create_api_token(ask: Ask[ApiTokenBody, Nothing]) -> ApiTokenMade:
 
 async def revoke_api_token(ask: Ask[None, Nothing]) -> None:
     await accounts.revoke_api_token(ask.context, ask.call, ask.path["prefix"])
-
-
-async def list_audit(ask: Ask[None, AuditQuery]) -> Page[AuditView]:
-    query = ask.query
-    return await audit.list_audit(
-        ask.context,
-        ask.call,
-        actor=query.actor,
-        action=query.action,
-        cursor=query.cursor,
-        limit=min(query.limit, audit.PAGE_MAX),
-    )
 
 
 async def list_settings(ask: Ask[None, PageQuery]) -> Page[SettingView]:
@@ -204,16 +190,6 @@ ENDPOINTS = (
         tag="accounts",
         status=HTTPStatus.NO_CONTENT,
         problems=("not-found",),
-    ),
-    Endpoint(
-        method="GET",
-        path="/audit",
-        run=list_audit,
-        access=needs("audit.read"),
-        summary="Who did what, newest first",
-        tag="audit",
-        query=AuditQuery,
-        answer=Page[AuditView],
     ),
     Endpoint(
         method="GET",

@@ -9,6 +9,7 @@ from web.api import (
     alerts,
     analytics,
     anomalies,
+    audit,
     cluster,
     container_access,
     container_files,
@@ -34,6 +35,7 @@ from web.api import (
     secrets,
     service_routes,
     sign_in,
+    web_certificates,
     webhooks,
 )
 from web.api.endpoint import Endpoint
@@ -68,8 +70,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *webhooks.ENDPOINTS,
     *exports.ENDPOINTS,
     *administration.ENDPOINTS,
+    *audit.ENDPOINTS,
     *permissions.ENDPOINTS,
     *logins.ENDPOINTS,
     *account.ENDPOINTS,
     *sign_in.ENDPOINTS,
+    *web_certificates.ENDPOINTS,
 )

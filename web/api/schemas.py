@@ -319,13 +319,6 @@ class ApiTokenBody(Schema):
     ttl_s: int | None = Field(default=None, ge=60, le=10 * 365 * 86_400)
 
 
-class AuditQuery(PageQuery):
-    """By whom, and what."""
-
-    actor: FilterText = Field(default="", description="name or id of an account")
-    action: FilterText = Field(default="", description="such as service.deploy, or its beginning with a dot")
-
-
 class SettingBody(Schema):
     """The new value, null for the default. With `expected_version` only if nobody was quicker."""
 

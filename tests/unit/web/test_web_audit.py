@@ -246,7 +246,7 @@ async def test_no_secret_of_a_request_is_in_the_audit() -> None:
 
 
 # What is asked about, a file or a whole rule, is too large for an address.
-ASKED_WITH_A_BODY = frozenset({"/validations", "/alert-rules/{rule}/test"})
+ASKED_WITH_A_BODY = frozenset({"/validations", "/alert-rules/{rule}/test", "/bindings/preview"})
 
 
 def test_every_mutation_of_the_interface_has_an_action_of_its_own() -> None:

@@ -69,6 +69,7 @@ from agent.follow.sample_spool import SampleSpool
 from agent.follow.scaling import LeaderScaling
 from agent.follow.stored_files import RegistryLogins, StoredFiles
 from agent.follow.traffic_reports import TrafficReports
+from agent.follow.web_certificates import WebCertificates
 from agent.host.addresses import choose_advertise_address
 from agent.host.listening import HEAD_TIMEOUT_S, listen
 from agent.host.memory_files import MemoryFiles
@@ -624,6 +625,7 @@ class _Agent:
             directory=Path(settings.haproxy.certificates_dir) if settings.haproxy.certificates_dir else None,
             clock=clock,
         )
+        web_certificates = WebCertificates(state=state, keyring=self._keyring, tls=tls, clock=clock)
         routing = Routing(state=state, router=router, reports=reports, clock=clock, certificates=certificates)
         host = Host(
             cluster_id=self._identity.cluster_id,
@@ -669,6 +671,7 @@ class _Agent:
             ("router", lambda: run_router(router, directory=self._directory.path, clock=clock)),
             ("route-certificates", certificates.run),
             ("routing", routing.run),
+            ("web-certificates", web_certificates.run),
             ("traffic-reports", traffic_reports.run),
             ("removal", lambda: self._stop_when_removed(replicator)),
         ]

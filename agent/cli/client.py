@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from agent.cli.failures import CommandFailed, OutcomeUnknown, UsageWrong
+from agent.keys.nameless import NamelessConnection
 
 API = "/api/v1"
 CONNECT_TIMEOUT_S = 5.0
@@ -230,7 +231,8 @@ class Client:
             raise CommandFailed(f"{server!r} is not an address", hint="such as https://10.0.0.5:7443")
         if self._tls is None:
             self._tls = tls_context(self._target.ca_pem)
-        connection = http.client.HTTPSConnection(
+        kind = http.client.HTTPSConnection if self._tls.check_hostname else NamelessConnection
+        connection = kind(
             parts.hostname, parts.port or 7443, timeout=self.connect_timeout_s, context=self._tls
         )
         connection.connect()
@@ -296,7 +298,7 @@ def fetch_ca(server: str) -> str:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     context.minimum_version = ssl.TLSVersion.TLSv1_3
-    connection = http.client.HTTPSConnection(
+    connection = NamelessConnection(
         parts.hostname or "", parts.port or 7443, timeout=CONNECT_TIMEOUT_S, context=context
     )
     try:

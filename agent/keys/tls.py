@@ -4,15 +4,19 @@ A listener is given a context once and keeps it. Ours asks, for each handshake, 
 identity now in use (through OpenSSL's server-name hook, which runs with and without a server name): a renewed
 certificate or a changed CA counts from the next connection on, and no connection is cut.
 
+Certificates that were uploaded for the dashboard are chosen by the name a client asks for; one that asks for
+none, or for another, is shown the node's own.
+
 TLS 1.3 lets a client finish its handshake before the server has looked at the client's certificate: a peer
 that is refused sees the connection close right after connecting, not a failed connect.
 """
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agent.keys.errors import IdentityDamaged
 from agent.keys.identity import IdentityDirectory, NodeIdentity
@@ -26,6 +30,15 @@ class _Contexts:
     peer_client: ssl.SSLContext
     web_client: ssl.SSLContext
     not_after_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedCertificate:
+    """One to be served under a host name: its own name, the chain and the key."""
+
+    name: str
+    chain_pem: str = field(repr=False)
+    key_pem: str = field(repr=False)
 
 
 class TlsIdentity:
@@ -43,8 +56,11 @@ class TlsIdentity:
         """
         self._directory = directory
         self._current = _make_contexts(directory, identity)
-        self.web_server = _make_front(self._current.web_server, lambda: self._current.web_server)
-        self.peer_server = _make_front(self._current.peer_server, lambda: self._current.peer_server)
+        self._named: dict[str, ssl.SSLContext] = {}
+        self.web_server = _make_front(
+            self._current.web_server, lambda name: self._of_name(name) or self._current.web_server
+        )
+        self.peer_server = _make_front(self._current.peer_server, lambda _: self._current.peer_server)
 
     @property
     def peer_client(self) -> ssl.SSLContext:
@@ -72,6 +88,32 @@ class TlsIdentity:
             IdentityDamaged: OpenSSL does not take it; the old one stays in use.
         """
         self._current = _make_contexts(self._directory, identity)
+
+    def serve_names(self, certificates: dict[str, NamedCertificate]) -> dict[str, str]:
+        """Serve these certificates on the web port to who asks for their host names, from the next connection
+        on, in place of those before. Returns which could not be used, by name, and why. Blocking.
+        """
+        contexts: dict[str, ssl.SSLContext] = {}
+        problems: dict[str, str] = {}
+        made: dict[str, ssl.SSLContext] = {}
+        for host, certificate in certificates.items():
+            if certificate.name in problems:
+                continue
+            try:
+                context = made.get(certificate.name) or _named_context(certificate)
+            except (ssl.SSLError, OSError) as error:
+                problems[certificate.name] = f"OpenSSL cannot use it: {error.strerror}"
+                continue
+            made[certificate.name] = contexts[host] = context
+        self._named = contexts
+        return problems
+
+    def _of_name(self, server_name: str | None) -> ssl.SSLContext | None:
+        if not server_name or not self._named:
+            return None
+        name = server_name.lower()
+        # RFC 9525, 6.3: a wildcard stands for the first label alone.
+        return self._named.get(name) or self._named.get(f"*.{name.partition('.')[2]}")
 
 
 def web_client_context(ca_pem: str) -> ssl.SSLContext:
@@ -135,7 +177,21 @@ def _make_contexts(directory: IdentityDirectory, identity: NodeIdentity) -> _Con
     )
 
 
-def _make_front(first: ssl.SSLContext, current: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+def _named_context(certificate: NamedCertificate) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    _harden(context)
+    # OpenSSL reads files alone: this one is in memory and has no name.
+    descriptor = os.memfd_create("tower-web-certificate", os.MFD_CLOEXEC)
+    try:
+        with open(descriptor, "w", closefd=False) as file:
+            file.write(f"{certificate.chain_pem.rstrip()}\n{certificate.key_pem}")
+        context.load_cert_chain(f"/proc/self/fd/{descriptor}")
+    finally:
+        os.close(descriptor)
+    return context
+
+
+def _make_front(first: ssl.SSLContext, current: Callable[[str | None], ssl.SSLContext]) -> ssl.SSLContext:
     """Return a context that hands each handshake on to the context now in use.
 
     It holds no certificate and trusts nobody: a handshake that was not handed on would fail.
@@ -145,8 +201,8 @@ def _make_front(first: ssl.SSLContext, current: Callable[[], ssl.SSLContext]) ->
     if first.verify_mode == ssl.CERT_REQUIRED:
         _require_certificate(front)
 
-    def hand_on(connection: ssl.SSLObject, _server_name: str | None, _front: ssl.SSLContext) -> None:
-        connection.context = current()
+    def hand_on(connection: ssl.SSLObject, server_name: str | None, _front: ssl.SSLContext) -> None:
+        connection.context = current(server_name)
 
     front.sni_callback = hand_on
     return front

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from cluster.model import rules
@@ -33,6 +34,15 @@ class WebCertificate:
 def check_web_certificate_name(name: str) -> None:
     """Raises ValueError."""
     rules.check_name("certificate name", name)
+
+
+def served_by_name(certificates: Iterable[WebCertificate], now_ms: int) -> dict[str, WebCertificate]:
+    """Return which certificate is served to who asks for a name, of those that are valid: the one that ends
+    last, as after a renewal under another name.
+    """
+    valid = [each for each in certificates if each.not_before_ms <= now_ms < each.not_after_ms]
+    valid.sort(key=lambda each: (each.not_after_ms, each.name))
+    return {host: each for each in valid for host in each.hosts}
 
 
 def web_key_context(name: str, fingerprint: str) -> str:

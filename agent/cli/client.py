@@ -18,7 +18,6 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from agent.cli.failures import CommandFailed, OutcomeUnknown, UsageWrong
-from agent.keys.nameless import NamelessConnection
 
 API = "/api/v1"
 CONNECT_TIMEOUT_S = 5.0
@@ -167,6 +166,8 @@ class Client:
         headers = {
             "Accept": "application/x-ndjson" if stream else "application/json",
             "Connection": "close",
+            # What its owner sees among their logins.
+            "User-Agent": "tower/command-line",
         }
         content = None
         if method != "GET":
@@ -231,7 +232,7 @@ class Client:
             raise CommandFailed(f"{server!r} is not an address", hint="such as https://10.0.0.5:7443")
         if self._tls is None:
             self._tls = tls_context(self._target.ca_pem)
-        kind = http.client.HTTPSConnection if self._tls.check_hostname else NamelessConnection
+        kind = http.client.HTTPSConnection if self._tls.check_hostname else _nameless()
         connection = kind(
             parts.hostname, parts.port or 7443, timeout=self.connect_timeout_s, context=self._tls
         )
@@ -298,7 +299,7 @@ def fetch_ca(server: str) -> str:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     context.minimum_version = ssl.TLSVersion.TLSv1_3
-    connection = NamelessConnection(
+    connection = _nameless()(
         parts.hostname or "", parts.port or 7443, timeout=CONNECT_TIMEOUT_S, context=context
     )
     try:
@@ -318,6 +319,13 @@ def fetch_ca(server: str) -> str:
     if not isinstance(answer.get("ca_pem"), str):
         raise CommandFailed(f"{server} is not a Control Tower agent (status {response.status})")
     return str(answer["ca_pem"])
+
+
+def _nameless() -> type[http.client.HTTPSConnection]:
+    # Here, so that a command that asks nobody imports nothing of the agent.
+    from agent.keys.nameless import NamelessConnection
+
+    return NamelessConnection
 
 
 def segment(text: str) -> str:

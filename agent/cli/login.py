@@ -9,6 +9,7 @@ import os
 import ssl
 import sys
 from dataclasses import replace
+from typing import Any
 
 from agent.cli.client import Client, Target, fetch_ca
 from agent.cli.connection import chosen_context, normalized, read_text
@@ -23,7 +24,8 @@ def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
         "login",
         help="log in to a cluster and remember it",
         description="Log in to a cluster. The password is asked for, or read from standard input, or from"
-        " TOWER_PASSWORD. The first time, the fingerprint of the cluster's CA is asked about,"
+        " TOWER_PASSWORD. So is the code of an account with a second factor: after the password, or from"
+        " TOWER_CODE. The first time, the fingerprint of the cluster's CA is asked about,"
         " unless it is given.",
     )
     parser.add_argument("address", nargs="?", metavar="HOST", help="any host of the cluster, as host[:port]")
@@ -53,6 +55,8 @@ def run(args: argparse.Namespace) -> int:
         token = read_text(token[1:], "--setup-token").strip() if token.startswith("@") else token
         client.post("/setup", {"token": token, "name": args.user, "password": password})
     answer = client.post("/auth/login", {"name": args.user, "password": password, "mode": "token"})
+    if "challenge" in answer:
+        answer = _give_code(client, answer, args.user)
     context = replace(
         context,
         servers=tuple(dict.fromkeys((*servers, *_other_servers(servers, ca_pem, answer)))),
@@ -67,6 +71,41 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(f"logged in to {servers[0]} as {args.user}")
     return DONE
+
+
+def _give_code(client: Client, begun: dict[str, Any], user: str) -> dict[str, Any]:
+    """Go on with the login of somebody who needs a code besides the password."""
+    enrolment = begun.get("enrolment")
+    if enrolment:
+        print(
+            "This cluster requires a second factor of this account, and there is none yet. Add this to an"
+            f" authenticator app:\n\n  secret  {enrolment['secret']}\n  link    {enrolment['uri']}\n",
+            file=sys.stderr,
+        )
+    code = os.environ.get("TOWER_CODE", "")
+    if not code and sys.stdin.isatty():
+        code = getpass.getpass(f"Code of {user}'s authenticator, or a recovery code: ")
+    elif not code:
+        code = sys.stdin.readline().rstrip("\n")
+    if not code.strip():
+        raise CommandFailed(
+            "a code is needed besides the password",
+            hint="give it after the password on standard input, or in TOWER_CODE",
+        )
+    body = {
+        "challenge": begun["challenge"],
+        "code": code.strip(),
+        "enrolment": enrolment["ticket"] if enrolment else None,
+        "mode": "token",
+    }
+    answer: dict[str, Any] = client.post("/auth/login/code", body)
+    if answer.get("recovery_codes"):
+        codes = "\n".join(f"  {each}" for each in answer["recovery_codes"])
+        print(
+            f"Keep these recovery codes where the authenticator is not; each works once:\n\n{codes}\n",
+            file=sys.stderr,
+        )
+    return answer
 
 
 def _other_servers(servers: tuple[str, ...], ca_pem: str, answer: dict[str, str]) -> list[str]:

@@ -69,6 +69,7 @@ VERBS = (
     "registry",
     "certificate",
     "login",
+    "session",
     "mcp",
     "setting",
     "config",

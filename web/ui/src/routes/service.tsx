@@ -1,9 +1,38 @@
-import { Page } from "@/components/page";
-import { defineMessages, useMessages } from "@/lib/i18n";
+import { useNavigate, useParams } from "@tanstack/react-router";
+import { oneIn, textIn, usePageSearch } from "@/components/page-search";
+import { SERVICE_TABS, ServicePage, type ServiceTab } from "@/features/services/service-page";
 
-const messages = defineMessages({ en: { title: "Service" }, it: { title: "Servizio" } });
+interface ServiceSearch {
+  tab?: ServiceTab | undefined;
+  /** The revisions that are compared. */
+  before?: number | undefined;
+  after?: number | undefined;
+}
+
+function parse(raw: Record<string, unknown>): ServiceSearch {
+  return { tab: oneIn(SERVICE_TABS, raw.tab), before: numberIn(raw.before), after: numberIn(raw.after) };
+}
+
+function numberIn(value: unknown): number | undefined {
+  const number = Number(textIn(value));
+  return Number.isInteger(number) && number > 0 ? number : undefined;
+}
 
 export function ServiceRoute() {
-  const t = useMessages(messages);
-  return <Page title={t.title}>{null}</Page>;
+  const { service }: { service?: string } = useParams({ strict: false });
+  const [{ tab, before, after }, change] = usePageSearch(parse);
+  const navigate = useNavigate();
+  return (
+    <ServicePage
+      key={service}
+      id={service ?? ""}
+      tab={tab ?? "overview"}
+      compared={before === undefined || after === undefined ? undefined : { before, after }}
+      onTab={(next) =>
+        change({ tab: next === "overview" ? undefined : next, before: undefined, after: undefined })
+      }
+      onCompare={(compared) => change({ before: compared?.before, after: compared?.after })}
+      onRemoved={() => void navigate({ to: "/services" })}
+    />
+  );
 }

@@ -15,13 +15,21 @@ const FILL = {
 /** The replicas of a service, host by host: a piece each, which leads to its container. */
 export function Pieces({ hosts }: { hosts: readonly HostPieces[] }) {
   const t = useMessages(pageMessages);
+  const revisions = new Set(hosts.flatMap(({ pieces }) => pieces.map(({ revision }) => revision)));
   return (
     <ul aria-label={t.replicas} className="flex flex-wrap gap-x-3 gap-y-1 text-xs text-muted">
       {hosts.map(({ host, pieces }) => (
-        <li key={host} className="flex items-center gap-1">
+        <li key={host} className="flex flex-wrap items-center gap-x-1">
           <span>{host}</span>
-          {pieces.map((piece) => (
-            <PieceLink key={piece.id} piece={piece} host={host} />
+          {pieces.map((piece, index) => (
+            <span key={piece.id} className="flex items-center">
+              {revisions.size > 1 && piece.revision !== pieces[index - 1]?.revision && (
+                <span aria-hidden className="tabular">
+                  r{piece.revision}
+                </span>
+              )}
+              <PieceLink piece={piece} host={host} />
+            </span>
           ))}
           {pieces.length === 0 && <span aria-hidden>–</span>}
         </li>

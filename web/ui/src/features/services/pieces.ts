@@ -44,7 +44,10 @@ export function piecesOf(
     hosts.set(container.node_name, pieces);
   }
   return [...hosts]
-    .map(([host, pieces]) => ({ host, pieces: pieces.sort((a, b) => (a.name < b.name ? -1 : 1)) }))
+    .map(([host, pieces]) => ({
+      host,
+      pieces: pieces.sort((a, b) => a.revision - b.revision || (a.name < b.name ? -1 : 1)),
+    }))
     .sort((a, b) => (a.host < b.host ? -1 : 1));
 }
 

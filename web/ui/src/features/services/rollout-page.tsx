@@ -165,7 +165,9 @@ function Progress({ rollout }: { rollout: RolloutView }) {
   const now = useNow();
   const isOpen = isUnderWay(rollout);
   const duration = formatDuration((rollout.ended_at_ms ?? now) - rollout.started_at_ms);
-  const said = [rollout.reason, rollout.stage?.words ?? ""].filter((words) => words !== "");
+  const said = [rollout.reason, rollout.stage?.words ?? ""].filter(
+    (words) => words !== "" && !rollout.progress.includes(words),
+  );
   return (
     <Section
       title={t.progress}
@@ -249,7 +251,9 @@ function Share({ step, approvedBy }: { step: ShareStep; approvedBy: string }) {
         ? t.approvedBy(approvedBy)
         : step.state === "done"
           ? ""
-          : t.needsApproval
+          : step.state === "now"
+            ? t.needsApproval
+            : t.asksApproval
       : "",
   ].filter(Boolean);
   return (

@@ -54,7 +54,7 @@ export function ServicesPage({ view, onView }: ServicesPageProps) {
         can("service.deploy") && (
           <LinkButton tone="primary" to="/deploy">
             <Rocket aria-hidden className="size-3.5" />
-            {base.deploy}
+            {t.deploy}
           </LinkButton>
         )
       }

@@ -1,0 +1,66 @@
+import { useMutation } from "@tanstack/react-query";
+import { useState } from "react";
+import { request } from "@/api/client";
+import type { ServiceDetail } from "@/api/openapi";
+import { Button } from "@/components/ui/button";
+import { Dialog } from "@/components/ui/dialog";
+import { Field, Input } from "@/components/ui/field";
+import { showDone } from "@/components/ui/toast-store";
+import { useMessages } from "@/lib/i18n";
+import { messages } from "./messages";
+import { pageMessages } from "./page-messages";
+import { useRefresh } from "./service-actions";
+
+interface RemoveDialogProps {
+  service: ServiceDetail;
+  onClose: () => void;
+  onRemoved: () => void;
+}
+
+/** Cannot be undone: the name is typed, so that it is not the neighbour's. */
+export default function RemoveDialog({ service, onClose, onRemoved }: RemoveDialogProps) {
+  const t = useMessages(pageMessages);
+  const base = useMessages(messages);
+  const refresh = useRefresh();
+  const [text, setText] = useState("");
+  const removing = useMutation({
+    mutationFn: () => request(`/services/${encodeURIComponent(service.id)}`, { method: "DELETE" }),
+    onSuccess: () => {
+      showDone(t.removed(service.id));
+      onRemoved();
+    },
+    onSettled: refresh,
+  });
+  return (
+    <Dialog
+      title={t.removeTitle(service.id)}
+      description={t.consequences.remove(service.assignments.length, service.routes.join(", "))}
+      onClose={onClose}
+    >
+      <form
+        className="flex flex-col gap-4"
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (text === service.id) removing.mutate();
+        }}
+      >
+        <Field label={t.consequences.removeType(service.id)}>
+          {(control) => (
+            <Input
+              {...control}
+              value={text}
+              autoComplete="off"
+              onInput={(event) => setText(event.currentTarget.value)}
+            />
+          )}
+        </Field>
+        <div className="flex justify-end gap-2">
+          <Button onClick={onClose}>{t.cancel}</Button>
+          <Button type="submit" tone="danger" disabled={text !== service.id || removing.isPending}>
+            {base.verbs.remove}
+          </Button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}

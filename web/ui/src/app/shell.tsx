@@ -16,6 +16,7 @@ import { messages } from "./messages";
 import { Navigation, usePages } from "./navigation";
 import { pageTitles } from "./pages";
 
+const AlertNews = lazy(() => import("@/features/alerts/alert-news"));
 const NavigationDrawer = lazy(() => import("./navigation-drawer"));
 const PaletteWindow = lazy(() => import("./palette-window"));
 const ShortcutsSheet = lazy(() => import("./shortcuts-sheet"));
@@ -92,6 +93,7 @@ export function Shell() {
         </main>
       </div>
       <Suspense fallback={null}>
+        <AlertNews />
         {opened === "pages" && <NavigationDrawer onClose={close} />}
         {opened === "palette" && <PaletteWindow onClose={close} onShortcuts={() => setOpened("shortcuts")} />}
         {opened === "shortcuts" && <ShortcutsSheet onClose={close} />}

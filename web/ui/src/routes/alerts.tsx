@@ -1,9 +1,5 @@
-import { Page } from "@/components/page";
-import { defineMessages, useMessages } from "@/lib/i18n";
-
-const messages = defineMessages({ en: { title: "Alerts" }, it: { title: "Avvisi" } });
+import { AlertsPage } from "@/features/alerts/alerts-page";
 
 export function AlertsRoute() {
-  const t = useMessages(messages);
-  return <Page title={t.title}>{null}</Page>;
+  return <AlertsPage />;
 }

@@ -47,6 +47,12 @@ export function showDone(title: string, detail = "", action?: ToastAction): void
   setTimeout(() => dismiss(id), action === undefined ? OK_MS : ACTION_MS);
 }
 
+/** Say that something happened that wants to be looked at. It goes by itself. */
+export function showNotice(title: string, detail: string, action: ToastAction): void {
+  const id = show({ tone: "bad", title, detail, action });
+  setTimeout(() => dismiss(id), ACTION_MS);
+}
+
 /** Say that a change failed, and what to do next. It stays until it is dismissed. */
 export function showError(error: unknown): void {
   if (error instanceof ApiError) {

@@ -74,16 +74,7 @@ class Dashboard:
 
     def violations(self) -> list[str]:
         """What axe finds, one line each: in the window that is open, otherwise in the page."""
-        # Injected as the browser's own code, which a page's policy does not hold back.
-        self.page.evaluate(AXE.read_text())
-        found = self.page.evaluate(
-            "axe.run(document.querySelector('[role$=dialog]') ?? document, { resultTypes: ['violations'] })"
-        )
-        return [
-            f"{rule['id']} ({rule['impact']}): {node['html'][:160]} {node['failureSummary']}"
-            for rule in found["violations"]
-            for node in rule["nodes"]
-        ]
+        return violations_of(self.page)
 
     def fetched_bytes(self) -> int:
         """The size of every file of the page so far, compressed as the product sends it."""
@@ -92,6 +83,20 @@ class Dashboard:
             for response in self.responses
             if response.ok and "/api/" not in response.url
         )
+
+
+def violations_of(page: Page) -> list[str]:
+    """What axe finds, one line each: in the window that is open, otherwise in the page."""
+    # Injected as the browser's own code, which a page's policy does not hold back.
+    page.evaluate(AXE.read_text())
+    found = page.evaluate(
+        "axe.run(document.querySelector('[role$=dialog]') ?? document, { resultTypes: ['violations'] })"
+    )
+    return [
+        f"{rule['id']} ({rule['impact']}): {node['html'][:160]} {node['failureSummary']}"
+        for rule in found["violations"]
+        for node in rule["nodes"]
+    ]
 
 
 def goto(page: Page, address: str) -> None:

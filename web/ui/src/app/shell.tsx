@@ -63,14 +63,14 @@ export function Shell() {
         )}
         <div className="ml-auto flex shrink-0 items-center gap-2 sm:gap-3">
           <Button
-            aria-label={t.searchLong}
+            title={t.searchLong}
             aria-haspopup="dialog"
             aria-keyshortcuts="Control+K Meta+K"
             className="text-muted max-sm:w-8 max-sm:border-transparent max-sm:px-0 sm:w-56 sm:justify-start"
             onClick={() => setOpened("palette")}
           >
             <Search aria-hidden className="size-3.5" />
-            <span className="flex-1 text-left max-sm:hidden">{t.search}</span>
+            <span className="flex-1 text-left max-sm:sr-only">{t.search}</span>
             <kbd aria-hidden className="font-sans text-xs max-sm:hidden">
               Ctrl K
             </kbd>

@@ -79,7 +79,7 @@ _WORD = re.compile(
 )
 _SHORT = re.compile(r"[\[(]([TDIWEF])[\])]|^([DIWEF])[ /](?=[A-Za-z0-9\[(])")
 _SHORT_LEVELS = {**_LETTERS, "T": LogLevel.TRACE, "D": LogLevel.DEBUG}
-_TRACES = ("Traceback (most recent call last)", "panic: ", "Exception in thread ", "Caused by: ")
+_TRACES = ("Traceback (most recent call last)", "Exception in thread ", "Caused by: ")
 
 
 def level_of(text: str) -> LogLevel:

@@ -53,13 +53,16 @@ class SecondFactorView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountView:
-    """One's own account. `provider` is the label of the identity provider that vouches for it, or empty."""
+    """One's own account. `provider` is the label of the identity provider that vouches for it, or empty, and
+    `provider_id` its id.
+    """
 
     id: str
     name: str
     role: Role
     has_password: bool
     provider: str
+    provider_id: str
     created_at_ms: int
     second_factor: SecondFactorView
 

@@ -32,6 +32,7 @@ async def get_account(context: Context, call: Call) -> AccountView:
         role=principal.role,
         has_password=principal.password_hash is not None,
         provider=principal.provider_id if provider is None else provider.label,
+        provider_id=principal.provider_id,
         created_at_ms=principal.created_at_ms,
         second_factor=_factor_view(context, principal),
     )

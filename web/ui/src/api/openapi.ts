@@ -9,7 +9,8 @@ export interface components {
     schemas: {
         /**
          * AccountView
-         * @description One's own account. `provider` is the label of the identity provider that vouches for it, or empty.
+         * @description One's own account. `provider` is the label of the identity provider that vouches for it, or empty, and
+         *     `provider_id` its id.
          */
         AccountView: {
             /** Created At Ms */
@@ -22,6 +23,8 @@ export interface components {
             name: string;
             /** Provider */
             provider: string;
+            /** Provider Id */
+            provider_id: string;
             role: components["schemas"]["Role"];
             second_factor: components["schemas"]["SecondFactorView"];
         };

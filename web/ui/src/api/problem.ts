@@ -7,7 +7,11 @@ export type Problem = Omit<openapi.Problem, "type" | "request_id"> & { type: str
 export class ApiError extends Error {
   override readonly name = "ApiError";
 
-  constructor(readonly problem: Problem) {
+  constructor(
+    readonly problem: Problem,
+    /** When it is worth trying again, where the server says so. */
+    readonly retryAfterS: number | null = null,
+  ) {
     super(problem.detail || problem.title);
   }
 
@@ -47,15 +51,20 @@ export async function problemOf(response: Response): Promise<ApiError> {
     detail: "",
     instance: new URL(response.url, window.location.href).pathname,
   };
+  const seconds = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
+  const retryAfterS = Number.isNaN(seconds) ? null : seconds;
   try {
     const body: unknown = await response.json();
     if (typeof body === "object" && body !== null && "title" in body) {
-      return new ApiError({ ...fallback, ...(body as Partial<Problem>), status: response.status });
+      return new ApiError(
+        { ...fallback, ...(body as Partial<Problem>), status: response.status },
+        retryAfterS,
+      );
     }
   } catch {
     // Not JSON: a proxy's page, or nothing at all.
   }
-  return new ApiError(fallback);
+  return new ApiError(fallback, retryAfterS);
 }
 
 export function isStatus(error: unknown, status: number): boolean {

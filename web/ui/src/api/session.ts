@@ -1,6 +1,6 @@
 import { type QueryClient, queryOptions } from "@tanstack/react-query";
 import { request, setCsrfToken } from "./client";
-import type { MeView, SetupView } from "./openapi";
+import type { ChallengeView, LoginProviderView, LoginView, MeView, SetupView } from "./openapi";
 
 /** Who is logged in, and what they may do. Its CSRF token goes with every change from then on. */
 export const meQuery = queryOptions({
@@ -50,8 +50,43 @@ export function forgetLogin(): void {
   remember(false);
 }
 
-export async function logIn(name: string, password: string): Promise<void> {
-  await request("/auth/login", { method: "POST", body: { name, password, mode: "cookie" }, refresh: false });
+/** Log in; the answer is a challenge when a code is needed as well. */
+export async function logIn(name: string, password: string): Promise<ChallengeView | null> {
+  const answer = await request<LoginView | ChallengeView>("/auth/login", {
+    method: "POST",
+    body: { name, password, mode: "cookie" },
+    refresh: false,
+  });
+  if ("challenge" in answer) return answer;
+  remember(true);
+  return null;
+}
+
+/** Answer a challenge with a code; recovery codes come back when an authenticator was enrolled with it. */
+export async function giveCode(challenge: ChallengeView, code: string): Promise<readonly string[]> {
+  const answer = await request<LoginView>("/auth/login/code", {
+    method: "POST",
+    body: {
+      challenge: challenge.challenge,
+      code,
+      enrolment: challenge.enrolment?.ticket ?? null,
+      mode: "cookie",
+    },
+    refresh: false,
+  });
+  remember(true);
+  return answer.recovery_codes ?? [];
+}
+
+/** Who else may say who somebody is. Nobody is asked who they are for it. */
+export const providersQuery = queryOptions({
+  queryKey: ["login-providers"],
+  queryFn: ({ signal }) => request<LoginProviderView[]>("/auth/providers", { signal, refresh: false }),
+  retry: false,
+});
+
+/** An identity provider sent the browser back, and there is a login now. */
+export function noteLogin(): void {
   remember(true);
 }
 

@@ -8,9 +8,10 @@ import {
 } from "@tanstack/react-router";
 import { whenSessionLost } from "@/api/client";
 import { isStatus } from "@/api/problem";
-import { forgetLogin, mayBeLoggedIn, meQuery, setupQuery } from "@/api/session";
+import { forgetLogin, mayBeLoggedIn, meQuery, noteLogin, setupQuery } from "@/api/session";
 import { Toaster } from "@/components/ui/toaster";
 import { LoginRoute } from "@/routes/login";
+import { parseLoginSearch } from "@/routes/login-search";
 import { OverviewPage } from "@/routes/overview";
 import { parseSearch } from "@/routes/overview-search";
 import { Beginning, BeginningPage, Broken, NoSuchPage } from "./fallbacks";
@@ -141,11 +142,12 @@ const pageRoutes = [
 const loginRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: "/login",
-  validateSearch: (raw: Record<string, unknown>): { next?: string | undefined } => ({
-    // Only addresses of this site: anything else would let a link send people elsewhere after their login.
-    next: typeof raw.next === "string" && /^\/(?!\/)/.test(raw.next) ? raw.next : undefined,
-  }),
-  beforeLoad: async () => {
+  validateSearch: parseLoginSearch,
+  beforeLoad: async ({ search }) => {
+    if (search.signed_in !== undefined) {
+      noteLogin();
+      throw redirect({ href: search.next ?? "/" });
+    }
     const setup = await queryClient.fetchQuery(setupQuery).catch(() => null);
     if (setup?.is_needed) throw redirect({ to: "/setup" });
   },

@@ -1,8 +1,16 @@
 import { useRouter, useSearch } from "@tanstack/react-router";
 import { LoginPage } from "@/features/auth/login-page";
+import type { LoginSearch } from "./login-search";
 
 export function LoginRoute() {
   const router = useRouter();
-  const { next }: { next?: string | undefined } = useSearch({ strict: false });
-  return <LoginPage onLoggedIn={() => router.history.push(next ?? "/")} />;
+  const { next, refused, provider }: LoginSearch = useSearch({ strict: false });
+  return (
+    <LoginPage
+      next={next ?? "/"}
+      refused={refused}
+      refusedBy={provider}
+      onLoggedIn={() => router.history.push(next ?? "/")}
+    />
+  );
 }

@@ -1,21 +1,24 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { CircleUser, LogOut, Monitor, Moon, Sun } from "lucide-react";
+import { CircleUser, LogOut, Monitor, Moon, Sun, UserCog } from "lucide-react";
 import type { ReactNode } from "react";
 import { logOut, meQuery } from "@/api/session";
 import type { MenuItem } from "@/components/ui/menu";
 import { MenuButton } from "@/components/ui/menu-button";
 import { showError } from "@/components/ui/toast-store";
+import { useMessages } from "@/lib/i18n";
 import { setTheme, type Theme, useTheme } from "@/lib/theme";
+import { messages } from "./menu-messages";
 
-const THEMES: readonly { theme: Theme; label: string; icon: ReactNode }[] = [
-  { theme: "system", label: "As the system", icon: <Monitor aria-hidden className="size-3.5" /> },
-  { theme: "light", label: "Light", icon: <Sun aria-hidden className="size-3.5" /> },
-  { theme: "dark", label: "Dark", icon: <Moon aria-hidden className="size-3.5" /> },
+const THEMES: readonly { theme: Theme; icon: ReactNode }[] = [
+  { theme: "system", icon: <Monitor aria-hidden className="size-3.5" /> },
+  { theme: "light", icon: <Sun aria-hidden className="size-3.5" /> },
+  { theme: "dark", icon: <Moon aria-hidden className="size-3.5" /> },
 ];
 
-/** Who is logged in; the theme; the way out. */
+/** Who is logged in, with the way to their account; the theme; the way out. */
 export function AccountMenu() {
+  const t = useMessages(messages);
   const { data: me } = useQuery(meQuery);
   const client = useQueryClient();
   const navigate = useNavigate();
@@ -24,9 +27,9 @@ export function AccountMenu() {
     logOut(client)
       .catch(showError)
       .finally(() => void navigate({ to: "/login" }));
-  const themes: MenuItem[] = THEMES.map(({ theme, label, icon }) => ({
+  const themes: MenuItem[] = THEMES.map(({ theme, icon }) => ({
     key: theme,
-    label,
+    label: t.themes[theme],
     icon,
     isChecked: chosen === theme,
     onSelect: () => setTheme(theme),
@@ -34,22 +37,31 @@ export function AccountMenu() {
   return (
     <MenuButton
       tone="ghost"
-      aria-label={me === undefined ? "Account" : `Account of ${me.name}`}
-      menuLabel="Account"
+      aria-label={me === undefined ? t.account : t.accountOf(me.name)}
+      menuLabel={t.account}
       className="-mr-2 px-2"
       header={
         me !== undefined && (
           <p className="px-2 py-1.5">
-            <span className="font-medium">{me.name}</span> <span className="text-muted">{me.role}</span>
+            <span className="font-medium">{me.name}</span>{" "}
+            <span className="text-muted">{t.roles[me.role]}</span>
           </p>
         )
       }
       groups={[
+        [
+          {
+            key: "account",
+            label: t.account,
+            icon: <UserCog aria-hidden className="size-3.5" />,
+            onSelect: () => void navigate({ to: "/account" }),
+          },
+        ],
         themes,
         [
           {
             key: "leave",
-            label: "Log out",
+            label: t.logOut,
             icon: <LogOut aria-hidden className="size-3.5" />,
             onSelect: () => void leave(),
           },

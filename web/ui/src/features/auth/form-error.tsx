@@ -1,15 +1,25 @@
 import { CircleAlert } from "lucide-react";
+import type { ReactNode } from "react";
 import { ApiError } from "@/api/problem";
 
 /** What was wrong with a form as a whole, with the next step. */
 export function FormError({ error }: { error: Error | null }) {
   if (error === null) return null;
   return (
+    <Refusal title={error.message}>
+      {error instanceof ApiError && error.hints.map((hint) => <p key={hint}>{hint}</p>)}
+    </Refusal>
+  );
+}
+
+/** Why something did not work, in words of this page. */
+export function Refusal({ title, children }: { title: string; children?: ReactNode }) {
+  return (
     <div role="alert" className="flex items-start gap-2 rounded-md bg-bad-soft px-3 py-2 text-sm text-bad">
       <CircleAlert aria-hidden className="mt-0.5 size-4 shrink-0" />
-      <div>
-        <p>{error.message}</p>
-        {error instanceof ApiError && error.hints.map((hint) => <p key={hint}>{hint}</p>)}
+      <div className="min-w-0">
+        <p>{title}</p>
+        {children}
       </div>
     </div>
   );

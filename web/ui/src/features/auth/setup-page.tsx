@@ -3,8 +3,10 @@ import { type FormEvent, useState } from "react";
 import { logIn, setUp } from "@/api/session";
 import { Button } from "@/components/ui/button";
 import { Field, Input } from "@/components/ui/field";
+import { useMessages } from "@/lib/i18n";
 import { errorOf, FormError } from "./form-error";
 import { Frame } from "./frame";
+import { messages } from "./login-messages";
 
 interface SetupValues {
   token: string;
@@ -14,6 +16,7 @@ interface SetupValues {
 
 /** Makes the first administrator, and logs them in. `token` comes with the link that `tower init` printed. */
 export function SetupPage({ token, onDone }: { token: string; onDone: () => void }) {
+  const t = useMessages(messages);
   const [mismatch, setMismatch] = useState(false);
   const setup = useMutation({
     mutationFn: async ({ token: given, name, password }: SetupValues) => {
@@ -38,17 +41,16 @@ export function SetupPage({ token, onDone }: { token: string; onDone: () => void
   };
   return (
     <Frame
-      title="Make the first administrator"
+      title={t.setupTitle}
       lead={
         <>
-          <code className="font-mono">tower init</code> printed a one-time token on the first host. It works
-          once.
+          <code className="font-mono">tower init</code> {t.setupLead}
         </>
       }
     >
       <form onSubmit={submit} className="flex flex-col gap-4">
         <FormError error={setup.error} />
-        <Field label="Setup token" error={errorOf(setup.error, "token")}>
+        <Field label={t.setupToken} error={errorOf(setup.error, "token")}>
           {(control) => (
             <Input
               {...control}
@@ -61,7 +63,7 @@ export function SetupPage({ token, onDone }: { token: string; onDone: () => void
             />
           )}
         </Field>
-        <Field label="Name" error={errorOf(setup.error, "name")}>
+        <Field label={t.name} error={errorOf(setup.error, "name")}>
           {(control) => (
             <Input
               {...control}
@@ -73,18 +75,18 @@ export function SetupPage({ token, onDone }: { token: string; onDone: () => void
             />
           )}
         </Field>
-        <Field label="Password" hint="At least 12 characters." error={errorOf(setup.error, "password")}>
+        <Field label={t.password} hint={t.passwordHint} error={errorOf(setup.error, "password")}>
           {(control) => (
             <Input {...control} name="password" type="password" required autoComplete="new-password" />
           )}
         </Field>
-        <Field label="Password again" error={mismatch ? "The two passwords differ." : undefined}>
+        <Field label={t.again} error={mismatch ? t.differ : undefined}>
           {(control) => (
             <Input {...control} name="again" type="password" required autoComplete="new-password" />
           )}
         </Field>
         <Button type="submit" tone="primary" disabled={setup.isPending}>
-          {setup.isPending ? "Setting up…" : "Set up and log in"}
+          {setup.isPending ? t.settingUp : t.setUp}
         </Button>
       </form>
     </Frame>

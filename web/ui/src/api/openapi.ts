@@ -151,6 +151,13 @@ export interface components {
             services: components["schemas"]["AdoptedServiceView"][];
         };
         /**
+         * Advice
+         * @description RAISE: the limit is nearly reached. RESERVE: too little is reserved. LOWER: limit or reservation are far
+         *     above what is used. FINE, and UNKNOWN where too few hours were measured.
+         * @enum {string}
+         */
+        Advice: "raise" | "reserve" | "lower" | "fine" | "unknown";
+        /**
          * Aggregation
          * @description How the series of one group become one, step by step. QUANTILE needs `quantile`.
          * @enum {string}
@@ -7266,6 +7273,44 @@ export interface components {
             until_ms: number;
         };
         /**
+         * SizingView
+         * @description The memory of a service's replicas, in bytes for each. `worst` is what the one that needs most needs in
+         *     its worst hours; `limit` and `reserved` are what the service has, null without; the `good` ones what it
+         *     should have instead, null to leave it. `advice` is raise, reserve, lower, fine or unknown.
+         */
+        SizingView: {
+            advice: components["schemas"]["Advice"];
+            /** Good Limit */
+            good_limit: number | null;
+            /** Good Reserved */
+            good_reserved: number | null;
+            /** Idle */
+            idle: number;
+            /** Limit */
+            limit: number | null;
+            /** Replicas */
+            replicas: number;
+            /** Reserved */
+            reserved: number | null;
+            /** Service Id */
+            service_id: string;
+            /** Worst */
+            worst: number | null;
+        };
+        /**
+         * SizingsView
+         * @description Every service, those first that want something done. `idle` bytes are reserved by all of them and used
+         *     by none; `notes` say what could not be concluded.
+         */
+        SizingsView: {
+            /** Idle */
+            idle: number;
+            /** Notes */
+            notes: string[];
+            /** Services */
+            services: components["schemas"]["SizingView"][];
+        };
+        /**
          * SpecView
          * @description What a container is made from. Environment values are null, and the options of its log driver left out,
          *     for those who may not inspect.
@@ -8265,6 +8310,7 @@ export type AdoptedReplicaView = components['schemas']['AdoptedReplicaView'];
 export type AdoptedServiceView = components['schemas']['AdoptedServiceView'];
 export type AdoptionBody = components['schemas']['AdoptionBody'];
 export type AdoptionView = components['schemas']['AdoptionView'];
+export type Advice = components['schemas']['Advice'];
 export type Aggregation = components['schemas']['Aggregation'];
 export type Aim = components['schemas']['Aim'];
 export type AlertPage = components['schemas']['AlertPage'];
@@ -8599,6 +8645,8 @@ export type SilenceBody = components['schemas']['SilenceBody'];
 export type SilencePage = components['schemas']['SilencePage'];
 export type SilenceSettings = components['schemas']['SilenceSettings'];
 export type SilenceView = components['schemas']['SilenceView'];
+export type SizingView = components['schemas']['SizingView'];
+export type SizingsView = components['schemas']['SizingsView'];
 export type SpecView = components['schemas']['SpecView'];
 export type SplitView = components['schemas']['SplitView'];
 export type StageView = components['schemas']['StageView'];

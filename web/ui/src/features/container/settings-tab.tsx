@@ -1,0 +1,83 @@
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import type { ContainerView, SettingsView } from "@/api/openapi";
+import { useCan } from "@/api/permissions";
+import { Banner } from "@/components/banner";
+import { Loaded } from "@/components/loaded";
+import { Loading } from "@/components/states";
+import { Button } from "@/components/ui/button";
+import { LinkButton } from "@/components/ui/link-button";
+import { Card, Section } from "@/components/ui/section";
+import { useMessages } from "@/lib/i18n";
+import { settingsQuery } from "./container-queries";
+import { Fact, Facts } from "./facts";
+import { LimitsForm } from "./limits-form";
+import { RecreateForm } from "./recreate-form";
+import { messages } from "./settings-messages";
+
+/** How it is set: what applies at once, and what it has to be made anew for. */
+export default function SettingsTab({ container }: { container: ContainerView }) {
+  const t = useMessages(messages);
+  const query = useQuery(settingsQuery(container));
+  return (
+    <Loaded query={query} loading={<Loading label={t.atOnce} rows={10} />}>
+      {(settings) => (
+        <div className="flex flex-col gap-6">
+          {settings.refusal !== "" && (
+            <Banner
+              tone="warn"
+              title={t.managed}
+              action={
+                <LinkButton to="/services/$service" params={{ service: container.service } as never}>
+                  {t.toService}
+                </LinkButton>
+              }
+            >
+              <p>{settings.refusal}.</p>
+            </Banner>
+          )}
+          <LimitsForm key={`limits ${settings.container_id}`} container={container} settings={settings} />
+          <Fixed key={settings.container_id} container={container} settings={settings} />
+        </div>
+      )}
+    </Loaded>
+  );
+}
+
+function Fixed({ container, settings }: { container: ContainerView; settings: SettingsView }) {
+  const t = useMessages(messages);
+  const can = useCan();
+  const [isOpen, setOpen] = useState(false);
+  const mayChange = can("container.recreate") && settings.refusal === "";
+  return (
+    <Section
+      title={t.needsNew}
+      actions={mayChange && <Button onClick={() => setOpen(!isOpen)}>{isOpen ? t.hide : t.change}</Button>}
+    >
+      <Card className="p-4">
+        <p className="mb-4 text-sm text-muted">{t.needsNewNote}</p>
+        {isOpen ? (
+          <RecreateForm container={container} settings={settings} onDone={() => setOpen(false)} />
+        ) : (
+          <Facts>
+            <Fact name={t.image}>{settings.image}</Fact>
+            <Fact name={t.command} isCode>
+              {settings.command.join(" ")}
+            </Fact>
+            <Fact name={t.variables} isCode>
+              {settings.environment.join(", ")}
+            </Fact>
+            <Fact name={t.ports} isCode>
+              {settings.ports
+                .map((port) => `${port.host_port || "*"}:${port.container_port}/${port.protocol}`)
+                .join(", ")}
+            </Fact>
+            <Fact name={t.mounts} isCode>
+              {settings.mounts.map((mount) => `${mount.source || mount.kind}:${mount.target}`).join(", ")}
+            </Fact>
+          </Facts>
+        )}
+      </Card>
+    </Section>
+  );
+}

@@ -1,9 +1,45 @@
+import { useCallback } from "react";
 import { Page } from "@/components/page";
+import { oneIn, textIn, usePageSearch } from "@/components/page-search";
+import { AuditEntries } from "@/features/audit/audit-page";
+import { type AuditSearch, OUTCOMES } from "@/features/audit/audit-queries";
 import { defineMessages, useMessages } from "@/lib/i18n";
 
 const messages = defineMessages({ en: { title: "Audit" }, it: { title: "Registro delle azioni" } });
 
+interface PageSearch extends AuditSearch {
+  /** The entry whose details are open, by its number. */
+  entry?: number | undefined;
+}
+
+function parse(raw: Record<string, unknown>): PageSearch {
+  return {
+    actor: textIn(raw.actor),
+    action: textIn(raw.action),
+    resource: textIn(raw.resource),
+    outcome: oneIn(OUTCOMES, raw.outcome),
+    since: textIn(raw.since),
+    until: textIn(raw.until),
+    entry: typeof raw.entry === "number" ? raw.entry : undefined,
+  };
+}
+
+/** Who did what in the cluster, and what was refused. */
 export function AuditRoute() {
   const t = useMessages(messages);
-  return <Page title={t.title}>{null}</Page>;
+  const [{ entry, ...search }, change] = usePageSearch(parse);
+  const onSearch = useCallback(
+    (next: Partial<AuditSearch>) => change({ ...next, entry: undefined }, { replace: true }),
+    [change],
+  );
+  return (
+    <Page title={t.title}>
+      <AuditEntries
+        search={search}
+        opened={entry}
+        onSearch={onSearch}
+        onOpen={(sequence) => change({ entry: sequence })}
+      />
+    </Page>
+  );
 }

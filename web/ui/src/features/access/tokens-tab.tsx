@@ -1,0 +1,101 @@
+import { useQuery } from "@tanstack/react-query";
+import { KeySquare, Plus } from "lucide-react";
+import { lazy, Suspense, useState } from "react";
+import type { ApiTokenView } from "@/api/openapi";
+import { useCan } from "@/api/permissions";
+import { meQuery } from "@/api/session";
+import { Loaded } from "@/components/loaded";
+import { Empty, Loading } from "@/components/states";
+import { Badge } from "@/components/ui/badge";
+import { Button } from "@/components/ui/button";
+import { Confirm } from "@/components/ui/confirm";
+import { Card, Section } from "@/components/ui/section";
+import { useNow } from "@/lib/clock";
+import { formatAge, formatMoment } from "@/lib/format";
+import { useMessages } from "@/lib/i18n";
+import { tokensQuery, useRevokeToken } from "./access-queries";
+import { messages } from "./messages";
+
+const TokenWindow = lazy(() => import("./token-window"));
+
+/** API tokens: one's own, or everybody's for administrators unless `isOwn`. */
+export function TokensTab({ isOwn = false }: { isOwn?: boolean }) {
+  const t = useMessages(messages);
+  const can = useCan();
+  const { data: me } = useQuery(meQuery);
+  const query = useQuery({
+    ...tokensQuery,
+    select: (tokens) => (isOwn ? tokens.filter((token) => token.owner_id === me?.principal_id) : tokens),
+  });
+  const revoke = useRevokeToken();
+  const now = useNow();
+  const [isMaking, setMaking] = useState(false);
+  const [asked, setAsked] = useState<ApiTokenView | null>(null);
+  return (
+    <Section
+      title={t.tabs.tokens}
+      actions={
+        can("account.create-token") && (
+          <Button tone="primary" onClick={() => setMaking(true)}>
+            <Plus aria-hidden className="size-3.5" />
+            {t.makeToken}
+          </Button>
+        )
+      }
+    >
+      <Card>
+        <Loaded query={query} loading={<Loading label={t.loadingTokens} />}>
+          {(tokens) =>
+            tokens.length === 0 ? (
+              <Empty icon={<KeySquare className="size-5" />} title={t.noTokens}>
+                {t.noTokensNote}
+              </Empty>
+            ) : (
+              <ul className="divide-y divide-line">
+                {tokens.map((token) => (
+                  <li
+                    key={token.prefix}
+                    className="flex min-h-12 flex-wrap items-center gap-x-3 gap-y-1 px-4 py-2 text-sm"
+                  >
+                    <span className="font-medium">{token.name || token.prefix}</span>
+                    <code className="font-mono text-xs text-muted">{token.prefix}</code>
+                    <Badge tone={token.state === "active" ? "ok" : "neutral"}>
+                      {t.states[token.state as keyof typeof t.states] ?? token.state}
+                    </Badge>
+                    <span>{t.roles[token.role]}</span>
+                    <span className="text-muted">
+                      {t.owner}: {token.owner_name}
+                    </span>
+                    <span className="tabular text-muted">
+                      {t.made} {formatAge(token.created_at_ms, now)}, {t.expires.toLowerCase()}{" "}
+                      {token.expires_at_ms === null ? t.never : formatMoment(token.expires_at_ms)}
+                    </span>
+                    {token.state === "active" &&
+                      (token.owner_id === me?.principal_id || can("api-token.revoke")) && (
+                        <Button className="ml-auto" onClick={() => setAsked(token)}>
+                          {t.revoke}
+                        </Button>
+                      )}
+                  </li>
+                ))}
+              </ul>
+            )
+          }
+        </Loaded>
+      </Card>
+      <Suspense fallback={null}>{isMaking && <TokenWindow onClose={() => setMaking(false)} />}</Suspense>
+      {asked !== null && (
+        <Confirm
+          title={t.revokeTitle(asked.name || asked.prefix)}
+          verb={t.revoke}
+          isDangerous
+          isPending={revoke.isPending}
+          onCancel={() => setAsked(null)}
+          onConfirm={() => revoke.mutate(asked.prefix, { onSettled: () => setAsked(null) })}
+        >
+          <p>{t.revokeNote}</p>
+        </Confirm>
+      )}
+    </Section>
+  );
+}

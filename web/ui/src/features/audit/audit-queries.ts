@@ -1,0 +1,86 @@
+import { infiniteQueryOptions, queryOptions, useMutation } from "@tanstack/react-query";
+import { request, send } from "@/api/client";
+import type { AuditExportBody, AuditPage, AuditStanding } from "@/api/openapi";
+import { showDone } from "@/components/ui/toast-store";
+import { textsOf } from "@/lib/i18n";
+import { messages } from "./messages";
+
+export const OUTCOMES = ["applied", "rejected", "denied", "failed"] as const;
+export type Outcome = (typeof OUTCOMES)[number];
+
+/** Which entries; what is empty fits all. Days are those of the browser, as `2026-03-01`. */
+export interface AuditSearch {
+  actor?: string | undefined;
+  action?: string | undefined;
+  resource?: string | undefined;
+  outcome?: Outcome | undefined;
+  since?: string | undefined;
+  until?: string | undefined;
+}
+
+const PAGE = 100;
+const DAY_MS = 86_400_000;
+/** Computing the tree over a million entries takes a while. */
+const VERIFY_MS = 120_000;
+const EXPORT_MS = 60_000;
+
+function atMs(day: string | undefined): number | undefined {
+  const at = day === undefined || day === "" ? Number.NaN : new Date(`${day}T00:00:00`).getTime();
+  return Number.isNaN(at) ? undefined : at;
+}
+
+/** The search as the interface takes it. The last day is meant whole. */
+export function filterOf(search: AuditSearch): Record<string, string | number> {
+  const since = atMs(search.since);
+  const until = atMs(search.until);
+  const all = {
+    actor: search.actor,
+    action: search.action,
+    resource: search.resource,
+    outcome: search.outcome,
+    since_ms: since,
+    until_ms: until === undefined ? undefined : until + DAY_MS,
+  };
+  const given = Object.entries(all).filter(([, value]) => value !== undefined && value !== "");
+  return Object.fromEntries(given) as Record<string, string | number>;
+}
+
+export function auditQuery(search: AuditSearch) {
+  const filter = filterOf(search);
+  return infiniteQueryOptions({
+    queryKey: ["audit", filter],
+    queryFn: ({ pageParam, signal }) =>
+      request<AuditPage>("/audit", { query: { ...filter, limit: PAGE, cursor: pageParam }, signal }),
+    initialPageParam: null as string | null,
+    getNextPageParam: (last) => last.next_cursor,
+    refetchOnWindowFocus: false,
+  });
+}
+
+/** Asked for by a person only: it reads every entry there is. */
+export const verificationQuery = queryOptions({
+  queryKey: ["audit-verification"],
+  queryFn: ({ signal }) => request<AuditStanding>("/audit/verification", { signal, patienceMs: VERIFY_MS }),
+  enabled: false,
+  staleTime: Number.POSITIVE_INFINITY,
+});
+
+export function useDownload() {
+  return useMutation({
+    mutationFn: async ({ search, format }: { search: AuditSearch; format: AuditExportBody["format"] }) => {
+      const response = await send("/audit/export", {
+        method: "POST",
+        body: { format, ...filterOf(search) },
+        accept: "*/*",
+        patienceMs: EXPORT_MS,
+      });
+      const link = document.createElement("a");
+      link.href = URL.createObjectURL(await response.blob());
+      link.download = `audit.${format}`;
+      link.click();
+      // The browser has taken hold of it by then.
+      setTimeout(() => URL.revokeObjectURL(link.href), 1_000);
+    },
+    onSuccess: () => showDone(textsOf(messages).download, textsOf(messages).downloaded),
+  });
+}

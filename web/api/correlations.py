@@ -1,15 +1,16 @@
-"""What happened in a time, and what else moved in it."""
+"""What happened in a time, what else moved in it, and what services should be given."""
 
 from __future__ import annotations
 
 from pydantic import Field
 
-from web.api.endpoint import Ask, Endpoint
+from web.api.endpoint import Ask, Endpoint, Nothing
 from web.api.languages import LanguageQuery, language_of
 from web.api.schemas import FilterText, Schema
 from web.middleware.routes import needs
 from web.tools.correlations import READ, SHOWN, CorrelationsView, find_correlations
 from web.tools.markers import MarkersView, list_markers
+from web.tools.sizing import SizingsView, advise_sizes
 
 _SHOWN_MAX = 200
 
@@ -48,6 +49,10 @@ async def markers(ask: Ask[None, MarkersQuery]) -> MarkersView:
     )
 
 
+async def sizing(ask: Ask[None, Nothing]) -> SizingsView:
+    return await advise_sizes(ask.context, ask.call)
+
+
 ENDPOINTS = (
     Endpoint(
         method="GET",
@@ -70,5 +75,14 @@ ENDPOINTS = (
         query=MarkersQuery,
         answer=MarkersView,
         problems=("invalid",),
+    ),
+    Endpoint(
+        method="GET",
+        path="/analytics/sizing",
+        run=sizing,
+        access=needs(READ),
+        summary="Which services have a limit or a reservation of memory that does not fit what they use",
+        tag="analytics",
+        answer=SizingsView,
     ),
 )

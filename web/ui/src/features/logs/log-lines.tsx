@@ -187,7 +187,7 @@ export function LogLines(props: LogLinesProps) {
 
   const { first, end } = heights.current.windowOf(place.current.top, size.height, OVERSCAN);
   const shown = isFollowing
-    ? heights.current.windowOf(heights.current.total, size.height, OVERSCAN)
+    ? heights.current.windowOf(heights.current.total - size.height, size.height, OVERSCAN)
     : { first, end };
   const chosen = parsePlace(selected);
   return (
@@ -211,7 +211,7 @@ export function LogLines(props: LogLinesProps) {
             className={look.isWrapped ? "absolute inset-x-0" : "absolute left-0 w-max min-w-full"}
             style={{ top: `${heights.current.topOf(shown.first)}px` }}
           >
-            {rows.slice(shown.first, shown.end).map((row) => (
+            {rows.slice(shown.first, shown.end).map((row, offset) => (
               <LogRow
                 key={placeOf(row.head)}
                 row={row}
@@ -222,6 +222,7 @@ export function LogLines(props: LogLinesProps) {
                   chosen !== null && (isAt(row.head, chosen) || row.rest.some((entry) => isAt(entry, chosen)))
                 }
                 isOpen={opened === row.head}
+                isApart={isApart(rows[shown.first + offset - 1], row)}
                 nowMs={look.timeMode === "relative" ? nowMs : Math.floor(nowMs / 60_000) * 60_000}
                 actions={actions}
               />
@@ -250,4 +251,12 @@ export function LogLines(props: LogLinesProps) {
       )}
     </div>
   );
+}
+
+/** Whether lines of one container are left out between two rows: only those around matches are shown. */
+function isApart(before: Row | undefined, row: Row): boolean {
+  if (before === undefined) return false;
+  const last = before.rest[before.rest.length - 1] ?? before.head;
+  const hasContext = !row.head.isMatch || !last.isMatch;
+  return hasContext && last.source === row.head.source && row.head.ordinal > last.ordinal + 1;
 }

@@ -35,12 +35,14 @@ interface LogRowProps {
   isSelected: boolean;
   isOpen: boolean;
   nowMs: number;
+  /** Lines between the row before and this one are left out. */
+  isApart: boolean;
   actions: RowActions;
 }
 
 /** A line, with its stack trace below it and its details when it is open. */
 export const LogRow = memo(function LogRow(props: LogRowProps) {
-  const { row, layout, expression, isSelected, isOpen, nowMs, actions } = props;
+  const { row, layout, expression, isSelected, isOpen, nowMs, isApart, actions } = props;
   const t = useMessages(messages);
   const { head } = row;
   const element = useRef<HTMLDivElement>(null);
@@ -64,6 +66,22 @@ export const LogRow = memo(function LogRow(props: LogRowProps) {
       </time>
     );
   const name = look.isNamed ? <SourceName entry={head} layout={layout} /> : null;
+  const toggle = (
+    <button
+      type="button"
+      tabIndex={-1}
+      aria-expanded={isOpen}
+      aria-label={isOpen ? t.hideDetails : t.details}
+      onClick={() => actions.onToggle(head)}
+      className={cn(
+        "flex items-center justify-center rounded text-muted hover:text-text focus-visible:opacity-100",
+        layout.isNarrow ? "-my-2 ml-auto size-8" : "absolute top-0 right-0 size-5 bg-surface shadow-card",
+        !layout.isNarrow && !isOpen && "opacity-0 group-hover:opacity-100 pointer-coarse:opacity-100",
+      )}
+    >
+      <ChevronRight aria-hidden className={cn("size-3.5 transition-transform", isOpen && "rotate-90")} />
+    </button>
+  );
   return (
     <div
       ref={element}
@@ -72,13 +90,14 @@ export const LogRow = memo(function LogRow(props: LogRowProps) {
         "group border-l-2 px-3",
         LEVEL_EDGE[head.level],
         isSelected ? "bg-accent-soft" : isEvent ? "bg-hover" : "hover:bg-hover",
-        !head.isMatch && "opacity-60",
+        isApart && "shadow-[inset_0_1px_0_var(--line-strong)]",
       )}
     >
       {layout.isNarrow && (
         <div className="flex h-[18px] items-center gap-2 overflow-hidden text-2xs">
           {stamp}
           {name}
+          {toggle}
         </div>
       )}
       <div className={cn("relative flex gap-3", !look.isWrapped && "w-max min-w-full")}>
@@ -105,19 +124,7 @@ export const LogRow = memo(function LogRow(props: LogRowProps) {
             <LineText entry={head} fields={look.fields} expression={expression} />
           )}
         </span>
-        <button
-          type="button"
-          tabIndex={-1}
-          aria-expanded={isOpen}
-          aria-label={isOpen ? t.hideDetails : t.details}
-          onClick={() => actions.onToggle(head)}
-          className={cn(
-            "absolute top-0 right-0 flex size-5 items-center justify-center rounded bg-surface text-muted shadow-card hover:text-text focus-visible:opacity-100",
-            isOpen ? "" : "opacity-0 group-hover:opacity-100 pointer-coarse:opacity-60",
-          )}
-        >
-          <ChevronRight aria-hidden className={cn("size-3.5 transition-transform", isOpen && "rotate-90")} />
-        </button>
+        {!layout.isNarrow && toggle}
       </div>
       {row.rest.map((entry) => (
         <div
@@ -168,7 +175,11 @@ function LineText({ entry, fields, expression }: LineTextProps) {
   const t = useMessages(messages);
   const { json } = readingOf(entry);
   const text = shownText(entry, fields);
-  const pieces = json === null ? spansOf(entry.text) : jsonPieces(json, fields);
+  const pieces = entry.isMatch
+    ? json === null
+      ? spansOf(entry.text)
+      : jsonPieces(json, fields)
+    : [{ text, className: "text-muted" }];
   const isGrave = entry.level === "error" || entry.level === "fatal";
   return (
     <>

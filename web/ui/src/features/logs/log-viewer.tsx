@@ -134,6 +134,7 @@ export function LogViewer({ search, onSearch, isCompact = false }: LogViewerProp
       <div className="flex flex-wrap items-center gap-2 border-b border-line px-3 py-2">
         {!isCompact && (
           <SourcePicker
+            className="max-sm:-order-2"
             sources={sources}
             choice={choice}
             onChoose={(chosen) =>
@@ -151,26 +152,28 @@ export function LogViewer({ search, onSearch, isCompact = false }: LogViewerProp
           isBroken={isBroken}
           onEnter={(isBack) => finding.go(isBack ? -1 : 1)}
         />
-        <div className="flex items-center gap-1">
-          <Button
-            tone="ghost"
-            isIcon
-            aria-label={t.previous}
-            disabled={expression === null}
-            onClick={() => finding.go(-1)}
-          >
-            <ChevronUp aria-hidden className="size-4" />
-          </Button>
-          <Button
-            tone="ghost"
-            isIcon
-            aria-label={t.next}
-            disabled={expression === null}
-            onClick={() => finding.go(1)}
-          >
-            <ChevronDown aria-hidden className="size-4" />
-          </Button>
-        </div>
+        {filter.text !== "" && (
+          <div className="flex items-center gap-1">
+            <Button
+              tone="ghost"
+              isIcon
+              aria-label={t.previous}
+              disabled={expression === null}
+              onClick={() => finding.go(-1)}
+            >
+              <ChevronUp aria-hidden className="size-4" />
+            </Button>
+            <Button
+              tone="ghost"
+              isIcon
+              aria-label={t.next}
+              disabled={expression === null}
+              onClick={() => finding.go(1)}
+            >
+              <ChevronDown aria-hidden className="size-4" />
+            </Button>
+          </div>
+        )}
         <CheckList
           label={t.levels}
           summary={
@@ -202,7 +205,7 @@ export function LogViewer({ search, onSearch, isCompact = false }: LogViewerProp
           onChange={(chosen) => onSearch({ f: chosen.join(",") || undefined })}
           empty={t.fieldsNone}
         />
-        <div className="ml-auto flex flex-wrap items-center gap-2">
+        <div className="ml-auto flex flex-wrap items-center gap-2 max-sm:-order-1">
           <TimeField atUs={atUs} onJump={jump} />
           <MenuButton
             isIcon

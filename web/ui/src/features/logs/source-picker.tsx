@@ -14,10 +14,11 @@ interface SourcePickerProps {
   sources: LogSourcesView | undefined;
   choice: Choice;
   onChoose: (choice: Choice) => void;
+  className?: string;
 }
 
 /** Which containers are shown, of those that there are and that there were. */
-export function SourcePicker({ sources, choice, onChoose }: SourcePickerProps) {
+export function SourcePicker({ sources, choice, onChoose, className }: SourcePickerProps) {
   const t = useMessages(messages);
   const [text, setText] = useState("");
   const chosenCount = choice.containers.length + choice.services.length + choice.projects.length;
@@ -27,7 +28,7 @@ export function SourcePicker({ sources, choice, onChoose }: SourcePickerProps) {
   return (
     <Popover.Root onOpenChange={(open) => !open && setText("")}>
       <Popover.Trigger asChild>
-        <Button className="max-w-64 min-w-0">
+        <Button className={cn("max-w-64 min-w-0 max-sm:max-w-44", className)}>
           <Boxes aria-hidden className="size-3.5 shrink-0" />
           <span className="sr-only">{t.sources}: </span>
           <span className="truncate">{label}</span>

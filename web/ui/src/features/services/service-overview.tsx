@@ -161,18 +161,29 @@ function ContainerLink({
 /** What is wanted by digest, what each host runs, and which of them differ. */
 function Drift({ service }: { service: ServiceDetail }) {
   const t = useMessages(pageMessages);
-  const wanted = shortId(service.digest.replace("sha256:", "")) || UNKNOWN;
+  const asked = new Set(service.assignments.map(({ revision }) => revision));
+  const wanted = service.revisions.filter(({ number }) => asked.has(number) || number === service.revision);
   const drifted = new Map(service.drift.map((each) => [each.container_name, each]));
   return (
     <Section title={t.drift}>
       <Card className="flex flex-col gap-3 p-4 text-sm">
-        <p className="break-words">
-          <span className="text-muted">{t.wanted}: </span>
-          {parseImage(service.image).short}:{parseImage(service.image).tag}{" "}
-          <span className="font-mono text-xs" title={service.digest}>
-            {wanted}
-          </span>
-        </p>
+        <div className="flex gap-3">
+          <span className="text-muted">{t.wanted}</span>
+          <ul className="tabular min-w-0 flex-1">
+            {wanted.map(({ number, spec }) => (
+              <li key={number} className="flex items-baseline gap-3">
+                <span className="min-w-0 flex-1 truncate">
+                  {parseImage(spec.image).short}
+                  {parseImage(spec.image).tag !== "" && `:${parseImage(spec.image).tag}`} ·{" "}
+                  {t.pieceRevision(number)}
+                </span>
+                <span className="font-mono text-xs" title={spec.digest}>
+                  {shortId(spec.digest.replace("sha256:", "")) || UNKNOWN}
+                </span>
+              </li>
+            ))}
+          </ul>
+        </div>
         {service.running.length > 0 && (
           <ul className="tabular divide-y divide-line border-y border-line">
             {service.running.map((each) => {

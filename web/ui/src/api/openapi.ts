@@ -152,8 +152,8 @@ export interface components {
         };
         /**
          * Advice
-         * @description RAISE: the limit is nearly reached. RESERVE: too little is reserved. LOWER: limit or reservation are far
-         *     above what is used. FINE, and UNKNOWN where too few hours were measured.
+         * @description RAISE: the limit is nearly reached. RESERVE: too little is reserved. LOWER: limit or reservation are
+         *     far above what is used. FINE, and UNKNOWN where too few hours were measured.
          * @enum {string}
          */
         Advice: "raise" | "reserve" | "lower" | "fine" | "unknown";

@@ -168,10 +168,10 @@ def search(
         if found.is_full() and not found.may_have(edge_us):
             found.is_cut = True
             break
-        # Only between records that end at different moments: from there the next answer comes further.
-        has_come_on = position > 0 and edge_us != _edge_us(candidates[0].header, query.is_newest_first)
-        if has_come_on and is_out_of_time():
-            horizon = LogPlace(at_us=edge_us + 1 if query.is_newest_first else edge_us)
+        reached = LogPlace(at_us=edge_us + 1 if query.is_newest_first else edge_us)
+        # Records overlap: an answer that came no further than the last one would be asked for again for ever.
+        if position > 0 and _is_further(reached, query) and is_out_of_time():
+            horizon = reached
             break
         scanned += record.header.lines
         try:
@@ -179,6 +179,12 @@ def search(
         except (OSError, EncodingError):
             continue
     return _page(found, horizon, scanned, query)
+
+
+def _is_further(reached: LogPlace, query: LogSearch) -> bool:
+    if query.after is None:
+        return True
+    return reached < query.after if query.is_newest_first else reached > query.after
 
 
 def _records(

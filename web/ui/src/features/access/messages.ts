@@ -77,6 +77,16 @@ export const messages = defineMessages({
       without_labels: "Without labels",
       environments: "Environments",
     },
+    scopeWords: {
+      projects: "project",
+      services: "service",
+      nodes: "host",
+      names: "container",
+      labels: "label",
+      without_labels: "without label",
+      environments: "environment",
+    },
+    or: "or",
     scopeHints: {
       projects: "shop, tools",
       services: "shop.web",
@@ -238,6 +248,16 @@ export const messages = defineMessages({
       without_labels: "Senza etichette",
       environments: "Ambienti",
     },
+    scopeWords: {
+      projects: "progetto",
+      services: "servizio",
+      nodes: "host",
+      names: "container",
+      labels: "etichetta",
+      without_labels: "senza etichetta",
+      environments: "ambiente",
+    },
+    or: "o",
     scopeHints: {
       projects: "shop, tools",
       services: "shop.web",

@@ -13,7 +13,7 @@ import { formatCount } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { bindingsQuery, rolesQuery, useRemoveRole, useUnbind } from "./access-queries";
 import { messages } from "./messages";
-import { type Day, hoursText } from "./scope";
+import { type Day, hoursText, scopeText } from "./scope";
 
 const BindingWindow = lazy(() => import("./binding-window"));
 const RoleWindow = lazy(() => import("./role-window"));
@@ -77,7 +77,7 @@ function Bindings() {
           onCancel={() => setAsked(null)}
           onConfirm={() => unbind.mutate(asked.id, { onSuccess: () => setAsked(null) })}
         >
-          <p>{t.unbindNote(asked.scope.text)}</p>
+          <p>{t.unbindNote(scopeText(asked.scope, t))}</p>
           {unbind.isError && (
             <p role="alert" className="text-bad">
               {unbind.error.message}
@@ -98,7 +98,7 @@ function Bound({ binding, onUnbind }: { binding: BindingView; onUnbind: () => vo
       <span className="font-medium">{binding.holder_name || binding.holder_id}</span>
       {binding.kind === "token" && <Badge>{t.token}</Badge>}
       <span>{binding.role}</span>
-      <span className="min-w-0 break-words text-muted">{binding.scope.text}</span>
+      <span className="min-w-0 break-words text-muted">{scopeText(binding.scope, t)}</span>
       {hours !== "" && <span className="tabular text-muted">{hours}</span>}
       {!binding.is_in_force && <Badge tone="warn">{t.outOfHours}</Badge>}
       {binding.note !== "" && <span className="min-w-0 break-words text-muted">“{binding.note}”</span>}
@@ -208,7 +208,7 @@ function Allowed({ role }: { role: RoleView }) {
             {each.effect === "deny" ? t.denies : t.allows}
           </Badge>{" "}
           <span className="font-mono text-xs break-words">{each.actions.join(" · ")}</span> ·{" "}
-          {each.scope.text}
+          {scopeText(each.scope, t)}
           {each.hours.length > 0 && ` · ${hoursText(each.hours, (day: Day) => t.dayNames[day])}`}
         </li>
       ))}

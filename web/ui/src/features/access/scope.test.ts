@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { draftOf, hoursText, namesIn, scopeOf } from "./scope";
+import { draftOf, hoursText, namesIn, scopeOf, scopeText } from "./scope";
 
 describe("scopes as they are typed", () => {
   it("takes names apart, once each", () => {
@@ -21,6 +21,26 @@ describe("scopes as they are typed", () => {
   it("reads back what it wrote", () => {
     const scope = scopeOf({ projects: "shop, tools", labels: "team=web" });
     expect(scopeOf(draftOf(scope as never))).toEqual(scope);
+  });
+});
+
+describe("scopes for people", () => {
+  const words = { projects: "project", services: "service", labels: "label", nodes: "host" };
+  const texts = {
+    everything: "everything",
+    or: "or",
+    scopeWords: {
+      ...words,
+      names: "container",
+      environments: "environment",
+      without_labels: "without label",
+    },
+  };
+
+  it("names every constraint, and everything where there is none", () => {
+    const scope = scopeOf({ projects: "shop", labels: "team=web, tier" });
+    expect(scopeText(scope as never, texts)).toBe("project shop, label team=web or tier");
+    expect(scopeText(scopeOf({}) as never, texts)).toBe("everything");
   });
 });
 

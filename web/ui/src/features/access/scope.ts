@@ -44,6 +44,24 @@ export function draftOf(scope: { readonly [Field in ScopeField]: readonly string
   return draft;
 }
 
+interface ScopeTexts {
+  everything: string;
+  or: string;
+  scopeWords: Readonly<Record<ScopeField, string>>;
+}
+
+/** A scope for people, as `project shop, label team=web or tier`. */
+export function scopeText(
+  scope: { readonly [Field in ScopeField]: readonly string[] | null },
+  t: ScopeTexts,
+): string {
+  const parts = SCOPE_FIELDS.flatMap((field) => {
+    const names = scope[field];
+    return names === null ? [] : [`${t.scopeWords[field]} ${names.join(` ${t.or} `)}`];
+  });
+  return parts.join(", ") || t.everything;
+}
+
 /** Hours for people, as `mon-fri 09:00–17:00 Europe/Rome`. */
 export function hoursText(hours: readonly HoursView[], dayName: (day: Day) => string): string {
   return hours

@@ -12,10 +12,12 @@ import { Confirm } from "@/components/ui/confirm";
 import type { MenuItem } from "@/components/ui/menu";
 import { MenuButton } from "@/components/ui/menu-button";
 import { Card, Section } from "@/components/ui/section";
+import { cn } from "@/lib/cn";
 import { formatCount } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { bindingsQuery, useRemoveUser, usersQuery } from "./access-queries";
 import { messages } from "./messages";
+import { scopeText } from "./scope";
 
 const UserWindow = lazy(() => import("./user-window"));
 const BindingWindow = lazy(() => import("./binding-window"));
@@ -157,12 +159,12 @@ function Row({ user, bindings, onAsk, onReach }: RowProps) {
         <ul className="flex flex-col gap-0.5">
           {bindings.map((each) => (
             <li key={each.id} className="text-muted">
-              <span className="text-text">{each.role}</span> · {each.scope.text}
+              <span className="text-text">{each.role}</span> · {scopeText(each.scope, t)}
             </li>
           ))}
         </ul>
       </td>
-      <td className="md:px-4 md:py-2">
+      <td className={cn("md:px-4 md:py-2", !user.has_second_factor && "max-md:hidden")}>
         <Status tone={user.has_second_factor ? "ok" : "neutral"}>
           <span className="md:sr-only">{t.secondFactor} </span>
           {user.has_second_factor ? t.on : t.off}

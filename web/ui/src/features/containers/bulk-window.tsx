@@ -60,7 +60,7 @@ export default function BulkWindow({ verb: asked, containers, leftOut, onClose }
       <Dialog title={t.askMany(t[asked], containers.length)} onClose={onClose}>
         <Question containers={containers} leftOut={leftOut} verb={asked} />
         <div className="mt-5 flex justify-end gap-2">
-          <Button onClick={onClose}>{t.close}</Button>
+          <Button onClick={onClose}>{t.cancel}</Button>
           <Button
             tone={asked === "remove" || asked === "kill" ? "danger" : "primary"}
             onClick={() => void run(asked, containers)}

@@ -32,7 +32,7 @@ export function ChoiceBar({ chosen, can, onVerb, onClear }: ChoiceBarProps) {
         <Button
           key={verb}
           tone="ghost"
-          className={verb === "remove" || verb === "kill" ? "text-bad hover:text-bad" : "text-text"}
+          className={verb === "remove" || verb === "kill" ? "text-bad!" : "text-text"}
           onClick={() => onVerb(verb)}
         >
           {VERB_ICONS[verb]}

@@ -104,6 +104,7 @@ export function ContainerTable(props: ContainerTableProps) {
                 cpu={courses(item.container.node_id, item.container.id, "cpu_percent")}
                 memory={courses(item.container.node_id, item.container.id, "memory_bytes")}
                 can={props.can}
+                wanted={props.wanted}
                 onActive={props.onActive}
                 onToggle={props.onToggle}
                 onLogs={props.onLogs}
@@ -227,7 +228,7 @@ function GroupRow({ name, keys, span, position, selection, onToggleAll }: GroupR
   );
 }
 
-interface RowProps extends Pick<ListProps, "can" | "onActive" | "onToggle" | "onLogs" | "onVerb"> {
+interface RowProps extends Pick<ListProps, "can" | "wanted" | "onActive" | "onToggle" | "onLogs" | "onVerb"> {
   container: ContainerView;
   columns: readonly Column[];
   position: number;
@@ -239,16 +240,18 @@ interface RowProps extends Pick<ListProps, "can" | "onActive" | "onToggle" | "on
 }
 
 const Row = memo(function Row(props: RowProps) {
-  const { container, columns, position, isStale, isChosen, isActive, can, onToggle, onLogs, onVerb } = props;
+  const { container, columns, position, isStale, isChosen, isActive, wanted } = props;
+  const { can, onToggle, onLogs, onVerb } = props;
   const t = useMessages(messages);
   const navigate = useNavigate();
   const name = useRef<HTMLAnchorElement>(null);
-  useEffect(() => {
-    if (isActive && !name.current?.closest("tr")?.contains(document.activeElement)) {
-      name.current?.focus({ preventScroll: true });
-    }
-  }, [isActive]);
   const key = keyOf(container);
+  useEffect(() => {
+    // Not whenever it is active: keys that come faster than rows are drawn would have two rows take it in turns.
+    if (!isActive || wanted.current !== key) return;
+    wanted.current = null;
+    name.current?.focus({ preventScroll: true });
+  }, [isActive, key, wanted]);
   const cell = cn("h-10 truncate px-2", position > 0 && "border-t border-line");
   const params = { node: container.node_id, container: container.id };
   return (

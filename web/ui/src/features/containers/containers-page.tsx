@@ -145,6 +145,7 @@ function List({
     () => [...selection.keys].map((key) => byKey.get(key)).filter((each) => each !== undefined),
     [selection, byKey],
   );
+  const wanted = useRef<string | null>(null);
   const newest = useRef(keys);
   newest.current = keys;
   const { mutate } = action;
@@ -174,7 +175,10 @@ function List({
     keys,
     active: active === null ? undefined : byKey.get(active),
     can,
-    onActive: setActive,
+    onActive: (key) => {
+      wanted.current = key;
+      setActive(key);
+    },
     onToggle,
     onExtend: (from, to) =>
       setSelection((before) => {
@@ -198,6 +202,7 @@ function List({
     staleHosts,
     selection,
     active,
+    wanted,
     onActive: setActive,
     onToggle,
     onToggleAll,

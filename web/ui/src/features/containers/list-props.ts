@@ -15,6 +15,8 @@ export interface ListProps {
   selection: Selection;
   /** The container the keys act on, by key. */
   active: string | null;
+  /** The container whose row is to take the focus once it is there: one that the keys have come to. */
+  wanted: { current: string | null };
   /** Something in this container's row has the focus. */
   onActive: (key: string) => void;
   onToggle: (key: string, isRange: boolean) => void;

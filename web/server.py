@@ -20,6 +20,7 @@ from web.api.routes import ENDPOINTS
 from web.auth.authority import Authority
 from web.auth.catching_up import CatchingUp
 from web.auth.credentials import Authenticator
+from web.auth.kept_records import KeptRecords
 from web.auth.password_work import PasswordWork
 from web.auth.sessions import Sessions
 from web.auth.sign_in import SignIn
@@ -64,9 +65,10 @@ def build_app(
         middlewares=[enter, tell_problems, limit_body, authenticate, limit_rate, answer_options, authorize],
         client_max_size=surroundings.request_body_bytes_max,
     )
-    authority = Authority(surroundings)
+    kept = KeptRecords(surroundings.state)
+    authority = Authority(surroundings, kept)
     catching_up = CatchingUp(surroundings.state)
-    authenticator = Authenticator(surroundings, catching_up)
+    authenticator = Authenticator(surroundings, catching_up, kept)
     passwords = PasswordWork()
     sessions = Sessions(
         surroundings,
@@ -152,6 +154,10 @@ def build_app(
             for task in running:
                 task.cancel()
 
+    async def watch_access(_: web.Application) -> AsyncIterator[None]:
+        with kept.watching():
+            yield
+
     async def close_passwords(_: web.Application) -> None:
         passwords.close()
 
@@ -166,6 +172,7 @@ def build_app(
     app.on_startup.append(refuse_undeclared)
     app.on_startup.append(dashboard.load)
     app.on_shutdown.append(end_streams)
+    app.cleanup_ctx.append(watch_access)
     app.cleanup_ctx.append(write_audit)
     app.cleanup_ctx.append(watch_hosts)
     app.on_cleanup.append(close_passwords)

@@ -11,7 +11,6 @@ from web.middleware.routes import needs
 from web.tools import containers
 from web.tools.containers import ACTION_OF, ContainerFilter
 from web.tools.views import ContainerActed, ContainerDetail, ContainerPage
-from web.tools.visibility import sight_of
 
 
 async def list_containers(ask: Ask[None, ContainersQuery]) -> ContainerPage:
@@ -47,8 +46,8 @@ async def remove(ask: Ask[None, RemoveContainerQuery]) -> ContainerActed:
 
 def _seen_alike(ask: Ask[None, ContainersQuery]) -> object:
     """Return what the list depends on: what is wanted, and what is seen of it."""
-    sight = sight_of(ask.context, ask.call)
-    return ask.query.model_dump_json(), None if sight.sees is None else sight.key
+    sight = ask.context.authority.sight(ask.call, "container.read")
+    return ask.request.query_string, None if sight.is_everything else sight.powers.key
 
 
 _PROBLEMS = ("not-found", "ambiguous", "conflict", "refused", "host-unavailable")

@@ -17,7 +17,8 @@ from aiohttp import web
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
-from web.api.endpoint import Endpoint
+from web.api.conditions import UNSAFE
+from web.api.endpoint import Endpoint, readers_of
 from web.auth import cookies
 from web.auth.problems import KINDS, TYPE_PREFIX
 from web.middleware.answers import PUBLIC, Content, answer
@@ -42,6 +43,24 @@ What changes is told as it happens by the WebSocket /api/v1/live, and as server-
 /api/v1/live/events?topics=: alerts, cluster, containers, events, logs, metrics, rollouts, seconds, \
 services.\
 """
+_HEADERS: dict[str, Any] = {
+    name: {
+        "name": header,
+        "in": "header",
+        "required": False,
+        "description": what,
+        "schema": {"type": "string"},
+    }
+    for name, header, what in (
+        (
+            "IfNoneMatch",
+            "If-None-Match",
+            "an ETag: answer only if it is another now; * with a PUT: only if new",
+        ),
+        ("IfMatch", "If-Match", "an ETag: change it only if it is as it was read then"),
+        ("IdempotencyKey", "Idempotency-Key", "1 to 200 printable characters: carry this out once"),
+    )
+}
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _ALWAYS = ("bad-request", "too-many-requests", "internal", "unavailable")
 _OF_CHANGES = ("not-committed", "outcome-unknown", "audit-unavailable")
@@ -66,8 +85,9 @@ def describe(endpoints: tuple[Endpoint, ...], *, version: str = "1") -> dict[str
     )
     schemas: dict[str, Any] = dict(definitions.get("$defs", {}))
     paths: dict[str, dict[str, Any]] = {}
+    readers = readers_of(endpoints)
     for endpoint in endpoints:
-        operation = _operation(endpoint, schemas)
+        operation = _operation(endpoint, schemas, has_reader=endpoint.path in readers)
         paths.setdefault(f"{API}{endpoint.path}", {})[endpoint.method.lower()] = operation
     for model in dict.fromkeys(queries):
         # Queries are told parameter by parameter.
@@ -83,6 +103,7 @@ def describe(endpoints: tuple[Endpoint, ...], *, version: str = "1") -> dict[str
         "paths": paths,
         "components": {
             "schemas": {**dict(sorted(schemas.items())), "Problem": _problem_schema()},
+            "parameters": _HEADERS,
             "securitySchemes": {
                 "bearer": {
                     "type": "http",
@@ -121,12 +142,16 @@ def route(endpoints: tuple[Endpoint, ...]) -> Route:
     )
 
 
-def _operation(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
+def _operation(endpoint: Endpoint, schemas: dict[str, Any], *, has_reader: bool) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": _operation_id(endpoint),
         "summary": endpoint.summary,
         "tags": [endpoint.tag],
-        "parameters": [*_path_parameters(endpoint), *_query_parameters(endpoint)],
+        "parameters": [
+            *_path_parameters(endpoint),
+            *_query_parameters(endpoint),
+            *_header_parameters(endpoint, has_reader=has_reader),
+        ],
         "responses": _responses(endpoint, schemas),
         "security": [] if endpoint.access.audience is Audience.EVERYBODY else _security(endpoint),
     }
@@ -175,6 +200,22 @@ def _query_parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
     return parameters
 
 
+def _header_parameters(endpoint: Endpoint, *, has_reader: bool) -> list[dict[str, Any]]:
+    """Return the conditions and the key a request may have."""
+    names: tuple[str, ...] = ()
+    if endpoint.method == "GET" and endpoint.answer is not None:
+        names = ("IfNoneMatch",)
+    elif endpoint.method in UNSAFE and has_reader:
+        names = ("IfMatch", "IfNoneMatch")
+    elif _takes_key(endpoint):
+        names = ("IdempotencyKey",)
+    return [{"$ref": f"#/components/parameters/{name}"} for name in names]
+
+
+def _takes_key(endpoint: Endpoint) -> bool:
+    return endpoint.method == "POST" and endpoint.access.audience is not Audience.EVERYBODY
+
+
 def _responses(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
     responses: dict[str, Any] = {}
     if endpoint.answer is not None:
@@ -183,6 +224,8 @@ def _responses(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
             "description": endpoint.status.phrase,
             "content": {"application/json": {"schema": schema}},
         }
+        if endpoint.method == "GET":
+            responses["304"] = {"description": "It is as If-None-Match says"}
     elif endpoint.media_types:
         responses["200"] = {
             "description": "OK",
@@ -207,6 +250,12 @@ def _problem_kinds(endpoint: Endpoint) -> dict[int, list[str]]:
         kinds.add("forbidden")
     if endpoint.method in _UNSAFE:
         kinds.update(_OF_CHANGES)
+    if endpoint.method in UNSAFE:
+        kinds.add("changed")
+    if _takes_key(endpoint):
+        kinds.update(("conflict", "done-before"))
+    if _PARAMETER.search(endpoint.path):
+        kinds.add("not-found")
     if endpoint.body is not None or endpoint.media_types:
         kinds.update(("too-large", "too-slow", "wrong-media-type"))
     by_status: dict[int, list[str]] = {}

@@ -11,6 +11,7 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import NoReturn, TypeVar
 
 from cluster.commands import Applied, Code, MalformedCommand, Outcome, Rejected
@@ -20,6 +21,7 @@ from cluster.raft.replicator import NotCommitted, OutcomeUnknown
 from cluster.rbac import Decision, Resource, Target
 from cluster.rbac.hours import are_known, read_zones
 from web.auth.call import Call, printable
+from web.auth.kept_records import KeptRecords
 from web.auth.missing import missing
 from web.auth.powers import ActionSight, Powers, powers_of
 from web.auth.problems import Problem
@@ -149,15 +151,17 @@ class Permit:
 class Authority:
     """Decisions and records of one node."""
 
-    def __init__(self, surroundings: Surroundings) -> None:
+    def __init__(self, surroundings: Surroundings, kept: KeptRecords | None = None) -> None:
         self._surroundings = surroundings
+        self._kept = kept or KeptRecords(surroundings.state)
         self.strangers = StrangerCounts()
         self._backlog: deque[AuditRecord] = deque(maxlen=BACKLOG_MAX)
 
     def powers(self, call: Call) -> Powers:
         """Return all that the caller may at this moment, for asking about many things."""
-        with self._surroundings.state.read() as txn:
-            return powers_of(txn, call.identity, now_ms=self._surroundings.clock.now_ms())
+        identity = call.identity
+        kept = self._kept.get(("powers", identity), lambda txn: powers_of(txn, identity, now_ms=0))
+        return replace(kept, now_ms=self._surroundings.clock.now_ms())
 
     def decide(self, call: Call, action: str, resource: str | Target) -> Decision:
         """Return whether the caller may; records nothing. For what is shown or left out."""

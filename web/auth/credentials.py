@@ -18,6 +18,7 @@ from cluster.rbac import narrowest
 from cluster.store import ReadTxn, records
 from web.auth.call import Credential, Identity
 from web.auth.catching_up import CatchingUp
+from web.auth.kept_records import KeptRecords
 from web.auth.problems import Problem
 from web.ports import Surroundings
 
@@ -35,8 +36,11 @@ class NotAccepted:
 class Authenticator:
     """Checks credentials for one node."""
 
-    def __init__(self, surroundings: Surroundings, catching_up: CatchingUp) -> None:
+    def __init__(
+        self, surroundings: Surroundings, catching_up: CatchingUp, kept: KeptRecords | None = None
+    ) -> None:
         self._surroundings = surroundings
+        self._kept = kept or KeptRecords(surroundings.state)
         self._catching_up = catching_up
         self._access_tokens: tuple[Keyring, AccessTokens] | None = None
 
@@ -103,9 +107,13 @@ class Authenticator:
         return self._login(claims, credential)
 
     def _login(self, claims: AccessClaims, credential: Credential) -> Identity | NotAccepted:
-        with self._surroundings.state.read() as txn:
-            principal = records.PRINCIPALS.get(txn, claims.principal_id)
-            session = records.LOGINS.get(txn, claims.session_id)
+        principal, session = self._kept.get(
+            ("login", claims.principal_id, claims.session_id),
+            lambda txn: (
+                records.PRINCIPALS.get(txn, claims.principal_id),
+                records.LOGINS.get(txn, claims.session_id),
+            ),
+        )
         if principal is None:
             return NotAccepted("account removed", "this account does not exist any more")
         if principal.is_suspended:

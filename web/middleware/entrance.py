@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import re
+from functools import lru_cache
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -19,6 +20,7 @@ log = logging.getLogger(__name__)
 REQUEST_ID_HEADER = "X-Request-ID"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _PATTERN = re.compile(r"\{(\w+):[^{}]*\}")
+SLOW_S = 1.0
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 
@@ -74,7 +76,7 @@ async def enter(request: web.Request, handler: Handler) -> web.StreamResponse:
         route = route_of(request)
         identity = request[CALL].identity
         log.log(
-            logging.DEBUG if request.path in _QUIET_PATHS else logging.INFO,
+            _level_of(request, status, surroundings.clock.monotonic_s() - call.started_s),
             "http.request",
             extra={
                 "method": request.method,
@@ -87,6 +89,14 @@ async def enter(request: web.Request, handler: Handler) -> web.StreamResponse:
                 "ip": call.ip,
             },
         )
+
+
+def _level_of(request: web.Request, status: int, duration_s: float) -> int:
+    """What was read without trouble is for looking closely: pages and programs read all day."""
+    if request.path in _QUIET_PATHS:
+        return logging.DEBUG
+    is_plain = request.method in _SAFE_METHODS and status < 400 and duration_s < SLOW_S
+    return logging.DEBUG if is_plain else logging.INFO
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
@@ -110,8 +120,13 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
 
 def address_of(request: web.Request) -> str:
     """Return the address the connection comes from; a proxy's, when there is one."""
+    return _plain(request.remote or "")
+
+
+@lru_cache(maxsize=1024)
+def _plain(remote: str) -> str:
     try:
-        address = ipaddress.ip_address((request.remote or "").partition("%")[0])
+        address = ipaddress.ip_address(remote.partition("%")[0])
     except ValueError:
         return ""
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None

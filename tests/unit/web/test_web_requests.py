@@ -102,8 +102,28 @@ async def test_the_log_names_the_route_and_not_what_was_asked(caplog: pytest.Log
     assert PASSWORD not in ours
 
 
+async def test_what_is_read_without_trouble_is_logged_for_looking_closely_only(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with serving(a_world()) as client:
+        await client.get("/api/v1/health")
+        await client.get("/api/v1/nodes")
+        await client.post("/api/v1/auth/logout")
+    levels = [
+        (record.__dict__["route"], record.levelno)
+        for record in caplog.records
+        if record.message == "http.request"
+    ]
+    assert levels == [
+        ("/api/v1/health", logging.DEBUG),
+        ("/api/v1/nodes", logging.INFO),
+        ("/api/v1/auth/logout", logging.INFO),
+    ]
+
+
 async def test_the_log_names_the_dashboards_pages_in_short(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.DEBUG)
     async with serving(a_world()) as client:
         await client.get("/services/shop.web")
     record = [record for record in caplog.records if record.message == "http.request"][-1]
@@ -460,7 +480,11 @@ async def test_the_description_lists_every_route_with_its_problems() -> None:
     assert {"200", "401", "403", "404", "422", "503", "504"} <= drain["responses"].keys()
     schemas = document["components"]["schemas"]
     references = set(json_references(document))
-    assert references <= {f"#/components/schemas/{name}" for name in schemas}
+    assert references <= {
+        f"#/components/{kind}/{name}"
+        for kind in ("schemas", "parameters")
+        for name in document["components"][kind]
+    }
     assert set(schemas["NodeView"]["required"]) == set(schemas["NodeView"]["properties"])
     assert [kind.rpartition(":")[2] for kind in schemas["Problem"]["properties"]["type"]["enum"]] == list(
         KINDS

@@ -10,6 +10,7 @@ import type {
   MeasuredView,
   MetricsHistoryView,
   NeedsView,
+  SizingsView,
   TrendView,
 } from "./openapi";
 
@@ -135,3 +136,9 @@ export type ReportFormat = (typeof REPORT_FORMATS)[number];
 export function reportUrl(format: ReportFormat): string {
   return urlOf("/analytics/report", { format, language: language() });
 }
+
+export const sizingQuery = queryOptions({
+  queryKey: ["sizing"],
+  queryFn: ({ signal }) => request<SizingsView>("/analytics/sizing", { signal }),
+  staleTime: 5 * ANALYSIS_FRESH_MS,
+});

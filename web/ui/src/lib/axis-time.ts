@@ -5,7 +5,7 @@ import { type Language, language } from "./i18n";
 const DAY_MS = 86_400_000;
 const MINUTE_MS = 60_000;
 
-type Formats = Record<"second" | "minute" | "day" | "month" | "full", Intl.DateTimeFormat>;
+type Formats = Record<"second" | "minute" | "day" | "month" | "full" | "date", Intl.DateTimeFormat>;
 
 function formatsOf(locale: string): Formats {
   const make = (options: Intl.DateTimeFormatOptions) => new Intl.DateTimeFormat(locale, options);
@@ -14,6 +14,7 @@ function formatsOf(locale: string): Formats {
     minute: make({ hour: "2-digit", minute: "2-digit" }),
     day: make({ day: "numeric", month: "short" }),
     month: make({ month: "short", year: "numeric" }),
+    date: make({ day: "numeric", month: "short", year: "numeric" }),
     full: make({ day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }),
   };
 }
@@ -42,4 +43,9 @@ export function rangeLabel(startMs: number, endMs: number): string {
   const { second, full } = formats[language()];
   const isShort = endMs - startMs <= 10 * MINUTE_MS;
   return (isShort ? second : full).formatRange(startMs, endMs);
+}
+
+/** A day of some year, as "12 Nov 2026". */
+export function formatDay(atMs: number): string {
+  return formats[language()].date.format(atMs);
 }

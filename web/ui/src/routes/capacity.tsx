@@ -1,9 +1,5 @@
-import { Page } from "@/components/page";
-import { defineMessages, useMessages } from "@/lib/i18n";
-
-const messages = defineMessages({ en: { title: "Capacity" }, it: { title: "Capacità" } });
+import { CapacityPage } from "@/features/capacity/capacity-page";
 
 export function CapacityRoute() {
-  const t = useMessages(messages);
-  return <Page title={t.title}>{null}</Page>;
+  return <CapacityPage />;
 }

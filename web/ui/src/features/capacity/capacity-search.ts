@@ -1,0 +1,30 @@
+import { textIn } from "@/components/page-search";
+
+/** The part of the page's address after the `?`. */
+export interface CapacitySearch {
+  /** The resource whose course is open. */
+  course?: string | undefined;
+  /** Also what does not fill up. */
+  all?: true | undefined;
+  /** What if this host were lost. */
+  lost?: string | undefined;
+  /** What if this service had so many more replicas. */
+  service?: string | undefined;
+  replicas?: number | undefined;
+}
+
+const REPLICAS_MAX = 100;
+
+export function parseSearch(raw: Record<string, unknown>): CapacitySearch {
+  const service = textIn(raw.service);
+  const replicas = Number(raw.replicas);
+  const isCount = Number.isInteger(replicas) && replicas >= 1 && replicas <= REPLICAS_MAX;
+  return {
+    course: textIn(raw.course),
+    all: raw.all === true ? true : undefined,
+    lost: textIn(raw.lost),
+    service,
+    // Replicas are of a service.
+    replicas: service === undefined ? undefined : isCount ? replicas : 1,
+  };
+}

@@ -47,6 +47,7 @@ export function DeployRoute() {
       <DeployPage
         step={search.step ?? "file"}
         from={search.from}
+        onFromTaken={() => change({ from: undefined }, { replace: true })}
         onStep={(step) => change({ step: step === "file" ? undefined : step })}
         onDeployed={onDeployed}
         onScheduled={() => void navigate({ to: "/schedules" })}

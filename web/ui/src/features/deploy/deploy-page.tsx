@@ -6,12 +6,12 @@ import { useCan } from "@/api/permissions";
 import { rolloutsQuery, servicesQuery } from "@/api/queries";
 import { meQuery } from "@/api/session";
 import { Banner } from "@/components/banner";
-import { showDone } from "@/components/ui/toast-store";
+import { showDone, showError } from "@/components/ui/toast-store";
 import { serverNow } from "@/lib/clock";
 import { cn } from "@/lib/cn";
 import { useDebounced } from "@/lib/debounced";
 import { formatAge } from "@/lib/format";
-import { useMessages } from "@/lib/i18n";
+import { textsOf, useMessages } from "@/lib/i18n";
 import { type Asked, deploy, fetchDetails, scheduleDeployment, validationQuery } from "./deploy-queries";
 import { type Draft, loadDraft, NOTHING, saveDraft } from "./draft";
 import { FileStep } from "./file-step";
@@ -29,6 +29,8 @@ interface DeployPageProps {
   step: Step;
   /** The project whose running services the file begins with. */
   from: string | undefined;
+  /** The editor holds that now: a reload must not replace what is changed in it. */
+  onFromTaken: () => void;
   onStep: (step: Step) => void;
   onDeployed: (services: readonly DeployedService[]) => void;
   onScheduled: () => void;
@@ -38,7 +40,7 @@ const SETTLED_MS = 500;
 const AS_USUAL: Options = { strategy: "", isUnjudged: false, overridesWindows: false, atMs: null };
 
 /** From a Compose file to a rollout: the file, what it would do, and go. */
-export function DeployPage({ step, from, onStep, onDeployed, onScheduled }: DeployPageProps) {
+export function DeployPage({ step, from, onFromTaken, onStep, onDeployed, onScheduled }: DeployPageProps) {
   const t = useMessages(messages);
   const can = useCan();
   const client = useQueryClient();
@@ -55,7 +57,7 @@ export function DeployPage({ step, from, onStep, onDeployed, onScheduled }: Depl
   const validation = useQuery(validationQuery(settled));
   const isChecked = settled === asked && validation.data !== undefined && !validation.isPlaceholderData;
   const found = asked.compose.trim() === "" ? undefined : validation.data;
-  useRunningFile(from, draft, change);
+  useRunningFile(from, draft, change, onFromTaken);
 
   const going = useMutation({
     mutationFn: async (): Promise<readonly DeployedService[] | null> => {
@@ -174,26 +176,36 @@ function useDraft() {
   return { draft, change, isKept, keptFrom, discard };
 }
 
-/** Fill an empty editor with what runs in a project. */
+/** Put into the editor what runs in a project; a draft that was there can be brought back. */
 function useRunningFile(
   from: string | undefined,
   draft: Draft,
   change: (next: Partial<Draft>) => void,
+  onTaken: () => void,
 ): void {
-  const isEmpty = draft.compose === "";
-  const services = useQuery({ ...servicesQuery, enabled: from !== undefined && isEmpty });
-  const done = useRef<string | null>(null);
+  const services = useQuery({ ...servicesQuery, enabled: from !== undefined });
+  const begun = useRef<string | null>(null);
+  const newest = useRef({ draft, change, onTaken });
+  newest.current = { draft, change, onTaken };
   useEffect(() => {
-    if (from === undefined || !isEmpty || services.data === undefined || done.current === from) return;
-    done.current = from;
+    if (from === undefined || services.data === undefined || begun.current === from) return;
+    begun.current = from;
     const ids = services.data.filter(({ project }) => project === from).map(({ id }) => id);
     void fetchDetails(ids).then(
-      (details) => change({ compose: fileOfRunning(from, details), project: "" }),
-      () => {
-        done.current = null;
+      (details) => {
+        const t = textsOf(messages);
+        const before = newest.current.draft;
+        const undo = { label: t.undo, run: () => newest.current.change(before) };
+        newest.current.change({ ...NOTHING, compose: fileOfRunning(from, details) });
+        newest.current.onTaken();
+        if (before.compose !== "") showDone(t.replaced(t.fromProject(from)), "", undo);
+      },
+      (error: unknown) => {
+        begun.current = null;
+        showError(error);
       },
     );
-  }, [from, isEmpty, services.data, change]);
+  }, [from, services.data]);
 }
 
 function Steps({ step, onStep }: { step: Step; onStep: (step: Step) => void }) {

@@ -77,7 +77,7 @@ function Environment({
         mayPromote && (
           <Button onClick={onPromote}>
             <ArrowUpRight aria-hidden className="size-3.5" />
-            {t.promote}…
+            {t.promoteHere}…
           </Button>
         )
       }

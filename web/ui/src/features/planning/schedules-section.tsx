@@ -54,7 +54,7 @@ export function SchedulesSection() {
             known.length === 0 ? (
               <Empty icon={<CalendarPlus className="size-5" />} title={t.noSchedules}>
                 {t.noSchedulesWords}{" "}
-                <code className="font-mono">tower schedule add --cron "30 3 * * MON" compose.yaml</code>.
+                <code className="font-mono">tower schedule deploy compose.yaml --cron "30 3 * * MON"</code>.
               </Empty>
             ) : (
               <ul className="divide-y divide-line">

@@ -1,4 +1,6 @@
 import { Page } from "@/components/page";
+import { DashboardCertificates } from "@/features/auth/dashboard-certificates";
+import { ProvidersSection } from "@/features/auth/providers-section";
 import { SettingsSections } from "@/features/settings/settings-sections";
 import { defineMessages, useMessages } from "@/lib/i18n";
 
@@ -9,7 +11,11 @@ export function SettingsRoute() {
   const t = useMessages(messages);
   return (
     <Page title={t.title}>
-      <SettingsSections />
+      <div className="flex flex-col gap-6">
+        <SettingsSections />
+        <ProvidersSection />
+        <DashboardCertificates />
+      </div>
     </Page>
   );
 }

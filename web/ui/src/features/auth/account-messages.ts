@@ -55,7 +55,7 @@ export const messages = defineMessages({
     newCodesNote: "The earlier ones stop working.",
     make: "Make them",
     sessions: "Logins",
-    sessionsNote: (count: number) => `${count} ${pluralOf(count, "lives", "live")}`,
+    sessionsNote: (count: number) => `${count} active`,
     sessionsLoading: "Loading the logins",
     thisOne: "this one",
     program: "a program",

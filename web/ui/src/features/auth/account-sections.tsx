@@ -80,8 +80,8 @@ function You({ account }: { account: AccountView }) {
 
 function Row({ name, children }: { name: string; children: ReactNode }) {
   return (
-    <div className="contents">
-      <dt className="text-muted sm:pt-1">{name}</dt>
+    <div className="sm:contents">
+      <dt className="mb-1 text-xs text-muted sm:mb-0 sm:pt-1 sm:text-sm">{name}</dt>
       <dd className="min-w-0 break-words sm:pt-1">{children}</dd>
     </div>
   );

@@ -1,24 +1,23 @@
-import { Field, Input } from "@/components/ui/field";
+import { Field } from "@/components/ui/field";
 import { cn } from "@/lib/cn";
+import { FocusedInput } from "./focused-input";
 
 interface CodeFieldProps {
   label: string;
   error?: string | undefined;
   hint?: string;
   isRecovery?: boolean;
-  hasFocus?: boolean;
 }
 
 /** For a code of an authenticator, or a recovery code; its name is `code`. */
-export function CodeField({ label, error, hint, isRecovery = false, hasFocus = true }: CodeFieldProps) {
+export function CodeField({ label, error, hint, isRecovery = false }: CodeFieldProps) {
   return (
     <Field label={label} error={error} {...(hint === undefined ? {} : { hint })}>
       {(control) => (
-        <Input
+        <FocusedInput
           {...control}
           name="code"
           required
-          autoFocus={hasFocus}
           autoComplete="one-time-code"
           inputMode={isRecovery ? "text" : "numeric"}
           autoCapitalize="none"

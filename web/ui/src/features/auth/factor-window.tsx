@@ -3,13 +3,14 @@ import { type FormEvent, type ReactNode, useState } from "react";
 import type { EnrolmentView } from "@/api/openapi";
 import { Button } from "@/components/ui/button";
 import { Dialog } from "@/components/ui/dialog";
-import { Field, Input } from "@/components/ui/field";
+import { Field } from "@/components/ui/field";
 import { showDone } from "@/components/ui/toast-store";
 import { useMessages } from "@/lib/i18n";
 import { messages } from "./account-messages";
 import { accountQuery, beginEnrolment, confirmEnrolment, removeFactor, renewCodes } from "./account-queries";
 import { Authenticator } from "./authenticator";
 import { CodeField } from "./code-field";
+import { FocusedInput } from "./focused-input";
 import { errorOf, FormError } from "./form-error";
 import { RecoveryCodes } from "./recovery-codes";
 import type { FactorAim } from "./second-factor-section";
@@ -60,12 +61,11 @@ function Enrol({ onClose, onChanged }: StepProps) {
           {wrong === undefined && <FormError error={begin.error} />}
           <Field label={t.password} error={wrong}>
             {(control) => (
-              <Input
+              <FocusedInput
                 {...control}
                 name="password"
                 type="password"
                 required
-                autoFocus
                 autoComplete="current-password"
               />
             )}

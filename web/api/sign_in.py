@@ -184,7 +184,7 @@ ENDPOINTS = (
         summary="Send the browser to an identity provider to log in",
         tag="login",
         query=NextQuery,
-        media_types=("text/plain",),
+        media_types=("text/html",),
     ),
     Endpoint(
         method="GET",
@@ -194,7 +194,7 @@ ENDPOINTS = (
         summary="Where an identity provider sends the browser back to",
         tag="login",
         query=CallbackQuery,
-        media_types=("text/plain",),
+        media_types=("text/html",),
     ),
     Endpoint(
         method="GET",
@@ -203,7 +203,7 @@ ENDPOINTS = (
         access=everybody(),
         summary="Send the browser to where the login at the identity provider itself is ended",
         tag="login",
-        media_types=("text/plain",),
+        media_types=("text/html",),
     ),
     Endpoint(
         method="GET",

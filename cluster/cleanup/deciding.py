@@ -16,10 +16,12 @@ _HUB = "docker.io/"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """Whether it may go, and why (not), for people. `bytes` is what that frees at most."""
+    """Whether it may go, and why (not), for people; `italian` says the same. `bytes` is what that frees at
+    most."""
 
     may_go: bool
     why: str
+    italian: str
     bytes: int | None = None
 
 
@@ -32,11 +34,6 @@ class Pin:
     reference: str
     is_wanted: bool = False
 
-    @property
-    def words(self) -> str:
-        kind = "wanted by" if self.is_wanted else "needed to go back to"
-        return f"{kind} {self.service_id} revision {self.revision}"
-
 
 def judge_image(
     image: HostImage,
@@ -48,20 +45,19 @@ def judge_image(
 ) -> Verdict:
     """Decide on one image. Those made after `now_ms - older_than_ms` stay."""
     if image.users:
-        return Verdict(may_go=False, why=_used_by(image.users))
+        return _used_by(image.users)
     names = {canonical(name) for name in (*image.tags, *image.digests)}
     for pin in pins:
         if canonical(pin.reference) in names:
-            return Verdict(may_go=False, why=pin.words)
-    if only_untagged and (image.tags or image.digests):
-        return Verdict(may_go=False, why="it has a name")
+            return _pinned(pin)
+    if only_untagged and names:
+        return _stays("it has a name", "ha un nome")
     if older_than_ms and image.created_at_ms > now_ms - older_than_ms:
-        return Verdict(may_go=False, why="it is newer than asked for")
-    why = (
-        "no container uses it" if image.tags or image.digests else "it has no name, and no container uses it"
-    )
+        return _stays("it is newer than asked for", "è più recente di quanto richiesto")
     own = image.size_bytes if image.shared_bytes is None else max(0, image.size_bytes - image.shared_bytes)
-    return Verdict(may_go=True, why=why, bytes=own)
+    if names:
+        return _goes("no container uses it", "nessun container la usa", own)
+    return _goes("it has no name, and no container uses it", "non ha un nome e nessun container la usa", own)
 
 
 def judge_volume(volume: HostVolume, services: Mapping[str, str], *, is_named: bool) -> Verdict:
@@ -70,27 +66,33 @@ def judge_volume(volume: HostVolume, services: Mapping[str, str], *, is_named: b
     A volume holds what nobody else has: it goes only where somebody `is_named` it.
     """
     if volume.users:
-        return Verdict(may_go=False, why=_used_by(volume.users))
+        return _used_by(volume.users)
     if volume.name in services:
-        return Verdict(may_go=False, why=f"it holds data of service {services[volume.name]}")
+        service = services[volume.name]
+        return _stays(f"it holds data of service {service}", f"contiene dati del servizio {service}")
     if not is_named:
-        return Verdict(
-            may_go=False, why="volumes hold data: it goes only when it is named", bytes=volume.size_bytes
+        return _stays(
+            "volumes hold data: it goes only when it is named",
+            "i volumi contengono dati: si rimuove solo se indicato per nome",
+            volume.size_bytes,
         )
-    return Verdict(may_go=True, why="no container uses it", bytes=volume.size_bytes)
+    return _goes("no container uses it", "nessun container lo usa", volume.size_bytes)
 
 
 def judge_network(network: HostNetwork, scopes: Mapping[str, str]) -> Verdict:
     """Decide on one network. `scopes` are, by a network's name, the projects whose services are in it."""
     if network.is_built_in:
-        return Verdict(may_go=False, why="it is the engine's own")
+        return _stays("it is the engine's own", "è del motore stesso")
     if network.users:
-        return Verdict(may_go=False, why=_used_by(network.users))
+        return _used_by(network.users)
     if network.scope != "local":
-        return Verdict(may_go=False, why=f"it belongs to a {network.scope}")
+        return _stays(f"it belongs to a {network.scope}", f"appartiene a uno {network.scope}")
     if network.name in scopes:
-        return Verdict(may_go=False, why=f"services of {scopes[network.name]} find each other in it")
-    return Verdict(may_go=True, why="no container is in it", bytes=0)
+        scope = scopes[network.name]
+        return _stays(
+            f"services of {scope} find each other in it", f"i servizi di {scope} vi si trovano tra loro"
+        )
+    return _goes("no container is in it", "nessun container è collegato", 0)
 
 
 def canonical(reference: str) -> str:
@@ -105,10 +107,33 @@ def canonical(reference: str) -> str:
     return f"{repository}@{digest}" if at else f"{repository}:{tag or 'latest'}"
 
 
-def _used_by(users: Sequence[ResourceUser]) -> str:
+def _goes(why: str, italian: str, size: int | None) -> Verdict:
+    return Verdict(may_go=True, why=why, italian=italian, bytes=size)
+
+
+def _stays(why: str, italian: str, size: int | None = None) -> Verdict:
+    return Verdict(may_go=False, why=why, italian=italian, bytes=size)
+
+
+def _pinned(pin: Pin) -> Verdict:
+    if pin.is_wanted:
+        return _stays(
+            f"wanted by {pin.service_id} revision {pin.revision}",
+            f"richiesta da {pin.service_id}, revisione {pin.revision}",
+        )
+    return _stays(
+        f"needed to go back to {pin.service_id} revision {pin.revision}",
+        f"serve per tornare a {pin.service_id}, revisione {pin.revision}",
+    )
+
+
+def _used_by(users: Sequence[ResourceUser]) -> Verdict:
     named = ", ".join(
         user.name if user.state == "running" else f"{user.name} ({user.state})"
         for user in users[:_USERS_NAMED]
     )
     more = len(users) - _USERS_NAMED
-    return f"used by {named}" + (f" and {more} more" if more > 0 else "")
+    return _stays(
+        f"used by {named}" + (f" and {more} more" if more > 0 else ""),
+        f"in uso da {named}" + (f" e altri {more}" if more > 0 else ""),
+    )

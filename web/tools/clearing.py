@@ -224,4 +224,5 @@ def _item(
         bytes=_bytes(view),
         outcome=outcome,
         why=why or view.why,
+        translations={} if why else view.translations,
     )

@@ -1,6 +1,7 @@
 """What the surfaces show of images, volumes, networks and Compose projects, and of what is done to them.
 
-Times are Unix epoch milliseconds. `may_go` says whether cleaning up may take a thing, and `why` why (not).
+Times are Unix epoch milliseconds. `may_go` says whether cleaning up may take a thing, and `why` why (not);
+`translations` say the same by language.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class ImageView:
     users: tuple[ResourceUserView, ...]
     may_go: bool
     why: str
+    translations: dict[str, str]
     node_id: str
     node_name: str
     age_ms: int
@@ -61,6 +63,7 @@ class VolumeView:
     users: tuple[ResourceUserView, ...]
     may_go: bool
     why: str
+    translations: dict[str, str]
     node_id: str
     node_name: str
     age_ms: int
@@ -83,6 +86,7 @@ class NetworkView:
     users: tuple[ResourceUserView, ...]
     may_go: bool
     why: str
+    translations: dict[str, str]
     node_id: str
     node_name: str
     age_ms: int
@@ -163,6 +167,7 @@ class CleanupItem:
     bytes: int | None
     outcome: CleanupOutcome
     why: str
+    translations: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

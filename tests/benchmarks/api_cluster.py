@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent.cli.client import Client
-from agent.cli.context import Target
+from agent.cli.client import Client, Target
 from tests.benchmarks.programs import output_of
 from tests.benchmarks.results import percentile
 from tests.support.lab import Host, LabAgents, url_of

@@ -17,6 +17,16 @@ function resolved(api, schema) {
   return name ? { name, schema: api.components.schemas[name] ?? {} } : { name: "", schema: schema ?? {} };
 }
 
+/** The parameters of an operation; those that many have stand elsewhere in the document. */
+function parametersIn(api, operation) {
+  return (operation.parameters ?? []).map((each) => (each.$ref ? api.components.parameters[each.$ref.split("/").pop()] : each));
+}
+
+/** Text in which names are between backticks, as elements. */
+function worded(text) {
+  return text.split("`").map((part, place) => (place % 2 ? element("code", {}, part) : part));
+}
+
 /** In words what a value is, such as "array of ContainerView" or "integer, from 1 to 10". */
 function typeOf(api, given) {
   const { name, schema } = resolved(api, given);
@@ -79,7 +89,7 @@ function schemaOf(api, schema) {
   return [
     element("p", { class: "quiet" }, typeOf(api, schema)),
     ...partsOf(api, schema).flatMap((part) => [
-      part.schema.description ? element("p", {}, part.schema.description) : "",
+      part.schema.description ? element("p", {}, ...worded(part.schema.description)) : "",
       membersOf(api, part, [part.name]),
     ]),
   ].filter((each) => each !== "");
@@ -150,7 +160,7 @@ function fill(api, details, { path, method, operation }) {
       element("p", {}, who, also.length ? ` Also at ${also.join(", ")}.` : ""),
       element("pre", { tabindex: "0" }, command),
       copy,
-      ...parametersOf(api, operation.parameters ?? []),
+      ...parametersOf(api, parametersIn(api, operation)),
       ...(body ? [element("h3", {}, "Body"), ...schemaOf(api, body)] : []),
       ...answersOf(api, operation.responses),
     ),
@@ -194,7 +204,7 @@ function draw(api) {
         if (details.open) history.replaceState(null, "", `#${id}`);
       });
       section.append(details);
-      const names = (each.operation.parameters ?? []).map((parameter) => parameter.name);
+      const names = parametersIn(api, each.operation).map((parameter) => parameter.name);
       const text = [method, each.path, each.operation.summary, each.operation["x-action"] ?? "", ...names, ...(each.operation["x-also"] ?? [])];
       shown.push({ details, section, link, count, text: text.join(" ").toLowerCase() });
     }

@@ -33,7 +33,7 @@ from agent.ports.engine import (
 )
 from cluster.logs.events import DROPPED, KEPT, event_text, level_of_event
 from cluster.logs.flood import FloodGate
-from cluster.logs.levels import level_of
+from cluster.logs.levels import Levels
 from cluster.logs.resuming import Resumption
 from cluster.model.log_history import LineStream, LogSource
 
@@ -231,6 +231,7 @@ class LogCollector:
         resumption = Resumption(await self._logbook.last_of(container_id))
         from_us = resumption.from_us
         gate = FloodGate(lines_per_s=self._lines_per_s_max)
+        levels = Levels()
         lines = self._engine.logs(
             container_id,
             tail=None if from_us else FIRST_TAIL,
@@ -244,12 +245,14 @@ class LogCollector:
                 source = self._sources.get(container_id)
                 if source is None:
                     return
-                self._take(source, line, resumption, gate)
+                self._take(source, line, resumption, gate, levels)
                 if self._logbook.is_full(container_id):
                     await self._logbook.flush(container_id)
         self._tell_dropped(container_id, gate)
 
-    def _take(self, source: LogSource, line: LogLine, resumption: Resumption, gate: FloodGate) -> None:
+    def _take(
+        self, source: LogSource, line: LogLine, resumption: Resumption, gate: FloodGate, levels: Levels
+    ) -> None:
         at_us = line.at_ns // 1000 if line.at_ns is not None else self._clock.now_ms() * 1000
         stream = LineStream.STDERR if line.stream is LogStream.STDERR else LineStream.STDOUT
         if not resumption.is_over and not resumption.is_new((at_us, int(stream), line.text)):
@@ -258,9 +261,8 @@ class LogCollector:
             return
         if gate.dropped:
             self._tell_dropped(source.container_id, gate)
-        kept = self._logbook.add(
-            source, at_us, stream, level_of(line.text), line.text, is_partial=line.is_partial
-        )
+        level = levels.of(at_us, stream, line.text)
+        kept = self._logbook.add(source, at_us, stream, level, line.text, is_partial=line.is_partial)
         self._taps.put(kept)
 
     def _tell_dropped(self, container_id: str, gate: FloodGate) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 
 from cluster.logs.plain import plain_text
-from cluster.model.log_history import LogLevel
+from cluster.model.log_history import LineStream, LogLevel
 
 _WORDS = {
     "trace": LogLevel.TRACE,
@@ -79,6 +79,7 @@ _WORD = re.compile(
 )
 _SHORT = re.compile(r"[\[(]([TDIWEF])[\])]|^([DIWEF])[ /](?=[A-Za-z0-9\[(])")
 _SHORT_LEVELS = {**_LETTERS, "T": LogLevel.TRACE, "D": LogLevel.DEBUG}
+_THROWN = re.compile(r"(?:[A-Za-z_$][\w$]*[.:]{1,2})*[A-Z][\w$]*(?:Error|Exception)(?::|$)")
 _TRACES = ("Traceback (most recent call last)", "Exception in thread ", "Caused by: ")
 
 
@@ -107,7 +108,7 @@ def level_of(text: str) -> LogLevel:
     short = _SHORT.search(text, 0, HEAD_CHARACTERS)
     if short is not None:
         return _SHORT_LEVELS[short[1] or short[2]]
-    if text.startswith(_TRACES):
+    if text.startswith(_TRACES) or _THROWN.match(text, 0, HEAD_CHARACTERS) is not None:
         return LogLevel.ERROR
     return LogLevel.UNKNOWN
 
@@ -117,3 +118,25 @@ def _numbered(text: str, field: re.Match[str]) -> LogLevel:
     if number >= 10:
         return LogLevel(min(int(LogLevel.FATAL), max(int(LogLevel.TRACE), number // 10)))
     return _SYSLOG[number] if number < len(_SYSLOG) else LogLevel.UNKNOWN
+
+
+TRACE_GAP_US = 100_000
+
+
+class Levels:
+    """The levels of one container's lines: indented ones that say none have that of the line they go on.
+
+    So who looks for errors finds their stack traces too.
+    """
+
+    def __init__(self) -> None:
+        self._last = {stream: (0, LogLevel.UNKNOWN) for stream in LineStream}
+
+    def of(self, at_us: int, stream: LineStream, text: str) -> LogLevel:
+        """Return the level of the next line."""
+        level = level_of(text)
+        last_us, last = self._last[stream]
+        if level is LogLevel.UNKNOWN and text[:1] in (" ", "\t") and at_us - last_us <= TRACE_GAP_US:
+            level = last
+        self._last[stream] = (at_us, level)
+        return level

@@ -55,11 +55,13 @@ from web.ports import (
     Exposition,
     ExternalRouter,
     IdentityProviders,
+    LogHistory,
     MetricHistory,
     NoAnomalyWatch,
     NoExposition,
     NoExternalRouter,
     NoIdentityProviders,
+    NoLogHistory,
     NoMetricHistory,
     NoScalingDesk,
     ScalingDesk,
@@ -416,6 +418,7 @@ class WebWorld:
     anomalies: AnomalyWatch = field(default_factory=NoAnomalyWatch)
     exposition: Exposition = field(default_factory=NoExposition)
     providers: IdentityProviders = field(default_factory=NoIdentityProviders)
+    logs: LogHistory = field(default_factory=NoLogHistory)
 
     @property
     def surroundings(self) -> Surroundings:
@@ -435,6 +438,7 @@ class WebWorld:
             anomalies=self.anomalies,
             exposition=self.exposition,
             providers=self.providers,
+            logs=self.logs,
         )
 
     def add_user(self, name: str, role: Role) -> PrincipalId:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from aiohttp import web
 
@@ -42,13 +42,26 @@ async def get_logs(ask: Ask[None, LogsQuery]) -> web.StreamResponse:
         except Problem as problem:
             if problem.kind != "not-found":
                 raise
-            async with _history(ask, wanted, container=ask.path["container"], node=query.node) as kept:
-                return await _stream(ask, kept)
+            return await _stream_of_history(ask, wanted, problem)
         async with opening as lines:
             if wanted.is_following or wanted.tail is not None:
                 return await _stream(ask, lines)
             async with _history(ask, wanted, container=container.id, node=container.node_id) as kept:
                 return await _stream(ask, _joined(kept, lines))
+
+
+async def _stream_of_history(
+    ask: Ask[None, LogsQuery], wanted: LogQuery, problem: Problem
+) -> web.StreamResponse:
+    """Give what is kept of a container that is gone. Raises `problem` when nothing is."""
+    async with AsyncExitStack() as stack:
+        try:
+            kept = await stack.enter_async_context(
+                _history(ask, wanted, container=ask.path["container"], node=ask.query.node)
+            )
+        except Problem as error:
+            raise (problem if error.kind == "not-found" else error) from error
+        return await _stream(ask, kept)
 
 
 @asynccontextmanager

@@ -343,7 +343,8 @@ async def _choose(context: Context, call: Call, choice: LogChoice) -> _Chosen:
             continue
         name = names.get(node_id, node_id)
         if isinstance(standing, HostUnavailable):
-            problems.append(HostProblem(node_id=node_id, node_name=name, reason=str(standing)))
+            reason = str(standing).replace(node_id, name)
+            problems.append(HostProblem(node_id=node_id, node_name=name, reason=reason))
             continue
         hosts.append(_host_view(node_id, name, standing, now_us))
         for kept in standing.sources:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.logs.levels import level_of
+from cluster.logs.levels import Levels, level_of
 from cluster.logs.plain import plain_text
-from cluster.model.log_history import LogLevel
+from cluster.model.log_history import LineStream, LogLevel
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,8 @@ from cluster.model.log_history import LogLevel
         ("Traceback (most recent call last):", LogLevel.ERROR),
         ("panic: runtime error: index out of range", LogLevel.FATAL),
         ('10.0.0.1 - - [30/Nov/2026:23:00:00 +0000] "GET /error HTTP/1.1" 200 612', LogLevel.UNKNOWN),
+        ("billing.PaymentError: declined", LogLevel.ERROR),
+        ("java.lang.NullPointerException: null", LogLevel.ERROR),
         ("user-error/path: fine", LogLevel.UNKNOWN),
         ("hello", LogLevel.UNKNOWN),
         ("", LogLevel.UNKNOWN),
@@ -58,3 +60,18 @@ def test_colours_change_no_level(text: str, colour: int) -> None:
 @given(st.text(max_size=200))
 def test_a_line_without_sequences_is_left_as_it_is(text: str) -> None:
     assert plain_text(text.replace("\x1b", "")) == text.replace("\x1b", "")
+
+
+def test_the_lines_of_a_stack_trace_are_as_grave_as_what_they_belong_to() -> None:
+    levels = Levels()
+    lines = [
+        (0, LineStream.STDERR, "[ERROR] job failed", LogLevel.ERROR),
+        (5, LineStream.STDOUT, "INFO meanwhile", LogLevel.INFO),
+        (9, LineStream.STDERR, "  at charge (billing.js:17)", LogLevel.ERROR),
+        (12, LineStream.STDERR, "\tat run (worker.js:42)", LogLevel.ERROR),
+        (15, LineStream.STDERR, "done", LogLevel.UNKNOWN),
+        (18, LineStream.STDERR, "  indented", LogLevel.UNKNOWN),
+        (20, LineStream.STDERR, "[ERROR] again", LogLevel.ERROR),
+        (5_000_000, LineStream.STDERR, "  much later", LogLevel.UNKNOWN),
+    ]
+    assert [levels.of(at_us, stream, text) for at_us, stream, text, _ in lines] == [each[3] for each in lines]

@@ -34,8 +34,8 @@ changes, and as If-Match with a change that is to be made only if nobody was qui
 HEAD is answered as GET.
 
 A POST with the header Idempotency-Key (a UUID, say) is carried out once: the same request with the same \
-key is answered with the first one's answer for an hour. What was changed is never done twice under one \
-key, whichever host is asked.
+key is answered with the first one's answer for an hour. Another host, or one that was started since, knows \
+from the audit what was changed under a key, and refuses to do it again (409).
 
 How often an account may ask is told by RateLimit and RateLimit-Policy, and with 429 by Retry-After.
 

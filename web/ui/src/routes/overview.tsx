@@ -9,18 +9,8 @@ import { defineMessages, useMessages } from "@/lib/i18n";
 import type { OverviewSearch } from "./overview-search";
 
 const LogsSheet = lazy(() => import("@/features/logs/logs-sheet"));
-const ChangesSection = lazy(() => import("@/features/changes/changes-section"));
-const ContainersSection = lazy(() =>
-  import("@/features/containers/containers-section").then((part) => ({ default: part.ContainersSection })),
-);
-const ServicesSection = lazy(() =>
-  import("@/features/services/services-section").then((part) => ({ default: part.ServicesSection })),
-);
-const Checklist = lazy(() => import("@/features/overview/checklist"));
-const UptimeSection = lazy(() => import("@/features/overview/uptime-section"));
+const OverviewRest = lazy(() => import("./overview-rest"));
 const HostSheet = lazy(() => import("@/features/hosts/host-sheet"));
-
-const CONTAINERS = "containers";
 
 const messages = defineMessages({ en: { title: "Overview" }, it: { title: "Panoramica" } });
 
@@ -47,24 +37,10 @@ export function OverviewPage() {
     <Page title={t.title}>
       <div className="flex flex-col gap-6">
         <AttentionSection />
-        <Suspense fallback={null}>
-          <Checklist />
-        </Suspense>
         <ClusterLine />
         <HostsSection onOpen={(host) => change({ details: host })} />
-        <div className="grid gap-6 xl:grid-cols-[minmax(0,2fr)_minmax(0,1fr)]">
-          <Suspense fallback={<div className="h-96" />}>
-            <ServicesSection />
-          </Suspense>
-          <div className="flex flex-col gap-6">
-            <Suspense fallback={<div className="h-96" />}>
-              <UptimeSection />
-              <ChangesSection />
-            </Suspense>
-          </div>
-        </div>
-        <Suspense fallback={<div className="h-96" />}>
-          <ContainersSection id={CONTAINERS} onLogs={onLogs} />
+        <Suspense fallback={<div className="h-dvh" />}>
+          <OverviewRest onLogs={onLogs} />
         </Suspense>
       </div>
       <Suspense fallback={null}>

@@ -13,7 +13,7 @@ import { type Change, changesOf } from "./change";
 import { messages } from "./messages";
 
 /** What changed lately: rollouts, hosts, alerts, and for administrators what people did. */
-export default function ChangesSection() {
+export function ChangesSection() {
   const t = useMessages(messages);
   const can = useCan();
   const rollouts = useQuery(rolloutsQuery);

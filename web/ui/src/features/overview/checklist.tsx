@@ -23,7 +23,7 @@ function isPutAway(): boolean {
 }
 
 /** What is left to do on a new cluster, for those who may do it. Gone when all is done, or put away. */
-export default function Checklist() {
+export function Checklist() {
   const t = useMessages(checklist);
   const can = useCan();
   const isAdmin = can("user.create") && can("node.join");

@@ -24,7 +24,7 @@ const uptimeQuery = queryOptions({
 });
 
 /** How each project is now, and how the last day was for it. */
-export default function UptimeSection() {
+export function UptimeSection() {
   const t = useMessages(uptimes);
   const query = useQuery(uptimeQuery);
   const { data: containers } = useQuery(containersQuery);

@@ -1056,6 +1056,10 @@ export interface components {
             /** Node Name */
             node_name: string;
             outcome: components["schemas"]["CleanupOutcome"];
+            /** Translations */
+            translations: {
+                [key: string]: string;
+            };
             /** Why */
             why: string;
         };
@@ -3250,6 +3254,10 @@ export interface components {
             size_bytes: number;
             /** Tags */
             tags: string[];
+            /** Translations */
+            translations: {
+                [key: string]: string;
+            };
             /** Users */
             users: components["schemas"]["ResourceUserView"][];
             /** Why */
@@ -4367,6 +4375,10 @@ export interface components {
             scope: string;
             /** Subnets */
             subnets: string[];
+            /** Translations */
+            translations: {
+                [key: string]: string;
+            };
             /** Users */
             users: components["schemas"]["ResourceUserView"][];
             /** Why */
@@ -7922,6 +7934,10 @@ export interface components {
             service: string;
             /** Size Bytes */
             size_bytes: number | null;
+            /** Translations */
+            translations: {
+                [key: string]: string;
+            };
             /** Users */
             users: components["schemas"]["ResourceUserView"][];
             /** Why */

@@ -201,8 +201,8 @@ class LogCollector:
                     await self._clock.sleep(HOUSEKEEPING_S)
                     continue
                 try:
-                    await self._read_once(container_id)
                     self._problems.pop(container_id, None)
+                    await self._read_once(container_id)
                     pause_s = RETRY_MIN_S
                 except ContainerNotFound:
                     return

@@ -132,7 +132,10 @@ def test_what_a_removed_container_wrote_is_found_from_the_other_host_with_what_h
         *("logs", "--service", "shop.import", "--level", "error", "--json", "--ca", str(CA)),
         secret={"TOWER_SERVER": url_of(first), "TOWER_TOKEN": agents.token},
     )
-    assert json.loads(printed)["text"] == by_service[0]
+    assert [json.loads(line)["text"] for line in printed.splitlines()] == [
+        by_service[0],
+        "ended with exit code 3",
+    ]
 
 
 def test_lines_of_both_hosts_come_by_time_as_they_are_written(agents: LabAgents) -> None:

@@ -1,4 +1,4 @@
-"""What containers write is kept by their host: over restarts and crashes of the agent, after they are removed,
+"""What containers write is kept by their host: over restarts and crashes of the agent, after their removal,
 and found from any host.
 """
 

@@ -18,8 +18,10 @@ import type {
 
 export type HistoryQuery = Readonly<Record<string, string | number | boolean>>;
 
-/** Analyses read a month of everything: they take longer than a list. */
 const ANALYSIS_FRESH_MS = 60_000;
+/** Analyses read a month of everything, and wait for each other: they take longer than a list. */
+const ANALYSIS_PATIENCE_MS = 40_000;
+const HISTORY_PATIENCE_MS = 15_000;
 
 export const historyQuery = (query: HistoryQuery, range: TimeRange, points: number) =>
   queryOptions({
@@ -28,6 +30,7 @@ export const historyQuery = (query: HistoryQuery, range: TimeRange, points: numb
       request<MetricsHistoryView>("/metrics/history", {
         query: { ...query, since: range.startMs, until: range.endMs, points },
         signal,
+        patienceMs: HISTORY_PATIENCE_MS,
       }),
     // The chart keeps what it shows until the next values are there.
     placeholderData: keepPreviousData,
@@ -51,6 +54,7 @@ export const markersQuery = (about: Readonly<Record<string, string>>, range: Tim
       request<MarkersView>("/metrics/markers", {
         query: { ...about, since: range.startMs, until: range.endMs, language: language() },
         signal,
+        patienceMs: HISTORY_PATIENCE_MS,
       }),
     placeholderData: keepPreviousData,
     staleTime: ANALYSIS_FRESH_MS,
@@ -66,6 +70,7 @@ export const correlationsQuery = (
       request<CorrelationsView>("/analytics/correlations", {
         query: { since: selection.startMs, until: selection.endMs, ...about },
         signal,
+        patienceMs: ANALYSIS_PATIENCE_MS,
       }),
     staleTime: Number.POSITIVE_INFINITY,
   });
@@ -77,6 +82,7 @@ export const anomaliesQuery = (subject: string, since: number | string) =>
       request<AnomaliesView>("/analytics/anomalies", {
         query: { subject, since, language: language() },
         signal,
+        patienceMs: ANALYSIS_PATIENCE_MS,
       }),
     placeholderData: keepPreviousData,
     staleTime: ANALYSIS_FRESH_MS,
@@ -86,7 +92,11 @@ export const forecastQuery = (subject: string, metric: string) =>
   queryOptions({
     queryKey: ["forecast", subject, metric, language()],
     queryFn: ({ signal }) =>
-      request<NeedsView>("/analytics/forecast", { query: { subject, metric, language: language() }, signal }),
+      request<NeedsView>("/analytics/forecast", {
+        query: { subject, metric, language: language() },
+        signal,
+        patienceMs: ANALYSIS_PATIENCE_MS,
+      }),
     staleTime: 5 * ANALYSIS_FRESH_MS,
   });
 
@@ -94,7 +104,11 @@ export const trendQuery = (subject: string, metric: string) =>
   queryOptions({
     queryKey: ["trend", subject, metric, language()],
     queryFn: ({ signal }) =>
-      request<TrendView>("/analytics/trend", { query: { subject, metric, language: language() }, signal }),
+      request<TrendView>("/analytics/trend", {
+        query: { subject, metric, language: language() },
+        signal,
+        patienceMs: ANALYSIS_PATIENCE_MS,
+      }),
     staleTime: 5 * ANALYSIS_FRESH_MS,
   });
 
@@ -108,7 +122,11 @@ export const capacityQuery = (whatIf: WhatIf = {}) =>
   queryOptions({
     queryKey: ["capacity", whatIf, language()],
     queryFn: ({ signal }) =>
-      request<CapacityView>("/analytics/capacity", { query: { ...whatIf, language: language() }, signal }),
+      request<CapacityView>("/analytics/capacity", {
+        query: { ...whatIf, language: language() },
+        signal,
+        patienceMs: ANALYSIS_PATIENCE_MS,
+      }),
     placeholderData: keepPreviousData,
     staleTime: 5 * ANALYSIS_FRESH_MS,
   });
@@ -139,6 +157,7 @@ export function reportUrl(format: ReportFormat): string {
 
 export const sizingQuery = queryOptions({
   queryKey: ["sizing"],
-  queryFn: ({ signal }) => request<SizingsView>("/analytics/sizing", { signal }),
+  queryFn: ({ signal }) =>
+    request<SizingsView>("/analytics/sizing", { signal, patienceMs: ANALYSIS_PATIENCE_MS }),
   staleTime: 5 * ANALYSIS_FRESH_MS,
 });

@@ -20,38 +20,44 @@ export function ContainerHeader({ container, state, problem }: ContainerHeaderPr
   const image = parseImage(container.image);
   return (
     <div className="mb-4 flex flex-col gap-2">
-      <dl className="flex flex-wrap items-baseline gap-x-5 gap-y-1 text-sm">
+      <div className="flex flex-wrap items-baseline gap-x-5 gap-y-1 text-sm">
         <div className="min-w-0">{state}</div>
-        <Part name={t.onHost}>
-          <Link to="/cluster" search={{ host: container.node_id } as never} className="hover:underline">
-            {container.node_name}
-          </Link>
-        </Part>
-        <Part name={t.image}>
-          <span title={container.image}>
-            {image.short}
-            {image.tag !== "" && <span className="text-muted">:{image.tag}</span>}
-          </span>
-        </Part>
-        {container.is_managed ? (
-          <Part name={t.replicaOf}>
-            <Link to="/services/$service" params={{ service: container.service }} className="hover:underline">
-              {container.service}
+        <dl className="contents">
+          <Part name={t.onHost}>
+            <Link to="/cluster" search={{ host: container.node_id } as never} className="hover:underline">
+              {container.node_name}
             </Link>
           </Part>
-        ) : (
-          <>
-            {container.project !== "" && <Part name={t.project}>{container.project}</Part>}
-            {container.service !== "" && <Part name={t.service}>{container.service}</Part>}
-          </>
-        )}
-        <Part name={t.id}>
-          <span className="font-mono text-xs" title={container.id}>
-            {shortId(container.id)}
-          </span>
-        </Part>
-        <Part name={t.created}>{formatMoment(container.created_at_ms)}</Part>
-      </dl>
+          <Part name={t.image}>
+            <span title={container.image}>
+              {image.short}
+              {image.tag !== "" && <span className="text-muted">:{image.tag}</span>}
+            </span>
+          </Part>
+          {container.is_managed ? (
+            <Part name={t.replicaOf}>
+              <Link
+                to="/services/$service"
+                params={{ service: container.service }}
+                className="hover:underline"
+              >
+                {container.service}
+              </Link>
+            </Part>
+          ) : (
+            <>
+              {container.project !== "" && <Part name={t.project}>{container.project}</Part>}
+              {container.service !== "" && <Part name={t.service}>{container.service}</Part>}
+            </>
+          )}
+          <Part name={t.id}>
+            <span className="font-mono text-xs" title={container.id}>
+              {shortId(container.id)}
+            </span>
+          </Part>
+          <Part name={t.created}>{formatMoment(container.created_at_ms)}</Part>
+        </dl>
+      </div>
       {problem !== "" && (
         <p role="status" className="flex items-start gap-2 text-sm text-warn">
           <TriangleAlert aria-hidden className="mt-0.5 size-3.5 shrink-0" />

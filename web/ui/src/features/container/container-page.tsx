@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { SearchX } from "lucide-react";
-import type { ReactNode } from "react";
+import { lazy, type ReactNode, Suspense, useState } from "react";
 import type { ContainerView } from "@/api/openapi";
 import { type ContainerList, containersQuery } from "@/api/queries";
 import { Loaded } from "@/components/loaded";
@@ -14,6 +14,9 @@ import { ContainerHeader } from "./container-header";
 import type { ContainerSearch } from "./container-search";
 import { ContainerTabs } from "./container-tabs";
 import { messages } from "./messages";
+import type { Planned } from "./recreate";
+
+const RecreateWindow = lazy(() => import("./recreate-window"));
 
 interface ContainerPageProps {
   /** Id or name of the host. */
@@ -40,6 +43,8 @@ export function ContainerPage({
 }: ContainerPageProps) {
   const t = useMessages(messages);
   const query = useQuery(containersQuery);
+  // Kept here: while it is carried out the container becomes another one.
+  const [planned, setPlanned] = useState<Planned | null>(null);
   const container = query.data === undefined ? undefined : foundIn(query.data, node, reference);
   const problem = query.data?.problems.find((each) => each.node_id === container?.node_id)?.reason ?? "";
   const name = container?.name ?? nameOf(reference);
@@ -69,11 +74,17 @@ export function ContainerPage({
                 search={search}
                 onSearch={onSearch}
                 logs={logs(container)}
+                onPlanned={setPlanned}
               />
             </>
           )
         }
       </Loaded>
+      {planned !== null && (
+        <Suspense fallback={null}>
+          <RecreateWindow planned={planned} onClose={() => setPlanned(null)} />
+        </Suspense>
+      )}
     </Page>
   );
 }

@@ -8,6 +8,7 @@ import { useMessages } from "@/lib/i18n";
 import type { ContainerSearch, Tab } from "./container-search";
 import { TABS } from "./container-search";
 import { messages } from "./messages";
+import type { Planned } from "./recreate";
 
 const OverviewTab = lazy(() => import("./overview-tab"));
 const ProcessesTab = lazy(() => import("./processes-tab"));
@@ -35,10 +36,11 @@ interface ContainerTabsProps {
   onSearch: (next: Partial<ContainerSearch>, options?: { replace?: boolean }) => void;
   /** What the container writes; another feature shows it. */
   logs: ReactNode;
+  onPlanned: (planned: Planned) => void;
 }
 
 /** Everything about a container, one part at a time. What may not be seen is not offered. */
-export function ContainerTabs({ container, search, onSearch, logs }: ContainerTabsProps) {
+export function ContainerTabs({ container, search, onSearch, logs, onPlanned }: ContainerTabsProps) {
   const t = useMessages(messages);
   const can = useCan();
   const tab = search.tab ?? "overview";
@@ -73,7 +75,7 @@ export function ContainerTabs({ container, search, onSearch, logs }: ContainerTa
             {tab === "terminal" && <TerminalTab container={container} />}
             {tab === "environment" && <EnvironmentTab container={container} />}
             {tab === "inspect" && <InspectTab container={container} search={search} onSearch={onSearch} />}
-            {tab === "settings" && <SettingsTab container={container} />}
+            {tab === "settings" && <SettingsTab container={container} onPlanned={onPlanned} />}
           </Suspense>
         ) : (
           <Empty icon={<Lock className="size-5" />} title={t.tabs[tab]}>

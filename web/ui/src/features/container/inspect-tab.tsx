@@ -147,7 +147,6 @@ function Line({ line, onToggle }: { line: JsonLine; onToggle: (path: string) => 
     <button
       type="button"
       aria-expanded={line.isOpen}
-      aria-label={line.isOpen ? t.closeNode(line.path) : t.openNode(line.path)}
       onClick={() => onToggle(line.path)}
       className="flex min-w-0 items-center gap-1 text-left pointer-coarse:min-h-8"
     >

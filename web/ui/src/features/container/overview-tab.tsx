@@ -48,11 +48,14 @@ export default function OverviewTab({ container, search, onSearch }: OverviewTab
           <ContainerCharts container={container} span={span} />
         </Card>
       </Section>
-      <div className="grid items-start gap-6 lg:grid-cols-2">
-        <Ports container={container} />
-        {can("container.inspect") && <Inspected container={container} />}
-        <Labels container={container} />
-      </div>
+      {can("container.inspect") ? (
+        <Inspected container={container} />
+      ) : (
+        <div className="grid items-start gap-6 lg:grid-cols-2">
+          <Ports container={container} />
+          <Labels container={container} />
+        </div>
+      )}
     </div>
   );
 }
@@ -67,9 +70,7 @@ function Ports({ container }: { container: ContainerView }) {
             {port.container_port}/{port.protocol}
           </span>
           <span className="tabular text-muted">
-            {port.host_port === 0
-              ? t.onlyInside
-              : `${port.host_ip === "" ? "*" : port.host_ip}:${port.host_port}`}
+            {port.host_port === 0 ? t.onlyInside : `${addressText(port.host_ip)}:${port.host_port}`}
           </span>
         </li>
       ))}
@@ -92,21 +93,29 @@ function Labels({ container }: { container: ContainerView }) {
   );
 }
 
-/** What only the engine's own description tells. */
+/** What only the engine's own description tells, beside what the list knows. */
 function Inspected({ container }: { container: ContainerView }) {
   const t = useMessages(messages);
   const query = useQuery(documentQuery(container));
+  const described = query.data === undefined ? null : describedIn(query.data.document);
   return (
-    <>
-      <Section title={t.about}>
-        <Card className="p-4">
-          <Loaded query={query} loading={<Loading label={t.about} rows={8} className="p-0" />}>
-            {({ document }) => <About described={describedIn(document)} />}
-          </Loaded>
-        </Card>
-      </Section>
-      {query.data !== undefined && <Places described={describedIn(query.data.document)} />}
-    </>
+    <div className="grid items-start gap-6 lg:grid-cols-2">
+      <div className="flex min-w-0 flex-col gap-6">
+        <Section title={t.about}>
+          <Card className="p-4">
+            <Loaded query={query} loading={<Loading label={t.about} rows={8} className="p-0" />}>
+              {({ document }) => <About described={describedIn(document)} />}
+            </Loaded>
+          </Card>
+        </Section>
+        {described !== null && <Probes described={described} />}
+      </div>
+      <div className="flex min-w-0 flex-col gap-6">
+        <Ports container={container} />
+        {described !== null && <Places described={described} />}
+        <Labels container={container} />
+      </div>
+    </div>
   );
 }
 
@@ -180,27 +189,36 @@ function Places({ described }: { described: Described }) {
           </li>
         ))}
       </Part>
-      {described.probes.length > 0 && (
-        <Part title={t.health} isEmpty={false} empty="">
-          {described.probes.map((probe) => (
-            <li key={probe.atMs} className="flex flex-col gap-0.5 px-4 py-1.5 text-sm">
-              <span className="flex justify-between gap-3">
-                <Status tone={probe.exitCode === 0 ? "ok" : "bad"}>
-                  {probe.exitCode === 0 ? t.probeOk : t.probeFailed(probe.exitCode)}
-                </Status>
-                <span className="tabular text-muted">
-                  {probe.atMs === null ? "" : formatMoment(probe.atMs)}
-                </span>
-              </span>
-              {probe.output !== "" && (
-                <code className="line-clamp-3 font-mono text-xs break-all text-muted">{probe.output}</code>
-              )}
-            </li>
-          ))}
-        </Part>
-      )}
     </>
   );
+}
+
+function Probes({ described }: { described: Described }) {
+  const t = useMessages(messages);
+  if (described.probes.length === 0) return null;
+  return (
+    <Part title={t.health} isEmpty={false} empty="">
+      {described.probes.map((probe) => (
+        <li key={probe.atMs} className="flex flex-col gap-0.5 px-4 py-1.5 text-sm">
+          <span className="flex justify-between gap-3">
+            <Status tone={probe.exitCode === 0 ? "ok" : "bad"}>
+              {probe.exitCode === 0 ? t.probeOk : t.probeFailed(probe.exitCode)}
+            </Status>
+            <span className="tabular text-muted">{probe.atMs === null ? "" : formatMoment(probe.atMs)}</span>
+          </span>
+          {probe.output !== "" && (
+            <code className="line-clamp-3 font-mono text-xs break-all text-muted">{probe.output}</code>
+          )}
+        </li>
+      ))}
+    </Part>
+  );
+}
+
+/** An address of IPv6 in brackets, so that its port is told apart. */
+function addressText(address: string): string {
+  if (address === "") return "*";
+  return address.includes(":") ? `[${address}]` : address;
 }
 
 const ROW = "flex items-baseline justify-between gap-4 px-4 py-1.5 text-sm";

@@ -1,33 +1,30 @@
 import { useMutation } from "@tanstack/react-query";
 import { Plus, Trash2, Undo2 } from "lucide-react";
-import { type FormEvent, lazy, Suspense, useState } from "react";
-import type { ContainerView, RecreationPlan, SettingsView } from "@/api/openapi";
+import { type FormEvent, useState } from "react";
+import type { ContainerView, SettingsView } from "@/api/openapi";
 import { Button } from "@/components/ui/button";
 import { Field, Input, TextArea } from "@/components/ui/field";
 import { showError } from "@/components/ui/toast-store";
 import { useMessages } from "@/lib/i18n";
-import { planOf } from "./recreate";
+import { type Planned, planOf } from "./recreate";
 import { type Changes, changesOf, type Draft, type DraftVariable, draftOf, isFault } from "./recreate-draft";
 import { messages } from "./settings-messages";
-
-const RecreateWindow = lazy(() => import("./recreate-window"));
 
 interface RecreateFormProps {
   container: ContainerView;
   settings: SettingsView;
-  onDone: () => void;
+  onPlanned: (planned: Planned) => void;
 }
 
 /** What a container made anew is to have otherwise; the plan comes before anything is done. */
-export function RecreateForm({ container, settings, onDone }: RecreateFormProps) {
+export function RecreateForm({ container, settings, onPlanned }: RecreateFormProps) {
   const t = useMessages(messages);
   const [draft, setDraft] = useState<Draft>(() => draftOf(settings));
-  const [planned, setPlanned] = useState<{ plan: RecreationPlan; changes: Changes } | null>(null);
   const found = changesOf(settings, draft);
   const fault = isFault(found) ? found : null;
   const planning = useMutation({
-    mutationFn: async (changes: Changes) => ({ plan: await planOf(container, changes), changes }),
-    onSuccess: setPlanned,
+    mutationFn: async (changes: Changes) => ({ container, plan: await planOf(container, changes), changes }),
+    onSuccess: onPlanned,
     onError: showError,
   });
   const errorOf = (field: string) => (fault?.field === field ? t.badLine(fault.text) : undefined);
@@ -82,17 +79,6 @@ export function RecreateForm({ container, settings, onDone }: RecreateFormProps)
           {t.plan}
         </Button>
       </div>
-      {planned !== null && (
-        <Suspense fallback={null}>
-          <RecreateWindow
-            container={container}
-            plan={planned.plan}
-            changes={planned.changes}
-            onClose={() => setPlanned(null)}
-            onDone={onDone}
-          />
-        </Suspense>
-      )}
     </form>
   );
 }

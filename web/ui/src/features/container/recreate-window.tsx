@@ -3,27 +3,26 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { Check, CircleAlert, LoaderCircle } from "lucide-react";
 import { type ReactNode, useRef, useState } from "react";
-import type { ContainerView, RecreationPlan } from "@/api/openapi";
+import type { RecreationPlan } from "@/api/openapi";
 import { ApiError } from "@/api/problem";
 import { containersQuery } from "@/api/queries";
 import { Button } from "@/components/ui/button";
 import { leaveFocus, useInertPage } from "@/components/ui/modal";
 import { showDone } from "@/components/ui/toast-store";
 import { useMessages } from "@/lib/i18n";
-import { recreate, type Step } from "./recreate";
-import type { Changes } from "./recreate-draft";
+import { type Planned, recreate, type Step } from "./recreate";
 import { messages } from "./settings-messages";
 
 interface RecreateWindowProps {
-  container: ContainerView;
-  plan: RecreationPlan;
-  changes: Changes;
+  planned: Planned;
   onClose: () => void;
-  onDone: () => void;
 }
 
 /** What making it anew will do, and then how far it is. */
-export default function RecreateWindow({ container, plan, changes, onClose, onDone }: RecreateWindowProps) {
+export default function RecreateWindow({
+  planned: { container, plan, changes },
+  onClose,
+}: RecreateWindowProps) {
   useInertPage();
   const t = useMessages(messages);
   const client = useQueryClient();
@@ -35,7 +34,7 @@ export default function RecreateWindow({ container, plan, changes, onClose, onDo
     onSuccess: async (id) => {
       showDone(t.ready(plan.name));
       await client.invalidateQueries({ queryKey: containersQuery.queryKey });
-      onDone();
+      onClose();
       void navigate({
         to: "/containers/$node/$container",
         params: { node: container.node_id, container: id },
@@ -59,7 +58,9 @@ export default function RecreateWindow({ container, plan, changes, onClose, onDo
           }}
           className="animate-appear fixed top-1/2 left-1/2 z-40 flex max-h-[calc(100dvh-2rem)] w-[calc(100%-2rem)] max-w-2xl -translate-x-1/2 -translate-y-1/2 flex-col rounded-xl border border-line bg-raised shadow-float outline-none"
         >
-          <Dialog.Title className="px-5 pt-5 text-base font-semibold">{t.planTitle(plan.name)}</Dialog.Title>
+          <Dialog.Title className="px-5 pt-5 text-base font-semibold">
+            {doing.isIdle ? t.planTitle(plan.name) : t.progress(plan.name)}
+          </Dialog.Title>
           <div className="flex min-h-0 flex-1 flex-col gap-4 overflow-y-auto px-5 py-3 text-sm">
             {steps.length > 0 || doing.isPending || doing.isError ? (
               <Progress steps={steps} error={doing.error} />
@@ -182,7 +183,7 @@ function Progress({ steps, error }: { steps: readonly Step[]; error: Error | nul
           );
         })}
       </ol>
-      {steps.length === 0 && error === null && <p className="text-muted">{t.progress}…</p>}
+      {steps.length === 0 && error === null && <p className="text-muted">{t.begins}</p>}
       {error !== null && (
         <div role="alert">
           <p className="font-medium text-bad">{t.failed}</p>

@@ -1,5 +1,5 @@
 import { request, send } from "@/api/client";
-import type { RecreationPlan } from "@/api/openapi";
+import type { ContainerView, RecreationPlan } from "@/api/openapi";
 import { Ndjson } from "@/lib/ndjson";
 import { pathOf, type Which } from "./container-queries";
 import type { Changes } from "./recreate-draft";
@@ -23,6 +23,13 @@ export interface Step {
   stage: Stage;
   text: string;
   container_id: string;
+}
+
+/** What is about to be done to which container. */
+export interface Planned {
+  container: ContainerView;
+  plan: RecreationPlan;
+  changes: Changes;
 }
 
 export function planOf(container: Which, changes: Changes): Promise<RecreationPlan> {

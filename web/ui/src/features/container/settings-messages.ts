@@ -65,7 +65,8 @@ export const messages = defineMessages({
     doIt: "Make it anew",
     before: (text: string) => (text === "" ? "nothing" : text),
     cannot: "This cannot be done",
-    progress: "Making it anew",
+    progress: (name: string) => `Making ${name} anew`,
+    begins: "It begins…",
     stages: {
       pulling: "Pulling the image",
       creating: "Making the new container",
@@ -147,7 +148,8 @@ export const messages = defineMessages({
     doIt: "Ricrea",
     before: (text) => (text === "" ? "nulla" : text),
     cannot: "Non è possibile",
-    progress: "Ricreazione in corso",
+    progress: (name) => `Ricreazione di ${name}`,
+    begins: "Inizia…",
     stages: {
       pulling: "Scaricamento dell'immagine",
       creating: "Creazione del nuovo container",

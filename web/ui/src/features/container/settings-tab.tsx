@@ -12,11 +12,18 @@ import { useMessages } from "@/lib/i18n";
 import { settingsQuery } from "./container-queries";
 import { Fact, Facts } from "./facts";
 import { LimitsForm } from "./limits-form";
+import type { Planned } from "./recreate";
 import { RecreateForm } from "./recreate-form";
 import { messages } from "./settings-messages";
 
+interface SettingsTabProps {
+  container: ContainerView;
+  /** A plan is there to be looked at, and carried out. */
+  onPlanned: (planned: Planned) => void;
+}
+
 /** How it is set: what applies at once, and what it has to be made anew for. */
-export default function SettingsTab({ container }: { container: ContainerView }) {
+export default function SettingsTab({ container, onPlanned }: SettingsTabProps) {
   const t = useMessages(messages);
   const query = useQuery(settingsQuery(container));
   return (
@@ -37,14 +44,23 @@ export default function SettingsTab({ container }: { container: ContainerView })
             </Banner>
           )}
           <LimitsForm key={`limits ${settings.container_id}`} container={container} settings={settings} />
-          <Fixed key={settings.container_id} container={container} settings={settings} />
+          <Fixed
+            key={settings.container_id}
+            container={container}
+            settings={settings}
+            onPlanned={onPlanned}
+          />
         </div>
       )}
     </Loaded>
   );
 }
 
-function Fixed({ container, settings }: { container: ContainerView; settings: SettingsView }) {
+interface FixedProps extends SettingsTabProps {
+  settings: SettingsView;
+}
+
+function Fixed({ container, settings, onPlanned }: FixedProps) {
   const t = useMessages(messages);
   const can = useCan();
   const [isOpen, setOpen] = useState(false);
@@ -57,7 +73,7 @@ function Fixed({ container, settings }: { container: ContainerView; settings: Se
       <Card className="p-4">
         <p className="mb-4 text-sm text-muted">{t.needsNewNote}</p>
         {isOpen ? (
-          <RecreateForm container={container} settings={settings} onDone={() => setOpen(false)} />
+          <RecreateForm container={container} settings={settings} onPlanned={onPlanned} />
         ) : (
           <Facts>
             <Fact name={t.image}>{settings.image}</Fact>

@@ -5,9 +5,9 @@ import { useEffect, useRef } from "react";
 import type { ContainerView } from "@/api/openapi";
 import { useMessages } from "@/lib/i18n";
 import { useTheme } from "@/lib/theme";
+import { adoptStyles } from "./adopted-styles";
 import { type ExecEnd, type ExecSocket, execUrl, openExec } from "./exec-socket";
 import { messages } from "./messages";
-import { quietDocument } from "./quiet-document";
 
 const SCROLLBACK = 5_000;
 
@@ -41,11 +41,10 @@ export default function TerminalScreen({
   useEffect(() => {
     const element = host.current;
     if (element === null) return;
-    const quiet = quietDocument(document);
+    const styles = adoptStyles(document);
     const screen = new Terminal({
       allowProposedApi: false,
       cursorBlink: !window.matchMedia("(prefers-reduced-motion: reduce)").matches,
-      documentOverride: quiet.document,
       fontFamily: getComputedStyle(element).fontFamily,
       fontSize: 13,
       scrollback: SCROLLBACK,
@@ -87,7 +86,7 @@ export default function TerminalScreen({
       observer.disconnect();
       socket.close();
       screen.dispose();
-      quiet.letGo();
+      styles.letGo();
       terminal.current = null;
     };
   }, []);

@@ -250,10 +250,33 @@ async def _read_json(request: web.Request, model: type[BaseModel]) -> BaseModel:
         content = b"{}"
     else:
         _require_json(request)
+        _refuse_duplicates(content)
     try:
         return model.model_validate_json(content, strict=True)
     except ValidationError as error:
         raise problem_of_validation(error, known=tuple(model.model_fields)) from error
+
+
+def _refuse_duplicates(content: bytes) -> None:
+    """A field that is there twice means one thing to us and perhaps another to what checked it on the way.
+
+    Raises Problem. What is no JSON is left to who reads it.
+    """
+
+    def checked(pairs: list[tuple[str, object]]) -> None:
+        names = [name for name, _ in pairs]
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)[:80]
+            raise Problem(
+                "invalid",
+                f"{twice}: given twice",
+                errors=(FieldError(field=twice, rule="give it once"),),
+            )
+
+    try:
+        json.loads(content, object_pairs_hook=checked)
+    except (ValueError, RecursionError):
+        return
 
 
 def _read_query(request: web.Request, model: type[BaseModel]) -> BaseModel:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from cluster.model.inventory import ContainerAction, HostRefused, HostUnavailable
 from web.auth.call import Call
 from web.auth.problems import Problem
-from web.tools.containers import ACTION_OF, act_on_container, read_containers
+from web.tools.containers import ACTION_OF, act_on_container, read_seen
 from web.tools.context import Context
 from web.tools.listing import page_of
 from web.tools.resource_views import (
@@ -33,8 +33,8 @@ async def list_projects(
     context: Context, call: Call, *, node: str, text: str, state: str, cursor: str | None, limit: int
 ) -> ProjectPage:
     """Return projects by name. Raises Problem."""
-    await context.authority.require(call, "container.read", "container")
-    containers, problems = await read_containers(context, node=node)
+    await context.authority.admit(call, "container.read", "container")
+    containers, problems = await read_seen(context, call, node=node)
     found = [
         view
         for view in projects_of(containers)
@@ -47,8 +47,8 @@ async def list_projects(
 
 async def get_project(context: Context, call: Call, name: str) -> ProjectView:
     """Return one project. Raises Problem."""
-    await context.authority.require(call, "container.read", f"container:{name}")
-    containers, _ = await read_containers(context)
+    await context.authority.admit(call, "container.read", f"container:{name}")
+    containers, _ = await read_seen(context, call)
     for view in projects_of(containers):
         if view.name == name:
             return view
@@ -62,8 +62,8 @@ async def act_on_project(
 
     Replicas are left to their services, which would bring them back. Raises Problem.
     """
-    await context.authority.require(call, ACTION_OF[action], f"container:{name}")
-    containers, _ = await read_containers(context, node=node)
+    await context.authority.admit(call, ACTION_OF[action], f"container:{name}")
+    containers, _ = await read_seen(context, call, node=node)
     mine = [each for each in containers if each.project == name]
     if not mine:
         raise _none(name)

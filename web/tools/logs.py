@@ -49,6 +49,7 @@ SOURCES_MAX = 2_000
 FOLLOWED_MAX = 500
 SKEW_TOLD_MS = 1_000
 STEPS_MAX = 500
+CAUGHT_UP_MAX = 2_000
 WAITING_MAX = 64
 """Batches of followed lines on their way to one reader; hosts hold back, and drop and count, beyond them."""
 
@@ -230,15 +231,25 @@ async def follow_logs(
         await waiting.put(Followed(node_id=node_id, ended=f"{chosen.name_of(node_id)}: {reason}"))
 
     async def catch_up(node_id: str, ids: tuple[str, ...], behind: LogPlace) -> None:
-        place: LogPlace | None = behind
-        while place is not None:
-            query = LogSearch(container_ids=ids, is_newest_first=False, after=place, limit=2_000)
-            answer = (await logs.search({node_id: query})).get(node_id)
-            if answer is None or isinstance(answer, HostUnavailable):
-                return  # without a history there is nothing to catch up with
-            if answer.lines:
-                await waiting.put(Followed(node_id=node_id, lines=FollowedLines(lines=answer.lines)))
-            place = answer.horizon
+        # Only the newest: whoever writes faster than it is read would never be caught up with.
+        query = LogSearch(container_ids=ids, start_us=behind.at_us, limit=CAUGHT_UP_MAX)
+        answer = (await logs.search({node_id: query})).get(node_id)
+        if answer is None or isinstance(answer, HostUnavailable) or not answer.lines:
+            return  # without a history there is nothing to catch up with
+        missed = 0
+        if answer.horizon is not None:
+            left_out = LogCountQuery(
+                container_ids=ids,
+                start_us=behind.at_us,
+                end_us=answer.lines[-1].at_us,
+                step_us=max(1, answer.lines[-1].at_us - behind.at_us),
+            )
+            counts = (await logs.count({node_id: left_out})).get(node_id)
+            missed = (
+                0 if counts is None or isinstance(counts, HostUnavailable) else sum(map(sum, counts.counts))
+            )
+        lines = FollowedLines(lines=answer.lines[::-1], missed=missed)
+        await waiting.put(Followed(node_id=node_id, lines=lines))
 
     async def read() -> AsyncIterator[Followed]:
         while True:

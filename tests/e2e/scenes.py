@@ -52,6 +52,8 @@ class Scene:
     audit: list[Json] = field(default_factory=list)
     metrics: list[Json] = field(default_factory=list)
     log_lines: list[Json] = field(default_factory=list)
+    answers: dict[str, Json] = field(default_factory=dict)
+    """What else is answered, by method and path: `GET /environments`."""
 
     @property
     def nodes(self) -> list[Json]:
@@ -434,6 +436,7 @@ def _node(
         "status_reason": "",
         "status_at_ms": now_ms - 86_400_000,
         "is_draining": False,
+        "labels": {},
         "is_leader": is_leader,
         "is_self": is_self,
         "address": f"10.77.0.{number}:7444",

@@ -51,6 +51,7 @@ class StubServer:
         self.scene = scene
         self.requests: Counter[str] = Counter()
         self.acts: list[tuple[str, str]] = []
+        self.bodies: list[tuple[str, Json]] = []
         self.is_session_expired = False
         self.is_refusing_sockets = False
         self._silence = asyncio.Event()
@@ -134,6 +135,9 @@ class StubServer:
         app.router.add_get(f"{api}/audit", self._audit)
         app.router.add_get(f"{api}/metrics/live", self._metrics)
         app.router.add_get(f"{api}/live", self._live)
+        app.router.add_route("*", f"{api}/{{path:.*}}", self._other)
+        app.router.add_get(f"{api}/uptime", self._uptime)
+        app.router.add_get(f"{api}/{{rest:.*}}", self._nothing)
         app.router.add_get("/{path:.*}", self._static)
         return app
 
@@ -349,6 +353,22 @@ class StubServer:
             )
         return web.json_response(_page(self.scene.audit))
 
+    async def _uptime(self, request: web.Request) -> web.Response:
+        """Every project was up all day, but for an hour of the first one."""
+        stretches = int(request.query["stretches"])
+        projects = sorted({each["project"] for each in self.scene.containers if each["project"]})
+        groups = []
+        for place, name in enumerate(projects):
+            course = [0.0 if place == 0 and stretch in (9, 10) else 1.0 for stretch in range(stretches)]
+            up = sum(course) / stretches
+            groups.append({"kind": "project", "name": name, "up": up, "known": 1.0, "course": course})
+        end_ms = self.scene.now_ms
+        return web.json_response({"start_ms": end_ms - 86_400_000, "end_ms": end_ms, "groups": groups})
+
+    async def _nothing(self, request: web.Request) -> web.Response:
+        """Lists of things this scene has none of."""
+        return web.json_response(_page([]))
+
     async def _alerts(self, request: web.Request) -> web.Response:
         return web.json_response(_page(self.scene.alerts))
 
@@ -411,6 +431,16 @@ class StubServer:
         for socket in list(self._sockets):
             with contextlib.suppress(ConnectionError):
                 await socket.send_json(self._snapshot(topic))
+
+    async def _other(self, request: web.Request) -> web.Response:
+        """What the scene answers as it stands, for pages whose server has no life of its own here."""
+        path = "/" + request.match_info["path"]
+        if request.can_read_body:
+            self.bodies.append((f"{request.method} {path}", await request.json()))
+        answer = self.scene.answers.get(f"{request.method} {path}")
+        if answer is None:
+            return problem(request, 404, "not-found", "Not found", f"there is no {path}")
+        return web.json_response(answer)
 
     async def _static(self, request: web.Request) -> web.StreamResponse:
         file = (STATIC / request.match_info["path"]).resolve()

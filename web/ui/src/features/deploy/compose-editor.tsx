@@ -7,6 +7,7 @@ import {
   closeBrackets,
   closeBracketsKeymap,
   completionKeymap,
+  completionStatus,
   startCompletion,
 } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
@@ -21,7 +22,7 @@ import {
 } from "@codemirror/language";
 import { type Diagnostic, lintGutter, lintKeymap, setDiagnostics } from "@codemirror/lint";
 import { search, searchKeymap } from "@codemirror/search";
-import { Compartment, EditorState } from "@codemirror/state";
+import { Compartment, EditorState, Prec } from "@codemirror/state";
 import {
   drawSelection,
   EditorView,
@@ -33,7 +34,7 @@ import {
 } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 import { useEffect, useRef } from "react";
-import { pathOfLine, placeAt } from "./compose-place";
+import { indentBelow, pathOfLine, placeAt } from "./compose-place";
 import { describe, keysAt, type Schema, type Suggestion, valuesAt } from "./compose-schema";
 import { type Marked, rangeOf } from "./findings";
 
@@ -154,6 +155,7 @@ function makeView(
         EditorView.contentAttributes.of({ spellcheck: "false", autocorrect: "off", autocapitalize: "off" }),
         // Tab takes a suggestion and otherwise leads on, as everywhere in the page.
         keymap.of([{ key: "Tab", run: acceptCompletion }]),
+        Prec.high(keymap.of([{ key: "Enter", run: openMapping }])),
         keymap.of([
           ...closeBracketsKeymap,
           ...defaultKeymap,
@@ -170,6 +172,18 @@ function makeView(
     parent: root,
   });
   return view;
+}
+
+/** Behind a key without a value, a line goes on with what is in it. */
+function openMapping(view: EditorView): boolean {
+  const { main } = view.state.selection;
+  const line = view.state.doc.lineAt(main.head);
+  const indent = indentBelow(line.text);
+  if (!main.empty || main.head !== line.to || indent === null || completionStatus(view.state) === "active")
+    return false;
+  const insert = `\n${" ".repeat(indent)}`;
+  view.dispatch(view.state.replaceSelection(insert), { scrollIntoView: true, userEvent: "input" });
+  return true;
 }
 
 /** What the server found, or while that is not known, where the text is no YAML. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { pathOfLine, placeAt } from "./compose-place";
+import { indentBelow, pathOfLine, placeAt } from "./compose-place";
 
 /** Where `|` stands in the text. */
 function at(text: string) {
@@ -114,4 +114,15 @@ test("a line has the path of its key", () => {
   expect(pathOfLine(text, 2)).toEqual(["services", "web"]);
   expect(pathOfLine(text, 5)).toEqual(["services", "web", "ports", 0, "published"]);
   expect(pathOfLine(text, 99)).toEqual([]);
+});
+
+test.each([
+  ["services:", 2],
+  ["  - target:", 6],
+  ["  web:  # note", 4],
+  ["  image: a", null],
+  ["  # web:", null],
+  ["", null],
+])("what is written below '%s' begins at column %s", (line, column) => {
+  expect(indentBelow(line)).toBe(column);
 });

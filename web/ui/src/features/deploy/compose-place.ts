@@ -179,3 +179,9 @@ export function pathOfLine(text: string, line: number): readonly (string | numbe
   if (at === null) return [];
   return parsed.key === null ? at.path : [...at.path, parsed.key.name];
 }
+
+/** The column of what stands below a line that is a key without a value; null for other lines. */
+export function indentBelow(line: string): number | null {
+  const { key } = lineOf(line);
+  return key === null || key.value !== "" ? null : key.column + 2;
+}

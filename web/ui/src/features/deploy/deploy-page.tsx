@@ -87,7 +87,7 @@ export function DeployPage({ step, from, onFromTaken, onStep, onDeployed, onSche
           {t.forbiddenWords}
         </Banner>
       )}
-      {keptFrom !== null && (
+      {step === "file" && keptFrom !== null && (
         <p role="status" className="flex flex-wrap items-center gap-x-3 text-sm text-muted">
           {t.draftFrom(formatAge(keptFrom, serverNow()))}
           <button type="button" className="font-medium text-accent hover:underline" onClick={discard}>

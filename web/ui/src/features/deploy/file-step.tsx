@@ -132,7 +132,7 @@ function Verdict({ draft, found, isChecked }: FileStepProps) {
     ) : found.warnings > 0 ? (
       <Status tone="warn">{t.warnings(found.warnings)}</Status>
     ) : (
-      <Status tone="ok">{t.allWell}</Status>
+      <Status tone="ok">{t.checked}</Status>
     );
   return <span role="status">{status}</span>;
 }

@@ -50,7 +50,6 @@ function ServicePlan({ service }: { service: PlannedService }) {
         {service.supersedes !== null && <p className="text-sm text-warn">{t.supersedes}</p>}
         {isTouched && forecast !== null && <Forecast service={service} />}
         {findings.length > 0 && <FindingsList findings={findings} />}
-        {kind === "new" && changes.length === 0 && <p className="text-sm text-muted">{t.firstTime}</p>}
         {changes.length > 0 && <FieldChanges changes={changes} label={t.changesOf(service.id)} />}
         {isTouched && service.hosts.length > 0 && <Places service={service} />}
       </Card>
@@ -62,6 +61,7 @@ function Forecast({ service }: { service: PlannedService }) {
   const t = useMessages(messages);
   const { forecast } = service;
   if (forecast === null) return null;
+  if (service.kind === "new") return <p className="text-sm text-muted">{t.startsNew}</p>;
   const order = t.orders[forecast.order as keyof typeof t.orders] ?? forecast.order;
   return (
     <div className="flex flex-col gap-1 text-sm text-muted">

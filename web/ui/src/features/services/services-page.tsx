@@ -208,8 +208,10 @@ function Row({ service, rollout, pieces, drift, actions, onScale }: RowProps) {
               params={{ service: service.id }}
               className="inline-flex min-h-6 items-center hover:underline"
             >
-              <span className="text-muted">{service.project}/</span>
-              <span className="font-semibold">{service.name}</span>
+              <span>
+                <span className="text-muted">{service.project}/</span>
+                <span className="font-semibold">{service.name}</span>
+              </span>
             </Link>
           </h2>
           <p className="flex flex-wrap gap-x-4 text-sm">

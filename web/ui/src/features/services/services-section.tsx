@@ -76,8 +76,10 @@ function ServiceRow({
       <div className="flex items-baseline gap-x-4">
         <h3 className="min-w-0 truncate text-base" title={service.id}>
           <Link to="/services/$service" params={{ service: service.id }} className="hover:underline">
-            <span className="text-muted">{service.project}/</span>
-            <span className="font-semibold">{service.name}</span>
+            <span>
+              <span className="text-muted">{service.project}/</span>
+              <span className="font-semibold">{service.name}</span>
+            </span>
           </Link>
         </h3>
         <span className="flex min-w-0 flex-1 flex-wrap gap-x-4 text-sm max-sm:hidden">

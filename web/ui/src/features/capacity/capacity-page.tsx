@@ -1,20 +1,32 @@
 import { useQuery } from "@tanstack/react-query";
 import { Download } from "lucide-react";
 import { capacityQuery, reportUrl } from "@/api/observing";
+import type { CapacityView } from "@/api/openapi";
 import { Loaded } from "@/components/loaded";
 import { Page } from "@/components/page";
 import { usePageSearch } from "@/components/page-search";
 import { Loading } from "@/components/states";
 import { Card, Section } from "@/components/ui/section";
+import { capital } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { parseSearch } from "./capacity-search";
 import { FirstOut } from "./first-out";
 import { messages } from "./messages";
+import { isFilling } from "./outlook";
 import { Rooms } from "./rooms";
 import { Sizings } from "./sizings";
 import { WhatIfSection } from "./what-if";
 
-const SAID_SHOWN = 4;
+const FILLING_TOLD = 3;
+
+/** The room of all together, what is used up first, and whether a host may be lost: the rest is below in full. */
+function inBrief({ said, full }: CapacityView): string[] {
+  const filling = full
+    .filter(({ exhaustion }) => isFilling(exhaustion))
+    .slice(0, FILLING_TOLD)
+    .flatMap(({ exhaustion }) => exhaustion.said.slice(0, 1));
+  return [...new Set([...said.slice(0, 1), ...filling, ...said.slice(-1)])].map(capital);
+}
 
 /** How much room there is, when it is used up, and what would become of it. */
 export function CapacityPage() {
@@ -50,7 +62,7 @@ export function CapacityPage() {
                 <Section title={t.summary}>
                   <Card>
                     <ul className="flex flex-col gap-1 px-4 py-3 text-sm">
-                      {found.said.slice(0, SAID_SHOWN).map((sentence) => (
+                      {inBrief(found).map((sentence) => (
                         <li key={sentence}>{sentence}</li>
                       ))}
                     </ul>

@@ -9,6 +9,7 @@ import { Loaded } from "@/components/loaded";
 import { Loading } from "@/components/states";
 import { serverNow } from "@/lib/clock";
 import { useMessages } from "@/lib/i18n";
+import { lastOf } from "@/lib/plot";
 import { messages } from "./messages";
 import { coneOf } from "./outlook";
 
@@ -45,7 +46,10 @@ export function Course({ full, unit }: { full: FullView; unit: string }) {
             values: found.series[0]?.values ?? [],
           };
           const lastMs = found.times_ms.at(-1) ?? range.endMs;
-          const cone = trend.data === undefined ? null : coneOf(trend.data, "it", t.expected, lastMs);
+          const cone =
+            trend.data === undefined
+              ? null
+              : coneOf(trend.data, "it", t.expected, { atMs: lastMs, value: lastOf(line.values) });
           return (
             <LazyTimeChart
               title={t.showCourse(full.subject)}

@@ -89,13 +89,11 @@ function Row({ full, isOpen, onToggle }: { full: FullView; isOpen: boolean; onTo
   const { exhaustion } = full;
   const unit = full.metric.endsWith("_bytes") ? "bytes" : full.metric === "cpu_percent" ? "percent" : "count";
   const Icon = isOpen ? ChevronDown : ChevronRight;
-  const name = `${full.subject} · ${t.metrics[full.metric] ?? full.metric}`;
   return (
     <li>
       <button
         type="button"
         aria-expanded={isOpen}
-        aria-label={`${name}: ${whenText(exhaustion)} ${intervalText(exhaustion)}`}
         onClick={onToggle}
         className="grid w-full grid-cols-[1rem_minmax(0,1fr)] items-center gap-x-3 gap-y-0.5 px-4 py-2.5 text-left text-sm hover:bg-hover sm:grid-cols-[1rem_minmax(0,2fr)_minmax(0,1fr)_minmax(0,2fr)_minmax(0,1fr)]"
       >

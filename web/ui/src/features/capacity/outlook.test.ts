@@ -53,11 +53,12 @@ test("the sooner, the worse", () => {
 });
 
 describe("the cone", () => {
-  const cone = coneOf(trend, "a", "expected", 0);
+  const cone = coneOf(trend, "a", "expected", { atMs: 0, value: 51 });
   test("opens day by day from the newest level to a month ahead", () => {
-    expect(cone?.timesMs).toHaveLength(30);
-    expect(cone?.expected[6]).toBeCloseTo(57);
-    expect(cone?.expected[29]).toBeCloseTo(80);
+    expect(cone?.timesMs).toHaveLength(31);
+    expect(cone?.expected[0]).toBe(51);
+    expect(cone?.expected[7]).toBeCloseTo(57);
+    expect(cone?.expected[30]).toBeCloseTo(80);
     const widths = cone?.timesMs.map((_, day) => Number(cone.high[day]) - Number(cone.low[day])) ?? [];
     expect(Math.max(...widths.slice(0, 7))).toBeLessThan(widths.at(-1) ?? 0);
   });
@@ -65,7 +66,8 @@ describe("the cone", () => {
     expect(Math.max(...(cone?.high.map(Number) ?? []))).toBe(100);
   });
   test("is none where nothing could be concluded", () => {
-    expect(coneOf({ ...trend, next_week: null, next_month: null }, "a", "expected", 0)).toBeNull();
-    expect(coneOf({ ...trend, level: null }, "a", "expected", 0)).toBeNull();
+    const last = { atMs: 0, value: null };
+    expect(coneOf({ ...trend, next_week: null, next_month: null }, "a", "expected", last)).toBeNull();
+    expect(coneOf({ ...trend, level: null }, "a", "expected", last)).toBeNull();
   });
 });

@@ -35,11 +35,17 @@ export const keyOf = (full: FullView): string => `${full.subject} ${full.metric}
  * The cone from the newest level over a week and a month, on the chart's own steps; none where nothing could be
  * concluded. What cannot be more than its limit stays there.
  */
-export function coneOf(trend: TrendView, key: string, label: string, lastMs: number): ChartForecast | null {
+export function coneOf(
+  trend: TrendView,
+  key: string,
+  label: string,
+  last: { atMs: number; value: number | null },
+): ChartForecast | null {
   const { level, next_week, next_month, exhaustion } = trend;
-  if (level === null || (next_week === null && next_month === null)) return null;
+  const now = last.value ?? level;
+  if (now === null || (next_week === null && next_month === null)) return null;
   const points = [
-    { days: 0, expected: level, low: level, high: level },
+    { days: 0, expected: now, low: now, high: now },
     ...[next_week, next_month]
       .filter((each) => each !== null)
       .map((each) => ({
@@ -49,12 +55,12 @@ export function coneOf(trend: TrendView, key: string, label: string, lastMs: num
         high: each.high ?? each.expected,
       })),
   ];
-  const last = points.at(-1);
-  if (last === undefined) return null;
+  const days = points.at(-1)?.days ?? 0;
   const timesMs: number[] = [];
   const values = { expected: [] as number[], low: [] as number[], high: [] as number[] };
-  for (let day = 1; day <= last.days; day += 1) {
-    timesMs.push(lastMs + day * DAY_MS);
+  for (let day = 0; day <= days; day += 1) {
+    // The first lies just behind the newest value, so that the lines meet.
+    timesMs.push(last.atMs + Math.max(1_000, day * DAY_MS));
     for (const part of ["expected", "low", "high"] as const) values[part].push(between(points, day, part));
   }
   const cap = exhaustion.limit ?? Number.POSITIVE_INFINITY;
@@ -77,7 +83,7 @@ interface Point {
 }
 
 function between(points: readonly Point[], day: number, part: "expected" | "low" | "high"): number {
-  const after = points.findIndex(({ days }) => days >= day);
+  const after = points.findIndex(({ days }) => days > day);
   const to = points[after];
   const from = points[after - 1];
   if (to === undefined || from === undefined) return points.at(-1)?.[part] ?? 0;

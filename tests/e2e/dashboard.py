@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,6 +52,13 @@ class Dashboard:
         expect_in_page(self.page.get_by_role("heading", name="h1", exact=True)).to_be_visible()
         expect_in_page(self.page.get_by_role("status").filter(has_text="live")).to_be_visible()
 
+    def enter_containers(self, name: str = "ada", query: str = "") -> None:
+        """Log in on the page of the containers, and wait until it shows some."""
+        self.open(f"/containers{query}")
+        self.log_in(name)
+        expect_in_page(self.page.get_by_role("rowheader").first).to_be_visible()
+        expect_in_page(self.page.get_by_role("status").filter(has_text="live")).to_be_visible()
+
     def section(self, title: str) -> Locator:
         return self.page.get_by_role("region", name=title, exact=True)
 
@@ -78,11 +85,12 @@ class Dashboard:
 
     def fetched_bytes(self) -> int:
         """The size of every file of the page so far, compressed as the product sends it."""
-        return sum(
-            len(gzip.compress(response.body(), 9))
-            for response in self.responses
-            if response.ok and "/api/" not in response.url
-        )
+        return sizes_of([response for response in self.responses if "/api/" not in response.url])
+
+
+def sizes_of(responses: Iterable[Response]) -> int:
+    """The size of files together, each compressed as the product sends it."""
+    return sum(len(gzip.compress(response.body(), 9)) for response in responses if response.ok)
 
 
 def violations_of(page: Page) -> list[str]:

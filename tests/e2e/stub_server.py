@@ -135,9 +135,11 @@ class StubServer:
         app.router.add_get(f"{api}/audit", self._audit)
         app.router.add_get(f"{api}/metrics/live", self._metrics)
         app.router.add_get(f"{api}/live", self._live)
-        app.router.add_route("*", f"{api}/{{path:.*}}", self._other)
         app.router.add_get(f"{api}/uptime", self._uptime)
-        app.router.add_get(f"{api}/{{rest:.*}}", self._nothing)
+        app.router.add_get(f"{api}/auth/providers", self._nothing)
+        app.router.add_get(f"{api}/users", self._nothing)
+        app.router.add_get(f"{api}/webhooks", self._nothing)
+        app.router.add_route("*", f"{api}/{{path:.*}}", self._other)
         app.router.add_get("/{path:.*}", self._static)
         return app
 
@@ -148,7 +150,7 @@ class StubServer:
         path = request.path.removeprefix("/api/v1")
         is_open = (
             not request.path.startswith("/api/")
-            or path in ("/setup", "/health")
+            or path in ("/setup", "/health", "/auth/providers")
             or path.startswith("/auth/login")
         )
         if not is_open and path != "/auth/refresh":

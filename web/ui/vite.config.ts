@@ -25,7 +25,7 @@ export default defineConfig({
             { name: "libraries", test: /node_modules\/(preact|@preact|@tanstack)\// },
             {
               name: "base",
-              test: /\/src\/lib\/(clock|cn|format|i18n|keys|media|theme)|\/src\/api\/(client|live|metrics|permissions|problem|queries|session)|\/src\/components\/(loaded|states|messages|page|ui\/(badge|button|section|toast-store|messages))/,
+              test: /\/src\/lib\/(clock|cn|format|i18n|keys|media|theme)|\/src\/api\/(client|live|metrics|permissions|problem|queries|session)|\/src\/components\/(loaded|meter|sparkline|states|messages|page|ui\/(badge|button|link-button|section|toast-store|messages))/,
             },
           ],
         },

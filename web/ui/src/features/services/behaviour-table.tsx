@@ -28,31 +28,29 @@ export function BehaviourTable({ behaviour }: { behaviour: BehaviourView }) {
           {verdict === "undecided" && <span className="text-muted"> {by}</span>}
         </span>
       </p>
-      <div className="overflow-x-auto">
-        <table aria-label={t.behaviourTable} className="tabular w-full min-w-[32rem] text-sm">
-          <thead>
-            <tr className="text-left text-xs text-muted">
-              <th scope="col" className="py-1.5 pr-4 font-medium">
-                {t.metric}
-              </th>
-              <th scope="col" className="w-2/5 py-1.5 pr-4 font-medium">
-                {t.old(old.revision)}
-              </th>
-              <th scope="col" className="w-2/5 py-1.5 font-medium">
-                {t.new(fresh.revision)}
-              </th>
-            </tr>
-          </thead>
-          <tbody className="divide-y divide-line border-t border-line">
-            <Counts label={t.requests} old={old.requests} fresh={fresh.requests} />
-            {rowsOf(behaviour).map((row) => (
-              <Measured key={row.key} row={row} />
-            ))}
-            <Counts label={t.lost} old={old.lost} fresh={fresh.lost} isBad />
-            <Counts label={t.retried} old={old.retried} fresh={fresh.retried} />
-          </tbody>
-        </table>
-      </div>
+      <table aria-label={t.behaviourTable} className="tabular w-full table-fixed text-sm">
+        <thead>
+          <tr className="text-left text-xs text-muted">
+            <th scope="col" className="py-1.5 pr-4 font-medium">
+              {t.metric}
+            </th>
+            <th scope="col" className="w-[38%] py-1.5 pr-4 font-medium">
+              {t.old(old.revision)}
+            </th>
+            <th scope="col" className="w-[38%] py-1.5 font-medium">
+              {t.new(fresh.revision)}
+            </th>
+          </tr>
+        </thead>
+        <tbody className="divide-y divide-line border-t border-line">
+          <Counts label={t.requests} old={old.requests} fresh={fresh.requests} />
+          {rowsOf(behaviour).map((row) => (
+            <Measured key={row.key} row={row} />
+          ))}
+          <Counts label={t.lost} old={old.lost} fresh={fresh.lost} isBad />
+          <Counts label={t.retried} old={old.retried} fresh={fresh.retried} />
+        </tbody>
+      </table>
       <p className="text-xs text-muted">{t.intervalNote}</p>
     </div>
   );
@@ -71,7 +69,7 @@ function Counts({
 }) {
   return (
     <tr>
-      <th scope="row" className="py-1.5 pr-4 text-left font-normal text-muted">
+      <th scope="row" className="py-1.5 pr-4 text-left font-normal break-words text-muted">
         {label}
       </th>
       <td className="py-1.5 pr-4">{formatCount(old)}</td>
@@ -85,7 +83,7 @@ function Measured({ row }: { row: MeasuredRow }) {
   const format = row.key === "failureRate" ? formatRate : formatMs;
   return (
     <tr>
-      <th scope="row" className="py-1.5 pr-4 text-left align-top font-normal text-muted">
+      <th scope="row" className="py-1.5 pr-4 text-left align-top font-normal break-words text-muted">
         {t[row.key]}
       </th>
       <td className="py-1.5 pr-4">
@@ -115,7 +113,9 @@ function Value({
     <div className="flex flex-col gap-1">
       <span>
         {format(interval.value)}{" "}
-        <span className="text-xs text-muted">{t.interval(format(interval.low), format(interval.high))}</span>
+        <span className="inline-block text-xs text-muted">
+          {t.interval(format(interval.low), format(interval.high))}
+        </span>
       </span>
       <Bar bar={bar} className={className} />
     </div>

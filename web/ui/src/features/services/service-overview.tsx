@@ -91,7 +91,7 @@ function Replicas({ service }: { service: ServiceDetail }) {
                 <th scope="col" className="px-2 py-2 font-medium">
                   {t.state}
                 </th>
-                <th scope="col" className="px-2 py-2 text-right font-medium">
+                <th scope="col" className="px-2 py-2 text-right font-medium max-sm:hidden">
                   {t.restarts}
                 </th>
                 <th scope="col" className="px-4 py-2 text-right font-medium">
@@ -118,7 +118,7 @@ function Replicas({ service }: { service: ServiceDetail }) {
                       </span>
                     )}
                   </td>
-                  <td className="px-2 py-2 text-right">{formatCount(each.restarts)}</td>
+                  <td className="px-2 py-2 text-right max-sm:hidden">{formatCount(each.restarts)}</td>
                   <td
                     className="px-4 py-2 text-right whitespace-nowrap text-muted"
                     title={formatMoment(each.changed_at_ms)}

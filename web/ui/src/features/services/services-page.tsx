@@ -199,8 +199,8 @@ function Row({ service, rollout, pieces, drift, actions, onScale }: RowProps) {
   const t = useMessages(pageMessages);
   const standing = standingOf(service, rollout);
   return (
-    <li className="px-4 py-3">
-      <div className="flex flex-wrap items-start gap-x-6 gap-y-2">
+    <li className="relative px-4 py-3">
+      <div className="flex flex-wrap items-start gap-x-6 gap-y-2 pr-8">
         <div className="flex min-w-0 flex-1 basis-56 flex-col gap-0.5">
           <h2 className="min-w-0 truncate text-base" title={service.id}>
             <Link
@@ -241,7 +241,7 @@ function Row({ service, rollout, pieces, drift, actions, onScale }: RowProps) {
           </p>
           <Pieces hosts={pieces} />
         </div>
-        <span className="-my-1 -mr-2 w-8 shrink-0 max-sm:absolute max-sm:right-4">
+        <span className="absolute top-2 right-2 w-8 pointer-coarse:w-10">
           <RowMenu service={service} actions={actions} onScale={onScale} />
         </span>
       </div>

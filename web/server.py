@@ -11,6 +11,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from cluster.identity.passwords import CURRENT_COST, Argon2Cost
 from cluster.identity.throttle import LoginThrottle
 from cluster.raft.replicator import NotCommitted, OutcomeUnknown
 from web.api import openapi, prometheus, published, reference
@@ -24,6 +25,7 @@ from web.auth.kept_records import KeptRecords
 from web.auth.password_work import PasswordWork
 from web.auth.sessions import Sessions
 from web.auth.sign_in import SignIn
+from web.auth.token_uses import TokenUses
 from web.live import event_stream, socket, terminal
 from web.live.hub import HUB, LiveHub
 from web.middleware.authentication import authenticate
@@ -32,7 +34,16 @@ from web.middleware.bodies import limit_body
 from web.middleware.entrance import add_headers, enter
 from web.middleware.errors import tell_problems
 from web.middleware.idempotency import REPEATS, Repeats
-from web.middleware.keys import AUTHENTICATOR, AUTHORITY, SESSIONS, STOPPING, STREAMS, SURROUNDINGS, TERMINALS
+from web.middleware.keys import (
+    AUTHENTICATOR,
+    AUTHORITY,
+    SESSIONS,
+    STOPPING,
+    STREAMS,
+    SURROUNDINGS,
+    TERMINALS,
+    TOKEN_USES,
+)
 from web.middleware.methods import answer_options
 from web.middleware.rate_limit import LIMITER, Limits, RateLimiter, limit_rate
 from web.middleware.routes import ROUTES, Route, everybody, refuse_undeclared, register
@@ -54,6 +65,7 @@ def build_app(
     limits: Limits | None = None,
     static: Path = STATIC,
     pace: Pace | None = None,
+    password_cost: Argon2Cost = CURRENT_COST,
 ) -> web.Application:
     """Return the application that serves everything of this host over `surroundings`.
 
@@ -69,7 +81,7 @@ def build_app(
     authority = Authority(surroundings, kept)
     catching_up = CatchingUp(surroundings.state)
     authenticator = Authenticator(surroundings, catching_up, kept)
-    passwords = PasswordWork()
+    passwords = PasswordWork(password_cost)
     sessions = Sessions(
         surroundings,
         authority=authority,
@@ -82,6 +94,7 @@ def build_app(
     app[AUTHORITY] = authority
     app[AUTHENTICATOR] = authenticator
     app[SESSIONS] = sessions
+    uses = app[TOKEN_USES] = TokenUses(surroundings)
     app[LIMITER] = RateLimiter(limits)
     app[ROUTES] = {}
     app[READERS] = readers_of(ENDPOINTS)
@@ -163,10 +176,10 @@ def build_app(
 
     async def write_audit(_: web.Application) -> AsyncIterator[None]:
         async with asyncio.TaskGroup() as tasks:
-            writing = tasks.create_task(_write_audit(authority, pace.audit_flush_s), name="audit-flush")
+            writing = tasks.create_task(_write_audit(authority, uses, pace.audit_flush_s), name="audit-flush")
             yield
             writing.cancel()
-        await _flush(authority)
+        await _flush(authority, uses)
 
     app.on_response_prepare.append(add_headers)
     app.on_startup.append(refuse_undeclared)
@@ -195,14 +208,15 @@ async def _readyz(request: web.Request) -> web.Response:
     return web.Response(status=503, text=f"{reason}\n")
 
 
-async def _write_audit(authority: Authority, interval_s: float) -> None:
+async def _write_audit(authority: Authority, uses: TokenUses, interval_s: float) -> None:
     while True:
         await asyncio.sleep(interval_s)
-        await _flush(authority)
+        await _flush(authority, uses)
 
 
-async def _flush(authority: Authority) -> None:
+async def _flush(authority: Authority, uses: TokenUses) -> None:
     try:
         await authority.flush()
+        await uses.flush()
     except (NotCommitted, OutcomeUnknown) as error:
         log.warning("audit.flush_delayed", extra={"reason": str(error)})

@@ -86,6 +86,20 @@ class SetPassword:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RehashPassword:
+    """Keep the same password under a dearer hash, if `replaced` is still the one kept. Ends nothing."""
+
+    principal_id: PrincipalId
+    replaced: str = field(repr=False)
+    password_hash: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        rules.check_id("principal id", self.principal_id)
+        _check_password_hash(self.replaced)
+        _check_password_hash(self.password_hash)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SetRole:
     """Change an account's role. Result: the new epoch. The last administrator keeps the role."""
 

@@ -136,6 +136,7 @@ KINDS: tuple[CommandKind, ...] = (
     CommandKind(82, "remove-provider", sign_in.RemoveProvider),
     CommandKind(83, "sync-account", sign_in.SyncAccount),
     CommandKind(84, "note-token-uses", sign_in.NoteTokenUses),
+    CommandKind(85, "rehash-password", access.RehashPassword),
     CommandKind(100, "put-schedule", schedules.PutSchedule),
     CommandKind(101, "remove-schedule", schedules.RemoveSchedule),
     CommandKind(102, "fire-schedule", schedules.FireSchedule),

@@ -133,10 +133,11 @@ def hash_password(password: str, *, salt: bytes, cost: Argon2Cost = CURRENT_COST
     return argon.derive_phc_encoded(_to_bytes(password))
 
 
-def verify_password(password: str, stored: str | None) -> PasswordCheck:
+def verify_password(password: str, stored: str | None, *, today: Argon2Cost = CURRENT_COST) -> PasswordCheck:
     """Return whether `password` is the one kept as `stored`. Total; slow by design.
 
     None, an unknown user, takes as long as a wrong password. A hash that cannot be read matches nothing.
+    `today` is what a hash that is made now costs.
     """
     size_bytes = len(_to_bytes(password))
     cost = _read_cost(stored) if stored is not None else None
@@ -146,7 +147,7 @@ def verify_password(password: str, stored: str | None) -> PasswordCheck:
     except (InvalidKey, ValueError):
         return PasswordCheck(matches=False, needs_rehash=False)
     matches = phc is not _NOBODY
-    return PasswordCheck(matches=matches, needs_rehash=matches and cost != CURRENT_COST)
+    return PasswordCheck(matches=matches, needs_rehash=matches and cost != today)
 
 
 def _read_cost(phc: str) -> Argon2Cost | None:

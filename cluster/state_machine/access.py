@@ -10,6 +10,7 @@ from cluster.commands.access import (
     CreateUser,
     EndLogin,
     PutSetupToken,
+    RehashPassword,
     RemoveUser,
     RevokeApiToken,
     RotateLogin,
@@ -93,6 +94,16 @@ def set_password(entry: Entry, command: SetPassword) -> Outcome:
     PRINCIPALS.put(entry.txn, changed)
     forget_logins(entry, principal.id)
     return Applied(changed.epoch)
+
+
+def rehash_password(entry: Entry, command: RehashPassword) -> Outcome:
+    principal = the_principal(entry, command.principal_id)
+    if isinstance(principal, Rejected):
+        return principal
+    if principal.password_hash != command.replaced:
+        return Rejected("the password was changed meanwhile", Code.VERSION_CONFLICT)
+    PRINCIPALS.put(entry.txn, replace(principal, password_hash=command.password_hash))
+    return Applied()
 
 
 def set_role(entry: Entry, command: SetRole) -> Outcome:

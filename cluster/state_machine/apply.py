@@ -85,6 +85,7 @@ HANDLERS: dict[type[Any], Handler] = {
     access_commands.PutSetupToken: access.put_setup_token,
     access_commands.CreateUser: access.create_user,
     access_commands.SetPassword: access.set_password,
+    access_commands.RehashPassword: access.rehash_password,
     access_commands.SetRole: access.set_role,
     access_commands.RemoveUser: access.remove_user,
     access_commands.CreateApiToken: access.create_api_token,

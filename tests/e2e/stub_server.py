@@ -117,6 +117,7 @@ class StubServer:
         api = "/api/v1"
         app.router.add_get(f"{api}/setup", self._setup_needed)
         app.router.add_post(f"{api}/setup", self._set_up)
+        app.router.add_get(f"{api}/auth/providers", self._login_providers)
         app.router.add_post(f"{api}/auth/login", self._log_in)
         app.router.add_post(f"{api}/auth/refresh", self._refresh)
         app.router.add_post(f"{api}/auth/logout", self._log_out)
@@ -253,6 +254,9 @@ class StubServer:
         self.scene.is_set_up = True
         _ROLES[body["name"]] = Role.ADMIN
         return web.json_response({"id": "us-1", "name": body["name"], "role": "admin"}, status=201)
+
+    async def _login_providers(self, _: web.Request) -> web.Response:
+        return web.json_response([])
 
     async def _log_in(self, request: web.Request) -> web.Response:
         body = await request.json()

@@ -1570,6 +1570,14 @@ COMMANDS: tuple[tuple[str, Any], ...] = (
             role=CustomRole(name="auditor", permissions=(Permission(actions=("audit.read",)),))
         ),
     ),
+    (
+        "rehash-password",
+        access.RehashPassword(
+            principal_id=PrincipalId("us_faye"),
+            replaced="$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaA",
+            password_hash="$argon2id$v=19$m=65536,t=3,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaA",
+        ),
+    ),
 )
 """(name, command); a name is the command's, with a variant after a slash."""
 

@@ -70,9 +70,8 @@ from web.ports import (
 from web.server import build_app
 
 PASSWORD = "four unrelated quiet words"
-PASSWORD_HASH = hash_password(
-    PASSWORD, salt=b"0123456789abcdef", cost=Argon2Cost(memory_kib=8, passes=1, lanes=1)
-)
+CHEAP = Argon2Cost(memory_kib=8, passes=1, lanes=1)
+PASSWORD_HASH = hash_password(PASSWORD, salt=b"0123456789abcdef", cost=CHEAP)
 ORIGIN = "https://tower.example:7443"
 
 
@@ -533,7 +532,7 @@ def put_containers(world: WebWorld, node_id: str, *containers: ContainerSummary)
 @asynccontextmanager
 async def serving(world: WebWorld, **options: Any) -> AsyncIterator[TestClient[web.Request, web.Application]]:
     """Serve the world on a local port, without TLS. The client keeps no cookies."""
-    app = build_app(world.surroundings, **options)
+    app = build_app(world.surroundings, **{"password_cost": CHEAP, **options})
     client = TestClient(TestServer(app, host="127.0.0.1"))
     await client.start_server()
     try:

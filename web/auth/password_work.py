@@ -11,7 +11,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from cluster.identity.passwords import PasswordCheck, hash_password, verify_password
+from cluster.identity.passwords import (
+    CURRENT_COST,
+    Argon2Cost,
+    PasswordCheck,
+    hash_password,
+    verify_password,
+)
 from web.auth.problems import Problem
 
 THREADS = 2
@@ -23,17 +29,18 @@ _Result = TypeVar("_Result")
 class PasswordWork:
     """The threads that hash, for as long as the server lives."""
 
-    def __init__(self) -> None:
+    def __init__(self, cost: Argon2Cost = CURRENT_COST) -> None:
+        self._cost = cost
         self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix="passwords")
         self._under_way = 0
 
     async def verify(self, password: str, stored: str | None) -> PasswordCheck:
         """Return whether `password` is the one kept; as slow for an unknown account. Raises Problem (503)."""
-        return await self._run(lambda: verify_password(password, stored))
+        return await self._run(lambda: verify_password(password, stored, today=self._cost))
 
     async def hash(self, password: str, *, salt: bytes) -> str:
         """Return the hash to keep. Raises Problem (503) when too many wait."""
-        return await self._run(lambda: hash_password(password, salt=salt))
+        return await self._run(lambda: hash_password(password, salt=salt, cost=self._cost))
 
     def close(self) -> None:
         """Let no more begin."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 from cluster.commands import Code, Rejected
-from cluster.commands.access import CreateUser, EndLogin, RotateLogin, StartLogin
+from cluster.commands.access import CreateUser, EndLogin, RehashPassword, RotateLogin, StartLogin
 from cluster.commands.outcome import Outcome
 from cluster.identity.access_tokens import TTL_S
 from cluster.identity.passwords import SALT_BYTES, check_new_password
@@ -126,6 +126,8 @@ class Sessions:
             resource = "account" if principal is None else f"account:{principal.id}"
             self._authority.strangers.count(START_LOGIN, resource, _WRONG)
             raise Problem("not-authenticated", _WRONG, hint="check both, and whether Caps Lock is on")
+        if check.needs_rehash:
+            await self._rehash(principal, password)
         factor = self.factors.of(principal.id)
         if factor is None and not self.factors.is_required(principal):
             self._succeeded(call, name, is_familiar=is_familiar)
@@ -300,6 +302,18 @@ class Sessions:
                 retry_after_s=-(-throttled.retry_after_ms // 1000),
             )
         return is_familiar
+
+    async def _rehash(self, principal: Principal, password: str) -> None:
+        """Keep the password at today's cost, now that it is here. The next login tries again if it fails."""
+        assert principal.password_hash is not None, "it was compared with one"
+        command = RehashPassword(
+            principal_id=principal.id,
+            replaced=principal.password_hash,
+            password_hash=await self.hash(password),
+        )
+        outcome = await self._surroundings.state.propose(command)
+        if isinstance(outcome, Rejected):
+            log.info("login.not_rehashed", extra={"principal": principal.id, "reason": outcome.reason})
 
     def _succeeded(self, call: Call, name: str, *, is_familiar: bool) -> None:
         self._throttle.succeeded(account=name, address=call.ip, is_familiar=is_familiar)

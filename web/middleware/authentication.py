@@ -14,7 +14,7 @@ from web.auth.call import Identity
 from web.auth.credentials import NotAccepted
 from web.auth.origin import refuse_foreign
 from web.auth.problems import Problem
-from web.middleware.keys import AUTHENTICATOR, AUTHORITY, CALL, SURROUNDINGS
+from web.middleware.keys import AUTHENTICATOR, AUTHORITY, CALL, SURROUNDINGS, TOKEN_USES
 from web.middleware.rate_limit import take
 from web.middleware.routes import Access, Audience, route_of
 
@@ -65,6 +65,8 @@ async def _identify(request: web.Request, access: Access) -> Identity | None:
         identity = await authenticator.bearer(token.strip())
         if isinstance(identity, NotAccepted):
             _refuse(request, identity, access)
+        if identity.token_prefix is not None:
+            request.app[TOKEN_USES].note(identity.token_prefix, request[CALL].ip)
         return identity
     cookie = request.cookies.get(cookies.ACCESS)
     if cookie is None or not access.takes_cookies:

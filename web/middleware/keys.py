@@ -10,12 +10,14 @@ from web.auth.authority import Authority
 from web.auth.call import Call
 from web.auth.credentials import Authenticator
 from web.auth.sessions import Sessions
+from web.auth.token_uses import TokenUses
 from web.ports import Surroundings
 
 SURROUNDINGS = web.AppKey("surroundings", Surroundings)
 AUTHORITY = web.AppKey("authority", Authority)
 AUTHENTICATOR = web.AppKey("authenticator", Authenticator)
 SESSIONS = web.AppKey("sessions", Sessions)
+TOKEN_USES = web.AppKey("token_uses", TokenUses)
 STOPPING = web.AppKey("stopping", asyncio.Event)
 """Set when the server begins to stop: what would go on for ever ends then."""
 STREAMS = web.AppKey("streams", asyncio.Semaphore)

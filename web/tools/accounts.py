@@ -116,6 +116,7 @@ async def list_api_tokens(context: Context, call: Call) -> list[ApiTokenView]:
     now_ms = context.surroundings.clock.now_ms()
     with context.surroundings.state.read() as txn:
         names = {principal.id: principal.name for principal in records.PRINCIPALS.scan(txn)}
+        uses = {use.prefix: use for use in records.TOKEN_USES.scan(txn)}
         tokens = [
             token
             for token in records.API_TOKENS.scan(txn)
@@ -132,6 +133,9 @@ async def list_api_tokens(context: Context, call: Call) -> list[ApiTokenView]:
             owner_name=names.get(token.principal_id, ""),
             created_at_ms=token.created_at_ms,
             expires_at_ms=token.expires_at_ms,
+            scopes=tuple(sorted(token.scopes)),
+            last_used_at_ms=uses[token.prefix].used_at_ms if token.prefix in uses else None,
+            last_used_ip=uses[token.prefix].ip if token.prefix in uses else "",
         )
         for token in tokens
     ]

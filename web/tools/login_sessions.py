@@ -11,7 +11,7 @@ from cluster.store.records import LOGINS_BY_PRINCIPAL
 from web.auth.call import Call
 from web.auth.problems import Problem
 from web.tools.account_views import EndedView, SessionView
-from web.tools.accounts import find_user
+from web.tools.accounts import check_not_above, find_user
 from web.tools.context import Context
 from web.tools.references import is_key
 
@@ -56,6 +56,8 @@ async def end_session(context: Context, call: Call, session_id: str) -> None:
     await context.authority.require(call, action, resource)
     if login is None or not login.is_live(surroundings.clock.now_ms()):
         raise Problem("not-found", f"there is no login {session_id[:80]!r} that lives")
+    if not is_own:
+        await check_not_above(context, call, action, find_user(surroundings, login.principal_id))
     command = EndLogin(login_id=login.id)
     target = resource if is_own else f"user:{login.principal_id}"
     await context.authority.perform(call, action, target, lambda permit: permit.propose(command))
@@ -72,6 +74,7 @@ async def end_sessions(context: Context, call: Call, *, user: str) -> EndedView:
         action = "user.end-logins"
         await context.authority.require(call, action, f"user:{user}")
         principal = find_user(context.surroundings, user)
+        await check_not_above(context, call, action, principal)
         resource = f"user:{principal.id}"
         command = EndLogins(principal_id=principal.id)
     ended = await context.authority.perform(call, action, resource, lambda permit: permit.propose(command))

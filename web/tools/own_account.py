@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cluster.commands.second_factors import RemoveSecondFactor
+from cluster.commands.second_factors import EndLogins, RemoveSecondFactor
 from cluster.model.access import Principal
 from cluster.store import records
 from web.auth.authority import Permit
@@ -16,7 +16,7 @@ from web.tools.account_views import (
     RecoveryCodesView,
     SecondFactorView,
 )
-from web.tools.accounts import find_user
+from web.tools.accounts import check_not_above, find_user
 from web.tools.context import Context
 
 
@@ -116,10 +116,12 @@ async def reset_other(context: Context, call: Call, reference: str) -> None:
     principal = find_user(context.surroundings, reference)
     if context.sessions.factors.of(principal.id) is None:
         raise Problem("not-found", f"{principal.name} has no authenticator")
-    command = RemoveSecondFactor(principal_id=principal.id)
+    await check_not_above(context, call, "user.reset-second-factor", principal)
 
     async def change(permit: Permit) -> None:
-        await permit.propose(command)
+        await permit.propose(RemoveSecondFactor(principal_id=principal.id))
+        # Whoever has it now may be logged in with it.
+        await permit.propose(EndLogins(principal_id=principal.id))
 
     await context.authority.perform(call, "user.reset-second-factor", f"user:{principal.id}", change)
 

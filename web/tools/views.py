@@ -800,7 +800,10 @@ class UserView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiTokenView:
-    """A token for programs. `state` is active, expired or revoked; `expires_at_ms` null: no end."""
+    """A token for programs. `state` is active, expired or revoked; `expires_at_ms` null: no end.
+
+    `scopes` empty: all its role may. `last_used_at_ms` is told in steps of minutes, null for never.
+    """
 
     prefix: str
     name: str
@@ -810,6 +813,9 @@ class ApiTokenView:
     owner_name: str
     created_at_ms: int
     expires_at_ms: int | None
+    scopes: tuple[str, ...] = ()
+    last_used_at_ms: int | None = None
+    last_used_ip: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,6 +50,9 @@ async def test_every_answer_has_the_headers_that_keep_browsers_in_bounds() -> No
             assert response.headers["Strict-Transport-Security"] == "max-age=31536000", path
             assert response.headers["Referrer-Policy"] == "same-origin", path
             assert response.headers["X-Frame-Options"] == "DENY", path
+            assert response.headers["Cross-Origin-Opener-Policy"] == "same-origin", path
+            assert response.headers["Cross-Origin-Resource-Policy"] == "same-origin", path
+            assert "camera=()" in response.headers["Permissions-Policy"], path
             assert response.headers["X-Request-ID"], path
             assert response.headers["Server"] == "control-tower", path
 

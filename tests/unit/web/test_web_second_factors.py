@@ -9,13 +9,19 @@ from typing import Any
 
 import pytest
 
+from cluster.commands.access import RehashPassword
 from cluster.commands.settings import PutSetting
+from cluster.commands.sign_in import NoteTokenUses
 from cluster.identity.one_time_codes import STEP_MS, code_at
+from cluster.identity.passwords import Argon2Cost
 from cluster.model.access import Role
-from cluster.model.ids import PrincipalId
+from cluster.model.ids import PrincipalId, TokenPrefix
 from cluster.model.second_factors import SECOND_FACTOR_SETTING
+from cluster.raft.replicator import NotCommitted
+from cluster.store import records
 from tests.support.api_caller import WorldCaller
 from tests.support.web_fakes import PASSWORD, WebWorld, a_web_world, log_in, serving
+from web.auth.token_uses import TokenUses
 
 NAME = "anna"
 
@@ -380,3 +386,67 @@ async def test_an_administrator_lets_somebody_try_again_at_once() -> None:
     assert shown["failed_logins"] == 6
     assert shown["login_wait_s"] >= 1
     assert status == 200
+
+
+# ---- what else a login and a token leave behind
+
+
+async def test_a_password_under_an_old_hash_is_kept_under_todays_and_ends_nothing() -> None:
+    world = a_web_world()
+    world.add_user(NAME, Role.ADMIN)
+    async with serving(world, password_cost=Argon2Cost(memory_kib=16, passes=1, lanes=1)) as client:
+        anna = Person(client, await log_in(client, NAME), world)
+        await anna.begin()
+        with world.state.read() as txn:
+            principal = records.PRINCIPALS.get(txn, f"us_{NAME}")
+        assert (await anna.get("/auth/me"))["name"] == NAME
+    assert principal is not None
+    assert principal.password_hash is not None
+    assert principal.password_hash.startswith("$argon2id$v=19$m=16,t=1,p=1$")
+    assert sum(isinstance(command, RehashPassword) for command in world.state.proposed) == 1
+
+
+async def test_when_a_token_was_used_is_told_in_steps_of_minutes() -> None:
+    world = a_web_world()
+    anna_id = world.add_user(NAME, Role.ADMIN)
+    token = world.add_api_token(anna_id)
+    uses = TokenUses(world.surroundings)
+    prefix = TokenPrefix(token.split("_")[1])
+    uses.note(prefix, "192.0.2.7")
+    await uses.flush()
+    for _ in range(3):
+        await world.clock.advance(60)
+        uses.note(prefix, "192.0.2.8")
+        await uses.flush()
+    written = [command for command in world.state.proposed if isinstance(command, NoteTokenUses)]
+    assert len(written) == 1
+    await world.clock.advance(120)
+    uses.note(prefix, "192.0.2.9")
+    await uses.flush()
+    async with serving(world) as client:
+        anna = WorldCaller(client, await log_in(client, NAME), world)
+        (shown,) = (await anna.get("/tokens"))["items"]
+    assert (shown["last_used_at_ms"], shown["last_used_ip"]) == (world.clock.now_ms(), "192.0.2.9")
+
+
+async def test_a_request_with_a_token_counts_as_its_use() -> None:
+    world = a_web_world()
+    token = world.add_api_token(world.add_user(NAME, Role.ADMIN))
+    async with serving(world) as client:
+        await client.get("/api/v1/auth/me", headers={"Authorization": f"Bearer {token}"})
+    with world.state.read() as txn:
+        (use,) = records.TOKEN_USES.scan(txn)
+    assert (use.used_at_ms, use.ip) == (world.clock.now_ms(), "127.0.0.1")
+
+
+async def test_uses_that_could_not_be_written_are_kept() -> None:
+    world = a_web_world()
+    token = world.add_api_token(world.add_user(NAME, Role.ADMIN))
+    uses = TokenUses(world.surroundings)
+    uses.note(TokenPrefix(token.split("_")[1]), "192.0.2.7")
+    world.state.failures.append(NotCommitted("no leader is known here"))
+    with pytest.raises(NotCommitted):
+        await uses.flush()
+    await uses.flush()
+    with world.state.read() as txn:
+        assert len(records.TOKEN_USES.scan(txn)) == 1

@@ -14,7 +14,7 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import IO, Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from agent.cli.failures import CommandFailed, OutcomeUnknown, UsageWrong
@@ -74,7 +74,7 @@ class Client:
         self._tls: ssl.SSLContext | None = None
         self.connect_timeout_s = CONNECT_TIMEOUT_S
 
-    def get(self, path: str, **query: object) -> Any:
+    def get(self, path: str, /, **query: object) -> Any:
         """Return the JSON at `path` below /api/v1. None among `query` is left out."""
         return self._json("GET", path, query=query)
 
@@ -98,6 +98,27 @@ class Client:
     def delete(self, path: str, **query: object) -> Any:
         """Remove what is at `path`."""
         return self._json("DELETE", path, query=query)
+
+    def open(self, path: str, /, **query: object) -> http.client.HTTPResponse:
+        """Return what is at `path`, to be read as it comes and closed."""
+        return self._send("GET", path, query=query, timeout_s=STREAM_SILENCE_S)
+
+    def upload(self, path: str, content: IO[bytes], length: int, /, **query: object) -> Any:
+        """Have a file's bytes at `path` and return the answer's JSON.
+
+        A token that has run out is not renewed: ask something first.
+        """
+        headers = {
+            "Accept": "application/json",
+            "Connection": "close",
+            "Content-Type": "application/octet-stream",
+            "Content-Length": str(length),
+        }
+        response = self._send_once("PUT", path, query, headers, content, STREAM_SILENCE_S)
+        answer = self._read(response, "PUT")
+        if response.status >= 300:
+            raise _refusal(response, answer)
+        return _parse(answer) if answer.strip() else None
 
     def items(self, path: str, **query: object) -> list[dict[str, Any]]:
         """Return every item of a list, page by page."""
@@ -192,7 +213,7 @@ class Client:
         path: str,
         query: Mapping[str, object],
         headers: Mapping[str, str],
-        content: bytes | None,
+        content: bytes | IO[bytes] | None,
         timeout_s: float,
     ) -> http.client.HTTPResponse:
         if self._access_token:

@@ -61,6 +61,8 @@ VERBS = (
     "metrics",
     "analyze",
     "container",
+    "exec",
+    "cp",
     "image",
     "volume",
     "network",

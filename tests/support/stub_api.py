@@ -77,12 +77,14 @@ def stub_api(directory: Path) -> Iterator[StubApi]:
         def handle_any(self) -> None:
             parts = urlsplit(self.path)
             length = int(self.headers.get("Content-Length") or 0)
+            sent = self.rfile.read(length)
+            is_file = self.headers.get("Content-Type") == "application/octet-stream"
             request = Request(
                 method=self.command,
                 path=parts.path.removeprefix("/api/v1"),
                 query=dict(parse_qsl(parts.query)),
                 headers=dict(self.headers.items()),
-                body=json.loads(self.rfile.read(length)) if length else None,
+                body=sent if is_file else json.loads(sent) if length else None,
             )
             answer = stub.answer(request)
             if answer.drop:

@@ -124,7 +124,7 @@ async def find_correlations(
             )
         )
         # A subject says to within a day when it was last measured.
-        if each.seen_ms >= start_ms - DAY_MS and each.created_ms < end_ms
+        if each.seen_ms >= start_ms - DAY_MS
     ]
     subjects.sort(key=lambda each: (-each.seen_ms, each.number))
     places, rows, notes = await _read(context, subjects, times, step_ms)

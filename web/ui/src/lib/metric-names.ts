@@ -89,11 +89,3 @@ export function metricName(metric: string): string {
 
 /** Those that have a name, in the order of the list. */
 export const NAMED_METRICS: readonly string[] = Object.keys(names.en);
-
-/** Events that are counted: over time their rate is shown. */
-const COUNTED = new Set(["oom_kills", "restarts", "requests", "errors", "lost", "samples_late"]);
-
-/** The unit of a metric's values over time. */
-export function unitOverTime(metric: string, unit: string): string {
-  return COUNTED.has(metric) && unit === "count" ? "count/s" : unit;
-}

@@ -10,6 +10,7 @@ test.each([
   [2500, "ms", "2.5 s"],
   [41.26, "celsius", "41.3 °C"],
   [0.1234, "count/s", "0.123/s"],
+  [116.4, "1/s", "116/s"],
   [12_345, "count", "12,345"],
   [0.5, "", "0.5"],
 ])("%d of %s reads as %s", (value, unit, text) => expect(formatValue(value, unit)).toBe(text));

@@ -12,7 +12,7 @@ function number(value: number): string {
   return Math.abs(value) >= 1_000 ? formatCount(value) : plain[language()].format(value);
 }
 
-/** A value with its unit: percent, bytes, bytes/s, ms, celsius, count, count/s, or "" for a plain number. */
+/** A value with its unit: percent, bytes, bytes/s, ms, celsius, count, count/s or 1/s, or "" for a plain number. */
 export function formatValue(value: number | null | undefined, unit: string): string {
   if (value == null || !Number.isFinite(value)) return UNKNOWN;
   if (value < 0 && unit.startsWith("bytes")) return `−${formatValue(-value, unit)}`;
@@ -28,6 +28,7 @@ export function formatValue(value: number | null | undefined, unit: string): str
     case "celsius":
       return `${number(value)} °C`;
     case "count/s":
+    case "1/s":
       return `${number(value)}/s`;
     default:
       return number(value);

@@ -9,7 +9,7 @@ import { Loading } from "@/components/states";
 import type { ChartLine } from "@/components/time-chart-data";
 import { Card, Section } from "@/components/ui/section";
 import { useMessages } from "@/lib/i18n";
-import { metricName, unitOverTime } from "@/lib/metric-names";
+import { metricName } from "@/lib/metric-names";
 import { messages } from "./messages";
 import { together } from "./overview-lines";
 
@@ -119,7 +119,7 @@ function Requests({ range }: { range: { startMs: number; endMs: number } }) {
         title={t.requestsNow}
         timesMs={data.times_ms}
         lines={lines}
-        unit={unitOverTime("requests", data.series[0]?.unit ?? "count")}
+        unit={data.series[0]?.unit ?? ""}
         range={range}
         syncKey="overview"
         height={HEIGHT}

@@ -1,6 +1,6 @@
 import type { AnomaliesView, HistorySeries, MetricsHistoryView, NeedsView } from "@/api/openapi";
 import type { ChartForecast, ChartLine } from "@/components/time-chart-data";
-import { metricName, unitOverTime } from "@/lib/metric-names";
+import { metricName } from "@/lib/metric-names";
 import { alignedTo, restOf } from "@/lib/plot";
 import type { TimeRange } from "@/lib/time-range";
 import { metricsOf, type Panel } from "./panels";
@@ -63,7 +63,7 @@ export function linesOf(
     }
     leftOut += answer.series_left_out;
     for (const series of answer.series) {
-      unit ||= unitOverTime(series.metric, series.unit);
+      unit ||= series.unit;
       lines.push(lineOf(panel, series, answer, timesMs, ask.label));
     }
   });

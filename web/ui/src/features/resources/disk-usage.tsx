@@ -14,14 +14,14 @@ export function DiskUsage() {
   const nodes = cluster?.nodes.filter((node) => node.status !== "left") ?? [];
   const usages = useQueries({ queries: nodes.map((node) => diskUsageQuery(node.id)) });
   return (
-    <ul aria-label={t.title} className="mb-4 grid gap-3 sm:grid-cols-2 xl:grid-cols-4">
+    <ul aria-label={t.title} className="mb-4 grid gap-3 sm:grid-cols-2 lg:grid-cols-3">
       {nodes.map((node, index) => {
         const usage = usages[index]?.data;
         const unused = usage?.reclaimable_bytes ?? 0;
         const images = usage?.images_bytes ?? 0;
         return (
           <li key={node.id} aria-label={t.of(node.name)}>
-            <Card className="flex h-26 flex-col px-4 py-3 text-sm">
+            <Card className="flex h-28 flex-col px-4 py-3 text-sm">
               <h2 className="font-semibold">{node.name}</h2>
               <dl className="tabular mt-1.5 grid grid-cols-3 gap-x-3 text-muted">
                 {(

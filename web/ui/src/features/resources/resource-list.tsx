@@ -79,6 +79,7 @@ function Table<Row>(props: ResourceListProps<Row>) {
                   column={column.key}
                   title={column.title}
                   isNumber={column.isNumber ?? false}
+                  isRight={column.className?.includes("text-right") ?? false}
                 />
               )}
             </th>
@@ -129,18 +130,23 @@ interface SortProps {
   column: string;
   title: string;
   isNumber: boolean;
+  isRight?: boolean;
   sort: string;
   isDescending: boolean;
   onSort: (sort: string, isDescending: boolean) => void;
 }
 
-function Sort({ column, title, isNumber, sort, isDescending, onSort }: SortProps) {
+function Sort({ column, title, isNumber, isRight = false, sort, isDescending, onSort }: SortProps) {
   const isSorted = sort === column;
   const Arrow = isDescending ? ArrowDown : ArrowUp;
   return (
     <button
       type="button"
-      className={cn("inline-flex items-center gap-1 align-middle hover:text-text", isSorted && "text-text")}
+      className={cn(
+        "inline-flex items-center gap-1 align-middle hover:text-text",
+        isSorted && "text-text",
+        isRight && "flex-row-reverse",
+      )}
       onClick={() => onSort(column, isSorted ? !isDescending : isNumber)}
     >
       {title}

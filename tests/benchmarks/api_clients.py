@@ -91,12 +91,12 @@ async def live(orders: Orders) -> dict[str, Any]:
             server_hostname=orders["name"],
             max_msg_size=0,
         ) as socket:
-            await socket.send_json({"subscribe": ["metrics"]})
+            await socket.send_json({"subscribe": ["metrics:update"]})
             async for message in socket:
                 told = json.loads(message.data)
                 if "dropped" in told:
                     dropped += told["dropped"]
-                elif told.get("topic") == "metrics" and begun.is_set():
+                elif told.get("topic") == "metrics:update" and begun.is_set():
                     heard[told["position"]].append(time.perf_counter())
                     text = message.data
 

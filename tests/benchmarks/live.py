@@ -64,7 +64,7 @@ def run(say: Callable[[str], None]) -> Finding:
         serving = {
             "address": ["127.0.0.1", BARE_PORT],
             "certificate": str(certificate),
-            "content": text or json.dumps({"topic": "metrics"}),
+            "content": text or json.dumps({"topic": "metrics:update"}),
             "every_s": EVERY_S,
         }
         with bare("bare-live", serving, directory) as bare_pid:
@@ -85,9 +85,9 @@ def run(say: Callable[[str], None]) -> Finding:
     return Finding(
         title="Live",
         how=(
-            f"{CLIENTS} WebSockets of {ACCOUNTS} accounts on the topic metrics of the leader of three hosts"
-            f" with {CONTAINERS} containers, for {SECONDS:.0f} s. Spread: from the first client that hears"
-            " something to the last. A follower proposes ten times a second meanwhile."
+            f"{CLIENTS} WebSockets of {ACCOUNTS} accounts on the topic metrics:update of the leader of three"
+            f" hosts with {CONTAINERS} containers, for {SECONDS:.0f} s. Spread: from the first client that"
+            " hears something to the last. A follower proposes ten times a second meanwhile."
         ),
         anchor="bare aiohttp, the same text",
         rows=(

@@ -38,6 +38,8 @@ from web.tools.webhook_views import EventView, event_view
 
 SECONDS_ASKED = 5
 """Of how many seconds hosts are asked every second: as many as an answer may be late."""
+SECONDS_UPDATED = 10
+"""The same, every five seconds."""
 EVENTS_AT_FIRST = 100
 EVENTS_READ_MAX = 1000
 """So many events are looked through for those who are new or come back."""
@@ -325,6 +327,33 @@ class SecondsFeed(MetricsFeed):
         return [live_view(host) for host in await self._context.surroundings.hosts.watch(SECONDS_ASKED)]
 
 
+class UpdatesFeed(MetricsFeed):
+    """The numbers of the last seconds every five seconds, whatever the grid is that is recorded on.
+
+    At first the last ten minutes, as far as they are known.
+    """
+
+    topic = Topic.UPDATES
+
+    def __init__(self, context: Context, epoch: str) -> None:
+        super().__init__(context, epoch)
+        self._told_s = float("-inf")
+
+    async def update(self) -> News | None:
+        now_s = self._context.surroundings.clock.monotonic_s()
+        if now_s - self._told_s < self._context.pace.metrics_s:
+            await self._context.surroundings.hosts.watch(1)
+            return None
+        self._told_s = now_s
+        return await super().update()
+
+    async def _look(self) -> Iterable[HostLiveView]:
+        watched = await self._context.surroundings.hosts.watch(SECONDS_UPDATED)
+        hosts = {view.node_id: view for view in await super()._look()}
+        hosts.update({host.node_id: live_view(host) for host in watched if host.times_ms})
+        return hosts.values()
+
+
 class EventsFeed:
     """What happened, in its order. A position is an event's sequence, on every host the same."""
 
@@ -396,6 +425,7 @@ def feeds_of(context: Context, epoch: str) -> dict[Topic, Feed]:
         RolloutsFeed(context, epoch),
         SecondsFeed(context, epoch),
         ServicesFeed(context, epoch),
+        UpdatesFeed(context, epoch),
     )
     return {feed.topic: feed for feed in feeds}
 

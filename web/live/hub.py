@@ -55,6 +55,8 @@ class LiveHub:
             Topic.CONTAINERS: pace.containers_s,
             Topic.METRICS: pace.metrics_s,
             Topic.SECONDS: pace.seconds_s,
+            # Hosts measure every second only while they are asked to.
+            Topic.UPDATES: pace.seconds_s,
         }
         self._context = context
         self._authenticator = authenticator

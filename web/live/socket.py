@@ -12,6 +12,7 @@ name, or `{"topic": name, "filter": {...}, "position": text}`. The server sends 
     metrics     {..., "data": [HostLiveView with the moments from the last told one on]}
     rollouts    {..., "changed": [RolloutView], "removed": [id]}
     seconds     as metrics, of every second, for as long as anybody is subscribed
+    metrics:update  as seconds, every five seconds
     services    {..., "changed": [ServiceView], "removed": [id], "rollouts": [RolloutView]}
 
 and `{"heartbeat": now_ms}`, `{"error": text}`, `{"topic", "error": text}`, and after falling behind

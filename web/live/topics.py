@@ -30,6 +30,7 @@ class Topic(StrEnum):
     ROLLOUTS = "rollouts"
     SECONDS = "seconds"
     SERVICES = "services"
+    UPDATES = "metrics:update"
 
 
 ACTION_OF = {
@@ -42,6 +43,7 @@ ACTION_OF = {
     Topic.ROLLOUTS: "rollout.read",
     Topic.SECONDS: "metrics.read",
     Topic.SERVICES: "service.read",
+    Topic.UPDATES: "metrics.read",
 }
 
 NEW_ALERTS = "alert:new"
@@ -50,7 +52,6 @@ ALIASES: Mapping[str, Topic] = {
     "cluster:event": Topic.EVENTS,
     "container:status": Topic.CONTAINERS,
     "logs:stream": Topic.LOGS,
-    "metrics:update": Topic.METRICS,
     "rollout:status": Topic.ROLLOUTS,
 }
 """Other names of topics: who subscribed to one is told under it."""
@@ -101,6 +102,7 @@ FILTERS_OF: Mapping[Topic, tuple[str, ...]] = {
     Topic.ROLLOUTS: ("service", "rollout"),
     Topic.SECONDS: ("node", "subject", "metric"),
     Topic.SERVICES: ("service", "project"),
+    Topic.UPDATES: ("node", "subject", "metric"),
 }
 
 FILTER_NAMES = tuple(item.name for item in fields(Filter))

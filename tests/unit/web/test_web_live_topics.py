@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from web.auth.call import Call
 from web.live import hub
 from web.live.changes import KEPT_MAX, Recently, change_between
 from web.tools.context import Context
+from web.tools.views import ContainerView
 from web.tools.visibility import Sight
 
 
@@ -90,6 +92,25 @@ async def test_a_filter_that_makes_no_sense_is_answered_with_the_next_step(
         while "error" not in (message := await watcher.message()):
             pass
     assert said in message["error"]
+
+
+async def test_updates_come_every_five_seconds_with_every_second_of_them() -> None:
+    world = a_world()
+    world.hosts.numbers["nd_1"] = the_numbers(1.0, 2.0)
+    async with watching(world, pace=replace(QUICK, metrics_s=5.0)) as watcher:
+        await watcher.subscribe("metrics:update")
+        first = await watcher.told("metrics:update")
+        world.hosts.seconds["nd_1"] = seconds = replace(
+            the_numbers(*map(float, range(7))), times_ms=tuple(range(9_000, 16_000, 1_000))
+        )
+        await world.clock.advance(5)
+        second = await watcher.told("metrics:update")
+        world.hosts.seconds["nd_1"] = replace(seconds, times_ms=tuple(range(14_000, 21_000, 1_000)))
+        await world.clock.advance(5)
+        third = await watcher.told("metrics:update")
+    assert first["data"][0]["times_ms"] == [0, 10_000]
+    assert second["data"][0]["times_ms"] == list(range(10_000, 16_000, 1_000))
+    assert third["data"][0]["times_ms"] == list(range(15_000, 21_000, 1_000))
 
 
 async def test_events_are_told_from_the_newest_on_and_narrowed_by_kind() -> None:
@@ -219,7 +240,10 @@ async def test_a_container_there_is_none_of_is_said_to_have_ended() -> None:
 
 async def test_who_does_not_see_a_container_is_told_nothing_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     def half_blind(context: Context, call: Call) -> Sight:
-        return Sight(key="shop only", sees=lambda view: view.project == "shop")
+        def sees(view: ContainerView) -> bool:
+            return view.project == "shop"
+
+        return Sight(key="shop only", sees=sees, measures=sees)
 
     monkeypatch.setattr(hub, "sight_of", half_blind)
     world = a_world()

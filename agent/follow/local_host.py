@@ -320,10 +320,18 @@ class LocalHost:
             cpu_percent=None if cpu is None else round(cpu, 2),
             memory_bytes=None if memory is None else int(memory),
             memory_limit_bytes=None if not limit else int(limit),
-            image_labels=None
-            if image_labels is None
-            else tuple(sorted(key for key, value in labels.items() if image_labels.get(key) == value)),
+            image_labels=labels_of_image(labels, image_labels),
         )
+
+
+def labels_of_image(labels: Mapping[str, str], image: Mapping[str, str] | None) -> tuple[str, ...] | None:
+    """Return which of a container's labels its image has too, by name; None while the image is not known.
+
+    A label that was set at creation to what the image says cannot be told apart, and is among them.
+    """
+    if image is None:
+        return None
+    return tuple(sorted(key for key, value in labels.items() if image.get(key) == value))
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from cluster.model.inventory import ContainerAction, ContainerSummary, HostView, LogLine, LogQuery
+from cluster.rbac import ACTIONS, Resource
 from web.auth.authority import Permit
 from web.auth.call import Call
 from web.auth.missing import missing
@@ -26,6 +27,9 @@ from web.tools.views import (
 )
 
 CANDIDATES_SHOWN = 10
+_OF_CONTAINERS = tuple(
+    name for name, action in sorted(ACTIONS.items()) if action.resource is Resource.CONTAINER
+)
 _PREFIX_CHARACTERS_MIN = 4
 
 ACTION_OF = {
@@ -66,12 +70,14 @@ async def get_container(context: Context, call: Call, reference: str, *, node: s
     """Return one container, with what its engine says for those who may inspect. Raises Problem."""
     await context.authority.admit(call, "container.read", f"container:{reference}")
     container = await find_container(context, call, reference, node=node)
-    if not context.authority.decide(call, "container.inspect", container_target(container)).allowed:
-        return ContainerDetail(**shallow(container), detail=None)
+    powers, target = context.authority.powers(call), container_target(container)
+    can = tuple(name for name in _OF_CONTAINERS if powers.decide(name, target).allowed)
+    if "container.inspect" not in can:
+        return ContainerDetail(**shallow(container), detail=None, can=can)
     detail = await context.surroundings.hosts.inspect(
         container.node_id, container.id, caller=call.on_behalf()
     )
-    return ContainerDetail(**shallow(container), detail=dict(detail))
+    return ContainerDetail(**shallow(container), detail=dict(detail), can=can)
 
 
 async def act_on_container(

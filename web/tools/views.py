@@ -217,9 +217,11 @@ class ContainerPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerDetail(ContainerView):
-    """One container. `detail` is what its engine says, null for those who may not inspect."""
+    """One container. `detail` is what its engine says, null for those who may not inspect. `can` are the
+    actions that the caller may do to this one."""
 
     detail: dict[str, object] | None
+    can: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -323,6 +323,34 @@ async def test_an_alert_that_is_told_is_new_to_those_who_watch_and_goes_when_it_
         await socket.close()
 
 
+async def test_who_wants_new_alerts_only_hears_of_no_change_of_them() -> None:
+    async with api(Role.VIEWER) as ann:
+        socket = await ann.client.ws_connect("/api/v1/live", headers={**ann.headers, "Origin": ORIGIN})
+        await socket.send_json({"subscribe": [{"topic": "alert:new", "filter": {"severity": "warning"}}]})
+
+        async def told() -> dict[str, Any]:
+            while True:
+                message: dict[str, Any] = await socket.receive_json(timeout=5)
+                if message.get("topic") == "alert:new":
+                    return message
+
+        assert (await told())["data"] == {"items": []}
+        first = ann.fire()
+        assert (await told())["new"] == [first]
+        with ann.world.state.read() as txn:
+            alert = ALERTS.get(txn, first)
+        assert alert is not None
+        over = replace(alert, phase=AlertPhase.RESOLVED, resolved_at_ms=alert.judged_ms)
+        ann.world.state.must(
+            CommitAlerts(changes=(AlertChange(alert=over, expected_version=1, told=Told.RESOLVED),))
+        )
+        second = ann.fire("h3")
+        message = await told()
+        assert (message["new"], message["removed"]) == ([second], [])
+        assert [view["number"] for view in message["changed"]] == [second]
+        await socket.close()
+
+
 async def test_the_tools_say_in_sentences_what_is_wrong_and_do_what_they_are_asked() -> None:
     async with api(Role.OPERATOR) as ann:
         number = ann.fire()

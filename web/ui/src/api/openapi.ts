@@ -484,12 +484,24 @@ export interface components {
         /**
          * ApiTokenView
          * @description A token for programs. `state` is active, expired or revoked; `expires_at_ms` null: no end.
+         *
+         *     `scopes` empty: all its role may. `last_used_at_ms` is told in steps of minutes, null for never.
          */
         ApiTokenView: {
             /** Created At Ms */
             created_at_ms: number;
             /** Expires At Ms */
             expires_at_ms: number | null;
+            /**
+             * Last Used At Ms
+             * @default null
+             */
+            last_used_at_ms: number | null;
+            /**
+             * Last Used Ip
+             * @default
+             */
+            last_used_ip: string;
             /** Name */
             name: string;
             /** Owner Id */
@@ -499,6 +511,11 @@ export interface components {
             /** Prefix */
             prefix: string;
             role: components["schemas"]["Role"];
+            /**
+             * Scopes
+             * @default []
+             */
+            scopes: string[];
             /** State */
             state: string;
         };

@@ -70,6 +70,11 @@ export function TokensTab({ isOwn = false }: { isOwn?: boolean }) {
                       {t.made} {formatAge(token.created_at_ms, now)}, {t.expires.toLowerCase()}{" "}
                       {token.expires_at_ms === null ? t.never : formatMoment(token.expires_at_ms)}
                     </span>
+                    <span className="tabular text-muted">
+                      {token.last_used_at_ms == null
+                        ? t.neverUsed
+                        : t.lastUsed(formatAge(token.last_used_at_ms, now), token.last_used_ip ?? "")}
+                    </span>
                     {token.state === "active" &&
                       (token.owner_id === me?.principal_id || can("api-token.revoke")) && (
                         <Button className="ml-auto" onClick={() => setAsked(token)}>

@@ -31,7 +31,7 @@ from cluster.logs.block import (
     line_at,
     split_texts,
 )
-from cluster.logs.pattern import literal_of, matcher
+from cluster.logs.pattern import Literal, literal_of, matcher
 from cluster.model.log_history import (
     LEVELS_ALL,
     STREAMS_ALL,
@@ -242,17 +242,21 @@ def _look(
     record: _Record,
     query: LogSearch,
     fits: Callable[[str], bool] | None,
-    literal: str,
+    literal: Literal | None,
     found: _Found,
     surroundings: _Surroundings,
 ) -> None:
     columns = record.columns()
-    positions = list(_positions(record, columns, query, found))
+    positions: Sequence[int] = list(_positions(record, columns, query))
     if not positions:
         return
     text = record.text()
-    if literal and literal not in text:
-        return
+    if literal is not None and "\x1b" not in text:
+        hits = set(literal.lines_of(text))
+        positions = [index for index in positions if index in hits]
+        fits = None
+        if not positions:
+            return
     texts = split_texts(record.header, text)
     # From the best on: what comes behind the worst of enough is not looked at.
     for index in reversed(positions) if query.is_newest_first else positions:
@@ -265,7 +269,7 @@ def _look(
         found.add(line, lambda index=index: surroundings.around(record, columns, texts, index))  # type: ignore[misc]
 
 
-def _positions(record: _Record, columns: Columns, query: LogSearch, found: _Found) -> Iterable[int]:
+def _positions(record: _Record, columns: Columns, query: LogSearch) -> Iterable[int]:
     header = record.header
     is_every_kind = query.levels == LEVELS_ALL and query.streams == STREAMS_ALL
     is_within = header.start_us >= query.start_us and (not query.end_us or header.end_us < query.end_us)

@@ -20,6 +20,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import accumulate
 
 import zstandard
 
@@ -258,11 +259,9 @@ def decode_columns(header: Header, columns: bytes | memoryview) -> Columns:
     offsets.frombytes(_from_by_byte(data[: header.lines * width], width))
     if sys.byteorder == "big":
         offsets.byteswap()
-    moments = array("q")
-    at_us = header.start_us
-    for offset in offsets:
-        at_us += offset
-        moments.append(at_us)
+    # The first offset is from the beginning, each other one from the line before.
+    moments = array("q", accumulate(offsets, initial=header.start_us))
+    moments.pop(0)
     return Columns(moments, data[header.lines * width :])
 
 

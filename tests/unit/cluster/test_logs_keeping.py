@@ -21,6 +21,7 @@ from cluster.logs.block import (
 )
 from cluster.logs.flood import FloodGate
 from cluster.logs.merging import merge
+from cluster.logs.pattern import literal_of, matcher
 from cluster.logs.resuming import OVERLAP_US, Resumption
 from cluster.logs.retention import GIB, Bounds, SegmentSize, bounds_for, to_drop
 from cluster.model.log_history import KeptLine, LogPage, LogSource
@@ -171,6 +172,24 @@ def test_what_was_dropped_is_told_once_with_when_it_began() -> None:
     assert [gate.lets_in(at_us) for at_us in (5, 6, 7)] == [True, False, False]
     assert gate.take_dropped() == (2, 6)
     assert gate.take_dropped()[0] == 0
+
+
+# ---- looking for a text -------------------------------------------------------------------------
+
+
+@given(
+    st.lists(st.text(alphabet="abAB.\rİ ", max_size=8), min_size=1, max_size=20),
+    st.text(alphabet="abAB. ", min_size=1, max_size=3),
+    st.booleans(),
+)
+def test_a_text_is_found_in_the_same_lines_at_once_as_one_by_one(
+    lines: list[str], wanted: str, is_case_sensitive: bool
+) -> None:
+    literal = literal_of(wanted, is_regex=False, is_case_sensitive=is_case_sensitive)
+    fits = matcher(wanted, is_regex=False, is_case_sensitive=is_case_sensitive)
+    assert literal is not None
+    assert fits is not None
+    assert literal.lines_of("\n".join(lines)) == [n for n, line in enumerate(lines) if fits(line)]
 
 
 # ---- pages of hosts ------------------------------------------------------------------------------

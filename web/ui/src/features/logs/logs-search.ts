@@ -62,7 +62,8 @@ export function listIn(text: string | undefined): string[] {
 
 export function choiceIn(search: LogsSearch): Choice {
   return {
-    containers: listIn(search.c),
+    // Other pages name a container with its host before it: its id alone says which one it is.
+    containers: listIn(search.c).map((each) => each.slice(each.lastIndexOf(":") + 1)),
     services: listIn(search.s),
     projects: listIn(search.p),
     hosts: listIn(search.h),

@@ -6,7 +6,7 @@ import { compareEntries, type Entry, parsePlace, placeOf, Sources } from "./entr
 import { jsonText, parseJsonLine } from "./json-line";
 import { LogBuffer } from "./log-buffer";
 import { LogModel, WAITING_MAX } from "./log-model";
-import { parseLogsSearch } from "./logs-search";
+import { choiceIn, parseLogsSearch } from "./logs-search";
 import { expressionOf, hasMatch, markPieces, stretchesOf } from "./matching";
 import { linesOf, RowHeights } from "./row-heights";
 import { Rows } from "./rows";
@@ -181,6 +181,10 @@ test("an address says what is shown, and nonsense in it is left out", () => {
     at: 17,
     around: 50,
   });
+});
+
+test("a container may be named with its host before it", () => {
+  expect(choiceIn({ c: "nd_1:abc123, web-1" }).containers).toEqual(["abc123", "web-1"]);
 });
 
 test("containers are listed by project and service, those that are gone last", () => {

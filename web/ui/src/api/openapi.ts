@@ -1295,11 +1295,17 @@ export interface components {
         };
         /**
          * ContainerDetail
-         * @description One container. `detail` is what its engine says, null for those who may not inspect.
+         * @description One container. `detail` is what its engine says, null for those who may not inspect. `can` are the
+         *     actions that the caller may do to this one.
          */
         ContainerDetail: {
             /** Age Ms */
             age_ms: number | null;
+            /**
+             * Can
+             * @default []
+             */
+            can: string[];
             /** Cpu Percent */
             cpu_percent: number | null;
             /** Created At Ms */

@@ -11,8 +11,18 @@ from aiohttp.test_utils import TestClient
 from cluster.model.access import Role
 from cluster.model.ids import PrincipalId
 from cluster.model.permissions import AccessScope, Hours
+from cluster.model.service import Route
+from tests.support.deployments import deployed
 from tests.support.permission_kit import SHOP, a_scoped_account, allow, bind, deny, put_role, two_projects
+from tests.support.state_builders import a_spec
 from tests.support.web_fakes import WebWorld, a_container, a_web_world, log_in, put_containers, serving
+from web.api.routes import ENDPOINTS
+from web.auth.call import Call, Credential, Identity
+from web.auth.problems import Problem
+from web.middleware.rate_limit import Limits, Quota
+from web.server import build_app
+from web.tools.catalog import REGISTRY
+from web.tools.context import CONTEXT
 
 Client = TestClient[web.Request, web.Application]
 
@@ -61,6 +71,15 @@ async def test_the_bound_role_says_what_may_be_done(role: str, action: str, stat
         assert response.status == status, await response.text()
         other = await client.post(f"/api/v1/containers/payroll-db/{action}", headers=headers)
         assert other.status == (404 if status == 200 else 403)
+
+
+async def test_a_container_says_what_may_be_done_to_it() -> None:
+    world = a_shop_world()
+    async with serving(world) as client:
+        headers = await log_in(client, "ann")
+        told = await (await client.get("/api/v1/containers/shop-web", headers=headers)).json()
+    assert {"container.restart", "container.logs"} <= set(told["can"])
+    assert not {"container.exec", "container.remove"} & set(told["can"])
 
 
 async def test_an_action_names_the_rule_that_allowed_it() -> None:
@@ -419,3 +438,133 @@ async def test_a_live_connection_follows_a_change_of_permissions() -> None:
                 message = await socket.receive_json(timeout=10)
                 names = [each["name"] for each in (message.get("data") or {}).get("items", [])]
             assert sorted(names) == ["payroll-db", "shop-web"]
+
+
+# ---- nothing of the rest shows ----------------------------------------------------------------
+
+MARK = "hidden-from-ann"
+"""Is in everything that is of the project payroll."""
+
+
+def a_full_world() -> WebWorld:
+    """Return a cluster with a project that ann operates and one that she is not to know of."""
+    world = a_web_world()
+    put_containers(
+        world,
+        "nd_1",
+        a_container("shop-web", project="shop", service="web"),
+        a_container(
+            f"payroll-{MARK}",
+            project="payroll",
+            service="db",
+            image=f"registry.example/{MARK}:1",
+            labels=(("team", MARK),),
+        ),
+    )
+    deployed(world, "nd_1")
+    deployed(
+        world,
+        "nd_1",
+        service="payroll.db",
+        spec=a_spec(f"registry.example/{MARK}:1", route=Route(host=f"{MARK}.example", port=80)),
+    )
+    a_scoped_account(world, "admin")
+    return world
+
+
+async def test_no_list_says_a_word_of_what_is_out_of_sight() -> None:
+    world = a_full_world()
+    limits = Limits(account=Quota(burst=100_000, per_minute=100_000))
+    async with serving(world, limits=limits) as client:
+        headers = await log_in(client, "ann")
+        told: list[str] = []
+        for endpoint in ENDPOINTS:
+            if endpoint.method != "GET" or "{" in endpoint.path:
+                continue
+            async with client.get(f"/api/v1{endpoint.path}", headers=headers) as response:
+                text = (await response.content.read(4_000_000)).decode(errors="replace")
+                assert MARK not in text, f"{endpoint.path}: {text[:300]}"
+                if response.status == 200:
+                    told.append(endpoint.path)
+    assert {"/containers", "/services", "/nodes", "/cluster", "/rollouts", "/alerts", "/events"} <= set(told)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/services/payroll.db",
+        "/services/payroll.db/history",
+        "/services/db",
+        "/rollouts/payroll.db",
+        f"/containers/payroll-{MARK}",
+        f"/logs/payroll-{MARK}",
+        f"/containers/payroll-{MARK}/files?path=/",
+        f"/containers/payroll-{MARK}/top",
+    ],
+)
+async def test_what_is_out_of_sight_cannot_be_told_from_what_is_not_there(path: str) -> None:
+    world = a_full_world()
+    async with serving(world) as client:
+        headers = await log_in(client, "ann")
+        hidden = await client.get(f"/api/v1{path}", headers=headers)
+        words = (
+            path.replace(MARK, "none")
+            .replace("payroll.db", "payroll.xx")
+            .replace("services/db", "services/xx")
+        )
+        absent = await client.get(f"/api/v1{words}", headers=headers)
+        assert hidden.status == absent.status == 404, await hidden.text()
+        assert (await hidden.json())["title"] == (await absent.json())["title"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/services/payroll.db/scale", {"replicas": 3}),
+        ("POST", "/services/payroll.db/restart", {}),
+        ("POST", "/services/payroll.db/rollback", {}),
+        ("DELETE", "/services/payroll.db", None),
+        ("POST", f"/containers/payroll-{MARK}/stop", None),
+        ("DELETE", f"/containers/payroll-{MARK}", None),
+    ],
+)
+async def test_nothing_is_done_to_what_is_out_of_sight(method: str, path: str, body: Any) -> None:
+    world = a_full_world()
+    async with serving(world) as client:
+        headers = await log_in(client, "ann")
+        before = [each for each in world.state.proposed if type(each).__name__ != "RecordAudit"]
+        response = await client.request(method, f"/api/v1{path}", json=body, headers=headers)
+        assert response.status in (403, 404), await response.text()
+        after = [each for each in world.state.proposed if type(each).__name__ != "RecordAudit"]
+        assert [each for each in after[len(before) :] if type(each).__name__ != "StartLogin"] == []
+    assert any(not entry.stamp.is_allowed for entry in world.state.audit()) or response.status == 404
+
+
+async def test_tools_tell_and_do_no_more_than_the_interface() -> None:
+    world = a_full_world()
+    app = build_app(world.surroundings)
+    context, registry = app[CONTEXT], REGISTRY
+    call = Call(
+        identity=Identity(
+            principal_id=PrincipalId("us_ann"),
+            name="ann",
+            role=Role.NONE,
+            credential=Credential.ACCESS_TOKEN,
+            epoch=1,
+        ),
+        request_id="rq_1",
+        ip="192.0.2.1",
+        user_agent="test",
+        started_s=0.0,
+        via="mcp",
+    )
+    visible = registry.visible_to(context, call)
+    assert visible
+    for tool in visible:
+        if tool.is_read_only and not tool.input_model.model_json_schema().get("required"):
+            told = ""
+            try:
+                told = (await registry.call(context, call, tool.name, {})).text
+            except Problem as problem:
+                told = f"{problem.detail} {problem.hint}"
+            assert MARK not in told, f"{tool.name}: {told[:300]}"

@@ -38,7 +38,8 @@ from web.tools.pace import Pace
 EXAMPLES = 60 if os.environ.get("HYPOTHESIS_PROFILE") == "ci" else 3
 ENDLESS = Limits(account=Quota(burst=10**6, per_minute=10**9), stranger=Quota(burst=10**6, per_minute=10**9))
 QUICK = Pace(rollout_wait_s=0.001, drain_wait_s=0.001, stream_heartbeat_s=0.01)
-TIMEOUT_S = 10.0
+TIMEOUT_S = 30.0
+START_TIMEOUT_S = 60.0
 LINE_BYTES_MAX = 8000
 CHECKS = [
     not_a_server_error,
@@ -94,13 +95,20 @@ def served() -> Iterator[Served]:
             begun.set_result(Served(f"http://127.0.0.1:{client.port}", headers))
             await asyncio.wrap_future(over)
 
-    thread = threading.Thread(target=lambda: asyncio.run(serve()), name="served")
+    def run() -> None:
+        try:
+            asyncio.run(serve())
+        except Exception as error:
+            begun.set_exception(error)
+            raise
+
+    thread = threading.Thread(target=run, name="served")
     thread.start()
     try:
-        yield begun.result(TIMEOUT_S)
+        yield begun.result(START_TIMEOUT_S)
     finally:
         over.set_result(None)
-        thread.join(TIMEOUT_S)
+        thread.join(START_TIMEOUT_S)
 
 
 @LASTING.parametrize()

@@ -144,7 +144,17 @@ def successor(
         config.pop("MacAddress", None)
 
     if changes.mounts is None:
-        host["Binds"] = [*(host.get("Binds") or ()), *_unnamed(found)]
+        unnamed = _unnamed(found)
+        asked = [dict(each) for each in host.get("Mounts") or ()]
+        for each in asked:
+            name = unnamed.pop(str(each.get("Target")), None)
+            if name is not None:
+                each["Source"] = name[0]
+        host["Mounts"] = asked
+        host["Binds"] = [
+            *(host.get("Binds") or ()),
+            *(f"{name}:{target}" + ("" if rw else ":ro") for target, (name, rw) in unnamed.items()),
+        ]
     else:
         tmpfs = host.get("Tmpfs") or {}
         host["Binds"] = []
@@ -189,7 +199,7 @@ def notes(found: Mapping[str, Any]) -> Iterator[str]:
             f"it belongs to the Compose project {project}: the next `docker compose up` makes it as its file"
             " says, so change that too"
         )
-    if any(True for _ in _unnamed(found)):
+    if _unnamed(found):
         yield "volumes without a name are kept"
 
 
@@ -308,15 +318,17 @@ def _mounts(found: Mapping[str, Any]) -> Iterator[MountedAt]:
         yield MountedAt(kind="tmpfs", target=target)
 
 
-def _unnamed(found: Mapping[str, Any]) -> Iterator[str]:
-    """The volumes that nobody asked for by name, as binds, so that the successor has the same ones."""
+def _unnamed(found: Mapping[str, Any]) -> dict[str, tuple[str, bool]]:
+    """The volumes that nobody asked for by name, with whether they may be written, by where they are: the
+    successor is to have the same ones."""
     host = found.get("HostConfig") or {}
     asked = {bind.split(":")[1] for bind in host.get("Binds") or () if ":" in bind}
     asked |= {str(each.get("Target")) for each in host.get("Mounts") or () if each.get("Source")}
-    for mount in found.get("Mounts") or ():
-        target = str(mount.get("Destination") or "")
-        if mount.get("Type") == "volume" and mount.get("Name") and target not in asked:
-            yield f"{mount['Name']}:{target}" + ("" if mount.get("RW", True) else ":ro")
+    return {
+        str(mount["Destination"]): (str(mount["Name"]), bool(mount.get("RW", True)))
+        for mount in found.get("Mounts") or ()
+        if mount.get("Type") == "volume" and mount.get("Name") and mount.get("Destination") not in asked
+    }
 
 
 def _mount(mount: MountedAt) -> dict[str, Any]:

@@ -247,6 +247,12 @@ def test_what_we_have_no_name_for_is_kept() -> None:
 def test_a_volume_without_a_name_goes_along() -> None:
     body, _ = successor(described(), IMAGE, ReplacementChanges())
     assert body["HostConfig"]["Binds"] == ["/host:/in:ro", f"{'f' * 64}:/data"]
+    asked = described(Mounts=[{"Type": "volume", "Target": "/data", "VolumeOptions": {"NoCopy": True}}])
+    host = successor(asked, IMAGE, ReplacementChanges())[0]["HostConfig"]
+    assert host["Binds"] == ["/host:/in:ro"], "one place is mounted once"
+    assert host["Mounts"] == [
+        {"Type": "volume", "Target": "/data", "Source": "f" * 64, "VolumeOptions": {"NoCopy": True}}
+    ]
 
 
 def test_mounts_and_ports_that_are_given_take_the_place_of_all() -> None:

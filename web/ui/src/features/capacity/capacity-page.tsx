@@ -25,7 +25,12 @@ function inBrief({ said, full }: CapacityView): string[] {
     .filter(({ exhaustion }) => isFilling(exhaustion))
     .slice(0, FILLING_TOLD)
     .flatMap(({ exhaustion }) => exhaustion.said.slice(0, 1));
-  return [...new Set([...said.slice(0, 1), ...filling, ...said.slice(-1)])].map(capital);
+  // What fills up begins with its name, which is written as it is.
+  const [room = "", last = ""] = [said.at(0), said.at(-1)].map((sentence) => capital(sentence ?? ""));
+  const isTold = filling.includes(said.at(-1) ?? "");
+  return [room, ...filling, isTold ? "" : last].filter(
+    (sentence, place, all) => sentence !== "" && all.indexOf(sentence) === place,
+  );
 }
 
 /** How much room there is, when it is used up, and what would become of it. */

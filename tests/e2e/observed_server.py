@@ -60,6 +60,10 @@ class Observed:
 
         asyncio.run_coroutine_threadsafe(apply(), self.loop).result(timeout=10)
 
+    def pass_time(self, seconds: float) -> None:
+        """Let the world's clock go on."""
+        asyncio.run_coroutine_threadsafe(self.world.clock.advance(seconds), self.loop).result(timeout=30)
+
 
 def a_shop_world(now_ms: int) -> WebWorld:
     """Three hosts with a service each way, four alerts, and people of every role."""
@@ -205,7 +209,9 @@ def fire_some(world: WebWorld, now_ms: int) -> None:
 
 
 @contextmanager
-def observed(directory: Path, *, days: int = 3, port: int = 0, static: Path = STATIC) -> Iterator[Observed]:
+def observed(
+    directory: Path, *, days: int = 3, port: int = 0, static: Path | None = None
+) -> Iterator[Observed]:
     """Serve the shop with its history over TLS."""
     certificate, key = Authority(directory).issue("nd_1")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -228,7 +234,7 @@ def observed(directory: Path, *, days: int = 3, port: int = 0, static: Path = ST
                 )
             world.history = history
             runner = web.AppRunner(
-                build_app(world.surroundings, pace=QUICK, static=static), shutdown_timeout=1.0
+                build_app(world.surroundings, pace=QUICK, static=static or STATIC), shutdown_timeout=1.0
             )
             await runner.setup()
             site = web.TCPSite(runner, "127.0.0.1", port, ssl_context=context)

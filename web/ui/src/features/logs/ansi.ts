@@ -14,14 +14,14 @@ const COLORS: Record<number, string> = {
   33: "text-warn",
   34: "text-accent",
   35: "text-accent",
-  36: "text-series-2",
+  36: "text-accent",
   90: "text-muted",
   91: "text-bad",
   92: "text-ok",
   93: "text-warn",
   94: "text-accent",
   95: "text-accent",
-  96: "text-series-2",
+  96: "text-accent",
 };
 
 /** The line without its escape sequences. */

@@ -204,7 +204,7 @@ function jsonPieces(json: JsonLine, picked: readonly string[]): { text: string; 
   for (const [name, value] of shownFields(json, picked)) {
     const space = pieces.length > 0 ? " " : "";
     pieces.push({ text: `${space}${name}=`, className: "text-muted" });
-    pieces.push({ text: value, className: "text-series-2" });
+    pieces.push({ text: value, className: "text-accent" });
   }
   return pieces;
 }

@@ -607,12 +607,14 @@ function useFinding(
   const [note, setNote] = useState("");
   // biome-ignore lint/correctness/useExhaustiveDependencies: what was said is of what was looked for
   useEffect(() => setNote(""), [filter.text]);
-  const go = (step: 1 | -1) => {
+  const go = (wanted: 1 | -1) => {
+    let step = wanted;
     if (expression === null) return;
     const { entries } = model.buffer;
     const chosen = parsePlace(search.line);
-    const from =
-      chosen === null ? (step > 0 ? -1 : entries.length) : entries.findIndex((entry) => isAt(entry, chosen));
+    // From nowhere to the newest one, whichever way.
+    if (chosen === null) step = -1;
+    const from = chosen === null ? entries.length : entries.findIndex((entry) => isAt(entry, chosen));
     for (let index = from + step; index >= 0 && index < entries.length; index += step) {
       const entry = entries[index];
       if (entry === undefined || entry.stream === "event") continue;

@@ -34,6 +34,7 @@ import {
 } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 import { useEffect, useRef } from "react";
+import { language } from "@/lib/i18n";
 import { indentBelow, pathOfLine, placeAt } from "./compose-place";
 import { describe, keysAt, type Schema, type Suggestion, valuesAt } from "./compose-schema";
 import { type Marked, rangeOf } from "./findings";
@@ -119,6 +120,26 @@ export default function ComposeEditor(props: ComposeEditorProps) {
 
 const LABEL = new Compartment();
 
+/** The editor's own words. */
+const ITALIAN: Record<string, string> = {
+  Find: "Cerca",
+  Replace: "Sostituisci",
+  next: "successivo",
+  previous: "precedente",
+  all: "tutti",
+  "match case": "maiuscole e minuscole",
+  regexp: "espressione regolare",
+  "by word": "parole intere",
+  replace: "sostituisci",
+  "replace all": "sostituisci tutti",
+  close: "chiudi",
+  "current match": "risultato attuale",
+  "on line": "alla riga",
+  Diagnostics: "Segnalazioni",
+  "No diagnostics": "Nessuna segnalazione",
+  Completions: "Suggerimenti",
+};
+
 /** Letters are typed here and are no shortcuts of the page; what comes with Ctrl may be. */
 function keepLetters(event: KeyboardEvent): void {
   if (!event.ctrlKey && !event.metaKey) event.stopPropagation();
@@ -146,6 +167,7 @@ function makeView(
         bracketMatching(),
         closeBrackets(),
         search({ top: true }),
+        EditorState.phrases.of(language() === "it" ? ITALIAN : {}),
         yaml(),
         syntaxHighlighting(HIGHLIGHT),
         THEME,
@@ -326,6 +348,18 @@ const THEME = EditorView.theme({
   ".cm-lint-marker": { width: "0.7em", height: "0.7em", marginTop: "0.4em", content: "none" },
   ".cm-lint-marker-error": { content: "none", background: "var(--bad-mark)", borderRadius: "1px" },
   ".cm-lint-marker-warning": { content: "none", background: "var(--warn-mark)", transform: "rotate(45deg)" },
+  ".cm-panel.cm-search": { padding: "6px 8px" },
+  ".cm-panel.cm-search label": { fontSize: "inherit" },
+  ".cm-panel.cm-search [name=close]": { color: "var(--muted)" },
+  ".cm-button, .cm-textfield": {
+    backgroundImage: "none",
+    backgroundColor: "var(--surface)",
+    color: "var(--text)",
+    border: "1px solid var(--line-strong)",
+    borderRadius: "6px",
+    fontSize: "inherit",
+    padding: "2px 8px",
+  },
   ".cm-panels": { backgroundColor: "var(--raised)", color: "var(--text)" },
   ".cm-panels-top": { borderBottom: "1px solid var(--line)" },
   ".cm-searchMatch": { backgroundColor: "var(--warn-soft)" },

@@ -2,6 +2,7 @@ import { Confirm } from "@/components/ui/confirm";
 import { formatMoment } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { messages } from "./messages";
+import { timeZone } from "./moments";
 import type { Plan } from "./plan";
 import type { Options } from "./plan-step";
 
@@ -25,7 +26,7 @@ export default function ConfirmDeploy({
 }: ConfirmDeployProps) {
   const t = useMessages(messages);
   const { reach } = plan;
-  const isLater = options.atMs !== null;
+  const isLater = options.atMs !== null || options.cron !== null;
   return (
     <Confirm
       title={isLater ? t.scheduleTitle(project) : t.deployTitle(project)}
@@ -36,6 +37,7 @@ export default function ConfirmDeploy({
       onCancel={onCancel}
     >
       {options.atMs !== null && <p>{t.scheduleWords(formatMoment(options.atMs))}</p>}
+      {options.cron !== null && <p>{t.cronWords(options.cron, timeZone())}</p>}
       <p>{t.deployWords(reach.services, reach.hosts.length)}</p>
       {options.isUnjudged && <p className="text-warn">{t.deployUnjudged}</p>}
       {reach.drops.map((drop) => (

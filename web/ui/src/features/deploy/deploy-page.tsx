@@ -16,6 +16,7 @@ import { type Asked, deploy, fetchDetails, scheduleDeployment, validationQuery }
 import { type Draft, loadDraft, NOTHING, saveDraft } from "./draft";
 import { FileStep } from "./file-step";
 import { messages } from "./messages";
+import { timeZone } from "./moments";
 import { planOf } from "./plan";
 import { type Options, PlanStep } from "./plan-step";
 import { fileOfRunning } from "./running-file";
@@ -37,7 +38,13 @@ interface DeployPageProps {
 }
 
 const SETTLED_MS = 500;
-const AS_USUAL: Options = { strategy: "", isUnjudged: false, overridesWindows: false, atMs: null };
+const AS_USUAL: Options = {
+  strategy: "",
+  isUnjudged: false,
+  overridesWindows: false,
+  atMs: null,
+  cron: null,
+};
 
 /** From a Compose file to a rollout: the file, what it would do, and go. */
 export function DeployPage({ step, from, onFromTaken, onStep, onDeployed, onScheduled }: DeployPageProps) {
@@ -61,8 +68,11 @@ export function DeployPage({ step, from, onFromTaken, onStep, onDeployed, onSche
 
   const going = useMutation({
     mutationFn: async (): Promise<readonly DeployedService[] | null> => {
-      if (options.atMs === null) return (await deploy(asked)).services;
-      await scheduleDeployment(asked, options.atMs);
+      const { atMs, cron } = options;
+      if (cron !== null)
+        await scheduleDeployment(asked, { cron: cron.trim(), time_zone: timeZone(), pin_at_fire: true });
+      else if (atMs !== null) await scheduleDeployment(asked, { at_ms: atMs });
+      else return (await deploy(asked)).services;
       return null;
     },
     onSuccess: (services) => {

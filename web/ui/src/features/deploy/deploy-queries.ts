@@ -45,8 +45,12 @@ export function deploy(asked: Asked): Promise<DeploymentView> {
   return request("/deployments", { method: "POST", body: asked });
 }
 
-export function scheduleDeployment(asked: Asked, atMs: number): Promise<ScheduleView> {
-  return request("/schedules", { method: "POST", body: { deployment: asked, at_ms: atMs } });
+/** At one moment, or again and again: then images are what their tags mean at each. */
+export function scheduleDeployment(
+  asked: Asked,
+  when: { at_ms: number } | { cron: string; time_zone: string; pin_at_fire: true },
+): Promise<ScheduleView> {
+  return request("/schedules", { method: "POST", body: { deployment: asked, ...when } });
 }
 
 export function promote(

@@ -10,3 +10,8 @@ export function momentOf(text: string): number | null {
   const atMs = new Date(text).getTime();
   return text === "" || Number.isNaN(atMs) ? null : atMs;
 }
+
+/** The time zone of this browser, such as Europe/Rome. */
+export function timeZone(): string {
+  return Intl.DateTimeFormat().resolvedOptions().timeZone;
+}

@@ -10,7 +10,7 @@ import { Card, Section } from "@/components/ui/section";
 import { serverNow } from "@/lib/clock";
 import { useMessages } from "@/lib/i18n";
 import { messages } from "./messages";
-import { localInput, momentOf } from "./moments";
+import { localInput, momentOf, timeZone } from "./moments";
 import { planOf } from "./plan";
 import { PlanView, ReachView } from "./plan-view";
 
@@ -19,8 +19,10 @@ export interface Options {
   strategy: Strategy | "";
   isUnjudged: boolean;
   overridesWindows: boolean;
-  /** When; null for now. */
+  /** When; null for now, and where `cron` says it. */
   atMs: number | null;
+  /** When again and again; null for once. */
+  cron: string | null;
 }
 
 interface PlanStepProps {
@@ -47,7 +49,11 @@ export function PlanStep(props: PlanStepProps) {
   const plan = useMemo(() => (found === undefined ? null : planOf(found)), [found]);
   const isPast = options.atMs !== null && options.atMs <= serverNow();
   const changes = plan?.services.some(({ kind }) => kind !== "unchanged") ?? false;
-  const isReady = isChecked && plan !== null && plan.errors === 0 && changes && !isPast && props.mayDeploy;
+  const isLater = options.atMs !== null || options.cron !== null;
+  const hasMoment = options.cron === null ? !isPast : options.cron.trim() !== "";
+  // What changes nothing now may change something then.
+  const isWorth = changes || options.cron !== null;
+  const isReady = isChecked && plan !== null && plan.errors === 0 && isWorth && hasMoment && props.mayDeploy;
   return (
     <div className="grid gap-6 xl:grid-cols-[minmax(0,2fr)_minmax(20rem,1fr)]">
       <Section title={t.plan} note={<PlanNote {...props} />}>
@@ -86,7 +92,7 @@ export function PlanStep(props: PlanStepProps) {
             {t.toFile}
           </Button>
           <Button tone="primary" disabled={!isReady || props.isPending} onClick={props.onGo}>
-            {options.atMs === null ? t.deploy : t.schedule}
+            {isLater ? t.schedule : t.deploy}
           </Button>
         </div>
       </div>
@@ -139,13 +145,18 @@ function OptionsForm({
             {(control) => (
               <Select
                 {...control}
-                value={options.atMs === null ? "now" : "later"}
-                onChange={(event) =>
-                  set({ atMs: event.currentTarget.value === "now" ? null : serverNow() + HOUR_MS })
-                }
+                value={options.cron !== null ? "repeated" : options.atMs === null ? "now" : "later"}
+                onChange={(event) => {
+                  const when = event.currentTarget.value;
+                  set({
+                    atMs: when === "later" ? serverNow() + HOUR_MS : null,
+                    cron: when === "repeated" ? "" : null,
+                  });
+                }}
               >
                 <option value="now">{t.now}</option>
                 <option value="later">{t.later}</option>
+                <option value="repeated">{t.repeated}</option>
               </Select>
             )}
           </Field>
@@ -162,6 +173,20 @@ function OptionsForm({
                 const atMs = momentOf(event.currentTarget.value);
                 if (atMs !== null) set({ atMs });
               }}
+            />
+          )}
+        </Field>
+      )}
+      {options.cron !== null && (
+        <Field label={t.cron} hint={t.cronHint(timeZone())}>
+          {(control) => (
+            <Input
+              {...control}
+              value={options.cron ?? ""}
+              placeholder="30 3 * * MON-FRI"
+              autoComplete="off"
+              className="font-mono"
+              onInput={(event) => set({ cron: event.currentTarget.value })}
             />
           )}
         </Field>

@@ -5,7 +5,9 @@ import { request } from "@/api/client";
 import { latest as latestOf } from "@/api/metrics";
 import type { AssignmentView, ServiceDetail, WatchView } from "@/api/openapi";
 import { metricsQuery } from "@/api/queries";
+import { Loaded } from "@/components/loaded";
 import { Sparkline } from "@/components/sparkline";
+import { Loading } from "@/components/states";
 import { Badge, Status, StatusMark, type Tone } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
 import { Card, Section } from "@/components/ui/section";
@@ -28,6 +30,7 @@ import { formatMs } from "./measures";
 import { messages } from "./messages";
 import { pageMessages } from "./page-messages";
 import { useRefresh } from "./service-actions";
+import { plannedQuery } from "./service-queries";
 import { TrafficBar } from "./traffic-bar";
 import { totalOf } from "./usage";
 
@@ -51,6 +54,7 @@ export function ServiceOverview({ service, can, onRemoved }: OverviewProps & { o
       <div className="flex min-w-0 flex-col gap-6">
         <Traffic service={service} can={can} />
         <Scaling service={service} />
+        <Planned service={service} />
         <ImageWatch service={service} can={can} />
         {can("service.remove") && <Danger service={service} onRemoved={onRemoved} />}
       </div>
@@ -376,6 +380,40 @@ function Scaling({ service }: { service: ServiceDetail }) {
             ))}
           </ul>
         )}
+      </Card>
+    </Section>
+  );
+}
+
+function Planned({ service }: { service: ServiceDetail }) {
+  const t = useMessages(pageMessages);
+  const planned = useQuery(plannedQuery(service.id));
+  return (
+    <Section title={t.planned}>
+      <Card className="p-4 text-sm">
+        <Loaded query={planned} loading={<Loading label={t.planned} rows={1} className="p-0" />}>
+          {(known) =>
+            known.length === 0 ? (
+              <p className="text-muted">{t.nothingPlanned}</p>
+            ) : (
+              <ul className="tabular flex flex-col gap-1">
+                {known.map((schedule) => (
+                  <li key={schedule.id}>
+                    <Link
+                      to="/schedules"
+                      className="inline-flex min-h-6 items-center font-medium text-accent hover:underline"
+                    >
+                      {schedule.next_fire_ms === null ? UNKNOWN : formatMoment(schedule.next_fire_ms)}
+                    </Link>{" "}
+                    <span className="text-muted">
+                      {[schedule.cron, t.by(schedule.by)].filter(Boolean).join(" · ")}
+                    </span>
+                  </li>
+                ))}
+              </ul>
+            )
+          }
+        </Loaded>
       </Card>
     </Section>
   );

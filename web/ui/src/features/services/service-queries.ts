@@ -8,6 +8,8 @@ import type {
   HistoryView,
   PlacementView,
   RolloutView,
+  SchedulePage,
+  ScheduleView,
   ServiceDetail,
   ServiceDriftPage,
 } from "@/api/openapi";
@@ -67,6 +69,22 @@ export function rolloutQuery(reference: string) {
   return queryOptions({
     queryKey: ["service", "rollout", reference],
     queryFn: ({ signal }) => request<RolloutView>(`/rollouts/${encodeURIComponent(reference)}`, { signal }),
+  });
+}
+
+const SCHEDULES_MAX = 200;
+
+/** The planned deployments that a service is in. */
+export function plannedQuery(service: string) {
+  return queryOptions({
+    queryKey: ["service", service, "planned"],
+    queryFn: async ({ signal }): Promise<ScheduleView[]> => {
+      const page = await request<SchedulePage>("/schedules", { query: { limit: SCHEDULES_MAX }, signal });
+      return page.items.filter(
+        ({ services, next_fire_ms: next }) =>
+          next !== null && services.some(({ service_id: id }) => id === service),
+      );
+    },
   });
 }
 

@@ -185,6 +185,7 @@ def build_app(
     app.on_startup.append(refuse_undeclared)
     app.on_startup.append(dashboard.load)
     app.on_shutdown.append(end_streams)
+    # Before the live connections: who is told of a change there is looked at anew by what is kept here.
     app.cleanup_ctx.append(watch_access)
     app.cleanup_ctx.append(write_audit)
     app.cleanup_ctx.append(watch_hosts)

@@ -178,11 +178,14 @@ def agents(directory: Path, *names: str) -> Iterator[list[AgentProcess]]:
             agent.kill()
 
 
-def form_cluster(made: list[AgentProcess]) -> str:
-    """Init the first, let the others join, wait until all vote. Returns an administrator's access token."""
+def form_cluster(made: list[AgentProcess], *, timeout_s: float = START_TIMEOUT_S) -> str:
+    """Init the first, let the others join, wait until all vote. Returns an administrator's access token.
+
+    `timeout_s` is for each start: a test of no times may wait for a busy machine.
+    """
     first, *others = made
     first.init()
-    first.start()
+    first.start(timeout_s=timeout_s)
     token = first.login()
     for other in others:
         status, answer = first.request(
@@ -190,13 +193,13 @@ def form_cluster(made: list[AgentProcess]) -> str:
         )
         assert status in (200, 201), answer
         other.join(first, answer["token"])
-        other.start()
+        other.start(timeout_s=timeout_s)
 
     def all_vote() -> bool:
         status, answer = first.request("GET", "/api/v1/cluster", token=token)
         return status == 200 and answer["quorum"]["voters"] == len(made)
 
-    wait_until("every node votes", all_vote, first.tail)
+    wait_until("every node votes", all_vote, first.tail, timeout_s=timeout_s)
     return token
 
 

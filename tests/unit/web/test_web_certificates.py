@@ -63,7 +63,7 @@ async def test_a_certificate_is_kept_and_its_key_is_never_shown() -> None:
             "browsers do not take",
         ),
         (
-            lambda _: _fields(a_host_chain(key=rsa.generate_private_key(65537, 1024))),  # noqa: S505
+            lambda _: _fields(a_host_chain(key=rsa.generate_private_key(65537, 1024))),  # noqa: S505 (what is refused)
             "certificate",
             "browsers do not take",
         ),

@@ -1,0 +1,234 @@
+"""Getting in, on two agents: codes, logins that end, a provider, and certificates under a name."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import http.client
+import json
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from agent.clock import SystemClock
+from cluster.identity.one_time_codes import STEP_MS, code_at
+from tests.support.agent_process import AgentProcess, agents, form_cluster, wait_until
+from tests.support.certificate_chains import Chain, a_chain
+from tests.support.identity_provider import CLIENT_ID, CLIENT_SECRET, Provider, an_identity_provider
+
+HOST = "tower.example.com"
+
+
+now_ms = SystemClock().now_ms
+
+
+@pytest.fixture(scope="module")
+def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[AgentProcess, AgentProcess, str]]:
+    """Two hosts of a cluster, and an administrator's access token."""
+    with agents(tmp_path_factory.mktemp("access"), "n1", "n2") as made:
+        token = form_cluster(made, timeout_s=120.0)
+        yield made[0], made[1], token
+
+
+def must(host: AgentProcess, method: str, path: str, body: object = None, *, token: str = "") -> Any:
+    status, answer = host.request(method, f"/api/v1{path}", body, token=token)
+    assert status in (200, 201, 204), answer
+    return answer
+
+
+def a_user(host: AgentProcess, token: str, name: str) -> tuple[str, str]:
+    """A new operator's password, and their access token."""
+    password = f"four quiet unrelated words {name}"
+    must(host, "POST", "/users", {"name": name, "password": password, "role": "operator"}, token=token)
+    login = must(host, "POST", "/auth/login", {"name": name, "password": password, "mode": "token"})
+    return password, login["access_token"]
+
+
+def code_of(enrolment: Any, steps: int = 0) -> str:
+    secret = enrolment["secret"]
+    key = base64.b32decode(secret + "=" * (-len(secret) % 8))
+    return code_at(key, now_ms() // STEP_MS + steps)
+
+
+def shown_to(host: AgentProcess, ca_pem: str, name: str) -> bool:
+    """Whether who trusts this authority alone, and asks for this name, is shown what it trusts."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(cadata=ca_pem)
+    try:
+        with (
+            socket.create_connection(("127.0.0.1", host.api_port), timeout=5) as connection,
+            context.wrap_socket(connection, server_hostname=name),
+        ):
+            return True
+    except ssl.SSLCertVerificationError:
+        return False
+
+
+@contextmanager
+def a_provider() -> Iterator[Provider]:
+    """One beside the test, on a thread and loop of its own."""
+    served: list[Provider] = []
+    is_up, loop = threading.Event(), asyncio.new_event_loop()
+    done = asyncio.Event()
+
+    async def serve() -> None:
+        async with an_identity_provider(now_ms) as provider:
+            served.append(provider)
+            is_up.set()
+            await done.wait()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
+    thread.start()
+    try:
+        assert is_up.wait(30)
+        yield served[0]
+    finally:
+        loop.call_soon_threadsafe(done.set)
+        thread.join()
+        loop.close()
+
+
+def visit(host: AgentProcess, url: str, cookies: dict[str, str]) -> str:
+    """Be a browser that was sent to this address of a host; returns where it is sent next."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPSConnection(
+        "127.0.0.1", host.api_port, timeout=20, context=ssl.create_default_context(cafile=str(host.ca))
+    )
+    pairs = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    try:
+        connection.request("GET", f"{parts.path}?{parts.query}", headers={"Cookie": pairs})
+        response = connection.getresponse()
+        response.read()
+    finally:
+        connection.close()
+    assert response.status == 303, response.status
+    for name, value in response.getheaders():
+        if name.lower() == "set-cookie":
+            key, _, content = value.partition(";")[0].partition("=")
+            cookies[key] = content
+    return response.headers["Location"]
+
+
+def test_a_code_that_one_host_took_counts_on_no_other(
+    hosts: tuple[AgentProcess, AgentProcess, str], tmp_path: Path
+) -> None:
+    first, second, admin = hosts
+    password, token = a_user(first, admin, "otto")
+    enrolment = must(first, "POST", "/account/second-factor", {"password": password}, token=token)
+    # Begun on one host, finished on the other.
+    must(
+        second,
+        "PUT",
+        "/account/second-factor",
+        {"ticket": enrolment["ticket"], "code": code_of(enrolment)},
+        token=token,
+    )
+    begun = must(first, "POST", "/auth/login", {"name": "otto", "password": password, "mode": "token"})
+    answer = {"challenge": begun["challenge"], "code": code_of(enrolment, 1), "mode": "token"}
+    assert second.request("POST", "/api/v1/auth/login/code", answer)[0] == 200
+    status, refused = first.request("POST", "/api/v1/auth/login/code", answer)
+    assert (status, "used already" in refused["detail"]) == (401, True)
+
+
+def test_the_command_line_logs_in_with_a_recovery_code_and_ends_other_logins(
+    hosts: tuple[AgentProcess, AgentProcess, str], tmp_path: Path
+) -> None:
+    first, second, admin = hosts
+    password, token = a_user(first, admin, "vera")
+    enrolment = must(first, "POST", "/account/second-factor", {"password": password}, token=token)
+    confirmed = must(
+        first,
+        "PUT",
+        "/account/second-factor",
+        {"ticket": enrolment["ticket"], "code": code_of(enrolment)},
+        token=token,
+    )
+    secret = {
+        "TOWER_PASSWORD": password,
+        "TOWER_CODE": confirmed["recovery_codes"][0],
+        "XDG_CONFIG_HOME": str(tmp_path),
+        "TOWER_CA": str(first.ca),
+    }
+    second.tower("login", f"localhost:{second.api_port}", "--user", "vera", secret=secret)
+    listed = json.loads(second.tower("session", "ls", "--json", secret=secret).stdout)["items"]
+    assert [item["browser"] for item in listed if item["is_current"]] == ["tower (command line)"]
+    assert "1 logins are ended" in second.tower("session", "end", "--others", secret=secret).stdout
+    wait_until(
+        "the first login is over on every host",
+        lambda: first.request("GET", "/api/v1/auth/me", token=token)[0] == 401,
+        first.tail,
+    )
+
+
+def test_a_certificate_is_served_by_every_host_and_members_need_it_not(
+    hosts: tuple[AgentProcess, AgentProcess, str], tmp_path: Path
+) -> None:
+    first, second, admin = hosts
+    chain = a_chain(HOST, "localhost", now_ms=now_ms())
+    _upload(first, admin, chain)
+    for host in (first, second):
+        wait_until(f"{host.name} serves it", lambda host=host: shown_to(host, chain.root, HOST), host.tail)
+        assert not shown_to(host, host.ca.read_text(), HOST)
+        assert host.status("/readyz") == 200, "who asks for the host itself is shown the cluster's own"
+    secret = {"TOWER_TOKEN": admin, "TOWER_CA": str(first.ca), "XDG_CONFIG_HOME": str(tmp_path)}
+    secret["TOWER_SERVER"] = f"https://localhost:{first.api_port}"
+    listed = first.tower("certificate", "list", "--dashboard", secret=secret).stdout
+    assert HOST in listed, "the command line trusts the cluster, by whatever name it asks"
+    with agents(tmp_path, "n3") as (third,):
+        joining = must(first, "POST", "/join-tokens", {"ttl_s": 600, "uses": 1, "learner": True}, token=admin)
+        third.tower("join", f"localhost:{first.api_port}", "--token", joining["token"], "--no-start")
+        assert third.ca.exists()
+    must(first, "DELETE", "/web-certificates/front", token=admin)
+    wait_until(
+        "the cluster's own is served again", lambda: not shown_to(second, chain.root, HOST), second.tail
+    )
+
+
+def _upload(host: AgentProcess, token: str, chain: Chain) -> None:
+    body = {"certificate": chain.served, "key": chain.key}
+    assert must(host, "PUT", "/web-certificates/front", body, token=token)["state"] == "serving"
+
+
+def test_a_provider_lets_people_in_once_it_may_be_called(
+    hosts: tuple[AgentProcess, AgentProcess, str],
+) -> None:
+    first, second, admin = hosts
+    with a_provider() as provider:
+        body = {
+            "label": "Example Corp",
+            "issuer": provider.issuer,
+            "client_id": CLIENT_ID,
+            "client_secret": CLIENT_SECRET,
+            "roles": [{"group": "ops", "role": "operator"}],
+            "ca_pem": provider.ca_pem,
+        }
+        must(first, "PUT", "/providers/corp", body, token=admin)
+        status, refused = first.request("GET", "/api/v1/providers/corp/published", token=admin)
+        assert (status, "outbound.allowed_networks" in refused["detail"]) == (503, True)
+        must(
+            first,
+            "PUT",
+            "/settings/outbound.allowed_networks",
+            {"value": "127.0.0.0/8, ::1/128"},
+            token=admin,
+        )
+        wait_until(
+            "the provider may be called",
+            lambda: first.request("GET", "/api/v1/providers/corp/published", token=admin)[0] == 200,
+            first.tail,
+        )
+        cookies: dict[str, str] = {}
+        there = visit(first, "/api/v1/auth/providers/corp/start?next=/services", cookies)
+        # The browser comes back to another host under the same name.
+        assert visit(second, provider.visit(there), cookies) == "/login?signed_in=yes&next=%2Fservices"
+    users = must(first, "GET", "/users", token=admin)["items"]
+    assert [(user["role"], user["provider"]) for user in users if user["name"] == "gina"] == [
+        ("operator", "corp")
+    ]

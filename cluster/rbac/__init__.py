@@ -2,7 +2,7 @@
 
 from cluster.rbac.actions import ACTIONS, Action, Resource
 from cluster.rbac.grants import Grants, Rule, built_in, grants_of
-from cluster.rbac.policy import Decision, authorize, may_grant, narrowest
+from cluster.rbac.policy import Decision, may_grant, narrowest
 from cluster.rbac.targets import Target
 
 __all__ = [
@@ -13,7 +13,6 @@ __all__ = [
     "Resource",
     "Rule",
     "Target",
-    "authorize",
     "built_in",
     "grants_of",
     "may_grant",

@@ -155,8 +155,8 @@ def _actions() -> tuple[Action, ...]:
             Resource.NODE: ("join", "remove", "set-role", "label", "fence"),
             Resource.JOIN_TOKEN: ("create", "revoke"),
             Resource.SETTING: ("write",),
-            # Inside it are its secrets, and what it may do is done by who is inside; made anew it can be given
-            # host paths, as through `service.deploy-host-access`.
+            # Inside it are its secrets, and what it may do is done by who is inside; made anew it can be
+            # given host paths, as through `service.deploy-host-access`.
             Resource.CONTAINER: ("remove", "exec", "read-files", "write-files", "reveal", "recreate"),
             Resource.IMAGE: ("remove",),
             Resource.VOLUME: ("remove",),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cluster.model.access import Role
-from cluster.rbac import ACTIONS, authorize
+from cluster.rbac import ACTIONS, built_in
 
 Json = dict[str, Any]
 
@@ -80,9 +80,7 @@ def me(role: Role) -> Json:
         "principal_id": f"us-{role}",
         "name": {Role.ADMIN: "ada", Role.OPERATOR: "otto", Role.VIEWER: "vera"}[role],
         "role": role.value,
-        "permissions": [
-            name for name, action in sorted(ACTIONS.items()) if authorize(role, name, action.resource).allowed
-        ],
+        "permissions": [name for name in sorted(ACTIONS) if name in built_in(role).allows],
         "csrf_token": "csrf-of-the-stub",
     }
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import pytest
 
 from cluster.model.access import Role
-from cluster.rbac import ACTIONS, authorize
+from cluster.rbac import ACTIONS, Decision, Target, built_in
 
 VIEWER, OPERATOR, ADMIN = Role.VIEWER, Role.OPERATOR, Role.ADMIN
+
+
+def decided(role: Role, action: str, kind: str) -> Decision:
+    return built_in(role).decide(action, Target(kind=kind, id="x"), 0)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +43,7 @@ VIEWER, OPERATOR, ADMIN = Role.VIEWER, Role.OPERATOR, Role.ADMIN
 )
 def test_the_least_role_of_an_action(action: str, least: Role) -> None:
     resource = ACTIONS[action].resource
-    assert [authorize(role, action, resource).allowed for role in Role] == [
+    assert [decided(role, action, resource).allowed for role in Role] == [
         role.includes(least) for role in Role
     ]
 
@@ -54,9 +58,8 @@ def test_no_viewer_changes_anything_but_their_own_account() -> None:
 
 
 def test_a_denial_says_what_is_needed() -> None:
-    decision = authorize(VIEWER, "service.deploy", "service:shop.web")
+    decision = decided(VIEWER, "service.deploy", "service")
     assert decision.reason == "service.deploy needs role operator; yours is viewer"
-    assert "log in" in authorize(None, "service.deploy", "service:shop.web").reason
 
 
 def test_every_action_is_named_after_its_resource() -> None:

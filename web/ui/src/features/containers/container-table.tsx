@@ -1,4 +1,3 @@
-import { Link, useNavigate } from "@tanstack/react-router";
 import { ArrowDown, ArrowUp } from "lucide-react";
 import { memo, useEffect, useMemo, useRef } from "react";
 import type { ContainerView, SeriesView } from "@/api/openapi";
@@ -107,6 +106,7 @@ export function ContainerTable(props: ContainerTableProps) {
                 wanted={props.wanted}
                 onActive={props.onActive}
                 onToggle={props.onToggle}
+                onOpen={props.onOpen}
                 onLogs={props.onLogs}
                 onVerb={props.onVerb}
               />
@@ -228,7 +228,8 @@ function GroupRow({ name, keys, span, position, selection, onToggleAll }: GroupR
   );
 }
 
-interface RowProps extends Pick<ListProps, "can" | "wanted" | "onActive" | "onToggle" | "onLogs" | "onVerb"> {
+interface RowProps
+  extends Pick<ListProps, "can" | "wanted" | "onActive" | "onToggle" | "onOpen" | "onLogs" | "onVerb"> {
   container: ContainerView;
   columns: readonly Column[];
   position: number;
@@ -241,9 +242,8 @@ interface RowProps extends Pick<ListProps, "can" | "wanted" | "onActive" | "onTo
 
 const Row = memo(function Row(props: RowProps) {
   const { container, columns, position, isStale, isChosen, isActive, wanted } = props;
-  const { can, onToggle, onLogs, onVerb } = props;
+  const { can, onToggle, onOpen, onLogs, onVerb } = props;
   const t = useMessages(messages);
-  const navigate = useNavigate();
   const name = useRef<HTMLAnchorElement>(null);
   const key = keyOf(container);
   useEffect(() => {
@@ -253,7 +253,6 @@ const Row = memo(function Row(props: RowProps) {
     name.current?.focus({ preventScroll: true });
   }, [isActive, key, wanted]);
   const cell = cn("h-10 truncate px-2", position > 0 && "border-t border-line");
-  const params = { node: container.node_id, container: container.id };
   return (
     <tr
       aria-rowindex={position + 2}
@@ -269,7 +268,7 @@ const Row = memo(function Row(props: RowProps) {
         const isOnControl = target.closest("a, button, label, input") !== null;
         if (isOnControl || (window.getSelection()?.toString() ?? "") !== "") return;
         if (event.shiftKey || event.ctrlKey || event.metaKey) onToggle(key, event.shiftKey);
-        else void navigate({ to: "/containers/$node/$container", params });
+        else onOpen(container);
       }}
     >
       <td className={cn("h-10 pl-2", position > 0 && "border-t border-line")}>
@@ -280,15 +279,21 @@ const Row = memo(function Row(props: RowProps) {
         />
       </td>
       <th scope="row" className={cn(cell, "text-left font-medium")}>
-        <Link
+        {/* No link of the router's: dozens of rows come and go with each turn of a wheel, and those are dear. */}
+        <a
           ref={name}
-          to="/containers/$node/$container"
-          params={params}
+          href={`/containers/${encodeURIComponent(container.node_id)}/${encodeURIComponent(container.id)}`}
           title={`${container.name} (${shortId(container.id)})`}
           className="hover:underline"
+          onClick={(event) => {
+            if (event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey)
+              return;
+            event.preventDefault();
+            onOpen(container);
+          }}
         >
           {container.name}
-        </Link>
+        </a>
       </th>
       {columns.map((column) => (
         <td key={column} className={cn(cell, "text-sm", CLASSES[column])}>

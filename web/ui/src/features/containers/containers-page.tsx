@@ -161,6 +161,11 @@ function List({
       void navigate({ to: "/logs", search: { c: `${container.node_id}:${container.id}` } as never }),
     [navigate],
   );
+  const onOpen = useCallback(
+    ({ node_id, id }: ContainerView) =>
+      void navigate({ to: "/containers/$node/$container", params: { node: node_id, container: id } }),
+    [navigate],
+  );
   const onToggle = useCallback(
     (key: string, isRange: boolean) =>
       setSelection((before) => (isRange ? extended(before, key, newest.current) : toggled(before, key))),
@@ -188,11 +193,7 @@ function List({
     onClear: () => setSelection(NONE),
     onLogs,
     onVerb,
-    onOpen: (container) =>
-      void navigate({
-        to: "/containers/$node/$container",
-        params: { node: container.node_id, container: container.id },
-      }),
+    onOpen,
   });
   const shared = {
     items,
@@ -206,6 +207,7 @@ function List({
     onActive: setActive,
     onToggle,
     onToggleAll,
+    onOpen,
     onLogs,
     onVerb,
   };

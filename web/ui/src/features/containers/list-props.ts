@@ -21,6 +21,7 @@ export interface ListProps {
   onActive: (key: string) => void;
   onToggle: (key: string, isRange: boolean) => void;
   onToggleAll: (keys: readonly string[]) => void;
+  onOpen: (container: ContainerView) => void;
   onLogs: (container: ContainerView) => void;
   onVerb: (container: ContainerView, verb: Verb) => void;
 }

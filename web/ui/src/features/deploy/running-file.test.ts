@@ -56,6 +56,7 @@ test("what runs is a file, without what is as usual", () => {
 
 test("a value that may not be seen is asked for, and a dollar sign stays one", () => {
   const text = fileOfRunning("shop", [service({ environment: { KEY: null, PRICE: "5$", N: "1" } })]);
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: Compose's form of a variable
   expect(text).toContain('KEY: "${KEY}"');
   expect(text).toContain('PRICE: "5$$"');
   expect(text).toContain('"N": "1"');

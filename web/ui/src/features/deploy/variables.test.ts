@@ -3,6 +3,7 @@ import { givenOf, variablesOf } from "./variables";
 
 test("variables are found in every form, once, in the order of the file", () => {
   const found = variablesOf(
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: Compose's form of a variable
     "image: web:${TAG}\nx: $HOST ${TAG:-1} ${MODE:-dev} ${ON:+yes} ${KEY:?give it}\n",
   );
   expect(found).toEqual([
@@ -15,6 +16,7 @@ test("variables are found in every form, once, in the order of the file", () => 
 });
 
 test("a doubled sign is a sign, and comments use nothing", () => {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: Compose's form of a variable
   expect(variablesOf("a: $$HOME ${}\n# ${OLD}\nb: 5$")).toEqual([]);
 });
 

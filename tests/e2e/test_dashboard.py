@@ -495,7 +495,7 @@ def test_a_host_opens_with_its_courses_and_facts(dashboard: Dashboard) -> None:
     dashboard.host("h2").get_by_role("button", name="h2").click()
 
     sheet = dashboard.page.get_by_role("dialog", name="h2")
-    expect(sheet.get_by_role("img", name=re.compile("CPU over the last ten minutes"))).to_be_visible()
+    expect(sheet.get_by_role("slider", name=re.compile("CPU"))).to_be_visible()
     expect(sheet.locator("canvas")).to_have_count(2)
     expect(sheet).to_contain_text("6.1.0-26-amd64")
     assert dashboard.fetched_bytes() > before, "the charts are fetched when they are wanted"

@@ -1,29 +1,21 @@
 import { useQuery } from "@tanstack/react-query";
-import { lazy, type ReactNode, Suspense } from "react";
+import type { ReactNode } from "react";
 import { HOST_SUBJECT, latest, seriesOf } from "@/api/metrics";
-import type { FactsView, NodeView } from "@/api/openapi";
+import type { FactsView, HostLiveView, NodeView } from "@/api/openapi";
 import { clusterQuery, metricsQuery } from "@/api/queries";
 import { Banner } from "@/components/banner";
+import { LazyTimeChart } from "@/components/lazy-time-chart";
 import { Loaded } from "@/components/loaded";
 import { Empty, Loading } from "@/components/states";
+import type { ChartLine } from "@/components/time-chart-data";
 import { Badge } from "@/components/ui/badge";
 import { Sheet } from "@/components/ui/sheet";
 import { useNow } from "@/lib/clock";
-import {
-  capital,
-  formatAge,
-  formatBytes,
-  formatCount,
-  formatMoment,
-  formatPercent,
-  formatSize,
-  UNKNOWN,
-} from "@/lib/format";
+import { capital, formatAge, formatCount, formatMoment, formatSize, UNKNOWN } from "@/lib/format";
 import { textsOf, useMessages } from "@/lib/i18n";
+import type { TimeRange } from "@/lib/time-range";
 import { details } from "./details-messages";
 import { courseOf, isTelling, statusOf } from "./host-status";
-
-const Chart = lazy(() => import("@/components/chart"));
 
 interface HostSheetProps {
   nodeId: string;
@@ -76,32 +68,40 @@ function Details({ node, onContainers }: { node: NodeView } & Pick<HostSheetProp
           live === undefined || live.times_ms.length === 0 ? (
             <p className="text-sm text-muted">{t.noNumbers}</p>
           ) : (
-            <Suspense fallback={<Loading label={t.loadingCharts} rows={8} />}>
-              <Chart
+            <>
+              <LazyTimeChart
                 title={t.cpu}
                 timesMs={live.times_ms}
-                values={seriesOf(live, HOST_SUBJECT, "cpu_percent")?.values ?? []}
+                lines={[lineOf(live, "cpu_percent", t.cpu, 0)]}
+                unit="percent"
+                range={rangeOf(live)}
                 top={100}
-                format={formatPercent}
-                color="--series-1"
                 syncKey="host"
               />
-              <Chart
+              <LazyTimeChart
                 title={t.memory}
                 timesMs={live.times_ms}
-                values={seriesOf(live, HOST_SUBJECT, "memory_bytes")?.values ?? []}
+                lines={[lineOf(live, "memory_bytes", t.memory, 1)]}
+                unit="bytes"
+                range={rangeOf(live)}
                 top={memoryLimit || null}
-                format={formatBytes}
-                color="--series-2"
                 syncKey="host"
               />
-            </Suspense>
+            </>
           )
         }
       </Loaded>
       <Facts node={node} onContainers={onContainers} />
     </div>
   );
+}
+
+function lineOf(live: HostLiveView, metric: string, label: string, color: number): ChartLine {
+  return { key: metric, label, color, values: seriesOf(live, HOST_SUBJECT, metric)?.values ?? [] };
+}
+
+function rangeOf({ times_ms }: HostLiveView): TimeRange {
+  return { startMs: times_ms[0] ?? 0, endMs: times_ms.at(-1) ?? 0 };
 }
 
 function Standing({ node }: { node: NodeView }) {

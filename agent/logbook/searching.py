@@ -12,6 +12,7 @@ import os
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -266,7 +267,7 @@ def _look(
         if fits is not None and not fits(texts[index]):
             continue
         line = line_at(record.header, columns, texts, index, container_id=record.container_id)
-        found.add(line, lambda index=index: surroundings.around(record, columns, texts, index))  # type: ignore[misc]
+        found.add(line, partial(surroundings.around, record, columns, texts, index))
 
 
 def _positions(record: _Record, columns: Columns, query: LogSearch) -> Iterable[int]:

@@ -17,7 +17,7 @@ import struct
 import sys
 import zlib
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import accumulate
@@ -173,9 +173,9 @@ def _from_by_byte(data: bytes, width: int) -> bytes:
     return bytes(joined)
 
 
-def _mask(numbers: object) -> int:
+def _mask(numbers: Iterable[int]) -> int:
     mask = 0
-    for number in numbers:  # type: ignore[attr-defined]
+    for number in numbers:
         mask |= 1 << number
     return mask
 

@@ -33,6 +33,7 @@ from web.tools.log_views import (
     LEVEL_NAMES,
     STREAM_NAMES,
     LogHistogramView,
+    LogLineView,
     LogPageView,
     LogSourcesView,
     LogSourceView,
@@ -225,8 +226,8 @@ def moment_us(at_us: int) -> str:
     return f"{moment(at_us // 1000)[:-1]}.{at_us % 1_000_000:06d}Z"
 
 
-def _plain(view: object) -> dict[str, object]:
-    return {name: getattr(view, name) for name in view.__slots__}  # type: ignore[attr-defined]
+def _plain(view: LogLineView | LogSourceView) -> dict[str, object]:
+    return {name: getattr(view, name) for name in view.__slots__}
 
 
 _PROBLEMS = ("not-found", "invalid")

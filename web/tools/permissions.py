@@ -174,7 +174,7 @@ async def put_binding(
     await _check_held(context, call, PUT, resource, binding, custom)
 
     async def change(permit: Permit) -> None:
-        await permit.propose(PutBinding(binding=binding), reason=f"{role} on {scope}")
+        await permit.propose(PutBinding(binding=binding), resource=resource, reason=f"{role} on {scope}")
 
     await context.authority.perform(call, PUT, "binding", change)
     now_ms = context.surroundings.clock.now_ms()

@@ -110,3 +110,21 @@ def test_hours_that_mean_nothing_are_refused(text: str) -> None:
 def test_days_go_round_the_week() -> None:
     (hours,) = hours_of(["sat-mon 22:00-06:00"])
     assert hours["days"] == ["sat", "sun", "mon"]
+
+
+@pytest.mark.parametrize(("is_intact", "expected"), [(True, 0), (False, 1)])
+def test_an_audit_that_was_changed_is_the_status(
+    api: StubApi, tower: Tower, is_intact: bool, expected: int
+) -> None:
+    standing = {"is_intact": is_intact, "reason": "as it is", "size": 3, "root": "ab"}
+    api.answers["GET /audit/verification"] = Answer(body=standing)
+    status, out, _ = tower("audit", "--verify")
+    assert status == expected
+    assert ("3 ab" in out) == is_intact
+
+
+def test_entries_are_asked_for_by_what_became_of_them(api: StubApi, tower: Tower) -> None:
+    api.answers["GET /audit"] = Answer(body={"items": []})
+    assert tower("audit", "--result", "denied", "--on", "web")[0] == 0
+    query = api.requests[-1].query
+    assert (query["outcome"], query["resource"]) == ("denied", "web")

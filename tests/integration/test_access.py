@@ -33,7 +33,7 @@ now_ms = SystemClock().now_ms
 def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[AgentProcess, AgentProcess, str]]:
     """Two hosts of a cluster, and an administrator's access token."""
     with agents(tmp_path_factory.mktemp("access"), "n1", "n2") as made:
-        token = form_cluster(made, timeout_s=120.0)
+        token = form_cluster(made, timeout_s=120.0, until_voting=False)
         yield made[0], made[1], token
 
 

@@ -10,7 +10,7 @@ import { Dialog } from "@/components/ui/dialog";
 import { Field, Input, Select } from "@/components/ui/field";
 import { showError } from "@/components/ui/toast-store";
 import { useDebounced } from "@/lib/debounced";
-import { formatBytes } from "@/lib/format";
+import { formatBytes, parseImage } from "@/lib/format";
 import { translated, useMessages } from "@/lib/i18n";
 import { messages } from "./messages";
 import { type CleanupWish, clean, type Kind, RESOURCES_KEY } from "./resource-queries";
@@ -223,6 +223,13 @@ const TONES: Record<CleanupOutcome, "ok" | "warn" | "bad" | "neutral"> = {
   failed: "bad",
 };
 
+/** Without the registry of an image: what is left is what tells them apart. */
+function shortName({ kind, name }: CleanupItem): string {
+  if (kind !== "image") return name;
+  const { short, tag } = parseImage(name);
+  return tag === "" ? short : `${short}:${tag}`;
+}
+
 /** What failed first: the rest is as it was asked for. */
 function Items({ items, isDone = false }: { items: readonly CleanupItem[]; isDone?: boolean }) {
   const t = useMessages(messages);
@@ -234,6 +241,12 @@ function Items({ items, isDone = false }: { items: readonly CleanupItem[]; isDon
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached with the keyboard
     <div tabIndex={0} className="max-h-[40vh] overflow-y-auto rounded-md border border-line">
       <table className="w-full table-fixed">
+        <colgroup>
+          <col />
+          <col className="w-16" />
+          <col className="w-22" />
+          <col className="w-[36%]" />
+        </colgroup>
         <thead className="sr-only">
           <tr>
             <th scope="col">{t.name}</th>
@@ -248,7 +261,7 @@ function Items({ items, isDone = false }: { items: readonly CleanupItem[]; isDon
             return (
               <tr key={`${item.node_id} ${item.id}`} className="border-t border-line first:border-t-0">
                 <th scope="row" title={item.name} className="truncate px-3 py-1.5 text-left font-medium">
-                  {item.name}
+                  {shortName(item)}
                 </th>
                 <td className="w-16 truncate px-2 py-1.5 text-muted">{item.node_name}</td>
                 <td className="tabular w-22 px-2 py-1.5 text-right">

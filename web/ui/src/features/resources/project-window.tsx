@@ -48,6 +48,11 @@ export default function ProjectWindow(props: ProjectWindowProps) {
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached with the keyboard */}
       <div tabIndex={0} role="status" className="max-h-[50vh] overflow-y-auto rounded-md border border-line">
         <table className="w-full table-fixed text-sm">
+          <colgroup>
+            <col />
+            <col className="w-20" />
+            <col className="w-[45%]" />
+          </colgroup>
           <thead className="sr-only">
             <tr>
               <th scope="col">{t.container}</th>

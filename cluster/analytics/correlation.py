@@ -27,6 +27,7 @@ FALSE_SHARE_MAX = 0.05
 SHARE_MIN = 0.10
 """What changed by less than a tenth, at its middle and at its edges, is of no interest."""
 LAGS_MAX = 8
+EFFECT_HALF = 3.0
 _QUANTILES = (0.1, 0.5, 0.9)
 _TERMS = 20
 
@@ -66,9 +67,9 @@ def find_movements(
 ) -> list[Movement]:
     """Return which of `rows` moved from place `first` on, the surest first; at most `most`.
 
-    All rows, and `focus`, are float64[n] on one grid, NaN where nothing was measured. With a focus the score
-    is the distance, doubled by how closely a row follows it; what only moved at the same time is further
-    down.
+    All rows, and `focus`, are float64[n] on one grid, NaN where nothing was measured. The score is the
+    distance, which is 1 for all that moved clearly, times how far a row went beside what it usually does, and
+    with a focus doubled by how closely it follows that: what only moved at the same time is further down.
     """
     found: list[tuple[int, float, float]] = []
     for place, row in enumerate(rows):
@@ -92,7 +93,9 @@ def find_movements(
         moved.append(
             Movement(
                 place=place,
-                score=distance * (1.0 if follows is None else (1 + abs(follows)) / 2),
+                score=distance
+                * _size(before, during, spread)
+                * (1.0 if follows is None else (1 + abs(follows)) / 2),
                 distance=distance,
                 p_value=p_value,
                 direction=_direction(before, during),
@@ -204,6 +207,12 @@ def _is_of_interest(before: Values, during: Values) -> bool:
     return (
         bool(np.abs(_shifts(before, during)).max() >= SHARE_MIN * usual) and usual + float(np.ptp(during)) > 0
     )
+
+
+def _size(before: Values, during: Values, spread: float) -> float:
+    """How far a row went, 0 to 1: a half when that is as far as `EFFECT_HALF` of its usual deviations."""
+    reach = float(np.abs(_shifts(before, during)).max())
+    return reach / (reach + EFFECT_HALF * spread) if reach > 0 else 0.0
 
 
 def _direction(before: Values, during: Values) -> Direction:

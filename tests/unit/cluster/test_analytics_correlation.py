@@ -66,6 +66,12 @@ def test_what_follows_the_focus_is_above_what_moved_by_itself() -> None:
     assert first.follows == pytest.approx(1, abs=0.05)
 
 
+def test_of_what_moved_clearly_that_which_went_furthest_is_first() -> None:
+    found = find_movements([moved(1, 12.0), moved(2, 400.0), moved(3, 30.0)], FIRST)
+    assert [each.place for each in found] == [1, 2, 0]
+    assert {each.distance for each in found} == {1.0}
+
+
 def test_how_much_later_it_followed_is_told_in_steps() -> None:
     rng = np.random.default_rng(3)
     focus = np.asarray(rng.standard_normal(LENGTH))

@@ -109,7 +109,9 @@ function Row({ moved, onShow }: { moved: MovedView; onShow: (subject: Subject) =
 
 function nameOf(moved: MovedView): string {
   if (moved.kind === "host") return moved.node;
-  return moved.kind === "disk" ? `${moved.node}:${moved.name}` : moved.name;
+  if (moved.kind === "disk") return `${moved.node}:${moved.name}`;
+  // Each host's router measures for itself.
+  return moved.kind === "route" ? `${moved.name} · ${moved.node}` : moved.name;
 }
 
 function subjectOf(moved: MovedView): Subject {

@@ -171,7 +171,12 @@ function makeView(
         yaml(),
         syntaxHighlighting(HIGHLIGHT),
         THEME,
-        autocompletion({ override: [(context) => complete(context, props.current.schema)], icons: false }),
+        autocompletion({
+          override: [(context) => complete(context, props.current.schema)],
+          icons: false,
+          // Within its delay Tab would lead out of the editor.
+          interactionDelay: 0,
+        }),
         hoverTooltip((editor, position) => hint(editor, position, props.current.schema)),
         LABEL.of(EditorView.contentAttributes.of({ "aria-label": props.current.label })),
         EditorView.contentAttributes.of({ spellcheck: "false", autocorrect: "off", autocapitalize: "off" }),

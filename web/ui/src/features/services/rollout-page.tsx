@@ -448,7 +448,7 @@ function Events({ rollout, isOpen }: { rollout: RolloutView; isOpen: boolean }) 
             known.length === 0 ? (
               <p className="px-4 py-3 text-sm text-muted">{t.noEvents}</p>
             ) : (
-              <ol className="max-h-96 divide-y divide-line overflow-y-auto">
+              <ol className="divide-y divide-line">
                 {known.map((event) => (
                   <EventLine key={event.id} event={event} />
                 ))}

@@ -34,15 +34,25 @@ SCOPED_KINDS = frozenset(
         Resource.METRICS,
         Resource.ALERT,
         Resource.EVENT,
-        Resource.IMAGE,
-        Resource.VOLUME,
-        Resource.NETWORK,
         Resource.NODE,
     }
 )
 """Kinds of things that a scope can mean."""
 ESCAPES = frozenset(
-    {"service.deploy-host-access", "service.adopt", "container.recreate", "node.join", "node.set-role"}
+    {
+        # A Compose file names volumes, networks, secrets and host paths of anybody.
+        "service.deploy",
+        "service.deploy-host-access",
+        "service.promote",
+        "service.schedule",
+        "service.start-experiment",
+        "service.validate",
+        "service.adopt",
+        "container.recreate",
+        "metrics.import",
+        "node.join",
+        "node.set-role",
+    }
 )
 """What reaches beyond any scope: no binding to a part of the cluster gives it."""
 _BUILT_IN = frozenset(role.value for role in Role)

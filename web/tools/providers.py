@@ -120,6 +120,11 @@ async def put_provider(context: Context, call: Call, provider_id: str, wish: Pro
     if wish.roles:
         # Or whoever may put providers could make themselves more than they are.
         await context.authority.require(call, "user.set-role", "user")
+        for each in wish.roles:
+            lacked = context.authority.powers(call).lacks(each.role)
+            if lacked is not None:
+                reason = f"role {each.role} includes {lacked}, which you do not hold everywhere"
+                await context.authority.refuse(call, "user.set-role", "user", reason)
     present = _stored(context).get(provider_id)
     version = 0 if present is None else present.version
     provider = SignInProvider(

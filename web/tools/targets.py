@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from cluster.model.ids import environment_of, name_in
 from cluster.rbac import Resource, Target
 from cluster.store import ReadTxn, records
@@ -51,30 +49,6 @@ def container_target(view: ContainerView, *, kind: Resource = Resource.CONTAINER
         labels={key: value for key, value in view.labels.items() if key not in of_image}
         if of_image
         else view.labels,
-    )
-
-
-def thing_target(
-    kind: Resource,
-    name: str,
-    *,
-    node_id: str,
-    node_name: str,
-    labels: Mapping[str, str] | None,
-    project: str | None = None,
-) -> Target:
-    """Return what a volume, network or image of a host is to permissions.
-
-    `labels` are those somebody set, None when that is not known, as of an image.
-    """
-    return Target(
-        kind=kind,
-        id=name,
-        name=f"{node_name}/{name}",
-        node_id=node_id,
-        node_name=node_name,
-        project=project,
-        labels=labels,
     )
 
 

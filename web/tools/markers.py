@@ -31,17 +31,18 @@ _SCANNED_MAX = 5_000
 BOOK = Phrasebook(
     {
         "deployed": Text(
-            "{service}: revision {revision} was deployed", "{service}: revisione {revision} rilasciata"
+            "revision {revision} of {service} was deployed", "rilasciata la revisione {revision} di {service}"
         ),
         "deploying": Text(
-            "{service}: revision {revision} is being deployed", "{service}: revisione {revision} in rilascio"
+            "revision {revision} of {service} is being deployed",
+            "in rilascio la revisione {revision} di {service}",
         ),
         "taken-back": Text(
-            "{service}: revision {revision} was taken back", "{service}: revisione {revision} ritirata"
+            "revision {revision} of {service} was taken back", "ritirata la revisione {revision} di {service}"
         ),
         "failed": Text(
-            "{service}: the rollout of revision {revision} failed",
-            "{service}: rilascio della revisione {revision} fallito",
+            "the rollout of revision {revision} of {service} failed",
+            "fallito il rilascio della revisione {revision} di {service}",
         ),
         "restarted": Text("{name} on {node} was restarted", "{name} su {node} riavviato"),
         "restarted-often": Text(

@@ -9,6 +9,7 @@ import { Button } from "@/components/ui/button";
 import { Dialog } from "@/components/ui/dialog";
 import { Field, Input, Select } from "@/components/ui/field";
 import { showError } from "@/components/ui/toast-store";
+import { cn } from "@/lib/cn";
 import { useDebounced } from "@/lib/debounced";
 import { formatBytes, parseImage } from "@/lib/format";
 import { translated, useMessages } from "@/lib/i18n";
@@ -243,9 +244,9 @@ function Items({ items, isDone = false }: { items: readonly CleanupItem[]; isDon
       <table className="w-full table-fixed">
         <colgroup>
           <col />
-          <col className="w-16" />
+          <col className="w-16 max-sm:w-12" />
           <col className="w-22" />
-          <col className="w-[36%]" />
+          <col className={isDone ? "w-[36%]" : "w-[36%] max-sm:w-0"} />
         </colgroup>
         <thead className="sr-only">
           <tr>
@@ -262,12 +263,15 @@ function Items({ items, isDone = false }: { items: readonly CleanupItem[]; isDon
               <tr key={`${item.node_id} ${item.id}`} className="border-t border-line first:border-t-0">
                 <th scope="row" title={item.name} className="truncate px-3 py-1.5 text-left font-medium">
                   {shortName(item)}
+                  {!isDone && (
+                    <span className="block truncate text-xs font-normal text-muted sm:hidden">{why}</span>
+                  )}
                 </th>
                 <td className="w-16 truncate px-2 py-1.5 text-muted">{item.node_name}</td>
                 <td className="tabular w-22 px-2 py-1.5 text-right">
                   {item.kind === "network" ? "" : formatBytes(item.bytes)}
                 </td>
-                <td className="w-[38%] px-3 py-1.5 text-muted">
+                <td className={cn("px-3 py-1.5 text-muted", !isDone && "max-sm:hidden")}>
                   {isDone ? (
                     <Status tone={TONES[item.outcome]}>{t.clean.outcomes[item.outcome]}</Status>
                   ) : (

@@ -21,9 +21,9 @@ export function DiskUsage() {
         const images = usage?.images_bytes ?? 0;
         return (
           <li key={node.id} aria-label={t.of(node.name)}>
-            <Card className="flex h-28 flex-col px-4 py-3 text-sm">
+            <Card className="flex h-28 flex-col px-4 py-3 max-sm:h-auto max-sm:gap-1 max-sm:py-2 text-sm">
               <h2 className="font-semibold">{node.name}</h2>
-              <dl className="tabular mt-1.5 grid grid-cols-3 gap-x-3 text-muted">
+              <dl className="tabular mt-1.5 grid grid-cols-3 gap-x-3 text-muted max-sm:hidden">
                 {(
                   [
                     ["images", usage?.images_bytes],

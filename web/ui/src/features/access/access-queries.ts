@@ -115,6 +115,16 @@ export const useRemoveUser = () =>
     (name) => textsOf(messages).removed(name),
   );
 
+export const useMeasure = () =>
+  useChange(
+    ({ measure, name }: { measure: "sessions" | "factor" | "failures"; name: string }) => {
+      if (measure === "sessions") return request("/sessions", { method: "DELETE", query: { user: name } });
+      const what = measure === "factor" ? "second-factor" : "failures";
+      return request(`${path("users", name)}/${what}`, { method: "DELETE" });
+    },
+    ({ measure, name }) => textsOf(messages).measures[measure].done(name),
+  );
+
 export const useBind = () =>
   useChange(
     (body: Partial<BindingBody> & { role: string }) =>

@@ -18,11 +18,15 @@ import { useMessages } from "@/lib/i18n";
 import { bindingsQuery, useRemoveUser, usersQuery } from "./access-queries";
 import { messages } from "./messages";
 import { scopeText } from "./scope";
+import { type Measure, UserMeasure } from "./user-measures";
 
 const UserWindow = lazy(() => import("./user-window"));
 const BindingWindow = lazy(() => import("./binding-window"));
 
-export type UserVerb = "add" | "role" | "password" | "bind" | "remove";
+export type UserVerb = "add" | "role" | "password" | "bind" | "remove" | Measure;
+
+const isMeasure = (verb: UserVerb): verb is Measure =>
+  verb === "sessions" || verb === "factor" || verb === "failures";
 
 interface Asked {
   verb: UserVerb;
@@ -94,6 +98,9 @@ export function UsersTab({ onReach }: { onReach: (principal: string) => void }) 
           <UserWindow verb={asked.verb} user={asked.user} onClose={close} />
         )}
       </Suspense>
+      {asked !== null && asked.user !== null && isMeasure(asked.verb) && (
+        <UserMeasure measure={asked.verb} user={asked.user} onClose={close} />
+      )}
       {asked?.verb === "remove" && asked.user !== null && (
         <Confirm
           title={t.removeTitle(asked.user.name)}
@@ -137,8 +144,30 @@ function Row({ user, bindings, onAsk, onReach }: RowProps) {
         onSelect: () => onAsk("password"),
       },
   ].filter((each) => each !== false);
+  const measures: MenuItem[] = [
+    can("user.end-logins") &&
+      user.logins > 0 &&
+      !isOwn && {
+        key: "sessions",
+        label: `${t.measures.sessions.verb}…`,
+        onSelect: () => onAsk("sessions"),
+      },
+    can("user.reset-second-factor") &&
+      user.has_second_factor && {
+        key: "factor",
+        label: `${t.measures.factor.verb}…`,
+        onSelect: () => onAsk("factor"),
+      },
+    can("user.forget-failures") &&
+      (user.login_wait_s ?? 0) > 0 && {
+        key: "failures",
+        label: `${t.measures.failures.verb}…`,
+        onSelect: () => onAsk("failures"),
+      },
+  ].filter((each) => each !== false);
   const groups: MenuItem[][] = [
     verbs,
+    measures,
     [{ key: "reach", label: t.seeReach, onSelect: onReach }],
     can("user.remove") && !isOwn
       ? [{ key: "remove", label: `${t.remove}…`, isDangerous: true, onSelect: () => onAsk("remove") }]
@@ -152,6 +181,11 @@ function Row({ user, bindings, onAsk, onReach }: RowProps) {
           {isOwn && <Badge tone="accent">{t.you}</Badge>}
           {user.is_suspended && <Badge tone="warn">{t.suspended}</Badge>}
           {user.provider !== "" && <Badge>{t.fromProvider}</Badge>}
+          {(user.login_wait_s ?? 0) > 0 && (
+            <Badge tone="warn" title={t.waitsNote(user.failed_logins ?? 0)}>
+              {t.waits(user.login_wait_s ?? 0)}
+            </Badge>
+          )}
         </span>
       </th>
       <td className="md:px-4 md:py-2">{t.roles[user.role]}</td>

@@ -38,7 +38,7 @@ from tests.support.web_fakes import (
 from web.middleware.rate_limit import Limits
 from web.tools.pace import Pace
 
-PACE = replace(Pace(), pulse_s=0.01, terminal_begin_s=0.05)
+PACE = replace(Pace(), pulse_s=0.01)
 
 Client = TestClient[web.Request, web.Application]
 
@@ -59,7 +59,7 @@ def world() -> WebWorld:
 
 @asynccontextmanager
 async def as_user(world: WebWorld, name: str, **options: Any) -> AsyncIterator[tuple[Client, dict[str, str]]]:
-    async with serving(world, pace=PACE, **options) as client:
+    async with serving(world, **{"pace": PACE, **options}) as client:
         yield client, await log_in(client, name)
 
 
@@ -216,7 +216,8 @@ async def test_a_beginning_that_makes_no_sense_is_refused_in_words(world: WebWor
 
 
 async def test_a_client_that_says_no_command_is_let_go(world: WebWorld) -> None:
-    async with as_user(world, "root") as (client, headers):
+    hurried = replace(PACE, terminal_begin_s=0.05)
+    async with as_user(world, "root", pace=hurried) as (client, headers):
         socket = await client.ws_connect("/api/v1/containers/web-1/exec", headers=headers)
         assert (await socket.receive_json())["problem"]["status"] == 408
 

@@ -1,6 +1,6 @@
 import * as Tabs from "@radix-ui/react-tabs";
 import { Lock } from "lucide-react";
-import { lazy, type ReactNode, Suspense } from "react";
+import { lazy, type ReactNode, Suspense, useEffect, useRef } from "react";
 import type { ContainerView } from "@/api/openapi";
 import { useCan } from "@/api/permissions";
 import { Empty, Loading } from "@/components/states";
@@ -44,6 +44,15 @@ export function ContainerTabs({ container, search, onSearch, logs, onPlanned }: 
   const t = useMessages(messages);
   const can = useCan();
   const tab = search.tab ?? "overview";
+  const strip = useRef<HTMLDivElement>(null);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another tab is another place in the strip
+  useEffect(() => {
+    // On a narrow screen the strip is wider than the page.
+    const active = strip.current?.querySelector<HTMLElement>("[data-state=active]");
+    if (strip.current !== null && active != null) {
+      strip.current.scrollLeft = active.offsetLeft - strip.current.offsetLeft - active.offsetWidth;
+    }
+  }, [tab]);
   const offered = TABS.filter((each) => can(NEEDS[each]));
   return (
     <Tabs.Root
@@ -52,6 +61,7 @@ export function ContainerTabs({ container, search, onSearch, logs, onPlanned }: 
       className="flex min-w-0 flex-col"
     >
       <Tabs.List
+        ref={strip}
         aria-label={t.tabsLabel}
         className="mb-4 flex min-w-0 gap-1 overflow-x-auto border-b border-line"
       >

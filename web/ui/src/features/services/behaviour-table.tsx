@@ -69,7 +69,7 @@ function Counts({
 }) {
   return (
     <tr>
-      <th scope="row" className="py-1.5 pr-4 text-left font-normal break-words text-muted">
+      <th scope="row" className="py-1.5 pr-2 text-left font-normal break-words text-muted">
         {label}
       </th>
       <td className="py-1.5 pr-4">{formatCount(old)}</td>
@@ -83,7 +83,7 @@ function Measured({ row }: { row: MeasuredRow }) {
   const format = row.key === "failureRate" ? formatRate : formatMs;
   return (
     <tr>
-      <th scope="row" className="py-1.5 pr-4 text-left align-top font-normal break-words text-muted">
+      <th scope="row" className="py-1.5 pr-2 text-left align-top font-normal break-words text-muted">
         {t[row.key]}
       </th>
       <td className="py-1.5 pr-4">

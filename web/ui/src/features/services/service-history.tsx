@@ -225,7 +225,10 @@ function Attempt({ attempt }: { attempt: AttemptView }) {
       </span>
       {(attempt.reason !== "" || attempt.verdict !== "") && (
         <span className="w-full pl-3.5 text-xs break-words text-muted">
-          {[attempt.reason, attempt.verdict].filter(Boolean).map(capital).join(". ")}
+          {[attempt.reason, attempt.reason.includes(attempt.verdict) ? "" : attempt.verdict]
+            .filter(Boolean)
+            .map(capital)
+            .join(". ")}
         </span>
       )}
     </li>

@@ -90,6 +90,11 @@ test("the judge's word and what somebody asked for are told too", () => {
   expect(standingOf(service(3, 3), newest).details).toEqual(["no worse so far", "otto asked to pause"]);
 });
 
+test("what the judge said is not told twice", () => {
+  const newest = rollout("paused", { reason: "cannot be judged: too few; resume it", verdict: "too few" });
+  expect(standingOf(service(3, 3), newest).details).toEqual(["cannot be judged: too few; resume it"]);
+});
+
 test("how a rollout stands by a limit on a metric is told", () => {
   const text = "memory_bytes of replica 0 of the new revision 200 MiB (max 512 MiB for 1 min)";
   const limits = [{ text, metric: "memory_bytes", is_past: false }] as unknown as RolloutView["limits"];

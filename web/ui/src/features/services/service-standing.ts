@@ -44,7 +44,9 @@ export function standingOf(service: ServiceView, newest: RolloutView | undefined
   if (newest !== undefined && isUnderWay(newest)) {
     const steps = newest.replicas.map(stepWords).filter((words) => words !== "");
     const limits = newest.limits.map((limit) => limit.text);
-    const said = [newest.reason, newest.verdict, steeringWords(newest), ...limits, ...steps];
+    // Why it is paused may be the judge's word already.
+    const verdict = newest.reason.includes(newest.verdict) ? "" : newest.verdict;
+    const said = [newest.reason, verdict, steeringWords(newest), ...limits, ...steps];
     const details = few(said.filter((words) => words !== ""));
     return {
       tone: PHASE_TONES[newest.phase],

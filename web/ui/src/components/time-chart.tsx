@@ -196,12 +196,14 @@ export default function TimeChart({
   }));
   const step = stepOf(timesMs);
   const isEmpty = lines.every((line) => lastOf(line.values) === null);
+  // The newest step is often still empty.
+  const newestKnown = timesMs.findLastIndex((_, at) => lines.some(({ values }) => values[at] != null));
   const atMs = index === null ? undefined : (drawing.data[0]?.[index] ?? 0) * 1000;
-  const place = index ?? Math.max(0, timesMs.length - 1);
+  const place = index ?? Math.max(0, newestKnown);
   const spoken = isEmpty
     ? t.noValues
     : [
-        stepLabel(atMs ?? timesMs.at(-1) ?? 0, step),
+        stepLabel(atMs ?? timesMs[place] ?? 0, step),
         ...lines
           .filter((line) => !hidden.has(line.key))
           .map((line) => `${line.label} ${format(line.values[place] ?? null)}`),
@@ -434,7 +436,12 @@ function optionsOf(
     legend: { show: false },
     cursor: {
       y: false,
-      sync: { key: syncKey, scales: ["x", null] },
+      // The moment is shared; a stretch is chosen on one chart.
+      sync: {
+        key: syncKey,
+        scales: ["x", null],
+        filters: { pub: (type) => type === "mousemove" || type === "mouseleave", sub: () => true },
+      },
       points: { size: 6, show: columns.some(({ part }) => part === "line") },
       drag: { x: true, y: false, setScale: false, dist: 4 },
       bind: {

@@ -102,7 +102,9 @@ function Row({ moved, onShow }: { moved: MovedView; onShow: (subject: Subject) =
           {[t.score(Math.round(moved.score * 100)), ...words].join(" · ")}
         </span>
       </span>
-      <Sparkline values={moved.values} label="" className="h-8 w-full text-series-1" />
+      <span aria-hidden>
+        <Sparkline values={moved.values} label="" className="h-8 w-full text-series-1" />
+      </span>
     </button>
   );
 }

@@ -160,6 +160,9 @@ class LocalDesk:
                 news.put_nowait(None)
             except EngineError as error:
                 news.put_nowait(error)
+            except TimeoutError:
+                words = f"{container} could not be put back in time: look at it with `docker ps -a`"
+                news.put_nowait(EngineUnavailable(words))
             finally:
                 self._on_changed()
 
@@ -171,10 +174,16 @@ class LocalDesk:
                 yield step
 
         _log("container.replaced", container, caller)
-        async with asyncio.TaskGroup() as tasks:
-            working = tasks.create_task(work(), name="replacing")
-            yield steps()
-            await working
+        failure: Exception | None = None
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                working = tasks.create_task(work(), name="replacing")
+                yield steps()
+                await working
+        except* (HostRefused, HostUnavailable) as group:
+            failure = group.exceptions[0]
+        if failure is not None:
+            raise failure
 
 
 class _Session:

@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import mimetypes
 import random
 import sys
 import threading
@@ -452,7 +453,9 @@ class StubServer:
         file = (STATIC / request.match_info["path"]).resolve()
         if not file.is_relative_to(STATIC) or not file.is_file():
             file = STATIC / "index.html"
-        return web.FileResponse(file)
+        # Whole, and not as a stream of the file: a page that is left meanwhile would leave that open.
+        content_type = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+        return web.Response(body=file.read_bytes(), content_type=content_type)
 
     @contextlib.contextmanager
     def running(self, port: int = 0) -> Iterator[str]:

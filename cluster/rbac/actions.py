@@ -96,6 +96,8 @@ def _actions() -> tuple[Action, ...]:
             Resource.EXPORT: ("read",),
         },
         Role.ADMIN: {
+            # What is in its files may be its secrets: each look leaves an entry, though it changes nothing.
+            Resource.CONTAINER: ("read-files",),
             Resource.JOIN_TOKEN: ("read",),
             Resource.USER: ("read",),
             Resource.PROVIDER: ("read",),
@@ -157,7 +159,7 @@ def _actions() -> tuple[Action, ...]:
             Resource.SETTING: ("write",),
             # Inside it are its secrets, and what it may do is done by who is inside; made anew it can be
             # given host paths, as through `service.deploy-host-access`.
-            Resource.CONTAINER: ("remove", "exec", "read-files", "write-files", "reveal", "recreate"),
+            Resource.CONTAINER: ("remove", "exec", "write-files", "reveal", "recreate"),
             Resource.IMAGE: ("remove",),
             Resource.VOLUME: ("remove",),
             Resource.NETWORK: ("remove",),

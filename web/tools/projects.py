@@ -32,7 +32,7 @@ _ONE_OFF = "com.docker.compose.oneoff"
 async def list_projects(
     context: Context, call: Call, *, node: str, text: str, state: str, cursor: str | None, limit: int
 ) -> ProjectPage:
-    """Return projects by name. Raises Problem."""
+    """Return projects by name, as far as the caller sees their containers. Raises Problem."""
     await context.authority.admit(call, "container.read", "container")
     containers, problems = await read_seen(context, call, node=node)
     found = [

@@ -54,6 +54,13 @@ def test_a_series_that_only_wanders_did_not_move_with_the_stretch() -> None:
     assert len(found) <= 10
 
 
+def test_a_stretch_that_was_chosen_a_little_late_still_finds_what_moved_most() -> None:
+    values = steady(1)
+    values[FIRST - 3 :] += 500
+    [found] = find_movements([values, *(steady(seed) for seed in range(2, 40))], FIRST)
+    assert found.place == 0
+
+
 def test_what_follows_the_focus_is_above_what_moved_by_itself() -> None:
     focus = steady(1)
     rng = np.random.default_rng(5)

@@ -75,6 +75,7 @@ async def test_the_cluster_tells_leader_log_and_quorum() -> None:
         "healthy": 3,
         "can_lose": 1,
         "advice": "you can lose 1 more host",
+        "translations": {"it": "si può perdere ancora 1 host"},
     }
     assert cluster["disk_full"] is None
     assert [node["lag"] for node in cluster["nodes"]] == [0, 1, 12]

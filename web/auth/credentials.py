@@ -104,11 +104,12 @@ class Authenticator:
                 hint="try another host of the cluster, or again in a moment",
                 retry_after_s=2,
             )
+        self._kept.drop(_key_of(claims))
         return self._login(claims, credential)
 
     def _login(self, claims: AccessClaims, credential: Credential) -> Identity | NotAccepted:
         principal, session = self._kept.get(
-            ("login", claims.principal_id, claims.session_id),
+            _key_of(claims),
             lambda txn: (
                 records.PRINCIPALS.get(txn, claims.principal_id),
                 records.LOGINS.get(txn, claims.session_id),
@@ -171,3 +172,7 @@ class Authenticator:
 
 def _owner(txn: ReadTxn, principal_id: str | None) -> Principal | None:
     return None if principal_id is None else records.PRINCIPALS.get(txn, principal_id)
+
+
+def _key_of(claims: AccessClaims) -> tuple[str, ...]:
+    return ("login", claims.principal_id, claims.session_id)

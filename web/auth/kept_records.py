@@ -64,6 +64,10 @@ class KeptRecords:
             self._kept[key] = value
         return value
 
+    def drop(self, key: Hashable) -> None:
+        """Have a value read again: this node has just caught up, and may not have been told of it yet."""
+        self._kept.pop(key, None)
+
     def _committed(self, committed: Committed) -> None:
         if committed.is_everything or any(table in TABLES for table, _ in committed.changed):
             self._kept.clear()

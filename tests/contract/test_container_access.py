@@ -146,7 +146,9 @@ async def test_a_command_that_is_not_there_ends_with_126_or_127(world: World) ->
 
 async def test_a_terminal_has_the_size_it_is_given(world: World) -> None:
     container = await world.started()
-    request = ExecRequest(command=("sh", "-c", "read line; stty size"), has_terminal=True, columns=91, rows=33)
+    request = ExecRequest(
+        command=("sh", "-c", "read line; stty size"), has_terminal=True, columns=91, rows=33
+    )
     async with world.access.exec(container, request) as session:
         await session.write(b"go\n")
         assert (await said(session))[ExecStream.STDOUT].split()[-2:] == [b"33", b"91"]

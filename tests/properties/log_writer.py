@@ -28,6 +28,7 @@ from tests.properties.draws.hosts import host_commands, join_commands
 from tests.properties.draws.metrics import metric_commands
 from tests.properties.draws.rollouts import rollout_commands
 from tests.properties.draws.services import service_commands
+from tests.properties.draws.sign_in import sign_in_commands
 from tests.properties.draws.webhooks import webhook_commands
 from tests.simulation.memory_store import MemoryStore
 
@@ -38,6 +39,7 @@ GROUPS: tuple[tuple[Callable[[Draw], Choices], int], ...] = (
     (host_commands, 4),
     (join_commands, 2),
     (account_commands, 6),
+    (sign_in_commands, 3),
     (service_commands, 6),
     (rollout_commands, 8),
     (file_commands, 4),

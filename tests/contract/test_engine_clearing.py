@@ -14,6 +14,14 @@ NETWORK = "clearing-net"
 VOLUME = "clearing_data"
 
 
+@pytest.fixture(autouse=True)
+async def other_names_are_gone(world: World) -> None:
+    """Tests before these give the same image names of their own, and one with several is removed otherwise."""
+    for tag in (await world.engine.image(IMAGE)).tags:
+        if tag != IMAGE:
+            await world.engine.remove_image(tag)
+
+
 async def test_an_image_no_container_uses_is_removed_by_its_id(world: World) -> None:
     image = await world.engine.image(IMAGE)
     await world.engine.remove_image(image.id)

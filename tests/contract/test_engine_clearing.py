@@ -16,7 +16,7 @@ VOLUME = "clearing_data"
 
 @pytest.fixture(autouse=True)
 async def other_names_are_gone(world: World) -> None:
-    """Tests before these give the same image names of their own, and one with several is removed otherwise."""
+    """Tests before these give the image names of their own; one with several is removed otherwise."""
     for tag in (await world.engine.image(IMAGE)).tags:
         if tag != IMAGE:
             await world.engine.remove_image(tag)

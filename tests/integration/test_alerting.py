@@ -59,7 +59,7 @@ class Watched:
     def _tell(self) -> str:
         host = self.host
         said = [line for line in self.agents.log_of(host, 500).splitlines() if "http.request" not in line]
-        containers = self.get("/containers?text=worker")
+        containers = self.get("/containers?q=worker")
         return "\n".join((str(self.get("/alerts?state=all")), str(containers), *said[-20:]))
 
 

@@ -1,7 +1,8 @@
 """The built dashboard: its files, and its page for every address that is no file.
 
 Files under /assets have their content's hash in their name, so browsers keep them for good; the page that
-names them is asked for anew each time. Text is compressed once, at the start.
+names them is asked for anew each time. Text is compressed once, when it is first asked for: compressing all of
+it would take each start most of a second.
 """
 
 from __future__ import annotations
@@ -91,8 +92,7 @@ def _read_files(directory: Path) -> dict[str, Content]:
             path.read_bytes(),
             media_type=f"{media_type}; charset=utf-8" if is_text else media_type,
             is_compressible=is_text,
+            is_lasting=True,
         )
-        if is_text:
-            content.compress_well()
         files[path.relative_to(directory).as_posix()] = content
     return files

@@ -11,7 +11,7 @@ import gzip
 import hashlib
 import re
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import brotli  # type: ignore[import-untyped]  # it ships no types
 from aiohttp import web
@@ -29,18 +29,26 @@ PUBLIC = "no-cache"
 
 Coding = Literal["", "br", "gzip"]
 
-_BROTLI_QUALITY = 4
-_GZIP_LEVEL = 5
+
+class _Levels(NamedTuple):
+    br: int
+    gzip: int
+
+
+_LEVELS = _Levels(br=4, gzip=5)
+# The highest qualities take seconds for a megabyte, and gain a few percent.
+_LASTING_LEVELS = _Levels(br=9, gzip=9)
 _TAG = re.compile(r'(W/)?"((?:(\d{1,16})-)?([0-9a-f]{24})?(?:-(?:br|gzip))?)"')
 
 
 class Content:
     """A body that may be answered many times. Compressed forms are made when they are first asked for.
 
-    `is_compressible` false: pictures and fonts are compressed already.
+    `is_compressible` false: pictures and fonts are compressed already. `is_lasting`: made once and sent for
+    weeks, so that it is worth being compressed well.
     """
 
-    __slots__ = ("_forms", "body", "digest", "is_compressible", "media_type", "version")
+    __slots__ = ("_forms", "body", "digest", "is_compressible", "is_lasting", "media_type", "version")
 
     def __init__(
         self,
@@ -49,11 +57,13 @@ class Content:
         media_type: str = "application/json",
         version: int | None = None,
         is_compressible: bool = True,
+        is_lasting: bool = False,
     ) -> None:
         self.body = body
         self.media_type = media_type
         self.version = version
         self.is_compressible = is_compressible
+        self.is_lasting = is_lasting
         self.digest = hashlib.blake2b(body, digest_size=12).hexdigest()
         self._forms: dict[Coding, bytes] = {}
 
@@ -68,22 +78,17 @@ class Content:
             return True
         return any(match[4] == self.digest for match in _TAG.finditer(header))
 
-    def compress_well(self) -> None:
-        """Make the compressed forms now, and smaller: for what is made once and sent for weeks."""
-        # The highest qualities take seconds for a megabyte, and gain a few percent.
-        self._forms["br"] = bytes(brotli.compress(self.body, quality=9))
-        self._forms["gzip"] = gzip.compress(self.body, 9, mtime=0)
-
     async def form(self, coding: Coding) -> bytes:
         """Return the body in a coding."""
         if not coding:
             return self.body
         form = self._forms.get(coding)
         if form is None:
-            if len(self.body) >= THREAD_FROM_BYTES:
-                form = await asyncio.to_thread(_compress, self.body, coding)
+            levels = _LASTING_LEVELS if self.is_lasting else _LEVELS
+            if self.is_lasting or len(self.body) >= THREAD_FROM_BYTES:
+                form = await asyncio.to_thread(_compress, self.body, coding, levels)
             else:
-                form = _compress(self.body, coding)
+                form = _compress(self.body, coding, levels)
             self._forms[coding] = form
         return form
 
@@ -149,7 +154,7 @@ def tags_in(header: str) -> list[tuple[int | None, str]]:
     return found
 
 
-def _compress(body: bytes, coding: Coding) -> bytes:
+def _compress(body: bytes, coding: Coding, levels: _Levels) -> bytes:
     if coding == "br":
-        return bytes(brotli.compress(body, quality=_BROTLI_QUALITY))
-    return gzip.compress(body, _GZIP_LEVEL, mtime=0)
+        return bytes(brotli.compress(body, quality=levels.br))
+    return gzip.compress(body, levels.gzip, mtime=0)

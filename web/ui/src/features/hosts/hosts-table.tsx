@@ -43,7 +43,8 @@ export function HostsTable({ actions, onOpen }: { actions?: ReactNode; onOpen: (
       note={cluster.data === undefined ? undefined : formatCount(nodes.length)}
       actions={actions}
     >
-      <Card className="overflow-x-auto">
+      {/* Texts for readers are placed within it, or they would widen the page. */}
+      <Card className="relative overflow-x-auto">
         <Loaded query={cluster} loading={<Loading label={t.loadingHosts} rows={4} />}>
           {() =>
             nodes.length === 0 ? (

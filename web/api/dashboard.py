@@ -1,8 +1,8 @@
 """The built dashboard: its files, and its page for every address that is no file.
 
 Files under /assets have their content's hash in their name, so browsers keep them for good; the page that
-names them is asked for anew each time. Text is compressed once, when it is first asked for: compressing all of
-it would take each start most of a second.
+names them is asked for anew each time. Text is compressed once, when it is first asked for: compressing all
+of it would take each start most of a second.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from tests.support.requirements import require_chromium, unmet
 STATIC = Path(__file__).resolve().parent.parent.parent / "web" / "static"
 
 # No sandbox: tests run as root. The rest keeps Chromium from talking to anybody but us.
-_FLAGS = (
+FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -29,7 +29,7 @@ def chromium() -> Iterator[Browser]:
     """A running Chromium; each test makes a context of its own in it."""
     path = require_chromium()
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(_FLAGS))
+        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
         yield browser
         browser.close()
 

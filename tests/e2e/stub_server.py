@@ -439,7 +439,7 @@ class StubServer:
             with contextlib.suppress(ConnectionError):
                 await socket.send_json(self._snapshot(topic))
 
-    async def _other(self, request: web.Request) -> web.Response:
+    async def _other(self, request: web.Request) -> web.StreamResponse:
         """What the scene answers as it stands, for pages whose server has no life of its own here."""
         path = "/" + request.match_info["path"]
         if request.can_read_body:

@@ -65,6 +65,9 @@ class World:
         connector = aiohttp.TCPConnector(ssl=self.tls)
         async with aiohttp.ClientSession(connector=connector, headers=self.headers) as session:
             yield session
+            # A polite end of a connection whose request was refused midway may outlast the test's loop.
+            await connector.close(abort_ssl=True)
+        await asyncio.sleep(0)
 
     @asynccontextmanager
     async def engine(self) -> AsyncIterator[DockerEngine]:

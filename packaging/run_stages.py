@@ -153,7 +153,7 @@ def stages(target: str) -> list[Stage]:
             "properties",
             "scenarios",
             "simulation",
-            limit_s=900 * longer,
+            limit_s=1080 * longer,
             workers=2,
             PYTHONHASHSEED="0",
         ),

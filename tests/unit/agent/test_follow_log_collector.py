@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -190,6 +190,12 @@ class World:
             while await self.texts() != wanted:
                 await self.clock.settle()
 
+    async def until_later(self, condition: Callable[[], Awaitable[bool]]) -> None:
+        """Let seconds pass until it holds: what waits may begin to only now."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not await condition():
+                await self.clock.advance(1)
+
     async def until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(PATIENCE_S):
             while not condition():
@@ -256,8 +262,11 @@ async def test_a_container_that_is_restarted_is_read_on(tmp_path: Path) -> None:
         await world.until(lambda: world.clock.sleepers > 1)
         world.engine.begin()
         world.engine.write("two")
-        await world.clock.advance(2)
-        await world.until_texts(["one", "two"])
+
+        async def is_read() -> bool:
+            return await world.texts() == ["one", "two"]
+
+        await world.until_later(is_read)
 
 
 async def test_what_a_removed_container_wrote_stays(tmp_path: Path) -> None:
@@ -268,8 +277,11 @@ async def test_what_a_removed_container_wrote_stays(tmp_path: Path) -> None:
         world.engine.end()
         world.engine.failures.append(ContainerNotFound("gone", status=404))
         world.inventories.show()
-        await world.clock.advance(5)
-        await world.until(lambda: not world.collector.reading)
+
+        async def is_let_go() -> bool:
+            return not world.collector.reading
+
+        await world.until_later(is_let_go)
         assert await world.texts() == ["one"]
         (kept,) = (await world.local.standing()).sources
         assert (kept.source.name, kept.lines, kept.is_live) == ("web-1", 1, False)
@@ -315,8 +327,11 @@ async def test_an_engine_that_goes_away_is_tried_again(tmp_path: Path) -> None:
         world.engine.write("one")
         world.inventories.show(a_container())
         await world.until(lambda: bool(world.collector.problems))
-        await world.clock.advance(20)
-        await world.until_texts(["one"])
+
+        async def is_read() -> bool:
+            return await world.texts() == ["one"]
+
+        await world.until_later(is_read)
         assert world.collector.problems == {}
 
 

@@ -36,6 +36,7 @@ def test_derived_keys_never_change_between_releases() -> None:
         "access-tokens": "22336d8da22e5a2e",
         "refresh-tokens": "e738205fa5c77b8b",
         "csrf": "e5dbe7758cfb775a",
+        "tickets": "46d80c945fcef5b5",
     }
 
 

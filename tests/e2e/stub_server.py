@@ -141,6 +141,7 @@ class StubServer:
         app.router.add_get(f"{api}/auth/providers", self._nothing)
         app.router.add_get(f"{api}/users", self._nothing)
         app.router.add_get(f"{api}/webhooks", self._nothing)
+        app.router.add_get(f"{api}/metrics/history", self._no_history)
         app.router.add_route("*", f"{api}/{{path:.*}}", self._other)
         app.router.add_get("/{path:.*}", self._static)
         return app
@@ -375,6 +376,23 @@ class StubServer:
     async def _nothing(self, request: web.Request) -> web.Response:
         """Lists of things this scene has none of."""
         return web.json_response(_page([]))
+
+    async def _no_history(self, request: web.Request) -> web.Response:
+        """Nothing of what was asked for was measured."""
+        end_ms = self.scene.now_ms
+        return web.json_response(
+            {
+                "start_ms": end_ms - 600_000,
+                "end_ms": end_ms,
+                "step_ms": 10_000,
+                "resolution": "raw",
+                "aggregation": None,
+                "times_ms": [],
+                "series": [],
+                "series_left_out": 0,
+                "notes": [],
+            }
+        )
 
     async def _alerts(self, request: web.Request) -> web.Response:
         return web.json_response(_page(self.scene.alerts))

@@ -396,7 +396,11 @@ async def test_who_follows_gets_what_is_kept_and_is_told_what_was_missed(tmp_pat
         await world.until(lambda: WEB in world.collector.reading)
         async with world.local.follow(LogFollow(container_ids=(WEB,))) as batches:
             world.engine.write(*(f"line {number}" for number in range(HELD_MAX + 5)), step_ns=1000)
-            await world.until(lambda: world.logbook._next_ordinal.get(WEB, 0) == HELD_MAX + 5)
+
+            async def is_taken() -> bool:
+                return world.logbook._next_ordinal.get(WEB, 0) == HELD_MAX + 5
+
+            await world.until_later(is_taken)
             first = await anext(batches)
     assert (first.missed, first.lines[0].text, first.lines[0].ordinal) == (5, "line 5", 5)
 

@@ -40,8 +40,13 @@ class FloodedStub(StubServer):
 
     written = 0
 
+    async def _logs(self, request: web.Request) -> web.StreamResponse:
+        return await self._kept_logs(request, f"logs/{request.match_info['ref']}")
+
     async def _other(self, request: web.Request) -> web.StreamResponse:
-        path = request.match_info["path"]
+        return await self._kept_logs(request, request.match_info["path"])
+
+    async def _kept_logs(self, request: web.Request, path: str) -> web.StreamResponse:
         if path == "logs/follow":
             return await self._flood(request)
         answers = {

@@ -5,21 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from agent.clock import Clock
 from agent.execute.replacing import Replacing
+from agent.follow.engine_failures import engine_failures
 from agent.ports import (
     ContainerEngine,
-    ContainerNotFound,
     EngineError,
     EngineRefused,
     EngineUnavailable,
     RegistryAuth,
 )
-from agent.ports.access import ContainerAccess, PathNotFound
+from agent.ports.access import ContainerAccess
 from cluster.model.container_access import (
     ContainerSettings,
     ExecOutput,
@@ -73,7 +73,7 @@ class LocalDesk:
         self, container: str, request: ExecRequest, *, caller: Caller
     ) -> AsyncIterator[ExecSession]:
         async with _one_of(self._commands, f"{COMMANDS_MAX} commands run in containers of this host"):
-            with _translated():
+            with engine_failures():
                 if not request.command:
                     request = replace(request, command=(await self._shell(container, request.user),))
                 if request.has_terminal:
@@ -102,23 +102,23 @@ class LocalDesk:
         raise EngineRefused("the container has no shell: name a command that its image has", status=400)
 
     async def top(self, container: str) -> ProcessTable:
-        with _translated():
+        with engine_failures():
             return await self._access.top(container)
 
     async def document(self, container: str, *, reveal: bool) -> Mapping[str, object]:
         """Return the engine's own description, its secrets hidden unless `reveal`."""
-        with _translated():
+        with engine_failures():
             found = await self._access.document(container)
         return found if reveal else masked(found)
 
     async def files(self, container: str, path: str) -> FileListing:
-        with _translated():
+        with engine_failures():
             return await self._access.files(container, _checked(path))
 
     @asynccontextmanager
     async def read_file(self, container: str, path: str, *, caller: Caller) -> AsyncIterator[FileReading]:
         async with _one_of(self._transfers, f"{TRANSFERS_MAX} files are on their way here"):
-            with _translated():
+            with engine_failures():
                 async with self._access.read(container, _checked(path)) as reading:
                     _log("container.file_read", container, caller)
                     yield _Reading(reading)
@@ -128,23 +128,23 @@ class LocalDesk:
     ) -> None:
         _checked(write.path)
         async with _one_of(self._transfers, f"{TRANSFERS_MAX} files are on their way here"):
-            with _translated():
+            with engine_failures():
                 await self._access.write(container, write, chunks, now_ms=self._clock.now_ms())
         _log("container.file_written", container, caller)
 
     async def settings(self, container: str) -> ContainerSettings:
-        with _translated():
+        with engine_failures():
             return await self._access.settings(container)
 
     async def update(self, container: str, changes: LimitChanges, *, caller: Caller) -> tuple[str, ...]:
-        with _translated():
+        with engine_failures():
             warnings = await self._access.update(container, changes)
         _log("container.updated", container, caller)
         self._on_changed()
         return warnings
 
     async def plan(self, container: str, changes: ReplacementChanges) -> ReplacementPlan:
-        with _translated():
+        with engine_failures():
             return await self._access.plan(container, changes)
 
     @asynccontextmanager
@@ -169,7 +169,7 @@ class LocalDesk:
         async def steps() -> AsyncIterator[ReplacementStep]:
             while (step := await news.get()) is not None:
                 if isinstance(step, EngineError):
-                    with _translated():
+                    with engine_failures():
                         raise step
                 yield step
 
@@ -193,24 +193,24 @@ class _Session:
         self._session = session
 
     async def output(self) -> AsyncIterator[ExecOutput]:
-        with _translated():
+        with engine_failures():
             async for piece in self._session.output():
                 yield piece
 
     async def write(self, data: bytes) -> None:
-        with _translated():
+        with engine_failures():
             await self._session.write(data)
 
     async def close_input(self) -> None:
-        with _translated():
+        with engine_failures():
             await self._session.close_input()
 
     async def resize(self, *, columns: int, rows: int) -> None:
-        with _translated():
+        with engine_failures():
             await self._session.resize(columns=columns, rows=rows)
 
     async def exit_code(self) -> int | None:
-        with _translated():
+        with engine_failures():
             return await self._session.exit_code()
 
 
@@ -222,7 +222,7 @@ class _Reading:
         self._reading = reading
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        with _translated():
+        with engine_failures():
             async for data in self._reading.chunks():
                 yield data
 
@@ -266,19 +266,3 @@ def _log(event: str, container: str, caller: Caller) -> None:
         event,
         extra={"container": container, "principal": caller.name, "request_id": caller.request_id},
     )
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except (ContainerNotFound, PathNotFound) as error:
-        raise HostRefused(str(error), code="not-found") from error
-    except EngineRefused as error:
-        raise HostRefused(str(error), code="conflict" if error.status == 409 else "refused") from error
-    except EngineUnavailable as error:
-        raise HostUnavailable(str(error)) from error
-    except EngineError as error:
-        raise HostRefused(str(error), code="refused") from error
-    except TimeoutError as error:
-        raise HostUnavailable("the engine did not finish in time") from error

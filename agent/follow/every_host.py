@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from agent.clock import Clock
+from agent.follow.ask_each import ask_each
 from agent.follow.local_host import LocalHost
 from agent.peers.client import PeerClient
 from cluster.model.adoption import AdoptionQuestion, HostFound
@@ -133,41 +134,25 @@ class EveryHost:
     ) -> Mapping[str, HostReadiness | HostUnavailable]:
         """Ask hosts at the same time; of one that does not answer within its time, why."""
 
-        async def ask(node_id: str, question: HostQuestion) -> HostReadiness | HostUnavailable:
-            try:
-                if node_id == self._local.node_id:
-                    return await self._local.readiness(question)
-                return await self._client.readiness(node_id, question)
-            except HostUnavailable as error:
-                return error
-            except HostRefused as error:
-                # One of an earlier version, or that does not know this one as a member.
-                return HostUnavailable(str(error))
+        async def ask(node_id: str) -> HostReadiness:
+            question = questions[node_id]
+            if node_id == self._local.node_id:
+                return await self._local.readiness(question)
+            return await self._client.readiness(node_id, question)
 
-        async with asyncio.TaskGroup() as tasks:
-            asking = {
-                node_id: tasks.create_task(ask(node_id, question)) for node_id, question in questions.items()
-            }
-        return {node_id: task.result() for node_id, task in asking.items()}
+        return await ask_each(questions, ask)
 
     async def adoptable(
         self, question: AdoptionQuestion, node_ids: Sequence[str]
     ) -> Mapping[str, HostFound | HostUnavailable]:
         """Ask hosts at the same time what they have; of one that does not say, why."""
 
-        async def ask(node_id: str) -> HostFound | HostUnavailable:
-            try:
-                if node_id == self._local.node_id:
-                    return await self._local.adoptable(question)
-                return await self._client.adoptable(node_id, question)
-            except HostUnavailable as error:
-                return error
-            except HostRefused as error:
-                return HostUnavailable(str(error))
+        async def ask(node_id: str) -> HostFound:
+            if node_id == self._local.node_id:
+                return await self._local.adoptable(question)
+            return await self._client.adoptable(node_id, question)
 
-        async with asyncio.TaskGroup() as tasks:
-            asking = {node_id: tasks.create_task(ask(node_id)) for node_id in node_ids}
-        return {node_id: task.result() for node_id, task in asking.items()}
+        return await ask_each(node_ids, ask)
 
     async def _refresh(self, node_id: NodeId) -> None:
         entry = self._entry(node_id)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import TypeVar
 
+from agent.follow.ask_each import ask_each
 from agent.follow.local_logs import LocalLogs
 from agent.peers.client import PeerClient
 from cluster.model.ids import NodeId
-from cluster.model.inventory import HostRefused, HostUnavailable
+from cluster.model.inventory import HostUnavailable
 from cluster.model.log_history import (
     FollowedLines,
     LogCountQuery,
@@ -20,8 +19,6 @@ from cluster.model.log_history import (
     LogSearch,
     LogStanding,
 )
-
-_Answer = TypeVar("_Answer")
 
 
 class EveryLog:
@@ -46,7 +43,7 @@ class EveryLog:
                 return await self._local.standing()
             return await self._client.log_standing(node_id)
 
-        return await _all(list(self._node_ids()), ask)
+        return await ask_each(self._node_ids(), ask)
 
     async def search(self, queries: Mapping[str, LogSearch]) -> Mapping[str, LogPage | HostUnavailable]:
         async def ask(node_id: str) -> LogPage:
@@ -54,7 +51,7 @@ class EveryLog:
                 return await self._local.search(queries[node_id])
             return await self._client.search_logs(node_id, queries[node_id])
 
-        return await _all(list(queries), ask)
+        return await ask_each(queries, ask)
 
     async def count(self, queries: Mapping[str, LogCountQuery]) -> Mapping[str, LogCounts | HostUnavailable]:
         async def ask(node_id: str) -> LogCounts:
@@ -62,7 +59,7 @@ class EveryLog:
                 return await self._local.count(queries[node_id])
             return await self._client.count_logs(node_id, queries[node_id])
 
-        return await _all(list(queries), ask)
+        return await ask_each(queries, ask)
 
     def follow(
         self, node_id: str, wanted: LogFollow
@@ -70,21 +67,3 @@ class EveryLog:
         if node_id == self._node_id:
             return self._local.follow(wanted)
         return self._client.follow_logs(node_id, wanted)
-
-
-async def _all(
-    node_ids: Sequence[str], ask: Callable[[str], Awaitable[_Answer]]
-) -> dict[str, _Answer | HostUnavailable]:
-    """Ask hosts at the same time; of one that does not answer, or refuses, why."""
-
-    async def one(node_id: str) -> _Answer | HostUnavailable:
-        try:
-            return await ask(node_id)
-        except HostUnavailable as error:
-            return error
-        except HostRefused as error:
-            return HostUnavailable(str(error))
-
-    async with asyncio.TaskGroup() as tasks:
-        asking = {node_id: tasks.create_task(one(node_id)) for node_id in node_ids}
-    return {node_id: task.result() for node_id, task in asking.items()}

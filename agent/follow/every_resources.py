@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 
+from agent.follow.ask_each import ask_each
 from agent.follow.local_resources import LocalResources
 from agent.peers.client import PeerClient
-from cluster.model.inventory import Caller, HostRefused, HostUnavailable
+from cluster.model.inventory import Caller, HostUnavailable
 from cluster.model.resources import DiskUsage, HostResources, PulledImage, Removal, ResourceKind
 
 
@@ -21,20 +21,12 @@ class EveryResources:
     async def of_hosts(
         self, kind: ResourceKind, node_ids: Sequence[str], *, with_sizes: bool = False
     ) -> Mapping[str, HostResources | HostUnavailable]:
-        async def ask(node_id: str) -> HostResources | HostUnavailable:
-            try:
-                if node_id == self._local.node_id:
-                    return await self._local.of_kind(kind, with_sizes=with_sizes)
-                return await self._client.resources(node_id, kind, with_sizes=with_sizes)
-            except HostUnavailable as error:
-                return error
-            except HostRefused as error:
-                # One of an earlier version, or that does not know this one as a member.
-                return HostUnavailable(str(error))
+        async def ask(node_id: str) -> HostResources:
+            if node_id == self._local.node_id:
+                return await self._local.of_kind(kind, with_sizes=with_sizes)
+            return await self._client.resources(node_id, kind, with_sizes=with_sizes)
 
-        async with asyncio.TaskGroup() as tasks:
-            asking = {node_id: tasks.create_task(ask(node_id)) for node_id in node_ids}
-        return {node_id: task.result() for node_id, task in asking.items()}
+        return await ask_each(node_ids, ask)
 
     async def disk_usage(self, node_id: str) -> DiskUsage:
         if node_id == self._local.node_id:

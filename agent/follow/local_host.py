@@ -14,13 +14,13 @@ from agent.docker.inspect import COMPOSE_ONE_OFF
 from agent.docker.status_text import aged
 from agent.docker.watcher import InventoryWatcher
 from agent.execute.adopting import found_container, is_meant
+from agent.follow.engine_failures import engine_failures
 from agent.follow.readiness import ReadinessDesk, RouterStanding
 from agent.keeper.policy import LABEL_CLUSTER
 from agent.ports.engine import (
     Container,
     ContainerEngine,
     ContainerNotFound,
-    EngineError,
     EngineRefused,
     EngineUnavailable,
     PullRefused,
@@ -134,22 +134,23 @@ class LocalHost:
 
     async def act(self, container: str, action: ContainerAction, *, caller: Caller, force: bool) -> None:
         engine = self._engine
-        async with _translated(), asyncio.timeout(ACTION_TIMEOUT_S):
-            match action:
-                case ContainerAction.START:
-                    await engine.start(container)
-                case ContainerAction.STOP:
-                    await engine.stop(container)
-                case ContainerAction.RESTART:
-                    await engine.restart(container)
-                case ContainerAction.PAUSE:
-                    await engine.pause(container)
-                case ContainerAction.UNPAUSE:
-                    await engine.unpause(container)
-                case ContainerAction.KILL:
-                    await engine.kill(container)
-                case ContainerAction.REMOVE:
-                    await engine.remove(container, force=force)
+        with engine_failures(within_s=ACTION_TIMEOUT_S):
+            async with asyncio.timeout(ACTION_TIMEOUT_S):
+                match action:
+                    case ContainerAction.START:
+                        await engine.start(container)
+                    case ContainerAction.STOP:
+                        await engine.stop(container)
+                    case ContainerAction.RESTART:
+                        await engine.restart(container)
+                    case ContainerAction.PAUSE:
+                        await engine.pause(container)
+                    case ContainerAction.UNPAUSE:
+                        await engine.unpause(container)
+                    case ContainerAction.KILL:
+                        await engine.kill(container)
+                    case ContainerAction.REMOVE:
+                        await engine.remove(container, force=force)
         self._watcher.refresh()
         log.info(
             "container.acted_on",
@@ -165,7 +166,7 @@ class LocalHost:
         """The engine's view as plain values, without the values of environment variables, which hold
         secrets.
         """
-        async with _translated():
+        with engine_failures():
             detail = await self._engine.inspect(container)
         return {
             "id": detail.id,
@@ -216,14 +217,14 @@ class LocalHost:
 
     @asynccontextmanager
     async def logs(self, container: str, query: LogQuery) -> AsyncIterator[AsyncIterator[LogLine]]:
-        async with _translated():
+        with engine_failures():
             await self._engine.inspect(container)
         lines = self._engine.logs(
             container, tail=query.tail, since_ms=query.since_ms or None, follow=query.is_following
         )
 
         async def read() -> AsyncIterator[LogLine]:
-            async with _translated():
+            with engine_failures():
                 async for line in lines:
                     yield LogLine(
                         stream=line.stream.value, at_ms=(line.at_ns or 0) // 1_000_000, text=line.text
@@ -245,7 +246,7 @@ class LocalHost:
         Values of environment variables are among it, so it is for the cluster alone and shown to nobody.
         """
         found: list[FoundContainer] = []
-        async with _translated():
+        with engine_failures():
             for listed in await self._engine.containers():
                 is_extra = listed.labels.get(COMPOSE_ONE_OFF, "").lower() == "true"
                 if is_extra or LABEL_CLUSTER in listed.labels or not is_meant(listed, question.names):
@@ -262,7 +263,7 @@ class LocalHost:
         return HostFound(containers=tuple(found))
 
     async def image_digest(self, image: str) -> str:
-        async with _translated():
+        with engine_failures():
             return await self._engine.resolve_digest(image, auth=self._login_of(image))
 
     async def check_login(self, registry: str, username: str, password: str) -> str:
@@ -332,19 +333,3 @@ def labels_of_image(labels: Mapping[str, str], image: Mapping[str, str] | None) 
     if image is None:
         return None
     return tuple(sorted(key for key, value in labels.items() if image.get(key) == value))
-
-
-@asynccontextmanager
-async def _translated() -> AsyncIterator[None]:
-    try:
-        yield
-    except ContainerNotFound as error:
-        raise HostRefused(str(error), code="not-found") from error
-    except EngineRefused as error:
-        raise HostRefused(str(error), code="conflict" if error.status == 409 else "refused") from error
-    except EngineUnavailable as error:
-        raise HostUnavailable(str(error)) from error
-    except EngineError as error:
-        raise HostRefused(str(error), code="refused") from error
-    except TimeoutError as error:
-        raise HostUnavailable(f"the engine did not finish within {ACTION_TIMEOUT_S:g} s") from error

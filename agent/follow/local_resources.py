@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Mapping
 
 from agent.clock import Clock
 from agent.docker.watcher import Inventory, InventoryWatcher
+from agent.follow.engine_failures import CONFLICT, engine_failures
 from agent.follow.local_host import PROJECT_LABEL
 from agent.follow.size_counting import SizeCounter
 from agent.ports.engine import (
     Container,
     ContainerEngine,
     EngineDiskUsage,
-    EngineRefused,
-    EngineUnavailable,
     Image,
     ImageNotFound,
     Network,
@@ -44,6 +42,8 @@ REMOVAL_TIMEOUT_S = 60.0
 SIZES_PATIENCE_S = 8.0
 """How long a list waits for sizes, before it is given with the last ones known or none."""
 USAGE_PATIENCE_S = 30.0
+_IN_USE = (403, CONFLICT)
+"""A network that somebody is in is refused with the first (Docker Engine API, NetworkDelete)."""
 BUILT_IN_NETWORKS = frozenset({"bridge", "host", "none", "docker_gwbridge", "ingress"})
 
 
@@ -111,14 +111,15 @@ class LocalResources:
 
         Raises HostUnavailable or HostRefused.
         """
-        async with _translated(), asyncio.timeout(REMOVAL_TIMEOUT_S):
-            match removal.kind:
-                case ResourceKind.IMAGE:
-                    await self._remove_image(removal)
-                case ResourceKind.VOLUME:
-                    await self._engine.remove_volume(removal.id)
-                case ResourceKind.NETWORK:
-                    await self._remove_network(removal)
+        with engine_failures(within_s=REMOVAL_TIMEOUT_S, conflicts=_IN_USE):
+            async with asyncio.timeout(REMOVAL_TIMEOUT_S):
+                match removal.kind:
+                    case ResourceKind.IMAGE:
+                        await self._remove_image(removal)
+                    case ResourceKind.VOLUME:
+                        await self._engine.remove_volume(removal.id)
+                    case ResourceKind.NETWORK:
+                        await self._remove_network(removal)
         self._watcher.refresh()
         self.sizes.forget()
         log.info(
@@ -133,7 +134,7 @@ class LocalResources:
 
     async def pull(self, image: str, *, caller: Caller) -> PulledImage:
         """Have the image on this host. Raises HostUnavailable or HostRefused."""
-        async with _translated():
+        with engine_failures(within_s=PULL_TIMEOUT_S):
             pulled = await self._engine.pull(image, auth=self._login_of(image), timeout_s=PULL_TIMEOUT_S)
         self._watcher.refresh()
         log.info(
@@ -273,18 +274,3 @@ def _user(container: Container) -> ResourceUser:
 def _repository(name: str) -> str:
     head, slash, last = name.partition("@")[0].rpartition("/")
     return f"{head}{slash}{last.partition(':')[0]}"
-
-
-@asynccontextmanager
-async def _translated() -> AsyncIterator[None]:
-    try:
-        yield
-    except ImageNotFound as error:
-        raise HostRefused(str(error), code="not-found") from error
-    except EngineRefused as error:
-        in_use = error.status in (403, 409)
-        raise HostRefused(str(error), code="conflict" if in_use else "refused") from error
-    except EngineUnavailable as error:
-        raise HostUnavailable(str(error)) from error
-    except TimeoutError as error:
-        raise HostUnavailable(f"the engine did not finish within {REMOVAL_TIMEOUT_S:g} s") from error

@@ -161,9 +161,9 @@ class LogCollector:
             return []
         present = {container.id for container in inventory.containers}
         if inventory.is_available:
-            for gone in [each for each in self._sources if each not in present]:
-                del self._sources[gone]
-                self._problems.pop(gone, None)
+            for known in (self._sources, self._problems):
+                for gone in known.keys() - present:
+                    del known[gone]
             self._seen &= present
         images = {image.id: image.labels for image in inventory.images}
         begin: list[str] = []

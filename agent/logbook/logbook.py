@@ -59,14 +59,15 @@ class Logbook:
     # ---- its life -----------------------------------------------------------------------------
 
     async def open(self) -> bool:
-        """Open it, anew after a failure; whether that went well."""
+        """Open it, or try again what failed of that; whether that went well."""
         try:
-            await self._run(self._store.open)
+            if not self._is_open:
+                await self._run(self._store.open)
+                self._is_open = True
             await self.maintain()
         except StoreFailed as error:
             self._fail(str(error))
             return False
-        self._is_open = True
         return not self.problem
 
     async def close(self) -> None:
@@ -89,6 +90,10 @@ class Logbook:
             return freed, self._store.shortage(), self._store.kept()
 
         freed, shortage, self._kept = await self._run(work)
+        for container_id, kept in self._kept.items():
+            if self._next_ordinal.get(container_id) == kept.next_ordinal:
+                # The store knows it. Here it would stay for every container there ever was.
+                del self._next_ordinal[container_id]
         if freed:
             log.info("logs.let_go", extra={"freed_bytes": freed})
         if shortage:

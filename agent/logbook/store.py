@@ -126,8 +126,9 @@ class LogStore:
     def open(self) -> None:
         """Find what earlier runs kept; a segment torn by a crash is cut behind its last whole record.
 
-        Raises StoreFailed.
+        Once more after a failure, it finds everything anew. Raises StoreFailed.
         """
+        self._segments.clear()
         try:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             disk = shutil.disk_usage(self._directory)

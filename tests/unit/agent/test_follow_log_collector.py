@@ -145,7 +145,7 @@ def a_container(**fields: object) -> Container:
         "created_at_ms": 0,
         "labels": {},
     }
-    return Container(**{**values, **fields})  # type: ignore[arg-type]
+    return Container(**{**values, **fields})  # type: ignore[arg-type]  # its fields
 
 
 class World:
@@ -340,6 +340,40 @@ async def test_a_container_that_wants_no_log_kept_is_left_alone(tmp_path: Path) 
         world.inventories.show(a_container(labels={"tower.logs": "off"}))
         await world.until(lambda: WEB in world.collector.problems)
         assert world.engine.asked == []
+        world.inventories.show()
+        await world.until(lambda: not world.collector.problems)
+
+
+async def test_a_disk_that_is_full_at_the_start_is_tried_until_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(tmp_path) as world:
+        world.inventories.show(a_container())
+        world.engine.write("one")
+        await world.until_texts(["one"])
+    shortages = ["too little is free"] * 3
+    monkeypatch.setattr(LogStore, "shortage", lambda _: shortages.pop() if shortages else "")
+    async with running(tmp_path) as world:
+
+        async def has_room() -> bool:
+            return not world.logbook.problem
+
+        await world.until_later(has_room)
+        assert shortages == []
+        (kept,) = (await world.local.standing()).sources
+        assert (await world.texts(), kept.lines) == (["one"], 1)
+
+
+async def test_lines_are_numbered_on_after_the_store_was_looked_after(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        world.inventories.show(a_container())
+        world.engine.write("one")
+        await world.until_texts(["one"])
+        await world.logbook.flush()
+        await world.logbook.maintain()
+        world.engine.write("two")
+        await world.until_texts(["one", "two"])
+        assert [line.ordinal for line in await world.lines()] == [0, 1]
 
 
 async def test_a_full_disk_stops_reading_in_words_and_it_goes_on_from_there(

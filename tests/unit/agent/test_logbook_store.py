@@ -100,6 +100,15 @@ def test_what_was_kept_is_there_after_a_restart_with_its_numbers(tmp_path: Path)
     after.close()
 
 
+def test_what_is_opened_once_more_after_a_failure_is_counted_once(tmp_path: Path) -> None:
+    store = a_store(tmp_path)
+    keep(store, WEB, ["one", "two"])
+    store.close()
+    used = store.bytes_used
+    store.open()
+    assert (store.kept()[WEB.container_id].lines, store.bytes_used) == (2, used)
+
+
 def test_a_record_that_a_crash_tore_is_cut_off_and_all_before_it_is_kept(tmp_path: Path) -> None:
     before = a_store(tmp_path)
     keep(before, WEB, ["whole"])
@@ -209,7 +218,7 @@ def test_lines_are_chosen_by_container_time_level_and_text(store: LogStore) -> N
     texts = filled(store)
 
     def texts_of(**wanted: object) -> set[str]:
-        return {line.text for line in every_line(store, LogSearch(container_ids=BOTH, **wanted))}  # type: ignore[arg-type]
+        return {line.text for line in every_line(store, LogSearch(container_ids=BOTH, **wanted))}  # type: ignore[arg-type]  # its fields
 
     assert texts_of(pattern="FAIL") == {text for text in texts if "fail" in text}
     assert texts_of(pattern="FAIL", is_case_sensitive=True) == set()

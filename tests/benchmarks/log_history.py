@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 import zstandard
 
@@ -74,7 +75,7 @@ def run(say: Callable[[str], None]) -> Finding:
         segments = Segments()
         refs = store.refs()
         took = {
-            name: _best(lambda query=query: search(segments, refs, (), query, lambda: False))  # type: ignore[misc]
+            name: _best(partial(search, segments, refs, (), query, lambda: False))
             for name, query in (("newest", newest), ("text", rare), ("regex", expression), ("fatal", grave))
         }
         counted_s = _best(lambda: count(segments, refs, (), hour, lambda: False))

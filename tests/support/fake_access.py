@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
-from agent.ports import ContainerSpec, EngineRefused, Mount, PortMapping
+from agent.ports import ContainerDetail, ContainerSpec, EngineRefused, Mount, PortMapping
 from agent.ports.access import PathNotFound
 from cluster.model.container_access import (
     ContainerSettings,
@@ -287,7 +287,7 @@ class FakeAccess:
     async def _id(self, container: str) -> str:
         return (await self._engine.inspect(container)).id
 
-    async def _running(self, container: str):  # type: ignore[no-untyped-def]
+    async def _running(self, container: str) -> ContainerDetail:
         detail = await self._engine.inspect(container)
         if detail.state.value != "running":
             raise EngineRefused(f"Container {detail.id} is not running", status=409)

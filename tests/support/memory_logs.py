@@ -44,7 +44,7 @@ class MemoryLogs:
             ordinal = sum(line.container_id == source.container_id for line in kept)
             values = {"stream": 0, "level": 0, **fields}
             kept.append(
-                KeptLine(container_id=source.container_id, at_us=at_us, ordinal=ordinal, text=text, **values)  # type: ignore[arg-type]
+                KeptLine(container_id=source.container_id, at_us=at_us, ordinal=ordinal, text=text, **values)  # type: ignore[arg-type]  # its fields
             )
 
     async def standings(self) -> Mapping[str, LogStanding | HostUnavailable]:

@@ -8,6 +8,8 @@ export const messages = defineMessages({
     retry: "Try again",
     copy: "Copy",
     copied: "Copied",
+    actions: "Actions",
+    actionsFor: (name: string) => `Actions for ${name}`,
     lastKnown: (age: string) => `Last known ${age}.`,
   },
   it: {
@@ -17,6 +19,8 @@ export const messages = defineMessages({
     retry: "Riprova",
     copy: "Copia",
     copied: "Copiato",
+    actions: "Azioni",
+    actionsFor: (name) => `Azioni per ${name}`,
     lastKnown: (age) => `Ultimo stato noto: ${age}.`,
   },
 });

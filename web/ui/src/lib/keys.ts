@@ -45,7 +45,6 @@ export class KeyMatcher {
 
 const KEY = "tower.single-keys";
 const active: (readonly Shortcut[])[] = [];
-const listeners = new Set<() => void>();
 let areOn = storedAreOn();
 
 function storedAreOn(): boolean {
@@ -70,12 +69,6 @@ export function setSingleKeys(on: boolean): void {
   } catch {
     // Storage is blocked: the choice holds for this page.
   }
-  for (const each of listeners) each();
-}
-
-export function whenSingleKeysChange(listener: () => void): () => void {
-  listeners.add(listener);
-  return () => listeners.delete(listener);
 }
 
 /** Every shortcut that works now, the newest last. */

@@ -1,14 +1,5 @@
 import { describe, expect, test } from "vitest";
-import {
-  alignedTo,
-  clustered,
-  extentOf,
-  nearestIndex,
-  positiveOnly,
-  restOf,
-  roundTop,
-  stackedUp,
-} from "./plot";
+import { alignedTo, clustered, extentOf, positiveOnly, restOf, roundTop, stackedUp } from "./plot";
 
 describe("a stack", () => {
   test("puts each series on top of those before it", () => {
@@ -77,12 +68,6 @@ describe("another time on these moments", () => {
   test("is all gaps when the other time has nothing", () => {
     expect(alignedTo([1, 2], [], [], 0)).toEqual([null, null]);
   });
-});
-
-test("the nearest moment is found among any number of them", () => {
-  const times = Array.from({ length: 100 }, (_, index) => index * 10);
-  expect([-50, 0, 14, 16, 994, 5_000].map((at) => nearestIndex(times, at))).toEqual([0, 0, 1, 2, 99, 99]);
-  expect(nearestIndex([], 5)).toBe(-1);
 });
 
 test("marks that would cover each other become one, and what is out of sight is none", () => {

@@ -90,19 +90,6 @@ export function stepOf(timesMs: readonly number[]): number {
   return first === undefined || second === undefined ? 0 : second - first;
 }
 
-/** The moment nearest to `atMs`: its place, or -1 when there is none. */
-export function nearestIndex(timesMs: readonly number[], atMs: number): number {
-  let low = 0;
-  let high = timesMs.length - 1;
-  if (high < 0) return -1;
-  while (high - low > 1) {
-    const middle = (low + high) >> 1;
-    if ((timesMs[middle] ?? 0) <= atMs) low = middle;
-    else high = middle;
-  }
-  return Math.abs((timesMs[high] ?? 0) - atMs) < Math.abs((timesMs[low] ?? 0) - atMs) ? high : low;
-}
-
 export interface Cluster<Item> {
   /** From the left edge, in pixels. */
   x: number;

@@ -1,5 +1,10 @@
-import { type RefObject, useLayoutEffect, useState } from "react";
-import type { RowWindow } from "./windowed-rows";
+import { type RefObject, useLayoutEffect, useMemo, useState } from "react";
+
+/** Which items are in the page; `end` is exclusive. */
+export interface ItemWindow {
+  first: number;
+  end: number;
+}
 
 /** Below this height of all items, every one is in the page: finding in the page works, and nothing is gained. */
 const ALWAYS_ALL_MAX_PX = 4_000;
@@ -15,7 +20,7 @@ export function offsetsOf(heights: readonly number[]): Float64Array {
 }
 
 /** Which items can be seen, and a few around them. `top` is where the first one is in the window. */
-export function itemWindow(offsets: Float64Array, top: number, viewport: number): RowWindow {
+export function itemWindow(offsets: Float64Array, top: number, viewport: number): ItemWindow {
   const count = offsets.length - 1;
   if ((offsets[count] ?? 0) <= ALWAYS_ALL_MAX_PX) return { first: 0, end: count };
   const first = itemAt(offsets, -top - OVERSCAN_PX);
@@ -36,8 +41,8 @@ function itemAt(offsets: Float64Array, height: number): number {
 }
 
 /** The window of a list of items of different heights that scrolls with the page. */
-export function useWindowedItems(list: RefObject<HTMLElement | null>, offsets: Float64Array): RowWindow {
-  const [shown, setShown] = useState<RowWindow>(() => itemWindow(offsets, 0, window.innerHeight));
+export function useWindowedItems(list: RefObject<HTMLElement | null>, offsets: Float64Array): ItemWindow {
+  const [shown, setShown] = useState<ItemWindow>(() => itemWindow(offsets, 0, window.innerHeight));
   useLayoutEffect(() => {
     let frame = 0;
     const measure = () => {
@@ -60,4 +65,19 @@ export function useWindowedItems(list: RefObject<HTMLElement | null>, offsets: F
   }, [list, offsets]);
   const count = offsets.length - 1;
   return { first: Math.min(shown.first, count), end: Math.min(shown.end, count) };
+}
+
+/** The same of rows that are all as high as each other. */
+export function useWindowedRows(
+  list: RefObject<HTMLElement | null>,
+  count: number,
+  rowHeight: number,
+): ItemWindow {
+  return useWindowedItems(
+    list,
+    useMemo(
+      () => Float64Array.from({ length: count + 1 }, (_, index) => index * rowHeight),
+      [count, rowHeight],
+    ),
+  );
 }

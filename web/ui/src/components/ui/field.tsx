@@ -22,6 +22,31 @@ export function TextArea({ className, ...rest }: ComponentProps<"textarea">) {
   );
 }
 
+interface CheckBoxProps {
+  label: string;
+  hint?: string;
+  isOn: boolean;
+  onChange: (isOn: boolean) => void;
+}
+
+/** Something that is so or not, with what it means below it. */
+export function CheckBox({ label, hint, isOn, onChange }: CheckBoxProps) {
+  return (
+    <label className="flex items-start gap-2.5 text-sm">
+      <input
+        type="checkbox"
+        checked={isOn}
+        onChange={(event) => onChange(event.currentTarget.checked)}
+        className="mt-0.5 size-4 shrink-0 accent-accent"
+      />
+      <span>
+        {label}
+        {hint !== undefined && <span className="block text-xs text-muted">{hint}</span>}
+      </span>
+    </label>
+  );
+}
+
 interface FieldProps {
   label: string;
   hint?: string;

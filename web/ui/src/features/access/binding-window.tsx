@@ -1,13 +1,13 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import type { HoursBody } from "@/api/openapi";
+import { FormError } from "@/components/form-error";
 import { Button } from "@/components/ui/button";
 import { Dialog } from "@/components/ui/dialog";
 import { Field, Input, Select } from "@/components/ui/field";
 import { useDebounced } from "@/lib/debounced";
 import { useMessages } from "@/lib/i18n";
 import { previewQuery, rolesQuery, tokensQuery, useBind, usersQuery } from "./access-queries";
-import { FormError } from "./form-error";
 import { messages } from "./messages";
 import { Reach } from "./reach";
 import { type ScopeDraft, scopeOf } from "./scope";

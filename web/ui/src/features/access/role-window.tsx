@@ -1,12 +1,12 @@
 import { useQuery } from "@tanstack/react-query";
 import { useId, useState } from "react";
 import type { PermissionBody, RoleView } from "@/api/openapi";
+import { FormError } from "@/components/form-error";
 import { Button } from "@/components/ui/button";
 import { Dialog } from "@/components/ui/dialog";
 import { Field, Input } from "@/components/ui/field";
 import { useMessages } from "@/lib/i18n";
 import { actionsQuery, usePutRole } from "./access-queries";
-import { FormError } from "./form-error";
 import { messages } from "./messages";
 import { draftOf, namesIn, type ScopeDraft, scopeOf } from "./scope";
 import { ScopeFields } from "./scope-fields";

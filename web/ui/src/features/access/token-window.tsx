@@ -3,12 +3,12 @@ import { useState } from "react";
 import type { Role } from "@/api/openapi";
 import { meQuery } from "@/api/session";
 import { CopyLine } from "@/components/copy-line";
+import { FormError } from "@/components/form-error";
 import { Button } from "@/components/ui/button";
 import { Dialog } from "@/components/ui/dialog";
 import { Field, Input, Select } from "@/components/ui/field";
 import { useMessages } from "@/lib/i18n";
 import { useMakeToken } from "./access-queries";
-import { FormError } from "./form-error";
 import { messages } from "./messages";
 
 const DAY_S = 86_400;

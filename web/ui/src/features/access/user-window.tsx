@@ -1,11 +1,11 @@
 import { useState } from "react";
 import type { Role, UserView } from "@/api/openapi";
+import { FormError } from "@/components/form-error";
 import { Button } from "@/components/ui/button";
 import { Dialog } from "@/components/ui/dialog";
 import { Field, Input } from "@/components/ui/field";
 import { useMessages } from "@/lib/i18n";
 import { useAddUser, useSetPassword, useSetRole } from "./access-queries";
-import { FormError } from "./form-error";
 import { messages } from "./messages";
 
 const ROLES: readonly Role[] = ["none", "viewer", "operator", "admin"];

@@ -1,16 +1,16 @@
 import { useQuery } from "@tanstack/react-query";
-import { EllipsisVertical, Plus, Users } from "lucide-react";
+import { Plus, Users } from "lucide-react";
 import { lazy, Suspense, useState } from "react";
 import type { BindingView, UserView } from "@/api/openapi";
 import { useCan } from "@/api/permissions";
 import { meQuery } from "@/api/session";
 import { Loaded } from "@/components/loaded";
+import { RowMenu } from "@/components/row-menu";
 import { Empty, Loading } from "@/components/states";
 import { Badge, Status } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
 import { Confirm } from "@/components/ui/confirm";
 import type { MenuItem } from "@/components/ui/menu";
-import { MenuButton } from "@/components/ui/menu-button";
 import { Card, Section } from "@/components/ui/section";
 import { cn } from "@/lib/cn";
 import { formatCount } from "@/lib/format";
@@ -213,15 +213,7 @@ function Row({ user, bindings, onAsk, onReach }: RowProps) {
         {user.api_tokens}
       </td>
       <td className="text-right max-md:ml-auto md:py-1.5 md:pr-2">
-        <MenuButton
-          tone="ghost"
-          isIcon
-          aria-label={`${t.actions}: ${user.name}`}
-          menuLabel={user.name}
-          groups={groups}
-        >
-          <EllipsisVertical aria-hidden className="size-4" />
-        </MenuButton>
+        <RowMenu name={user.name} groups={groups} />
       </td>
     </tr>
   );

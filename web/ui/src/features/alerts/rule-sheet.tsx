@@ -5,17 +5,17 @@ import { putRule, rehearse, removeRule, rulesQuery } from "@/api/alerts";
 import type { RehearsalView, RuleSettings, RuleView } from "@/api/openapi";
 import { useCan } from "@/api/permissions";
 import { ApiError } from "@/api/problem";
+import { FormError } from "@/components/form-error";
 import { Loaded } from "@/components/loaded";
 import { Empty, Loading } from "@/components/states";
 import { Button } from "@/components/ui/button";
 import { Confirm } from "@/components/ui/confirm";
-import { Field, Input, Select } from "@/components/ui/field";
+import { CheckBox, Field, Input, Select } from "@/components/ui/field";
 import { Sheet } from "@/components/ui/sheet";
 import { showDone } from "@/components/ui/toast-store";
 import { formatDuration, formatMoment } from "@/lib/format";
 import { textsOf, useMessages } from "@/lib/i18n";
 import { metricName, NAMED_METRICS } from "@/lib/metric-names";
-import { FormError } from "./form-error";
 import { messages } from "./messages";
 import {
   canRehearse,
@@ -189,15 +189,13 @@ function Form({ rule, onClose }: { rule: RuleView | null; onClose: () => void })
               />
               {text("value", t.value, form.isPercent ? "%" : undefined)}
               {LIMITED.includes(form.metric) && (
-                <label className="flex items-center gap-2 text-sm sm:col-span-2">
-                  <input
-                    type="checkbox"
-                    checked={form.isPercent}
-                    onChange={(event) => set({ isPercent: event.currentTarget.checked })}
-                    className="size-4 accent-accent"
+                <div className="sm:col-span-2">
+                  <CheckBox
+                    label={t.percentOfLimit}
+                    isOn={form.isPercent}
+                    onChange={(isPercent) => set({ isPercent })}
                   />
-                  {t.percentOfLimit}
-                </label>
+                </div>
               )}
               {text("resolve", t.resolve, t.resolveHint)}
             </>

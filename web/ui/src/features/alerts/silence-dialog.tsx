@@ -3,13 +3,13 @@ import { type FormEvent, useState } from "react";
 import { endSilence, putSilence, rulesQuery, silencesQuery } from "@/api/alerts";
 import type { AlertView, SilenceBody, SilenceView } from "@/api/openapi";
 import { clusterQuery, openAlertsQuery, servicesQuery } from "@/api/queries";
+import { FormError } from "@/components/form-error";
 import { Button } from "@/components/ui/button";
 import { Dialog } from "@/components/ui/dialog";
 import { Field, Input, Select } from "@/components/ui/field";
 import { Segmented } from "@/components/ui/segmented";
 import { showDone } from "@/components/ui/toast-store";
 import { textsOf, useMessages } from "@/lib/i18n";
-import { FormError } from "./form-error";
 import { messages } from "./messages";
 
 const LENGTHS = ["3600", "14400", "86400", "604800"] as const;

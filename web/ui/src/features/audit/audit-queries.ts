@@ -2,6 +2,7 @@ import { infiniteQueryOptions, queryOptions, useMutation } from "@tanstack/react
 import { request, send } from "@/api/client";
 import type { AuditExportBody, AuditPage, AuditStanding } from "@/api/openapi";
 import { showDone } from "@/components/ui/toast-store";
+import { saveFile } from "@/lib/download";
 import { textsOf } from "@/lib/i18n";
 import { messages } from "./messages";
 
@@ -74,12 +75,7 @@ export function useDownload() {
         accept: "*/*",
         patienceMs: EXPORT_MS,
       });
-      const link = document.createElement("a");
-      link.href = URL.createObjectURL(await response.blob());
-      link.download = `audit.${format}`;
-      link.click();
-      // The browser has taken hold of it by then.
-      setTimeout(() => URL.revokeObjectURL(link.href), 1_000);
+      saveFile(await response.blob(), `audit.${format}`);
     },
     onSuccess: () => showDone(textsOf(messages).download, textsOf(messages).downloaded),
   });

@@ -4,6 +4,7 @@ import { type FormEvent, useState } from "react";
 import { request } from "@/api/client";
 import type { WebCertificatePage, WebCertificateView } from "@/api/openapi";
 import { useCan } from "@/api/permissions";
+import { errorOf, FormError } from "@/components/form-error";
 import { Loaded } from "@/components/loaded";
 import { Empty, Loading } from "@/components/states";
 import { Badge, type Tone } from "@/components/ui/badge";
@@ -17,7 +18,6 @@ import { formatMoment } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { messages } from "./dashboard-certificate-messages";
 import { FocusedInput } from "./focused-input";
-import { errorOf, FormError } from "./form-error";
 
 const certificatesQuery = queryOptions({
   queryKey: ["web-certificates"],

@@ -11,7 +11,6 @@ export const messages = defineMessages({
     recoveryNote:
       "Each works once, instead of a code, on the day the authenticator is lost. They are not shown again.",
     copyAll: "Copy all",
-    copied: "Copied",
     download: "Download",
     kept: "I have kept them somewhere safe",
     goOn: "Go on",
@@ -27,7 +26,6 @@ export const messages = defineMessages({
     recoveryNote:
       "Ognuno funziona una volta, al posto di un codice, il giorno in cui l’app va persa. Non vengono più mostrati.",
     copyAll: "Copia tutti",
-    copied: "Copiati",
     download: "Scarica",
     kept: "Sono conservati in un posto sicuro",
     goOn: "Continua",

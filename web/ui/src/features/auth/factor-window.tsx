@@ -1,6 +1,7 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, type ReactNode, useState } from "react";
 import type { EnrolmentView } from "@/api/openapi";
+import { errorOf, FormError } from "@/components/form-error";
 import { Button } from "@/components/ui/button";
 import { Dialog } from "@/components/ui/dialog";
 import { Field } from "@/components/ui/field";
@@ -11,7 +12,6 @@ import { accountQuery, beginEnrolment, confirmEnrolment, removeFactor, renewCode
 import { Authenticator } from "./authenticator";
 import { CodeField } from "./code-field";
 import { FocusedInput } from "./focused-input";
-import { errorOf, FormError } from "./form-error";
 import { RecoveryCodes } from "./recovery-codes";
 import type { FactorAim } from "./second-factor-section";
 

@@ -1,5 +1,6 @@
 import { useMutation } from "@tanstack/react-query";
 import { type FormEvent, useRef, useState } from "react";
+import { errorOf, FormError } from "@/components/form-error";
 import { Button } from "@/components/ui/button";
 import { Field, Input } from "@/components/ui/field";
 import { Card, Section } from "@/components/ui/section";
@@ -7,7 +8,6 @@ import { showDone } from "@/components/ui/toast-store";
 import { useMessages } from "@/lib/i18n";
 import { messages } from "./account-messages";
 import { changePassword } from "./account-queries";
-import { errorOf, FormError } from "./form-error";
 
 /** Changes one's own password. `onChanged` leads to the login: every login of the account is over then. */
 export function PasswordSection({ onChanged }: { onChanged: () => void }) {

@@ -1,7 +1,9 @@
 import { Copy, Download } from "lucide-react";
 import { useState } from "react";
+import { copyText } from "@/components/copying";
 import { Button } from "@/components/ui/button";
-import { showDone, showError } from "@/components/ui/toast-store";
+import { CheckBox } from "@/components/ui/field";
+import { saveFile } from "@/lib/download";
 import { useMessages } from "@/lib/i18n";
 import { messages } from "./enrolment-messages";
 
@@ -10,18 +12,11 @@ export function RecoveryCodes({ codes, onKept }: { codes: readonly string[]; onK
   const t = useMessages(messages);
   const [isKept, setKept] = useState(false);
   const text = codes.join("\n");
-  const copy = () =>
-    void navigator.clipboard
-      .writeText(text)
-      .then(() => showDone(t.copied))
-      .catch(showError);
-  const download = () => {
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([`${t.fileHead}\n\n${text}\n`], { type: "text/plain" }));
-    link.download = "control-tower-recovery-codes.txt";
-    link.click();
-    URL.revokeObjectURL(link.href);
-  };
+  const download = () =>
+    saveFile(
+      new Blob([`${t.fileHead}\n\n${text}\n`], { type: "text/plain" }),
+      "control-tower-recovery-codes.txt",
+    );
   return (
     <div className="flex flex-col gap-4">
       <p className="text-sm text-muted">{t.recoveryNote}</p>
@@ -33,7 +28,7 @@ export function RecoveryCodes({ codes, onKept }: { codes: readonly string[]; onK
         ))}
       </ul>
       <div className="flex flex-wrap gap-2">
-        <Button onClick={copy}>
+        <Button onClick={() => copyText(text)}>
           <Copy aria-hidden className="size-3.5" />
           {t.copyAll}
         </Button>
@@ -42,15 +37,7 @@ export function RecoveryCodes({ codes, onKept }: { codes: readonly string[]; onK
           {t.download}
         </Button>
       </div>
-      <label className="flex items-center gap-2 text-sm">
-        <input
-          type="checkbox"
-          checked={isKept}
-          onChange={(event) => setKept(event.currentTarget.checked)}
-          className="size-4 accent-accent"
-        />
-        {t.kept}
-      </label>
+      <CheckBox label={t.kept} isOn={isKept} onChange={setKept} />
       <Button tone="primary" disabled={!isKept} onClick={onKept}>
         {t.goOn}
       </Button>

@@ -1,10 +1,10 @@
 import { useMutation } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { logIn, setUp } from "@/api/session";
+import { errorOf, FormError } from "@/components/form-error";
 import { Button } from "@/components/ui/button";
 import { Field, Input } from "@/components/ui/field";
 import { useMessages } from "@/lib/i18n";
-import { errorOf, FormError } from "./form-error";
 import { Frame } from "./frame";
 import { messages } from "./login-messages";
 

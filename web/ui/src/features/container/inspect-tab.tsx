@@ -1,13 +1,13 @@
 import { useQuery } from "@tanstack/react-query";
 import { Check, ChevronDown, ChevronRight, Copy, SearchX } from "lucide-react";
-import { useEffect, useMemo, useState } from "react";
+import { useMemo, useState } from "react";
 import type { ContainerView } from "@/api/openapi";
+import { useCopy } from "@/components/copying";
 import { Loaded } from "@/components/loaded";
 import { Empty, Loading } from "@/components/states";
 import { Button } from "@/components/ui/button";
 import { Input } from "@/components/ui/field";
 import { Card, Section } from "@/components/ui/section";
-import { showError } from "@/components/ui/toast-store";
 import { cn } from "@/lib/cn";
 import { useMessages } from "@/lib/i18n";
 import { documentQuery } from "./container-queries";
@@ -15,7 +15,6 @@ import type { ContainerSearch } from "./container-search";
 import { type Json, type JsonLine, jsonLines } from "./json-lines";
 import { messages } from "./messages";
 
-const COPIED_MS = 2_000;
 const INDENTS = ["pl-3", "pl-8", "pl-13", "pl-18", "pl-23", "pl-28", "pl-33"];
 const NOTHING: ReadonlySet<string> = new Set();
 
@@ -31,23 +30,13 @@ export default function InspectTab({ container, search, onSearch }: InspectTabPr
   const query = useQuery(documentQuery(container));
   const find = search.find ?? "";
   const [toggled, setToggled] = useState(NOTHING);
-  const [isCopied, setCopied] = useState(false);
-  useEffect(() => {
-    if (!isCopied) return;
-    const timer = setTimeout(() => setCopied(false), COPIED_MS);
-    return () => clearTimeout(timer);
-  }, [isCopied]);
+  const [isCopied, copy] = useCopy();
   const toggle = (path: string) =>
     setToggled((before) => {
       const after = new Set(before);
       if (!after.delete(path)) after.add(path);
       return after;
     });
-  const copy = () =>
-    void navigator.clipboard
-      .writeText(JSON.stringify(query.data?.document, null, 2))
-      .then(() => setCopied(true))
-      .catch(showError);
   return (
     <Section
       title={t.description}
@@ -65,7 +54,10 @@ export default function InspectTab({ container, search, onSearch }: InspectTabPr
             }}
             className="w-56 max-w-full"
           />
-          <Button onClick={copy} disabled={query.data === undefined}>
+          <Button
+            onClick={() => copy(JSON.stringify(query.data?.document, null, 2))}
+            disabled={query.data === undefined}
+          >
             {isCopied ? (
               <Check aria-hidden className="size-3.5 text-ok" />
             ) : (

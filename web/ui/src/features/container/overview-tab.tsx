@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import type { ContainerView } from "@/api/openapi";
 import { useCan } from "@/api/permissions";
+import { Fact, Facts } from "@/components/facts";
 import { Loaded } from "@/components/loaded";
 import { Loading } from "@/components/states";
 import { Status } from "@/components/ui/badge";
@@ -15,7 +16,6 @@ import { ContainerCharts, LIVE } from "./container-charts";
 import { documentQuery } from "./container-queries";
 import type { ContainerSearch } from "./container-search";
 import { type Described, describedIn } from "./described";
-import { Fact, Facts } from "./facts";
 import { messages } from "./messages";
 
 const SPANS: readonly Preset[] = ["10m", "1h", "6h", "24h", "7d", "30d"];
@@ -126,24 +126,24 @@ function About({ described }: { described: Described }) {
   const hasEnded = finishedAtMs !== null && (startedAtMs === null || finishedAtMs > startedAtMs);
   return (
     <Facts>
-      <Fact name={t.command} isCode>
+      <Fact term={t.command} isCode>
         {described.command}
       </Fact>
-      <Fact name={t.started}>
+      <Fact term={t.started}>
         {startedAtMs === null ? t.never : `${formatMoment(startedAtMs)} (${formatAge(startedAtMs, now)})`}
       </Fact>
       {hasEnded && (
-        <Fact name={t.ended}>
+        <Fact term={t.ended}>
           {formatMoment(finishedAtMs)}, {t.exitCode(described.exitCode)}
           {described.error !== "" && <span className="block text-bad">{described.error}</span>}
           {described.isOutOfMemory && <span className="block text-bad">{t.outOfMemory}</span>}
         </Fact>
       )}
-      <Fact name={t.restarts}>
+      <Fact term={t.restarts}>
         <span className="tabular">{formatCount(described.restarts)}</span>
       </Fact>
-      <Fact name={t.restartPolicy}>{described.restartPolicy}</Fact>
-      <Fact name={t.user}>
+      <Fact term={t.restartPolicy}>{described.restartPolicy}</Fact>
+      <Fact term={t.user}>
         {[
           described.user || t.rootUser,
           described.isPrivileged ? t.privileged : "",
@@ -153,13 +153,13 @@ function About({ described }: { described: Described }) {
           .join(", ")}
       </Fact>
       {described.workingDir !== "" && (
-        <Fact name={t.workingDir} isCode>
+        <Fact term={t.workingDir} isCode>
           {described.workingDir}
         </Fact>
       )}
-      <Fact name={t.hostname}>{described.hostname}</Fact>
-      <Fact name={t.logDriver}>{described.logDriver}</Fact>
-      <Fact name={t.imageId} isCode>
+      <Fact term={t.hostname}>{described.hostname}</Fact>
+      <Fact term={t.logDriver}>{described.logDriver}</Fact>
+      <Fact term={t.imageId} isCode>
         <span title={described.imageId}>{shortId(described.imageId.replace("sha256:", ""))}</span>
       </Fact>
     </Facts>

@@ -3,6 +3,7 @@ import { useState } from "react";
 import type { ContainerView, SettingsView } from "@/api/openapi";
 import { useCan } from "@/api/permissions";
 import { Banner } from "@/components/banner";
+import { Fact, Facts } from "@/components/facts";
 import { Loaded } from "@/components/loaded";
 import { Loading } from "@/components/states";
 import { Button } from "@/components/ui/button";
@@ -10,7 +11,6 @@ import { LinkButton } from "@/components/ui/link-button";
 import { Card, Section } from "@/components/ui/section";
 import { useMessages } from "@/lib/i18n";
 import { settingsQuery } from "./container-queries";
-import { Fact, Facts } from "./facts";
 import { LimitsForm } from "./limits-form";
 import type { Planned } from "./recreate";
 import { RecreateForm } from "./recreate-form";
@@ -76,19 +76,19 @@ function Fixed({ container, settings, onPlanned }: FixedProps) {
           <RecreateForm container={container} settings={settings} onPlanned={onPlanned} />
         ) : (
           <Facts>
-            <Fact name={t.image}>{settings.image}</Fact>
-            <Fact name={t.command} isCode>
+            <Fact term={t.image}>{settings.image}</Fact>
+            <Fact term={t.command} isCode>
               {settings.command.join(" ")}
             </Fact>
-            <Fact name={t.variables} isCode>
+            <Fact term={t.variables} isCode>
               {settings.environment.join(", ")}
             </Fact>
-            <Fact name={t.ports} isCode>
+            <Fact term={t.ports} isCode>
               {settings.ports
                 .map((port) => `${port.host_port || "*"}:${port.container_port}/${port.protocol}`)
                 .join(", ")}
             </Fact>
-            <Fact name={t.mounts} isCode>
+            <Fact term={t.mounts} isCode>
               {settings.mounts.map((mount) => `${mount.source || mount.kind}:${mount.target}`).join(", ")}
             </Fact>
           </Facts>

@@ -2,6 +2,7 @@ import { ArrowDown, ArrowUp } from "lucide-react";
 import { memo, useEffect, useMemo, useRef } from "react";
 import type { ContainerView, SeriesView } from "@/api/openapi";
 import { Status } from "@/components/ui/badge";
+import { SpacerRow } from "@/components/ui/spacer-row";
 import { useNow } from "@/lib/clock";
 import { cn } from "@/lib/cn";
 import { formatAge, formatCount, formatMoment, parseImage, shortId, UNKNOWN } from "@/lib/format";
@@ -77,7 +78,7 @@ export function ContainerTable(props: ContainerTableProps) {
         </tr>
       </thead>
       <tbody ref={body}>
-        {first > 0 && <Spacer span={span} height={offsets[first] ?? 0} />}
+        {first > 0 && <SpacerRow span={span} height={offsets[first] ?? 0} />}
         {items
           .slice(first, end)
           .map((item, index) =>
@@ -113,18 +114,10 @@ export function ContainerTable(props: ContainerTableProps) {
             ),
           )}
         {end < items.length && (
-          <Spacer span={span} height={(offsets[items.length] ?? 0) - (offsets[end] ?? 0)} />
+          <SpacerRow span={span} height={(offsets[items.length] ?? 0) - (offsets[end] ?? 0)} />
         )}
       </tbody>
     </table>
-  );
-}
-
-function Spacer({ span, height }: { span: number; height: number }) {
-  return (
-    <tr aria-hidden>
-      <td colSpan={span} style={{ height: `${height}px` }} />
-    </tr>
   );
 }
 

@@ -1,18 +1,8 @@
-import {
-  EllipsisVertical,
-  OctagonX,
-  Pause,
-  Play,
-  RotateCw,
-  ScrollText,
-  Square,
-  StepForward,
-  Trash2,
-} from "lucide-react";
+import { OctagonX, Pause, Play, RotateCw, ScrollText, Square, StepForward, Trash2 } from "lucide-react";
 import type { ReactNode } from "react";
 import type { ContainerView } from "@/api/openapi";
+import { RowMenu } from "@/components/row-menu";
 import { Button } from "@/components/ui/button";
-import { MenuButton } from "@/components/ui/menu-button";
 import { useMessages } from "@/lib/i18n";
 import { messages as actionMessages } from "./action-messages";
 import { type Verb, verbsOf } from "./container-actions";
@@ -62,21 +52,13 @@ export function RowActions({ container, can, onLogs, onVerb }: RowActionsProps) 
           <ScrollText aria-hidden className="size-4" />
         </Button>
       )}
-      {verbs.length > 0 && (
-        <MenuButton
-          tone="ghost"
-          isIcon
-          aria-label={t.actionsFor(container.name)}
-          title={t.actions}
-          menuLabel={t.actionsFor(container.name)}
-          groups={[
-            verbs.filter((verb) => !DANGEROUS.includes(verb)).map(item),
-            verbs.filter((verb) => DANGEROUS.includes(verb)).map(item),
-          ]}
-        >
-          <EllipsisVertical aria-hidden className="size-4" />
-        </MenuButton>
-      )}
+      <RowMenu
+        name={container.name}
+        groups={[
+          verbs.filter((verb) => !DANGEROUS.includes(verb)).map(item),
+          verbs.filter((verb) => DANGEROUS.includes(verb)).map(item),
+        ]}
+      />
     </span>
   );
 }

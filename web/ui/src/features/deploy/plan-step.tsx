@@ -5,7 +5,7 @@ import type { Strategy, ValidationView } from "@/api/openapi";
 import { Failed, Loading } from "@/components/states";
 import { Status } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
-import { Field, Input, Select } from "@/components/ui/field";
+import { CheckBox, Field, Input, Select } from "@/components/ui/field";
 import { Card, Section } from "@/components/ui/section";
 import { serverNow } from "@/lib/clock";
 import { useMessages } from "@/lib/i18n";
@@ -191,14 +191,14 @@ function OptionsForm({
           )}
         </Field>
       )}
-      <Choice
+      <CheckBox
         label={t.override}
         hint={t.overrideHint}
         isOn={options.overridesWindows}
         onChange={(overridesWindows) => set({ overridesWindows })}
       />
       {maySkip && (
-        <Choice
+        <CheckBox
           label={t.unjudged}
           hint={t.unjudgedHint}
           isOn={options.isUnjudged}
@@ -206,32 +206,5 @@ function OptionsForm({
         />
       )}
     </div>
-  );
-}
-
-export function Choice({
-  label,
-  hint,
-  isOn,
-  onChange,
-}: {
-  label: string;
-  hint?: string;
-  isOn: boolean;
-  onChange: (isOn: boolean) => void;
-}) {
-  return (
-    <label className="flex items-start gap-2.5 text-sm">
-      <input
-        type="checkbox"
-        checked={isOn}
-        onChange={(event) => onChange(event.currentTarget.checked)}
-        className="mt-0.5 size-4 shrink-0 accent-accent"
-      />
-      <span>
-        {label}
-        {hint !== undefined && <span className="block text-xs text-muted">{hint}</span>}
-      </span>
-    </label>
   );
 }

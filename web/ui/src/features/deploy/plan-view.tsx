@@ -1,4 +1,5 @@
 import { useId } from "react";
+import { Fact, Facts } from "@/components/facts";
 import { FieldChanges } from "@/components/field-changes";
 import { Badge, Status, type Tone } from "@/components/ui/badge";
 import { Card } from "@/components/ui/section";
@@ -117,7 +118,7 @@ export function ReachView({ reach }: { reach: Reach }) {
   const t = useMessages(messages);
   const hosts = reach.hosts.length === 0 ? UNKNOWN : reach.hosts.join(", ");
   return (
-    <dl className="tabular grid grid-cols-[auto_minmax(0,1fr)] gap-x-4 gap-y-1.5 text-sm">
+    <Facts>
       <Fact term={t.reachServices}>{formatCount(reach.services)}</Fact>
       <Fact term={t.reachReplicas}>{formatCount(reach.replicas)}</Fact>
       <Fact term={t.reachHosts}>{hosts}</Fact>
@@ -138,15 +139,6 @@ export function ReachView({ reach }: { reach: Reach }) {
           </ul>
         )}
       </Fact>
-    </dl>
-  );
-}
-
-function Fact({ term, children }: { term: string; children: React.ReactNode }) {
-  return (
-    <>
-      <dt className="text-muted">{term}</dt>
-      <dd className="min-w-0 break-words">{children}</dd>
-    </>
+    </Facts>
   );
 }

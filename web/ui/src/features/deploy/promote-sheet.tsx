@@ -5,7 +5,7 @@ import { rolloutsQuery, servicesQuery } from "@/api/queries";
 import { Failed } from "@/components/states";
 import { Button } from "@/components/ui/button";
 import { Confirm } from "@/components/ui/confirm";
-import { Field, Select } from "@/components/ui/field";
+import { CheckBox, Field, Select } from "@/components/ui/field";
 import { Card } from "@/components/ui/section";
 import { Sheet } from "@/components/ui/sheet";
 import { showDone } from "@/components/ui/toast-store";
@@ -13,7 +13,6 @@ import { useMessages } from "@/lib/i18n";
 import { environmentsQuery, promote } from "./deploy-queries";
 import { messages } from "./messages";
 import { planOf } from "./plan";
-import { Choice } from "./plan-step";
 import { PlanView, ReachView } from "./plan-view";
 
 interface PromoteSheetProps {
@@ -108,7 +107,7 @@ export default function PromoteSheet({ to, onClose, onPromoted }: PromoteSheetPr
               )}
             </Field>
           </div>
-          <Choice
+          <CheckBox
             label={t.copyValues}
             isOn={copiesValues}
             onChange={(isOn) => {

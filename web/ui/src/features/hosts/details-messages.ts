@@ -55,7 +55,6 @@ export const details = defineMessages({
       agent: "Agent",
       actions: "Actions",
     },
-    actionsFor: (host: string) => `Actions for ${host}`,
     actions: {
       open: "Details",
       drain: "Drain",
@@ -164,7 +163,6 @@ export const details = defineMessages({
       agent: "Agente",
       actions: "Azioni",
     },
-    actionsFor: (host) => `Azioni per ${host}`,
     actions: {
       open: "Dettagli",
       drain: "Svuota",

@@ -1,13 +1,13 @@
 import { useQuery } from "@tanstack/react-query";
-import { Crown, EllipsisVertical, Server } from "lucide-react";
+import { Crown, Server } from "lucide-react";
 import { lazy, type ReactNode, Suspense, useState } from "react";
 import type { NodeView } from "@/api/openapi";
 import { useCan } from "@/api/permissions";
 import { clusterQuery, metricsQuery } from "@/api/queries";
 import { Loaded } from "@/components/loaded";
+import { RowMenu } from "@/components/row-menu";
 import { Empty, Loading } from "@/components/states";
 import { Badge, Status } from "@/components/ui/badge";
-import { MenuButton } from "@/components/ui/menu-button";
 import { Card, Section } from "@/components/ui/section";
 import { useNow } from "@/lib/clock";
 import { formatBytes, formatCount, formatMoment, formatPercent, UNKNOWN } from "@/lib/format";
@@ -199,19 +199,14 @@ function Verbs({ node, onOpen, onVerb }: RowProps) {
         onSelect: () => onVerb(node, verb),
       }));
   return (
-    <MenuButton
-      tone="ghost"
-      isIcon
-      aria-label={t.actionsFor(node.name)}
-      menuLabel={t.actionsFor(node.name)}
+    <RowMenu
+      name={node.name}
       groups={[
         [{ key: "open", label: t.actions.open, onSelect: () => onOpen(node.id) }],
         itemsOf(false),
         itemsOf(true),
       ]}
-    >
-      <EllipsisVertical aria-hidden className="size-4" />
-    </MenuButton>
+    />
   );
 }
 

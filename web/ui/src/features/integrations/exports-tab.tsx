@@ -8,12 +8,13 @@ import { Empty, Loading } from "@/components/states";
 import { Badge, Status } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
 import { Confirm } from "@/components/ui/confirm";
+import { CheckBox } from "@/components/ui/field";
 import { Card, Section } from "@/components/ui/section";
 import { useNow } from "@/lib/clock";
 import { formatAge, formatMoment } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { messages } from "./messages";
-import { CheckField, ChoiceField, FormWindow, TextField, useDraft } from "./receiver-form";
+import { ChoiceField, FormWindow, TextField, useDraft } from "./receiver-form";
 import { exportsQuery, usePut, useRemove } from "./receivers";
 
 const KINDS: readonly ExportKind[] = ["prometheus", "influxdb"];
@@ -207,7 +208,7 @@ function ExportForm({ known, onClose }: { known: ExportView | null; onClose: () 
           onChange={(back) => change({ back })}
         />
       )}
-      <CheckField label={t.enabled} value={draft.isEnabled} onChange={(isEnabled) => change({ isEnabled })} />
+      <CheckBox label={t.enabled} isOn={draft.isEnabled} onChange={(isEnabled) => change({ isEnabled })} />
     </FormWindow>
   );
 }

@@ -104,28 +104,6 @@ export function ChoiceField<Value extends string>({
   );
 }
 
-export function CheckField({
-  label,
-  value,
-  onChange,
-}: {
-  label: string;
-  value: boolean;
-  onChange: (value: boolean) => void;
-}) {
-  return (
-    <label className="flex items-center gap-2 text-sm font-medium">
-      <input
-        type="checkbox"
-        checked={value}
-        onChange={(event) => onChange(event.currentTarget.checked)}
-        className="size-4 accent-(--accent)"
-      />
-      {label}
-    </label>
-  );
-}
-
 /** The fields of a draft, and how to change some. */
 export function useDraft<Draft extends object>(first: Draft): [Draft, (next: Partial<Draft>) => void] {
   const [draft, setDraft] = useState(first);

@@ -1,23 +1,24 @@
 import { useQuery } from "@tanstack/react-query";
-import { EllipsisVertical, Plus, Webhook } from "lucide-react";
+import { Plus, Webhook } from "lucide-react";
 import { useState } from "react";
 import type { Severity, WebhookAuth, WebhookPutView, WebhookView } from "@/api/openapi";
 import { useCan } from "@/api/permissions";
 import { CopyLine } from "@/components/copy-line";
 import { Loaded } from "@/components/loaded";
+import { RowMenu } from "@/components/row-menu";
 import { Empty, Loading } from "@/components/states";
 import { Badge, Status } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
 import { Confirm } from "@/components/ui/confirm";
 import { Dialog } from "@/components/ui/dialog";
-import { MenuButton } from "@/components/ui/menu-button";
+import { CheckBox } from "@/components/ui/field";
 import { Card, Section } from "@/components/ui/section";
 import { Sheet } from "@/components/ui/sheet";
 import { useNow } from "@/lib/clock";
 import { formatAge, formatMoment } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { messages } from "./messages";
-import { CheckField, ChoiceField, FormWindow, TextField, useDraft } from "./receiver-form";
+import { ChoiceField, FormWindow, TextField, useDraft } from "./receiver-form";
 import {
   deliveriesQuery,
   patternsOf,
@@ -154,11 +155,8 @@ function Line({
           )}
         </p>
       </div>
-      <MenuButton
-        tone="ghost"
-        isIcon
-        aria-label={`${t.edit}: ${webhook.id}`}
-        menuLabel={webhook.id}
+      <RowMenu
+        name={webhook.id}
         groups={[
           [
             { key: "deliveries", label: t.deliveries, onSelect: () => onAsk("deliveries") },
@@ -181,9 +179,7 @@ function Line({
             ? [{ key: "remove", label: t.remove, isDangerous: true, onSelect: () => onAsk("remove") }]
             : [],
         ]}
-      >
-        <EllipsisVertical aria-hidden className="size-4" />
-      </MenuButton>
+      />
     </li>
   );
 }
@@ -320,7 +316,7 @@ function WebhookForm({
           onChange={(secret) => change({ secret })}
         />
       )}
-      <CheckField label={t.enabled} value={draft.isEnabled} onChange={(isEnabled) => change({ isEnabled })} />
+      <CheckBox label={t.enabled} isOn={draft.isEnabled} onChange={(isEnabled) => change({ isEnabled })} />
     </FormWindow>
   );
 }

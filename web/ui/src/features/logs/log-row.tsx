@@ -1,7 +1,7 @@
 import { ChevronRight, Copy, Crosshair, Link as LinkIcon, ListFilter } from "lucide-react";
 import { memo, useLayoutEffect, useRef } from "react";
+import { copyText } from "@/components/copying";
 import { Button } from "@/components/ui/button";
-import { showDone } from "@/components/ui/toast-store";
 import { cn } from "@/lib/cn";
 import { formatMoment } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
@@ -212,10 +212,6 @@ function jsonPieces(json: JsonLine, picked: readonly string[]): { text: string; 
 function Details({ entry, actions }: { entry: Entry; actions: RowActions }) {
   const t = useMessages(messages);
   const { json, plain } = readingOf(entry);
-  const copy = async (text: string) => {
-    await navigator.clipboard.writeText(text);
-    showDone(t.copied);
-  };
   return (
     <div className="my-1.5 rounded-md border border-line bg-surface p-3 font-sans text-sm">
       <dl className="grid grid-cols-[auto_minmax(0,1fr)] gap-x-4 gap-y-1">
@@ -235,11 +231,11 @@ function Details({ entry, actions }: { entry: Entry; actions: RowActions }) {
           )}
       </dl>
       <div className="mt-2.5 flex flex-wrap gap-2">
-        <Button onClick={() => void copy(plain)}>
+        <Button onClick={() => copyText(plain)}>
           <Copy aria-hidden className="size-3.5" />
           {t.copyLine}
         </Button>
-        <Button onClick={() => void copy(actions.linkTo(entry))}>
+        <Button onClick={() => copyText(actions.linkTo(entry))}>
           <LinkIcon aria-hidden className="size-3.5" />
           {t.copyLink}
         </Button>

@@ -18,6 +18,7 @@ import { Input, Select } from "@/components/ui/field";
 import { MenuButton } from "@/components/ui/menu-button";
 import { useShortcuts } from "@/components/use-shortcuts";
 import { cn } from "@/lib/cn";
+import { saveFrom } from "@/lib/download";
 import { formatCount } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { CheckList } from "./check-list";
@@ -239,17 +240,17 @@ export function LogViewer({ search, onSearch, isCompact = false }: LogViewerProp
                 {
                   key: "all",
                   label: t.downloadAll,
-                  onSelect: () => save(downloadAddress(choice, null, "text")),
+                  onSelect: () => saveFrom(downloadAddress(choice, null, "text")),
                 },
                 {
                   key: "text",
                   label: t.downloadShown,
-                  onSelect: () => save(downloadAddress(choice, filter, "text")),
+                  onSelect: () => saveFrom(downloadAddress(choice, filter, "text")),
                 },
                 {
                   key: "json",
                   label: t.downloadJson,
-                  onSelect: () => save(downloadAddress(choice, filter, "ndjson")),
+                  onSelect: () => saveFrom(downloadAddress(choice, filter, "ndjson")),
                 },
               ],
             ]}
@@ -314,13 +315,6 @@ function isOfSeveral(count: number | undefined, choice: Choice): boolean {
 function isOfToday(model: LogModel): boolean {
   const { first } = model.buffer;
   return first === undefined || new Date(first.atUs / 1_000).toDateString() === new Date().toDateString();
-}
-
-function save(address: string): void {
-  const link = document.createElement("a");
-  link.href = address;
-  link.download = "";
-  link.click();
 }
 
 /** Follow anew when containers came: a new replica's lines are wanted too. */

@@ -1,6 +1,7 @@
 import { Download } from "lucide-react";
 import { REPORT_FORMATS, reportUrl } from "@/api/observing";
 import { MenuButton } from "@/components/ui/menu-button";
+import { saveFrom } from "@/lib/download";
 import { useMessages } from "@/lib/i18n";
 import { messages } from "./messages";
 
@@ -16,7 +17,7 @@ export function ReportMenu() {
         REPORT_FORMATS.map((format) => ({
           key: format,
           label: t.reports[format],
-          onSelect: () => download(reportUrl(format), `report.${ENDINGS[format]}`),
+          onSelect: () => saveFrom(reportUrl(format), `report.${ENDINGS[format]}`),
         })),
       ]}
     >
@@ -24,12 +25,4 @@ export function ReportMenu() {
       {t.report}
     </MenuButton>
   );
-}
-
-/** The browser saves it: the cookie of the login goes with the request. */
-function download(url: string, name: string): void {
-  const link = document.createElement("a");
-  link.href = url;
-  link.download = name;
-  link.click();
 }

@@ -6,6 +6,7 @@ import type { ProjectState, ProjectView } from "@/api/openapi";
 import { useCan } from "@/api/permissions";
 import { containersQuery } from "@/api/queries";
 import { Loaded } from "@/components/loaded";
+import { RowMenu } from "@/components/row-menu";
 import { Loading } from "@/components/states";
 import { Status, type Tone } from "@/components/ui/badge";
 import { Card } from "@/components/ui/section";
@@ -16,7 +17,6 @@ import { messages } from "./messages";
 import { actOnProject, type ProjectVerb, projectsQuery, RESOURCES_KEY } from "./resource-queries";
 import { choicesOf, EVERYTHING, projectsFitting, type ResourcesView } from "./resource-rows";
 import { NoRows, Pick, SearchBox } from "./resource-tab";
-import { RowMenu } from "./row-menu";
 
 const ProjectWindow = lazy(() => import("./project-window"));
 
@@ -173,12 +173,14 @@ function Line({ project, onVerb }: { project: ProjectView; onVerb: (verb: Projec
       <span className="w-8 shrink-0">
         <RowMenu
           name={project.name}
-          items={verbs.map((verb) => ({
-            key: verb,
-            label: t[verb],
-            icon: ICONS[verb],
-            onSelect: () => onVerb(verb),
-          }))}
+          groups={[
+            verbs.map((verb) => ({
+              key: verb,
+              label: t[verb],
+              icon: ICONS[verb],
+              onSelect: () => onVerb(verb),
+            })),
+          ]}
         />
       </span>
     </li>

@@ -1,8 +1,9 @@
 import { ArrowDown, ArrowUp } from "lucide-react";
 import { type ReactNode, useRef } from "react";
+import { SpacerRow } from "@/components/ui/spacer-row";
 import { cn } from "@/lib/cn";
 import { useMedia } from "@/lib/media";
-import { useWindowedRows } from "@/lib/windowed-rows";
+import { useWindowedRows } from "@/lib/windowed-items";
 
 const ROW_HEIGHT = 44;
 const CARD_HEIGHT = 84;
@@ -90,7 +91,7 @@ function Table<Row>(props: ResourceListProps<Row>) {
         </tr>
       </thead>
       <tbody ref={body}>
-        {first > 0 && <Spacer span={span} rows={first} />}
+        {first > 0 && <SpacerRow span={span} height={first * ROW_HEIGHT} />}
         {rows.slice(first, end).map((row, index) => {
           const cell = cn("h-11 truncate px-2", first + index > 0 && "border-t border-line");
           return (
@@ -112,17 +113,9 @@ function Table<Row>(props: ResourceListProps<Row>) {
             </tr>
           );
         })}
-        {end < rows.length && <Spacer span={span} rows={rows.length - end} />}
+        {end < rows.length && <SpacerRow span={span} height={(rows.length - end) * ROW_HEIGHT} />}
       </tbody>
     </table>
-  );
-}
-
-function Spacer({ span, rows }: { span: number; rows: number }) {
-  return (
-    <tr aria-hidden>
-      <td colSpan={span} style={{ height: `${rows * ROW_HEIGHT}px` }} />
-    </tr>
   );
 }
 

@@ -3,6 +3,7 @@ import { HardDrive, Search, TriangleAlert } from "lucide-react";
 import { lazy, type ReactNode, Suspense, useMemo, useState } from "react";
 import { useCan } from "@/api/permissions";
 import { Loaded } from "@/components/loaded";
+import { RowMenu } from "@/components/row-menu";
 import { Empty, Loading } from "@/components/states";
 import { Button } from "@/components/ui/button";
 import { Input, Select } from "@/components/ui/field";
@@ -28,7 +29,6 @@ import {
   USES,
   useOf,
 } from "./resource-rows";
-import { RowMenu } from "./row-menu";
 import { UseBadge } from "./use-badge";
 
 const RemoveWindow = lazy(() => import("./remove-window"));
@@ -135,7 +135,7 @@ export function ResourceTab<Row extends Resource>(props: ResourceTabProps<Row>) 
                   actions={(row) => (
                     <RowMenu
                       name={nameOf(row)}
-                      items={
+                      groups={[
                         isRemover && useOf(row) !== "used"
                           ? [
                               {
@@ -145,8 +145,8 @@ export function ResourceTab<Row extends Resource>(props: ResourceTabProps<Row>) 
                                 onSelect: () => setAsked(row),
                               },
                             ]
-                          : []
-                      }
+                          : [],
+                      ]}
                     />
                   )}
                   actionsTitle={t.actions}

@@ -4,7 +4,7 @@ import { request } from "@/api/client";
 import type { ServiceChanged, ServiceView } from "@/api/openapi";
 import { Button } from "@/components/ui/button";
 import { Dialog } from "@/components/ui/dialog";
-import { Field, Input } from "@/components/ui/field";
+import { CheckBox, Field, Input } from "@/components/ui/field";
 import { showDone } from "@/components/ui/toast-store";
 import { useMessages } from "@/lib/i18n";
 import { messages } from "./messages";
@@ -63,18 +63,12 @@ export default function ScaleDialog({ service, onClose }: { service: ServiceView
           )}
         </Field>
         {scaling.isError && (
-          <label className="flex items-start gap-2.5 text-sm">
-            <input
-              type="checkbox"
-              checked={overrides}
-              onChange={(event) => setOverrides(event.currentTarget.checked)}
-              className="mt-0.5 size-4 accent-accent"
-            />
-            <span>
-              {t.scaleOverride}
-              <span className="block text-xs text-muted">{t.scaleOverrideHint}</span>
-            </span>
-          </label>
+          <CheckBox
+            label={t.scaleOverride}
+            hint={t.scaleOverrideHint}
+            isOn={overrides}
+            onChange={setOverrides}
+          />
         )}
         {isValid && replicas === 0 && <p className="text-sm text-warn">{t.scaleZero}</p>}
         <div className="flex justify-end gap-2">

@@ -1,8 +1,8 @@
-import { EllipsisVertical, RotateCw, Undo2 } from "lucide-react";
+import { RotateCw, Undo2 } from "lucide-react";
 import type { ReactNode } from "react";
 import type { RolloutView, ServiceView } from "@/api/openapi";
+import { RowMenu } from "@/components/row-menu";
 import { Button } from "@/components/ui/button";
-import { MenuButton } from "@/components/ui/menu-button";
 import { useMessages } from "@/lib/i18n";
 import { messages } from "./messages";
 import { steersOf, VERBS, type Verb, verbsOf } from "./service-actions";
@@ -50,8 +50,6 @@ const ICONS: Partial<Record<Verb, ReactNode>> = {
 /** What can be asked of a service that is not being rolled out. */
 export function ServiceMenu({ service, can, onVerb }: Omit<ServiceButtonsProps, "isPending">) {
   const t = useMessages(messages);
-  const verbs = verbsOf(service, can);
-  if (verbs.length === 0) return null;
   const item = (verb: Verb) => ({
     key: verb,
     label: t.verbs[verb],
@@ -59,16 +57,5 @@ export function ServiceMenu({ service, can, onVerb }: Omit<ServiceButtonsProps, 
     isDangerous: VERBS[verb].isDangerous,
     onSelect: () => onVerb(verb),
   });
-  return (
-    <MenuButton
-      tone="ghost"
-      isIcon
-      aria-label={t.actionsFor(service.id)}
-      title={t.actions}
-      menuLabel={t.actionsFor(service.id)}
-      groups={[verbs.map(item)]}
-    >
-      <EllipsisVertical aria-hidden className="size-4" />
-    </MenuButton>
-  );
+  return <RowMenu name={service.id} groups={[verbsOf(service, can).map(item)]} />;
 }

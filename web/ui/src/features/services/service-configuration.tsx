@@ -1,8 +1,8 @@
 import type { FileReference, PublishedPort, ServiceDetail, SpecView, VolumeMount } from "@/api/openapi";
+import { Fact, Facts } from "@/components/facts";
 import { Card, Section } from "@/components/ui/section";
 import { formatBytes, formatDuration } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
-import { Fact, Facts } from "./facts";
 import { pageMessages } from "./page-messages";
 
 /** What its containers are made from, of the revision that serves. */

@@ -1,18 +1,18 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { EllipsisVertical, Rocket, SearchX } from "lucide-react";
+import { Rocket, SearchX } from "lucide-react";
 import { lazy, Suspense, useMemo, useState } from "react";
 import type { RolloutView, ServiceDriftView, ServiceView } from "@/api/openapi";
 import { useCan } from "@/api/permissions";
 import { containersQuery, rolloutsQuery, servicesQuery } from "@/api/queries";
 import { Loaded } from "@/components/loaded";
 import { Page } from "@/components/page";
+import { RowMenu } from "@/components/row-menu";
 import { Empty, Loading } from "@/components/states";
 import { StatusMark } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
 import { Input, Select } from "@/components/ui/field";
 import { LinkButton } from "@/components/ui/link-button";
-import { MenuButton } from "@/components/ui/menu-button";
 import { Card } from "@/components/ui/section";
 import { shortId } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
@@ -242,7 +242,7 @@ function Row({ service, rollout, pieces, drift, actions, onScale }: RowProps) {
           <Pieces hosts={pieces} />
         </div>
         <span className="absolute top-2 right-2 w-8 pointer-coarse:w-10">
-          <RowMenu service={service} actions={actions} onScale={onScale} />
+          <ServiceRowMenu service={service} actions={actions} onScale={onScale} />
         </span>
       </div>
       {drift.length > 0 && (
@@ -260,11 +260,9 @@ function Row({ service, rollout, pieces, drift, actions, onScale }: RowProps) {
   );
 }
 
-function RowMenu({ service, actions, onScale }: Pick<RowProps, "service" | "actions" | "onScale">) {
+function ServiceRowMenu({ service, actions, onScale }: Pick<RowProps, "service" | "actions" | "onScale">) {
   const t = useMessages(messages);
-  const verbs = verbsOf(service, actions.can);
   const mayScale = service.status !== "removing" && actions.can("service.scale");
-  if (verbs.length === 0 && !mayScale) return null;
   const item = (verb: Verb) => ({
     key: verb,
     label: t.verbs[verb],
@@ -273,15 +271,6 @@ function RowMenu({ service, actions, onScale }: Pick<RowProps, "service" | "acti
   });
   const scale = { key: "scale", label: `${t.verbs.scale}…`, onSelect: onScale };
   return (
-    <MenuButton
-      tone="ghost"
-      isIcon
-      aria-label={t.actionsFor(service.id)}
-      title={t.actions}
-      menuLabel={t.actionsFor(service.id)}
-      groups={[mayScale ? [scale] : [], verbs.map(item)]}
-    >
-      <EllipsisVertical aria-hidden className="size-4" />
-    </MenuButton>
+    <RowMenu name={service.id} groups={[mayScale ? [scale] : [], verbsOf(service, actions.can).map(item)]} />
   );
 }

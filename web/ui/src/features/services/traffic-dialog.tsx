@@ -4,7 +4,7 @@ import { request } from "@/api/client";
 import type { ServiceDetail, SplitView } from "@/api/openapi";
 import { Button } from "@/components/ui/button";
 import { Dialog } from "@/components/ui/dialog";
-import { Field, Input, Select } from "@/components/ui/field";
+import { CheckBox, Field, Input, Select } from "@/components/ui/field";
 import { showDone } from "@/components/ui/toast-store";
 import { useMessages } from "@/lib/i18n";
 import { messages } from "./messages";
@@ -80,15 +80,7 @@ export default function TrafficDialog({ service, split, onClose }: TrafficDialog
             )}
           </Field>
         </div>
-        <label className="flex items-center gap-2.5 text-sm">
-          <input
-            type="checkbox"
-            checked={isForced}
-            onChange={(event) => setForced(event.currentTarget.checked)}
-            className="size-4 accent-accent"
-          />
-          {t.trafficForce}
-        </label>
+        <CheckBox label={t.trafficForce} isOn={isForced} onChange={setForced} />
         <div className="flex justify-end gap-2">
           <Button onClick={onClose}>{t.cancel}</Button>
           <Button type="submit" tone="danger" disabled={!isValid || switching.isPending}>

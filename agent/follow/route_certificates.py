@@ -15,7 +15,8 @@ from agent.router.protocol import ServerCertificate
 from cluster.identity.errors import SealBroken
 from cluster.identity.keyring import Keyring
 from cluster.identity.stored_secrets import open_certificate_key
-from cluster.model.route_certificates import CHAIN_BYTES_MAX, KEY_BYTES_MAX, ROUTE_CERTIFICATES_MAX
+from cluster.model.route_certificates import ROUTE_CERTIFICATES_MAX
+from cluster.model.server_certificates import CHAIN_BYTES_MAX, KEY_BYTES_MAX
 from cluster.store.records import ROUTE_CERTIFICATES
 
 log = logging.getLogger(__name__)

@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from cluster.model import rules
-from cluster.model.route_certificates import (
-    CHAIN_BYTES_MAX,
-    HOSTS_MAX,
-    KEY_BYTES_MAX,
-    check_route_certificate_name,
-)
-from cluster.model.secrets import SEALED_EXTRA_BYTES
+from cluster.model.server_certificates import check_certificate_name, check_server_certificate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,15 +20,15 @@ class PutRouteCertificate:
     changed_by: str
 
     def __post_init__(self) -> None:
-        check_route_certificate_name(self.name)
-        rules.check_text("certificate", self.chain_pem, CHAIN_BYTES_MAX, chars_min=1)
-        rules.check_range("private key, bytes", len(self.sealed_key) - SEALED_EXTRA_BYTES, 1, KEY_BYTES_MAX)
-        rules.check_count("hosts", self.hosts, HOSTS_MAX)
-        for host in self.hosts:
-            rules.check_text("hosts", host, 253, chars_min=1)
-        rules.check_range("not after", self.not_after_ms, 0, 2**53)
-        rules.check_text("fingerprint", self.fingerprint, 64, chars_min=64)
-        rules.check_text("changed by", self.changed_by, 128)
+        check_server_certificate(
+            name=self.name,
+            chain_pem=self.chain_pem,
+            sealed_key=self.sealed_key,
+            hosts=self.hosts,
+            not_after_ms=self.not_after_ms,
+            fingerprint=self.fingerprint,
+            changed_by=self.changed_by,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,4 +38,4 @@ class RemoveRouteCertificate:
     name: str
 
     def __post_init__(self) -> None:
-        check_route_certificate_name(self.name)
+        check_certificate_name(self.name)

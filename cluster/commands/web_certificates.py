@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 
-from cluster.model import rules
-from cluster.model.web_certificates import (
-    CHAIN_BYTES_MAX,
-    HOSTS_MAX,
-    KEY_BYTES_MAX,
-    check_web_certificate_name,
-)
-
-_SEAL_BYTES = 64
-_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+from cluster.model.server_certificates import check_certificate_name, check_server_certificate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,15 +21,15 @@ class PutWebCertificate:
     changed_by: str
 
     def __post_init__(self) -> None:
-        check_web_certificate_name(self.name)
-        rules.check_range("certificate, bytes", len(self.chain_pem.encode()), 1, CHAIN_BYTES_MAX)
-        rules.check_range("sealed key, bytes", len(self.sealed_key), 1, KEY_BYTES_MAX + _SEAL_BYTES)
-        rules.check_count("hosts", self.hosts, HOSTS_MAX)
-        for host in self.hosts:
-            rules.check_text("host", host, 253, chars_min=1)
-        if not _FINGERPRINT.fullmatch(self.fingerprint):
-            raise ValueError("fingerprint: 64 hexadecimal digits are needed")
-        rules.check_text("changed by", self.changed_by, 128)
+        check_server_certificate(
+            name=self.name,
+            chain_pem=self.chain_pem,
+            sealed_key=self.sealed_key,
+            hosts=self.hosts,
+            not_after_ms=self.not_after_ms,
+            fingerprint=self.fingerprint,
+            changed_by=self.changed_by,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,4 +39,4 @@ class RemoveWebCertificate:
     name: str
 
     def __post_init__(self) -> None:
-        check_web_certificate_name(self.name)
+        check_certificate_name(self.name)

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from cluster.model import rules
-
 ROUTE_CERTIFICATES_MAX = 200
-CHAIN_BYTES_MAX = 64 * 1024
-KEY_BYTES_MAX = 16 * 1024
-HOSTS_MAX = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,11 +22,6 @@ class RouteCertificate:
     fingerprint: str
     changed_at_ms: int
     changed_by: str
-
-
-def check_route_certificate_name(name: str) -> None:
-    """Raises ValueError."""
-    rules.check_name("certificate name", name)
 
 
 def certificate_key_context(name: str, fingerprint: str) -> str:

@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from cluster.model import rules
-
 WEB_CERTIFICATES_MAX = 32
-CHAIN_BYTES_MAX = 64 * 1024
-KEY_BYTES_MAX = 16 * 1024
-HOSTS_MAX = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,11 +24,6 @@ class WebCertificate:
     fingerprint: str
     changed_at_ms: int
     changed_by: str
-
-
-def check_web_certificate_name(name: str) -> None:
-    """Raises ValueError."""
-    rules.check_name("certificate name", name)
 
 
 def served_by_name(certificates: Iterable[WebCertificate], now_ms: int) -> dict[str, WebCertificate]:

@@ -1491,7 +1491,7 @@ COMMANDS: tuple[tuple[str, Any], ...] = (
         web_certificates.PutWebCertificate(
             name="dashboard",
             chain_pem="-----BEGIN CERTIFICATE-----",
-            sealed_key=b"sealed",
+            sealed_key=bytes(40),
             hosts=("tower.example.com",),
             not_before_ms=START_MS,
             not_after_ms=START_MS + 90 * 86_400_000,
@@ -1504,7 +1504,7 @@ COMMANDS: tuple[tuple[str, Any], ...] = (
         web_certificates.PutWebCertificate(
             name="old",
             chain_pem="-----BEGIN CERTIFICATE-----",
-            sealed_key=b"sealed",
+            sealed_key=bytes(40),
             hosts=("old.example.com",),
             not_before_ms=START_MS,
             not_after_ms=START_MS + 90 * 86_400_000,

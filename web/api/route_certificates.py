@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from pydantic import BaseModel, Field
 
-from cluster.model.route_certificates import CHAIN_BYTES_MAX, KEY_BYTES_MAX
+from cluster.model.server_certificates import CHAIN_BYTES_MAX, KEY_BYTES_MAX
 from web.api.endpoint import Ask, Endpoint, Nothing
 from web.api.schemas import PageQuery
 from web.middleware.routes import needs

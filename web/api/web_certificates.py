@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from cluster.model.web_certificates import CHAIN_BYTES_MAX, KEY_BYTES_MAX
+from cluster.model.server_certificates import CHAIN_BYTES_MAX, KEY_BYTES_MAX
 from web.api.endpoint import Ask, Endpoint, Nothing
 from web.api.route_certificates import RouteCertificateBody
 from web.api.schemas import PageQuery

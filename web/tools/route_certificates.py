@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from cluster.commands.route_certificates import PutRouteCertificate, RemoveRouteCertificate
-from cluster.identity.route_certificates import CertificateUnusable, read_certificate
+from cluster.identity.route_certificates import read_certificate
 from cluster.identity.sealing import NONCE_BYTES
 from cluster.identity.stored_secrets import seal_certificate_key
-from cluster.model.route_certificates import (
-    CHAIN_BYTES_MAX,
-    KEY_BYTES_MAX,
-    RouteCertificate,
-    check_route_certificate_name,
-)
+from cluster.model.route_certificates import RouteCertificate
 from cluster.store import records
 from web.auth.call import Call
-from web.auth.problems import Problem, invalid
+from web.auth.problems import Problem
 from web.tools.context import Context
+from web.tools.given_certificates import SOON_MS, read_given
 from web.tools.views import RouteCertificateView
-
-DAY_MS = 86_400_000
-SOON_MS = 14 * DAY_MS
 
 
 async def list_route_certificates(context: Context, call: Call) -> list[RouteCertificateView]:
@@ -39,24 +30,10 @@ async def put_route_certificate(
     Problem."""
     resource = f"certificate:{name[:63]}"
     await context.authority.require(call, "certificate.put", resource)
-    try:
-        check_route_certificate_name(name)
-    except ValueError as error:
-        raise invalid("name", str(error), value=name[:80]) from error
-    for field, text, bytes_max in (
-        ("certificate", certificate, CHAIN_BYTES_MAX),
-        ("key", key, KEY_BYTES_MAX),
-    ):
-        if not 0 < len(text.encode(errors="replace")) <= bytes_max:
-            raise invalid(field, f"must have 1 to {bytes_max} bytes")
     surroundings = context.surroundings
-    key_pem = key.encode(errors="replace")
-    try:
-        facts = await asyncio.to_thread(
-            read_certificate, certificate, key_pem, now_ms=surroundings.clock.now_ms()
-        )
-    except CertificateUnusable as error:
-        raise invalid(error.field, str(error)) from error
+    facts, key_pem = await read_given(
+        read_certificate, name, certificate=certificate, key=key, now_ms=surroundings.clock.now_ms()
+    )
     try:
         command = PutRouteCertificate(
             name=name,

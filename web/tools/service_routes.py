@@ -10,9 +10,9 @@ from cluster.model.service import RouteTls, Sticky
 from cluster.store import records
 from web.auth.call import Call
 from web.tools.context import Context
+from web.tools.given_certificates import SOON_MS
 from web.tools.nodes import lost_in
 from web.tools.rollouts import on_live_hosts
-from web.tools.route_certificates import SOON_MS
 from web.tools.splits import split_in
 from web.tools.views import SplitView
 

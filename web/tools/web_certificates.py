@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
 from cluster.commands.web_certificates import PutWebCertificate, RemoveWebCertificate
-from cluster.identity.route_certificates import CertificateUnusable
 from cluster.identity.sealing import NONCE_BYTES
 from cluster.identity.stored_secrets import seal_web_key
 from cluster.identity.web_certificates import read_web_certificate
-from cluster.model.web_certificates import (
-    CHAIN_BYTES_MAX,
-    KEY_BYTES_MAX,
-    WebCertificate,
-    check_web_certificate_name,
-    served_by_name,
-)
+from cluster.model.web_certificates import WebCertificate, served_by_name
 from cluster.store import records
 from web.auth.call import Call
-from web.auth.problems import Problem, invalid
+from web.auth.problems import Problem
 from web.tools.context import Context
-
-DAY_MS = 86_400_000
-SOON_MS = 14 * DAY_MS
+from web.tools.given_certificates import SOON_MS, read_given
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,24 +46,10 @@ async def put_web_certificate(
     """Keep a certificate with its chain and key; every host serves it a moment later. Raises Problem."""
     resource = f"certificate:{name[:63]}"
     await context.authority.require(call, "certificate.serve-dashboard", resource)
-    try:
-        check_web_certificate_name(name)
-    except ValueError as error:
-        raise invalid("name", str(error), value=name[:80]) from error
-    for field, text, bytes_max in (
-        ("certificate", certificate, CHAIN_BYTES_MAX),
-        ("key", key, KEY_BYTES_MAX),
-    ):
-        if not 0 < len(text.encode(errors="replace")) <= bytes_max:
-            raise invalid(field, f"must have 1 to {bytes_max} bytes")
     surroundings = context.surroundings
-    key_pem = key.encode(errors="replace")
-    try:
-        facts = await asyncio.to_thread(
-            read_web_certificate, certificate, key_pem, now_ms=surroundings.clock.now_ms()
-        )
-    except CertificateUnusable as error:
-        raise invalid(error.field, str(error)) from error
+    facts, key_pem = await read_given(
+        read_web_certificate, name, certificate=certificate, key=key, now_ms=surroundings.clock.now_ms()
+    )
     try:
         command = PutWebCertificate(
             name=name,

@@ -61,7 +61,7 @@ def sign_in_commands(draw: Draw) -> Choices:
         lambda: web_certificates.PutWebCertificate(
             name=name,
             chain_pem="-----BEGIN CERTIFICATE-----",
-            sealed_key=b"sealed",
+            sealed_key=bytes(40),
             hosts=("tower.example.com",),
             not_before_ms=draw.now_ms,
             not_after_ms=draw.soon(),

@@ -1,4 +1,4 @@
-"""Scripts in what containers are called, labelled and write: shown as text, and run by no page."""
+"""Scripts in what containers are called and labelled: shown as text, and run by no page."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SCRIPTS = (
     f"\x1b]8;;javascript:{RUN}\x07click\x1b]8;;\x07",
     f"{{{{constructor.constructor('{RUN}')()}}}}",
 )
-PAGES = ("/", "/containers", "/services", "/logs", "/alerts", "/metrics", "/cluster", "/audit", "/access")
+PAGES = ("/", "/containers", "/services", "/logs", "/alerts", "/explore", "/cluster", "/audit", "/access")
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -80,9 +81,9 @@ async def is_served(port: int, client: ssl.SSLContext) -> bool:
     return answer.startswith(b"HTTP/1.1 200")
 
 
-async def drip(stream: Stream, data: bytes) -> bool:
-    """Send a byte every tenth of a second; true when the other side ends the connection before they are all
-    sent."""
+async def drip(stream: Stream, data: bytes) -> bytes | None:
+    """Send a byte every tenth of a second; return what the other side says to that before they are all sent,
+    nothing where it just ends the connection, and None where it takes them all."""
     reader, writer = stream
     try:
         for byte in data:
@@ -90,13 +91,12 @@ async def drip(stream: Stream, data: bytes) -> bool:
                 writer.write(bytes((byte,)))
                 await writer.drain()
                 async with asyncio.timeout(0.1):
-                    await reader.read(65536)
-                return True
+                    return await reader.read(65536)
             except TimeoutError:
                 continue
             except (ConnectionError, ssl.SSLError):
-                return True
-        return False
+                return b""
+        return None
     finally:
         writer.close()
 
@@ -113,7 +113,7 @@ async def test_heads_that_come_byte_by_byte_are_cut_off_while_others_are_served(
                 for each in slow
             ]
             assert await is_served(port, client)
-        assert all(task.result() for task in dripping)
+        assert None not in [task.result() for task in dripping]
 
 
 async def test_bodies_that_come_byte_by_byte_are_answered_that_they_were_too_slow(
@@ -124,7 +124,11 @@ async def test_bodies_that_come_byte_by_byte_are_answered_that_they_were_too_slo
     async with a_server(server) as port:
         stream = await connect(port, client)
         async with asyncio.timeout(PATIENCE_S):
-            assert await drip(stream, LOGIN + b"Content-Length: 4000\r\n\r\n" + b" " * 400)
+            # The head is there at once: a slow one would be cut off before there is a body.
+            stream[1].write(LOGIN + b"Content-Length: 4000\r\n\r\n")
+            answer = await drip(stream, b" " * 400)
+        assert answer is not None
+        assert answer.startswith(b"HTTP/1.1 408 "), answer[:500]
         assert await is_served(port, client)
 
 
@@ -163,10 +167,8 @@ async def test_a_request_that_proxies_could_read_otherwise_hides_no_second_one(
     async with a_server(server) as port:
         async with asyncio.timeout(PATIENCE_S):
             answer = await answer_of(await connect(port, client), AMBIGUOUS[name])
-        statuses = [line.split(b" ")[1] for line in answer.split(b"\r\n") if line.startswith(b"HTTP/1.1 ")]
-        assert len(statuses) <= 2, answer[:500]
-        assert b"200" not in statuses, answer[:500]
-        assert b"500" not in statuses, answer[:500]
+        # One refusal, and not a second answer: nobody is logged in, so the hidden one would get a 401.
+        assert re.findall(rb"HTTP/1\.\d (\d{3})", answer) == [b"400"], answer[:500]
         assert await is_served(port, client)
 
 

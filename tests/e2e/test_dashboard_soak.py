@@ -42,5 +42,5 @@ def test_an_hour_of_live_data_leaves_the_page_as_small_as_it_was(chromium: Brows
 
 
 def assert_prompt(felt: Felt) -> None:
-    """Hold keys to what is felt as at once. Late frames are for `make bench`: other tests run beside this one."""
+    """Hold keys to what is felt as at once. Late frames are for `make bench`: others run beside this test."""
     assert percentile(felt.keys_ms, 95) <= KEY_WAITS_MAX_MS

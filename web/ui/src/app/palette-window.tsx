@@ -1,6 +1,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import {
+  BookOpen,
   Boxes,
   FileCode2,
   Keyboard,
@@ -98,6 +99,14 @@ function useActionItems(onShortcuts: () => void): PaletteItem[] {
       icon: <Languages className={ICON} />,
       run: () => setLanguage(each.language),
     })),
+    {
+      key: "api",
+      name: t.apiReference,
+      also: "API REST OpenAPI",
+      icon: <BookOpen className={ICON} />,
+      // Served beside the dashboard, and none of its pages.
+      run: () => void window.open("/api/docs", "_blank", "noopener"),
+    },
     { key: "keys", name: t.shortcuts, note: "?", icon: <Keyboard className={ICON} />, run: onShortcuts },
     { key: "leave", name: t.logOut, icon: <LogOut className={ICON} />, run: () => void leave() },
   ];

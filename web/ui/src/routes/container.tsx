@@ -2,13 +2,13 @@ import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { EllipsisVertical } from "lucide-react";
 import { lazy, Suspense, useState } from "react";
 import type { ContainerView } from "@/api/openapi";
-import { useCan } from "@/api/permissions";
 import { usePageSearch } from "@/components/page-search";
 import { Loading } from "@/components/states";
 import { Status } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
 import { MenuButton } from "@/components/ui/menu-button";
 import { showError } from "@/components/ui/toast-store";
+import { useCanHere } from "@/features/container/can-here";
 import { ContainerPage } from "@/features/container/container-page";
 import { parseContainerSearch } from "@/features/container/container-search";
 import { messages as actionMessages } from "@/features/containers/action-messages";
@@ -117,7 +117,7 @@ interface ActionsProps {
 function Actions({ container, isPending, onVerb }: ActionsProps) {
   const t = useMessages(messages);
   const words = useMessages(actionMessages);
-  const can = useCan();
+  const can = useCanHere(container);
   const verbs = verbsOf(container, can);
   const atHand = verbs.filter((verb) => AT_HAND.includes(verb));
   const others = verbs.filter((verb) => !AT_HAND.includes(verb));

@@ -1,6 +1,7 @@
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { request, urlOf } from "@/api/client";
 import type {
+  ContainerDetail,
   ContainerView,
   DocumentView,
   FilePage,
@@ -16,6 +17,18 @@ export type Which = Pick<ContainerView, "id" | "node_id" | "state">;
 export function pathOf(container: Which, rest = ""): string {
   return `/containers/${encodeURIComponent(container.id)}${rest}`;
 }
+
+const POWERS_KEPT_MS = 60_000;
+
+/** The names of the actions that this person may do to it. */
+export const powersQuery = (container: Which) =>
+  queryOptions({
+    queryKey: ["container", container.node_id, container.id, "powers"],
+    queryFn: async ({ signal }) =>
+      (await request<ContainerDetail>(pathOf(container), { query: { node: container.node_id }, signal })).can,
+    staleTime: POWERS_KEPT_MS,
+    retry: false,
+  });
 
 /** The engine's own description; asked again when the container's state changes. */
 export const documentQuery = (container: Which) =>

@@ -2,9 +2,9 @@ import * as Tabs from "@radix-ui/react-tabs";
 import { Lock } from "lucide-react";
 import { lazy, type ReactNode, Suspense, useEffect, useRef } from "react";
 import type { ContainerView } from "@/api/openapi";
-import { useCan } from "@/api/permissions";
 import { Empty, Loading } from "@/components/states";
 import { useMessages } from "@/lib/i18n";
+import { useCanHere } from "./can-here";
 import type { ContainerSearch, Tab } from "./container-search";
 import { TABS } from "./container-search";
 import { messages } from "./messages";
@@ -42,7 +42,7 @@ interface ContainerTabsProps {
 /** Everything about a container, one part at a time. What may not be seen is not offered. */
 export function ContainerTabs({ container, search, onSearch, logs, onPlanned }: ContainerTabsProps) {
   const t = useMessages(messages);
-  const can = useCan();
+  const can = useCanHere(container);
   const tab = search.tab ?? "overview";
   const strip = useRef<HTMLDivElement>(null);
   // biome-ignore lint/correctness/useExhaustiveDependencies: another tab is another place in the strip

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { SettingsView } from "@/api/openapi";
 import { bytesIn, bytesText, numberIn } from "./amounts";
+import { mayHere } from "./can-here";
 import { parseContainerSearch } from "./container-search";
 import { describedIn, momentIn } from "./described";
 import { type ExecEnd, execUrl, openExec, wordsOf } from "./exec-socket";
@@ -8,6 +9,20 @@ import { crumbsOf, joined, parentOf, permissionsOf } from "./file-paths";
 import { jsonLines, pathOf } from "./json-lines";
 import { type LimitsDraft, limitChanges } from "./limits-draft";
 import { changesOf, type Draft, draftOf, isFault, parseMount, parsePort } from "./recreate-draft";
+
+describe("what may be done here", () => {
+  const somewhere = (action: string) => action === "container.restart";
+
+  it("is what may be done to some container until the server has said it of this one", () => {
+    expect(mayHere("container.restart", undefined, somewhere)).toBe(true);
+    expect(mayHere("container.exec", undefined, somewhere)).toBe(false);
+  });
+
+  it("is then no more and no less than that", () => {
+    expect(mayHere("container.restart", ["container.read"], somewhere)).toBe(false);
+    expect(mayHere("container.exec", ["container.exec"], somewhere)).toBe(true);
+  });
+});
 
 describe("paths of files", () => {
   it("lead from the root to a directory and back", () => {

@@ -2,7 +2,6 @@ import { useMutation, useQuery } from "@tanstack/react-query";
 import { Eye, EyeOff, Variable } from "lucide-react";
 import { useState } from "react";
 import type { ContainerView } from "@/api/openapi";
-import { useCan } from "@/api/permissions";
 import { Loaded } from "@/components/loaded";
 import { Empty, Loading } from "@/components/states";
 import { Button } from "@/components/ui/button";
@@ -10,6 +9,7 @@ import { Confirm } from "@/components/ui/confirm";
 import { Card, Section } from "@/components/ui/section";
 import { showError } from "@/components/ui/toast-store";
 import { useMessages } from "@/lib/i18n";
+import { useCanHere } from "./can-here";
 import { documentQuery, reveal } from "./container-queries";
 import { describedIn } from "./described";
 import { messages } from "./messages";
@@ -17,7 +17,7 @@ import { messages } from "./messages";
 /** The names of its variables; their values only for who may, once they asked, and on record. */
 export default function EnvironmentTab({ container }: { container: ContainerView }) {
   const t = useMessages(messages);
-  const can = useCan();
+  const can = useCanHere(container);
   const query = useQuery(documentQuery(container));
   const [isAsking, setAsking] = useState(false);
   const revealing = useMutation({

@@ -2,7 +2,6 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { CornerLeftUp, Download, File as FileIcon, Folder, FolderOpen, Link2, Upload } from "lucide-react";
 import { type DragEvent, type FormEvent, useEffect, useRef, useState } from "react";
 import type { ContainerView, FileView } from "@/api/openapi";
-import { useCan } from "@/api/permissions";
 import { Loaded } from "@/components/loaded";
 import { Empty, Loading } from "@/components/states";
 import { Button } from "@/components/ui/button";
@@ -12,6 +11,7 @@ import { Card, Section } from "@/components/ui/section";
 import { showDone, showError } from "@/components/ui/toast-store";
 import { formatBytes, formatMoment } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
+import { useCanHere } from "./can-here";
 import { contentUrl, filesQuery, upload } from "./container-queries";
 import type { ContainerSearch } from "./container-search";
 import { crumbsOf, joined, parentOf, permissionsOf } from "./file-paths";
@@ -26,7 +26,7 @@ interface FilesTabProps {
 /** The files of a container, running or not: looking, taking along, putting there. */
 export default function FilesTab({ container, search, onSearch }: FilesTabProps) {
   const t = useMessages(messages);
-  const can = useCan();
+  const can = useCanHere(container);
   const client = useQueryClient();
   const path = search.path ?? "/";
   const query = useQuery(filesQuery(container, path));

@@ -2,13 +2,13 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { request } from "@/api/client";
 import type { ContainerView, LimitsBody, LimitsChanged, SettingsView } from "@/api/openapi";
-import { useCan } from "@/api/permissions";
 import { Button } from "@/components/ui/button";
 import { Field, Input, Select } from "@/components/ui/field";
 import { Card, Section } from "@/components/ui/section";
 import { showDone, showError } from "@/components/ui/toast-store";
 import { useMessages } from "@/lib/i18n";
 import { bytesText } from "./amounts";
+import { useCanHere } from "./can-here";
 import { pathOf, settingsQuery } from "./container-queries";
 import { type LimitsDraft, type LimitsFault, limitChanges } from "./limits-draft";
 import { messages } from "./settings-messages";
@@ -23,7 +23,7 @@ interface LimitsFormProps {
 /** What applies while the container runs on. */
 export function LimitsForm({ container, settings }: LimitsFormProps) {
   const t = useMessages(messages);
-  const can = useCan();
+  const can = useCanHere(container);
   const client = useQueryClient();
   const { limits } = settings;
   const kept: LimitsDraft = {

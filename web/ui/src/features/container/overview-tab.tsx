@@ -1,7 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import type { ContainerView } from "@/api/openapi";
-import { useCan } from "@/api/permissions";
 import { Fact, Facts } from "@/components/facts";
 import { Loaded } from "@/components/loaded";
 import { Loading } from "@/components/states";
@@ -12,6 +11,7 @@ import { useNow } from "@/lib/clock";
 import { formatAge, formatCount, formatMoment, shortId } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import type { Preset } from "@/lib/time-range";
+import { useCanHere } from "./can-here";
 import { ContainerCharts, LIVE } from "./container-charts";
 import { documentQuery } from "./container-queries";
 import type { ContainerSearch } from "./container-search";
@@ -29,7 +29,7 @@ interface OverviewTabProps {
 /** How much it uses, and what it is made of. */
 export default function OverviewTab({ container, search, onSearch }: OverviewTabProps) {
   const t = useMessages(messages);
-  const can = useCan();
+  const can = useCanHere(container);
   const span = search.span ?? LIVE;
   return (
     <div className="flex flex-col gap-6">

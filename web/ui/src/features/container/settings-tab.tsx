@@ -1,7 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import type { ContainerView, SettingsView } from "@/api/openapi";
-import { useCan } from "@/api/permissions";
 import { Banner } from "@/components/banner";
 import { Fact, Facts } from "@/components/facts";
 import { Loaded } from "@/components/loaded";
@@ -10,6 +9,7 @@ import { Button } from "@/components/ui/button";
 import { LinkButton } from "@/components/ui/link-button";
 import { Card, Section } from "@/components/ui/section";
 import { useMessages } from "@/lib/i18n";
+import { useCanHere } from "./can-here";
 import { settingsQuery } from "./container-queries";
 import { LimitsForm } from "./limits-form";
 import type { Planned } from "./recreate";
@@ -62,7 +62,7 @@ interface FixedProps extends SettingsTabProps {
 
 function Fixed({ container, settings, onPlanned }: FixedProps) {
   const t = useMessages(messages);
-  const can = useCan();
+  const can = useCanHere(container);
   const [isOpen, setOpen] = useState(false);
   const mayChange = can("container.recreate") && settings.refusal === "";
   return (

@@ -52,6 +52,7 @@ from web.ports import Surroundings
 from web.tools.context import CONTEXT, Context
 from web.tools.pace import Pace
 from web.tools.shared_reading import SharedReading
+from web.tools.shared_spans import SharedSpans
 
 log = logging.getLogger(__name__)
 
@@ -110,6 +111,7 @@ def build_app(
         sign_in=SignIn(surroundings, authority=authority, sessions=sessions),
         views=SharedReading(surroundings.hosts.views, clock=surroundings.clock),
         live=SharedReading(surroundings.hosts.live, clock=surroundings.clock, fresh_s=pace.numbers_fresh_s),
+        spans=SharedSpans(),
         pace=pace,
         parsing=asyncio.Semaphore(1),
         analysing=asyncio.Semaphore(1),

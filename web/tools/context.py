@@ -15,6 +15,7 @@ from web.auth.sign_in import SignIn
 from web.ports import Surroundings
 from web.tools.pace import Pace
 from web.tools.shared_reading import SharedReading
+from web.tools.shared_spans import SharedSpans
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,7 @@ class Context:
     sign_in: SignIn
     views: SharedReading[Sequence[HostView]]
     live: SharedReading[Sequence[HostLive]]
+    spans: SharedSpans
     pace: Pace
     parsing: asyncio.Semaphore
     analysing: asyncio.Semaphore

@@ -23,6 +23,8 @@ SPAN_MIN_MS = 10 * 60_000
 SPAN_MAX_MS = 7 * DAY_MS
 MOMENTS_MAX = 1_440
 """How often a span is looked at: every minute of a day, every seven minutes of a week."""
+GRAIN_MAX_MS = 60_000
+"""Spans end at multiples of this: whoever asks within it asks the same."""
 _SUBJECTS_PER_QUERY = 200
 _METRICS = ("state", "health")
 
@@ -58,8 +60,18 @@ async def get_uptime(context: Context, call: Call, *, span: str, stretches: int)
     span_ms = parse_span(span, field="span")
     if not SPAN_MIN_MS <= span_ms <= SPAN_MAX_MS:
         raise invalid("span", "from ten minutes to seven days", value=span)
-    end_ms = context.surroundings.clock.now_ms() // STEP_MS * STEP_MS
+    step_ms = max(STEP_MS, -(-span_ms // MOMENTS_MAX // STEP_MS) * STEP_MS)
+    grain_ms = min(step_ms, GRAIN_MAX_MS)
+    end_ms = context.surroundings.clock.now_ms() // grain_ms * grain_ms
     start_ms = end_ms - span_ms
+    # Whoever may ask sees all of it.
+    return await context.spans.get(
+        ("uptime", start_ms, end_ms, stretches),
+        lambda: _look(context, start_ms=start_ms, end_ms=end_ms, step_ms=step_ms, stretches=stretches),
+    )
+
+
+async def _look(context: Context, *, start_ms: int, end_ms: int, step_ms: int, stretches: int) -> UptimesView:
     history = context.surroundings.history
     groups: dict[tuple[str, str], list[Subject]] = defaultdict(list)
     names = node_names(context.surroundings)
@@ -67,7 +79,9 @@ async def get_uptime(context: Context, call: Call, *, span: str, stretches: int)
         groups[_group_of(subject, names)].append(subject)
     found: list[UptimeView] = []
     for (kind, name), subjects in sorted(groups.items()):
-        known = await _availability(context, subjects, start_ms=start_ms, end_ms=end_ms, stretches=stretches)
+        known = await _availability(
+            context, subjects, start_ms=start_ms, end_ms=end_ms, step_ms=step_ms, stretches=stretches
+        )
         # What was gone before the span began is no group of it.
         if known is not None and known.known > 0:
             found.append(_view(kind, name, known))
@@ -81,10 +95,15 @@ def _group_of(subject: Subject, names: dict[str, str]) -> tuple[str, str]:
 
 
 async def _availability(
-    context: Context, subjects: Sequence[Subject], *, start_ms: int, end_ms: int, stretches: int
+    context: Context,
+    subjects: Sequence[Subject],
+    *,
+    start_ms: int,
+    end_ms: int,
+    step_ms: int,
+    stretches: int,
 ) -> Availability | None:
     """Return a group's availability; None where none of it was ever measured."""
-    step_ms = max(STEP_MS, -(-(end_ms - start_ms) // MOMENTS_MAX // STEP_MS) * STEP_MS)
     up = None
     for begin in range(0, len(subjects), _SUBJECTS_PER_QUERY):
         numbers = tuple(subject.number for subject in subjects[begin : begin + _SUBJECTS_PER_QUERY])

@@ -70,3 +70,40 @@ async def test_a_span_that_is_too_long_is_refused_in_words(tmp_path: Path) -> No
     assert status == 422
     assert answer["errors"][0]["field"] == "span"
     assert "seven days" in answer["errors"][0]["rule"]
+
+
+class Counted:
+    """A history that counts what it is asked."""
+
+    def __init__(self, history: Any) -> None:
+        self._history = history
+        self.queries = 0
+
+    async def query(self, query: Any) -> Any:
+        self.queries += 1
+        return await self._history.query(query)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._history, name)
+
+
+async def test_the_last_day_is_read_once_a_minute_however_many_dashboards_are_open(tmp_path: Path) -> None:
+    world = a_web_world()
+    start_ms = world.clock.now_ms() // STEP_MS * STEP_MS - DAY_MS
+    async with a_history(tmp_path) as history:
+        generated = container("web", [1], project="shop")
+        await load(generated, state=world.state, history=history, start_ms=start_ms, step_ms=STEP_MS)
+        world.history = counted = Counted(history)
+        world.add_user("ann", Role.VIEWER)
+        world.add_user("bob", Role.VIEWER)
+        async with serving(world) as client:
+            alike = [
+                await (await client.get("/api/v1/uptime", headers=await log_in(client, name))).json()
+                for name in ("ann", "bob")
+            ]
+            assert counted.queries == 1
+            await world.clock.advance(60)
+            later = await (await client.get("/api/v1/uptime", headers=await log_in(client, "ann"))).json()
+    assert alike[0] == alike[1]
+    assert counted.queries == 2
+    assert later["end_ms"] == alike[0]["end_ms"] + 60_000

@@ -84,8 +84,10 @@ def forget_bindings(entry: Entry, holder: Holder) -> None:
 
 def is_last_administrator(entry: Entry, principal: Principal) -> bool:
     """Whether nobody would be left who may do everything, if it were not for this account."""
-    full = _full_administrators(entry, denying=frozenset())
-    return principal.role is Role.ADMIN and not full - {principal.id}
+    # The role first: whoever comes through an identity provider is asked about at each login.
+    if principal.role is not Role.ADMIN:
+        return False
+    return not _full_administrators(entry, denying=frozenset()) - {principal.id}
 
 
 def highest_for_tokens(entry: Entry, principal: Principal) -> Role:

@@ -147,6 +147,15 @@ class Records(Generic[_T]):
         )
         return [self._decode(value) for _, value in rows]
 
+    def newest_with(self, txn: ReadTxn, text: str, *, limit: int) -> list[_T]:
+        """Return those of the last `limit` records that have `text` somewhere, the newest first.
+
+        Text is kept as it is, so the others need not be decoded.
+        """
+        wanted = text.encode()
+        rows = txn.scan(self.table, b"", limit=limit, reverse=True)
+        return [self._decode(value) for _, value in rows if wanted in value]
+
     def parts_of(self, key: bytes) -> tuple[Part, ...]:
         """Return the parts of a key of this table, as the feed of changes gives it."""
         return parts_of(key, self.types)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
 
 from cluster.model.audit import AuditEntry, AuditOutcome
@@ -15,7 +14,6 @@ from web.tools.times import moment
 
 ENTRIES_MAX = 4096
 """So many of the newest entries are looked through: hours, in a busy cluster."""
-_CHUNK = 256
 _TIMEOUT_S = 2.0
 
 
@@ -27,7 +25,7 @@ async def refuse_done(context: Context, request_id: str) -> None:
     """
     with suppress(ReadUnavailable):
         await context.surroundings.state.point(ReadLevel.LINEARIZABLE, timeout_s=_TIMEOUT_S)
-    entry = await _newest(context, request_id)
+    entry = _newest(context, request_id)
     if entry is None or entry.outcome is not AuditOutcome.APPLIED:
         return
     names = node_names(context.surroundings)
@@ -41,18 +39,7 @@ async def refuse_done(context: Context, request_id: str) -> None:
     )
 
 
-async def _newest(context: Context, request_id: str) -> AuditEntry | None:
-    before: int | None = None
-    for _ in range(0, ENTRIES_MAX, _CHUNK):
-        with context.surroundings.state.read() as txn:
-            entries = records.AUDIT.scan(
-                txn, after=None if before is None else (before,), limit=_CHUNK, reverse=True
-            )
-        for entry in entries:
-            if entry.stamp.request_id == request_id:
-                return entry
-        if len(entries) < _CHUNK:
-            return None
-        before = entries[-1].sequence
-        await asyncio.sleep(0)
-    return None
+def _newest(context: Context, request_id: str) -> AuditEntry | None:
+    with context.surroundings.state.read() as txn:
+        entries = records.AUDIT.newest_with(txn, request_id, limit=ENTRIES_MAX)
+    return next((entry for entry in entries if entry.stamp.request_id == request_id), None)

@@ -59,3 +59,14 @@ def test_a_bounded_number_of_small_records_is_kept(monkeypatch: pytest.MonkeyPat
     settings.put(txn, a_setting("x" * 1000))
     assert settings.get(txn, "k") == a_setting("x" * 1000)
     assert all(len(data) <= 512 for data in (*settings._kept, *settings._kept_before))
+
+
+def test_records_with_a_text_are_found_among_the_newest() -> None:
+    settings, txn = some_records(), MemoryStore().begin()
+    made = [
+        Setting(key=f"k{number}", value="needle" if number % 2 else "hay", version=1, changed_at_ms=0)
+        for number in range(6)
+    ]
+    for setting in made:
+        settings.put(txn, setting)
+    assert settings.newest_with(txn, "needle", limit=4) == [made[5], made[3]]

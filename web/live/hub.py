@@ -11,9 +11,10 @@ from dataclasses import replace
 
 from aiohttp import web
 
-from cluster.store import Committed
+from cluster.store import Committed, records
 from web.auth.call import Call
 from web.auth.credentials import Authenticator
+from web.auth.kept_records import TABLES as ACCESS_TABLES
 from web.auth.problems import Problem
 from web.live.client import Client, Subscription, Told
 from web.live.feeds import Feed, feeds_of
@@ -28,7 +29,7 @@ log = logging.getLogger(__name__)
 CLIENTS_OF_ACCOUNT_MAX = 32
 RELOOK_S = 10.0
 """How often a topic that is told of its changes is looked at all the same."""
-_ACCESS_TABLES = frozenset({"principals", "logins", "api_tokens", "bindings", "custom_roles"})
+_LOGINS = records.LOGINS.table.name
 
 
 class _Watched:
@@ -212,9 +213,15 @@ class LiveHub:
         for watched in self._watched.values():
             if committed.is_everything or watched.feed.tables & tables:
                 watched.news.set()
-        if committed.is_everything or tables & _ACCESS_TABLES:
-            for client in list(self._clients):
-                self.recheck(client)
+        if not (committed.is_everything or tables & ACCESS_TABLES):
+            return
+        concerned = list(self._clients)
+        if tables & ACCESS_TABLES == {_LOGINS}:
+            # Each is renewed every few minutes, which says nothing of the others.
+            logins = {records.LOGINS.parts_of(key)[0] for table, key in committed.changed if table == _LOGINS}
+            concerned = [each for each in concerned if each.call.known().session_id in logins]
+        for client in concerned:
+            self.recheck(client)
 
     async def _watch(self, watched: _Watched) -> None:
         pace = self._context.pace

@@ -6,19 +6,14 @@ python -m tests.e2e.observed_server --port 8940 --days 365 --static /tmp/static
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
-import ssl
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
-
-from aiohttp import web
 
 from agent.clock import SystemClock
 from cluster.commands.alerts import AlertChange, CommitAlerts
@@ -29,40 +24,20 @@ from cluster.model.events import Severity
 from cluster.model.ids import NodeId
 from cluster.model.inventory import HostLive, LiveSeries
 from cluster.model.node import NodeFacts
-from tests.e2e.stub_server import TURNS
+from tests.e2e.world_server import Serving, serving
 from tests.support.deployments import deployed, lead
 from tests.support.history_loader import HOUR_MS, a_history, load
 from tests.support.measured_shop import GIB, INCIDENT_MS, SERVICES, segments_of
-from tests.support.raft_certificates import Authority
 from tests.support.state_builders import a_spec
 from tests.support.web_fakes import PASSWORD, WebWorld, a_container, a_web_world, put_containers
-from web.server import STATIC, build_app
+from web.server import STATIC
 from web.tools.pace import Pace
 
 NODES = ("nd_1", "nd_2", "nd_3")
 QUICK = Pace(coalesce_s=0.05, containers_s=0.5, metrics_s=1.0)
 SLOT_MS = 10_000
+LOAD_TIMEOUT_S = 900.0
 _MINUTE_MS = 60_000
-
-
-@dataclass(slots=True, kw_only=True)
-class Observed:
-    """A running server; its world is touched through `change` alone, in the server's own thread."""
-
-    world: WebWorld
-    address: str
-    loop: asyncio.AbstractEventLoop
-    complaints: list[str] = field(default_factory=list)
-
-    def change(self, change: Callable[[WebWorld], object]) -> None:
-        async def apply() -> None:
-            change(self.world)
-
-        asyncio.run_coroutine_threadsafe(apply(), self.loop).result(timeout=10)
-
-    def pass_time(self, seconds: float) -> None:
-        """Let the world's clock go on."""
-        asyncio.run_coroutine_threadsafe(self.world.clock.advance(seconds), self.loop).result(timeout=30)
 
 
 def a_shop_world(now_ms: int) -> WebWorld:
@@ -211,17 +186,12 @@ def fire_some(world: WebWorld, now_ms: int) -> None:
 @contextmanager
 def observed(
     directory: Path, *, days: int = 3, port: int = 0, static: Path | None = None
-) -> Iterator[Observed]:
+) -> Iterator[Serving]:
     """Serve the shop with its history over TLS."""
-    certificate, key = Authority(directory).issue("nd_1")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    started = threading.Event()
-    made: list[Observed] = []
-    stop: list[asyncio.Event] = []
     now_ms = SystemClock().now_ms()
 
-    async def serve() -> None:
+    @asynccontextmanager
+    async def measured() -> AsyncIterator[WebWorld]:
         world = a_shop_world(now_ms)
         async with a_history(directory / "history") as history:
             for segment in segments_of(list(NODES), now_ms, days=days):
@@ -233,36 +203,12 @@ def observed(
                     step_ms=segment.step_ms,
                 )
             world.history = history
-            runner = web.AppRunner(
-                build_app(world.surroundings, pace=QUICK, static=static or STATIC), shutdown_timeout=1.0
-            )
-            await runner.setup()
-            site = web.TCPSite(runner, "127.0.0.1", port, ssl_context=context)
-            await site.start()
-            stop.append(asyncio.Event())
-            address = f"https://127.0.0.1:{runner.addresses[0][1]}"
-            made.append(Observed(world=world, address=address, loop=asyncio.get_running_loop()))
-            started.set()
-            await stop[0].wait()
-            await site.stop()
-            for _ in range(TURNS):
-                await asyncio.sleep(0)
-            # The browser keeps its connections; a polite end of each would outlast this loop.
-            for connection in runner.server.connections if runner.server is not None else ():
-                if connection.transport is not None:
-                    connection.transport.abort()
-            await runner.cleanup()
-            for _ in range(TURNS):
-                await asyncio.sleep(0)
+            yield world
 
-    thread = threading.Thread(target=lambda: asyncio.run(serve()), name="observed-server", daemon=True)
-    thread.start()
-    assert started.wait(timeout=900), "the server did not start"
-    try:
-        yield made[0]
-    finally:
-        made[0].loop.call_soon_threadsafe(stop[0].set)
-        thread.join(timeout=20)
+    with serving(
+        measured, directory, pace=QUICK, port=port, static=static, start_timeout_s=LOAD_TIMEOUT_S
+    ) as server:
+        yield server
 
 
 def main() -> None:

@@ -14,10 +14,9 @@ import json
 import mimetypes
 import random
 import sys
-import threading
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 from aiohttp import WSMsgType, web
@@ -25,11 +24,10 @@ from aiohttp import WSMsgType, web
 from agent.clock import SystemClock
 from cluster.model.access import Role
 from tests.e2e.scenes import SCENES, SLOT_MS, Json, Scene, me
+from tests.support.threaded_server import in_a_thread, listening
 
 STATIC = Path(__file__).resolve().parent.parent.parent / "web" / "static"
 PASSWORD = "correct horse battery"
-TURNS = 10
-"""In so many turns of its loop, a socket that was accepted or aborted comes to its end."""
 PULSE_S = 2.0
 SETUP_TOKEN = "setup-token-of-the-stub"
 CSRF = "csrf-of-the-stub"
@@ -478,45 +476,20 @@ class StubServer:
     @contextlib.contextmanager
     def running(self, port: int = 0) -> Iterator[str]:
         """Serve in a thread of its own; gives the address."""
-        started = threading.Event()
-        stop: asyncio.Event | None = None
-        address = ""
 
-        async def serve() -> None:
-            nonlocal stop, address
+        @contextlib.asynccontextmanager
+        async def serve() -> AsyncIterator[str]:
             self._loop = asyncio.get_running_loop()
-            stop = asyncio.Event()
             runner = web.AppRunner(self.app(), shutdown_timeout=0.5, handler_cancellation=True)
-            await runner.setup()
-            site = web.TCPSite(runner, "127.0.0.1", port)
-            await site.start()
-            address = f"http://127.0.0.1:{runner.addresses[0][1]}"
-            started.set()
-            await stop.wait()
-            await site.stop()
-            # What was accepted just before becomes a connection in the next turns.
-            for _ in range(TURNS):
-                await asyncio.sleep(0)
-            for socket in list(self._sockets):
-                await socket.close()
-            # The browser keeps its connections; a polite end of each would outlast this loop.
-            for connection in runner.server.connections if runner.server is not None else ():
-                if connection.transport is not None:
-                    connection.transport.abort()
-            await runner.cleanup()
-            for _ in range(TURNS):
-                await asyncio.sleep(0)
+            async with listening(runner, port=port, leave=self._close_sockets) as address:
+                yield address
 
-        thread = threading.Thread(target=lambda: asyncio.run(serve()), name="stub-server", daemon=True)
-        thread.start()
-        assert started.wait(timeout=10), "the stub server did not start"
-        try:
+        with in_a_thread(serve, name="stub-server", start_timeout_s=10.0) as (address, _):
             yield address
-        finally:
-            assert self._loop is not None
-            assert stop is not None
-            self._loop.call_soon_threadsafe(stop.set)
-            thread.join(timeout=10)
+
+    async def _close_sockets(self) -> None:
+        for socket in list(self._sockets):
+            await socket.close()
 
 
 def problem(

@@ -10,7 +10,8 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.e2e.dashboard import AXE, goto
-from tests.e2e.observed_server import Observed, fire, observed
+from tests.e2e.observed_server import fire, observed
+from tests.e2e.world_server import Serving
 from tests.support.history_loader import HOUR_MS
 from tests.support.measured_shop import INCIDENT_MS
 from tests.support.web_fakes import PASSWORD
@@ -25,13 +26,13 @@ EDGE_WIDTH = 8
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     with observed(tmp_path_factory.mktemp("shop"), days=DAYS) as serving:
         yield serving
 
 
 @pytest.fixture
-def page(chromium: Browser, shop: Observed) -> Iterator[Page]:
+def page(chromium: Browser, shop: Serving) -> Iterator[Page]:
     # Its clock stands still, and who asks too often in one moment is refused.
     shop.pass_time(60)
     # Nobody has told this browser of the cluster's CA.
@@ -80,7 +81,7 @@ def drag(page: Page, on: Locator, start: float, end: float) -> None:
 
 
 def test_a_host_is_explored_by_mouse_and_keyboard_and_the_address_says_what_is_shown(
-    page: Page, shop: Observed
+    page: Page, shop: Serving
 ) -> None:
     goto(page, f"{shop.address}/explore?range=6h")
     search = page.get_by_role("combobox", name="Search for what to show")
@@ -116,7 +117,7 @@ def test_a_host_is_explored_by_mouse_and_keyboard_and_the_address_says_what_is_s
     assert violations(page) == []
 
 
-def test_a_stretch_that_is_chosen_tells_what_else_moved(page: Page, shop: Observed) -> None:
+def test_a_stretch_that_is_chosen_tells_what_else_moved(page: Page, shop: Serving) -> None:
     now_ms = shop.world.clock.now_ms()
     start_ms, end_ms = now_ms - INCIDENT_MS[0] - HOUR_MS // 4, now_ms - INCIDENT_MS[1] + HOUR_MS // 4
     goto(page, f"{shop.address}/explore?of=service:shop.api&from={start_ms}&to={end_ms}&drag=select")
@@ -137,7 +138,7 @@ def test_a_stretch_that_is_chosen_tells_what_else_moved(page: Page, shop: Observ
 
 
 def test_what_runs_out_first_comes_with_its_course_and_a_lost_host_can_be_tried(
-    page: Page, shop: Observed
+    page: Page, shop: Serving
 ) -> None:
     goto(page, f"{shop.address}/capacity")
     first = page.get_by_role("region", name="What runs out first").get_by_role("listitem").first
@@ -155,7 +156,7 @@ def test_what_runs_out_first_comes_with_its_course_and_a_lost_host_can_be_tried(
     assert violations(page) == []
 
 
-def test_alerts_are_looked_after_silenced_and_told_as_they_come(page: Page, shop: Observed) -> None:
+def test_alerts_are_looked_after_silenced_and_told_as_they_come(page: Page, shop: Serving) -> None:
     goto(page, f"{shop.address}/alerts")
     rows = page.get_by_role("listitem").filter(has=page.get_by_text("ran out of memory and was killed"))
     expect(rows).to_contain_text("firing")
@@ -181,7 +182,7 @@ def test_alerts_are_looked_after_silenced_and_told_as_they_come(page: Page, shop
     expect(page.get_by_role("listitem").filter(has_text="being repaired")).to_contain_text("hosts: h2")
 
 
-def test_a_rule_is_tried_on_the_record_before_it_is_in_force(page: Page, shop: Observed) -> None:
+def test_a_rule_is_tried_on_the_record_before_it_is_in_force(page: Page, shop: Serving) -> None:
     goto(page, f"{shop.address}/alerts?tab=rules")
     page.get_by_role("button", name="New rule").click()
     sheet = page.get_by_role("dialog", name="New rule")

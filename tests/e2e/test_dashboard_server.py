@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import ssl
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from aiohttp import web
 from playwright.sync_api import Browser, Page, expect
 
 from cluster.commands.access import RemoveUser
@@ -21,34 +16,16 @@ from cluster.model.ids import NodeId, PrincipalId
 from cluster.model.inventory import ContainerAction, HostLive, LiveSeries
 from cluster.model.log_history import LogSource
 from tests.e2e.dashboard import goto
-from tests.e2e.stub_server import TURNS
+from tests.e2e.world_server import Serving, serving
 from tests.support.memory_logs import MemoryLogs
-from tests.support.raft_certificates import Authority
 from tests.support.state_builders import a_service
 from tests.support.web_fakes import PASSWORD, WebWorld, a_container, a_web_world, put_containers
-from web.server import build_app
 from web.tools.pace import Pace
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("built_dashboard")]
 
 QUICK = Pace(coalesce_s=0.05, containers_s=0.2, metrics_s=0.2)
 SLOT_MS = 10_000
-
-
-@dataclass(slots=True, kw_only=True)
-class Serving:
-    """A running server; its world is touched through `change` alone, in the server's own thread."""
-
-    world: WebWorld
-    address: str
-    loop: asyncio.AbstractEventLoop
-    complaints: list[str] = field(default_factory=list)
-
-    def change(self, change: Callable[[WebWorld], object]) -> None:
-        async def apply() -> None:
-            change(self.world)
-
-        asyncio.run_coroutine_threadsafe(apply(), self.loop).result(timeout=10)
 
 
 def a_populated_world() -> WebWorld:
@@ -85,50 +62,15 @@ def put_cpu(world: WebWorld, node_id: str, percent: float, now_ms: int) -> None:
     )
 
 
-@contextmanager
-def running(world: WebWorld, directory: Path) -> Iterator[Serving]:
-    certificate, key = Authority(directory).issue("nd_1")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    started = threading.Event()
-    made: list[Serving] = []
-    stop: list[asyncio.Event] = []
-
-    async def serve() -> None:
-        runner = web.AppRunner(build_app(world.surroundings, pace=QUICK), shutdown_timeout=1.0)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
-        await site.start()
-        stop.append(asyncio.Event())
-        address = f"https://127.0.0.1:{runner.addresses[0][1]}"
-        made.append(Serving(world=world, address=address, loop=asyncio.get_running_loop()))
-        started.set()
-        await stop[0].wait()
-        await site.stop()
-        for _ in range(TURNS):
-            await asyncio.sleep(0)
-        # The browser keeps its connections; a polite end of each would outlast this loop.
-        for connection in runner.server.connections if runner.server is not None else ():
-            if connection.transport is not None:
-                connection.transport.abort()
-        await runner.cleanup()
-        for _ in range(TURNS):
-            await asyncio.sleep(0)
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()), name="web-server", daemon=True)
-    thread.start()
-    assert started.wait(timeout=20), "the server did not start"
-    try:
-        yield made[0]
-    finally:
-        made[0].loop.call_soon_threadsafe(stop[0].set)
-        thread.join(timeout=20)
+@asynccontextmanager
+async def populated() -> AsyncIterator[WebWorld]:
+    yield a_populated_world()
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Serving]:
-    with running(a_populated_world(), tmp_path) as serving:
-        yield serving
+    with serving(populated, tmp_path, pace=QUICK) as server:
+        yield server
 
 
 @pytest.fixture
@@ -163,7 +105,7 @@ def test_the_overview_is_live(page: Page, server: Serving) -> None:
 
     server.change(lambda world: put_cpu(world, "nd_2", 77.0, world.clock.now_ms() + SLOT_MS))
     # What is asked of hosts is kept for two seconds of the clock.
-    asyncio.run_coroutine_threadsafe(server.world.clock.advance(3), server.loop).result(timeout=10)
+    server.pass_time(3)
     expect(card).to_contain_text("77 %")
 
     server.change(lambda world: world.state.must(SetNodeDraining(node_id=NodeId("nd_2"), is_draining=True)))

@@ -360,7 +360,7 @@ def test_a_read_that_is_not_allowed_says_so_and_is_not_tried_again(dashboard: Da
     expect(services).to_contain_text("Not for your role")
     expect(services).to_contain_text("service.read needs role viewer")
     expect(services.get_by_role("button")).to_have_count(0)
-    assert len(asked) <= 2, "once for each part of the page that shows services"
+    assert len(asked) in (1, 2), "once for each part of the page that shows services"
 
 
 # ---- containers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from cluster.analytics.correlation import (
     Direction,
@@ -135,7 +136,6 @@ def test_only_so_many_are_told_the_surest_first() -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_distance_and_its_probability_are_those_of_scipy(seed: int) -> None:
-    stats = pytest.importorskip("scipy.stats")
     rng = np.random.default_rng(seed)
     x, y = rng.standard_normal(400), rng.standard_normal(300) + 0.1 * seed
     theirs = stats.ks_2samp(x, y, method="asymp")

@@ -1,3 +1,4 @@
+import { defineMessages, textsOf } from "@/lib/i18n";
 import type * as openapi from "./openapi";
 
 /** RFC 9457. A proxy in between may answer with a type of its own. */
@@ -31,14 +32,22 @@ export class ApiError extends Error {
   }
 }
 
+const messages = defineMessages({
+  en: {
+    unreachable:
+      "This host does not answer. Try again, or open the dashboard on another host of the cluster.",
+  },
+  it: {
+    unreachable: "Questo host non risponde. Riprovare, o aprire la dashboard su un altro host del cluster.",
+  },
+});
+
 /** No answer: the host is down, the network is, or the certificate was refused. */
 export class Unreachable extends Error {
   override readonly name = "Unreachable";
 
   constructor(cause: unknown) {
-    super("This host does not answer. Try again, or open the dashboard on another host of the cluster.", {
-      cause,
-    });
+    super(textsOf(messages).unreachable, { cause });
   }
 }
 

@@ -29,10 +29,7 @@ export function OverviewPage() {
       }),
     [navigate],
   );
-  const onLogs = useCallback(
-    (each: ContainerView) => change({ logs: each.id, node: each.node_id }),
-    [change],
-  );
+  const onLogs = useCallback((each: ContainerView) => change({ logs: each.id }), [change]);
   return (
     <Page title={t.title}>
       <div className="flex flex-col gap-6">
@@ -45,11 +42,7 @@ export function OverviewPage() {
       </div>
       <Suspense fallback={null}>
         {search.logs !== undefined && (
-          <LogsSheet
-            containerId={search.logs}
-            nodeId={search.node ?? ""}
-            onClose={() => change({ logs: undefined, node: undefined })}
-          />
+          <LogsSheet containerId={search.logs} onClose={() => change({ logs: undefined })} />
         )}
         {search.details !== undefined && (
           <HostSheet

@@ -4,14 +4,14 @@ import { lazy, Suspense, useState } from "react";
 import type { ApiTokenView } from "@/api/openapi";
 import { useCan } from "@/api/permissions";
 import { meQuery } from "@/api/session";
+import { Ago } from "@/components/ago";
 import { Loaded } from "@/components/loaded";
 import { Empty, Loading } from "@/components/states";
 import { Badge } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
 import { Confirm } from "@/components/ui/confirm";
 import { Card, Section } from "@/components/ui/section";
-import { useNow } from "@/lib/clock";
-import { formatAge, formatMoment } from "@/lib/format";
+import { formatMoment } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { tokensQuery, useRevokeToken } from "./access-queries";
 import { messages } from "./messages";
@@ -28,7 +28,6 @@ export function TokensTab({ isOwn = false }: { isOwn?: boolean }) {
     select: (tokens) => (isOwn ? tokens.filter((token) => token.owner_id === me?.principal_id) : tokens),
   });
   const revoke = useRevokeToken();
-  const now = useNow();
   const [isMaking, setMaking] = useState(false);
   const [asked, setAsked] = useState<ApiTokenView | null>(null);
   return (
@@ -67,13 +66,18 @@ export function TokensTab({ isOwn = false }: { isOwn?: boolean }) {
                       {t.owner}: {token.owner_name}
                     </span>
                     <span className="tabular text-muted">
-                      {t.made} {formatAge(token.created_at_ms, now)}, {t.expires.toLowerCase()}{" "}
+                      {t.made} <Ago atMs={token.created_at_ms} />, {t.expires.toLowerCase()}{" "}
                       {token.expires_at_ms === null ? t.never : formatMoment(token.expires_at_ms)}
                     </span>
                     <span className="tabular text-muted">
-                      {token.last_used_at_ms == null
-                        ? t.neverUsed
-                        : t.lastUsed(formatAge(token.last_used_at_ms, now), token.last_used_ip ?? "")}
+                      {token.last_used_at_ms == null ? (
+                        t.neverUsed
+                      ) : (
+                        <Ago
+                          atMs={token.last_used_at_ms}
+                          say={(age) => t.lastUsed(age, token.last_used_ip ?? "")}
+                        />
+                      )}
                     </span>
                     {token.state === "active" &&
                       (token.owner_id === me?.principal_id || can("api-token.revoke")) && (

@@ -2,6 +2,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Monitor, Smartphone, SquareTerminal } from "lucide-react";
 import { useState } from "react";
 import type { SessionView } from "@/api/openapi";
+import { Ago } from "@/components/ago";
 import { Loaded } from "@/components/loaded";
 import { Loading } from "@/components/states";
 import { Badge } from "@/components/ui/badge";
@@ -9,8 +10,7 @@ import { Button } from "@/components/ui/button";
 import { Confirm } from "@/components/ui/confirm";
 import { Card, Section } from "@/components/ui/section";
 import { showDone } from "@/components/ui/toast-store";
-import { useNow } from "@/lib/clock";
-import { formatAge, formatMoment } from "@/lib/format";
+import { formatMoment } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { messages } from "./account-messages";
 import { endOtherSessions, endSession, sessionsQuery } from "./account-queries";
@@ -69,7 +69,6 @@ export function SessionsSection() {
 
 function Session({ session, onEnd }: { session: SessionView; onEnd: () => void }) {
   const t = useMessages(messages);
-  const now = useNow();
   const Icon = session.kind === "mobile" ? Smartphone : session.kind === "program" ? SquareTerminal : Monitor;
   return (
     <li className="flex min-h-14 items-center gap-3 px-4 py-2 text-sm">
@@ -83,7 +82,7 @@ function Session({ session, onEnd }: { session: SessionView; onEnd: () => void }
           <span className="tabular text-muted">{session.ip}</span>
         </p>
         <p className="tabular text-xs text-muted">
-          {t.used(formatAge(session.last_used_at_ms, now))} · {t.begun(formatMoment(session.started_at_ms))}
+          <Ago atMs={session.last_used_at_ms} say={t.used} /> · {t.begun(formatMoment(session.started_at_ms))}
           {session.provider !== "" && ` · ${t.through(session.provider)}`}
         </p>
       </div>

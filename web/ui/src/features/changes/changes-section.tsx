@@ -2,12 +2,11 @@ import { useQuery } from "@tanstack/react-query";
 import { History } from "lucide-react";
 import { useCan } from "@/api/permissions";
 import { auditQuery, clusterQuery, lateAlertsQuery, rolloutsQuery } from "@/api/queries";
+import { Ago } from "@/components/ago";
 import { Loaded } from "@/components/loaded";
 import { Empty, Loading } from "@/components/states";
 import { StatusMark } from "@/components/ui/badge";
 import { Card, Section } from "@/components/ui/section";
-import { useNow } from "@/lib/clock";
-import { formatAge, formatMoment } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { type Change, changesOf } from "./change";
 import { messages } from "./messages";
@@ -42,7 +41,6 @@ export function ChangesSection() {
 
 function Changes({ changes }: { changes: readonly Change[] }) {
   const t = useMessages(messages);
-  const now = useNow();
   if (changes.length === 0) {
     return (
       <Empty icon={<History className="size-5" />} title={t.none}>
@@ -64,10 +62,9 @@ function Changes({ changes }: { changes: readonly Change[] }) {
           </div>
           <time
             dateTime={new Date(change.atMs).toISOString()}
-            title={formatMoment(change.atMs)}
             className="tabular shrink-0 text-xs text-muted"
           >
-            {formatAge(change.atMs, now)}
+            <Ago atMs={change.atMs} />
           </time>
         </li>
       ))}

@@ -1,11 +1,11 @@
 import { ArrowDown, ArrowUp } from "lucide-react";
 import { memo, useEffect, useMemo, useRef } from "react";
 import type { ContainerView, SeriesView } from "@/api/openapi";
+import { Ago } from "@/components/ago";
 import { Status } from "@/components/ui/badge";
 import { SpacerRow } from "@/components/ui/spacer-row";
-import { useNow } from "@/lib/clock";
 import { cn } from "@/lib/cn";
-import { formatAge, formatCount, formatMoment, parseImage, shortId, UNKNOWN } from "@/lib/format";
+import { formatCount, parseImage, shortId, UNKNOWN } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { offsetsOf, useWindowedItems } from "@/lib/windowed-items";
 import { ChoiceBox } from "./choice-box";
@@ -338,17 +338,12 @@ function Cell({ column, container, isStale, cpu, memory }: RowProps & { column: 
     case "ports":
       return <Text text={portsOf(container)} />;
     case "created":
-      return <Age atMs={container.created_at_ms} />;
+      return <Ago atMs={container.created_at_ms} />;
   }
 }
 
 function Text({ text }: { text: string }) {
   return text === "" ? <span className="text-muted">{UNKNOWN}</span> : <span title={text}>{text}</span>;
-}
-
-function Age({ atMs }: { atMs: number }) {
-  const now = useNow();
-  return <span title={formatMoment(atMs)}>{formatAge(atMs, now)}</span>;
 }
 
 function portsOf({ ports }: ContainerView): string {

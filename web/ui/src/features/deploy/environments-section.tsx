@@ -2,13 +2,13 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { ArrowUpRight, Layers } from "lucide-react";
 import type { EnvironmentView } from "@/api/openapi";
+import { Ago } from "@/components/ago";
 import { Loaded } from "@/components/loaded";
 import { Empty, Loading } from "@/components/states";
 import { Badge } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
 import { Card, Section } from "@/components/ui/section";
-import { useNow } from "@/lib/clock";
-import { formatAge, formatBytes, formatCount, formatDuration } from "@/lib/format";
+import { formatBytes, formatCount, formatDuration } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { environmentsQuery } from "./deploy-queries";
 import { messages } from "./messages";
@@ -65,7 +65,6 @@ function Environment({
   onPromote: () => void;
 }) {
   const t = useMessages(messages);
-  const now = useNow();
   const { settings } = environment;
   const cpu = (millis: number) => `${formatCount(millis / 1_000)} CPU`;
   const quota = (used: string, limit: string | null) => (limit === null ? used : t.ofQuota(used, limit));
@@ -157,15 +156,14 @@ function Environment({
           </dd>
         </dl>
         <p className="mt-auto text-xs text-muted">
-          {[
-            environment.is_put
-              ? t.changed(environment.changed_by, formatAge(environment.changed_at_ms, now))
-              : t.notPut,
-            settings.protected ? t.protectedNote : "",
-            settings.alerting ? "" : t.alertsOff,
-          ]
+          {environment.is_put ? (
+            <Ago atMs={environment.changed_at_ms} say={(age) => t.changed(environment.changed_by, age)} />
+          ) : (
+            t.notPut
+          )}
+          {[settings.protected ? t.protectedNote : "", settings.alerting ? "" : t.alertsOff]
             .filter(Boolean)
-            .join(" · ")}
+            .map((words) => ` · ${words}`)}
         </p>
       </Card>
     </Section>

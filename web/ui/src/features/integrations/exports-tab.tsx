@@ -3,6 +3,7 @@ import { Plus, Send } from "lucide-react";
 import { useState } from "react";
 import type { ExportAuth, ExportKind, ExportView } from "@/api/openapi";
 import { useCan } from "@/api/permissions";
+import { Ago } from "@/components/ago";
 import { Loaded } from "@/components/loaded";
 import { Empty, Loading } from "@/components/states";
 import { Badge, Status } from "@/components/ui/badge";
@@ -10,8 +11,7 @@ import { Button } from "@/components/ui/button";
 import { Confirm } from "@/components/ui/confirm";
 import { CheckBox } from "@/components/ui/field";
 import { Card, Section } from "@/components/ui/section";
-import { useNow } from "@/lib/clock";
-import { formatAge, formatMoment } from "@/lib/format";
+import { formatMoment } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { messages } from "./messages";
 import { ChoiceField, FormWindow, TextField, useDraft } from "./receiver-form";
@@ -86,7 +86,6 @@ export function ExportsTab() {
 
 function Line({ export: each }: { export: ExportView }) {
   const t = useMessages(messages);
-  const now = useNow();
   return (
     <div className="min-w-0 flex-1">
       <p className="flex flex-wrap items-center gap-x-3 gap-y-1">
@@ -105,7 +104,7 @@ function Line({ export: each }: { export: ExportView }) {
       <p className="tabular mt-0.5 flex flex-wrap gap-x-3 text-xs text-muted">
         <span>{t.sent(each.sent)}</span>
         {each.waiting > 0 && <span>{t.waiting(each.waiting)}</span>}
-        {each.last_sent_ms !== null && <span>{t.last(formatAge(each.last_sent_ms, now))}</span>}
+        {each.last_sent_ms !== null && <Ago atMs={each.last_sent_ms} say={t.last} />}
       </p>
     </div>
   );

@@ -3,6 +3,7 @@ import { Plus, Webhook } from "lucide-react";
 import { useState } from "react";
 import type { Severity, WebhookAuth, WebhookPutView, WebhookView } from "@/api/openapi";
 import { useCan } from "@/api/permissions";
+import { Ago } from "@/components/ago";
 import { CopyLine } from "@/components/copy-line";
 import { Loaded } from "@/components/loaded";
 import { RowMenu } from "@/components/row-menu";
@@ -14,8 +15,7 @@ import { Dialog } from "@/components/ui/dialog";
 import { CheckBox } from "@/components/ui/field";
 import { Card, Section } from "@/components/ui/section";
 import { Sheet } from "@/components/ui/sheet";
-import { useNow } from "@/lib/clock";
-import { formatAge, formatMoment } from "@/lib/format";
+import { formatMoment } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { messages } from "./messages";
 import { ChoiceField, FormWindow, TextField, useDraft } from "./receiver-form";
@@ -132,7 +132,6 @@ function Line({
 }) {
   const t = useMessages(messages);
   const can = useCan();
-  const now = useNow();
   const ping = usePing();
   const replay = useReplay();
   return (
@@ -150,9 +149,7 @@ function Line({
           <span>{t.delivered(webhook.delivered)}</span>
           {webhook.waiting > 0 && <span>{t.waiting(webhook.waiting)}</span>}
           {webhook.dead > 0 && <span className="text-bad">{t.dead(webhook.dead)}</span>}
-          {webhook.last_delivered_at_ms !== null && (
-            <span>{t.last(formatAge(webhook.last_delivered_at_ms, now))}</span>
-          )}
+          {webhook.last_delivered_at_ms !== null && <Ago atMs={webhook.last_delivered_at_ms} say={t.last} />}
         </p>
       </div>
       <RowMenu
@@ -326,7 +323,6 @@ const TONES = { waiting: "accent", delivered: "ok", dead: "bad" } as const;
 function Deliveries({ webhook, onClose }: { webhook: WebhookView; onClose: () => void }) {
   const t = useMessages(messages);
   const query = useQuery(deliveriesQuery(webhook.id));
-  const now = useNow();
   return (
     <Sheet title={t.deliveriesOf(webhook.id)} description={webhook.url} onClose={onClose}>
       <div className="min-h-0 flex-1 overflow-y-auto">
@@ -346,7 +342,7 @@ function Deliveries({ webhook, onClose }: { webhook: WebhookView; onClose: () =>
                         <Status tone={TONES[delivery.state]}>{t.states[delivery.state]}</Status>
                         <code className="font-mono text-xs">{delivery.kind}</code>
                         <span className="tabular ml-auto text-xs text-muted">
-                          {t.attempts(delivery.attempts)}, {formatAge(delivery.changed_at_ms, now)}
+                          {t.attempts(delivery.attempts)}, <Ago atMs={delivery.changed_at_ms} />
                         </span>
                       </p>
                       <p className="break-words">{delivery.summary}</p>

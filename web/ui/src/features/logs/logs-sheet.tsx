@@ -10,7 +10,6 @@ import { messages } from "./messages";
 
 interface LogsSheetProps {
   containerId: string;
-  nodeId: string;
   onClose: () => void;
 }
 

@@ -3,14 +3,14 @@ import { Ticket } from "lucide-react";
 import { useState } from "react";
 import type { JoinTokenView } from "@/api/openapi";
 import { useCan } from "@/api/permissions";
+import { Ago } from "@/components/ago";
 import { Loaded } from "@/components/loaded";
 import { Empty, Loading } from "@/components/states";
 import { Badge } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
 import { Confirm } from "@/components/ui/confirm";
 import { Card, Section } from "@/components/ui/section";
-import { useNow } from "@/lib/clock";
-import { formatAge, formatMoment } from "@/lib/format";
+import { formatMoment } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { joinTokensQuery, useRevokeJoinToken } from "./join-tokens";
 import { messages } from "./messages";
@@ -22,7 +22,6 @@ export function JoinTokensSection() {
   const mayRevoke = useCan()("join-token.revoke");
   const revoke = useRevokeJoinToken();
   const [asked, setAsked] = useState<JoinTokenView | null>(null);
-  const now = useNow();
   return (
     <Section title={t.tokens}>
       <Card>
@@ -47,7 +46,7 @@ export function JoinTokensSection() {
                       {t.left(token.uses_left)}, {t.until(formatMoment(token.expires_at_ms))}
                     </span>
                     <span className="tabular ml-auto text-muted">
-                      {t.by(token.created_by, formatAge(token.created_at_ms, now))}
+                      <Ago atMs={token.created_at_ms} say={(age) => t.by(token.created_by, age)} />
                     </span>
                     {mayRevoke && token.state === "active" && (
                       <Button onClick={() => setAsked(token)}>{t.revoke}</Button>

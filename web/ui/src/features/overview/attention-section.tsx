@@ -107,6 +107,6 @@ function linkOf({ to }: Matter) {
     case "container":
       return { to: "/containers/$node/$container", params: { node: to.node, container: to.id } } as const;
     case "alert":
-      return { to: "/alerts", search: { open: to.number } as never } as const;
+      return { to: "/alerts", search: { alert: to.number } as never } as const;
   }
 }

@@ -32,7 +32,7 @@ export function Checklist() {
   const { data: cluster } = useQuery(clusterQuery);
   const { data: services } = useQuery(servicesQuery);
   const users = useQuery({
-    queryKey: ["users", "count"],
+    queryKey: ["access", "users", "count"],
     queryFn: ({ signal }) => request<UserPage>("/users", { query: { limit: 2 }, signal }),
     enabled: isAsking,
   });

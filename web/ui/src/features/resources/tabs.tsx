@@ -3,10 +3,10 @@ import { Download } from "lucide-react";
 import { lazy, Suspense, useCallback, useState } from "react";
 import type { ImageView, NetworkView, VolumeView } from "@/api/openapi";
 import { useCan } from "@/api/permissions";
+import { Ago } from "@/components/ago";
 import { Badge } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
-import { useNow } from "@/lib/clock";
-import { formatAge, formatBytes, formatMoment, parseImage, shortId, UNKNOWN } from "@/lib/format";
+import { formatBytes, parseImage, shortId, UNKNOWN } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { DiskUsage } from "./disk-usage";
 import { messages } from "./messages";
@@ -57,7 +57,7 @@ export function ImagesTab({ view, onView }: TabProps) {
       title: t.created,
       className: "w-28 max-lg:hidden",
       isNumber: true,
-      cell: (row) => <Age atMs={row.created_at_ms} />,
+      cell: (row) => <Ago atMs={row.created_at_ms} />,
     },
   ];
   return (
@@ -202,11 +202,6 @@ function Id({ id }: { id: string }) {
       {shortId(id.replace(/^sha256:/, ""))}
     </code>
   );
-}
-
-function Age({ atMs }: { atMs: number }) {
-  const now = useNow();
-  return <span title={formatMoment(atMs)}>{formatAge(atMs, now)}</span>;
 }
 
 function Projects({ of }: { of: Resource }) {

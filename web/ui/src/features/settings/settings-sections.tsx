@@ -3,13 +3,13 @@ import { Settings } from "lucide-react";
 import { useState } from "react";
 import type { SettingView } from "@/api/openapi";
 import { useCan } from "@/api/permissions";
+import { Ago } from "@/components/ago";
 import { Loaded } from "@/components/loaded";
 import { Empty, Loading } from "@/components/states";
 import { Button } from "@/components/ui/button";
 import { Input, Select } from "@/components/ui/field";
 import { Card, Section } from "@/components/ui/section";
-import { useNow } from "@/lib/clock";
-import { formatAge, formatSize } from "@/lib/format";
+import { formatSize } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { messages } from "./messages";
 import {
@@ -73,7 +73,6 @@ function Group({ group }: { group: SettingGroup }) {
 
 function Row({ setting }: { setting: SettingView }) {
   const t = useMessages(messages);
-  const now = useNow();
   const words = t.settings[setting.key];
   const id = `setting-${setting.key}`;
   return (
@@ -86,7 +85,9 @@ function Row({ setting }: { setting: SettingView }) {
         <p className="tabular text-xs break-words text-muted">
           <code className="font-mono">{setting.key}</code>
           {setting.default !== null && ` · ${t.default(shown(setting.key, setting.default, t.nothing))}`}
-          {setting.changed_at_ms !== null && ` · ${t.changed(formatAge(setting.changed_at_ms, now))}`}
+          {setting.changed_at_ms !== null && (
+            <Ago atMs={setting.changed_at_ms} say={(age) => ` · ${t.changed(age)}`} />
+          )}
         </p>
       </div>
       <Value id={id} setting={setting} name={words?.title ?? setting.key} />

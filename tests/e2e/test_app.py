@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, expect
 from agent.cli.client import Client, Target
 from tests.e2e.dashboard import goto
 from tests.support.http_load import HttpLoad
-from tests.support.lab import Host, LabAgents, a_lab, remove_abandoned, require_lab, url_of
+from tests.support.lab import Host, agents_on_a_lab, url_of
 from tests.support.metric_stores import a_victoria
 from tests.support.prometheus import a_prometheus
 from tests.support.receivers import BEHAVIOURS, Receivers, free_port, listening
@@ -33,20 +33,12 @@ MOVE_TIMEOUT_S = 30.0
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """The app in version 1 on every host, each with an agent."""
-    require_lab()
-    remove_abandoned()
-    lab = a_lab("a")
     directory = tmp_path_factory.mktemp("shop")
-    try:
-        lab.up(3)
-        agents = LabAgents(lab, directory)
-        agents.form()
-        shop = Shop(lab, agents, directory)
+    with agents_on_a_lab("a", directory) as agents:
+        shop = Shop(agents.lab, agents, directory)
         shop.roll_out("1")
         shop.first_placed = shop.containers()
         yield shop
-    finally:
-        lab.down()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.lab import Host, LabAgents, a_lab, remove_abandoned, require_lab
+from tests.support.lab import Host, agents_on_a_lab
 from tests.support.shop import Shop
 
 pytestmark = pytest.mark.lab
@@ -39,17 +39,9 @@ OVER = "services:\n  web:\n    ulimits: !override {nofile: 256}\n    labels: {ov
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    require_lab()
-    remove_abandoned()
-    lab = a_lab("z")
     directory = tmp_path_factory.mktemp("site")
-    try:
-        lab.up(1)
-        agents = LabAgents(lab, directory)
-        agents.form()
-        yield Shop(lab, agents, directory)
-    finally:
-        lab.down()
+    with agents_on_a_lab("z", directory, hosts=1) as agents:
+        yield Shop(agents.lab, agents, directory)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from agent.cli.client import Client, Target
 from tests.e2e.dashboard import goto, violations_of
-from tests.support.lab import LabAgents, a_lab, remove_abandoned, require_lab, url_of
+from tests.support.lab import agents_on_a_lab, url_of
 from tests.support.shop import Shop
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("built_dashboard")]
@@ -53,19 +53,11 @@ LOADED_MAX_MS = 20_000
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """The app in version 1 on three hosts, each with an agent."""
-    require_lab()
-    remove_abandoned()
-    lab = a_lab("w")
     directory = tmp_path_factory.mktemp("walk")
-    try:
-        lab.up(3)
-        agents = LabAgents(lab, directory)
-        agents.form()
-        shop = Shop(lab, agents, directory)
+    with agents_on_a_lab("w", directory) as agents:
+        shop = Shop(agents.lab, agents, directory)
         shop.roll_out("1")
         yield shop
-    finally:
-        lab.down()
 
 
 @dataclass(slots=True, kw_only=True)

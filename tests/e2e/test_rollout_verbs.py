@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.lab import LabAgents, a_lab, remove_abandoned, require_lab
+from tests.support.lab import agents_on_a_lab
 from tests.support.open_load import OpenLoad
 from tests.support.shop import APP, Shop
 
@@ -19,19 +19,11 @@ pytestmark = pytest.mark.lab
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    require_lab()
-    remove_abandoned()
-    lab = a_lab("v")
     directory = tmp_path_factory.mktemp("verbs")
-    try:
-        lab.up(3)
-        agents = LabAgents(lab, directory)
-        agents.form()
-        shop = Shop(lab, agents, directory)
+    with agents_on_a_lab("v", directory) as agents:
+        shop = Shop(agents.lab, agents, directory)
         shop.roll_out("one")
         yield shop
-    finally:
-        lab.down()
 
 
 def asked(shop: Shop, *words: str) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.lab import LabAgents, a_lab, remove_abandoned, require_lab
+from tests.support.lab import agents_on_a_lab
 from tests.support.shop import Shop
 from tests.support.strategies import (
     ANALYSIS,
@@ -27,19 +27,11 @@ pytestmark = pytest.mark.lab
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    require_lab()
-    remove_abandoned()
-    lab = a_lab("s")
     directory = tmp_path_factory.mktemp("shop")
-    try:
-        lab.up(3)
-        agents = LabAgents(lab, directory)
-        agents.form()
-        shop = Shop(lab, agents, directory)
+    with agents_on_a_lab("s", directory) as agents:
+        shop = Shop(agents.lab, agents, directory)
         settle(shop, Release(version="base"))
         yield shop
-    finally:
-        lab.down()
 
 
 def test_green_takes_over_from_blue_without_one_lost_request(shop: Shop) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.lab import Host, LabAgents, a_lab, remove_abandoned, require_lab
+from tests.support.lab import Host, agents_on_a_lab
 from tests.support.open_load import OpenLoad
 from tests.support.shop import APP, COMPOSE, Shop
 
@@ -67,17 +67,9 @@ def standing(host: Host, container: str) -> tuple[str, str, int]:
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    require_lab()
-    remove_abandoned()
-    lab = a_lab("a")
     directory: Path = tmp_path_factory.mktemp("adopt")
-    try:
-        lab.up(3)
-        agents = LabAgents(lab, tmp_path_factory.mktemp("logs"))
-        agents.form()
-        yield Shop(lab, agents, directory)
-    finally:
-        lab.down()
+    with agents_on_a_lab("a", tmp_path_factory.mktemp("logs")) as agents:
+        yield Shop(agents.lab, agents, directory)
 
 
 def services(shop: Shop, project: str = "shop") -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.lab import Lab, LabAgents, a_lab, remove_abandoned, require_lab
+from tests.support.lab import LabAgents, agents_on_a_lab
 
 pytestmark = [pytest.mark.lab, pytest.mark.verify, pytest.mark.timeout(420)]
 
@@ -18,16 +18,8 @@ HOG = "x=$(head -c 40000000 /dev/zero | tr '\\0' y); sleep 1000; true"
 
 @pytest.fixture
 def agents(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabAgents]:
-    require_lab()
-    remove_abandoned()
-    lab: Lab = a_lab("w")
-    try:
-        lab.up(1)
-        made = LabAgents(lab, tmp_path_factory.mktemp("alerts"))
-        made.form()
+    with agents_on_a_lab("w", tmp_path_factory.mktemp("alerts"), hosts=1) as made:
         yield made
-    finally:
-        lab.down()
 
 
 def test_what_is_recorded_every_minute_is_told_of_once_it_is_bad_for_long_enough(agents: LabAgents) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agent.cli.failures import CommandFailed
-from tests.support.lab import LabAgents, a_lab, remove_abandoned, require_lab
+from tests.support.lab import LabAgents, agents_on_a_lab
 from tests.support.open_load import OpenLoad
 
 pytestmark = pytest.mark.timeout(180)
@@ -76,16 +76,8 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    require_lab()
-    remove_abandoned()
-    lab = a_lab("y")
-    try:
-        lab.up(3)
-        agents = LabAgents(lab, tmp_path_factory.mktemp("autoscaling"))
-        agents.form()
+    with agents_on_a_lab("y", tmp_path_factory.mktemp("autoscaling")) as agents:
         yield World(agents)
-    finally:
-        lab.down()
 
 
 @pytest.mark.verify

@@ -16,7 +16,7 @@ import pytest
 
 from agent.docker.engine import DockerEngine
 from agent.ports import ContainerSpec, Mount
-from tests.support.lab import Host, LabAgents, a_lab, remove_abandoned, require_lab, url_of
+from tests.support.lab import Host, LabAgents, agents_on_a_lab, url_of
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
 
@@ -134,16 +134,8 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    require_lab()
-    remove_abandoned()
-    lab = a_lab("n")
-    try:
-        lab.up(3)
-        agents = LabAgents(lab, Path(tmp_path_factory.mktemp("logs")))
-        agents.form()
+    with agents_on_a_lab("n", Path(tmp_path_factory.mktemp("logs"))) as agents:
         yield World(agents)
-    finally:
-        lab.down()
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from agent.cli.failures import CommandFailed
-from tests.support.lab import Host, Lab, LabAgents, a_lab, remove_abandoned, require_lab
+from tests.support.lab import Host, Lab, LabAgents, agents_on_a_lab
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -113,21 +113,13 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    require_lab()
-    remove_abandoned()
-    lab = a_lab("k")
     seen = tmp_path_factory.mktemp("seen")
     seen.chmod(0o777)
-    try:
-        lab.up(3)
-        agents = LabAgents(lab, tmp_path_factory.mktemp("hooks"))
-        agents.form()
-        world = World(lab, agents, seen)
+    with agents_on_a_lab("k", tmp_path_factory.mktemp("hooks")) as agents:
+        world = World(agents.lab, agents, seen)
         # Something to go back to, whichever test is the first.
         world.wait(world.deploy(), "succeeded")
         yield world
-    finally:
-        lab.down()
 
 
 def test_hooks_run_once_each_before_and_after_the_new_revision(world: World) -> None:

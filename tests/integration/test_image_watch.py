@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.lab import Lab, LabAgents, a_lab, remove_abandoned, require_lab
+from tests.support.lab import Lab, LabAgents, agents_on_a_lab
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -60,16 +60,8 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    require_lab()
-    remove_abandoned()
-    lab = a_lab("q")
-    try:
-        lab.up(1)
-        agents = LabAgents(lab, tmp_path_factory.mktemp("watch"))
-        agents.form()
-        yield World(lab, agents)
-    finally:
-        lab.down()
+    with agents_on_a_lab("q", tmp_path_factory.mktemp("watch"), hosts=1) as agents:
+        yield World(agents.lab, agents)
 
 
 def test_a_new_image_is_rolled_out_and_a_bad_one_goes_back_and_is_not_tried_again(world: World) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.lab import Host, LabAgents, a_lab, remove_abandoned, require_lab, url_of
+from tests.support.lab import Host, LabAgents, agents_on_a_lab, url_of
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -22,18 +22,10 @@ CA = "/var/lib/control-tower/identity/ca.pem"
 
 @pytest.fixture(scope="module")
 def agents(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabAgents]:
-    require_lab()
-    remove_abandoned()
-    lab = a_lab("l")
-    try:
-        lab.up(3)
-        made = LabAgents(lab, tmp_path_factory.mktemp("logs"))
-        made.form()
-        for host in lab.hosts:
+    with agents_on_a_lab("l", tmp_path_factory.mktemp("logs")) as made:
+        for host in made.hosts:
             host.engine.pull(IMAGE)
         yield made
-    finally:
-        lab.down()
 
 
 def run(host: Host, name: str, script: str, **labels: str) -> str:

@@ -24,7 +24,7 @@ import pytest
 
 from agent.cli.failures import CommandFailed
 from agent.follow.leave import RESTART_MS
-from tests.support.lab import Host, Lab, LabAgents, a_lab, remove_abandoned, require_lab, wait_until
+from tests.support.lab import Host, Lab, LabAgents, agents_on_a_lab, wait_until
 
 FAILOVER_S = 15.0
 GAP_S = 1.0
@@ -188,23 +188,15 @@ class World:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Three hosts with an agent each, and the singleton."""
-    require_lab()
-    remove_abandoned()
-    lab = a_lab("n")
     seen = tmp_path_factory.mktemp("seen")
     seen.chmod(0o777)
-    try:
-        lab.up(3)
-        agents = LabAgents(lab, tmp_path_factory.mktemp("agents"))
-        agents.form()
-        made = World(lab, agents, seen)
+    with agents_on_a_lab("n", tmp_path_factory.mktemp("agents")) as agents:
+        made = World(agents.lab, agents, seen)
         compose = COMPOSE.replace("SEEN", str(seen))
-        agents.client(lab.hosts[0]).post("/deployments", {"compose": compose})
+        agents.client(agents.hosts[0]).post("/deployments", {"compose": compose})
         made.home()
         agents.wait("it is rolled out", made.is_rolled_out, tell=made.tell)
         yield made
-    finally:
-        lab.down()
 
 
 @pytest.fixture(autouse=True)

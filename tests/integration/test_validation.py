@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agent.cli.failures import CommandFailed
-from tests.support.lab import Host, Lab, LabAgents, a_lab, remove_abandoned, require_lab
+from tests.support.lab import Host, Lab, LabAgents, agents_on_a_lab
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -67,21 +67,13 @@ def containers(host: Host) -> list[Any]:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Three hosts, staging on the first and production on the second."""
-    require_lab()
-    remove_abandoned()
-    lab = a_lab("v")
-    try:
-        lab.up(3)
-        agents = LabAgents(lab, tmp_path_factory.mktemp("validation"))
-        agents.form()
-        made = World(lab, agents)
+    with agents_on_a_lab("v", tmp_path_factory.mktemp("validation")) as agents:
+        made = World(agents.lab, agents)
         client = agents.client(agents.hosts[0])
         staging, production, _ = (host.name for host in agents.hosts)
         client.put("/environments/staging", {"hosts": [staging]})
         client.put("/environments/production", {"hosts": [production], "requires": "staging", "soak_s": 3})
         yield made
-    finally:
-        lab.down()
 
 
 def test_what_proved_itself_in_staging_runs_in_production_beside_it(world: World) -> None:

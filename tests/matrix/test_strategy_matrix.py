@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.lab import LabAgents, a_lab, remove_abandoned, require_lab
+from tests.support.lab import agents_on_a_lab
 from tests.support.shop import Shop
 from tests.support.strategies import (
     ANALYSIS,
@@ -36,17 +36,9 @@ SEEN_FAULTS = ("errors", "slow", "turns-unhealthy", "crashes", "leak")
 
 @pytest.fixture(scope="module")
 def lab_with_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    require_lab()
-    remove_abandoned()
-    lab = a_lab("m")
     directory = tmp_path_factory.mktemp("shop")
-    try:
-        lab.up(3)
-        agents = LabAgents(lab, directory)
-        agents.form()
-        yield Shop(lab, agents, directory)
-    finally:
-        lab.down()
+    with agents_on_a_lab("m", directory) as agents:
+        yield Shop(agents.lab, agents, directory)
 
 
 @pytest.fixture

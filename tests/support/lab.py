@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,7 @@ __all__ = [
     "NotInTime",
     "RequirementsMissing",
     "a_lab",
+    "agents_on_a_lab",
     "faults",
     "fresh_lab",
     "identify",
@@ -95,6 +97,24 @@ def a_lab(letter: str = "s") -> Lab:
         number, digit = divmod(number, len(_ALPHABET))
         digits = _ALPHABET[digit] + digits
     return Lab(f"t{letter}{digits}", owner=identify(os.getpid()), progress=Progress(sys.stderr))
+
+
+@contextmanager
+def agents_on_a_lab(letter: str, directory: Path, *, hosts: int = HOSTS) -> Iterator[LabAgents]:
+    """A lab of the caller's own, with an agent on each host and one cluster of them, while the block runs.
+
+    `letter` tells the labs of one process apart; what the agents write is kept in `directory`.
+    """
+    require_lab()
+    remove_abandoned()
+    made = a_lab(letter)
+    try:
+        made.up(hosts)
+        agents = LabAgents(made, directory)
+        agents.form()
+        yield agents
+    finally:
+        made.down()
 
 
 class _Session:

@@ -11,7 +11,7 @@ import asyncio
 import hmac
 import logging
 import re
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
@@ -107,7 +107,7 @@ class SignIn:
         self._sessions = sessions
         self._published: dict[str, Published] = {}
         self._failed: dict[str, tuple[int, int, str]] = {}
-        self._asking = asyncio.Lock()
+        self._asking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._used: OrderedDict[str, None] = OrderedDict()
 
     async def begin(self, provider_id: str, *, redirect_uri: str, next_path: str) -> Begun:
@@ -180,7 +180,8 @@ class SignIn:
 
     async def published(self, provider: SignInProvider, *, is_fresh: bool = False) -> Published:
         """Return what a provider publishes, asked for at most now and then. Raises SignInFailed."""
-        async with self._asking:
+        # By provider: one that does not answer must not hold up the logins of the others.
+        async with self._asking[provider.id]:
             now_ms = self._surroundings.clock.now_ms()
             known = self._published.get(provider.id)
             if known is not None and known.version != provider.version:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -27,7 +28,7 @@ from tests.support.identity_provider import (
     an_identity_provider,
 )
 from tests.support.web_fakes import PASSWORD, a_web_world, log_in, serving
-from web.ports import ProviderUnreachable
+from web.ports import ProviderRequest, ProviderUnreachable
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 START = "/api/v1/auth/providers/corp/start"
@@ -236,6 +237,31 @@ async def test_while_a_provider_is_down_local_accounts_log_in() -> None:
         assert response.headers["Location"].startswith("/login?refused=unavailable")
         status, _ = await desk.send("POST", "/auth/login", name="ada", password=PASSWORD, mode="token")
     assert status == 200
+
+
+async def test_a_provider_that_does_not_answer_holds_up_its_own_logins_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with a_desk() as desk:
+        await desk.put("silent", issuer="https://127.0.0.1:9/silent")
+        reached, gives_up = asyncio.Event(), asyncio.Event()
+        fetch = desk.world.providers.fetch
+
+        async def silent_or(request: ProviderRequest) -> tuple[int, object]:
+            if "silent" in request.url:
+                reached.set()
+                await gives_up.wait()
+                raise ProviderUnreachable("silent gave no answer")
+            return await fetch(request)
+
+        monkeypatch.setattr(desk.world.providers, "fetch", silent_or)
+        async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+            waiting = tasks.create_task(desk.visit(START.replace("corp", "silent")))
+            await reached.wait()
+            assert "signed_in" in await desk.sign_in()
+            assert not waiting.done()
+            gives_up.set()
+        assert waiting.result().headers["Location"].startswith("/login?refused=unavailable")
 
 
 async def test_the_login_at_the_provider_is_ended_there() -> None:

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from cluster.model.log_history import FollowedLines, KeptLine
 
 HELD_MAX = 10_000
-"""For one reader: beyond it the oldest are missed, and counted."""
+HELD_CHARACTERS_MAX = 4 * 1024 * 1024
+"""For one reader: beyond either the oldest are missed, and counted. Not more than a peer takes at once."""
 BATCH_MAX = 1_000
 GATHER_S = 0.05
 """Lines of so long go out together: at ten thousand a second a message each would be most of the work."""
@@ -21,15 +22,17 @@ class LogTap:
 
     def __init__(self) -> None:
         self._waiting: deque[KeptLine] = deque()
+        self._characters = 0
         self._missed = 0
         self._has_any = asyncio.Event()
 
     def put(self, line: KeptLine) -> None:
         """Hold a line for the reader."""
-        if len(self._waiting) >= HELD_MAX:
-            self._waiting.popleft()
-            self._missed += 1
         self._waiting.append(line)
+        self._characters += len(line.text)
+        while len(self._waiting) > HELD_MAX or self._characters > HELD_CHARACTERS_MAX:
+            self._next()
+            self._missed += 1
         self._has_any.set()
 
     async def take(self) -> FollowedLines:
@@ -37,11 +40,16 @@ class LogTap:
         await self._has_any.wait()
         if len(self._waiting) < BATCH_MAX:
             await asyncio.sleep(GATHER_S)
-        lines = tuple(self._waiting.popleft() for _ in range(min(BATCH_MAX, len(self._waiting))))
+        lines = tuple(self._next() for _ in range(min(BATCH_MAX, len(self._waiting))))
         missed, self._missed = self._missed, 0
         if not self._waiting:
             self._has_any.clear()
         return FollowedLines(lines=lines, missed=missed)
+
+    def _next(self) -> KeptLine:
+        line = self._waiting.popleft()
+        self._characters -= len(line.text)
+        return line
 
 
 class LogTaps:

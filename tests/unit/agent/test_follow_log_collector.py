@@ -433,7 +433,8 @@ async def test_who_follows_gets_what_is_kept_and_is_told_what_was_missed(tmp_pat
             world.engine.write(*(f"line {number}" for number in range(HELD_MAX + 5)), step_ns=1000)
 
             async def is_taken() -> bool:
-                return world.logbook._next_ordinal.get(WEB, 0) == HELD_MAX + 5
+                sources = (await world.local.standing()).sources
+                return sum(each.lines for each in sources) == HELD_MAX + 5
 
             await world.until_later(is_taken)
             first = await anext(batches)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Protocol
 
 from pydantic import TypeAdapter
@@ -381,11 +382,12 @@ class EventsFeed:
         newest = self._newest or 0
         with self._context.surroundings.state.read() as txn:
             events = records.EVENTS.scan(txn, limit=EVENTS_READ_MAX, reverse=True)
-        events = [event for event in reversed(events) if event.sequence <= newest]
+        events = [event for event in events if event.sequence <= newest]
 
         def encode(wish: Wish) -> str:
-            told = [event for event in events if _fits_event(wish, event)][-EVENTS_AT_FIRST:]
-            return _data(_EVENTS, _Events(items=tuple(event_view(event) for event in told)))
+            # The newest first, and no further than needed: whether one is seen may take looking up.
+            told = list(islice((event for event in events if _fits_event(wish, event)), EVENTS_AT_FIRST))
+            return _data(_EVENTS, _Events(items=tuple(event_view(event) for event in reversed(told))))
 
         return News(str(newest), encode)
 

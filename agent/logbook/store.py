@@ -228,18 +228,20 @@ class LogStore:
 
     def kept(self) -> dict[str, KeptOf]:
         """Return what is kept of each container, by its id."""
-        found: dict[str, KeptOf] = {}
+        whole = _Segment(number=0, path=self._directory)
         for segment in self._segments:
             for part in segment.parts.values():
-                before = found.get(part.source.container_id)
-                found[part.source.container_id] = KeptOf(
-                    source=part.source,
-                    lines=part.lines + (before.lines if before else 0),
-                    start_us=min(part.start_us, before.start_us) if before else part.start_us,
-                    end_us=max(part.end_us, before.end_us) if before else part.end_us,
-                    next_ordinal=max(part.next_ordinal, before.next_ordinal if before else 0),
-                )
-        return found
+                whole.count(part.source, part.lines, part.start_us, part.end_us, part.next_ordinal)
+        return {
+            container_id: KeptOf(
+                source=part.source,
+                lines=part.lines,
+                start_us=part.start_us,
+                end_us=part.end_us,
+                next_ordinal=part.next_ordinal,
+            )
+            for container_id, part in whole.parts.items()
+        }
 
     def refs(self, container_ids: Sequence[str] = ()) -> tuple[SegmentRef, ...]:
         """Return the segments that have any of these containers; none given: all."""

@@ -14,14 +14,57 @@ from pathlib import Path
 from typing import Any
 
 from agent.cli.client import Client, Target
+from tests.benchmarks.labs import a_benchmark_lab
 from tests.benchmarks.programs import output_of
 from tests.benchmarks.results import percentile
 from tests.support.lab import Host, LabAgents, url_of
+from tests.support.server_certificates import self_signed
 
 PASSWORD = "four unrelated quiet words"  # of accounts that live as long as the benchmark
 PROBE_S = 0.1
 PROBED = "metrics.bytes_max"
 API_PORT = 7443
+BARE_PORT = 18_443
+IMAGE = "demo/web:1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The host that is asked, the one that proposes meanwhile, and all that their cluster is."""
+
+    agents: LabAgents
+    leader: Host
+    follower: Host
+    tokens: list[str]
+
+    @property
+    def pid(self) -> int:
+        return self.agents.process(self.leader).pid
+
+    @property
+    def target(self) -> dict[str, Any]:
+        """What a program of `api_clients` needs to reach the leader."""
+        return {
+            "address": [self.leader.ip, API_PORT],
+            "name": self.leader.ip,
+            "ca_pem": self.agents.ca_pem,
+            "tokens": self.tokens,
+        }
+
+
+@contextlib.contextmanager
+def a_leader(letter: str, directory: Path, *, containers: int, accounts: int) -> Iterator[Asked]:
+    """The leader of three hosts, whose Docker has so many containers. Raises Missing without a lab."""
+    with a_benchmark_lab(letter) as lab:
+        agents = LabAgents(lab, directory)
+        agents.form()
+        leader = agents.leader()
+        follower = next(host for host in lab.hosts if host is not leader)
+        leader.engine.pull(IMAGE)
+        for number in range(containers):
+            leader.engine.run(f"bench-{number:03d}", IMAGE)
+        tokens = tokens_of(agents, leader, accounts)
+        yield Asked(agents=agents, leader=leader, follower=follower, tokens=tokens)
 
 
 def tokens_of(agents: LabAgents, host: Host, count: int) -> list[str]:
@@ -49,10 +92,14 @@ def ask(what: str, orders: Mapping[str, Any], directory: Path, *, timeout_s: flo
 
 
 @contextlib.contextmanager
-def bare(what: str, orders: Mapping[str, Any], directory: Path) -> Iterator[int]:
-    """One of the bare servers while the block runs: its pid."""
+def bare(what: str, orders: Mapping[str, Any], directory: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """One of the bare servers of `api_clients` while the block runs: its pid, and what reaches it."""
+    certificate = directory / "server.pem"
+    pem = self_signed("localhost")
+    certificate.write_text(pem)
+    address = ["127.0.0.1", BARE_PORT]
     file = directory / f"{what}.json"
-    file.write_text(json.dumps(orders))
+    file.write_text(json.dumps({**orders, "address": address, "certificate": str(certificate)}))
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.benchmarks.api_clients", what, str(file)],
         stdout=subprocess.PIPE,
@@ -61,7 +108,15 @@ def bare(what: str, orders: Mapping[str, Any], directory: Path) -> Iterator[int]
     try:
         assert process.stdout is not None, "it is a pipe"
         assert process.stdout.readline() == "serving\n", "the bare server serves"
-        yield process.pid
+        yield (
+            process.pid,
+            {
+                "address": address,
+                "name": "localhost",
+                "ca_pem": pem.partition("-----BEGIN PRIVATE")[0],
+                "tokens": ["none"],
+            },
+        )
     finally:
         process.kill()
         process.wait()

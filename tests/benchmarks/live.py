@@ -6,13 +6,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from tests.benchmarks.api_cluster import API_PORT, Watch, ask, bare, tokens_of
-from tests.benchmarks.labs import a_benchmark_lab
+from tests.benchmarks.api_cluster import Watch, a_leader, ask, bare
 from tests.benchmarks.leftovers import scratch
 from tests.benchmarks.process_figures import cpu_s, private_mib
 from tests.benchmarks.results import Finding, Row
-from tests.support.lab import LabAgents
-from tests.support.server_certificates import self_signed
 
 CLIENTS = 500
 ACCOUNTS = 20
@@ -20,66 +17,28 @@ ACCOUNTS = 20
 CONTAINERS = 20
 SECONDS = 30.0
 EVERY_S = 5.0
-IMAGE = "demo/web:1"
-BARE_PORT = 18_444
 
 
 def run(say: Callable[[str], None]) -> Finding:
     """Measure it on the leader of three hosts. Raises Missing without a lab."""
     orders: dict[str, Any] = {"clients": CLIENTS, "seconds": SECONDS}
     timeout_s = 8 * SECONDS
-    with scratch() as directory, a_benchmark_lab("v") as lab:
-        agents = LabAgents(lab, directory)
-        agents.form()
-        leader = agents.leader()
-        follower = next(host for host in lab.hosts if host is not leader)
-        leader.engine.pull(IMAGE)
-        for number in range(CONTAINERS):
-            leader.engine.run(f"bench-{number:03d}", IMAGE)
-        tokens = tokens_of(agents, leader, ACCOUNTS)
-        pid = agents.process(leader).pid
-        before_mib = private_mib([pid])
-        with Watch(agents, follower).watching() as busy:
-            used_s = cpu_s([pid])
-            ours = ask(
-                "live",
-                {
-                    **orders,
-                    "address": [leader.ip, API_PORT],
-                    "name": leader.ip,
-                    "ca_pem": agents.ca_pem,
-                    "tokens": tokens,
-                },
-                directory,
-                timeout_s=timeout_s,
-            )
-            used_s = cpu_s([pid]) - used_s
-        after_mib = private_mib([pid])
+    with (
+        scratch() as directory,
+        a_leader("v", directory, containers=CONTAINERS, accounts=ACCOUNTS) as asked,
+    ):
+        before_mib = private_mib([asked.pid])
+        with Watch(asked.agents, asked.follower).watching() as busy:
+            used_s = cpu_s([asked.pid])
+            ours = ask("live", {**orders, **asked.target}, directory, timeout_s=timeout_s)
+            used_s = cpu_s([asked.pid]) - used_s
+        after_mib = private_mib([asked.pid])
         text = str(ours.pop("text"))
         say(f"ours: {ours}; Raft: {busy[0]}")
     with scratch() as directory:
-        certificate = directory / "server.pem"
-        pem = self_signed("localhost")
-        certificate.write_text(pem)
-        serving = {
-            "address": ["127.0.0.1", BARE_PORT],
-            "certificate": str(certificate),
-            "content": text or json.dumps({"topic": "metrics:update"}),
-            "every_s": EVERY_S,
-        }
-        with bare("bare-live", serving, directory) as bare_pid:
-            theirs = ask(
-                "live",
-                {
-                    **orders,
-                    "address": ["127.0.0.1", BARE_PORT],
-                    "name": "localhost",
-                    "ca_pem": pem.partition("-----BEGIN PRIVATE")[0],
-                    "tokens": ["none"],
-                },
-                directory,
-                timeout_s=timeout_s,
-            )
+        serving = {"content": text or json.dumps({"topic": "metrics:update"}), "every_s": EVERY_S}
+        with bare("bare-live", serving, directory) as (bare_pid, target):
+            theirs = ask("live", {**orders, **target}, directory, timeout_s=timeout_s)
             bare_s = cpu_s([bare_pid])
         say(f"bare aiohttp: spread {theirs['spread_ms']} ms")
     return Finding(

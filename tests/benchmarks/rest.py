@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-from tests.benchmarks.api_cluster import API_PORT, Watch, ask, bare, tokens_of
-from tests.benchmarks.labs import a_benchmark_lab
+from tests.benchmarks.api_cluster import Watch, a_leader, ask, bare
 from tests.benchmarks.leftovers import scratch
 from tests.benchmarks.process_figures import cpu_s
 from tests.benchmarks.results import Finding, Row
-from tests.support.lab import LabAgents
-from tests.support.server_certificates import self_signed
 
 CONTAINERS = 100
 PATH = f"/api/v1/containers?limit={CONTAINERS}"
@@ -21,44 +17,29 @@ SECONDS = 20.0
 CONNECTIONS = 32
 ACCOUNTS = 24
 """Each may ask a hundred times a second."""
-IMAGE = "demo/web:1"
-BARE_PORT = 18_443
 
 
 def run(say: Callable[[str], None]) -> Finding:
     """Measure it on the leader of three hosts. Raises Missing without a lab."""
     orders = {"path": PATH, "rate": RATE, "seconds": SECONDS, "connections": CONNECTIONS}
-    with scratch() as directory, a_benchmark_lab("r") as lab:
-        agents = LabAgents(lab, directory)
-        agents.form()
-        leader = agents.leader()
-        follower = next(host for host in lab.hosts if host is not leader)
-        leader.engine.pull(IMAGE)
-        for number in range(CONTAINERS):
-            leader.engine.run(f"bench-{number:03d}", IMAGE)
-        tokens = tokens_of(agents, leader, ACCOUNTS)
-        pid = agents.process(leader).pid
-        with Watch(agents, follower).watching() as idle:
+    timeout_s = 8 * SECONDS
+    with (
+        scratch() as directory,
+        a_leader("r", directory, containers=CONTAINERS, accounts=ACCOUNTS) as asked,
+    ):
+        with Watch(asked.agents, asked.follower).watching() as idle:
             say(f"watching Raft for {SECONDS:.0f} s")
             time.sleep(SECONDS)
-        with Watch(agents, follower).watching() as busy:
-            used_s = cpu_s([pid])
-            ours = ask(
-                "rest",
-                {
-                    **orders,
-                    "address": [leader.ip, API_PORT],
-                    "name": leader.ip,
-                    "ca_pem": agents.ca_pem,
-                    "tokens": tokens,
-                },
-                directory,
-                timeout_s=8 * SECONDS,
-            )
-            used_s = cpu_s([pid]) - used_s
+        with Watch(asked.agents, asked.follower).watching() as busy:
+            used_s = cpu_s([asked.pid])
+            ours = ask("rest", {**orders, **asked.target}, directory, timeout_s=timeout_s)
+            used_s = cpu_s([asked.pid]) - used_s
         say(f"ours: {ours}; Raft idle: {idle[0]}; busy: {busy[0]}")
     with scratch() as directory:
-        theirs, bare_s = _bare(orders, int(ours["bytes"]), directory)
+        serving = {"content": "x" * int(ours["bytes"]), "path": PATH.partition("?")[0]}
+        with bare("bare-rest", serving, directory) as (bare_pid, target):
+            theirs = ask("rest", {**orders, **target}, directory, timeout_s=timeout_s)
+            bare_s = cpu_s([bare_pid])
         say(f"bare aiohttp: {theirs}")
     return Finding(
         title="REST",
@@ -96,30 +77,3 @@ def _row(
         target=target,
         anchor=f"{theirs[key]:.1f} {unit}".strip(),
     )
-
-
-def _bare(orders: dict[str, object], size: int, directory: Path) -> tuple[dict[str, float], float]:
-    """Ask a server that has nothing but the bytes; returns what was found, and its processor time."""
-    certificate = directory / "server.pem"
-    pem = self_signed("localhost")
-    certificate.write_text(pem)
-    serving = {
-        "address": ["127.0.0.1", BARE_PORT],
-        "certificate": str(certificate),
-        "content": "x" * size,
-        "path": PATH.partition("?")[0],
-    }
-    with bare("bare-rest", serving, directory) as pid:
-        found = ask(
-            "rest",
-            {
-                **orders,
-                "address": ["127.0.0.1", BARE_PORT],
-                "name": "localhost",
-                "ca_pem": pem.partition("-----BEGIN PRIVATE")[0],
-                "tokens": ["none"],
-            },
-            directory,
-            timeout_s=8 * SECONDS,
-        )
-        return found, cpu_s([pid])

@@ -5,7 +5,7 @@ import { useCan } from "@/api/permissions";
 import { Page } from "@/components/page";
 import { textIn, usePageSearch } from "@/components/page-search";
 import { Button } from "@/components/ui/button";
-import { CertificatesSection } from "@/features/certificates/certificates-section";
+import { RouteCertificates } from "@/features/certificates/route-certificates";
 import { HostsTable } from "@/features/hosts/hosts-table";
 import { JoinTokensSection } from "@/features/membership/join-tokens-section";
 import { ClusterLine } from "@/features/overview/cluster-line";
@@ -52,7 +52,7 @@ export function ClusterRoute() {
           }
         />
         {can("join-token.read") && <JoinTokensSection />}
-        <CertificatesSection />
+        <RouteCertificates />
       </div>
       <Suspense fallback={null}>
         {search.add === true && can("join-token.create") && (

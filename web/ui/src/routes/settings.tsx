@@ -1,6 +1,6 @@
 import { Page } from "@/components/page";
-import { DashboardCertificates } from "@/features/auth/dashboard-certificates";
 import { ProvidersSection } from "@/features/auth/providers-section";
+import { DashboardCertificates } from "@/features/certificates/dashboard-certificates";
 import { SettingsSections } from "@/features/settings/settings-sections";
 import { defineMessages, useMessages } from "@/lib/i18n";
 

@@ -1,6 +1,6 @@
 import { Field } from "@/components/ui/field";
+import { FocusedInput } from "@/components/ui/focused-input";
 import { cn } from "@/lib/cn";
-import { FocusedInput } from "./focused-input";
 
 interface CodeFieldProps {
   label: string;

@@ -5,13 +5,13 @@ import { errorOf, FormError } from "@/components/form-error";
 import { Button } from "@/components/ui/button";
 import { Dialog } from "@/components/ui/dialog";
 import { Field } from "@/components/ui/field";
+import { FocusedInput } from "@/components/ui/focused-input";
 import { showDone } from "@/components/ui/toast-store";
 import { useMessages } from "@/lib/i18n";
 import { messages } from "./account-messages";
 import { accountQuery, beginEnrolment, confirmEnrolment, removeFactor, renewCodes } from "./account-queries";
 import { Authenticator } from "./authenticator";
 import { CodeField } from "./code-field";
-import { FocusedInput } from "./focused-input";
 import { RecoveryCodes } from "./recovery-codes";
 import type { FactorAim } from "./second-factor-section";
 

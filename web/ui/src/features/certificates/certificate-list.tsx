@@ -1,9 +1,7 @@
-import { queryOptions, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { BadgeCheck, Plus } from "lucide-react";
-import { type FormEvent, useState } from "react";
+import { type FormEvent, type ReactNode, useState } from "react";
 import { request } from "@/api/client";
-import type { WebCertificatePage, WebCertificateView } from "@/api/openapi";
-import { useCan } from "@/api/permissions";
 import { errorOf, FormError } from "@/components/form-error";
 import { Loaded } from "@/components/loaded";
 import { Empty, Loading } from "@/components/states";
@@ -12,43 +10,67 @@ import { Button } from "@/components/ui/button";
 import { Confirm } from "@/components/ui/confirm";
 import { Dialog } from "@/components/ui/dialog";
 import { Field, TextArea } from "@/components/ui/field";
+import { FocusedInput } from "@/components/ui/focused-input";
 import { Card, Section } from "@/components/ui/section";
 import { showDone } from "@/components/ui/toast-store";
 import { formatMoment } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
-import { messages } from "./dashboard-certificate-messages";
-import { FocusedInput } from "./focused-input";
+import { messages } from "./messages";
 
-const certificatesQuery = queryOptions({
-  queryKey: ["web-certificates"],
-  queryFn: async ({ signal }) => (await request<WebCertificatePage>("/web-certificates", { signal })).items,
-});
+interface Certificate {
+  name: string;
+  hosts: string[];
+}
 
-const pathOf = (name: string) => `/web-certificates/${encodeURIComponent(name)}`;
+/** What differs by what the certificates are for. */
+interface Words {
+  title: string;
+  note: string;
+  none: string;
+  noneNote: string;
+  save: string;
+  saved: (name: string) => string;
+  removeNote: (hosts: string) => string;
+}
 
-const TONES: Readonly<Record<string, Tone>> = { serving: "ok", soon: "warn", ended: "bad" };
+interface CertificateListProps<Each extends Certificate> {
+  /** Where they are in the API. */
+  collection: "certificates" | "web-certificates";
+  words: Words;
+  mayPut: boolean;
+  mayRemove: boolean;
+  standing: (certificate: Each) => ReactNode;
+}
 
-/** What the dashboard itself is served with: which names, until when, and new ones. */
-export function DashboardCertificates() {
+/** Certificates of one kind, with what can be done to them. */
+export function CertificateList<Each extends Certificate>({
+  collection,
+  words,
+  mayPut,
+  mayRemove,
+  standing,
+}: CertificateListProps<Each>) {
   const t = useMessages(messages);
   const client = useQueryClient();
-  const can = useCan();
-  const query = useQuery(certificatesQuery);
+  const queryKey = [collection];
+  const query = useQuery({
+    queryKey,
+    queryFn: async ({ signal }) => (await request<{ items: Each[] }>(`/${collection}`, { signal })).items,
+  });
   const [edited, setEdited] = useState<string | null>(null);
-  const [asked, setAsked] = useState<WebCertificateView | null>(null);
-  const mayPut = can("certificate.serve-dashboard");
+  const [asked, setAsked] = useState<Each | null>(null);
   const remove = useMutation({
-    mutationFn: (name: string) => request(pathOf(name), { method: "DELETE" }),
+    mutationFn: (name: string) => request(pathOf(collection, name), { method: "DELETE" }),
     onSuccess: (_, name) => showDone(t.removed(name)),
     onSettled: () => {
       setAsked(null);
-      return client.invalidateQueries({ queryKey: certificatesQuery.queryKey });
+      return client.invalidateQueries({ queryKey });
     },
   });
   return (
     <Section
-      title={t.title}
-      note={t.note}
+      title={words.title}
+      note={words.note}
       actions={
         mayPut && (
           <Button onClick={() => setEdited("")}>
@@ -62,8 +84,8 @@ export function DashboardCertificates() {
         <Loaded query={query} loading={<Loading label={t.loading} />}>
           {(certificates) =>
             certificates.length === 0 ? (
-              <Empty icon={<BadgeCheck className="size-5" />} title={t.none}>
-                {t.noneNote}
+              <Empty icon={<BadgeCheck className="size-5" />} title={words.none}>
+                {words.noneNote}
               </Empty>
             ) : (
               <ul className="divide-y divide-line">
@@ -74,19 +96,10 @@ export function DashboardCertificates() {
                   >
                     <span className="font-medium">{each.name}</span>
                     <span className="min-w-0 break-words text-muted">{each.hosts.join(", ")}</span>
-                    <Badge tone={TONES[each.state] ?? "neutral"}>
-                      {t.states[each.state as keyof typeof t.states] ?? each.state}
-                    </Badge>
-                    <span className="tabular text-muted">
-                      {each.state === "ended"
-                        ? t.ended(formatMoment(each.not_after_ms))
-                        : t.ends(formatMoment(each.not_after_ms))}
-                    </span>
+                    {standing(each)}
                     <span className="ml-auto flex gap-2">
                       {mayPut && <Button onClick={() => setEdited(each.name)}>{t.replace}</Button>}
-                      {can("certificate.stop-serving-dashboard") && (
-                        <Button onClick={() => setAsked(each)}>{t.remove}</Button>
-                      )}
+                      {mayRemove && <Button onClick={() => setAsked(each)}>{t.remove}</Button>}
                     </span>
                   </li>
                 ))}
@@ -95,7 +108,9 @@ export function DashboardCertificates() {
           }
         </Loaded>
       </Card>
-      {edited !== null && <Upload name={edited} onClose={() => setEdited(null)} />}
+      {edited !== null && (
+        <Upload collection={collection} words={words} name={edited} onClose={() => setEdited(null)} />
+      )}
       {asked !== null && (
         <Confirm
           title={t.removeTitle(asked.name)}
@@ -105,10 +120,33 @@ export function DashboardCertificates() {
           onCancel={() => setAsked(null)}
           onConfirm={() => remove.mutate(asked.name)}
         >
-          <p>{t.removeNote(asked.hosts.join(", "))}</p>
+          <p>{words.removeNote(asked.hosts.join(", "))}</p>
         </Confirm>
       )}
     </Section>
+  );
+}
+
+function pathOf(collection: string, name: string): string {
+  return `/${collection}/${encodeURIComponent(name)}`;
+}
+
+interface StandingProps {
+  tone: Tone;
+  word: string;
+  isOver: boolean;
+  endMs: number;
+}
+
+/** Whether one is good, and until when. */
+export function Standing({ tone, word, isOver, endMs }: StandingProps) {
+  const t = useMessages(messages);
+  const moment = formatMoment(endMs);
+  return (
+    <>
+      <Badge tone={tone}>{word}</Badge>
+      <span className="tabular text-muted">{isOver ? t.ended(moment) : t.ends(moment)}</span>
+    </>
   );
 }
 
@@ -118,16 +156,23 @@ interface Sent {
   key: string;
 }
 
-function Upload({ name: given, onClose }: { name: string; onClose: () => void }) {
+interface UploadProps extends Pick<CertificateListProps<Certificate>, "collection" | "words"> {
+  /** "" for a new one. */
+  name: string;
+  onClose: () => void;
+}
+
+/** The key stays in its field: nothing of the page keeps it. */
+function Upload({ collection, words, name: given, onClose }: UploadProps) {
   const t = useMessages(messages);
   const client = useQueryClient();
   const save = useMutation({
-    mutationFn: ({ name, ...body }: Sent) => request(pathOf(name), { method: "PUT", body }),
+    mutationFn: ({ name, ...body }: Sent) => request(pathOf(collection, name), { method: "PUT", body }),
     meta: { isShownInPlace: true },
     onSuccess: (_, { name }) => {
-      showDone(t.saved(name));
+      showDone(words.saved(name));
       onClose();
-      return client.invalidateQueries({ queryKey: certificatesQuery.queryKey });
+      return client.invalidateQueries({ queryKey: [collection] });
     },
   });
   const submit = (event: FormEvent<HTMLFormElement>) => {
@@ -136,7 +181,8 @@ function Upload({ name: given, onClose }: { name: string; onClose: () => void })
     const text = (name: string) => String(fields.get(name) ?? "").trim();
     save.mutate({ name: given || text("name"), certificate: text("certificate"), key: text("key") });
   };
-  const isInPlace = ["name", "certificate", "key"].some((each) => errorOf(save.error, each) !== undefined);
+  const shown = given === "" ? ["name", "certificate", "key"] : ["certificate", "key"];
+  const isInPlace = shown.some((each) => errorOf(save.error, each) !== undefined);
   return (
     <Dialog title={given === "" ? t.add : `${t.replace}: ${given}`} isWide onClose={onClose}>
       <form onSubmit={submit} className="flex flex-col gap-4">
@@ -173,7 +219,7 @@ function Upload({ name: given, onClose }: { name: string; onClose: () => void })
         </Field>
         <div className="flex justify-end">
           <Button tone="primary" type="submit" disabled={save.isPending}>
-            {save.isPending ? t.saving : t.save}
+            {save.isPending ? t.saving : words.save}
           </Button>
         </div>
       </form>

@@ -1,5 +1,5 @@
 import { type ComponentProps, useEffect } from "react";
-import { Input } from "@/components/ui/field";
+import { Input } from "./field";
 
 /**
  * The first control of a step that takes the place of another. `autoFocus` is for pages as they load: what is put in

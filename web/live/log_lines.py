@@ -24,6 +24,7 @@ from web.tools.views import ContainerView
 
 TAIL = 100
 LINES_KEPT_MAX = 2000
+CHARACTERS_KEPT_MAX = 2 * 1024 * 1024
 LINES_AT_ONCE_MAX = 500
 CLIENT_DEPTH_MAX = 8
 """While so many messages wait for the client, lines are kept back here."""
@@ -42,8 +43,24 @@ class _Place:
 @dataclass(slots=True)
 class _Pending:
     lines: deque[str] = field(default_factory=deque)
+    characters: int = 0
     dropped: int = 0
     something: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def add(self, line: str) -> None:
+        """Keep a line; the oldest make room."""
+        self.lines.append(line)
+        self.characters += len(line)
+        while len(self.lines) > LINES_KEPT_MAX or self.characters > CHARACTERS_KEPT_MAX:
+            self.take()
+            self.dropped += 1
+        self.something.set()
+
+    def take(self) -> str:
+        """Return the oldest line, which is kept no more."""
+        line = self.lines.popleft()
+        self.characters -= len(line)
+        return line
 
 
 class LogFollowing:
@@ -140,11 +157,7 @@ class LogFollowing:
         level = level_of(line.text).name.lower()
         if self._levels and level not in self._levels:
             return
-        pending = self._pending
-        if len(pending.lines) >= LINES_KEPT_MAX:
-            pending.lines.popleft()
-            pending.dropped += 1
-        pending.lines.append(
+        self._pending.add(
             json.dumps(
                 {
                     "node_id": container.node_id,
@@ -158,7 +171,6 @@ class LogFollowing:
                 separators=(",", ":"),
             )
         )
-        pending.something.set()
 
     async def _tell(self) -> NoReturn:
         pending = self._pending
@@ -168,7 +180,7 @@ class LogFollowing:
             if self._client.depth >= CLIENT_DEPTH_MAX:
                 continue
             count = min(len(pending.lines), LINES_AT_ONCE_MAX)
-            lines = ",".join(pending.lines.popleft() for _ in range(count))
+            lines = ",".join(pending.take() for _ in range(count))
             dropped = f',"dropped":{pending.dropped}' if pending.dropped else ""
             pending.dropped = 0
             if not pending.lines:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -30,7 +31,7 @@ from tests.support.web_fakes import (
 )
 from web.auth.call import Call, Credential, Identity
 from web.live.client import QUEUE_MAX, Client
-from web.live.hub import HUB
+from web.live.hub import HUB, LiveHub
 from web.live.topics import Topic, Wanted
 from web.middleware.rate_limit import Limits
 from web.tools.pace import Pace
@@ -210,6 +211,37 @@ async def test_a_logout_closes_the_connection() -> None:
             (login,) = records.LOGINS.scan(txn)
         world.state.must(EndLogin(login_id=LoginId(login.id)))
         assert await watcher.closed() == 4401
+
+
+async def test_the_end_of_a_login_is_told_to_its_own_connections_alone_and_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked_at: list[str] = []
+    recheck = LiveHub.recheck
+
+    def noted(hub: LiveHub, client: Client) -> None:
+        looked_at.append(client.call.known().name)
+        recheck(hub, client)
+
+    monkeypatch.setattr(LiveHub, "recheck", noted)
+    world = a_world()
+    world.add_user("otto", Role.VIEWER)
+    async with serving(world, pace=replace(QUICK, pulse_s=60.0)) as client, AsyncExitStack() as stack:
+        watchers = {}
+        for name in ("vera", "otto"):
+            headers = await log_in(client, name)
+            socket = await stack.enter_async_context(client.ws_connect("/api/v1/live", headers=headers))
+            watchers[name] = Watcher(socket)
+            await watchers[name].subscribe("cluster")
+            await watchers[name].told("cluster")
+        with world.state.read() as txn:
+            vera = records.principal_by_name(txn, "vera")
+            assert vera is not None
+            (login,) = (each for each in records.LOGINS.scan(txn) if each.principal_id == vera.id)
+        looked_at.clear()
+        world.state.must(EndLogin(login_id=LoginId(login.id)))
+        assert await watchers["vera"].closed() == 4401
+    assert looked_at == ["vera"]
 
 
 async def test_a_changed_role_closes_the_connection() -> None:

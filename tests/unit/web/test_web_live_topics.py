@@ -24,6 +24,7 @@ from tests.unit.web.test_web_live import QUICK, Watcher, a_world, the_numbers, w
 from web.auth.call import Call
 from web.live import hub
 from web.live.changes import KEPT_MAX, Recently, change_between
+from web.live.log_lines import CHARACTERS_KEPT_MAX, LINES_KEPT_MAX, _Pending
 from web.tools.context import Context
 from web.tools.views import ContainerView
 from web.tools.visibility import Sight
@@ -228,6 +229,17 @@ async def test_who_comes_back_is_told_no_line_twice() -> None:
             told = await watcher.told("logs")
     assert [line["text"] for line in told["lines"]] == ["three"]
     assert world.hosts.log_queries[-1].since_ms == 5
+
+
+def test_of_lines_that_nobody_takes_the_oldest_go_by_their_length_and_by_their_number() -> None:
+    pending = _Pending()
+    for number in range(6):
+        pending.add(f"{number}" * (CHARACTERS_KEPT_MAX // 4))
+    assert ([line[0] for line in pending.lines], pending.dropped) == (["2", "3", "4", "5"], 2)
+    for _ in range(LINES_KEPT_MAX + 4):
+        pending.add("x")
+    assert (len(pending.lines), pending.dropped) == (LINES_KEPT_MAX, 10)
+    assert pending.characters == LINES_KEPT_MAX
 
 
 async def test_a_container_there_is_none_of_is_said_to_have_ended() -> None:

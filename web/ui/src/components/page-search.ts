@@ -38,6 +38,17 @@ export function textIn(value: unknown): string | undefined {
     : undefined;
 }
 
+/** A whole number from `least` on. */
+export function wholeIn(value: unknown, least = 1): number | undefined {
+  const number = Number(textIn(value) || Number.NaN);
+  return Number.isSafeInteger(number) && number >= least ? number : undefined;
+}
+
+/** What is either there or left out. */
+export function flagIn(value: unknown): true | undefined {
+  return value === true ? true : undefined;
+}
+
 export function oneIn<Value extends string>(values: readonly Value[], value: unknown): Value | undefined {
   return values.find((each) => each === value);
 }

@@ -1,6 +1,6 @@
 import { useCallback } from "react";
 import { Page } from "@/components/page";
-import { oneIn, textIn, usePageSearch } from "@/components/page-search";
+import { oneIn, textIn, usePageSearch, wholeIn } from "@/components/page-search";
 import { AuditEntries } from "@/features/audit/audit-page";
 import { type AuditSearch, OUTCOMES } from "@/features/audit/audit-queries";
 import { defineMessages, useMessages } from "@/lib/i18n";
@@ -20,7 +20,7 @@ function parse(raw: Record<string, unknown>): PageSearch {
     outcome: oneIn(OUTCOMES, raw.outcome),
     since: textIn(raw.since),
     until: textIn(raw.until),
-    entry: typeof raw.entry === "number" ? raw.entry : undefined,
+    entry: wholeIn(raw.entry, 0),
   };
 }
 

@@ -3,7 +3,7 @@ import { Plus } from "lucide-react";
 import { lazy, Suspense } from "react";
 import { useCan } from "@/api/permissions";
 import { Page } from "@/components/page";
-import { textIn, usePageSearch } from "@/components/page-search";
+import { flagIn, textIn, usePageSearch } from "@/components/page-search";
 import { Button } from "@/components/ui/button";
 import { RouteCertificates } from "@/features/certificates/route-certificates";
 import { HostsTable } from "@/features/hosts/hosts-table";
@@ -27,7 +27,7 @@ interface ClusterSearch {
 }
 
 function parse(raw: Record<string, unknown>): ClusterSearch {
-  return { host: textIn(raw.host), add: raw.add === true ? true : undefined };
+  return { host: textIn(raw.host), add: flagIn(raw.add) };
 }
 
 /** The hosts and their parts in the cluster, how others come in, and the certificates of routes. */

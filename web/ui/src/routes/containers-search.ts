@@ -1,4 +1,4 @@
-import { oneIn, textIn } from "@/components/page-search";
+import { flagIn, oneIn, textIn } from "@/components/page-search";
 import {
   type ContainersView,
   EVERYTHING,
@@ -32,7 +32,7 @@ export function parseSearch(raw: Record<string, unknown>): ContainersSearch {
     label: textIn(raw.label),
     state: oneIn(STATE_FILTERS, raw.state),
     sort: oneIn(SORT_KEYS, raw.sort),
-    desc: raw.desc === true ? true : undefined,
+    desc: flagIn(raw.desc),
     group: oneIn(GROUPINGS, raw.group),
   };
 }

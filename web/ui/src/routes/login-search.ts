@@ -1,3 +1,4 @@
+import { textIn } from "@/components/page-search";
 /** What the address of the login page says. */
 export interface LoginSearch {
   /** Where to go afterwards. */
@@ -13,8 +14,8 @@ export function parseLoginSearch(raw: Record<string, unknown>): LoginSearch {
   return {
     // Only addresses of this site: anything else would let a link send people elsewhere after their login.
     next: typeof raw.next === "string" && /^\/(?![/\\])/.test(raw.next) ? raw.next : undefined,
-    refused: typeof raw.refused === "string" ? raw.refused : undefined,
-    provider: typeof raw.provider === "string" ? raw.provider : undefined,
-    signed_in: typeof raw.signed_in === "string" ? raw.signed_in : undefined,
+    refused: textIn(raw.refused),
+    provider: textIn(raw.provider),
+    signed_in: textIn(raw.signed_in),
   };
 }

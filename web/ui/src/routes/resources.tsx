@@ -1,5 +1,5 @@
 import { useCallback, useMemo, useState } from "react";
-import { oneIn, textIn, usePageSearch } from "@/components/page-search";
+import { flagIn, oneIn, textIn, usePageSearch } from "@/components/page-search";
 import { type ResourcesView, TABS, type TabName, USES, type Use } from "@/features/resources/resource-rows";
 import { ResourcesPage } from "@/features/resources/resources-page";
 
@@ -22,7 +22,7 @@ function parse(raw: Record<string, unknown>): ResourcesSearch {
     project: textIn(raw.project),
     use: oneIn(USES, raw.use),
     sort: textIn(raw.sort),
-    desc: raw.desc === true ? true : undefined,
+    desc: flagIn(raw.desc),
   };
 }
 

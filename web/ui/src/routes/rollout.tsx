@@ -1,5 +1,5 @@
 import { useParams } from "@tanstack/react-router";
-import { textIn, usePageSearch } from "@/components/page-search";
+import { usePageSearch, wholeIn } from "@/components/page-search";
 import { RolloutPage } from "@/features/services/rollout-page";
 
 interface RolloutSearch {
@@ -8,8 +8,7 @@ interface RolloutSearch {
 }
 
 function parse(raw: Record<string, unknown>): RolloutSearch {
-  const revision = Number(textIn(raw.revision));
-  return { revision: Number.isInteger(revision) && revision > 0 ? revision : undefined };
+  return { revision: wholeIn(raw.revision) };
 }
 
 export function RolloutRoute() {

@@ -1,5 +1,5 @@
 import { useNavigate, useParams } from "@tanstack/react-router";
-import { oneIn, textIn, usePageSearch } from "@/components/page-search";
+import { oneIn, usePageSearch, wholeIn } from "@/components/page-search";
 import { SERVICE_TABS, ServicePage, type ServiceTab } from "@/features/services/service-page";
 
 interface ServiceSearch {
@@ -10,12 +10,7 @@ interface ServiceSearch {
 }
 
 function parse(raw: Record<string, unknown>): ServiceSearch {
-  return { tab: oneIn(SERVICE_TABS, raw.tab), before: numberIn(raw.before), after: numberIn(raw.after) };
-}
-
-function numberIn(value: unknown): number | undefined {
-  const number = Number(textIn(value));
-  return Number.isInteger(number) && number > 0 ? number : undefined;
+  return { tab: oneIn(SERVICE_TABS, raw.tab), before: wholeIn(raw.before), after: wholeIn(raw.after) };
 }
 
 export function ServiceRoute() {

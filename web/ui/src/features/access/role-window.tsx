@@ -6,9 +6,10 @@ import { Button } from "@/components/ui/button";
 import { Dialog } from "@/components/ui/dialog";
 import { Field, Input } from "@/components/ui/field";
 import { useMessages } from "@/lib/i18n";
+import { listIn } from "@/lib/lists";
 import { actionsQuery, usePutRole } from "./access-queries";
 import { messages } from "./messages";
-import { draftOf, namesIn, type ScopeDraft, scopeOf } from "./scope";
+import { draftOf, type ScopeDraft, scopeOf } from "./scope";
 import { ScopeFields } from "./scope-fields";
 
 /** Makes a role of what it allows and denies, or changes one. */
@@ -25,11 +26,11 @@ export default function RoleWindow({ role, onClose }: { role: RoleView | null; o
   const unknown = (text: string) =>
     actions === undefined
       ? undefined
-      : namesIn(text).find((pattern) => !actions.some((action) => means(pattern, action.name)));
+      : listIn(text).find((pattern) => !actions.some((action) => means(pattern, action.name)));
   const unknownAllowed = unknown(allowed);
   const unknownDenied = unknown(denied);
   const permissions = (["allow", "deny"] as const).flatMap((effect): PermissionBody[] => {
-    const patterns = namesIn(effect === "allow" ? allowed : denied);
+    const patterns = listIn(effect === "allow" ? allowed : denied);
     return patterns.length === 0 ? [] : [{ effect, actions: patterns, scope: scopeOf(scope), hours: [] }];
   });
   return (

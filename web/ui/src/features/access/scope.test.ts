@@ -1,11 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { draftOf, hoursText, namesIn, scopeOf, scopeText } from "./scope";
+import { draftOf, hoursText, scopeOf, scopeText } from "./scope";
 
 describe("scopes as they are typed", () => {
-  it("takes names apart, once each", () => {
-    expect(namesIn(" shop, tools ,, shop")).toEqual(["shop", "tools"]);
-  });
-
   it("has an empty field mean no constraint, and never nothing", () => {
     expect(scopeOf({ projects: "shop", labels: " , " })).toEqual({
       projects: ["shop"],

@@ -1,4 +1,5 @@
 import type { HoursView, ScopeBody } from "@/api/openapi";
+import { listIn } from "@/lib/lists";
 
 export const SCOPE_FIELDS = [
   "projects",
@@ -17,19 +18,11 @@ export type ScopeDraft = Partial<Record<ScopeField, string>>;
 export const DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] as const;
 export type Day = (typeof DAYS)[number];
 
-export function namesIn(text: string): string[] {
-  const names = text
-    .split(",")
-    .map((name) => name.trim())
-    .filter((name) => name !== "");
-  return [...new Set(names)];
-}
-
 /** The scope that was typed. An empty field is no constraint. */
 export function scopeOf(draft: ScopeDraft): ScopeBody {
   const scope: Record<string, string[] | null> = {};
   for (const field of SCOPE_FIELDS) {
-    const names = namesIn(draft[field] ?? "");
+    const names = listIn(draft[field] ?? "");
     scope[field] = names.length === 0 ? null : names;
   }
   return scope as unknown as ScopeBody;

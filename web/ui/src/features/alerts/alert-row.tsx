@@ -4,6 +4,7 @@ import { useEffect, useRef } from "react";
 import { said } from "@/api/alerts";
 import type { AlertView, ContainerView } from "@/api/openapi";
 import { useCan } from "@/api/permissions";
+import { SEVERITY_TONES } from "@/components/tones";
 import { Badge, StatusMark, type Tone } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
 import { useNow } from "@/lib/clock";
@@ -13,7 +14,6 @@ import { useMessages } from "@/lib/i18n";
 import { chartOf, containerOf } from "./alert-list";
 import { messages } from "./messages";
 
-const TONES: Readonly<Record<string, Tone>> = { critical: "bad", warning: "warn", info: "accent" };
 const STATE_TONES: Readonly<Record<string, Tone>> = {
   firing: "bad",
   acknowledged: "accent",
@@ -69,7 +69,7 @@ export function AlertRow({
       <div className="min-w-0 flex-1">
         <div className="flex items-start gap-2.5">
           <span className="mt-1.5 flex" title={t.severities[alert.severity]}>
-            <StatusMark tone={TONES[alert.severity] ?? "neutral"} />
+            <StatusMark tone={SEVERITY_TONES[alert.severity] ?? "neutral"} />
           </span>
           <div className="min-w-0">
             <p className="font-medium break-words">{said(alert, "text")}</p>
@@ -79,7 +79,7 @@ export function AlertRow({
               </p>
             ))}
             <p className="tabular mt-1 flex flex-wrap items-center gap-x-2.5 gap-y-1 text-xs text-muted">
-              <Badge tone={TONES[alert.severity] ?? "neutral"}>{t.severities[alert.severity]}</Badge>
+              <Badge tone={SEVERITY_TONES[alert.severity] ?? "neutral"}>{t.severities[alert.severity]}</Badge>
               {!isOver && <Badge tone={STATE_TONES[alert.state] ?? "neutral"}>{t.states[alert.state]}</Badge>}
               {alert.is_flapping && <Badge tone="warn">{t.flapping}</Badge>}
               <time dateTime={new Date(alert.since_ms).toISOString()} title={formatMoment(alert.since_ms)}>

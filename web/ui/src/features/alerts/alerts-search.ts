@@ -1,4 +1,4 @@
-import { oneIn, textIn } from "@/components/page-search";
+import { oneIn, textIn, wholeIn } from "@/components/page-search";
 
 export const TABS = ["open", "past", "rules", "silences"] as const;
 export type Tab = (typeof TABS)[number];
@@ -22,7 +22,7 @@ export function parseSearch(raw: Record<string, unknown>): AlertsSearch {
     tab: oneIn(TABS, raw.tab),
     q: textIn(raw.q),
     grade: oneIn(GRADES, raw.grade),
-    alert: typeof raw.alert === "number" && Number.isSafeInteger(raw.alert) ? raw.alert : undefined,
+    alert: wholeIn(raw.alert),
     rule: textIn(raw.rule),
   };
 }

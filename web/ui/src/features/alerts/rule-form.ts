@@ -1,4 +1,5 @@
 import type { RuleSettings } from "@/api/openapi";
+import { listIn } from "@/lib/lists";
 import { parseSpan, spanText } from "@/lib/spans";
 
 /** A rule as a form: everything is text until it is saved. */
@@ -151,10 +152,10 @@ export function settingsOf(form: RuleForm, before: RuleSettings | null): RuleSet
     severity: form.severity,
     enabled: before?.enabled ?? true,
     kinds: isSameKind ? before.kinds : [],
-    hosts: itemsOf(form.hosts),
-    services: itemsOf(form.services),
-    environments: itemsOf(form.environments),
-    names: itemsOf(form.names),
+    hosts: listIn(form.hosts),
+    services: listIn(form.services),
+    environments: listIn(form.environments),
+    names: listIn(form.names),
     match: before?.match ?? {},
     metric: has("metric") ? form.metric : "",
     above: form.side === "above" ? value : null,
@@ -182,10 +183,6 @@ function numberOf(text: string): number | null | undefined {
   if (trimmed === "") return null;
   const value = Number(trimmed);
   return Number.isFinite(value) ? value : undefined;
-}
-
-function itemsOf(text: string): string[] {
-  return [...new Set(text.split(",").map((part) => part.trim()))].filter((part) => part !== "");
 }
 
 /** What the server calls a field, as the form does. */

@@ -16,6 +16,7 @@ import { showDone } from "@/components/ui/toast-store";
 import { formatDuration, formatMoment } from "@/lib/format";
 import { textsOf, useMessages } from "@/lib/i18n";
 import { metricName, NAMED_METRICS } from "@/lib/metric-names";
+import { GRADES } from "./alerts-search";
 import { messages } from "./messages";
 import {
   canRehearse,
@@ -35,7 +36,6 @@ import { summaryOf } from "./rules";
 const REHEARSED_DAYS = 7;
 const FIRINGS_SHOWN = 8;
 const STATISTICS = ["mean", "min", "max", "p95", "last", "sum"] as const;
-const GRADES = ["critical", "warning", "info"] as const;
 /** Of these a share of a limit can be asked. */
 const LIMITED = ["memory_bytes", "disk_used_bytes", "inodes_used"];
 

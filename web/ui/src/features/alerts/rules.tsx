@@ -5,7 +5,8 @@ import type { RuleView } from "@/api/openapi";
 import { useCan } from "@/api/permissions";
 import { Loaded } from "@/components/loaded";
 import { Empty, Loading } from "@/components/states";
-import { Badge, Status, type Tone } from "@/components/ui/badge";
+import { SEVERITY_TONES } from "@/components/tones";
+import { Badge, Status } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
 import { Input } from "@/components/ui/field";
 import { Card } from "@/components/ui/section";
@@ -15,8 +16,6 @@ import { textsOf, useMessages } from "@/lib/i18n";
 import { metricName } from "@/lib/metric-names";
 import type { AlertsSearch } from "./alerts-search";
 import { messages } from "./messages";
-
-const TONES: Readonly<Record<string, Tone>> = { critical: "bad", warning: "warn", info: "accent" };
 
 interface RulesProps {
   search: AlertsSearch;
@@ -88,7 +87,9 @@ function Row({ rule, onEdit }: { rule: RuleView; onEdit: () => void }) {
           <span className="min-w-0 text-sm break-words text-muted">{summaryOf(rule)}</span>
         </p>
         <p className="tabular mt-0.5 flex flex-wrap items-center gap-x-3 text-xs text-muted">
-          <Status tone={TONES[settings.severity] ?? "neutral"}>{t.severities[settings.severity]}</Status>
+          <Status tone={SEVERITY_TONES[settings.severity] ?? "neutral"}>
+            {t.severities[settings.severity]}
+          </Status>
           <span>
             {t.kindsOfRule[settings.kind]}
             {settings.metric !== "" && `: ${metricName(settings.metric)}`}

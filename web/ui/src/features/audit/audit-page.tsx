@@ -4,7 +4,8 @@ import { lazy, Suspense, useEffect, useState } from "react";
 import type { AuditView } from "@/api/openapi";
 import { useCan } from "@/api/permissions";
 import { Empty, Failed, Loading } from "@/components/states";
-import { Status, type Tone } from "@/components/ui/badge";
+import { OUTCOME_TONES } from "@/components/tones";
+import { Status } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
 import { Field, Input, Select } from "@/components/ui/field";
 import { MenuButton } from "@/components/ui/menu-button";
@@ -19,8 +20,6 @@ import { messages } from "./messages";
 const EntrySheet = lazy(() => import("./entry-sheet"));
 
 const SETTLE_MS = 300;
-const TONES: Record<string, Tone> = { applied: "ok", rejected: "warn", denied: "bad", failed: "bad" };
-
 interface AuditPageProps {
   search: AuditSearch;
   /** The entry whose details are open. */
@@ -251,7 +250,7 @@ function Table({ entries, onOpen }: { entries: readonly AuditView[]; onOpen: (se
             </th>
             <td className="max-w-80 font-mono text-xs break-all md:px-4 md:py-1.5">{entry.resource}</td>
             <td className="md:px-4 md:py-1.5">
-              <Status tone={TONES[entry.outcome] ?? "neutral"}>
+              <Status tone={OUTCOME_TONES[entry.outcome] ?? "neutral"}>
                 {t.outcomes[entry.outcome as Outcome] ?? entry.outcome}
               </Status>
             </td>

@@ -1,4 +1,4 @@
-import { textIn } from "@/components/page-search";
+import { flagIn, textIn, wholeIn } from "@/components/page-search";
 
 /** The part of the page's address after the `?`. */
 export interface CapacitySearch {
@@ -17,14 +17,13 @@ const REPLICAS_MAX = 100;
 
 export function parseSearch(raw: Record<string, unknown>): CapacitySearch {
   const service = textIn(raw.service);
-  const replicas = Number(raw.replicas);
-  const isCount = Number.isInteger(replicas) && replicas >= 1 && replicas <= REPLICAS_MAX;
+  const replicas = wholeIn(raw.replicas) ?? 1;
   return {
     course: textIn(raw.course),
-    all: raw.all === true ? true : undefined,
+    all: flagIn(raw.all),
     lost: textIn(raw.lost),
     service,
     // Replicas are of a service.
-    replicas: service === undefined ? undefined : isCount ? replicas : 1,
+    replicas: service === undefined ? undefined : replicas <= REPLICAS_MAX ? replicas : 1,
   };
 }

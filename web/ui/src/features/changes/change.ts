@@ -1,4 +1,5 @@
 import type { AlertView, AuditView, NodeView, RolloutView } from "@/api/openapi";
+import { HOST_TONES, OUTCOME_TONES, ROLLOUT_TONES } from "@/components/tones";
 import type { Tone } from "@/components/ui/badge";
 import { capital } from "@/lib/format";
 import { textsOf, translated } from "@/lib/i18n";
@@ -15,23 +16,6 @@ export interface Change {
 }
 
 const SHOWN_MAX = 6;
-
-const PHASES: Record<RolloutView["phase"], Tone> = {
-  running: "accent",
-  paused: "warn",
-  "rolling-back": "warn",
-  succeeded: "ok",
-  "rolled-back": "warn",
-  failed: "bad",
-  cancelled: "neutral",
-};
-
-const TONES: Record<string, Tone> = {
-  applied: "ok",
-  rejected: "warn",
-  denied: "bad",
-  failed: "bad",
-};
 
 /** What is known of what happened. */
 export interface Known {
@@ -57,7 +41,7 @@ export function changesOf({ rollouts, nodes, audit, alerts }: Known): Change[] {
 function isChange({ action, outcome }: AuditView): boolean {
   if (outcome === "applied" && action.endsWith("-login")) return false;
   const [kind, verb = ""] = action.split(".");
-  return !(kind === "rollout" && verb in PHASES);
+  return !(kind === "rollout" && verb in ROLLOUT_TONES);
 }
 
 /** A host comes up when it joins, which is told as that. */
@@ -69,14 +53,12 @@ function isNews(node: NodeView): boolean {
   );
 }
 
-const LIVES: Record<NodeView["status"], Tone> = { up: "ok", suspect: "warn", down: "bad", left: "neutral" };
-
 function ofNode(node: NodeView): Change {
   const t = textsOf(messages);
   return {
     key: `node ${node.id} ${node.status_at_ms}`,
     atMs: node.status_at_ms,
-    tone: LIVES[node.status],
+    tone: HOST_TONES[node.status],
     actor: t.host(node.name),
     words: t.lives[node.status],
     detail: capital(node.status_reason),
@@ -88,7 +70,7 @@ function ofRollout(rollout: RolloutView): Change {
   return {
     key: `rollout ${rollout.id}`,
     atMs: rollout.changed_at_ms,
-    tone: PHASES[rollout.phase],
+    tone: ROLLOUT_TONES[rollout.phase],
     actor: rollout.service_id,
     words: t.rollout(t.phases[rollout.phase], rollout.to_revision),
     detail: capital(rollout.reason || rollout.progress),
@@ -126,7 +108,7 @@ function ofEntry(entry: AuditView): Change {
   return {
     key: `audit ${entry.sequence}`,
     atMs: entry.at_ms,
-    tone: TONES[entry.outcome] ?? "neutral",
+    tone: OUTCOME_TONES[entry.outcome] ?? "neutral",
     ...sentenceOf(entry, isDone),
     detail: isDone ? "" : capital(entry.reason || entry.outcome),
   };

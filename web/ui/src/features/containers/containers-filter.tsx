@@ -1,8 +1,9 @@
 import { ListFilter, Search } from "lucide-react";
 import { useId, useMemo, useState } from "react";
 import type { ContainerView } from "@/api/openapi";
+import { Pick } from "@/components/pick";
 import { Button } from "@/components/ui/button";
-import { Input, Select } from "@/components/ui/field";
+import { Input } from "@/components/ui/field";
 import { cn } from "@/lib/cn";
 import { useMessages } from "@/lib/i18n";
 import {
@@ -61,34 +62,38 @@ export function ContainersFilter({ containers, view, onView }: ContainersFilterP
         {count > 0 && <span className="tabular">{count}</span>}
       </Button>
       <div className={cn("contents", !isOpen && "max-sm:hidden")}>
-        <Choice
+        <Pick
+          className="max-w-36 max-sm:min-w-[45%]"
           label={t.host}
           all={t.allHosts}
           value={view.host}
           choices={choices.hosts}
-          onChange={(host) => onView({ host })}
+          onPick={(host) => onView({ host })}
         />
-        <Choice
+        <Pick
+          className="max-w-36 max-sm:min-w-[45%]"
           label={t.project}
           all={t.allProjects}
           value={view.project}
           choices={choices.projects}
-          onChange={(project) => onView({ project })}
+          onPick={(project) => onView({ project })}
         />
-        <Choice
+        <Pick
+          className="max-w-36 max-sm:min-w-[45%]"
           label={t.service}
           all={t.allServices}
           value={view.service}
           choices={choices.services}
-          onChange={(service) => onView({ service })}
+          onPick={(service) => onView({ service })}
         />
-        <Choice
+        <Pick
+          className="max-w-36 max-sm:min-w-[45%]"
           label={t.state}
           all={t.anyState}
           value={view.state}
           choices={STATE_FILTERS}
           words={t.states}
-          onChange={(state) => onView({ state: state as StateFilter | "" })}
+          onPick={(state) => onView({ state: state as StateFilter | "" })}
         />
         <Input
           aria-label={t.label}
@@ -104,47 +109,16 @@ export function ContainersFilter({ containers, view, onView }: ContainersFilterP
             <option key={label} value={label} />
           ))}
         </datalist>
-        <Choice
+        <Pick
+          className="max-w-36 max-sm:min-w-[45%]"
           label={t.group}
           all={t.noGroups}
           value={view.group}
           choices={GROUPINGS}
           words={t.groups}
-          onChange={(group) => onView({ group: group as Grouping | "" })}
+          onPick={(group) => onView({ group: group as Grouping | "" })}
         />
       </div>
     </search>
-  );
-}
-
-interface ChoiceProps {
-  label: string;
-  all: string;
-  value: string;
-  choices: readonly string[];
-  words?: Readonly<Record<string, string>>;
-  onChange: (value: string) => void;
-}
-
-function Choice({ label, all, value, choices, words, onChange }: ChoiceProps) {
-  // A value from the page's address stays to be seen when nothing has it any more.
-  const shown = value === "" || choices.includes(value) ? choices : [...choices, value];
-  return (
-    <Select
-      aria-label={label}
-      value={value}
-      onChange={(event) => onChange(event.currentTarget.value)}
-      className={cn(
-        "max-w-36 max-sm:max-w-none max-sm:min-w-[45%] max-sm:flex-1",
-        value !== "" && "border-accent",
-      )}
-    >
-      <option value="">{all}</option>
-      {shown.map((choice) => (
-        <option key={choice} value={choice}>
-          {words?.[choice] ?? choice}
-        </option>
-      ))}
-    </Select>
   );
 }

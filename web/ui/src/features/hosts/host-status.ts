@@ -1,10 +1,9 @@
 import { extendTo, newestMs } from "@/api/metrics";
 import type { HostLiveView, NodeView } from "@/api/openapi";
+import { HOST_TONES } from "@/components/tones";
 import type { Tone } from "@/components/ui/badge";
 import { textsOf } from "@/lib/i18n";
 import { messages } from "./messages";
-
-const TONES: Record<NodeView["status"], Tone> = { up: "ok", suspect: "warn", down: "bad", left: "neutral" };
 
 /** Hosts sample every 10 s and are asked every 5 s. */
 const LATE_MS = 25_000;
@@ -30,5 +29,5 @@ export function statusOf(node: NodeView, isCurrent: boolean): { tone: Tone; word
   const { statuses } = textsOf(messages);
   return node.status === "up" && !isCurrent
     ? { tone: "warn", word: statuses.silent }
-    : { tone: TONES[node.status], word: statuses[node.status] };
+    : { tone: HOST_TONES[node.status], word: statuses[node.status] };
 }

@@ -1,5 +1,5 @@
 import { type ReactNode, useState } from "react";
-import { Failed } from "@/components/states";
+import { FormError } from "@/components/form-error";
 import { Button } from "@/components/ui/button";
 import { Dialog } from "@/components/ui/dialog";
 import { Field, Input, Select } from "@/components/ui/field";
@@ -29,7 +29,7 @@ export function FormWindow({ title, note, error, isPending, onSubmit, onClose, c
         }}
       >
         {children}
-        {error !== null && <Failed error={error} onRetry={onSubmit} />}
+        <FormError error={error} />
         <div className="flex justify-end">
           <Button tone="primary" type="submit" disabled={isPending}>
             {t.save}

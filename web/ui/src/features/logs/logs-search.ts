@@ -1,4 +1,5 @@
-import { oneIn, textIn } from "@/components/page-search";
+import { oneIn, textIn, wholeIn } from "@/components/page-search";
+import { listIn } from "@/lib/lists";
 import { LEVELS, type Level, STREAMS, type Stream } from "./entries";
 import type { Choice, LineFilter } from "./log-source";
 
@@ -31,8 +32,6 @@ export type Span = (typeof SPANS)[number];
 
 export function parseLogsSearch(raw: Record<string, unknown>): LogsSearch {
   const flag = (value: unknown) => (value === true || value === "true" || value === 1 ? true : undefined);
-  const whole = (value: unknown) =>
-    Number.isSafeInteger(Number(value)) && Number(value) > 0 ? Number(value) : undefined;
   const search: LogsSearch = {
     c: textIn(raw.c),
     s: textIn(raw.s),
@@ -44,20 +43,13 @@ export function parseLogsSearch(raw: Record<string, unknown>): LogsSearch {
     re: flag(raw.re),
     case: flag(raw.case),
     only: flag(raw.only),
-    around: Math.min(50, whole(raw.around) ?? 0) || undefined,
-    at: whole(raw.at),
+    around: Math.min(50, wholeIn(raw.around) ?? 0) || undefined,
+    at: wholeIn(raw.at),
     line: textIn(raw.line),
     f: textIn(raw.f),
     span: oneIn(SPANS, raw.span),
   };
   return Object.fromEntries(Object.entries(search).filter(([, value]) => value !== undefined));
-}
-
-export function listIn(text: string | undefined): string[] {
-  return (text ?? "")
-    .split(",")
-    .map((each) => each.trim())
-    .filter((each) => each !== "");
 }
 
 export function choiceIn(search: LogsSearch): Choice {

@@ -3,7 +3,7 @@ import { CircleCheck } from "lucide-react";
 import { useRef, useState } from "react";
 import { clusterQuery } from "@/api/queries";
 import { CopyLine } from "@/components/copy-line";
-import { Failed } from "@/components/states";
+import { FormError } from "@/components/form-error";
 import { Button } from "@/components/ui/button";
 import { Dialog } from "@/components/ui/dialog";
 import { Field, Input, Select } from "@/components/ui/field";
@@ -105,7 +105,7 @@ export default function AddHost({ onClose }: { onClose: () => void }) {
             )}
           </Field>
         </div>
-        {make.isError && <Failed error={make.error} onRetry={() => make.reset()} />}
+        <FormError error={make.error} />
         <div className="flex justify-end">
           <Button tone="primary" type="submit" disabled={make.isPending}>
             {t.make}

@@ -1,4 +1,4 @@
-import { oneIn, textIn } from "@/components/page-search";
+import { flagIn, oneIn, textIn } from "@/components/page-search";
 import { PRESETS, type Preset, SPAN_MIN_MS, spanOf, type TimeRange } from "@/lib/time-range";
 
 /** The part of the explorer's address after the `?`. What is as usual is left out. */
@@ -31,8 +31,8 @@ export function parseSearch(raw: Record<string, unknown>): MetricsSearch {
     range: oneIn(PRESETS, raw.range),
     from,
     to,
-    compare: raw.compare === true ? true : undefined,
-    forecast: raw.forecast === true ? true : undefined,
+    compare: flagIn(raw.compare),
+    forecast: flagIn(raw.forecast),
     anomalies: raw.anomalies === false ? false : undefined,
     events: raw.events === false ? false : undefined,
     drag: raw.drag === "select" ? "select" : undefined,

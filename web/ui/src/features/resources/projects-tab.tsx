@@ -6,6 +6,7 @@ import type { ProjectState, ProjectView } from "@/api/openapi";
 import { useCan } from "@/api/permissions";
 import { containersQuery } from "@/api/queries";
 import { Loaded } from "@/components/loaded";
+import { Pick } from "@/components/pick";
 import { RowMenu } from "@/components/row-menu";
 import { Loading } from "@/components/states";
 import { Status, type Tone } from "@/components/ui/badge";
@@ -16,7 +17,7 @@ import { useMessages } from "@/lib/i18n";
 import { messages } from "./messages";
 import { actOnProject, type ProjectVerb, projectsQuery, RESOURCES_KEY } from "./resource-queries";
 import { choicesOf, EVERYTHING, projectsFitting, type ResourcesView } from "./resource-rows";
-import { NoRows, Pick, SearchBox } from "./resource-tab";
+import { NoRows, SearchBox } from "./resource-tab";
 
 const ProjectWindow = lazy(() => import("./project-window"));
 
@@ -61,6 +62,7 @@ export function ProjectsTab({ view, onView }: ProjectsTabProps) {
         <search className="flex min-w-0 flex-wrap items-center gap-2 max-sm:w-full">
           <SearchBox label={t.search} value={view.text} onValue={(text) => onView({ text })} />
           <Pick
+            className="max-w-40 max-sm:min-w-0"
             label={t.host}
             all={t.allHosts}
             value={view.host}

@@ -3,13 +3,13 @@ import { HardDrive, Search, TriangleAlert } from "lucide-react";
 import { lazy, type ReactNode, Suspense, useMemo, useState } from "react";
 import { useCan } from "@/api/permissions";
 import { Loaded } from "@/components/loaded";
+import { Pick } from "@/components/pick";
 import { RowMenu } from "@/components/row-menu";
 import { Empty, Loading } from "@/components/states";
 import { Button } from "@/components/ui/button";
-import { Input, Select } from "@/components/ui/field";
+import { Input } from "@/components/ui/field";
 import { Card } from "@/components/ui/section";
 import { showDone, showError } from "@/components/ui/toast-store";
-import { cn } from "@/lib/cn";
 import { formatCount } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { messages } from "./messages";
@@ -227,6 +227,7 @@ function Filter({ items, view, onView }: FilterProps) {
     <search className="flex min-w-0 flex-wrap items-center gap-2 max-sm:w-full">
       <SearchBox label={t.search} value={view.text} onValue={(text) => onView({ text })} />
       <Pick
+        className="max-w-40 max-sm:min-w-0"
         label={t.host}
         all={t.allHosts}
         value={view.host}
@@ -234,6 +235,7 @@ function Filter({ items, view, onView }: FilterProps) {
         onPick={(host) => onView({ host })}
       />
       <Pick
+        className="max-w-40 max-sm:min-w-0"
         label={t.project}
         all={t.allProjects}
         value={view.project}
@@ -241,6 +243,7 @@ function Filter({ items, view, onView }: FilterProps) {
         onPick={(project) => onView({ project })}
       />
       <Pick
+        className="max-w-40 max-sm:min-w-0"
         label={t.use}
         all={t.anyUse}
         value={view.use}
@@ -277,38 +280,6 @@ export function SearchBox({
         onKeyDown={(event) => event.key === "Escape" && onValue("")}
       />
     </div>
-  );
-}
-
-interface PickProps {
-  label: string;
-  all: string;
-  value: string;
-  choices: readonly string[];
-  words?: Readonly<Record<string, string>>;
-  onPick: (value: string) => void;
-}
-
-export function Pick({ label, all, value, choices, words, onPick }: PickProps) {
-  // A value from the page's address stays to be seen when nothing has it any more.
-  const shown = value === "" || choices.includes(value) ? choices : [...choices, value];
-  return (
-    <Select
-      aria-label={label}
-      value={value}
-      onChange={(event) => onPick(event.currentTarget.value)}
-      className={cn(
-        "max-w-40 max-sm:max-w-none max-sm:min-w-0 max-sm:flex-1",
-        value !== "" && "border-accent",
-      )}
-    >
-      <option value="">{all}</option>
-      {shown.map((choice) => (
-        <option key={choice} value={choice}>
-          {words?.[choice] ?? choice}
-        </option>
-      ))}
-    </Select>
   );
 }
 

@@ -9,6 +9,7 @@ import { rolloutsQuery, servicesQuery } from "@/api/queries";
 import { Loaded } from "@/components/loaded";
 import { Page } from "@/components/page";
 import { Empty, Loading } from "@/components/states";
+import { ROLLOUT_TONES } from "@/components/tones";
 import { Badge, Status, StatusMark, type Tone } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
 import { Card, Section } from "@/components/ui/section";
@@ -33,7 +34,7 @@ import { canRetry } from "./service-actions";
 import { useActions } from "./service-asking";
 import { RolloutButtons } from "./service-buttons";
 import { rolloutEventsQuery, rolloutQuery } from "./service-queries";
-import { isUnderWay, PHASE_TONES } from "./service-standing";
+import { isUnderWay } from "./service-standing";
 import { TrafficBar } from "./traffic-bar";
 
 interface RolloutPageProps {
@@ -113,7 +114,7 @@ function Rollout({ rollout, service }: { rollout: RolloutView; service: ServiceV
           {rollout.service_id}
         </Link>
       }
-      note={<Status tone={PHASE_TONES[rollout.phase]}>{t.rolloutPhases[rollout.phase]}</Status>}
+      note={<Status tone={ROLLOUT_TONES[rollout.phase]}>{t.rolloutPhases[rollout.phase]}</Status>}
       actions={
         service !== undefined && (
           <>
@@ -190,7 +191,7 @@ function Progress({ rollout }: { rollout: RolloutView }) {
         </div>
         <RolloutBar
           rollout={rollout}
-          tone={PHASE_TONES[rollout.phase]}
+          tone={ROLLOUT_TONES[rollout.phase]}
           label={base.rolloutOf(rollout.service_id)}
         />
         {said.map((words) => (

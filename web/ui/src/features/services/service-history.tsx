@@ -5,6 +5,7 @@ import type { AttemptView, HistoryEntry, ServiceDetail } from "@/api/openapi";
 import { FieldChanges } from "@/components/field-changes";
 import { Loaded } from "@/components/loaded";
 import { Loading } from "@/components/states";
+import { ROLLOUT_TONES } from "@/components/tones";
 import { Badge, Status, type Tone } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
 import { Select } from "@/components/ui/field";
@@ -17,7 +18,6 @@ import { pageMessages } from "./page-messages";
 import { VERBS } from "./service-actions";
 import type { Actions } from "./service-asking";
 import { historyQuery } from "./service-queries";
-import { PHASE_TONES } from "./service-standing";
 
 const CompareSheet = lazy(() => import("./compare-sheet"));
 
@@ -209,7 +209,7 @@ function Attempt({ attempt }: { attempt: AttemptView }) {
   ];
   return (
     <li className="flex flex-wrap items-baseline gap-x-3">
-      <Status tone={PHASE_TONES[attempt.phase]}>
+      <Status tone={ROLLOUT_TONES[attempt.phase]}>
         <Link
           to="/rollouts/$rollout"
           params={{ rollout: attempt.rollout_id }}

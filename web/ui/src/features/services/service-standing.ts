@@ -1,4 +1,5 @@
 import type { ReplicaStepView, ReplicaTrouble, RolloutView, ServiceView } from "@/api/openapi";
+import { ROLLOUT_TONES } from "@/components/tones";
 import type { Tone } from "@/components/ui/badge";
 import { textsOf } from "@/lib/i18n";
 import { messages } from "./messages";
@@ -12,16 +13,6 @@ export interface Standing {
   /** The rollout that is under way; null when none is. */
   rollout: RolloutView | null;
 }
-
-export const PHASE_TONES: Record<RolloutView["phase"], Tone> = {
-  running: "accent",
-  paused: "warn",
-  "rolling-back": "warn",
-  succeeded: "ok",
-  "rolled-back": "warn",
-  failed: "bad",
-  cancelled: "neutral",
-};
 
 const UNDER_WAY: readonly RolloutView["phase"][] = ["running", "paused", "rolling-back"];
 
@@ -49,7 +40,7 @@ export function standingOf(service: ServiceView, newest: RolloutView | undefined
     const said = [newest.reason, verdict, steeringWords(newest), ...limits, ...steps];
     const details = few(said.filter((words) => words !== ""));
     return {
-      tone: PHASE_TONES[newest.phase],
+      tone: ROLLOUT_TONES[newest.phase],
       words: join(t.leads[newest.phase], newest.progress),
       details,
       rollout: newest,
@@ -64,7 +55,7 @@ export function standingOf(service: ServiceView, newest: RolloutView | undefined
     return { tone: isDown ? "bad" : "warn", words, details, rollout: null };
   }
   if (newest !== undefined && newest.phase !== "succeeded") {
-    return plain(PHASE_TONES[newest.phase], join(t.leads[newest.phase], newest.reason));
+    return plain(ROLLOUT_TONES[newest.phase], join(t.leads[newest.phase], newest.reason));
   }
   return plain("ok", "");
 }

@@ -7,11 +7,12 @@ import { useCan } from "@/api/permissions";
 import { containersQuery, rolloutsQuery, servicesQuery } from "@/api/queries";
 import { Loaded } from "@/components/loaded";
 import { Page } from "@/components/page";
+import { Pick } from "@/components/pick";
 import { RowMenu } from "@/components/row-menu";
 import { Empty, Loading } from "@/components/states";
 import { StatusMark } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
-import { Input, Select } from "@/components/ui/field";
+import { Input } from "@/components/ui/field";
 import { LinkButton } from "@/components/ui/link-button";
 import { Card } from "@/components/ui/section";
 import { shortId } from "@/lib/format";
@@ -109,42 +110,28 @@ function Filters({
         onInput={(event) => onView({ text: event.currentTarget.value })}
         className="min-w-0 flex-1 basis-52"
       />
-      <Select
-        aria-label={t.project}
+      <Pick
+        label={t.project}
+        all={t.allProjects}
         value={view.project}
-        onChange={(event) => onView({ project: event.currentTarget.value })}
-      >
-        <option value="">{t.allProjects}</option>
-        {projects.map((project) => (
-          <option key={project} value={project}>
-            {project}
-          </option>
-        ))}
-      </Select>
-      <Select
-        aria-label={t.state}
+        choices={projects}
+        onPick={(project) => onView({ project })}
+      />
+      <Pick
+        label={t.state}
+        all={t.anyState}
         value={view.state}
-        onChange={(event) => onView({ state: event.currentTarget.value as ServicesView["state"] })}
-      >
-        <option value="">{t.anyState}</option>
-        {SERVICE_STATES.map((state) => (
-          <option key={state} value={state}>
-            {t.states[state]}
-          </option>
-        ))}
-      </Select>
-      <Select
-        aria-label={t.host}
+        choices={SERVICE_STATES}
+        words={t.states}
+        onPick={(state) => onView({ state: SERVICE_STATES.find((each) => each === state) ?? "" })}
+      />
+      <Pick
+        label={t.host}
+        all={t.anyHost}
         value={view.host}
-        onChange={(event) => onView({ host: event.currentTarget.value })}
-      >
-        <option value="">{t.anyHost}</option>
-        {hosts.map((host) => (
-          <option key={host} value={host}>
-            {host}
-          </option>
-        ))}
-      </Select>
+        choices={hosts}
+        onPick={(host) => onView({ host })}
+      />
     </search>
   );
 }

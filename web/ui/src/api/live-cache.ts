@@ -5,6 +5,7 @@ import type { AlertView, ContainerView, HostLiveView, RolloutView, ServiceView }
 import { isStatus } from "./problem";
 import {
   clusterQuery,
+  containerKey,
   containersQuery,
   metricsQuery,
   openAlertsQuery,
@@ -111,9 +112,9 @@ function mergeContainers(
   known: readonly ContainerView[],
   news: { changed: readonly ContainerView[]; removed: readonly { node_id: string; id: string }[] },
 ): ContainerView[] {
-  const byKey = new Map(known.map((container) => [keyOf(container), container]));
-  for (const container of news.changed) byKey.set(keyOf(container), container);
-  for (const gone of news.removed) byKey.delete(keyOf(gone));
+  const byKey = new Map(known.map((container) => [containerKey(container), container]));
+  for (const container of news.changed) byKey.set(containerKey(container), container);
+  for (const gone of news.removed) byKey.delete(containerKey(gone));
   return [...byKey.values()];
 }
 
@@ -135,8 +136,4 @@ function applyNumbers(client: QueryClient, hosts: readonly HostLiveView[]): void
         }),
       },
   );
-}
-
-function keyOf({ node_id, id }: { node_id: string; id: string }): string {
-  return `${node_id} ${id}`;
 }

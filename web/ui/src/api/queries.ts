@@ -26,6 +26,11 @@ export interface ContainerList {
   problems: HostProblem[];
 }
 
+/** What tells a container from those of every other host. */
+export function containerKey({ node_id, id }: { node_id: string; id: string }): string {
+  return `${node_id} ${id}`;
+}
+
 /** Every container of every host. */
 export const containersQuery = queryOptions({
   queryKey: ["containers"],

@@ -2,9 +2,15 @@ import { CircleAlert } from "lucide-react";
 import type { ReactNode } from "react";
 import { ApiError } from "@/api/problem";
 
-/** What was wrong with a form as a whole, with the next step. */
-export function FormError({ error }: { error: Error | null }) {
-  if (error === null) return null;
+interface FormErrorProps {
+  error: Error | null;
+  /** Fields that say themselves what is wrong with them (`errorOf`). */
+  fields?: readonly string[];
+}
+
+/** What was wrong with a form as a whole, with the next step; nothing where one of its fields says it. */
+export function FormError({ error, fields = [] }: FormErrorProps) {
+  if (error === null || fields.some((field) => errorOf(error, field) !== undefined)) return null;
   return (
     <Refusal title={error.message}>
       {error instanceof ApiError && error.hints.map((hint) => <p key={hint}>{hint}</p>)}

@@ -69,7 +69,6 @@ export default function ProviderWindow({ provider, onClose }: ProviderWindowProp
       },
     });
   };
-  const isInPlace = FIELDS.some((field) => errorOf(save.error, field) !== undefined);
   const line = (name: string, label: string, value: string, hint?: string, isMono = true) => (
     <Field label={label} error={errorOf(save.error, name)} {...(hint === undefined ? {} : { hint })}>
       {(control) => (
@@ -88,7 +87,7 @@ export default function ProviderWindow({ provider, onClose }: ProviderWindowProp
   return (
     <Dialog title={provider === null ? t.addTitle : t.editTitle(provider.label)} isWide onClose={onClose}>
       <form onSubmit={submit} className="flex flex-col gap-4">
-        {!isInPlace && <FormError error={save.error} />}
+        <FormError error={save.error} fields={FIELDS} />
         <div className="grid gap-4 sm:grid-cols-2">
           {provider === null && (
             <Field label={t.id} hint={t.idHint} error={errorOf(save.error, "id")}>

@@ -150,6 +150,8 @@ export function Standing({ tone, word, isOver, endMs }: StandingProps) {
   );
 }
 
+const FIELDS = ["certificate", "key"];
+
 interface Sent {
   name: string;
   certificate: string;
@@ -181,12 +183,10 @@ function Upload({ collection, words, name: given, onClose }: UploadProps) {
     const text = (name: string) => String(fields.get(name) ?? "").trim();
     save.mutate({ name: given || text("name"), certificate: text("certificate"), key: text("key") });
   };
-  const shown = given === "" ? ["name", "certificate", "key"] : ["certificate", "key"];
-  const isInPlace = shown.some((each) => errorOf(save.error, each) !== undefined);
   return (
     <Dialog title={given === "" ? t.add : `${t.replace}: ${given}`} isWide onClose={onClose}>
       <form onSubmit={submit} className="flex flex-col gap-4">
-        {!isInPlace && <FormError error={save.error} />}
+        <FormError error={save.error} fields={given === "" ? ["name", ...FIELDS] : FIELDS} />
         {given === "" && (
           <Field label={t.name} hint={t.nameHint} error={errorOf(save.error, "name")}>
             {(control) => <FocusedInput {...control} name="name" required maxLength={63} />}

@@ -1,5 +1,6 @@
 import { useEffect, useMemo, useRef, useState } from "react";
 import type { ContainerView } from "@/api/openapi";
+import { containerKey } from "@/api/queries";
 import { Meter } from "@/components/meter";
 import { Status } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
@@ -8,7 +9,6 @@ import { useMessages } from "@/lib/i18n";
 import { messages } from "./action-messages";
 import { type Outcome, type OutcomeState, runBulk, touchedBy } from "./bulk";
 import { actOn, undoOf, useRefresh, type Verb } from "./container-actions";
-import { keyOf } from "./container-rows";
 
 const NAMED_MAX = 12;
 const SHOWN_MAX = 300;
@@ -177,7 +177,7 @@ function Outcomes({ outcomes }: { outcomes: readonly Outcome[] }) {
         </thead>
         <tbody>
           {sorted.slice(0, SHOWN_MAX).map(({ container, state, note }) => (
-            <tr key={keyOf(container)} className="border-t border-line first:border-t-0">
+            <tr key={containerKey(container)} className="border-t border-line first:border-t-0">
               <th scope="row" className="max-w-0 truncate px-3 py-1.5 text-left font-medium">
                 {container.name}
               </th>

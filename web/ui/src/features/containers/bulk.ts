@@ -1,5 +1,6 @@
 import type { ContainerView } from "@/api/openapi";
-import { keyOf, serviceOf } from "./container-rows";
+import { containerKey } from "@/api/queries";
+import { serviceOf } from "./container-rows";
 
 /** Enough to be quick, and few enough that no engine chokes on them. */
 const AT_ONCE = 4;
@@ -44,10 +45,10 @@ export async function runBulk(
   signal: AbortSignal,
 ): Promise<readonly Outcome[]> {
   const outcomes = new Map<string, Outcome>(
-    containers.map((container) => [keyOf(container), { container, state: "waiting", note: "" }]),
+    containers.map((container) => [containerKey(container), { container, state: "waiting", note: "" }]),
   );
   const set = (container: ContainerView, state: OutcomeState, note = "") => {
-    outcomes.set(keyOf(container), { container, state, note });
+    outcomes.set(containerKey(container), { container, state, note });
     tell([...outcomes.values()]);
   };
   const waiting = [...containers];

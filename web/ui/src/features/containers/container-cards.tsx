@@ -1,5 +1,6 @@
 import { Link } from "@tanstack/react-router";
 import { useMemo, useRef } from "react";
+import { containerKey } from "@/api/queries";
 import { Status } from "@/components/ui/badge";
 import { cn } from "@/lib/cn";
 import { formatBytes, formatCount, formatPercent, parseImage } from "@/lib/format";
@@ -7,7 +8,6 @@ import { useMessages } from "@/lib/i18n";
 import { offsetsOf, useWindowedItems } from "@/lib/windowed-items";
 import { ChoiceBox } from "./choice-box";
 import { CpuCourse } from "./container-numbers";
-import { keyOf } from "./container-rows";
 import { stateOf } from "./container-state";
 import type { ListProps } from "./list-props";
 import { messages } from "./messages";
@@ -35,7 +35,7 @@ export function ContainerCards(props: ListProps) {
         const line = first + index > 0 && "border-t border-line";
         if (item.kind === "group") {
           const name = item.name || (view.group === "" ? "" : t.ungrouped[view.group]);
-          const keys = item.containers.map(keyOf);
+          const keys = item.containers.map(containerKey);
           return (
             <li key={item.key} className={cn("flex h-10 items-center gap-1 bg-bg pr-4 pl-1", line)}>
               <ChoiceBox

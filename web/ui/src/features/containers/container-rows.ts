@@ -1,4 +1,5 @@
 import type { ContainerView } from "@/api/openapi";
+import { containerKey } from "@/api/queries";
 import { fitsState, type StateFilter, stateOf, urgencyOf } from "./container-state";
 
 export const SORT_KEYS = [
@@ -53,10 +54,6 @@ export type Item =
   | { kind: "container"; key: string; container: ContainerView }
   | { kind: "group"; key: string; name: string; containers: readonly ContainerView[] };
 
-export function keyOf({ node_id, id }: { node_id: string; id: string }): string {
-  return `${node_id} ${id}`;
-}
-
 /** The containers the view shows, in its order; equal ones by name and host, so that rows never trade places. */
 export function rowsOf(containers: readonly ContainerView[], view: ContainersView): ContainerView[] {
   const words = view.text.toLowerCase().split(/\s+/).filter(Boolean);
@@ -85,7 +82,7 @@ export function itemsOf(rows: readonly ContainerView[], grouping: Grouping | "")
 }
 
 function itemOf(container: ContainerView): Item {
-  return { kind: "container", key: keyOf(container), container };
+  return { kind: "container", key: containerKey(container), container };
 }
 
 function groupOf(container: ContainerView, grouping: Grouping): string {

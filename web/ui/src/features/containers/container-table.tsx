@@ -1,6 +1,7 @@
 import { ArrowDown, ArrowUp } from "lucide-react";
 import { memo, useEffect, useMemo, useRef } from "react";
 import type { ContainerView, SeriesView } from "@/api/openapi";
+import { containerKey } from "@/api/queries";
 import { Ago } from "@/components/ago";
 import { Status } from "@/components/ui/badge";
 import { SpacerRow } from "@/components/ui/spacer-row";
@@ -11,7 +12,7 @@ import { offsetsOf, useWindowedItems } from "@/lib/windowed-items";
 import { ChoiceBox } from "./choice-box";
 import type { Column } from "./columns";
 import { CpuCell, MemoryCell } from "./container-numbers";
-import { type ContainersView, keyOf, type SortKey, serviceOf } from "./container-rows";
+import { type ContainersView, type SortKey, serviceOf } from "./container-rows";
 import { stateOf } from "./container-state";
 import { keysOf, type ListProps } from "./list-props";
 import { messages } from "./messages";
@@ -86,7 +87,7 @@ export function ContainerTable(props: ContainerTableProps) {
               <GroupRow
                 key={item.key}
                 name={item.name || (view.group === "" ? "" : t.ungrouped[view.group])}
-                keys={item.containers.map(keyOf)}
+                keys={item.containers.map(containerKey)}
                 span={span}
                 position={first + index}
                 selection={selection}
@@ -238,7 +239,7 @@ const Row = memo(function Row(props: RowProps) {
   const { can, onToggle, onOpen, onLogs, onVerb } = props;
   const t = useMessages(messages);
   const name = useRef<HTMLAnchorElement>(null);
-  const key = keyOf(container);
+  const key = containerKey(container);
   useEffect(() => {
     // Not whenever it is active: keys that come faster than rows are drawn would have two rows take it in turns.
     if (!isActive || wanted.current !== key) return;

@@ -4,7 +4,7 @@ import { Columns3, Container, TriangleAlert } from "lucide-react";
 import { lazy, Suspense, useCallback, useMemo, useRef, useState } from "react";
 import type { ContainerView } from "@/api/openapi";
 import { useCan } from "@/api/permissions";
-import { type ContainerList, containersQuery } from "@/api/queries";
+import { type ContainerList, containerKey, containersQuery } from "@/api/queries";
 import { Loaded } from "@/components/loaded";
 import { Page } from "@/components/page";
 import { Empty, Loading } from "@/components/states";
@@ -27,7 +27,7 @@ import {
   verbsOf,
 } from "./container-actions";
 import { ContainerCards } from "./container-cards";
-import { type ContainersView, EVERYTHING, itemsOf, keyOf, rowsOf } from "./container-rows";
+import { type ContainersView, EVERYTHING, itemsOf, rowsOf } from "./container-rows";
 import { fitsState } from "./container-state";
 import { ContainerTable } from "./container-table";
 import { ContainersFilter } from "./containers-filter";
@@ -139,7 +139,7 @@ function List({
   const [active, setActive] = useState<string | null>(null);
   const items = useMemo(() => itemsOf(rows, view.group), [rows, view.group]);
   const keys = useMemo(() => keysOf(items), [items]);
-  const byKey = useMemo(() => new Map(rows.map((row) => [keyOf(row), row])), [rows]);
+  const byKey = useMemo(() => new Map(rows.map((row) => [containerKey(row), row])), [rows]);
   // What a filter hides is not acted on.
   const chosen = useMemo(
     () => [...selection.keys].map((key) => byKey.get(key)).filter((each) => each !== undefined),
@@ -285,11 +285,11 @@ interface ListKeys {
 function useListKeys(list: ListKeys): void {
   const t = useMessages(messages).keys;
   const { keys, active } = list;
-  const at = active === undefined ? -1 : keys.indexOf(keyOf(active));
+  const at = active === undefined ? -1 : keys.indexOf(containerKey(active));
   const go = (by: 1 | -1, isChoosing = false) => {
     const next = keys[at === -1 ? 0 : Math.min(keys.length - 1, Math.max(0, at + by))];
     if (next === undefined) return;
-    if (isChoosing && active !== undefined) list.onExtend(keyOf(active), next);
+    if (isChoosing && active !== undefined) list.onExtend(containerKey(active), next);
     list.onActive(next);
   };
   const on = (what: (container: ContainerView) => void) => () => {
@@ -317,7 +317,7 @@ function useListKeys(list: ListKeys): void {
         ]
       : []),
     ...(list.can("container.stop") ? [{ keys: "s", label: t.stop, group, run: on(toggleRunning) }] : []),
-    { keys: "x", label: t.choose, group, run: on((each) => list.onToggle(keyOf(each), false)) },
+    { keys: "x", label: t.choose, group, run: on((each) => list.onToggle(containerKey(each), false)) },
     { keys: "J", label: t.chooseNext, group, run: () => go(1, true) },
     { keys: "K", label: t.choosePrevious, group, run: () => go(-1, true) },
     { keys: "Escape", label: t.clear, group, run: list.onClear },

@@ -4,7 +4,7 @@ import { Container, ScrollText, TriangleAlert } from "lucide-react";
 import { useMemo } from "react";
 import type { ContainerView } from "@/api/openapi";
 import { useCan } from "@/api/permissions";
-import { type ContainerList, containersQuery } from "@/api/queries";
+import { type ContainerList, containerKey, containersQuery } from "@/api/queries";
 import { Loaded } from "@/components/loaded";
 import { Sparkline } from "@/components/sparkline";
 import { Empty, Loading } from "@/components/states";
@@ -15,7 +15,7 @@ import { Card, Section } from "@/components/ui/section";
 import { cn } from "@/lib/cn";
 import { formatBytes, formatCount, formatPercent, parseImage } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
-import { digestOf, keyOf } from "./container-rows";
+import { digestOf } from "./container-rows";
 import { fitsState, isRunning, stateOf } from "./container-state";
 import { type Courses, useCourses } from "./courses";
 import { messages } from "./digest-messages";
@@ -95,7 +95,7 @@ function Digest({ list, onLogs }: { list: ContainerList } & Pick<ContainersSecti
       <ul aria-label={t.note}>
         {shown.map((container) => (
           <Line
-            key={keyOf(container)}
+            key={containerKey(container)}
             container={container}
             isStale={stale.has(container.node_id)}
             courses={courses}

@@ -1,5 +1,6 @@
 import { useState } from "react";
 import { request } from "@/api/client";
+import { errorOf, FormError } from "@/components/form-error";
 import { Button } from "@/components/ui/button";
 import { Dialog } from "@/components/ui/dialog";
 import { Field, Input } from "@/components/ui/field";
@@ -7,6 +8,8 @@ import { useMessages } from "@/lib/i18n";
 import { messages } from "./messages";
 import { usePlanningChange } from "./planning-changes";
 import { type Scope, ScopeFields } from "./scope-fields";
+
+const FIELDS = ["reason", "until_ms", "scope_name"];
 
 /** Have nothing changed for a while. */
 export default function FreezeDialog({ onClose }: { onClose: () => void }) {
@@ -32,7 +35,7 @@ export default function FreezeDialog({ onClose }: { onClose: () => void }) {
           if (reason !== "") begin.mutate(null);
         }}
       >
-        <Field label={t.reason} error={begin.error?.message}>
+        <Field label={t.reason} error={errorOf(begin.error, "reason")}>
           {(control) => (
             <Input
               {...control}
@@ -42,7 +45,7 @@ export default function FreezeDialog({ onClose }: { onClose: () => void }) {
             />
           )}
         </Field>
-        <Field label={t.untilField} hint={t.untilHint}>
+        <Field label={t.untilField} hint={t.untilHint} error={errorOf(begin.error, "until_ms")}>
           {(control) => (
             <Input
               {...control}
@@ -52,7 +55,8 @@ export default function FreezeDialog({ onClose }: { onClose: () => void }) {
             />
           )}
         </Field>
-        <ScopeFields value={scope} onChange={setScope} />
+        <ScopeFields value={scope} error={begin.error} onChange={setScope} />
+        <FormError error={begin.error} fields={FIELDS} />
         <div className="flex justify-end gap-2">
           <Button onClick={onClose}>{t.close}</Button>
           <Button type="submit" tone="primary" disabled={reason === "" || begin.isPending}>

@@ -1,4 +1,5 @@
 import type { ScopeKind } from "@/api/openapi";
+import { errorOf } from "@/components/form-error";
 import { Field, Input, Select } from "@/components/ui/field";
 import { useMessages } from "@/lib/i18n";
 import { messages } from "./messages";
@@ -11,7 +12,15 @@ export interface Scope {
 const KINDS: readonly ScopeKind[] = ["cluster", "environment", "project", "service"];
 
 /** Which services a window or a freeze is about. */
-export function ScopeFields({ value, onChange }: { value: Scope; onChange: (value: Scope) => void }) {
+export function ScopeFields({
+  value,
+  error,
+  onChange,
+}: {
+  value: Scope;
+  error: Error | null;
+  onChange: (value: Scope) => void;
+}) {
   const t = useMessages(messages);
   return (
     <div className="grid gap-4 sm:grid-cols-2">
@@ -31,7 +40,7 @@ export function ScopeFields({ value, onChange }: { value: Scope; onChange: (valu
         )}
       </Field>
       {value.scope !== "cluster" && (
-        <Field label={t.scopeName}>
+        <Field label={t.scopeName} error={errorOf(error, "scope_name")}>
           {(control) => (
             <Input
               {...control}

@@ -1,6 +1,7 @@
 import { useState } from "react";
 import { request } from "@/api/client";
 import type { WindowBody } from "@/api/openapi";
+import { errorOf, FormError } from "@/components/form-error";
 import { Button } from "@/components/ui/button";
 import { Dialog } from "@/components/ui/dialog";
 import { Field, Input, Select } from "@/components/ui/field";
@@ -8,6 +9,8 @@ import { useMessages } from "@/lib/i18n";
 import { messages } from "./messages";
 import { usePlanningChange } from "./planning-changes";
 import { type Scope, ScopeFields } from "./scope-fields";
+
+const FIELDS = ["id", "cron", "duration_s", "time_zone", "scope_name"];
 
 const HOUR_S = 3_600;
 
@@ -41,7 +44,7 @@ export default function WindowDialog({ onClose }: { onClose: () => void }) {
         }}
       >
         <div className="grid gap-4 sm:grid-cols-2">
-          <Field label={t.name} error={put.error?.message}>
+          <Field label={t.name} error={errorOf(put.error, "id")}>
             {(control) => (
               <Input {...control} value={id} required onInput={(event) => setId(event.currentTarget.value)} />
             )}
@@ -59,7 +62,7 @@ export default function WindowDialog({ onClose }: { onClose: () => void }) {
             )}
           </Field>
         </div>
-        <Field label={t.opensAt} hint={t.cronHint}>
+        <Field label={t.opensAt} hint={t.cronHint} error={errorOf(put.error, "cron")}>
           {(control) => (
             <Input
               {...control}
@@ -72,7 +75,7 @@ export default function WindowDialog({ onClose }: { onClose: () => void }) {
           )}
         </Field>
         <div className="grid gap-4 sm:grid-cols-2">
-          <Field label={t.hours}>
+          <Field label={t.hours} error={errorOf(put.error, "duration_s")}>
             {(control) => (
               <Input
                 {...control}
@@ -84,18 +87,19 @@ export default function WindowDialog({ onClose }: { onClose: () => void }) {
               />
             )}
           </Field>
-          <Field label={t.timeZone}>
+          <Field label={t.timeZone} error={errorOf(put.error, "time_zone")}>
             {(control) => (
               <Input {...control} value={zone} onInput={(event) => setZone(event.currentTarget.value)} />
             )}
           </Field>
         </div>
-        <ScopeFields value={scope} onChange={setScope} />
+        <ScopeFields value={scope} error={put.error} onChange={setScope} />
         <Field label={t.note}>
           {(control) => (
             <Input {...control} value={note} onInput={(event) => setNote(event.currentTarget.value)} />
           )}
         </Field>
+        <FormError error={put.error} fields={FIELDS} />
         <div className="flex justify-end gap-2">
           <Button onClick={onClose}>{t.close}</Button>
           <Button type="submit" tone="primary" disabled={!isReady || put.isPending}>

@@ -1,7 +1,8 @@
-import { type ReactNode, useEffect, useRef, useState } from "react";
+import { type ReactNode, useRef, useState } from "react";
 import { stepLabel } from "@/lib/axis-time";
 import { cn } from "@/lib/cn";
 import { useMessages } from "@/lib/i18n";
+import { usePressOutside } from "@/lib/outside";
 import { type Cluster, clustered } from "@/lib/plot";
 import { messages } from "./time-chart-messages";
 
@@ -62,14 +63,7 @@ export function Marks({ marks, box, xOf }: MarksProps) {
   const clusters = clustered(marks, xOf, box.width, APART);
   const shown = open === null ? undefined : clusters[open];
   const area = useRef<HTMLDivElement>(null);
-  useEffect(() => {
-    if (open === null) return;
-    const close = (event: Event) => {
-      if (event.target instanceof Node && !area.current?.contains(event.target)) setOpen(null);
-    };
-    document.addEventListener("pointerdown", close);
-    return () => document.removeEventListener("pointerdown", close);
-  }, [open]);
+  usePressOutside(area, open !== null, () => setOpen(null));
   return (
     <div
       ref={area}

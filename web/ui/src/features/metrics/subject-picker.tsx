@@ -1,12 +1,13 @@
 import { useQuery } from "@tanstack/react-query";
 import { X } from "lucide-react";
-import { type KeyboardEvent, useEffect, useId, useRef, useState } from "react";
+import { type KeyboardEvent, useId, useRef, useState } from "react";
 import { measuredQuery } from "@/api/observing";
 import { clusterQuery, containersQuery, servicesQuery } from "@/api/queries";
 import { Button } from "@/components/ui/button";
 import { Input } from "@/components/ui/field";
 import { cn } from "@/lib/cn";
 import { useMessages } from "@/lib/i18n";
+import { usePressOutside } from "@/lib/outside";
 import { messages } from "./messages";
 import { found, type Option } from "./subject-options";
 import { keyOf, labelOf, SUBJECTS_MAX, type Subject } from "./subjects";
@@ -28,14 +29,7 @@ export function SubjectPicker({ subjects, onChange }: PickerProps) {
   const isFull = subjects.length >= SUBJECTS_MAX;
   const active = options[Math.min(at, options.length - 1)];
 
-  useEffect(() => {
-    if (!isOpen) return;
-    const close = (event: PointerEvent) => {
-      if (event.target instanceof Node && !area.current?.contains(event.target)) setOpen(false);
-    };
-    document.addEventListener("pointerdown", close);
-    return () => document.removeEventListener("pointerdown", close);
-  }, [isOpen]);
+  usePressOutside(area, isOpen, () => setOpen(false));
 
   const choose = (option: Option) => {
     onChange([...subjects, option.subject]);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator
 
@@ -9,12 +10,17 @@ import pytest
 from blockbuster import blockbuster_ctx
 from hypothesis import HealthCheck, settings
 
+from tests.support.loops import TidyPolicy
+
 # How long drawing an example takes says nothing here: these tests give way to those of Docker hosts.
 for profile, max_examples in {"dev": 50, "ci": 500, "nightly": 20_000}.items():
     settings.register_profile(
         profile, max_examples=max_examples, deadline=None, suppress_health_check=[HealthCheck.too_slow]
     )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+# For all threads: servers of browser tests have loops of their own.
+asyncio.set_event_loop_policy(TidyPolicy())
 
 
 @pytest.fixture(autouse=True)

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from cluster.commands.access import RemoveUser
 from cluster.commands.nodes import SetNodeDraining
 from cluster.model.access import Role
 from cluster.model.ids import NodeId, PrincipalId
 from cluster.model.inventory import ContainerAction, HostLive, LiveSeries
-from cluster.model.log_history import LogSource
+from cluster.model.log_history import FollowedLines, LogSource
 from tests.e2e.dashboard import goto
 from tests.e2e.world_server import Serving, serving
 from tests.support.memory_logs import MemoryLogs
@@ -133,11 +134,44 @@ def test_a_restart_reaches_the_host_with_the_person_behind_it(page: Page, server
     )
 
 
-def test_logs_are_followed(page: Page, server: Serving) -> None:
+def write(server: Serving, *texts: str) -> None:
+    """Have shop-web-1 write lines, now."""
+
+    def put(world: WebWorld) -> None:
+        assert isinstance(world.logs, MemoryLogs)
+        (source,) = world.logs.sources["nd_1"].values()
+        first = len(world.logs.lines["nd_1"])
+        now_us = world.clock.now_ms() * 1000
+        world.logs.keep("nd_1", source, *((now_us + first + n, text) for n, text in enumerate(texts)))
+        world.logs.coming.put_nowait(FollowedLines(lines=tuple(world.logs.lines["nd_1"][first:])))
+
+    server.change(put)
+
+
+def test_logs_are_followed_and_reading_back_is_not_disturbed(page: Page, server: Serving) -> None:
+    write(server, *(f"GET /products/{number}" for number in range(200)))
     enter(page, server, "vera", "/containers")
     page.get_by_role("button", name="Logs of shop-web-1").click()
+    log = page.get_by_role("log")
+    expect(log).to_contain_text("GET /products/199")
 
-    expect(page.get_by_role("log")).to_contain_text("listening on 8080")
+    write(server, "\x1b[31mthe disk is on fire\x1b[0m", "<img src=x onerror=alert(1)>")
+    expect(log.get_by_text("the disk is on fire")).to_be_in_viewport()
+    expect(log).to_contain_text("<img src=x onerror=alert(1)>")
+    assert page.locator("[role=log] img").count() == 0
+
+    log.hover()
+    page.mouse.wheel(0, -2_000)
+    expect(log.get_by_text("the disk is on fire")).not_to_be_in_viewport()
+    write(server, "line of later 0", "line of later 1")
+    page.get_by_role("button", name="2 new lines").click()
+    expect(log.get_by_text("line of later 1")).to_be_in_viewport()
+
+    page.get_by_role("button", name="Download").click()
+    with page.expect_download() as download:
+        page.get_by_role("menuitem", name="Everything, as text").click()
+    assert "listening on 8080" in download.value.path().read_text()
+    assert [each for each in server.complaints if "401" not in each] == []
 
 
 def test_a_session_outlives_its_access_token_and_ends_at_the_logout(page: Page, server: Serving) -> None:
@@ -161,3 +195,19 @@ def test_somebody_whose_account_goes_is_led_to_the_login(page: Page, server: Ser
     server.change(lambda world: world.state.must(RemoveUser(principal_id=PrincipalId("us_vera"))))
 
     expect(page.get_by_role("heading", name="Log in")).to_be_visible(timeout=15_000)
+
+
+def test_what_is_typed_before_the_palette_is_there_is_in_it(page: Page, server: Serving) -> None:
+    held: list[Route] = []
+    page.route("**/palette-window*.js", lambda route: held.append(route))
+    enter(page, server, "vera", "/")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("gchosx")
+    page.keyboard.press("Backspace")
+    for route in held:
+        route.continue_()
+
+    expect(page.get_by_role("combobox")).to_have_value("gchos")
+    page.keyboard.type("t")
+    expect(page.get_by_role("combobox")).to_have_value("gchost")
+    assert (urlsplit(page.url).path, len(held)) == ("/", 1)

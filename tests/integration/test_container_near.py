@@ -46,10 +46,6 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.2)
 
 
-TURNS = 1_000
-"""In so many turns of the loop a connection that was closed comes to its end."""
-
-
 class World:
     """A cluster, and a container on its second host; everything is asked of the first."""
 
@@ -69,11 +65,6 @@ class World:
         connector = aiohttp.TCPConnector(ssl=self.tls)
         async with aiohttp.ClientSession(connector=connector, headers=self.headers) as session:
             yield session
-            # A polite end of a connection whose request was refused midway may outlast the test's loop.
-            await connector.close(abort_ssl=True)
-        # Those the host closed, because it had refused a body midway, end when it has said so too.
-        for _ in range(TURNS):
-            await asyncio.sleep(0)
 
     @asynccontextmanager
     async def engine(self) -> AsyncIterator[DockerEngine]:

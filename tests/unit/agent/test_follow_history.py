@@ -33,6 +33,7 @@ from tests.support.web_fakes import FakeState, WebWorld, a_web_world
 
 H1, H2, H3 = NodeId("nd_1"), NodeId("nd_2"), NodeId("nd_3")
 EVERYTHING = Selector()
+PATIENCE_S = 60.0
 
 
 @pytest.fixture
@@ -395,12 +396,12 @@ async def test_a_new_name_reaches_the_history_with_the_next_samples(tmp_path: Pa
 
 
 async def until_named(history: NodeHistory, name: str, world: WebWorld) -> None:
-    for _ in range(1000):
-        await world.clock.advance(0.1)
-        with contextlib.suppress(HistoryNotOpen):
-            if [each.definition.name for each in await history.subjects(EVERYTHING)] == [name]:
-                return
-    pytest.fail(f"nothing is called {name}")
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            await world.clock.advance(0.1)
+            with contextlib.suppress(HistoryNotOpen):
+                if [each.definition.name for each in await history.subjects(EVERYTHING)] == [name]:
+                    return
 
 
 @pytest.mark.parametrize("ahead", ["the log's time", "this host's clock"])

@@ -29,9 +29,13 @@ const ICON = "size-4";
 
 /** The palette with what this person may open and do now. */
 export default function PaletteWindow({
+  query,
+  onQuery,
   onClose,
   onShortcuts,
 }: {
+  query: string;
+  onQuery: (query: string) => void;
   onClose: () => void;
   onShortcuts: () => void;
 }) {
@@ -43,7 +47,7 @@ export default function PaletteWindow({
     { key: "hosts", title: t.hosts, items: useHostItems(), isSearchedOnly: true },
     { key: "containers", title: t.containers, items: useContainerItems(), isSearchedOnly: true },
   ];
-  return <Palette groups={groups} onClose={onClose} />;
+  return <Palette groups={groups} query={query} onQuery={onQuery} onClose={onClose} />;
 }
 
 function usePageItems(): PaletteItem[] {

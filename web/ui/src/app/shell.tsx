@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, Outlet, useNavigate, useRouterState } from "@tanstack/react-router";
 import { Menu, Search } from "lucide-react";
-import { lazy, Suspense, useEffect, useRef, useState } from "react";
+import { lazy, Suspense, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { LiveContext, useLiveConnection } from "@/api/live";
 import { clusterQuery } from "@/api/queries";
 import { Logo } from "@/components/logo";
@@ -11,7 +11,7 @@ import { AccountMenu } from "@/features/auth/account-menu";
 import { Banners } from "@/features/overview/banners";
 import { LiveIndicator } from "@/features/overview/live-indicator";
 import { useMessages } from "@/lib/i18n";
-import { listenToKeys } from "@/lib/keys";
+import { listenToKeys, typeAhead } from "@/lib/keys";
 import { messages } from "./messages";
 import { Navigation, usePages } from "./navigation";
 import { pageTitles } from "./pages";
@@ -30,6 +30,7 @@ export function Shell() {
   const t = useMessages(messages);
   const [opened, setOpened] = useState<Opened>(null);
   const close = () => setOpened(null);
+  const [query, setQuery] = useTypedAhead(opened === "palette");
   useEffect(listenToKeys, []);
   useContentInFocus();
   usePageShortcuts(setOpened);
@@ -95,11 +96,30 @@ export function Shell() {
       <Suspense fallback={null}>
         <AlertNews />
         {opened === "pages" && <NavigationDrawer onClose={close} />}
-        {opened === "palette" && <PaletteWindow onClose={close} onShortcuts={() => setOpened("shortcuts")} />}
+        {opened === "palette" && (
+          <PaletteWindow
+            query={query}
+            onQuery={setQuery}
+            onClose={close}
+            onShortcuts={() => setOpened("shortcuts")}
+          />
+        )}
         {opened === "shortcuts" && <ShortcutsSheet onClose={close} />}
       </Suspense>
     </LiveContext.Provider>
   );
+}
+
+/** A text that takes up what is typed from the moment it is asked for, before its field is there. */
+function useTypedAhead(isAskedFor: boolean) {
+  const [text, setText] = useState("");
+  // Before the next key can come.
+  useLayoutEffect(() => {
+    if (!isAskedFor) return;
+    setText("");
+    return typeAhead(setText);
+  }, [isAskedFor]);
+  return [text, setText] as const;
 }
 
 /** Another page begins at its top, and readers and keys begin at its content. */

@@ -92,6 +92,23 @@ function isTyping(target: EventTarget | null): boolean {
   return target.isContentEditable || /^(TEXTAREA|SELECT)$/.test(target.tagName);
 }
 
+/**
+ * Take what is typed into no field at all as meant for the text that `edit` changes, and keep it from being
+ * anything else. Ends when what is returned is called.
+ */
+export function typeAhead(edit: (change: (text: string) => string) => void): () => void {
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.isComposing || event.altKey || event.ctrlKey || event.metaKey || isTyping(event.target)) return;
+    if (event.key === "Backspace") edit((text) => text.slice(0, -1));
+    else if (event.key.length === 1) edit((text) => text + event.key);
+    else return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  };
+  window.addEventListener("keydown", onKeyDown, { capture: true });
+  return () => window.removeEventListener("keydown", onKeyDown, { capture: true });
+}
+
 /** Listen to the keys of the page. While a window is open over it, only keys with Ctrl or Cmd count. */
 export function listenToKeys(): () => void {
   const matcher = new KeyMatcher();

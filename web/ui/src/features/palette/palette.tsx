@@ -1,7 +1,7 @@
 import * as Dialog from "@radix-ui/react-dialog";
 import { Command } from "cmdk";
 import { ChevronRight, Search } from "lucide-react";
-import { type ReactNode, useMemo, useState } from "react";
+import { type ReactNode, useMemo, useRef, useState } from "react";
 import { leaveFocus, useInertPage } from "@/components/ui/modal";
 import { useMessages } from "@/lib/i18n";
 import { messages } from "./messages";
@@ -31,20 +31,23 @@ const PER_GROUP = 8;
 
 interface PaletteProps {
   groups: readonly PaletteGroup[];
+  /** What is searched for. The opener keeps it: people type before this file is there. */
+  query: string;
+  onQuery: (query: string) => void;
   onClose: () => void;
 }
 
 /** Everything one can go to or do, found by typing. */
-export default function Palette({ groups, onClose }: PaletteProps) {
+export default function Palette({ groups, query, onQuery, onClose }: PaletteProps) {
   useInertPage();
   const t = useMessages(messages);
-  const [query, setQuery] = useState("");
+  const input = useRef<HTMLInputElement>(null);
   const [subject, setSubject] = useState<PaletteItem | null>(null);
   const shown = useMemo(() => found(subject, groups, query), [subject, groups, query]);
   const choose = (item: PaletteItem) => {
     if (item.items !== undefined) {
       setSubject(item);
-      setQuery("");
+      onQuery("");
       return;
     }
     onClose();
@@ -56,6 +59,12 @@ export default function Palette({ groups, onClose }: PaletteProps) {
       <Dialog.Portal>
         <div aria-hidden className="animate-appear fixed inset-0 z-40 bg-black/40" />
         <Dialog.Content
+          onOpenAutoFocus={(event) => {
+            // Behind what was typed already, instead of selecting it.
+            event.preventDefault();
+            input.current?.focus();
+            input.current?.setSelectionRange(query.length, query.length);
+          }}
           onCloseAutoFocus={leaveFocus}
           onEscapeKeyDown={(event) => {
             if (subject === null) return;
@@ -75,8 +84,9 @@ export default function Palette({ groups, onClose }: PaletteProps) {
                 </span>
               )}
               <Command.Input
+                ref={input}
                 value={query}
-                onValueChange={setQuery}
+                onValueChange={onQuery}
                 onKeyDown={(event) => {
                   if (event.key === "Backspace" && query === "" && subject !== null) setSubject(null);
                 }}

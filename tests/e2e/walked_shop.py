@@ -1,0 +1,110 @@
+"""The sample app on three real hosts, and somebody who walks the dashboard that shows them.
+
+Import the fixtures `shop` and `walker` into the test module that uses them, and name them in its `__all__`;
+each module has a lab of its own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from agent.cli.client import Client, Target
+from tests.e2e.dashboard import goto
+from tests.support.lab import agents_on_a_lab, url_of
+from tests.support.shop import Shop
+
+WIDTHS = {"wide": (1440, 900), "tablet": (820, 1180), "phone": (390, 844)}
+THEMES = ("light", "dark")
+LOADED_MAX_MS = 20_000
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """The app in version 1 on three hosts, each with an agent."""
+    directory = tmp_path_factory.mktemp("walk")
+    with agents_on_a_lab("w", directory) as agents:
+        shop = Shop(agents.lab, agents, directory)
+        shop.roll_out("1")
+        yield shop
+
+
+@dataclass(slots=True, kw_only=True)
+class Walker:
+    """Somebody who is logged in, and what the browser complained about."""
+
+    context: BrowserContext
+    page: Page
+    address: str
+    complaints: list[str] = field(default_factory=list)
+
+    def open(self, path: str) -> None:
+        """Go to a page and wait until it shows what the server said."""
+        goto(self.page, self.address + path)
+        expect(self.page.locator("#content h1")).to_be_visible(timeout=LOADED_MAX_MS)
+        expect(self.page.locator("#content .animate-breathe")).to_have_count(0, timeout=LOADED_MAX_MS)
+
+    def resize(self, width: str, theme: str) -> None:
+        across, down = WIDTHS[width]
+        self.page.set_viewport_size({"width": across, "height": down})
+        self.page.emulate_media(color_scheme="dark" if theme == "dark" else "light", reduced_motion="reduce")
+
+
+@contextmanager
+def walking(
+    chromium: Browser, shop: Shop, *, name: str = "admin", password: str = "", language: str = "en-GB"
+) -> Iterator[Walker]:
+    """Log in, as the administrator unless somebody is named."""
+    context = chromium.new_context(ignore_https_errors=True, reduced_motion="reduce", locale=language)
+    page = context.new_page()
+    walker = Walker(context=context, page=page, address=f"https://{shop.lab.hosts[0].ip}:7443")
+    page.on("pageerror", lambda error: walker.complaints.append(f"{page.url}: {error}"))
+    page.on(
+        "console",
+        lambda message: (
+            walker.complaints.append(f"{page.url}: {message.text}")
+            if message.type in ("error", "warning")
+            else None
+        ),
+    )
+    try:
+        goto(page, walker.address)
+        page.locator("input[name=name], input[autocomplete=username]").first.fill(name)
+        page.locator("input[type=password]").fill(password or shop.agents.password)
+        page.keyboard.press("Enter")
+        expect(page.locator("#content h1")).to_be_visible(timeout=LOADED_MAX_MS)
+        yield walker
+    finally:
+        context.close()
+
+
+@pytest.fixture(scope="module")
+def walker(chromium: Browser, shop: Shop) -> Iterator[Walker]:
+    with walking(chromium, shop) as walker:
+        yield walker
+
+
+def client_of(shop: Shop) -> Client:
+    """The API of any host that answers, as an administrator."""
+    servers = tuple(url_of(host) for host in shop.agents.hosts)
+    return Client(Target(servers=servers, ca_pem=shop.agents.ca_pem, access_token=shop.agents.token))
+
+
+def overflows(page: Page) -> bool:
+    """Whether the page can be scrolled sideways."""
+    return bool(page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
+
+
+def keep_picture(page: Page, name: str) -> None:
+    """Keep a picture for people to look at, where they say so."""
+    directory = os.environ.get("DASHBOARD_PICTURES")
+    if directory is None:
+        return
+    Path(directory).mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=Path(directory) / f"{name}.png")

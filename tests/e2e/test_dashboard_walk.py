@@ -16,13 +16,14 @@ from tests.e2e.walked_shop import (
     client_of,
     keep_picture,
     overflows,
+    session,
     shop,
     walker,
     walking,
 )
 from tests.support.shop import Shop
 
-__all__ = ["shop", "walker"]
+__all__ = ["session", "shop", "walker"]
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("built_dashboard")]
 
@@ -65,7 +66,6 @@ def places(shop: Shop) -> dict[str, str]:
 
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_is_clean_in_both_themes_and_three_widths(shop: Shop, walker: Walker, path: str) -> None:
-    walker.complaints.clear()
     walker.open(path.format(**places(shop)))
     found: dict[str, str] = {}
     name = re.sub(r"\W+", "-", path).strip("-") or "overview"
@@ -79,7 +79,6 @@ def test_a_page_is_clean_in_both_themes_and_three_widths(shop: Shop, walker: Wal
                 found.setdefault(each, f"first with {width}, {theme}")
             keep_picture(walker.page, f"{name}-{width}-{theme}")
     assert found == {}
-    assert walker.complaints == []
 
 
 # ---- what people come for
@@ -87,7 +86,6 @@ def test_a_page_is_clean_in_both_themes_and_three_widths(shop: Shop, walker: Wal
 
 def test_the_palette_leads_to_a_container_and_its_log(shop: Shop, walker: Walker) -> None:
     page = walker.page
-    walker.resize("wide", "light")
     walker.open("/")
     page.keyboard.press("Control+k")
     page.keyboard.type("web-1-0")

@@ -1,7 +1,7 @@
 """The sample app on three real hosts, and somebody who walks the dashboard that shows them.
 
-Import the fixtures `shop` and `walker` into the test module that uses them, and name them in its `__all__`;
-each module has a lab of its own.
+Import the fixtures `shop`, `session` and `walker` into the test module that uses them, and name them in its
+`__all__`; each module has a lab of its own.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
 from agent.cli.client import Client, Target
 from tests.e2e.dashboard import goto
@@ -50,6 +50,17 @@ class Walker:
         expect(self.page.locator("#content h1")).to_be_visible(timeout=LOADED_MAX_MS)
         expect(self.page.locator("#content .animate-breathe")).to_have_count(0, timeout=LOADED_MAX_MS)
 
+    def hear(self, message: ConsoleMessage) -> None:
+        """Keep what the browser complains about, but that labs of other tests come and go on this machine."""
+        if message.type in ("error", "warning") and "ERR_NETWORK_CHANGED" not in message.text:
+            self.complaints.append(f"{self.page.url}: {message.text}")
+
+    def take_refusal(self, status: int) -> None:
+        """Take the browser's word that the server refused something, which it has for every such answer."""
+        refusals = [each for each in self.complaints if f"responded with a status of {status}" in each]
+        assert refusals, f"nothing was refused with {status}: {self.complaints}"
+        self.complaints.remove(refusals[0])
+
     def resize(self, width: str, theme: str) -> None:
         across, down = WIDTHS[width]
         self.page.set_viewport_size({"width": across, "height": down})
@@ -65,14 +76,7 @@ def walking(
     page = context.new_page()
     walker = Walker(context=context, page=page, address=f"https://{shop.lab.hosts[0].ip}:7443")
     page.on("pageerror", lambda error: walker.complaints.append(f"{page.url}: {error}"))
-    page.on(
-        "console",
-        lambda message: (
-            walker.complaints.append(f"{page.url}: {message.text}")
-            if message.type in ("error", "warning")
-            else None
-        ),
-    )
+    page.on("console", walker.hear)
     try:
         goto(page, walker.address)
         page.locator("input[name=name], input[autocomplete=username]").first.fill(name)
@@ -85,9 +89,19 @@ def walking(
 
 
 @pytest.fixture(scope="module")
-def walker(chromium: Browser, shop: Shop) -> Iterator[Walker]:
+def session(chromium: Browser, shop: Shop) -> Iterator[Walker]:
+    """The administrator, who logs in once for a module."""
     with walking(chromium, shop) as walker:
         yield walker
+
+
+@pytest.fixture
+def walker(session: Walker) -> Iterator[Walker]:
+    """The administrator at a wide, light screen; the browser may complain of nothing that was not taken."""
+    session.complaints.clear()
+    session.resize("wide", "light")
+    yield session
+    assert session.complaints == []
 
 
 def client_of(shop: Shop) -> Client:

@@ -125,14 +125,15 @@ def _input_schema_of(name: str) -> dict[str, Any] | None:
 
 
 def _described(tool: Tool) -> types.Tool:
+    """A tool as it is listed: without the schema of its result, which no model is shown and which would be a
+    third of the list.
+    """
     return types.Tool(
         name=tool.name,
         title=tool.title,
         description=tool.description,
         input_schema=tool.input_schema,
-        output_schema=tool.output_schema,
         annotations=types.ToolAnnotations(
-            title=tool.title,
             read_only_hint=tool.is_read_only,
             destructive_hint=tool.is_destructive,
             idempotent_hint=tool.is_idempotent,

@@ -19,7 +19,7 @@ class AdoptContainers(Arguments):
     routes: dict[str, str] = Field(
         default_factory=dict, max_length=16, description="host:port by service; '' for the only one"
     )
-    dry_run: bool = Field(default=True, description="only say what would become of what")
+    dry_run: bool = True
     force: bool = Field(default=False, description="accept the losses that were told")
 
 

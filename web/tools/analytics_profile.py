@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from cluster.analytics.comparison import Difference
-from cluster.analytics.profile import Snapshot, find_bottlenecks, percent_of, snapshot
+from cluster.analytics.profile import Bottleneck, Snapshot, find_bottlenecks, percent_of, snapshot
 from cluster.analytics.sentences import Language
 from cluster.analytics.sentences_profile import tell_bottleneck, tell_nothing_found
 from cluster.analytics.sentences_trend import Topic, tell_comparison
@@ -171,7 +171,7 @@ def profile_view(
     for each in (scope, *related):
         shares = _measured(each, read)
         measured = measured or any(hourly.tail(hours).hours_known for hourly in shares.values())
-        for found in find_bottlenecks(shares, hours=hours):
+        for found in bottlenecks_of(each, read, hours=hours):
             words = tell_bottleneck(language, each.name, found)
             bottlenecks.append(
                 BottleneckView(
@@ -205,6 +205,16 @@ def profile_view(
     )
 
 
+def bottlenecks_of(scope: Scope, read: Hours, *, hours: int) -> list[Bottleneck]:
+    """Return what held it up in the last `hours` hours, of what has been read."""
+    return list(find_bottlenecks(_measured(scope, read), hours=hours))
+
+
+def snapshots_of(scope: Scope, read: Hours, *, hours: int) -> list[Snapshot]:
+    """Return its metrics beside what is usual at these hours, of what has been read."""
+    return [_snapshot(scope, read, metric, hours) for metric in _COMPARED[scope.kind]]
+
+
 def _baseline_view(
     scope: Scope, read: Hours, metrics: Sequence[str], hours: int, language: Language
 ) -> BaselineView:
@@ -231,10 +241,14 @@ def _lines(
     lines = []
     for metric in metrics:
         unit = unit_of(metric)
-        found = snapshot(metric, read.of(scope, metric), hours=hours, least=_LEAST.get(unit, 0.0))
+        found = _snapshot(scope, read, metric, hours)
         topic = Topic(name=scope.name, metric=metric, unit=unit)
         lines.append(_line(found, unit, tell_comparison(language, topic, found.comparison)))
     return lines
+
+
+def _snapshot(scope: Scope, read: Hours, metric: str, hours: int) -> Snapshot:
+    return snapshot(metric, read.of(scope, metric), hours=hours, least=_LEAST.get(unit_of(metric), 0.0))
 
 
 def _line(found: Snapshot, unit: str, said: str) -> ComparisonLine:

@@ -23,7 +23,7 @@ class DetectAnomalies(Arguments):
 
     subject: Short = Field(default="", description="host, service or container; default everything")
     metric: Short = Field(default="", description="as cpu,memory")
-    method: Method = Field(default=Method.CALIBRATED)
+    method: Method = Field(default=Method.CALIBRATED, description="the default finds most")
     since: Short = Field(default="", description="default 24h")
 
 

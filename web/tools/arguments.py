@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 
 Short = Annotated[str, StringConstraints(max_length=256)]
 Named = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+Cursor = Annotated[str, StringConstraints(max_length=2048)] | None
+"""`next_cursor` of the answer before."""
 
 
 class Arguments(BaseModel):

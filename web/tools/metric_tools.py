@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pydantic import Field
@@ -9,10 +10,12 @@ from pydantic import Field
 from web.auth.call import Call
 from web.tools.arguments import Arguments, Short
 from web.tools.context import Context
+from web.tools.current_numbers import ContainerNumbers, HostNumbers, get_current
 from web.tools.metric_history import HistorySeries, HistoryWish, get_metrics_history
 from web.tools.registry import Tool
 from web.tools.times import moment
 
+CONTAINERS_SHOWN_MAX = 100
 SERIES_SHOWN_MAX = 50
 POINTS_SHOWN_MAX = 300
 
@@ -20,9 +23,7 @@ POINTS_SHOWN_MAX = 300
 class GetMetricsHistory(Arguments):
     """Which series, of when."""
 
-    subject: Short = Field(
-        default="", description="host, container, service or disk; or a kind: 'containers'"
-    )
+    subject: Short = Field(default="", description="host, container, service, disk or a kind: 'containers'")
     metric: Short = Field(default="cpu", description="as cpu, memory, disk, rx, tx, or a full name")
     since: Short = Field(default="24h", description="span before now, or ISO 8601")
     by: Short = Field(default="", description="group by host, service or project")
@@ -90,7 +91,81 @@ def _line(series: HistorySeries) -> SeriesLine:
     )
 
 
+# ---- now
+
+
+class GetMetrics(Arguments):
+    """Of what; everything may be left out."""
+
+    node: Short = ""
+    service: Short = Field(default="", description="as shop.web; or a container")
+    top: int = Field(default=10, ge=0, le=CONTAINERS_SHOWN_MAX, description="containers of each host")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerNow:
+    """A container's newest numbers by metric, whose names end in the unit."""
+
+    name: str
+    numbers: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostNow:
+    """A host's newest numbers, and its containers by processor use."""
+
+    node: str
+    at: str | None
+    numbers: Mapping[str, float]
+    containers: tuple[ContainerNow, ...]
+    left_out: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Now:
+    """Hosts by name."""
+
+    hosts: tuple[HostNow, ...]
+
+
+async def _get_metrics(context: Context, call: Call, given: GetMetrics) -> Now:
+    hosts = await get_current(context, call, node=given.node)
+    return Now(hosts=tuple(_host_now(host, given) for host in hosts))
+
+
+def _host_now(host: HostNumbers, given: GetMetrics) -> HostNow:
+    fitting = [each for each in host.containers if _is_meant(each, given.service)]
+    fitting.sort(key=lambda each: (-each.numbers.get("cpu_percent", 0.0), each.name))
+    return HostNow(
+        node=host.node_name,
+        at=None if host.at_ms is None else moment(host.at_ms),
+        numbers=_rounded(host.numbers),
+        containers=tuple(
+            ContainerNow(name=each.name, numbers=_rounded(each.numbers)) for each in fitting[: given.top]
+        ),
+        left_out=max(0, len(fitting) - given.top) or None,
+    )
+
+
+def _is_meant(each: ContainerNumbers, service: str) -> bool:
+    return service in ("", each.service, f"{each.project}.{each.service}", each.name)
+
+
+def _rounded(numbers: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(value, 2) for name, value in sorted(numbers.items())}
+
+
 METRIC_TOOLS: tuple[Tool, ...] = (
+    Tool(
+        name="get-metrics",
+        title="Metrics now",
+        description="Return the newest numbers of hosts and of their busiest containers. For a time that is"
+        " past use get-metrics-history, for what they mean run-diagnosis.",
+        input_model=GetMetrics,
+        output=Now,
+        action="metrics.read",
+        run=_get_metrics,
+    ),
     Tool(
         name="get-metrics-history",
         title="Metrics over time",

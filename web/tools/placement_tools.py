@@ -78,7 +78,7 @@ async def _explain_service(context: Context, call: Call, given: ExplainService) 
 class DrainNode(Arguments):
     """Which host, and whether to do it."""
 
-    node: Named = Field(description="name or id of a host, as list-nodes shows it")
+    node: Named = Field(description="name or id")
     dry_run: bool = Field(default=False, description="only say what would move and what would not")
 
 
@@ -168,7 +168,7 @@ PLACEMENT_TOOLS: tuple[Tool, ...] = (
         name="drain-node",
         title="Empty a host",
         description="Move a host's replicas to other hosts and place none on it. Says what moves and what"
-        " cannot (such as replicas with a local volume); use dry_run first. Needs role operator.",
+        " cannot (such as replicas with a local volume); use dry_run first.",
         input_model=DrainNode,
         output=Drained,
         action="node.drain",

@@ -1,10 +1,11 @@
-"""JSON Schema that every client of tools reads: no references, no null types, no titles."""
+"""JSON Schema that every client of tools reads: no references, no null types, nothing that says nothing."""
 
 from __future__ import annotations
 
 from typing import Any
 
-_DROPPED = frozenset({"title", "$defs"})
+# Lengths of text are checked all the same, and nobody writes by them.
+_DROPPED = frozenset({"title", "$defs", "maxLength", "minLength"})
 
 
 def portable(schema: dict[str, Any]) -> dict[str, Any]:
@@ -37,6 +38,9 @@ def _written_out(node: Any, definitions: dict[str, Any]) -> Any:
         if key in _DROPPED and not (key == "title" and isinstance(value, dict)):
             continue
         if key == "description" and "properties" in node and isinstance(value, str):
+            continue
+        if key == "default" and not value:
+            # What is left out is empty, zero, or not so.
             continue
         if key == "properties":
             result[key] = {name: _written_out(inner, definitions) for name, inner in value.items()}

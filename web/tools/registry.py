@@ -6,7 +6,6 @@ the assistant, a test) goes through `ToolRegistry.call`, and so through the auth
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,9 +17,11 @@ from cluster.rbac import ACTIONS
 from web.auth.call import Call
 from web.auth.problems import Problem
 from web.middleware.errors import problem_of
+from web.tools.answer_size import as_text, bounded, bounded_text
 from web.tools.context import Context
 from web.tools.portable_schema import portable
 from web.tools.validation import problem_of_validation
+from web.tools.withheld import withhold, withhold_all
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,12 +78,11 @@ class Tool:
         return TypeAdapter(output)
 
     def to_result(self, returned: object) -> ToolResult:
-        """Return what `run` returned as a caller gets it."""
+        """Return what `run` returned as a caller gets it: without secrets, and not too long."""
         if isinstance(returned, str):
-            return ToolResult(text=returned, structured=None)
-        structured = self._outputs.dump_python(returned, mode="json", exclude_none=True)
-        text = json.dumps(structured, separators=(",", ":"), ensure_ascii=False)
-        return ToolResult(text=text, structured=structured)
+            return ToolResult(text=bounded_text(withhold(returned)), structured=None)
+        structured = bounded(withhold_all(self._outputs.dump_python(returned, mode="json", exclude_none=True)))
+        return ToolResult(text=as_text(structured), structured=structured)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,7 +36,7 @@ from web.tools.views import AttemptView, HookRunView, RolloutView, ServiceChange
 
 Reason = Annotated[str, StringConstraints(max_length=1024)]
 
-_SERVICE = "id or name of a service"
+_SERVICE = "id or name"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -593,8 +593,7 @@ ROLLOUT_TOOLS: tuple[Tool, ...] = (
     Tool(
         name="rollback-deploy",
         title="Go back to an earlier revision",
-        description="Have an earlier revision of a service run again, by default the last stable one before"
-        " the present. During a rollout it is aborted.",
+        description="Have an earlier revision of a service run again. During a rollout it is aborted.",
         input_model=RollbackDeploy,
         output=Changed,
         action=ROLLBACK,

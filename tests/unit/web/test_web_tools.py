@@ -7,6 +7,7 @@ import json
 import pytest
 
 from cluster.model.access import Role
+from cluster.model.ids import PrincipalId
 from cluster.model.inventory import HostRefused, LogLine
 from cluster.rbac import ACTIONS
 from tests.support.web_fakes import WebWorld, a_container, a_web_world, put_containers
@@ -34,7 +35,7 @@ def a_context(world: WebWorld) -> Context:
 
 def a_call(world: WebWorld, role: Role) -> Call:
     name = f"the-{role}"
-    principal_id = world.add_user(name, role)
+    principal_id = PrincipalId(f"us_{name}") if world.state.knows(name) else world.add_user(name, role)
     identity = Identity(
         principal_id=principal_id, name=name, role=role, credential=Credential.API_TOKEN, epoch=1
     )
@@ -57,18 +58,23 @@ def test_the_tools_have_the_names_that_were_promised() -> None:
         "export-analytics-report",
         "generate-secret",
         "get-ab-test",
+        "get-audit-log",
         "get-capacity-plan",
         "get-cluster-status",
         "get-config",
+        "get-container",
         "get-container-logs",
         "get-deploy-status",
         "get-deployment-history",
+        "get-metrics",
         "get-metrics-history",
         "get-performance-profile",
+        "get-system-health",
         "get-trend-analysis",
         "list-alerts",
         "list-containers",
         "list-environments",
+        "list-images",
         "list-nodes",
         "list-registries",
         "list-schedules",
@@ -80,13 +86,18 @@ def test_the_tools_have_the_names_that_were_promised() -> None:
         "rebalance-service",
         "remove-schedule",
         "remove-service",
+        "restart-container",
         "restart-service",
         "rollback-deploy",
+        "run-diagnosis",
         "scale-service",
         "schedule-deploy",
+        "search-logs",
         "silence-alerts",
         "start-ab-test",
+        "start-container",
         "steer-rollout",
+        "stop-container",
         "switch-traffic",
         "test-webhook",
         "validate-deployment",

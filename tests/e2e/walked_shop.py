@@ -13,16 +13,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect
 
 from agent.cli.client import Client, Target
-from tests.e2e.dashboard import goto
+from tests.e2e.dashboard import goto, violations_of
 from tests.support.lab import agents_on_a_lab, url_of
 from tests.support.shop import Shop
 
 WIDTHS = {"wide": (1440, 900), "tablet": (820, 1180), "phone": (390, 844)}
 THEMES = ("light", "dark")
 LOADED_MAX_MS = 20_000
+PICTURES = os.environ.get("DASHBOARD_PICTURES")
 
 
 @pytest.fixture(scope="module")
@@ -35,20 +36,64 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         yield shop
 
 
-@dataclass(slots=True, kw_only=True)
+# No slots: Playwright marks the method that listens to it.
+@dataclass(kw_only=True)
 class Walker:
-    """Somebody who is logged in, and what the browser complained about."""
+    """Somebody with a browser, and what that complained about."""
 
     context: BrowserContext
     page: Page
     address: str
     complaints: list[str] = field(default_factory=list)
 
+    def log_in(self, name: str, password: str) -> None:
+        """Fill in and send the login page."""
+        self.page.locator("input[autocomplete=username]").fill(name)
+        self.page.locator("input[type=password]").fill(password)
+        self.page.keyboard.press("Enter")
+
     def open(self, path: str) -> None:
         """Go to a page and wait until it shows what the server said."""
         goto(self.page, self.address + path)
         expect(self.page.locator("#content h1")).to_be_visible(timeout=LOADED_MAX_MS)
         expect(self.page.locator("#content .animate-breathe")).to_have_count(0, timeout=LOADED_MAX_MS)
+
+    @property
+    def notices(self) -> Locator:
+        return self.page.get_by_role("region", name="Notices")
+
+    def row(self, name: str) -> Locator:
+        """The row of a table that is named so."""
+        return self.page.get_by_role("row").filter(has=self.page.get_by_role("rowheader", name=name))
+
+    def act(self, name: str, action: str) -> None:
+        """Choose an action from the menu of what a row is about."""
+        self.page.get_by_role("button", name=f"Actions for {name}", exact=True).click()
+        self.page.get_by_role("menuitem", name=action).click()
+
+    def confirm(self, verb: str) -> None:
+        """Answer the question that is open."""
+        self.page.get_by_role("alertdialog").get_by_role("button", name=verb, exact=True).click()
+
+    def look(self, name: str) -> None:
+        """See that nothing is wrong with what is shown, on a wide light screen and on a dark phone.
+
+        The pictures for people are in every theme and width. What is open stays so.
+        """
+        seen = {("phone", "dark"), ("wide", "light")}
+        if PICTURES is not None:
+            seen |= {(width, theme) for width in WIDTHS for theme in THEMES}
+        found: dict[str, list[str]] = {}
+        for width, theme in sorted(seen):
+            self.resize(width, theme)
+            wrong = violations_of(self.page)
+            if overflows(self.page):
+                wrong.append("it scrolls sideways")
+            if wrong:
+                found[f"{name}, {width}, {theme}"] = wrong
+            keep_picture(self.page, f"{name}-{width}-{theme}")
+        self.resize("wide", "light")
+        assert found == {}
 
     def hear(self, message: ConsoleMessage) -> None:
         """Keep what the browser complains about, but that labs of other tests come and go on this machine."""
@@ -68,24 +113,29 @@ class Walker:
 
 
 @contextmanager
+def arriving(chromium: Browser, shop: Shop, *, language: str = "en-GB") -> Iterator[Walker]:
+    """Come to the login page, in a browser of one's own."""
+    context = chromium.new_context(ignore_https_errors=True, reduced_motion="reduce", locale=language)
+    page = context.new_page()
+    walker = Walker(context=context, page=page, address=url_of(shop.agents.hosts[0]))
+    page.on("pageerror", lambda error: walker.complaints.append(f"{page.url}: {error}"))
+    page.on("console", lambda message: walker.hear(message))
+    try:
+        goto(page, walker.address)
+        yield walker
+    finally:
+        context.close()
+
+
+@contextmanager
 def walking(
     chromium: Browser, shop: Shop, *, name: str = "admin", password: str = "", language: str = "en-GB"
 ) -> Iterator[Walker]:
     """Log in, as the administrator unless somebody is named."""
-    context = chromium.new_context(ignore_https_errors=True, reduced_motion="reduce", locale=language)
-    page = context.new_page()
-    walker = Walker(context=context, page=page, address=f"https://{shop.lab.hosts[0].ip}:7443")
-    page.on("pageerror", lambda error: walker.complaints.append(f"{page.url}: {error}"))
-    page.on("console", walker.hear)
-    try:
-        goto(page, walker.address)
-        page.locator("input[name=name], input[autocomplete=username]").first.fill(name)
-        page.locator("input[type=password]").fill(password or shop.agents.password)
-        page.keyboard.press("Enter")
-        expect(page.locator("#content h1")).to_be_visible(timeout=LOADED_MAX_MS)
+    with arriving(chromium, shop, language=language) as walker:
+        walker.log_in(name, password or shop.agents.password)
+        expect(walker.page.locator("#content h1")).to_be_visible(timeout=LOADED_MAX_MS)
         yield walker
-    finally:
-        context.close()
 
 
 @pytest.fixture(scope="module")
@@ -117,8 +167,7 @@ def overflows(page: Page) -> bool:
 
 def keep_picture(page: Page, name: str) -> None:
     """Keep a picture for people to look at, where they say so."""
-    directory = os.environ.get("DASHBOARD_PICTURES")
-    if directory is None:
+    if PICTURES is None:
         return
-    Path(directory).mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=Path(directory) / f"{name}.png")
+    Path(PICTURES).mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=Path(PICTURES) / f"{name}.png")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from typing import Protocol
 
 import numpy as np
@@ -498,6 +499,7 @@ class Surroundings:
     desk: ContainerDesk
     cluster: Cluster
     public_origins: tuple[str, ...]
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     request_body_bytes_max: int = 8 * 1024 * 1024
     resources: Resources = field(default_factory=NoResources)
     router: ExternalRouter = field(default_factory=NoExternalRouter)

@@ -31,6 +31,7 @@ from web.live.hub import HUB, LiveHub
 from web.middleware.authentication import authenticate
 from web.middleware.authorization import authorize
 from web.middleware.bodies import limit_body
+from web.middleware.client_address import PROXIES, TrustedProxies
 from web.middleware.entrance import add_headers, enter
 from web.middleware.errors import tell_problems
 from web.middleware.idempotency import REPEATS, Repeats
@@ -96,6 +97,7 @@ def build_app(
     app[AUTHENTICATOR] = authenticator
     app[SESSIONS] = sessions
     uses = app[TOKEN_USES] = TokenUses(surroundings)
+    app[PROXIES] = TrustedProxies(surroundings.trusted_proxies)
     app[LIMITER] = RateLimiter(limits)
     app[ROUTES] = {}
     app[READERS] = readers_of(ENDPOINTS)

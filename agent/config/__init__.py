@@ -8,18 +8,28 @@ in the file: name a file that holds one with `<key>_file`, or set TOWER_<SECTION
 from agent.config.example import default_text, render_example, shown_settings
 from agent.config.loading import DEFAULT_PATH, load_settings
 from agent.config.origin import ConfigError, LoadedSettings, Origin, Problem
-from agent.config.settings import Settings, label_pairs, setting_keys, split_address, variable_of
+from agent.config.settings import (
+    Network,
+    Settings,
+    label_pairs,
+    networks_of,
+    setting_keys,
+    split_address,
+    variable_of,
+)
 
 __all__ = [
     "DEFAULT_PATH",
     "ConfigError",
     "LoadedSettings",
+    "Network",
     "Origin",
     "Problem",
     "Settings",
     "default_text",
     "label_pairs",
     "load_settings",
+    "networks_of",
     "render_example",
     "setting_keys",
     "shown_settings",

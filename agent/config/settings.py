@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import itertools
 import re
 from collections.abc import Callable, Iterator
@@ -120,6 +121,24 @@ def _public_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _networks(texts: tuple[str, ...]) -> tuple[str, ...]:
+    for text in texts:
+        try:
+            network = ipaddress.ip_network(text)
+        except ValueError:
+            raise ValueError(
+                f'must be addresses or networks, such as "10.0.0.5" or "10.0.1.0/24"; {text!r} is neither'
+            ) from None
+        if network.prefixlen == 0:
+            raise ValueError(f"must name the proxies; {text!r} is everybody, who could say to be anybody")
+    return texts
+
+
+def networks_of(texts: tuple[str, ...]) -> tuple[Network, ...]:
+    """Return the networks that a setting names."""
+    return tuple(map(ipaddress.ip_network, texts))
+
+
 def _one_of(*allowed: int) -> Callable[[int], int]:
     def check(value: int) -> int:
         if value not in allowed:
@@ -131,6 +150,7 @@ def _one_of(*allowed: int) -> Callable[[int], int]:
 
 Address = Annotated[str, AfterValidator(_listen_address)]
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Port = Annotated[int, Field(ge=1, le=65535)]
 Milliseconds = Annotated[int, Field(ge=1, le=600_000)]
 
@@ -211,6 +231,20 @@ class ApiSettings(Section):
             " cookies and the MCP origin check use it. Empty: the advertised address and the api port."
         ),
     )
+    trusted_proxies: Annotated[tuple[str, ...], BeforeValidator(_texts), AfterValidator(_networks)] = Field(
+        default=(),
+        description=(
+            'Proxies in front of this host, such as ["10.0.0.5", "10.0.1.0/24"]: the client is whom their'
+            " X-Forwarded-For names, for records, lockout and rate limits. Nobody else's is believed."
+        ),
+    )
+    proxy_protocol: bool = Field(
+        default=False,
+        description=(
+            "The trusted proxies pass TLS on as it is and begin each connection with the PROXY protocol"
+            " (version 1 or 2)."
+        ),
+    )
     request_body_bytes_max: int = Field(
         default=8 * MIB, ge=64 * 1024, le=256 * MIB, description="Largest request body accepted."
     )
@@ -223,6 +257,12 @@ class ApiSettings(Section):
     log_followers_max: int = Field(
         default=100, ge=1, le=10_000, description="Container logs followed at once, over all clients."
     )
+
+    @model_validator(mode="after")
+    def _announcers_are_named(self) -> Self:
+        if self.proxy_protocol and not self.trusted_proxies:
+            raise ValueError("proxy_protocol needs trusted_proxies: whose connections begin with it")
+        return self
 
 
 class DockerSettings(Section):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import logging
 import socket
 import ssl
@@ -15,6 +16,9 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from aiohttp import web
+
+from agent.config import Network
+from agent.host.proxy_protocol import NotAnnounced, announced
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +46,11 @@ async def listen(
     context: ssl.SSLContext,
     connections_max: int,
     bounds: ListenBounds | None = None,
+    announced_by: tuple[Network, ...] = (),
 ) -> None:
     """Serve `runner` there until the stack is left.
+
+    Connections of proxies in `announced_by` begin with the PROXY protocol, and are their clients'.
 
     Connections beyond `connections_max` are closed at once. Of too many in their handshake the oldest is
     closed: an honest client needs milliseconds for it. Both are logged, at most once a minute, with their
@@ -51,7 +58,7 @@ async def listen(
 
     Raises OSError when the address cannot be used.
     """
-    listener = _Listener(runner, port, context, connections_max, bounds or ListenBounds())
+    listener = _Listener(runner, port, context, connections_max, bounds or ListenBounds(), announced_by)
     await listener.open(host)
     stack.callback(listener.close)
     tasks = await asyncio.TaskGroup().__aenter__()
@@ -73,6 +80,7 @@ class _Listener:
         context: ssl.SSLContext,
         connections_max: int,
         bounds: ListenBounds,
+        announced_by: tuple[Network, ...],
     ) -> None:
         assert runner.server is not None, "the runner was not set up"
         self._server = runner.server
@@ -80,6 +88,7 @@ class _Listener:
         self._context = context
         self._connections_max = connections_max
         self._bounds = bounds
+        self._announced_by = announced_by
         self._sockets: list[socket.socket] = []
         # In the order they came.
         self._greetings: dict[asyncio.Task[None], None] = {}
@@ -120,7 +129,7 @@ class _Listener:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                connection, _ = await loop.sock_accept(listening)
+                connection, peer = await loop.sock_accept(listening)
             except OSError as error:
                 # Out of descriptors or memory, mostly. The pause keeps this from spinning.
                 self._say(f"a connection could not be accepted: {error.strerror}")
@@ -134,7 +143,7 @@ class _Listener:
                 self._drop_oldest_greeting()
             elif len(self._greetings) >= self._bounds.greeting_max:
                 self._drop_oldest_greeting()
-            greeting = tasks.create_task(self._greet(connection))
+            greeting = tasks.create_task(self._greet(connection, str(peer[0])))
             self._greetings[greeting] = None
             greeting.add_done_callback(lambda done: self._greetings.pop(done, None))
             # What is waiting to be accepted is accepted without a wait: others are to have their turn too.
@@ -146,16 +155,35 @@ class _Listener:
         oldest.cancel()
         self._say("connections were begun and no TLS came, and there are too many of them")
 
-    async def _greet(self, connection: socket.socket) -> None:
+    async def _greet(self, connection: socket.socket, peer: str) -> None:
         """Do the handshake and hand the connection to the application."""
         # No TLS, not in time, or without the certificate that is needed: it is closed, and that is all.
         with contextlib.suppress(OSError):
+            if self._is_announced(peer):
+                connection = await self._client_of(connection)
             await asyncio.get_running_loop().connect_accepted_socket(
                 self._server,
                 connection,
                 ssl=self._context,
                 ssl_handshake_timeout=self._bounds.handshake_timeout_s,
             )
+
+    def _is_announced(self, peer: str) -> bool:
+        if not self._announced_by:
+            return False
+        address = ipaddress.ip_address(peer.partition("%")[0])
+        return any(address in network for network in self._announced_by)
+
+    async def _client_of(self, connection: socket.socket) -> socket.socket:
+        """Return a proxy's connection as its client's. Raises OSError, with the connection closed."""
+        try:
+            async with asyncio.timeout(self._bounds.handshake_timeout_s):
+                return await announced(connection)
+        except BaseException as error:
+            connection.close()
+            if isinstance(error, NotAnnounced):
+                self._say(str(error))
+            raise
 
     def _say(self, reason: str) -> None:
         self._turned_away += 1

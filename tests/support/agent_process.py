@@ -27,7 +27,12 @@ class AgentProcess:
     """One agent. `init` or `join` first, then `start`. Docker need not be there."""
 
     def __init__(
-        self, directory: Path, name: str, *, docker_socket: str = "/nonexistent/docker.sock"
+        self,
+        directory: Path,
+        name: str,
+        *,
+        docker_socket: str = "/nonexistent/docker.sock",
+        environment: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.name = name
         self.directory = directory / name
@@ -35,6 +40,7 @@ class AgentProcess:
         self.log = directory / f"{name}.log"
         self.password = ""
         self._docker_socket = docker_socket
+        self._given = environment
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -104,6 +110,7 @@ class AgentProcess:
         completed = subprocess.run(
             [sys.executable, "-m", "agent.cli", *arguments],
             env={**self._environment(), **secret},
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=90,
@@ -164,6 +171,7 @@ class AgentProcess:
             "TOWER_LISTEN_PEERS": f"127.0.0.1:{self.raft_port + 1}",
             "TOWER_HAPROXY_ENABLED": "false",
             "TOWER_DOCKER_SOCKET": self._docker_socket,
+            **self._given,
         }
 
 

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 from aiohttp import web
@@ -408,6 +409,7 @@ class WebWorld:
     hosts: FakeHosts
     cluster: FakeCluster
     origins: tuple[str, ...] = (ORIGIN,)
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     body_bytes_max: int = 8 * 1024 * 1024
     resources: FakeResources = field(default_factory=FakeResources)
     desk: FakeDesk = field(default_factory=FakeDesk)
@@ -430,6 +432,7 @@ class WebWorld:
             desk=self.desk,
             cluster=self.cluster,
             public_origins=self.origins,
+            trusted_proxies=self.trusted_proxies,
             request_body_bytes_max=self.body_bytes_max,
             router=self.router,
             scaling=self.scaling,

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import re
-from functools import lru_cache
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from web.auth.call import USER_AGENT_CHARACTERS_MAX, Call, printable
+from web.middleware.client_address import address_of
 from web.middleware.keys import CALL, RATE_HEADERS, STARTED, SURROUNDINGS
 from web.middleware.routes import route_of
 from web.middleware.shared_answers import SHARED
@@ -116,18 +115,3 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
         response.headers[REQUEST_ID_HEADER] = call.request_id
     for name, value in request.get(RATE_HEADERS, {}).items():
         response.headers.setdefault(name, value)
-
-
-def address_of(request: web.Request) -> str:
-    """Return the address the connection comes from; a proxy's, when there is one."""
-    return _plain(request.remote or "")
-
-
-@lru_cache(maxsize=1024)
-def _plain(remote: str) -> str:
-    try:
-        address = ipaddress.ip_address(remote.partition("%")[0])
-    except ValueError:
-        return ""
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return str(mapped or address)

@@ -222,12 +222,22 @@ def test_a_secret_file_that_is_missing_is_named(tmp_path: Path) -> None:
         ('[api]\npublic_url = "http://x"', "must be an https address"),
         ("[metrics]\ninterval_s = 7", "must be one of 10, 30, 60"),
         ("[api]\nconnections_max = true", "must be at least 10"),
+        ('[api]\ntrusted_proxies = ["lb.example.com"]', "'lb.example.com' is neither"),
+        ('[api]\ntrusted_proxies = ["10.0.1.5/24"]', "'10.0.1.5/24' is neither"),
+        ('[api]\ntrusted_proxies = ["0.0.0.0/0"]', "'0.0.0.0/0' is everybody"),
+        ("[api]\nproxy_protocol = true", "proxy_protocol needs trusted_proxies"),
     ],
 )
 def test_a_setting_that_cannot_work_is_refused(tmp_path: Path, text: str, rule: str) -> None:
     [problem] = problems(text, tmp_path=tmp_path)
     assert rule in problem
     assert problem.startswith("tower.toml:2: ")
+
+
+@pytest.mark.parametrize("text", ["", "10.0.0.5", "10.0.1.0/24, 2001:db8::/64"])
+def test_proxies_are_addresses_and_networks(tmp_path: Path, text: str) -> None:
+    loaded = load(tmp_path=tmp_path, environment={"TOWER_API_TRUSTED_PROXIES": text})
+    assert loaded.settings.api.trusted_proxies == tuple(text.split(", ") if text else ())
 
 
 def test_without_haproxy_its_ports_do_not_matter(tmp_path: Path) -> None:

@@ -253,8 +253,7 @@ class Client:
             raise CommandFailed(f"{server!r} is not an address", hint="such as https://10.0.0.5:7443")
         if self._tls is None:
             self._tls = tls_context(self._target.ca_pem)
-        kind = http.client.HTTPSConnection if self._tls.check_hostname else _nameless()
-        connection = kind(
+        connection = http.client.HTTPSConnection(
             parts.hostname, parts.port or 7443, timeout=self.connect_timeout_s, context=self._tls
         )
         connection.connect()
@@ -293,13 +292,12 @@ class Client:
 def tls_context(ca_pem: str) -> ssl.SSLContext:
     """Return a TLS 1.3 context that trusts `ca_pem` alone, or, when that is empty, what the system trusts.
 
-    With the cluster's own CA names are not compared: it certifies the hosts of the cluster and
-    nothing else, and any of them may answer, under whatever address it is reached at.
+    With the cluster's own CA names are neither compared nor asked for: it certifies the hosts of the cluster
+    and nothing else, and any of them may answer, under whatever address it is reached at.
     """
     context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH)
     if ca_pem:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
+        context = _nameless()
         try:
             context.load_verify_locations(cadata=ca_pem)
         except (ssl.SSLError, ValueError) as error:
@@ -316,11 +314,10 @@ def fetch_ca(server: str) -> str:
     The caller compares its fingerprint with one that came another way, or asks the person.
     """
     parts = urlsplit(server)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
+    context = _nameless()
     context.verify_mode = ssl.CERT_NONE
     context.minimum_version = ssl.TLSVersion.TLSv1_3
-    connection = _nameless()(
+    connection = http.client.HTTPSConnection(
         parts.hostname or "", parts.port or 7443, timeout=CONNECT_TIMEOUT_S, context=context
     )
     try:
@@ -342,11 +339,11 @@ def fetch_ca(server: str) -> str:
     return str(answer["ca_pem"])
 
 
-def _nameless() -> type[http.client.HTTPSConnection]:
+def _nameless() -> ssl.SSLContext:
     # Here, so that a command that asks nobody imports nothing of the agent.
-    from agent.keys.nameless import NamelessConnection
+    from agent.keys.nameless import NamelessContext
 
-    return NamelessConnection
+    return NamelessContext()
 
 
 def segment(text: str) -> str:

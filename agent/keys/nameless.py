@@ -1,4 +1,4 @@
-"""HTTPS to a member of the cluster, whose name does not matter: its certificate is of the cluster's CA.
+"""TLS to a member of the cluster, whose name does not matter: its certificate is of the cluster's CA.
 
 Who asks for a host by name in the TLS handshake may be shown a certificate that was uploaded for that name,
 signed by somebody the cluster's CA knows nothing of. Whoever trusts that CA alone asks for no name.
@@ -6,19 +6,40 @@ signed by somebody the cluster's CA knows nothing of. Whoever trusts that CA alo
 
 from __future__ import annotations
 
-import http.client
 import ssl
+from typing import Any, Self
 
 
-class NamelessConnection(http.client.HTTPSConnection):
-    """As its base class, without the name in the handshake. The context must not compare names."""
+class NamelessContext(ssl.SSLContext):
+    """A client's context that compares no names, and asks for none whatever library connects with it."""
 
-    def __init__(self, host: str, port: int, *, timeout: float, context: ssl.SSLContext) -> None:
-        assert not context.check_hostname, "there is no name to compare"
-        super().__init__(host, port, timeout=timeout, context=context)
-        self._nameless = context
+    def __new__(cls) -> Self:
+        """Return a context that trusts nobody yet."""
+        context = super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        return context
 
-    def connect(self) -> None:
-        http.client.HTTPConnection.connect(self)
-        assert self.sock is not None, "it is connected"
-        self.sock = self._nameless.wrap_socket(self.sock)
+    def wrap_socket(
+        self,
+        sock: Any,
+        server_side: bool = False,
+        do_handshake_on_connect: bool = True,
+        suppress_ragged_eofs: bool = True,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLSocket:
+        """As the base class, without the name."""
+        return super().wrap_socket(
+            sock, server_side, do_handshake_on_connect, suppress_ragged_eofs, session=session
+        )
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        """As the base class, without the name."""
+        return super().wrap_bio(incoming, outgoing, server_side, session=session)

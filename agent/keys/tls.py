@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 
 from agent.keys.errors import IdentityDamaged
 from agent.keys.identity import IdentityDirectory, NodeIdentity
+from agent.keys.nameless import NamelessContext
 from cluster.identity.certificates import load_certificate, not_after_ms
 
 
@@ -134,8 +135,9 @@ def joining_context(ca_pem: str) -> ssl.SSLContext:
     Raises:
         IdentityDamaged: `ca_pem` holds no certificate.
     """
-    context = web_client_context(ca_pem)
-    context.check_hostname = False
+    context = NamelessContext()
+    _harden(context)
+    _trust(context, ca_pem)
     return context
 
 
@@ -144,9 +146,8 @@ def first_contact_context() -> ssl.SSLContext:
 
     Whatever comes back counts only after `begin_join` compared it with the fingerprint in the token.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = NamelessContext()
     _harden(context)
-    context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from agent.clock import Clock
 from agent.ids import Entropy
 from agent.keys.identity import NodeIdentity
-from agent.keys.nameless import NamelessConnection
 from agent.keys.tls import first_contact_context, joining_context
 from agent.node.directory import NodeDirectory
 from agent.node.issuing import certificate_addresses
@@ -143,7 +142,7 @@ def _ask(
     host: str, method: str, path: str, context: ssl.SSLContext, timeout_s: float, body: bytes | None = None
 ) -> bytes:
     name, _, port = host.rpartition(":")
-    connection = NamelessConnection(name.strip("[]"), int(port), context=context, timeout=timeout_s)
+    connection = http.client.HTTPSConnection(name.strip("[]"), int(port), context=context, timeout=timeout_s)
     try:
         connection.request(method, path, body=body, headers=_HEADERS)
         response = connection.getresponse()

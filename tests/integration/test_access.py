@@ -181,6 +181,8 @@ def test_a_certificate_is_served_by_every_host_and_members_need_it_not(
     secret["TOWER_SERVER"] = f"https://localhost:{first.api_port}"
     listed = first.tower("certificate", "list", "--dashboard", secret=secret).stdout
     assert HOST in listed, "the command line trusts the cluster, by whatever name it asks"
+    # Its assistant goes away at once; it would have failed before that.
+    first.tower("mcp", secret=secret)
     with agents(tmp_path, "n3") as (third,):
         joining = must(first, "POST", "/join-tokens", {"ttl_s": 600, "uses": 1, "learner": True}, token=admin)
         third.tower("join", f"localhost:{first.api_port}", "--token", joining["token"], "--no-start")

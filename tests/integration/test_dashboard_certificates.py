@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+import urllib.request
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import aiohttp
+import httpx2
 import pytest
 from aiohttp import web
 
@@ -15,7 +18,6 @@ from agent.cli.client import tls_context
 from agent.clock import SystemClock
 from agent.follow.web_certificates import WebCertificates
 from agent.keys.identity import IdentityDirectory
-from agent.keys.nameless import NamelessConnection
 from agent.keys.tls import TlsIdentity
 from cluster.commands.web_certificates import PutWebCertificate, RemoveWebCertificate
 from cluster.identity.stored_secrets import seal_web_key
@@ -162,22 +164,36 @@ async def test_one_whose_key_does_not_open_here_leaves_the_clusters_own(listener
     assert not await listener.is_trusted(chain.root, HOST)
 
 
-async def test_the_command_line_needs_the_clusters_authority_alone(listener: Listener) -> None:
-    chain = a_chain("localhost", now_ms=listener.clock.now_ms())
-    await listener.put(chain)
+async def by_the_standard_library(url: str, context: ssl.SSLContext) -> bytes:
+    """As most commands ask."""
 
     def ask() -> bytes:
-        connection = NamelessConnection(
-            "localhost", listener.port, timeout=5, context=tls_context(listener.cluster_ca)
-        )
-        try:
-            connection.request("GET", "/", headers={"Connection": "close"})
-            with connection.getresponse() as response:
-                return response.read()
-        finally:
-            connection.close()
+        with urllib.request.urlopen(url, context=context, timeout=5) as response:  # noqa: S310  # this test's own
+            content: bytes = response.read()
+            return content
 
-    assert await asyncio.to_thread(ask) == b"hello"
+    return await asyncio.to_thread(ask)
+
+
+async def by_aiohttp(url: str, context: ssl.SSLContext) -> bytes:
+    """As `tower exec` does."""
+    async with aiohttp.ClientSession() as session, session.get(url, ssl=context) as response:
+        return await response.read()
+
+
+async def by_httpx(url: str, context: ssl.SSLContext) -> bytes:
+    """As `tower mcp` does."""
+    async with httpx2.AsyncClient(verify=context) as client:
+        return (await client.get(url)).content
+
+
+@pytest.mark.parametrize("ask", [by_the_standard_library, by_aiohttp, by_httpx])
+async def test_the_command_line_needs_the_clusters_authority_alone(
+    listener: Listener, ask: Callable[[str, ssl.SSLContext], Awaitable[bytes]]
+) -> None:
+    chain = a_chain("localhost", now_ms=listener.clock.now_ms())
+    await listener.put(chain)
+    assert await ask(f"https://localhost:{listener.port}/", tls_context(listener.cluster_ca)) == b"hello"
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2])

@@ -40,13 +40,8 @@ SCOPED_KINDS = frozenset(
 """Kinds of things that a scope can mean."""
 ESCAPES = frozenset(
     {
-        # A Compose file names volumes, networks, secrets and host paths of anybody.
-        "service.deploy",
+        # Whoever has the host has everything on it; what runs already is what somebody else began.
         "service.deploy-host-access",
-        "service.promote",
-        "service.schedule",
-        "service.start-experiment",
-        "service.validate",
         "service.adopt",
         "container.recreate",
         "metrics.import",
@@ -111,6 +106,10 @@ class Grants:
     """Grants of equal keys are the same."""
     timed: tuple[Rule, ...] = ()
     """The rules that do not hold at all times."""
+    label_keys: frozenset[str] = frozenset()
+    """The labels that decide something: whoever changed them would choose what they may."""
+    goes_by_names: bool = False
+    """Whether the name of a container decides something."""
 
     def in_force(self, at_ms: int) -> tuple[bool | None, ...]:
         """Which of the timed rules hold at a moment: while that stays the same, so do all answers."""
@@ -260,12 +259,19 @@ def grants_of(role: Role, bindings: tuple[Binding, ...], roles: tuple[CustomRole
             else:
                 for name, given in _given(part, rule):
                     allows.setdefault(name, []).append(given)
+    scopes = [scope for rule in every for scope in rule.scopes]
     return Grants(
         role.value,
         {name: tuple(rules) for name, rules in allows.items()},
         {name: tuple(rules) for name, rules in denies.items()},
         key=(role, bindings, roles),
         timed=tuple(dict.fromkeys(rule for rule in every if rule.hours)),
+        label_keys=frozenset(
+            label.partition("=")[0]
+            for scope in scopes
+            for label in (*(scope.labels or ()), *(scope.without_labels or ()))
+        ),
+        goes_by_names=any(scope.names is not None for scope in scopes),
     )
 
 

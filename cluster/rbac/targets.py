@@ -15,6 +15,7 @@ class Target:
     An attribute is None when it is not known or has no meaning for the thing; "" when the thing has none, as
     a container outside of projects. `name` is `<host>/<container>` for containers. `labels` are those
     somebody set, never those of an image: who writes an image must not choose who may reach its containers.
+    `hosts` are, by id and name, all that something may be on which is on no certain one.
     """
 
     kind: str
@@ -27,6 +28,7 @@ class Target:
     node_id: str | None = None
     node_name: str | None = None
     labels: Mapping[str, str] | None = None
+    hosts: tuple[tuple[str, str], ...] | None = None
 
     def __str__(self) -> str:
         identifier = self.name or self.id
@@ -45,11 +47,12 @@ def covers(scope: AccessScope, target: Target) -> bool | None:
 
 def _constraints(scope: AccessScope, target: Target) -> Iterable[bool | None]:
     if scope.projects is not None:
-        yield _among(scope.projects, target.project)
+        scoped = f"{target.environment}.{target.project}" if target.environment and target.project else None
+        yield _among(scope.projects, target.project, scoped)
     if scope.services is not None:
         yield _among(scope.services, target.service_id, target.service)
     if scope.nodes is not None:
-        yield _among(scope.nodes, target.node_id, target.node_name)
+        yield _on_hosts(scope.nodes, target)
     if scope.names is not None:
         short = None if target.name is None else target.name.rpartition("/")[2]
         yield _among(scope.names, target.name, short)
@@ -69,6 +72,15 @@ def _among(names: tuple[str, ...], *values: str | None) -> bool | None:
     if not known:
         return None
     return any(value in names for value in known)
+
+
+def _on_hosts(names: tuple[str, ...], target: Target) -> bool | None:
+    """None also where some of the hosts it may be on are meant, and others are not."""
+    met = _among(names, target.node_id, target.node_name)
+    if met is not None or not target.hosts:
+        return met
+    meant = [_among(names, *host) for host in target.hosts]
+    return meant[0] if len(set(meant)) == 1 else None
 
 
 def _has_any(wanted: tuple[str, ...], labels: Mapping[str, str] | None) -> bool | None:

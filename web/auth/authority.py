@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import NoReturn, TypeVar
@@ -263,13 +263,16 @@ class Authority:
         change: Callable[[Permit], Awaitable[_Result]],
         *,
         recorded_as: str | None = None,
+        on: Sequence[Target] = (),
     ) -> _Result:
         """Run `change` when the caller may do `action` to `resource`, and return what it returns.
 
+        `on` are the things that `resource` is a name for; all of them are asked about, in its place.
         `recorded_as` names the entry more closely than the action that was asked for. Raises Problem (401 or
         403) once the refusal is recorded, and whatever `change` raises.
         """
-        decision = await self.require(call, action, resource)
+        decisions = [await self.require(call, action, each) for each in on or (resource,)]
+        decision = decisions[0]
         permit = Permit(self._surroundings, call, recorded_as or action, str(resource), decision)
         result = await change(permit)
         assert permit.is_recorded, f"{action} was done without an entry in the audit"

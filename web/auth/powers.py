@@ -50,6 +50,20 @@ class Powers:
             and all(part.is_unlimited(action, self.now_ms) for part in self.parts)
         )
 
+    @property
+    def goes_by_names(self) -> bool:
+        """Whether the name of a container decides something of what they may."""
+        return any(part.goes_by_names for part in self.parts)
+
+    def has_scopes(self, action: str) -> bool:
+        """Whether it matters what `action` is done to."""
+        return any(part.has_scopes(action) for part in self.parts)
+
+    @property
+    def label_keys(self) -> frozenset[str]:
+        """The labels that decide something of what they may."""
+        return frozenset[str]().union(*(part.label_keys for part in self.parts))
+
     def lacks(self, role: Role) -> str | None:
         """Return an action of a role that is not held everywhere and always, or None."""
         return next((action for part in self.parts if (action := part.lacks(role))), None)

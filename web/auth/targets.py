@@ -2,29 +2,83 @@
 
 from __future__ import annotations
 
-from cluster.model.ids import ServiceId
-from cluster.model.service import Service
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+
+from cluster.model.ids import ServiceId, environment_of, name_in, scope_in
+from cluster.model.placing import Constraint, HostFact, PlacementRules
+from cluster.model.service import Revision, Service
+from cluster.placement import violations
 from cluster.rbac import Resource, Target
 from cluster.store import ReadTxn, records
 from cluster.store.records import rollouts_of_service
+from cluster.survey import rules_in
 
 _KEY_CHARACTERS_MAX = 128
+_SERVICE_ID = re.compile(r"([a-z0-9-]{1,31}\.)?[a-z0-9_-]{1,31}\.[a-z0-9_-]{1,31}")
 
 
-def service_target(txn: ReadTxn, service: Service, *, kind: Resource = Resource.SERVICE) -> Target:
-    """Return what a service is to permissions. Its labels are those its containers get, and its own."""
-    revision = records.REVISIONS.get(txn, service.id, service.stable_revision or service.revision)
-    labels = {} if revision is None else dict(revision.spec.labels)
+def service_target(
+    txn: ReadTxn, service: Service, *, kind: Resource = Resource.SERVICE, revision: Revision | None = None
+) -> Target:
+    """Return what a service is to permissions; with a `revision`, what it would be with that.
+
+    Its labels are those its containers get, and its own.
+    """
+    if revision is None:
+        revision = records.REVISIONS.get(txn, service.id, service.stable_revision or service.revision)
+    wanted = wanted_target(
+        txn,
+        service.id,
+        labels=(*(() if revision is None else revision.spec.labels), *service.labels),
+        placement=service.placement,
+        kind=kind,
+    )
+    return replace(wanted, project=service.project, service=service.name)
+
+
+def wanted_target(
+    txn: ReadTxn,
+    service_id: ServiceId,
+    *,
+    labels: Iterable[tuple[str, str]] = (),
+    placement: PlacementRules | None = None,
+    kind: Resource = Resource.SERVICE,
+) -> Target:
+    """Return what a service of that id is, or would be, to permissions. Later labels win."""
+    environment = environment_of(service_id)
     return Target(
         kind=kind,
-        id=service.id,
-        name=service.id,
-        project=service.project,
-        service=service.name,
-        service_id=service.id,
-        environment=service.environment,
-        labels={**labels, **dict(service.labels)},
+        id=service_id,
+        name=service_id,
+        project=scope_in(service_id).rpartition(".")[2],
+        service=name_in(service_id),
+        service_id=service_id,
+        environment=environment,
+        labels=dict(labels),
+        hosts=None if placement is None else hosts_of(txn, environment, placement),
     )
+
+
+def hosts_of(txn: ReadTxn, environment: str, rules: PlacementRules) -> tuple[tuple[str, str], ...] | None:
+    """Return, by id and name, all hosts that rules leave; None where they leave any that may join."""
+    bound = rules_in(txn, environment, rules)
+    constraints = (*bound.within.constraints, *bound.constraints)
+    if not (bound.pin_host or bound.within.names or any(map(_names_hosts, constraints))):
+        return None
+    return tuple((node.id, node.name) for node in records.NODES.scan(txn) if not violations(node, [bound]))
+
+
+def _names_hosts(constraint: Constraint) -> bool:
+    """Whether only hosts meet it that somebody named or labelled."""
+    named = (HostFact.ID, HostFact.HOSTNAME, HostFact.LABEL)
+    return constraint.is_equal and constraint.value != "" and constraint.attribute.fact in named
+
+
+def is_service_id(text: str) -> bool:
+    """Whether a service could have that id."""
+    return _SERVICE_ID.fullmatch(text) is not None
 
 
 def target_of(txn: ReadTxn, resource: str) -> Target:

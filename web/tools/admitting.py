@@ -28,12 +28,12 @@ from web.tools.admission import admission_to
 from web.tools.context import Context
 from web.tools.deploy_plan import read_present
 from web.tools.file_pins import require_use
-from web.tools.preparing import check_host_access, with_digests
+from web.tools.preparing import actions_of, check_host_access, with_digests
 from web.tools.scaling import with_restart_of, without_restart
+from web.tools.service_rights import require_wanted
 from web.tools.windows import closed_among, problem_of_closed
 
 DEPLOY = "service.deploy"
-SKIP_ANALYSIS = "service.skip-analysis"
 TIMEOUT_S = 90.0
 _PASSING = frozenset({"host-unavailable", "unavailable", "not-committed", "outcome-unknown", "internal"})
 
@@ -132,17 +132,16 @@ def later_of(schedule: DeploySchedule) -> Later:
 async def admit(context: Context, call: Call, later: Later) -> tuple[ScheduledService, ...]:
     """Return the services as they may be deployed now. Raises Problem as `deploy` does."""
     authority, surroundings = context.authority, context.surroundings
-    await authority.require(call, DEPLOY, "service")
     is_unjudged = any(each.is_unjudged for each in later.services)
-    if is_unjudged:
-        await authority.require(call, SKIP_ANALYSIS, "service")
+    services: Sequence[ComposeService] = tuple(map(_compose_of, later.services))
+    project = ComposeProject(name=later.project, services=tuple(services), environment=later.environment)
+    # The right to override a window was asked for when it was scheduled, and stays with the schedule.
+    await require_wanted(context, call, actions_of(DEPLOY, is_unjudged=is_unjudged), project)
     if not later.overrides_windows:
         with surroundings.state.read() as txn:
             closed = closed_among(txn, [each.about for each in later.services], surroundings.clock.now_ms())
         if closed:
             raise problem_of_closed(closed)
-    services: Sequence[ComposeService] = tuple(map(_compose_of, later.services))
-    project = ComposeProject(name=later.project, services=tuple(services), environment=later.environment)
     await check_host_access(context, call, project, [], is_dry_run=False)
     await require_use(authority, call, services)
     present = read_present(surroundings, project)

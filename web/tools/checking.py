@@ -50,9 +50,9 @@ async def validate(context: Context, call: Call, request: DeployRequest) -> Vali
     """Return what would go wrong with a deployment, and its plan; nothing is changed.
 
     First the file alone, then the cluster, then hosts and registries. Raises Problem for a caller who may not
-    deploy.
+    have these services.
     """
-    await context.authority.require(call, VALIDATE, "service")
+    await context.authority.admit(call, VALIDATE, "service")
     found: list[FindingView] = []
 
     def note(problem: Problem) -> None:
@@ -60,7 +60,7 @@ async def validate(context: Context, call: Call, request: DeployRequest) -> Vali
             raise problem
         found.extend(_of_problem(problem))
 
-    prepared = await prepare(context, call, request, refuse=note)
+    prepared = await prepare(context, call, request, actions=(VALIDATE,), refuse=note)
     if prepared is None:
         return _view(request.project or "", request.environment, found)
     found += map(_of_finding, prepared.project.warnings)

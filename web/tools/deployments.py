@@ -7,14 +7,17 @@ from web.auth.call import Call
 from web.tools.carrying_out import Order, carry_out, name_rollouts
 from web.tools.checking import finding_of, plan_of
 from web.tools.context import Context
-from web.tools.preparing import DeployRequest, Prepared, prepare
+from web.tools.preparing import SKIP_ANALYSIS, DeployRequest, Prepared, actions_of, prepare
 from web.tools.readiness import Readiness, look, refuse_errors
 from web.tools.views import DeployedService, DeploymentView, IgnoredKey
 from web.tools.watching import change_watches
 from web.tools.windows import OVERRIDE
 
 DEPLOY = "service.deploy"
-SKIP_ANALYSIS = "service.skip-analysis"
+
+
+def _actions(request: DeployRequest) -> tuple[str, ...]:
+    return actions_of(DEPLOY, is_unjudged=request.is_unjudged, overrides_windows=request.overrides_windows)
 
 
 async def deploy(context: Context, call: Call, request: DeployRequest) -> DeploymentView:
@@ -24,10 +27,9 @@ async def deploy(context: Context, call: Call, request: DeployRequest) -> Deploy
     of an earlier deployment that is under way is superseded, and that is said. Raises Problem: 422 with
     everything that is wrong with the file, 409 when somebody else changed a service since this began.
     """
-    await context.authority.require(call, DEPLOY, "service")
-    if request.is_unjudged:
-        await context.authority.require(call, SKIP_ANALYSIS, "service")
-    prepared = await prepare(context, call, request)
+    for action in _actions(request):
+        await context.authority.admit(call, action, "service")
+    prepared = await prepare(context, call, request, actions=_actions(request))
     assert prepared is not None, "what cannot be read is raised"
     warnings = prepared.warnings
     readiness = await look(context, prepared)
@@ -54,6 +56,7 @@ async def deploy(context: Context, call: Call, request: DeployRequest) -> Deploy
         f"service:{prepared.project.scope}",
         change,
         recorded_as=recorded_as(prepared, is_unjudged=request.is_unjudged),
+        on=prepared.targets,
     )
     deployed = await name_rollouts(context, deployed, warnings)
     return answer(prepared, deployed)

@@ -16,19 +16,22 @@ from cluster.model.experiment import DURATION_MS_MAX, Experiment, Match, MatchKi
 from cluster.model.rollout import Steer
 from cluster.model.service import Revision, Service
 from cluster.model.strategy import WHOLE_PERMILLE
+from cluster.rbac import Resource
 from cluster.store import ReadTxn, records
 from web.auth.authority import Permit
 from web.auth.call import Call
 from web.auth.problems import FieldError, Problem, invalid
+from web.auth.targets import service_target
 from web.tools.admission import admission_to, require_person
 from web.tools.attempts import rollout_of_attempt
 from web.tools.context import Context
 from web.tools.deploy_plan import Present, read_present, why_not_staged
 from web.tools.experiment_views import ExperimentView, view_of_newest, views_of
 from web.tools.file_pins import require_use
-from web.tools.preparing import DeployRequest, check_host_access, prepare, with_digests
+from web.tools.preparing import DeployRequest, actions_of, check_host_access, prepare, with_digests
 from web.tools.references import find_service
 from web.tools.secrets import resource_of
+from web.tools.service_rights import require_wanted
 from web.tools.soon import soon
 from web.tools.steering import ask_of_rollout
 from web.tools.windows import OVERRIDE, about, closed_among, problem_of_closed
@@ -147,10 +150,17 @@ async def get_experiment(context: Context, call: Call, reference: str) -> Experi
 
 async def list_experiments(context: Context, call: Call, *, service: str = "") -> list[ExperimentView]:
     """Return the experiments that are remembered, newest first; of one service if it is given."""
-    await context.authority.require(call, "rollout.read", "rollout")
+    resource = f"rollout:{service}" if service else "rollout"
+    await context.authority.admit(call, "rollout.read", resource)
+    reading = context.authority.sight(call, "rollout.read")
     with context.surroundings.state.read() as txn:
         services = [find_service(txn, service)] if service else records.SERVICES.scan(txn)
-        found = [view for each in services for view in views_of(txn, each)]
+        found = [
+            view
+            for each in services
+            if reading.sees(service_target(txn, each, kind=Resource.ROLLOUT))
+            for view in views_of(txn, each)
+        ]
     return sorted(found, key=lambda view: (view.started_at_ms, view.service_id), reverse=True)
 
 
@@ -270,6 +280,10 @@ def _matches(field: str, kind: MatchKind, wanted: Sequence[NamedValue]) -> list[
 # ---- what b is
 
 
+def _actions(request: ExperimentRequest) -> tuple[str, ...]:
+    return actions_of(START, overrides_windows=request.overrides_windows)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Tried:
     """What b is: its image and files are pinned, `inline` are versions of configs to be kept first."""
@@ -288,7 +302,7 @@ async def _from_file(
         environment=file.environment or service.environment,
         overrides_windows=request.overrides_windows,
     )
-    prepared = await prepare(context, call, wanted)
+    prepared = await prepare(context, call, wanted, actions=_actions(request))
     assert prepared is not None, "what cannot be read is raised"
     for each in prepared.services:
         if each.service_id == service.id:
@@ -307,8 +321,6 @@ async def _with_image(
 ) -> _Tried:
     """The stable revision with another image, and everything that is asked of a deployed one asked of it."""
     surroundings = context.surroundings
-    if request.overrides_windows:
-        await context.authority.require(call, OVERRIDE, "service")
     spec = replace(stable.spec, image=request.image, digest="")
     wanted = ComposeService(
         service_id=service.id,
@@ -317,8 +329,12 @@ async def _with_image(
         replicas=service.replicas,
         policy=service.policy,
         fencing=service.fencing,
+        placement=service.placement,
+        labels=service.labels,
         bound=stable.bound,
     )
+    project = ComposeProject(name=service.project, services=(wanted,), environment=service.environment)
+    await require_wanted(context, call, _actions(request), project)
     with surroundings.state.read() as txn:
         closed = closed_among(txn, [about(service)], surroundings.clock.now_ms())
         admission = admission_to(txn, service.environment, service.project)

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cluster.model.access import Role
+from cluster.model.ids import ServiceId
 from cluster.model.permissions import AccessScope, Binding, Holder, HolderKind
 from cluster.rbac import ACTIONS, Grants, Resource, Target, built_in, grants_of
 from cluster.store import records
 from web.auth.call import Call
 from web.auth.powers import Powers, account_grants, owner_and_token
 from web.auth.problems import Problem, invalid
-from web.auth.targets import target_of
+from web.auth.targets import is_service_id, target_of, wanted_target
 from web.tools.accounts import find_user
 from web.tools.containers import find_container, read_seen
 from web.tools.context import Context
@@ -47,8 +48,14 @@ async def explain(
     else:
         with context.surroundings.state.read() as txn:
             target = target_of(txn, resource or kind)
-    if kind in (Resource.SERVICE, Resource.ROLLOUT) and reference:
-        await context.authority.require(call, f"{kind}.read", resource)
+            is_there = target.service_id is not None
+            if kind == Resource.SERVICE and not is_there and is_service_id(reference):
+                # One that could be deployed: what there is of it is its name.
+                target = wanted_target(txn, ServiceId(reference))
+        if kind in (Resource.SERVICE, Resource.ROLLOUT) and reference:
+            reading = context.authority.sight(call, f"{kind}.read")
+            if is_there or not reading.sees(target):
+                await context.authority.require(call, f"{kind}.read", resource)
     decision = powers.decide(action, target)
     return ExplanationView(
         principal=title,

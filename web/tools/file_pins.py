@@ -43,12 +43,23 @@ def pin_files(txn: ReadTxn, project: ComposeProject, *, environment: str, by: st
     return Pinned(services=services, inline=tuple(made.values()))
 
 
-async def require_use(authority: Authority, call: Call, services: Sequence[ComposeService]) -> None:
-    """Refuse a caller who may not use what the services name. Raises Problem (403)."""
+async def require_use(
+    authority: Authority,
+    call: Call,
+    services: Sequence[ComposeService],
+    *,
+    inline: Sequence[InlineConfig] = (),
+) -> None:
+    """Refuse a caller who may not use what the services name. Raises Problem (403).
+
+    Configs whose content stands in the file are a part of it.
+    """
+    given = {(FileKind.CONFIG, config.name) for config in inline}
     wanted = {
         (kind, reference.source, reference.environment)
         for service in services
         for kind, reference in _references(service)
+        if (kind, reference.source) not in given
     }
     for kind, name, environment in sorted(wanted):
         await authority.require(call, f"{kind}.use", resource_of(kind, name, environment))

@@ -13,9 +13,11 @@ from cluster.compose import ComposeFile, ComposeProject, ComposeService, Finding
 from cluster.model.inventory import HostRefused, HostUnavailable
 from cluster.model.strategy import Strategy
 from cluster.model.windows import About
+from cluster.rbac import Target
 from cluster.store import records
 from web.auth.call import Call
 from web.auth.problems import FieldError, Problem
+from web.auth.targets import service_target
 from web.ports import Surroundings
 from web.tools.admission import Admission, admission_to
 from web.tools.context import Context
@@ -23,12 +25,14 @@ from web.tools.deploy_plan import Present, planned_of, read_present, with_strate
 from web.tools.file_pins import pin_files, require_use
 from web.tools.host_reach import reach_into_host
 from web.tools.scaling import with_restart_of
+from web.tools.service_rights import of_service, require_wanted
 from web.tools.views import DeployedService
 from web.tools.watching import check_watches
 from web.tools.windows import OVERRIDE, closed_among, problem_of_closed
 
 INSPECT = "service.inspect"
 HOST_ACCESS = "service.deploy-host-access"
+SKIP_ANALYSIS = "service.skip-analysis"
 RESOLVING_AT_ONCE = 4
 FINDINGS_SHOWN = 100
 # One that is pinned already. Any other "@" is for the host to refuse.
@@ -66,14 +70,15 @@ class Prepared:
     """What a deployment is going to be, and what was seen of the services before it.
 
     `services` have their images and files pinned, `inline` are versions of configs to be kept first.
-    `warnings` grow with what is found later. With `overrides_windows` it is made although a window or a
-    freeze is against it.
+    `targets` are what the services are, and are going to be, to permissions. `warnings` grow with what is
+    found later. With `overrides_windows` it is made although a window or a freeze is against it.
     """
 
     project: ComposeProject
     services: Sequence[ComposeService]
     inline: Sequence[PutFile]
     present: Mapping[str, Present]
+    targets: tuple[Target, ...]
     planned: tuple[DeployedService, ...]
     admission: Admission | None
     warnings: list[str]
@@ -88,6 +93,15 @@ class Release:
     digest: str
 
 
+def actions_of(action: str, *, is_unjudged: bool = False, overrides_windows: bool = False) -> tuple[str, ...]:
+    """Return all that a caller has to be allowed to do with each service to have `action` done so."""
+    return (
+        action,
+        *((SKIP_ANALYSIS,) if is_unjudged else ()),
+        *((OVERRIDE,) if overrides_windows else ()),
+    )
+
+
 def _raised(problem: Problem) -> None:
     raise problem
 
@@ -97,24 +111,26 @@ async def prepare(
     call: Call,
     request: DeployRequest,
     *,
+    actions: Sequence[str],
     refuse: Callable[[Problem], None] = _raised,
     releases: Mapping[str, Release] | None = None,
 ) -> Prepared | None:
     """Read the file, hold it against the environment, and pin what it names.
 
     Each refusal is handed to `refuse`, which raises it, or notes it: then the rest is looked at, too, and
-    None is returned only for a file that cannot be read. With `releases`, by service name, only those
-    services are prepared, with these images, which are known to be proven.
+    None is returned only for a file that cannot be read. `actions` are what the caller has to be allowed to
+    do with each service: that is never only noted. With `releases`, by service name, only those services are
+    prepared, with these images, which are known to be proven.
     """
     parsed = await read_project(context, request)
     if not isinstance(parsed, ComposeProject):
         refuse(unreadable(parsed))
         return None
-    return await _Preparing(context, call, request, refuse, releases).run(parsed)
+    return await _Preparing(context, call, request, tuple(actions), refuse, releases).run(parsed)
 
 
 async def prepare_copies(
-    context: Context, call: Call, request: DeployRequest, project: ComposeProject
+    context: Context, call: Call, request: DeployRequest, project: ComposeProject, *, actions: Sequence[str]
 ) -> Prepared:
     """As `prepare`, of services that are there elsewhere: their images are pinned and proven already.
 
@@ -123,7 +139,7 @@ async def prepare_copies(
     releases = {
         each.name: Release(image=each.spec.image, digest=each.spec.digest) for each in project.services
     }
-    return await _Preparing(context, call, request, _raised, releases).run(project)
+    return await _Preparing(context, call, request, tuple(actions), _raised, releases).run(project)
 
 
 async def read_project(context: Context, request: DeployRequest) -> ComposeProject | tuple[Finding, ...]:
@@ -147,38 +163,44 @@ class _Preparing:
     context: Context
     call: Call
     request: DeployRequest
+    actions: tuple[str, ...]
     refuse: Callable[[Problem], None]
     releases: Mapping[str, Release] | None
 
     async def run(self, parsed: ComposeProject) -> Prepared:
         surroundings, call = self.context.surroundings, self.call
         warnings = [*map(str, parsed.warnings)]
-        if self.releases is None:
-            warnings += _orphans(surroundings, parsed)
-        else:
+        if self.releases is not None:
             parsed = _only(parsed, self.releases)
+        targets = await require_wanted(self.context, call, self.actions, parsed)
+        if self.releases is None:
+            warnings += _orphans(self.context, call, parsed)
         present = read_present(surroundings, parsed)
         is_overriding = await self._check_windows(parsed, warnings)
         with self._refusing():
             await asyncio.to_thread(check_watches, parsed.services)
         parsed, admission = self._admit(parsed)
-        with self._refusing():
-            await check_host_access(self.context, call, parsed, warnings, is_dry_run=self.request.is_dry_run)
+        await self._check_host_access(parsed, warnings)
         services: Sequence[ComposeService] = parsed.services
         inline: Sequence[PutFile] = ()
         with self._refusing(), surroundings.state.read() as txn:
             pinned = pin_files(txn, parsed, environment=self.request.environment, by=call.known().name)
             services, inline = pinned.services, pinned.inline
-        await require_use(self.context.authority, call, services)
+        await require_use(self.context.authority, call, services, inline=parsed.configs)
         with self._refusing():
             services = with_strategy(services, self.request.strategy, warnings)
         with self._refusing():
             services = await self._with_images(services, present)
         if admission is not None:
             services = self._let_in(admission, services, present, warnings)
-        shows_values = self.context.authority.decide(call, INSPECT, "service").allowed
+        inspecting = self.context.authority.sight(call, INSPECT)
         planned = tuple(
-            planned_of(each, present[each.service_id], shows_values=shows_values) for each in services
+            planned_of(
+                each,
+                present[each.service_id],
+                shows_values=all(map(inspecting.sees, of_service(targets, each.service_id))),
+            )
+            for each in services
         )
         warnings += (
             f"{each.service_id}: what is under way is superseded: {present[each.service_id].moving}"
@@ -190,6 +212,7 @@ class _Preparing:
             services=services,
             inline=inline,
             present=present,
+            targets=targets,
             planned=planned,
             admission=admission,
             warnings=warnings,
@@ -199,8 +222,6 @@ class _Preparing:
     async def _check_windows(self, parsed: ComposeProject, warnings: list[str]) -> bool:
         """Whether a window or a freeze is against it, and is overridden."""
         request, surroundings = self.request, self.context.surroundings
-        if request.overrides_windows:
-            await self.context.authority.require(self.call, OVERRIDE, "service")
         at_ms = surroundings.clock.now_ms() if request.at_ms is None else request.at_ms
         services = [
             About(service_id=each.service_id, project=parsed.name, environment=parsed.environment)
@@ -215,6 +236,17 @@ class _Preparing:
         elif closed:
             self.refuse(problem_of_closed(closed))
         return bool(closed) and request.overrides_windows
+
+    async def _check_host_access(self, parsed: ComposeProject, warnings: list[str]) -> None:
+        check = check_host_access(
+            self.context, self.call, parsed, warnings, is_dry_run=self.request.is_dry_run
+        )
+        if not self.context.authority.powers(self.call).is_unlimited(self.actions[0]):
+            # What stands against it on a host tells of what others have there: it is not looked at.
+            await check
+            return
+        with self._refusing():
+            await check
 
     @contextmanager
     def _refusing(self) -> Iterator[None]:
@@ -274,15 +306,18 @@ def _only(parsed: ComposeProject, releases: Mapping[str, Release]) -> ComposePro
     )
 
 
-def _orphans(surroundings: Surroundings, project: ComposeProject) -> list[str]:
+def _orphans(context: Context, call: Call, project: ComposeProject) -> list[str]:
     wanted = {service.service_id for service in project.services}
-    with surroundings.state.read() as txn:
-        services = records.SERVICES.scan(txn)
-    return [
-        f"{service.id} is not in the file and goes on running; remove it if it is not needed any more"
-        for service in services
-        if service.scope == project.scope and service.id not in wanted and not service.is_removed
-    ]
+    reading = context.authority.sight(call, "service.read")
+    with context.surroundings.state.read() as txn:
+        return [
+            f"{service.id} is not in the file and goes on running; remove it if it is not needed any more"
+            for service in records.SERVICES.scan(txn)
+            if service.scope == project.scope
+            and service.id not in wanted
+            and not service.is_removed
+            and reading.sees(service_target(txn, service))
+        ]
 
 
 async def check_host_access(
@@ -293,7 +328,7 @@ async def check_host_access(
         if reach is None:
             continue
         resource = f"service:{service.service_id}"
-        if not is_dry_run:
+        if not is_dry_run or not context.authority.powers(call).is_unlimited("service.deploy"):
             await context.authority.require(call, HOST_ACCESS, resource)
         elif not context.authority.decide(call, HOST_ACCESS, resource).allowed:
             warnings.append(f"{service.service_id}: {reach}; only an administrator may deploy that")

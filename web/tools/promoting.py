@@ -16,7 +16,9 @@ from cluster.model.service import Aim, FileReference, Revision, Service, Service
 from cluster.store import ReadTxn, records
 from cluster.store.records import rollouts_of_service
 from web.auth.call import Call
+from web.auth.powers import ActionSight
 from web.auth.problems import FieldError, Problem, invalid
+from web.auth.targets import service_target
 from web.tools.admission import in_words, longest_stable_ms, stable_for_ms
 from web.tools.bound_values import with_own_values
 from web.tools.carrying_out import Order, carry_out, name_rollouts
@@ -28,6 +30,7 @@ from web.tools.preparing import (
     DeployRequest,
     Prepared,
     Release,
+    actions_of,
     prepare,
     prepare_copies,
     read_project,
@@ -39,7 +42,6 @@ from web.tools.spec_diff import diff_specs
 from web.tools.views import DeploymentView
 
 PROMOTE = "service.promote"
-SKIP_ANALYSIS = "service.skip-analysis"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,9 +77,8 @@ async def promote(context: Context, call: Call, request: PromoteRequest) -> Depl
     Raises Problem: 404 for what is not there, 409 for what has not proven itself, 422 for what the other
     environment lacks (a secret, the values that are each environment's own), with everything at once.
     """
-    await context.authority.require(call, PROMOTE, "service")
-    if request.is_unjudged:
-        await context.authority.require(call, SKIP_ANALYSIS, "service")
+    for action in _actions(request):
+        await context.authority.admit(call, action, "service")
     notes: list[str] = []
     with context.surroundings.state.read() as txn:
         target = known_environment(txn, request.target, field="to")
@@ -91,7 +92,12 @@ async def promote(context: Context, call: Call, request: PromoteRequest) -> Depl
         if source == target.name:
             raise invalid("from", "it is the environment that is promoted to", value=source)
         known_environment(txn, source, field="from")
-        found = _find(txn, request.what, source)
+        sources = _find(txn, request.what, source, context.authority.sight(call, "service.read"))
+    for each in sources:
+        # What runs elsewhere is not to be had for one's own by promoting it.
+        await context.authority.require(call, PROMOTE, f"service:{each.id}")
+    with context.surroundings.state.read() as txn:
+        found = [records.SERVICES.get(txn, each.id) or each for each in sources]
         now_ms = context.surroundings.clock.now_ms()
         proven = [_prove(txn, each, target, now_ms, notes, request) for each in found]
     if request.file is None:
@@ -127,15 +133,23 @@ async def promote(context: Context, call: Call, request: PromoteRequest) -> Depl
             permit, context.surroundings, call, order, prepared.present, prepared.planned
         ),
         recorded_as=recorded_as(prepared, is_unjudged=request.is_unjudged),
+        on=prepared.targets,
     )
     deployed = await name_rollouts(context, deployed, prepared.warnings)
     return answer(prepared, deployed)
 
 
-def _find(txn: ReadTxn, what: str, source: str) -> list[Service]:
-    """The services of the source environment that are meant. Raises Problem (404, 409)."""
+def _actions(request: PromoteRequest) -> tuple[str, ...]:
+    return actions_of(PROMOTE, is_unjudged=request.is_unjudged, overrides_windows=request.overrides_windows)
+
+
+def _find(txn: ReadTxn, what: str, source: str, reading: ActionSight) -> list[Service]:
+    """The services of the source environment that are meant, of those that are seen. Raises Problem (404,
+    409)."""
     inside = [
-        each for each in records.SERVICES.scan(txn) if each.environment == source and not each.is_removed
+        each
+        for each in records.SERVICES.scan(txn)
+        if each.environment == source and not each.is_removed and reading.sees(service_target(txn, each))
     ]
     named = [each for each in inside if what in (each.id, f"{each.project}.{each.name}")]
     found = named or [each for each in inside if each.project == what]
@@ -256,7 +270,7 @@ async def _copied(
         is_unjudged=request.is_unjudged,
         overrides_windows=request.overrides_windows,
     )
-    return await prepare_copies(context, call, wanted, project)
+    return await prepare_copies(context, call, wanted, project, actions=_actions(request))
 
 
 def _copy(
@@ -342,7 +356,7 @@ async def _rendered(
     before = await read_project(context, replace(given, environment=source))
     rendered = {each.name: each for each in before.services} if isinstance(before, ComposeProject) else None
     _check_same_images(rendered, proven)
-    prepared = await prepare(context, call, given, releases=releases)
+    prepared = await prepare(context, call, given, actions=_actions(request), releases=releases)
     assert prepared is not None, "what cannot be read is raised"
     missing = sorted(set(releases) - {each.name for each in prepared.services})
     if missing:

@@ -16,6 +16,7 @@ from web.auth.problems import FieldError, Problem
 from web.tools.attempts import begun
 from web.tools.context import Context
 from web.tools.references import find_service
+from web.tools.service_rights import require_revision
 from web.tools.steering import ask_of_rollout
 from web.tools.views import ServiceChanged
 from web.tools.wishes import propose_on, wish_of
@@ -48,6 +49,7 @@ async def rollback_service(
     with surroundings.state.read() as txn:
         service = find_service(txn, reference)
         way = _way_back(txn, service, to)
+    targets = await require_revision(context, call, ROLLBACK, service, way.revision)
     seen = wish_of(service)
     by = call.known().name
 
@@ -68,7 +70,7 @@ async def rollback_service(
             return [way.revision, version]
         return await propose_on(permit, surroundings, service.id, seen, plan, reason=reason)
 
-    result = await context.authority.perform(call, ROLLBACK, f"service:{service.id}", change)
+    result = await context.authority.perform(call, ROLLBACK, f"service:{service.id}", change, on=targets)
     return await begun(context, service.id, result, done=way.done, note=way.note)
 
 

@@ -15,22 +15,23 @@ from cluster.model.schedules import (
     ScheduledService,
     ScheduleRun,
 )
+from cluster.rbac import Target
 from cluster.schedule import next_fire_ms
 from cluster.store import ReadTxn
 from cluster.store.records import SCHEDULES
 from web.auth.authority import Permit
 from web.auth.call import Call
 from web.auth.problems import Problem, invalid
+from web.auth.targets import wanted_target
 from web.tools.admitting import Later, admit, later_of
 from web.tools.context import Context
-from web.tools.preparing import DeployRequest, Prepared, prepare
+from web.tools.preparing import DeployRequest, Prepared, actions_of, prepare
 from web.tools.secrets import resource_of
 from web.tools.times import moment
 from web.tools.windows import OVERRIDE, wrong
 
 DEPLOY = "service.deploy"
 SCHEDULE = "service.schedule"
-SKIP_ANALYSIS = "service.skip-analysis"
 READ = "service.read"
 UPCOMING = 3
 AHEAD_MAX_MS = 5 * 366 * 86_400_000
@@ -95,14 +96,17 @@ class ScheduleView:
 
 async def schedule_deployment(context: Context, call: Call, request: ScheduleRequest) -> ScheduleView:
     """Keep a deployment for later. Raises Problem as `deploy` does, and for a time that cannot be."""
-    await context.authority.require(call, SCHEDULE, "service")
-    await context.authority.require(call, DEPLOY, "service")
-    if request.deployment.is_unjudged:
-        await context.authority.require(call, SKIP_ANALYSIS, "service")
+    wanted = request.deployment
+    actions = (
+        SCHEDULE,
+        *actions_of(DEPLOY, is_unjudged=wanted.is_unjudged, overrides_windows=wanted.overrides_windows),
+    )
+    for action in actions:
+        await context.authority.admit(call, action, "service")
     # A zone is a file, and this one is named by a stranger to this process.
     first_ms = await asyncio.to_thread(_first_moment, request, context.surroundings.clock.now_ms())
-    wanted = replace(request.deployment, at_ms=first_ms, is_dry_run=False)
-    prepared = await prepare(context, call, wanted)
+    wanted = replace(wanted, at_ms=first_ms, is_dry_run=False)
+    prepared = await prepare(context, call, wanted, actions=actions)
     assert prepared is not None, "what cannot be read is raised"
     schedule = _schedule_of(context, call, request, prepared, first_ms)
 
@@ -117,6 +121,7 @@ async def schedule_deployment(context: Context, call: Call, request: ScheduleReq
         f"service:{prepared.project.scope}",
         change,
         recorded_as=OVERRIDE if prepared.overrides_windows else None,
+        on=prepared.targets,
     )
     with context.surroundings.state.read() as txn:
         kept = SCHEDULES.get(txn, schedule.id) or schedule
@@ -124,40 +129,44 @@ async def schedule_deployment(context: Context, call: Call, request: ScheduleReq
 
 
 async def list_schedules(context: Context, call: Call) -> list[ScheduleView]:
-    """Return the schedules, by id: that is by when they were made."""
-    await context.authority.require(call, READ, "service")
+    """Return the schedules of services that the caller sees, by id: that is by when they were made."""
+    await context.authority.admit(call, READ, "service")
     with context.surroundings.state.read() as txn:
-        return [_view(each) for each in SCHEDULES.scan(txn)]
+        return [_view(each) for each in SCHEDULES.scan(txn) if _sees(context, call, txn, each)]
 
 
 async def get_schedule(context: Context, call: Call, name: str) -> ScheduleView:
     """Return one. Raises Problem (404)."""
-    await context.authority.require(call, READ, "service")
+    await context.authority.admit(call, READ, "service")
     with context.surroundings.state.read() as txn:
-        return _view(_known(txn, name))
+        return _view(_known(context, call, txn, name))
 
 
 async def remove_schedule(context: Context, call: Call, name: str) -> None:
     """Forget a schedule; what it has deployed stays. Raises Problem (404)."""
-    await context.authority.require(call, SCHEDULE, "service")
+    await context.authority.admit(call, SCHEDULE, "service")
     with context.surroundings.state.read() as txn:
-        _known(txn, name)
+        targets = _targets(txn, _known(context, call, txn, name))
 
     async def change(permit: Permit) -> None:
         await permit.propose(RemoveSchedule(schedule_id=name))
 
-    await context.authority.perform(call, SCHEDULE, f"service:{name}", change)
+    await context.authority.perform(call, SCHEDULE, f"service:{name}", change, on=targets)
 
 
 async def run_schedule(
     context: Context, call: Call, name: str, *, overrides_windows: bool = False
 ) -> ScheduleView:
     """Deploy a schedule's services now, in the name of who asks; its own moments stay. Raises Problem."""
-    await context.authority.require(call, SCHEDULE, "service")
-    if overrides_windows:
-        await context.authority.require(call, OVERRIDE, "service")
+    needed = (SCHEDULE, *((OVERRIDE,) if overrides_windows else ()))
+    for action in needed:
+        await context.authority.admit(call, action, "service")
     with context.surroundings.state.read() as txn:
-        schedule = _known(txn, name)
+        schedule = _known(context, call, txn, name)
+        targets = _targets(txn, schedule)
+    for action in needed:
+        for target in targets:
+            await context.authority.require(call, action, target)
     later: Later = replace(later_of(schedule), overrides_windows=overrides_windows)
     services = await admit(context, call, later)
 
@@ -173,6 +182,7 @@ async def run_schedule(
         f"service:{schedule.project}",
         change,
         recorded_as=OVERRIDE if overrides_windows else None,
+        on=targets,
     )
     with context.surroundings.state.read() as txn:
         return _view(SCHEDULES.get(txn, name) or schedule)
@@ -253,9 +263,24 @@ def _later(each: ComposeService, request: ScheduleRequest, prepared: Prepared) -
     )
 
 
-def _known(txn: ReadTxn, name: str) -> DeploySchedule:
+def _targets(txn: ReadTxn, schedule: DeploySchedule) -> list[Target]:
+    """What its services are going to be to permissions."""
+    return [
+        wanted_target(
+            txn, each.service_id, labels=(*each.spec.labels, *each.labels), placement=each.placement
+        )
+        for each in schedule.services
+    ]
+
+
+def _sees(context: Context, call: Call, txn: ReadTxn, schedule: DeploySchedule) -> bool:
+    reading = context.authority.sight(call, READ)
+    return reading.is_everything or all(map(reading.sees, _targets(txn, schedule)))
+
+
+def _known(context: Context, call: Call, txn: ReadTxn, name: str) -> DeploySchedule:
     schedule = SCHEDULES.get(txn, name)
-    if schedule is None:
+    if schedule is None or not _sees(context, call, txn, schedule):
         raise Problem(
             "not-found",
             f"there is no schedule {name[:80]!r}",

@@ -16,6 +16,7 @@ from web.tools.context import Context
 from web.tools.nodes import names_in
 from web.tools.references import find_rollout
 from web.tools.rollouts import rollout_view
+from web.tools.service_rights import require_revision
 from web.tools.soon import soon
 from web.tools.views import RolloutView, ServiceChanged
 from web.tools.windows import about, closed_among, problem_of_closed
@@ -83,6 +84,8 @@ async def retry_rollout(context: Context, call: Call, reference: str) -> Service
         service = records.SERVICES.get(txn, rollout.service_id)
         assert service is not None, "a rollout goes with its service"
         _check_retry(service, rollout)
+    targets = await require_revision(context, call, RETRY, service, rollout.to_revision)
+    with surroundings.state.read() as txn:
         closed = closed_among(txn, [about(service)], surroundings.clock.now_ms())
     if closed:
         raise problem_of_closed(closed)
@@ -101,7 +104,7 @@ async def retry_rollout(context: Context, call: Call, reference: str) -> Service
     async def change(permit: Permit) -> object:
         return await propose_on(permit, surroundings, service.id, seen, plan)
 
-    result = await context.authority.perform(call, RETRY, f"rollout:{rollout.id}", change)
+    result = await context.authority.perform(call, RETRY, f"rollout:{rollout.id}", change, on=targets)
     return await begun(context, service.id, result, done=f"revision {rollout.to_revision} is tried again")
 
 

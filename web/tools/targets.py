@@ -22,6 +22,8 @@ def container_target(view: ContainerView, *, kind: Resource = Resource.CONTAINER
     project, service, service_id = view.project, view.service, view.service
     if view.is_managed:
         service = name_in(view.service)
+        # A host tells the project within its environment; to permissions both are attributes of their own.
+        project = project.rpartition(".")[2]
     elif view.service:
         service_id = f"{view.project}.{view.service}"
     target = Target(

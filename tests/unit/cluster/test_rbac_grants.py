@@ -83,6 +83,41 @@ def test_what_a_scope_means(scope: AccessScope, expected: bool) -> None:
     assert covers(scope, IN_SHOP) is expected
 
 
+@pytest.mark.parametrize(
+    ("hosts", "expected"),
+    [
+        ((("nd_1", "h1"),), True),
+        ((("nd_1", "h1"), ("nd_2", "h2")), True),
+        ((("nd_3", "h3"),), False),
+        ((("nd_1", "h1"), ("nd_3", "h3")), None),
+        ((), None),
+        (None, None),
+    ],
+)
+def test_a_scope_of_hosts_means_what_is_on_none_but_these(
+    hosts: tuple[tuple[str, str], ...] | None, expected: bool | None
+) -> None:
+    service = Target(kind="service", id="shop.web", project="shop", hosts=hosts)
+    assert covers(AccessScope(nodes=("h1", "nd_2")), service) is expected
+
+
+def test_a_project_is_one_in_every_environment_and_can_be_meant_in_one() -> None:
+    staged = Target(kind="service", project="shop", environment="staging")
+    assert covers(SHOP, staged) is True
+    assert covers(AccessScope(projects=("staging.shop",)), staged) is True
+    assert covers(AccessScope(projects=("staging.shop",)), IN_SHOP) is False
+
+
+def test_the_labels_that_rules_go_by_are_known_whatever_the_rules_do() -> None:
+    denial = deny("container.exec", scope=AccessScope(without_labels=("safe",)))
+    role = CustomRole(
+        name="careful", permissions=(allow("*", scope=AccessScope(labels=("team=web",))), denial)
+    )
+    grants = grants_of(Role.NONE, (a_binding("careful", scope=SHOP),), (role,))
+    assert grants.label_keys == {"team", "safe"}
+    assert not grants.goes_by_names
+
+
 def test_what_is_not_known_fails_closed_both_ways() -> None:
     unknown = Target(kind="container", name="h1/web")
     assert covers(SHOP, unknown) is None

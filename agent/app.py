@@ -25,7 +25,7 @@ from agent.collect.container_files import ContainerFileOpener
 from agent.collect.exposition import ExposedNode, LatestSamples
 from agent.collect.loop_lag import LoopLag
 from agent.collect.own_figures import OwnFigures
-from agent.config import LoadedSettings, Network, Settings, label_pairs, networks_of, split_address
+from agent.config import LoadedSettings, Settings, label_pairs, split_address
 from agent.docker.access import DockerAccess
 from agent.docker.engine import DockerEngine
 from agent.docker.watcher import InventoryWatcher
@@ -266,7 +266,6 @@ class _Port:
     address: str
     app: web.Application
     context: ssl.SSLContext
-    announced_by: tuple[Network, ...] = ()
 
 
 class _Agent:
@@ -687,7 +686,6 @@ class _Agent:
             desk=EveryDesk(node_id=self._node_id, local=local_desk, peers=ContainerPeers(client)),
             cluster=cluster,
             public_origins=tuple(filter(None, (settings.api.public_url,))),
-            trusted_proxies=networks_of(settings.api.trusted_proxies),
             request_body_bytes_max=settings.api.request_body_bytes_max,
             router=router if isinstance(router, TraefikRouter | ManualRouter) else NoExternalRouter(),
             history=history,
@@ -721,8 +719,7 @@ class _Agent:
                 admission=admitting,
             ),
         )
-        announced_by = networks_of(settings.api.trusted_proxies) if settings.api.proxy_protocol else ()
-        await self._listen(stack, _Port("api", settings.listen.api, app, tls.web_server, announced_by))
+        await self._listen(stack, _Port("api", settings.listen.api, app, tls.web_server))
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(begin(), name=name) for name, begin in work]
             self._manager.ready(f"serving on {settings.listen.api}")
@@ -818,7 +815,6 @@ class _Agent:
                 number,
                 context=port.context,
                 connections_max=self._settings.api.connections_max,
-                announced_by=port.announced_by,
             )
         except OSError as error:
             raise StartRefused(

@@ -50,6 +50,7 @@ from web.middleware.rate_limit import LIMITER, Limits, RateLimiter, limit_rate
 from web.middleware.routes import ROUTES, Route, everybody, refuse_undeclared, register
 from web.middleware.shared_answers import SHARED, SharedAnswers
 from web.ports import Surroundings
+from web.tools.background import Background
 from web.tools.context import CONTEXT, Context
 from web.tools.pace import Pace
 from web.tools.shared_reading import SharedReading
@@ -115,6 +116,7 @@ def build_app(
         live=SharedReading(surroundings.hosts.live, clock=surroundings.clock, fresh_s=pace.numbers_fresh_s),
         spans=SharedSpans(),
         pace=pace,
+        background=Background(),
         parsing=asyncio.Semaphore(1),
         analysing=asyncio.Semaphore(1),
     )
@@ -193,6 +195,7 @@ def build_app(
     app.cleanup_ctx.append(watch_access)
     app.cleanup_ctx.append(write_audit)
     app.cleanup_ctx.append(watch_hosts)
+    app.cleanup_ctx.append(app[CONTEXT].background.lifetime)
     app.on_cleanup.append(close_passwords)
     return app
 

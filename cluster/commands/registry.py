@@ -22,6 +22,7 @@ from cluster.commands import (
     metrics,
     nodes,
     permissions,
+    plans,
     route_certificates,
     schedules,
     second_factors,
@@ -166,6 +167,9 @@ KINDS: tuple[CommandKind, ...] = (
     CommandKind(150, "put-export", exports.PutExport),
     CommandKind(151, "remove-export", exports.RemoveExport),
     CommandKind(152, "commit-export-progress", exports.CommitExportProgress, is_leader_only=True),
+    CommandKind(160, "make-plan", plans.MakePlan),
+    CommandKind(161, "decide-plan", plans.DecidePlan),
+    CommandKind(162, "end-plan", plans.EndPlan),
 )
 
 BY_NUMBER: dict[int, CommandKind] = {kind.number: kind for kind in KINDS}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from cluster.identity.keyring import Keyring, Purpose
 from cluster.identity.sealing import open_sealed, seal
 from cluster.model.exports import export_secret_context
+from cluster.model.plans import Plan, plan_arguments_context
 from cluster.model.route_certificates import RouteCertificate, certificate_key_context
 from cluster.model.second_factors import SecondFactor, second_factor_context
 from cluster.model.secrets import (
@@ -125,3 +126,17 @@ def open_web_key(certificate: WebCertificate, keyring: Keyring) -> bytes:
     """Return the private key of a certificate of the dashboard. Raises SealBroken."""
     context = web_key_context(certificate.name, certificate.fingerprint)
     return open_sealed(certificate.sealed_key, keyring, purpose=Purpose.SECRETS, context=context)
+
+
+def seal_plan_arguments(
+    arguments: bytes, keyring: Keyring, *, plan_id: str, tool: str, principal_id: str, nonce: bytes
+) -> bytes:
+    """Return the arguments of a call sealed for one plan, tool and asker."""
+    context = plan_arguments_context(plan_id, tool, principal_id)
+    return seal(arguments, keyring, purpose=Purpose.SECRETS, context=context, nonce=nonce)
+
+
+def open_plan_arguments(plan: Plan, keyring: Keyring) -> bytes:
+    """Return the arguments of a plan that is open. Raises SealBroken."""
+    context = plan_arguments_context(plan.id, plan.tool, plan.asker.principal_id)
+    return open_sealed(plan.sealed_arguments, keyring, purpose=Purpose.SECRETS, context=context)

@@ -69,13 +69,16 @@ class EventKind(StrEnum):
     NODE_MAINTENANCE_ENDED = "node:maintenance-ended"
     NODE_REMOVED = "node:removed"
     NODE_LEADER_CHANGED = "node:leader-changed"
+    PLAN_WAITING = "plan:waiting"
+    PLAN_DECIDED = "plan:decided"
+    PLAN_ENDED = "plan:ended"
     WEBHOOK_DISABLED = "webhook:disabled"
     WEBHOOK_TEST = "webhook:test"
     """Sent to the one webhook that is tried; it is not kept among the events."""
 
     @property
     def family(self) -> str:
-        """What comes before the colon: container, alert, rollout, node, webhook."""
+        """What comes before the colon: container, alert, rollout, node, plan, webhook."""
         return self.value.partition(":")[0]
 
     @property
@@ -98,6 +101,7 @@ _SEVERITIES = {
     EventKind.ROLLOUT_FAILED: Severity.CRITICAL,
     EventKind.NODE_SUSPECT: Severity.WARNING,
     EventKind.NODE_DOWN: Severity.CRITICAL,
+    EventKind.PLAN_WAITING: Severity.WARNING,
     EventKind.WEBHOOK_DISABLED: Severity.WARNING,
 }
 

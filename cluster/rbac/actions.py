@@ -46,6 +46,7 @@ class Resource(StrEnum):
     EXPORT = "export"
     ROLE = "role"
     BINDING = "binding"
+    PLAN = "plan"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,8 @@ class Action:
 
 def _actions() -> tuple[Action, ...]:
     reads: dict[Role, dict[Resource, tuple[str, ...]]] = {
-        Role.NONE: {Resource.ACCOUNT: ("read",)},
+        # One's own, and those about what one sees.
+        Role.NONE: {Resource.ACCOUNT: ("read",), Resource.PLAN: ("read",)},
         Role.VIEWER: {
             Resource.CLUSTER: ("read",),
             Resource.NODE: ("read",),
@@ -118,7 +120,10 @@ def _actions() -> tuple[Action, ...]:
                 "enrol-second-factor",
                 "remove-second-factor",
                 "renew-recovery-codes",
-            )
+            ),
+            # What is asked for has an action of its own, which decides. A role that denies `plan.skip` has
+            # its programs do nothing without a plan.
+            Resource.PLAN: ("make", "withdraw", "skip"),
         },
         Role.OPERATOR: {
             Resource.NODE: ("drain", "maintain"),
@@ -149,6 +154,8 @@ def _actions() -> tuple[Action, ...]:
             # A silence ends by itself, and says who wanted it; a rule that is gone is missed by nobody.
             Resource.SILENCE: ("put", "end"),
             Resource.WEBHOOK: ("ping", "replay"),
+            # Besides what the plan does.
+            Resource.PLAN: ("approve", "refuse"),
         },
         Role.ADMIN: {
             Resource.CLUSTER: ("transfer-leadership", "recover"),

@@ -35,6 +35,7 @@ SCOPED_KINDS = frozenset(
         Resource.ALERT,
         Resource.EVENT,
         Resource.NODE,
+        Resource.PLAN,
     }
 )
 """Kinds of things that a scope can mean."""

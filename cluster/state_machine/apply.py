@@ -20,6 +20,7 @@ from cluster.commands import leadership as leadership_commands
 from cluster.commands import metrics as metric_commands
 from cluster.commands import nodes as node_commands
 from cluster.commands import permissions as permission_commands
+from cluster.commands import plans as plan_commands
 from cluster.commands import route_certificates as certificate_commands
 from cluster.commands import schedules as schedule_commands
 from cluster.commands import second_factors as factor_commands
@@ -47,6 +48,7 @@ from cluster.state_machine import (
     metrics,
     nodes,
     permissions,
+    plans,
     route_certificates,
     scheduling,
     second_factors,
@@ -156,6 +158,9 @@ HANDLERS: dict[type[Any], Handler] = {
     export_commands.PutExport: exports.put_export,
     export_commands.RemoveExport: exports.remove_export,
     export_commands.CommitExportProgress: exports.commit_export_progress,
+    plan_commands.MakePlan: plans.make_plan,
+    plan_commands.DecidePlan: plans.decide_plan,
+    plan_commands.EndPlan: plans.end_plan,
     audit_commands.RecordAudit: audit_trail.record_audit,
 }
 assert HANDLERS.keys() == BY_CLASS.keys()

@@ -28,6 +28,7 @@ from cluster.model.metrics import (
 )
 from cluster.model.node import Certificate, ClusterIdentity, JoinToken, LeaderTerm, Node
 from cluster.model.permissions import Binding, CustomRole
+from cluster.model.plans import Plan
 from cluster.model.rollout import Rollout
 from cluster.model.route_certificates import RouteCertificate
 from cluster.model.schedules import DeploySchedule
@@ -283,6 +284,8 @@ WEBHOOK_STANDINGS = Records(tables.WEBHOOK_STANDINGS, WebhookStanding, (str,), l
 
 EXPORTS = Records(tables.EXPORTS, Export, (str,), lambda r: (r.id,))
 EXPORT_STANDINGS = Records(tables.EXPORT_STANDINGS, ExportStanding, (str,), lambda r: (r.export_id,))
+
+PLANS = Records(tables.PLANS, Plan, (str,), lambda r: (r.id,))
 
 METRIC_SUBJECTS = Records(tables.METRIC_SUBJECTS, Subject, (int,), lambda r: (r.number,))
 METRIC_SUBJECTS_BY_KEY = Index(tables.METRIC_SUBJECTS_BY_KEY, (str, int, str, int))

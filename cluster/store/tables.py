@@ -112,6 +112,8 @@ EXPORT_STANDINGS = Table(91, "export_standings")
 CUSTOM_ROLES = Table(95, "custom_roles")
 BINDINGS = Table(96, "bindings")
 
+PLANS = Table(100, "plans")
+
 ALL_TABLES: tuple[Table, ...] = tuple(value for value in dict(globals()).values() if isinstance(value, Table))
 
 BY_NUMBER: dict[int, Table] = {table.number: table for table in ALL_TABLES}

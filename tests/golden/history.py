@@ -20,6 +20,7 @@ from cluster.commands import (
     metrics,
     nodes,
     permissions,
+    plans,
     route_certificates,
     schedules,
     second_factors,
@@ -67,6 +68,7 @@ from cluster.model.permissions import (
     PermissionEffect,
 )
 from cluster.model.placing import HostSet, parse_constraint
+from cluster.model.plans import BlastRadius, Plan, PlanChange, PlanState, PlanVerdict
 from cluster.model.rollout import ReplicaProgress, Rollout, RolloutPhase, Stage, StagePhase, Steer, StepPhase
 from cluster.model.schedules import Asker, CatchUp, DeploySchedule, RunOutcome, ScheduledService
 from cluster.model.secrets import FileKind
@@ -230,6 +232,26 @@ HOST_ALERT = Alert(
     phase=AlertPhase.PENDING,
     since_ms=START_MS,
     judged_ms=START_MS,
+)
+
+PLAN = Plan(
+    id="pl_01",
+    tool="scale-service",
+    title="Scale a service",
+    asker=Asker(name="ann", principal_id="us_ann", token_prefix="aaaa"),
+    via="mcp",
+    action="service.scale",
+    resource="service:shop.web",
+    summary="shop.web goes from 2 to 3 replicas",
+    sealed_arguments=b"sealed",
+    fingerprint="ab" * 32,
+    expires_at_ms=START_MS + 24 * HOUR_MS,
+    told=(("replicas", "3"), ("service", "shop.web")),
+    changes=(PlanChange(subject="shop.web", field="replicas", before="2", after="3", effect="in-place"),),
+    touches=BlastRadius(services=("shop.web",), containers=("tower-shop.web-1-0",), hosts=("h1",)),
+    notes=("its file says 2",),
+    reason="a program asks for it",
+    look_at="get-deploy-status with service=shop.web",
 )
 
 COMMANDS: tuple[tuple[str, Any], ...] = (
@@ -1578,6 +1600,23 @@ COMMANDS: tuple[tuple[str, Any], ...] = (
             password_hash="$argon2id$v=19$m=65536,t=3,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaA",
         ),
     ),
+    ("make-plan", plans.MakePlan(plan=PLAN)),
+    (
+        "decide-plan",
+        plans.DecidePlan(
+            plan_id="pl_01",
+            verdict=PlanVerdict.APPROVE,
+            by="eve",
+            by_principal="us_eve",
+            through="dashboard",
+            comment="go",
+            node_id="n1",
+        ),
+    ),
+    ("end-plan", plans.EndPlan(plan_id="pl_01", state=PlanState.DONE, outcome="shop.web has 3 replicas")),
+    ("make-plan/plain", plans.MakePlan(plan=replace(PLAN, id="pl_02", changes=(), told=(), notes=()))),
+    ("decide-plan/refused", plans.DecidePlan(plan_id="pl_02", verdict=PlanVerdict.REFUSE, by="eve")),
+    ("make-plan/waiting", plans.MakePlan(plan=replace(PLAN, id="pl_03"))),
 )
 """(name, command); a name is the command's, with a variant after a slash."""
 

@@ -13,6 +13,8 @@ from cluster.model.access import Role
 from cluster.model.audit import AuditStamp
 from cluster.model.ids import NodeId, PrincipalId, ServiceId
 from cluster.model.node import NodeRole
+from cluster.model.plans import BlastRadius, Plan
+from cluster.model.schedules import Asker
 from cluster.model.service import Route, ServiceSpec
 from cluster.raft.machine import ReplicatedState
 from cluster.store import ReadTxn, Store
@@ -127,3 +129,22 @@ def a_service(service: str = "shop.web", **fields: Any) -> PutService:
         "replicas": 2,
     }
     return PutService(**{**defaults, **fields})
+
+
+def a_plan(plan_id: str = "pl_1", *, asker: str = "ann", **fields: Any) -> Plan:
+    """A plan of one who asks through MCP, to scale a service."""
+    defaults: dict[str, Any] = {
+        "id": plan_id,
+        "tool": "scale-service",
+        "title": "Scale a service",
+        "asker": Asker(name=asker, principal_id=f"us_{asker}"),
+        "via": "mcp",
+        "action": "service.scale",
+        "resource": "service:shop.web",
+        "summary": "shop.web goes from 2 to 3 replicas",
+        "sealed_arguments": b"sealed",
+        "fingerprint": "f",
+        "expires_at_ms": START_MS + 3_600_000,
+        "touches": BlastRadius(services=("shop.web",)),
+    }
+    return Plan(**{**defaults, **fields})

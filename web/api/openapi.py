@@ -40,8 +40,8 @@ from the audit what was changed under a key, and refuses to do it again (409).
 How often an account may ask is told by RateLimit and RateLimit-Policy, and with 429 by Retry-After.
 
 What changes is told as it happens by the WebSocket /api/v1/live, and as server-sent events by \
-/api/v1/live/events?topics=: alerts, cluster, containers, events, logs, metrics, rollouts, seconds, \
-services.\
+/api/v1/live/events?topics=: alerts, cluster, containers, events, logs, metrics, plans, rollouts, \
+seconds, services.\
 """
 _HEADERS: dict[str, Any] = {
     name: {

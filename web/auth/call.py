@@ -43,7 +43,10 @@ class Identity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One request. `started_s` is the monotonic clock when it came; `via` the surface it came through."""
+    """One request. `started_s` is the monotonic clock when it came; `via` the surface it came through.
+
+    `approved_by` is the person who was logged in and let a program's request through as a plan, "" for none.
+    """
 
     identity: Identity | None
     request_id: str
@@ -51,6 +54,7 @@ class Call:
     user_agent: str
     started_s: float
     via: str = "rest"
+    approved_by: str = ""
 
     def known(self) -> Identity:
         """Return who is asking. Raises Problem when nobody is known."""

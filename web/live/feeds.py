@@ -24,6 +24,8 @@ from web.tools.cluster import read_cluster
 from web.tools.containers import ContainerFilter, fits, read_containers
 from web.tools.context import Context
 from web.tools.metrics import live_view
+from web.tools.plan_views import PlanNews
+from web.tools.plans import read_plan_news
 from web.tools.rollouts import read_newest
 from web.tools.services import read_services
 from web.tools.views import (
@@ -140,7 +142,8 @@ class ServicesFeed(_Recounted):
             told, _ = rolled.narrowed(lambda view: _sees_rollouts(wish, view.service_id))
             if not (shown or removed or told):
                 return None
-            return _flat(_SERVICES, _Services(changed=shown, removed=tuple(sorted(removed)), rollouts=told))
+            allowed = tuple(map(wish.sight.with_service_rights, shown))
+            return _flat(_SERVICES, _Services(changed=allowed, removed=tuple(sorted(removed)), rollouts=told))
 
         return self._recently.add(encode)
 
@@ -150,7 +153,11 @@ class ServicesFeed(_Recounted):
             lambda wish: _data(
                 _ALL_SERVICES,
                 _AllServices(
-                    items=tuple(each for each in services.values() if _sees_service(wish, each.id)),
+                    items=tuple(
+                        wish.sight.with_service_rights(each)
+                        for each in services.values()
+                        if _sees_service(wish, each.id)
+                    ),
                     rollouts=tuple(
                         each for each in rollouts.values() if _sees_rollouts(wish, each.service_id)
                     ),
@@ -236,6 +243,44 @@ class AlertsFeed(_Recounted):
         )
 
 
+class PlansFeed(_Recounted):
+    """Open plans: those that changed, and the ids of those that are decided and have ended.
+
+    Only how far they are: what somebody may do about one depends on who they are, and is asked for.
+    """
+
+    topic = Topic.PLANS
+    tables = frozenset({"plans"})
+
+    def __init__(self, context: Context, epoch: str) -> None:
+        super().__init__(context, epoch)
+        self._plans: Mapping[str, PlanNews] = {}
+
+    async def update(self) -> News | None:
+        plans = {news.id: news for news in read_plan_news(self._context.surroundings)}
+        change = change_between(self._plans, plans)
+        self._plans = plans
+        if not change:
+            return None
+
+        def encode(wish: Wish) -> str | None:
+            changed, removed = change.narrowed(lambda news: _sees_plan(wish, news))
+            if not (changed or removed):
+                return None
+            return _flat(_PLANS, _Plans(changed=changed, removed=tuple(sorted(removed))))
+
+        return self._recently.add(encode)
+
+    def snapshot(self) -> News:
+        plans = self._plans
+        return self._whole(
+            lambda wish: _data(
+                _ALL_PLANS,
+                _AllPlans(items=tuple(each for each in plans.values() if _sees_plan(wish, each))),
+            )
+        )
+
+
 class ContainersFeed(_Recounted):
     """Containers that changed but for their numbers, which the topic metrics tells."""
 
@@ -264,7 +309,8 @@ class ContainersFeed(_Recounted):
                 return None
             gone = tuple(_Gone(node_id=node_id, id=container_id) for node_id, container_id in sorted(removed))
             told = _problems_for(wish.filter, problems)
-            return _flat(_CONTAINERS, _Containers(changed=changed, removed=gone, problems=told))
+            allowed = tuple(map(wish.sight.with_container_rights, changed))
+            return _flat(_CONTAINERS, _Containers(changed=allowed, removed=gone, problems=told))
 
         return self._recently.add(encode)
 
@@ -276,7 +322,9 @@ class ContainersFeed(_Recounted):
             return _data(
                 _ALL_CONTAINERS,
                 _AllContainers(
-                    items=tuple(view for view in containers.values() if wanted(view)),
+                    items=tuple(
+                        wish.sight.with_container_rights(view) for view in containers.values() if wanted(view)
+                    ),
                     problems=_problems_for(wish.filter, problems),
                 ),
             )
@@ -424,6 +472,7 @@ def feeds_of(context: Context, epoch: str) -> dict[Topic, Feed]:
         ContainersFeed(context, epoch),
         EventsFeed(context),
         MetricsFeed(context, epoch),
+        PlansFeed(context, epoch),
         RolloutsFeed(context, epoch),
         SecondsFeed(context, epoch),
         ServicesFeed(context, epoch),
@@ -470,6 +519,17 @@ class _AllAlerts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Plans:
+    changed: tuple[PlanNews, ...]
+    removed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _AllPlans:
+    items: tuple[PlanNews, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Gone:
     node_id: str
     id: str
@@ -504,6 +564,8 @@ _CONTAINERS: TypeAdapter[Any] = TypeAdapter(_Containers)
 _ALL_CONTAINERS: TypeAdapter[Any] = TypeAdapter(_AllContainers)
 _METRICS: TypeAdapter[Any] = TypeAdapter(tuple[HostLiveView, ...])
 _EVENTS: TypeAdapter[Any] = TypeAdapter(_Events)
+_PLANS: TypeAdapter[Any] = TypeAdapter(_Plans)
+_ALL_PLANS: TypeAdapter[Any] = TypeAdapter(_AllPlans)
 
 
 def _data(adapter: TypeAdapter[Any], value: object) -> str:
@@ -543,6 +605,11 @@ def _fits_alert(wish: Wish, view: AlertView) -> bool:
         and wanted.node in ("", view.subject.node_id)
         and wanted.service in ("", view.subject.service_id)
     )
+
+
+def _sees_plan(wish: Wish, news: PlanNews) -> bool:
+    sees = wish.sight.service
+    return sees is None or (bool(news.services) and all(map(sees, news.services)))
 
 
 def _fits_event(wish: Wish, event: Event) -> bool:

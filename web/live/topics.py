@@ -27,6 +27,7 @@ class Topic(StrEnum):
     EVENTS = "events"
     LOGS = "logs"
     METRICS = "metrics"
+    PLANS = "plans"
     ROLLOUTS = "rollouts"
     SECONDS = "seconds"
     SERVICES = "services"
@@ -40,6 +41,7 @@ ACTION_OF = {
     Topic.EVENTS: "event.read",
     Topic.LOGS: "container.logs",
     Topic.METRICS: "metrics.read",
+    Topic.PLANS: "plan.read",
     Topic.ROLLOUTS: "rollout.read",
     Topic.SECONDS: "metrics.read",
     Topic.SERVICES: "service.read",
@@ -99,6 +101,7 @@ FILTERS_OF: Mapping[Topic, tuple[str, ...]] = {
     Topic.EVENTS: ("kinds", "min_severity", "node", "service"),
     Topic.LOGS: ("containers", "node", "streams", "levels", "q", "tail"),
     Topic.METRICS: ("node", "subject", "metric"),
+    Topic.PLANS: (),
     Topic.ROLLOUTS: ("service", "rollout"),
     Topic.SECONDS: ("node", "subject", "metric"),
     Topic.SERVICES: ("service", "project"),

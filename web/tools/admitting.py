@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from cluster.compose import ComposeProject, ComposeService
-from cluster.model.ids import PrincipalId
 from cluster.model.schedules import (
     Admitted,
     Asker,
@@ -20,11 +19,10 @@ from cluster.model.schedules import (
     ScheduledService,
 )
 from cluster.model.watching import ImageWatch
-from cluster.rbac import narrowest
-from cluster.store import records
-from web.auth.call import Call, Credential, Identity
+from web.auth.call import Call, Credential
 from web.auth.problems import Problem
 from web.tools.admission import admission_to
+from web.tools.askers import call_of
 from web.tools.context import Context
 from web.tools.deploy_plan import read_present
 from web.tools.file_pins import require_use
@@ -56,14 +54,14 @@ class Admitting:
         self._context = context
 
     async def admit_schedule(self, schedule: DeploySchedule) -> Admitted | NotAdmitted:
-        call = self._call_of(schedule.asker, via="schedule")
+        call = call_of(self._context.surroundings, schedule.asker, via="schedule")
         if isinstance(call, NotAdmitted):
             return call
         return await self._admit(call, later_of(schedule))
 
     async def admit_image(self, watch: ImageWatch, service: ScheduledService) -> Admitted | NotAdmitted:
         asker = Asker(name=watch.by, principal_id=watch.by_principal)
-        call = self._call_of(asker, via="image watch")
+        call = call_of(self._context.surroundings, asker, via="image watch")
         if isinstance(call, NotAdmitted):
             return call
         # Nobody has looked at this image: where a person has to approve, one is waited for.
@@ -81,41 +79,6 @@ class Admitting:
         except Problem as problem:
             reason = problem.detail + (f"; {problem.hint}" if problem.hint else "")
             return NotAdmitted(reason=reason, is_passing=problem.kind in _PASSING)
-
-    def _call_of(self, asker: Asker, *, via: str) -> Call | NotAdmitted:
-        """The request as whoever asked for it could make it now."""
-        surroundings = self._context.surroundings
-        with surroundings.state.read() as txn:
-            principal = records.PRINCIPALS.get(txn, asker.principal_id)
-            token = records.API_TOKENS.get(txn, asker.token_prefix) if asker.token_prefix else None
-        if principal is None:
-            return NotAdmitted(reason=f"{asker.name}, who asked for it, has no account any more")
-        role, scopes = principal.role, frozenset[str]()
-        if asker.token_prefix:
-            now_ms = surroundings.clock.now_ms()
-            is_over = token is not None and token.expires_at_ms is not None and token.expires_at_ms <= now_ms
-            if token is None or token.is_revoked or is_over:
-                return NotAdmitted(
-                    reason=f"API token {asker.token_prefix}, with which {asker.name} asked for it, is not"
-                    " valid any more"
-                )
-            role, scopes = narrowest(token.role, principal.role), token.scopes
-        return Call(
-            identity=Identity(
-                principal_id=PrincipalId(principal.id),
-                name=principal.name,
-                role=role,
-                credential=Credential.ACCESS_TOKEN if token is None else Credential.API_TOKEN,
-                epoch=principal.epoch,
-                token_prefix=None if token is None else token.prefix,
-                scopes=scopes,
-            ),
-            request_id=surroundings.ids.new_id("rq"),
-            ip="",
-            user_agent="",
-            started_s=surroundings.clock.monotonic_s(),
-            via=via,
-        )
 
 
 def later_of(schedule: DeploySchedule) -> Later:

@@ -27,6 +27,7 @@ from web.tools.log_tools import LOG_TOOLS
 from web.tools.metric_tools import METRIC_TOOLS
 from web.tools.nodes import list_nodes
 from web.tools.placement_tools import PLACEMENT_TOOLS
+from web.tools.plan_tools import PLAN_TOOLS
 from web.tools.registry import Tool, ToolRegistry
 from web.tools.rollout_tools import ROLLOUT_TOOLS
 from web.tools.schedule_tools import SCHEDULE_TOOLS
@@ -319,6 +320,7 @@ REGISTRY = ToolRegistry(
         *EXPERIMENT_TOOLS,
         *ADOPTION_TOOLS,
         *PLACEMENT_TOOLS,
+        *PLAN_TOOLS,
         *SECRET_TOOLS,
         *SCHEDULE_TOOLS,
         *ENVIRONMENT_TOOLS,

@@ -13,6 +13,7 @@ from web.auth.authority import Authority
 from web.auth.sessions import Sessions
 from web.auth.sign_in import SignIn
 from web.ports import Surroundings
+from web.tools.background import Background
 from web.tools.pace import Pace
 from web.tools.shared_reading import SharedReading
 from web.tools.shared_spans import SharedSpans
@@ -30,6 +31,7 @@ class Context:
     live: SharedReading[Sequence[HostLive]]
     spans: SharedSpans
     pace: Pace
+    background: Background
     parsing: asyncio.Semaphore
     analysing: asyncio.Semaphore
 

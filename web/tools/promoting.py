@@ -23,7 +23,7 @@ from web.tools.admission import in_words, longest_stable_ms, stable_for_ms
 from web.tools.bound_values import with_own_values
 from web.tools.carrying_out import Order, carry_out, name_rollouts
 from web.tools.context import Context
-from web.tools.deployments import answer, recorded_as
+from web.tools.deployments import Foreseen, answer, foreseen, recorded_as, refuse_other
 from web.tools.environments import known_environment
 from web.tools.nodes import lost_in
 from web.tools.preparing import (
@@ -71,12 +71,60 @@ class _Proven:
     revision: Revision
 
 
-async def promote(context: Context, call: Call, request: PromoteRequest) -> DeploymentView:
-    """Have what is stable in one environment run in another.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Promotion:
+    """What is ready to be promoted, and from what each service comes."""
+
+    prepared: Prepared
+    target: Environment
+    origins: Mapping[str, str]
+
+
+async def foresee_promotion(context: Context, call: Call, request: PromoteRequest) -> Foreseen:
+    """Return what promoting would do. Raises Problem for all that it would be refused for."""
+    return await foreseen(context, (await _prepare(context, call, request)).prepared)
+
+
+async def promote(
+    context: Context, call: Call, request: PromoteRequest, *, expected: tuple[object, ...] | None = None
+) -> DeploymentView:
+    """Have what is stable in one environment run in another; with `expected`, if it is still to be that.
 
     Raises Problem: 404 for what is not there, 409 for what has not proven itself, 422 for what the other
     environment lacks (a secret, the values that are each environment's own), with everything at once.
     """
+    promotion = await _prepare(context, call, request)
+    prepared = promotion.prepared
+    refuse_other(prepared, expected)
+    readiness = await look(context, prepared)
+    if request.is_dry_run:
+        return answer(prepared, prepared.planned, readiness)
+    refuse_errors(readiness, prepared.services)
+    prepared.warnings.extend(map(str, readiness.warnings))
+    order = Order(
+        project=prepared.project.name,
+        environment=promotion.target.name,
+        services=prepared.services,
+        inline=prepared.inline,
+        aim=Aim.PROMOTE,
+        is_unjudged=request.is_unjudged,
+        promoted_from=promotion.origins,
+    )
+    deployed = await context.authority.perform(
+        call,
+        PROMOTE,
+        f"service:{prepared.project.scope}",
+        lambda permit: carry_out(
+            permit, context.surroundings, call, order, prepared.present, prepared.planned
+        ),
+        recorded_as=recorded_as(prepared, is_unjudged=request.is_unjudged),
+        on=prepared.targets,
+    )
+    deployed = await name_rollouts(context, deployed, prepared.warnings)
+    return answer(prepared, deployed)
+
+
+async def _prepare(context: Context, call: Call, request: PromoteRequest) -> _Promotion:
     for action in _actions(request):
         await context.authority.admit(call, action, "service")
     notes: list[str] = []
@@ -111,32 +159,7 @@ async def promote(context: Context, call: Call, request: PromoteRequest) -> Depl
         )
         for each in proven
     }
-    readiness = await look(context, prepared)
-    if request.is_dry_run:
-        return answer(prepared, prepared.planned, readiness)
-    refuse_errors(readiness, prepared.services)
-    prepared.warnings.extend(map(str, readiness.warnings))
-    order = Order(
-        project=prepared.project.name,
-        environment=target.name,
-        services=prepared.services,
-        inline=prepared.inline,
-        aim=Aim.PROMOTE,
-        is_unjudged=request.is_unjudged,
-        promoted_from=origins,
-    )
-    deployed = await context.authority.perform(
-        call,
-        PROMOTE,
-        f"service:{prepared.project.scope}",
-        lambda permit: carry_out(
-            permit, context.surroundings, call, order, prepared.present, prepared.planned
-        ),
-        recorded_as=recorded_as(prepared, is_unjudged=request.is_unjudged),
-        on=prepared.targets,
-    )
-    deployed = await name_rollouts(context, deployed, prepared.warnings)
-    return answer(prepared, deployed)
+    return _Promotion(prepared=prepared, target=target, origins=origins)
 
 
 def _actions(request: PromoteRequest) -> tuple[str, ...]:

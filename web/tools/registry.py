@@ -13,13 +13,16 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from cluster.model.plans import Plan
 from cluster.rbac import ACTIONS
 from web.auth.call import Call
 from web.auth.problems import Problem
 from web.middleware.errors import problem_of
 from web.tools.answer_size import as_text, bounded, bounded_text
 from web.tools.context import Context
+from web.tools.planning import PlanMade, make_plan, plan_made, why_asked
 from web.tools.portable_schema import portable
+from web.tools.previewing import Preview, preview_by_name
 from web.tools.validation import problem_of_validation
 from web.tools.withheld import withhold, withhold_all
 
@@ -30,8 +33,11 @@ class Tool:
 
     `action` is what the caller must be allowed, on `resource_of` the arguments. A tool that does one of
     several things, as its arguments say, names the others in `more_actions`: one of them is enough to see it,
-    and the use case asks for the one that is meant. `is_destructive` and `is_idempotent` say something only
-    of tools that change things; `is_open_world` of those that show or fetch what others wrote.
+    and the use case asks for the one that is meant. `preview` says what a call would come to, and refuses
+    what `run` would; without one what is known from `resource_of` is told. `run_previewed` does what was
+    previewed and refuses what is not that any more; without it `run` does. `is_destructive` and
+    `is_idempotent` say something only of tools that change things; `is_open_world` of those that show or
+    fetch what others wrote.
     """
 
     name: str
@@ -42,6 +48,8 @@ class Tool:
     action: str
     run: Callable[[Context, Call, Any], Awaitable[object]]
     resource_of: Callable[[Any], str] | None = None
+    preview: Callable[[Context, Call, Any], Awaitable[Preview]] | None = None
+    run_previewed: Callable[[Context, Call, Any, Preview], Awaitable[object]] | None = None
     more_actions: tuple[str, ...] = ()
     is_read_only: bool = True
     is_destructive: bool = False
@@ -67,8 +75,12 @@ class Tool:
 
     @cached_property
     def output_schema(self) -> dict[str, Any] | None:
-        """JSON Schema of the result, None for text. What is null in `output` is left out of results."""
-        if self.output is None:
+        """JSON Schema of the result, None for text. What is null in `output` is left out of results.
+
+        None too for what changes something: a program may be given a plan instead, and a schema that allows
+        either says nothing and costs its readers as much as one that says something.
+        """
+        if self.output is None or not self.is_read_only:
             return None
         return portable(self._outputs.json_schema(mode="serialization"))
 
@@ -77,12 +89,30 @@ class Tool:
         output: Any = self.output
         return TypeAdapter(output)
 
+    def subject_of(self, given: BaseModel) -> str:
+        """What a call with these arguments is done to, as far as they say."""
+        return ACTIONS[self.action].resource.value if self.resource_of is None else self.resource_of(given)
+
+    async def foresee(self, context: Context, call: Call, given: BaseModel) -> Preview:
+        """Return what a call would come to. Raises Problem for what the caller may not, and what `preview`
+        refuses."""
+        if self.preview is not None:
+            return await self.preview(context, call, given)
+        return await preview_by_name(
+            context, call, action=self.action, resource=self.subject_of(given), title=self.title
+        )
+
+    async def carry_out(self, context: Context, call: Call, given: BaseModel, preview: Preview) -> ToolResult:
+        """Do what was previewed. Raises what the use case raises."""
+        if self.run_previewed is not None:
+            return self.to_result(await self.run_previewed(context, call, given, preview))
+        return self.to_result(await self.run(context, call, given))
+
     def to_result(self, returned: object) -> ToolResult:
         """Return what `run` returned as a caller gets it: without secrets, and not too long."""
         if isinstance(returned, str):
             return ToolResult(text=bounded_text(withhold(returned)), structured=None)
-        structured = bounded(withhold_all(self._outputs.dump_python(returned, mode="json", exclude_none=True)))
-        return ToolResult(text=as_text(structured), structured=structured)
+        return result_of(self._outputs, returned)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +121,26 @@ class ToolResult:
 
     text: str
     structured: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanNeeded:
+    """A call that is kept as a plan: what its caller is told, and the plan itself."""
+
+    plan: Plan
+    result: ToolResult
+
+
+def result_of(adapter: TypeAdapter[Any], returned: object) -> ToolResult:
+    """Return a value as a caller gets it: as JSON, and as text that says the same.
+
+    Without secrets, and not too long.
+    """
+    structured = bounded(withhold_all(adapter.dump_python(returned, mode="json", exclude_none=True)))
+    return ToolResult(text=as_text(structured), structured=structured)
+
+
+_PLANS_MADE = TypeAdapter(PlanMade)
 
 
 class ToolRegistry:
@@ -121,9 +171,33 @@ class ToolRegistry:
         return None
 
     async def call(
-        self, context: Context, call: Call, name: str, arguments: Mapping[str, object]
+        self,
+        context: Context,
+        call: Call,
+        name: str,
+        arguments: Mapping[str, object],
+        *,
+        is_tainted: bool = False,
     ) -> ToolResult:
-        """Run a tool and return its result.
+        """Run a tool and return its result, or make a plan of it and return that.
+
+        As `request`, for callers that cannot ask the person themselves.
+        """
+        answer = await self.request(context, call, name, arguments, is_tainted=is_tainted)
+        return answer.result if isinstance(answer, PlanNeeded) else answer
+
+    async def request(
+        self,
+        context: Context,
+        call: Call,
+        name: str,
+        arguments: Mapping[str, object],
+        *,
+        is_tainted: bool = False,
+    ) -> ToolResult | PlanNeeded:
+        """Run a tool and return its result, or keep the call as a plan where a person has to approve it.
+
+        `is_tainted`: the conversation has read what containers wrote, so that it may be they who ask.
 
         Raises Problem and nothing else: what the caller may not do, what is wrong with the arguments, what
         went wrong on the way. A refusal is recorded.
@@ -142,6 +216,10 @@ class ToolRegistry:
                 raise problem_of_validation(error, known=known_fields) from error
             if tool.resource_of is not None:
                 await context.authority.admit(call, tool.action, tool.resource_of(given))
+            why = why_asked(context, call, tool, given, tool.subject_of(given), is_tainted=is_tainted)
+            if why is not None:
+                plan = await make_plan(context, call, tool, given, why)
+                return PlanNeeded(plan=plan, result=result_of(_PLANS_MADE, plan_made(plan)))
             return tool.to_result(await tool.run(context, call, given))
         except Problem:
             raise

@@ -25,7 +25,7 @@ ROLLBACK = "service.rollback"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Way:
+class Way:
     """How to get back: by aborting a rollout, or by having a revision rolled out."""
 
     revision: int
@@ -48,7 +48,7 @@ async def rollback_service(
     surroundings = context.surroundings
     with surroundings.state.read() as txn:
         service = find_service(txn, reference)
-        way = _way_back(txn, service, to)
+        way = way_back(txn, service, to)
     targets = await require_revision(context, call, ROLLBACK, service, way.revision)
     seen = wish_of(service)
     by = call.known().name
@@ -101,7 +101,8 @@ def was_stable(txn: ReadTxn, service: Service) -> frozenset[int]:
     return frozenset(known - {0})
 
 
-def _way_back(txn: ReadTxn, service: Service, to: int | None) -> _Way:
+def way_back(txn: ReadTxn, service: Service, to: int | None) -> Way:
+    """Return how a service goes back. Raises Problem as `rollback_service` does."""
     rollout = None if service.rollout_id is None else records.ROLLOUTS.get(txn, service.rollout_id)
     if rollout is not None and to in (None, rollout.from_revision):
         if rollout.phase is RolloutPhase.ROLLING_BACK:
@@ -116,7 +117,7 @@ def _way_back(txn: ReadTxn, service: Service, to: int | None) -> _Way:
                 f"{service.id} is being deployed for the first time: there is no revision to go back to",
                 hint=f"`tower rollout abort {service.id}` takes the new replicas down",
             )
-        return _Way(
+        return Way(
             revision=rollout.from_revision,
             abort=rollout.id,
             done=f"rollout {rollout.id} to revision {rollout.to_revision} is aborted: {service.id} goes back"
@@ -142,7 +143,7 @@ def _way_back(txn: ReadTxn, service: Service, to: int | None) -> _Way:
     how = "from its pinned image"
     if service.kept is not None and service.kept.revision == to:
         how = "which still runs, so the requests go back at once"
-    return _Way(
+    return Way(
         revision=to,
         is_unjudged=is_proven,
         done=f"{service.id} goes back to revision {to}, {how}{superseded}",

@@ -22,8 +22,18 @@ from web.tools.history import compare_revisions, get_history
 from web.tools.listing import page_of
 from web.tools.placement_views import PlannedHost
 from web.tools.preparing import DeployRequest
+from web.tools.previewing import Preview
 from web.tools.registry import Tool
 from web.tools.rolling_back import ROLLBACK, rollback_service
+from web.tools.rollout_previews import (
+    preview_deployment,
+    preview_removal,
+    preview_restart,
+    preview_rollback,
+    preview_scaling,
+    preview_steering,
+    preview_switch,
+)
 from web.tools.rollouts import get_rollout, list_rollouts
 from web.tools.scaling import RESTART, SCALE, restart_service, scale_service
 from web.tools.services import get_service, remove_service
@@ -94,21 +104,31 @@ class Deployed:
     next: str
 
 
-def _deploying(strategy: Strategy) -> Callable[[Context, Call, Deploy], Awaitable[Deployed]]:
-    async def run(context: Context, call: Call, given: Deploy) -> Deployed:
-        view = await deploy(
-            context,
-            call,
-            DeployRequest(
-                compose=given.compose,
-                project=given.project or None,
-                variables=given.variables,
-                environment=given.environment,
-                is_dry_run=given.dry_run,
-                strategy=strategy,
-                is_unjudged=given.skip_analysis,
-            ),
-        )
+def _request(given: Deploy, strategy: Strategy) -> DeployRequest:
+    return DeployRequest(
+        compose=given.compose,
+        project=given.project or None,
+        variables=given.variables,
+        environment=given.environment,
+        is_dry_run=given.dry_run,
+        strategy=strategy,
+        is_unjudged=given.skip_analysis,
+    )
+
+
+def _previewing(strategy: Strategy) -> Callable[[Context, Call, Deploy], Awaitable[Preview]]:
+    async def preview(context: Context, call: Call, given: Deploy) -> Preview:
+        return await preview_deployment(context, call, _request(given, strategy))
+
+    return preview
+
+
+def _deploying(
+    strategy: Strategy,
+) -> Callable[[Context, Call, Deploy, Preview | None], Awaitable[Deployed]]:
+    async def run(context: Context, call: Call, given: Deploy, seen: Preview | None = None) -> Deployed:
+        expected = None if seen is None else seen.against
+        view = await deploy(context, call, _request(given, strategy), expected=expected)
         changed = [service.service_id for service in view.services if service.changed]
         if given.dry_run:
             following = "nothing was changed; call again without dry_run to deploy"
@@ -382,17 +402,20 @@ class Traffic:
 
 
 async def _switch_traffic(context: Context, call: Call, given: SwitchTraffic) -> Traffic:
-    permille = None if given.percent is None else round(given.percent * 10)
     return _traffic(
         await switch_traffic(
             context,
             call,
             given.service,
             colour=given.colour,
-            permille=permille,
+            permille=_permille(given),
             is_forced=given.force,
         )
     )
+
+
+def _permille(given: SwitchTraffic) -> int | None:
+    return None if given.percent is None else round(given.percent * 10)
 
 
 def _traffic(split: SplitView) -> Traffic:
@@ -531,6 +554,7 @@ async def _compare_deployments(context: Context, call: Call, given: CompareDeplo
 
 
 def _deploy_tool(strategy: Strategy, title: str, description: str) -> Tool:
+    run = _deploying(strategy)
     return Tool(
         name=f"deploy-{strategy.value}",
         title=title,
@@ -538,7 +562,9 @@ def _deploy_tool(strategy: Strategy, title: str, description: str) -> Tool:
         input_model=Deploy,
         output=Deployed,
         action="service.deploy",
-        run=_deploying(strategy),
+        run=lambda context, call, given: run(context, call, given, None),
+        preview=_previewing(strategy),
+        run_previewed=run,
         is_read_only=False,
         is_destructive=True,
         is_idempotent=True,
@@ -586,6 +612,7 @@ ROLLOUT_TOOLS: tuple[Tool, ...] = (
         action=ACTION_OF[Steer.APPROVE],
         more_actions=(*(ACTION_OF[steer] for steer in Steer if steer is not Steer.APPROVE), RETRY),
         run=_steer_rollout,
+        preview=lambda context, call, given: preview_steering(context, call, given.rollout, given.action),
         is_read_only=False,
         is_destructive=True,
         is_idempotent=False,
@@ -598,6 +625,7 @@ ROLLOUT_TOOLS: tuple[Tool, ...] = (
         output=Changed,
         action=ROLLBACK,
         run=_rollback_deploy,
+        preview=lambda context, call, given: preview_rollback(context, call, given.service, given.to),
         resource_of=lambda given: f"service:{given.service}",
         is_read_only=False,
         is_destructive=True,
@@ -612,6 +640,9 @@ ROLLOUT_TOOLS: tuple[Tool, ...] = (
         output=Traffic,
         action=SWITCH,
         run=_switch_traffic,
+        preview=lambda context, call, given: preview_switch(
+            context, call, given.service, colour=given.colour, permille=_permille(given)
+        ),
         resource_of=lambda given: f"service:{given.service}",
         is_read_only=False,
         is_destructive=True,
@@ -625,6 +656,9 @@ ROLLOUT_TOOLS: tuple[Tool, ...] = (
         output=Changed,
         action=SCALE,
         run=_scale_service,
+        preview=lambda context, call, given: preview_scaling(
+            context, call, given.service, given.replicas, is_override=given.override
+        ),
         resource_of=lambda given: f"service:{given.service}",
         is_read_only=False,
         is_destructive=True,
@@ -638,6 +672,7 @@ ROLLOUT_TOOLS: tuple[Tool, ...] = (
         output=Changed,
         action=RESTART,
         run=_restart_service,
+        preview=lambda context, call, given: preview_restart(context, call, given.service),
         resource_of=lambda given: f"service:{given.service}",
         is_read_only=False,
         is_destructive=True,
@@ -651,6 +686,7 @@ ROLLOUT_TOOLS: tuple[Tool, ...] = (
         output=Changed,
         action="service.remove",
         run=_remove_service,
+        preview=lambda context, call, given: preview_removal(context, call, given.service),
         resource_of=lambda given: f"service:{given.service}",
         is_read_only=False,
         is_destructive=True,

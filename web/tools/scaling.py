@@ -33,23 +33,10 @@ async def scale_service(
     without it).
     """
     await context.authority.require(call, SCALE, f"service:{reference}")
-    surroundings = context.surroundings
-    with surroundings.state.read() as txn:
-        service = find_service(txn, reference)
-        policy = service.autoscale
-        if policy is not None and not is_override:
-            raise Problem(
-                "conflict",
-                f"{service.id} is scaled between {policy.replicas_min} and {policy.replicas_max} replicas by"
-                " itself",
-                hint="change x-tower.scaling in its file, or have your number hold until the next deployment:"
-                f" tower scale {service.id}={replicas} --override",
-            )
-        admission = admission_to(txn, service.environment, service.project)
-        if admission is not None:
-            admission.check_scale(txn, service, replicas)
+    with context.surroundings.state.read() as txn:
+        service = scalable(txn, reference, replicas, is_override=is_override)
     by = call.known().name
-    is_held = policy is not None and is_override
+    is_held = service.autoscale is not None and is_override
     is_as_asked = service.replicas == replicas and (not is_held or bool(service.scale_held_by))
 
     async def change(permit: Permit) -> object:
@@ -82,6 +69,24 @@ async def scale_service(
     )
 
 
+def scalable(txn: ReadTxn, reference: str, replicas: int, *, is_override: bool) -> Service:
+    """Return a service that may have so many replicas. Raises Problem as `scale_service` does."""
+    service = find_service(txn, reference)
+    policy = service.autoscale
+    if policy is not None and not is_override:
+        raise Problem(
+            "conflict",
+            f"{service.id} is scaled between {policy.replicas_min} and {policy.replicas_max} replicas by"
+            " itself",
+            hint="change x-tower.scaling in its file, or have your number hold until the next deployment:"
+            f" tower scale {service.id}={replicas} --override",
+        )
+    admission = admission_to(txn, service.environment, service.project)
+    if admission is not None:
+        admission.check_scale(txn, service, replicas)
+    return service
+
+
 async def restart_service(context: Context, call: Call, reference: str) -> ServiceChanged:
     """Replace the replicas of a service by new ones of the same specification, as its policy says.
 
@@ -91,19 +96,7 @@ async def restart_service(context: Context, call: Call, reference: str) -> Servi
     await context.authority.require(call, RESTART, f"service:{reference}")
     surroundings = context.surroundings
     with surroundings.state.read() as txn:
-        service = find_service(txn, reference)
-        if service.rollout_id is not None:
-            raise Problem(
-                "conflict",
-                f"rollout {service.rollout_id} of {service.id} is under way, and replaces its replicas",
-                hint=f"wait for its end: tower rollout status {service.id} --wait",
-            )
-        if not service.stable_revision:
-            raise Problem(
-                "conflict",
-                f"no revision of {service.id} has run whole yet: there is nothing to restart",
-                hint=f"`tower rollout retry {service.id}` tries it again",
-            )
+        service = restartable(txn, reference)
         revision = records.REVISIONS.get(txn, service.id, service.stable_revision)
         assert revision is not None, "the stable revision is kept"
     seen = wish_of(service)
@@ -137,6 +130,24 @@ async def restart_service(context: Context, call: Call, reference: str) -> Servi
     return await begun(
         context, service.id, result, done=f"the replicas of {service.id} are replaced by new ones"
     )
+
+
+def restartable(txn: ReadTxn, reference: str) -> Service:
+    """Return a service whose replicas can be replaced now. Raises Problem as `restart_service` does."""
+    service = find_service(txn, reference)
+    if service.rollout_id is not None:
+        raise Problem(
+            "conflict",
+            f"rollout {service.rollout_id} of {service.id} is under way, and replaces its replicas",
+            hint=f"wait for its end: tower rollout status {service.id} --wait",
+        )
+    if not service.stable_revision:
+        raise Problem(
+            "conflict",
+            f"no revision of {service.id} has run whole yet: there is nothing to restart",
+            hint=f"`tower rollout retry {service.id}` tries it again",
+        )
+    return service
 
 
 def restarted(spec: ServiceSpec, mark: str) -> ServiceSpec:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from cluster.commands.schedules import FireSchedule, PutSchedule, RemoveSchedule
 from cluster.compose import ComposeService
 from cluster.model.schedules import (
-    Asker,
     CatchUp,
     DeploySchedule,
     RunOutcome,
@@ -24,6 +23,7 @@ from web.auth.call import Call
 from web.auth.problems import Problem, invalid
 from web.auth.targets import wanted_target
 from web.tools.admitting import Later, admit, later_of
+from web.tools.askers import asker_of
 from web.tools.context import Context
 from web.tools.preparing import DeployRequest, Prepared, actions_of, prepare
 from web.tools.secrets import resource_of
@@ -215,18 +215,13 @@ def _shown(at_ms: int) -> str:
 def _schedule_of(
     context: Context, call: Call, request: ScheduleRequest, prepared: Prepared, first_ms: int
 ) -> DeploySchedule:
-    identity = call.known()
     project = prepared.project
     try:
         return DeploySchedule(
             id=context.surroundings.ids.new_id("sc"),
             project=project.name,
             services=tuple(_later(each, request, prepared) for each in prepared.services),
-            asker=Asker(
-                name=identity.name,
-                principal_id=identity.principal_id,
-                token_prefix=identity.token_prefix or "",
-            ),
+            asker=asker_of(call),
             environment=project.environment,
             at_ms=request.at_ms,
             cron=request.cron,

@@ -46,6 +46,7 @@ from web.tools.views import (
 from web.tools.visibility import sight_of
 from web.tools.watch_views import watch_view
 
+REMOVE = "service.remove"
 TROUBLES_MAX = 10
 _ENDED_BADLY = (RolloutPhase.FAILED, RolloutPhase.ROLLED_BACK, RolloutPhase.CANCELLED)
 
@@ -53,8 +54,12 @@ _ENDED_BADLY = (RolloutPhase.FAILED, RolloutPhase.ROLLED_BACK, RolloutPhase.CANC
 async def list_services(context: Context, call: Call) -> list[ServiceView]:
     """Return the services by id."""
     await context.authority.admit(call, "service.read", "service")
-    sees = sight_of(context, call).service
-    return [view for view in read_services(context.surroundings) if sees is None or sees(view.id)]
+    sight = sight_of(context, call)
+    return [
+        sight.with_service_rights(view)
+        for view in read_services(context.surroundings)
+        if sight.service is None or sight.service(view.id)
+    ]
 
 
 async def get_service(context: Context, call: Call, reference: str) -> ServiceDetail:
@@ -78,7 +83,7 @@ async def get_service(context: Context, call: Call, reference: str) -> ServiceDe
         running = as_it_runs(assignments, reality, names)
         view = _view(txn, service, running, names)
         detail = ServiceDetail(
-            **shallow(view),
+            **shallow(sight_of(context, call).with_service_rights(view)),
             policy=service.policy,
             revisions=tuple(_revision(revision, shows_values) for revision in reversed(revisions)),
             assignments=tuple(_assignment(assignment, names) for assignment in assignments),
@@ -101,14 +106,14 @@ async def get_service(context: Context, call: Call, reference: str) -> ServiceDe
 
 async def remove_service(context: Context, call: Call, reference: str) -> ServiceView:
     """Have a service and its replicas taken down. Returns it as it is then: removing. Raises Problem."""
-    await context.authority.require(call, "service.remove", f"service:{reference}")
+    await context.authority.require(call, REMOVE, f"service:{reference}")
     with context.surroundings.state.read() as txn:
         service = find_service(txn, reference)
 
     async def change(permit: Permit) -> None:
         await permit.propose(RemoveService(service_id=ServiceId(service.id)))
 
-    await context.authority.perform(call, "service.remove", f"service:{service.id}", change)
+    await context.authority.perform(call, REMOVE, f"service:{service.id}", change)
     with context.surroundings.state.read() as txn:
         names = names_in(txn)
         removed = records.SERVICES.get(txn, service.id) or service

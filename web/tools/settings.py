@@ -8,6 +8,7 @@ from dataclasses import fields
 from cluster.commands.settings import PutSetting
 from cluster.model.metrics_retention import METRICS_PREFIX, default_values, metric_retention
 from cluster.model.outbound import ALLOWED_NETWORKS_SETTING, parse_networks
+from cluster.model.plans import PLANS_PREFIX, default_plan_values, plan_rules
 from cluster.model.second_factors import SECOND_FACTOR_SETTING, SecondFactorPolicy, second_factor_policy
 from cluster.model.settings import ClusterSettings, Setting, cluster_settings
 from cluster.store import records
@@ -22,6 +23,7 @@ _AUTH_PREFIX = "auth."
 _DEFAULTS = {
     **{f"{_CLUSTER_PREFIX}{item.name}": str(item.default) for item in fields(ClusterSettings)},
     **default_values(),
+    **default_plan_values(),
     ALLOWED_NETWORKS_SETTING: "",
     SECOND_FACTOR_SETTING: SecondFactorPolicy.OPTIONAL.value,
 }
@@ -29,6 +31,7 @@ _GROUPS: Mapping[str, Callable[[Mapping[str, str]], object]] = {
     _CLUSTER_PREFIX: cluster_settings,
     METRICS_PREFIX: metric_retention,
     _AUTH_PREFIX: second_factor_policy,
+    PLANS_PREFIX: plan_rules,
 }
 """Settings that are looked at together, by how their keys begin: what raises ValueError for wrong ones."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
 
@@ -57,9 +57,12 @@ def diff_specs(before: ServiceSpec, after: ServiceSpec, *, shows_values: bool) -
     A revision is what its containers are made from, so every difference means new ones. Without
     `shows_values` those that may be secret are `HIDDEN`: that one changed is still told.
     """
-    changes = _differences(_named(before), _named(after), Effect.RECREATE)
-    if shows_values:
-        return tuple(changes)
+    changes = tuple(_differences(_named(before), _named(after), Effect.RECREATE))
+    return changes if shows_values else hide_values(changes)
+
+
+def hide_values(changes: Iterable[FieldChange]) -> tuple[FieldChange, ...]:
+    """Return the differences with `HIDDEN` in place of what may be secret."""
     return tuple(_hidden(change) if change.field.startswith(_MAY_BE_SECRET) else change for change in changes)
 
 

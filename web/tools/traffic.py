@@ -50,15 +50,11 @@ async def switch_traffic(
     `is_forced`; without any replica at all it is refused in any case.
     """
     await context.authority.require(call, SWITCH, f"service:{reference}")
-    if colour is None and permille is None:
-        raise invalid("permille", "give a share, a colour, or both", hint="permille: 100 is 10 %")
     surroundings = context.surroundings
     with surroundings.state.read() as txn:
         service = find_service(txn, reference)
         require_person(txn, call, service, "to share its requests by hand")
-        _split(txn, service)
-        target = colour or _other(txn, service)
-    share = WHOLE_PERMILLE if permille is None else permille
+        target, share = share_of(txn, service, colour=colour, permille=permille)
     green_permille = share if target is Colour.GREEN else WHOLE_PERMILLE - share
     seen = wish_of(service)
 
@@ -87,6 +83,16 @@ async def switch_traffic(
     await soon(surroundings, look, patience_s=context.pace.split_wait_s)
     with surroundings.state.read() as txn:
         return _split(txn, records.SERVICES.get(txn, service.id) or service)
+
+
+def share_of(
+    txn: ReadTxn, service: Service, *, colour: Colour | None, permille: int | None
+) -> tuple[Colour, int]:
+    """Return which colour of a service is meant, and its share. Raises Problem as `switch_traffic` does."""
+    if colour is None and permille is None:
+        raise invalid("permille", "give a share, a colour, or both", hint="permille: 100 is 10 %")
+    _split(txn, service)
+    return colour or _other(txn, service), WHOLE_PERMILLE if permille is None else permille
 
 
 def _split(txn: ReadTxn, service: Service) -> SplitView:

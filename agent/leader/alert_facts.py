@@ -37,6 +37,7 @@ from cluster.store.records import (
     ROUTE_CERTIFICATES,
     SERVICES,
     SILENCES,
+    WEB_CERTIFICATES,
     rollouts_of_service,
 )
 
@@ -121,9 +122,13 @@ def _look(txn: ReadTxn, rule: AlertRule, facts: Facts) -> Look:
             found = observe_quorum(rule, nodes, facts.now_ms)
         case RuleKind.CERTIFICATE:
             names: dict[str, str] = {node.id: node.name for node in nodes if node.is_member}
-            routes = ROUTE_CERTIFICATES.scan(txn)
             found = observe_certificates(
-                rule, CERTIFICATES.scan(txn), routes, node_names=names, now_ms=facts.now_ms
+                rule,
+                CERTIFICATES.scan(txn),
+                ROUTE_CERTIFICATES.scan(txn),
+                WEB_CERTIFICATES.scan(txn),
+                node_names=names,
+                now_ms=facts.now_ms,
             )
         case _:
             raise AssertionError(rule.kind)

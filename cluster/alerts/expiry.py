@@ -1,8 +1,8 @@
-"""Observations of what ends at a date: certificates of hosts and of routes."""
+"""Observations of what ends at a date: certificates of hosts, of routes and of the dashboard."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from cluster.alerts.machine import Finding, Observation
 from cluster.alerts.subjects import of_certificate
@@ -10,6 +10,7 @@ from cluster.alerts.wording import Said, say, span
 from cluster.model.alerts import AlertRule, AlertSubject
 from cluster.model.node import Certificate
 from cluster.model.route_certificates import RouteCertificate
+from cluster.model.web_certificates import WebCertificate
 
 _RENEWED = Said("a new one is in its place", "al suo posto ce n'è uno nuovo")
 
@@ -18,11 +19,13 @@ def observe_certificates(
     rule: AlertRule,
     nodes: Iterable[Certificate],
     routes: Iterable[RouteCertificate],
+    web: Iterable[WebCertificate],
     *,
     node_names: Mapping[str, str],
     now_ms: int,
 ) -> Iterator[tuple[AlertSubject, Observation]]:
-    """Yield how long certificates are still good: of each host's the newest, of routes those in use.
+    """Yield how long certificates are still good: of each host's the newest, of routes and `web`, the
+    dashboard's, those in use.
 
     A host's renews itself when a third of its life is left, so it is told of only when that fails: within the
     rule's time and a sixth of its life.
@@ -53,7 +56,6 @@ def observe_certificates(
             ),
         )
     for route in routes:
-        hosts = ", ".join(route.hosts[:3]) + (", ..." if len(route.hosts) > 3 else "")
         yield (
             of_certificate(route.name),
             _observe(
@@ -61,7 +63,7 @@ def observe_certificates(
                     "Certificate {name} ({hosts})",
                     "Il certificato {name} ({hosts})",
                     name=route.name,
-                    hosts=hosts,
+                    hosts=_few(route.hosts),
                 ),
                 route.not_after_ms,
                 rule.within_ms,
@@ -73,6 +75,39 @@ def observe_certificates(
                 ),
             ),
         )
+    for shown in _lasting(web):
+        yield (
+            of_certificate(shown.name, is_of_dashboard=True),
+            _observe(
+                say(
+                    "Certificate {name} of the dashboard ({hosts})",
+                    "Il certificato {name} della dashboard ({hosts})",
+                    name=shown.name,
+                    hosts=_few(shown.hosts),
+                ),
+                shown.not_after_ms,
+                rule.within_ms,
+                now_ms,
+                say(
+                    "Put a new one in its place: `tower certificate put {name} --dashboard`. Without one,"
+                    " browsers are shown the cluster's own, which they do not know.",
+                    "Mettine uno nuovo al suo posto: `tower certificate put {name} --dashboard`. Senza, i"
+                    " browser ricevono quello del cluster, che non conoscono.",
+                    name=shown.name,
+                ),
+            ),
+        )
+
+
+def _lasting(web: Iterable[WebCertificate]) -> list[WebCertificate]:
+    """Return those that end last for one of their names: what another one outlives everywhere is replaced."""
+    by_end = sorted(web, key=lambda each: (each.not_after_ms, each.name))
+    last = {host: each.name for each in by_end for host in each.hosts}
+    return sorted((each for each in by_end if each.name in last.values()), key=lambda each: each.name)
+
+
+def _few(hosts: Sequence[str]) -> str:
+    return ", ".join(hosts[:3]) + (", ..." if len(hosts) > 3 else "")
 
 
 def _observe(what: Said, not_after_ms: int, within_ms: int, now_ms: int, hint: Said) -> Observation:

@@ -83,10 +83,14 @@ def of_series(subject: Subject, *, node_name: str) -> AlertSubject:
     )
 
 
-def of_certificate(name: str, *, node_id: str = "", node_name: str = "") -> AlertSubject:
+def of_certificate(
+    name: str, *, node_id: str = "", node_name: str = "", is_of_dashboard: bool = False
+) -> AlertSubject:
+    """A host's own, or one that was uploaded: routes and dashboard each have names of their own."""
+    place = "dashboard" if is_of_dashboard else node_id
     return AlertSubject(
         kind="certificate",
-        key=_key("certificate", node_id, name),
+        key=_key("certificate", place, name),
         name=clip(name, 256),
         node_id=node_id,
         node_name=node_name,

@@ -14,10 +14,13 @@ from agent.leader.alerting import Alerting
 from cluster.analytics.anomalies import Anomaly, AnomalyKind, Finding
 from cluster.analytics.anomalies import Severity as AnomalySeverity
 from cluster.analytics.grouping import Incident, Place, Scope
+from cluster.commands import Applied
 from cluster.commands.alerts import AcknowledgeAlert, PutAlertRule, PutSilence
 from cluster.commands.nodes import SetNodeStatus
+from cluster.commands.web_certificates import PutWebCertificate
 from cluster.metrics.query import RangeAnswer, RangeQuery, Resolution, ResultSeries, Selector
 from cluster.model.alerts import (
+    DAY_MS,
     Alert,
     AlertMatcher,
     AlertPhase,
@@ -210,6 +213,33 @@ async def test_a_host_that_is_down_is_told_once_and_its_return_once() -> None:
     await watched.watch(100)
     assert watched.alert("host-down").state is AlertState.RESOLVED
     assert watched.told_by("host-down", EventKind.ALERT_RESOLVED) == 1
+
+
+async def test_a_certificate_of_the_dashboard_that_ends_soon_is_told_once_until_it_is_renewed() -> None:
+    watched = Watched()
+
+    def put(days: float) -> None:
+        command = PutWebCertificate(
+            name="front",
+            chain_pem="-----BEGIN CERTIFICATE-----",
+            sealed_key=bytes(64),
+            hosts=("tower.example",),
+            not_before_ms=0,
+            not_after_ms=watched.clock.now_ms() + round(days * DAY_MS),
+            fingerprint="ab" * 32,
+            changed_by="ann",
+        )
+        assert isinstance(watched.apply(command), Applied)
+
+    put(10)
+    await watched.watch(120)
+    alert = watched.alert("certificate-expiring")
+    assert alert.text.startswith("Certificate front of the dashboard (tower.example) ends in ")
+    assert alert.hint.startswith("Put a new one in its place: `tower certificate put front --dashboard`.")
+    put(90)
+    await watched.watch(180)
+    assert watched.alert("certificate-expiring").state is AlertState.RESOLVED
+    assert watched.told_by("certificate-expiring") == 1
 
 
 @pytest.mark.parametrize("death", Death)

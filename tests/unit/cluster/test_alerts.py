@@ -35,6 +35,7 @@ from cluster.alerts import (
     same_hours,
     usual,
 )
+from cluster.alerts.subjects import of_certificate
 from cluster.model.alerts import (
     DAY_MS,
     Alert,
@@ -64,6 +65,7 @@ from cluster.model.service import (
     Service,
 )
 from cluster.model.service import Observation as Seen
+from cluster.model.web_certificates import WebCertificate
 
 NOW_MS = 1_800_000_000_000
 MINUTE_MS = 60_000
@@ -434,7 +436,7 @@ def test_certificates_are_told_of_in_time_and_those_of_hosts_only_when_they_do_n
     rule = a_rule(RuleKind.CERTIFICATE, within_ms=14 * DAY_MS)
 
     def see(nodes: list[Certificate], routes: list[RouteCertificate]) -> list[Observation]:
-        found = observe_certificates(rule, nodes, routes, node_names={"n1": "alpha"}, now_ms=NOW_MS)
+        found = observe_certificates(rule, nodes, routes, [], node_names={"n1": "alpha"}, now_ms=NOW_MS)
         return [seen for _, seen in found]
 
     assert see([], [route(20)])[0].finding is Finding.CLEAR
@@ -445,6 +447,42 @@ def test_certificates_are_told_of_in_time_and_those_of_hosts_only_when_they_do_n
     assert see([node(4)], [])[0].finding is Finding.BREACHED
     # Only the newest counts.
     assert [each.finding for each in see([node(4), node(29)], [])] == [Finding.CLEAR]
+
+
+def test_certificates_of_the_dashboard_are_told_of_until_one_that_ends_later_has_all_their_names() -> None:
+    def certificate(name: str, days: float, *hosts: str) -> WebCertificate:
+        return WebCertificate(
+            name=name,
+            chain_pem="",
+            sealed_key=b"",
+            hosts=hosts,
+            not_before_ms=0,
+            not_after_ms=NOW_MS + round(days * DAY_MS),
+            fingerprint="",
+            changed_at_ms=0,
+            changed_by="ann",
+        )
+
+    rule = a_rule(RuleKind.CERTIFICATE, within_ms=14 * DAY_MS)
+
+    def see(*web: WebCertificate) -> dict[str, tuple[Finding, str]]:
+        found = observe_certificates(rule, [], [], web, node_names={}, now_ms=NOW_MS)
+        return {subject.key: (seen.finding, seen.text.en) for subject, seen in found}
+
+    old = certificate("front", 10, "tower.example", "t.example")
+    [(key, (finding, text))] = see(old).items()
+    # A certificate of routes may have the same name.
+    assert key != of_certificate("front").key
+    assert (finding, text) == (
+        Finding.BREACHED,
+        "Certificate front of the dashboard (tower.example, t.example) ends in 10 days.",
+    )
+    assert [each for each, _ in see(certificate("front", 20, "tower.example")).values()] == [Finding.CLEAR]
+    assert "has ended" in see(certificate("front", -1, "tower.example"))[key][1]
+    half = certificate("newer", 80, "tower.example")
+    assert [each for each, _ in see(old, half).values()] == [Finding.BREACHED, Finding.CLEAR]
+    whole = certificate("newer", 80, "tower.example", "t.example")
+    assert [each for each, _ in see(old, whole).values()] == [Finding.CLEAR]
 
 
 # ---- numbers

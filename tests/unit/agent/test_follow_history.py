@@ -383,6 +383,7 @@ async def test_a_new_name_reaches_the_history_with_the_next_samples(tmp_path: Pa
         following = HistoryKeeping(history=own, state=world.state, clock=world.clock)
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(following.run())
+            names: list[str] = []
             for name in ("alpha", "beta"):
                 pass_the_ring(world, HOUR_MS)
                 named = Generated(
@@ -391,17 +392,20 @@ async def test_a_new_name_reaches_the_history_with_the_next_samples(tmp_path: Pa
                     values=np.full(360, 5.0),
                 )
                 await record(world.state, other, named, clock=world.clock)
-                await until_named(own, name, world)
+                names.append(await the_name_after(own, names, world))
             running.cancel()
+    assert names == ["alpha", "beta"]
 
 
-async def until_named(history: NodeHistory, name: str, world: WebWorld) -> None:
+async def the_name_after(history: NodeHistory, known: Sequence[str], world: WebWorld) -> str:
+    """What the one thing with a history is called once it has none of the known names."""
     async with asyncio.timeout(PATIENCE_S):
         while True:
             await world.clock.advance(0.1)
             with contextlib.suppress(HistoryNotOpen):
-                if [each.definition.name for each in await history.subjects(EVERYTHING)] == [name]:
-                    return
+                for each in await history.subjects(EVERYTHING):
+                    if each.definition.name not in known:
+                        return each.definition.name
 
 
 @pytest.mark.parametrize("ahead", ["the log's time", "this host's clock"])

@@ -25,13 +25,14 @@ from agent.collect.container_files import ContainerFileOpener
 from agent.collect.exposition import ExposedNode, LatestSamples
 from agent.collect.loop_lag import LoopLag
 from agent.collect.own_figures import OwnFigures
-from agent.config import LoadedSettings, Settings, label_pairs, split_address
+from agent.config import LoadedSettings, Network, Settings, label_pairs, networks_of, split_address
 from agent.docker.access import DockerAccess
 from agent.docker.engine import DockerEngine
 from agent.docker.watcher import InventoryWatcher
 from agent.execute.fence import Fence
 from agent.execute.files import ContainerFiles
 from agent.execute.probing import NetworkProber
+from agent.execute.replacement_intents import ReplacementIntents
 from agent.follow.anomaly_scores import AnomalyScores
 from agent.follow.assignments import Assignments
 from agent.follow.assignments_replica import Host
@@ -92,6 +93,7 @@ from agent.logbook.logbook import Logbook
 from agent.logbook.searcher import Searcher
 from agent.logbook.store import LogStore
 from agent.logs.setup import configure_logging
+from agent.node.account_reset import AccountReset
 from agent.node.admission import Admission
 from agent.node.cluster import NodeCluster
 from agent.node.directory import DirectoryUnusable, NodeDirectory
@@ -119,6 +121,7 @@ from agent.router.protocol import Router
 from agent.router.traefik.router import TraefikRouter
 from cluster.identity.keyring import Keyring
 from cluster.model.ids import NodeId
+from cluster.model.inventory import HostRefused, HostUnavailable
 from cluster.model.node import NodeFacts
 from cluster.raft.log_types import LogStorageFailed
 from cluster.raft.replicator import Proposer, Replicator
@@ -225,6 +228,36 @@ def recover(loaded: LoadedSettings) -> Recovered:
         raise StartRefused(str(error)) from error
 
 
+def reset_account(loaded: LoadedSettings, *, name: str) -> str:
+    """Return the new password of an account, set by the agent of this host.
+
+    Raises StartRefused: the agent does not run, the cluster has no quorum, there is no such account, or this
+    host's key may not be read.
+    """
+    settings = loaded.settings
+    directory = NodeDirectory(settings.node.data_dir).identity
+    host, port = split_address(settings.listen.peers)
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  (asked, not bound)
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    async def ask(identity: NodeIdentity, tls: TlsIdentity) -> str:
+        client = PeerClient(
+            contexts=lambda: tls.peer_client, address_of=lambda _: address, cluster_id=identity.cluster_id
+        )
+        async with client:
+            return await client.reset_account(identity.node_id, name)
+
+    try:
+        identity = directory.load()
+        return asyncio.run(ask(identity, TlsIdentity(directory, identity)))
+    except PermissionError as error:
+        raise StartRefused(
+            f"{settings.node.data_dir} may not be read: this is for who owns the host; run it as root"
+        ) from error
+    except (HostUnavailable, HostRefused, KeysError) as error:
+        raise StartRefused(str(error)) from error
+
+
 def _addresses_of(settings: Settings) -> tuple[str, str]:
     """Where peers and people reach this host: its Raft and its api address, as "host:port"."""
     _check_ports(settings)
@@ -266,6 +299,7 @@ class _Port:
     address: str
     app: web.Application
     context: ssl.SSLContext
+    announced_by: tuple[Network, ...] = ()
 
 
 class _Agent:
@@ -423,6 +457,7 @@ class _Agent:
         local_desk = LocalDesk(
             engine=engine,
             access=DockerAccess(engine),
+            intents=ReplacementIntents(self._directory.replacements),
             clock=clock,
             login_of=logins.of_image,
             on_changed=watcher.refresh,
@@ -583,6 +618,13 @@ class _Agent:
             renew=renewal.renew,
             scaling=autoscaling.standing,
             history=history.page,
+            reset=AccountReset(
+                node_id=self._node_id,
+                node_name=self._identity.node_name,
+                state=state,
+                clock=clock,
+                entropy=os.urandom,
+            ).reset,
             logs=local_logs,
         )
         filling = HistoryFilling(
@@ -665,6 +707,7 @@ class _Agent:
             ("watchdog", self._keep_alive),
             ("first-steps", lambda: take_first_steps(self._directory, state, clock)),
             ("caught-up", caught_up.run),
+            ("settle-replacements", lambda: local_desk.settle(watcher.until_available)),
             ("reports", reports.run),
             ("assignments", assignments.run),
             ("hooks", hooks.run),
@@ -686,6 +729,7 @@ class _Agent:
             desk=EveryDesk(node_id=self._node_id, local=local_desk, peers=ContainerPeers(client)),
             cluster=cluster,
             public_origins=tuple(filter(None, (settings.api.public_url,))),
+            trusted_proxies=networks_of(settings.api.trusted_proxies),
             request_body_bytes_max=settings.api.request_body_bytes_max,
             router=router if isinstance(router, TraefikRouter | ManualRouter) else NoExternalRouter(),
             history=history,
@@ -719,7 +763,8 @@ class _Agent:
                 admission=admitting,
             ),
         )
-        await self._listen(stack, _Port("api", settings.listen.api, app, tls.web_server))
+        announced_by = networks_of(settings.api.trusted_proxies) if settings.api.proxy_protocol else ()
+        await self._listen(stack, _Port("api", settings.listen.api, app, tls.web_server, announced_by))
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(begin(), name=name) for name, begin in work]
             self._manager.ready(f"serving on {settings.listen.api}")
@@ -815,6 +860,7 @@ class _Agent:
                 number,
                 context=port.context,
                 connections_max=self._settings.api.connections_max,
+                announced_by=port.announced_by,
             )
         except OSError as error:
             raise StartRefused(

@@ -13,6 +13,7 @@ from agent.cli.connection import connect
 from agent.cli.failures import DONE, CommandFailed
 from agent.cli.output import print_json, print_table
 from agent.cli.parsing import Verbs
+from agent.cli.settings_flags import add_settings_flags, app_module, load
 
 ROLES = ("none", "viewer", "operator", "admin")
 _PASSWORD_CHARACTERS_MAX = 1024
@@ -41,6 +42,15 @@ def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
     role.add_argument("role", choices=ROLES)
     password = actions.add_parser("set-password", help="set an account's password, and end its logins")
     password.add_argument("name")
+    reset = actions.add_parser(
+        "reset",
+        help="on a host, as root: a new password for who lost theirs, without the second factor",
+        description="For the day when the last administrator has lost password or second factor. Run it as"
+        " root on a host of the cluster whose agent runs: it asks for no login, prints a new password once,"
+        " takes the second factor away, ends all logins of the account, and is in the audit.",
+    )
+    reset.add_argument("name")
+    add_settings_flags(reset)
     grant = actions.add_parser(
         "grant",
         help="let an account do what a role says, on part of the cluster",
@@ -57,8 +67,10 @@ def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    client = connect(args)
     as_json = getattr(args, "json", False)
+    if args.action == "reset":
+        return _reset(args, as_json=as_json)
+    client = connect(args)
     match args.action:
         case "list" | "ls":
             return _list(client, as_json=as_json)
@@ -91,6 +103,23 @@ def run(args: argparse.Namespace) -> int:
         print_json(answer)
     else:
         print(said)
+    return DONE
+
+
+def _reset(args: argparse.Namespace, *, as_json: bool) -> int:
+    app = app_module()
+    try:
+        password = app.reset_account(load(args), name=args.name)
+    except app.StartRefused as refused:
+        raise CommandFailed(
+            str(refused), hint="`tower status` tells whether the agent runs and the cluster has a quorum"
+        ) from refused
+    if as_json:
+        print_json({"name": args.name, "password": password})
+        return DONE
+    print(f"{args.name} has no second factor and no login any more; this password is shown only now:")
+    print(f"  {password}")
+    print("log in with it and choose another: `tower login`, then the account's page of the dashboard")
     return DONE
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from agent.clock import Clock
+from agent.execute.replacement_intents import ReplacementIntents
 from agent.execute.replacing import Replacing
 from agent.follow.engine_failures import engine_failures
 from agent.ports import (
@@ -42,6 +43,7 @@ log = logging.getLogger(__name__)
 COMMANDS_MAX = 32
 TRANSFERS_MAX = 16
 SHELL_TIMEOUT_S = 10.0
+SETTLE_AGAIN_S = 5.0
 STEPS_MAX = 64
 MASK = "••••••"
 _SHELLS = "command -v bash || command -v zsh || command -v ash || command -v sh"
@@ -56,6 +58,7 @@ class LocalDesk:
         *,
         engine: ContainerEngine,
         access: ContainerAccess,
+        intents: ReplacementIntents,
         clock: Clock,
         login_of: Callable[[str], RegistryAuth | None] = lambda _: None,
         on_changed: Callable[[], None] = lambda: None,
@@ -64,7 +67,9 @@ class LocalDesk:
         self._access = access
         self._clock = clock
         self._on_changed = on_changed
-        self._replacing = Replacing(engine=engine, access=access, clock=clock, login_of=login_of)
+        self._replacing = Replacing(
+            engine=engine, access=access, intents=intents, clock=clock, login_of=login_of
+        )
         self._commands = asyncio.Semaphore(COMMANDS_MAX)
         self._transfers = asyncio.Semaphore(TRANSFERS_MAX)
 
@@ -184,6 +189,18 @@ class LocalDesk:
             failure = group.exceptions[0]
         if failure is not None:
             raise failure
+
+    async def settle(self, until_engine: Callable[[], Awaitable[None]]) -> None:
+        """Once the engine answers, settle what an earlier agent was making anew when it was killed."""
+        while True:
+            await until_engine()
+            try:
+                await self._replacing.settle()
+            except EngineUnavailable:
+                await self._clock.sleep(SETTLE_AGAIN_S)
+                continue
+            self._on_changed()
+            return
 
 
 class _Session:

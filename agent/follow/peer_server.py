@@ -77,6 +77,8 @@ class PeerDuties:
     """How the leader sees an autoscaled service; None where this node does not lead, or has not looked."""
     history: Callable[[HistoryQuestion], Awaitable[HistoryPage]] | None = None
     """The next piece of this node's metric history. Raises HistoryError, or ValueError for a wrong cursor."""
+    reset: Callable[[str], Awaitable[str]] | None = None
+    """Given an account's name, its new password. Raises HostRefused or HostUnavailable."""
     logs: LocalLogs | None = None
     """What this host keeps of its containers' output."""
 
@@ -99,6 +101,7 @@ def build_peer_app(
     app.router.add_post(protocol.READINESS, requests.readiness)
     app.router.add_post(protocol.ADOPTABLE, requests.adoptable)
     app.router.add_post(protocol.RENEW, requests.renew)
+    app.router.add_post(protocol.RESET, requests.reset)
     app.router.add_get(protocol.SCALING, requests.scaling)
     app.router.add_post(protocol.HISTORY, requests.history)
     app.router.add_get(protocol.LOG_STANDING, requests.log_standing)
@@ -194,6 +197,15 @@ class _Requests:
 
     async def renew(self, request: web.Request) -> web.Response:
         return web.Response(text=await self._duties.renew(request[PEER_KEY], await request.text()))
+
+    async def reset(self, request: web.Request) -> web.Response:
+        own = self._host.node_id
+        if request[PEER_KEY] != own:
+            log.warning("peers.reset_refused", extra={"peer": request[PEER_KEY]})
+            raise HostRefused("an account is reset on the host where one is, and on no other", code="refused")
+        if self._duties.reset is None:
+            raise HostUnavailable("this node resets no accounts")
+        return web.Response(text=await self._duties.reset(await request.text()))
 
     async def scaling(self, request: web.Request) -> web.Response:
         standing = self._duties.scaling(request.match_info["service"])

@@ -7,6 +7,7 @@
     history/         what hosts measured (cluster.history)
     anomalies        what is usual of every series, as this node knows it (agent.follow.anomaly_scores)
     samples/         what this host measured and the cluster has not got yet (agent.follow.sample_spool)
+    replacements/    containers that are just being made anew (agent.execute.replacement_intents)
     logbook/         what containers of this host wrote (agent.logbook)
     first-steps      what the first start of a new cluster still has to commit; gone afterwards
     seeds            the members a joining node was told of
@@ -61,6 +62,10 @@ class NodeDirectory:
         return self.path / "samples"
 
     @property
+    def replacements(self) -> Path:
+        return self.path / "replacements"
+
+    @property
     def logbook(self) -> Path:
         return self.path / "logbook"
 
@@ -113,7 +118,7 @@ class NodeDirectory:
         """Forget everything this node was; what does not exist is skipped."""
         self.identity.remove()
         self.forget_measured()
-        for path in (self.log, self.state, self.haproxy, self.keeper, self.logbook):
+        for path in (self.log, self.state, self.haproxy, self.keeper, self.logbook, self.replacements):
             shutil.rmtree(path, ignore_errors=True)
         for file in (self.first_steps, self.seeds):
             file.unlink(missing_ok=True)

@@ -157,6 +157,13 @@ class PeerClient:
         body = await self._ask(node_id, "POST", protocol.READINESS, data=data, timeout_s=READINESS_TIMEOUT_S)
         return _decoded(READINESSES, body, node_id)
 
+    async def reset_account(self, node_id: str, name: str) -> str:
+        """Return the new password. A host does this for itself alone."""
+        body = await self._ask(
+            node_id, "POST", protocol.RESET, data=name.encode(), timeout_s=READINESS_TIMEOUT_S
+        )
+        return body.decode()
+
     async def scaling(self, node_id: str, service_id: str) -> ScalingStanding:
         path = protocol.SCALING.format(service=service_id)
         body = await self._ask(node_id, "GET", path, timeout_s=VIEW_TIMEOUT_S)

@@ -51,6 +51,7 @@ RESOURCES = "/peer/v1/resources/{kind}"
 REMOVE_RESOURCE = "/peer/v1/resources/remove"
 DISK_USAGE = "/peer/v1/disk-usage"
 PULL = "/peer/v1/images/pull"
+RESET = "/peer/v1/account-reset"
 
 CALLER_HEADER = "X-Tower-Caller"
 BODY_BYTES_MAX = 16 * 1024 * 1024

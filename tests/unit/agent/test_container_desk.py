@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
+from agent.execute.replacement_intents import ReplacementIntents
 from agent.follow.container_desk import COMMANDS_MAX, LocalDesk
 from agent.ports import ContainerSpec, EngineRefused, Health
 from cluster.model.container_access import (
@@ -56,14 +58,16 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
+def world(tmp_path: Path) -> World:
     clock = FakeClock()
     engine = FakeEngine(clock)
     for image in (IMAGE, "shop/web:2"):
         engine.add_image(image)
         engine.publish(image)
     access = FakeAccess(engine)
-    return World(clock, engine, access, LocalDesk(engine=engine, access=access, clock=clock))
+    intents = ReplacementIntents(tmp_path / "replacements")
+    desk = LocalDesk(engine=engine, access=access, intents=intents, clock=clock)
+    return World(clock, engine, access, desk)
 
 
 async def test_the_best_shell_is_found_where_no_command_is_given(world: World) -> None:

@@ -13,6 +13,7 @@ from cluster.model.ids import LoginId, PrincipalId, TokenPrefix
 SECRET_HASH_BYTES = 32
 PASSWORD_HASH_CHARS_MAX = 512
 SCOPES_MAX = 64
+TOOLSETS_MAX = 32
 _USER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
 
 
@@ -131,6 +132,8 @@ class CreateApiToken:
     role: Role
     scopes: frozenset[str]
     expires_at_ms: int | None
+    is_read_only: bool = False
+    toolsets: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         rules.check_id("token prefix", self.prefix)
@@ -140,6 +143,9 @@ class CreateApiToken:
         rules.check_count("scopes", tuple(self.scopes), SCOPES_MAX)
         for scope in self.scopes:
             rules.check_text("scope", scope, 128, chars_min=1)
+        rules.check_count("toolsets", tuple(self.toolsets), TOOLSETS_MAX)
+        for toolset in self.toolsets:
+            rules.check_text("toolset", toolset, 64, chars_min=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

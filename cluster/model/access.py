@@ -56,7 +56,11 @@ class Principal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiToken:
-    """A token for programs, as kept. Without `expires_at_ms` it lives until it is revoked."""
+    """A token for programs, as kept. Without `expires_at_ms` it lives until it is revoked.
+
+    `is_read_only`: it changes nothing, whatever its role may. `toolsets` are those whose tools it is shown
+    and may call, empty: all.
+    """
 
     prefix: TokenPrefix
     name: str
@@ -67,6 +71,8 @@ class ApiToken:
     created_at_ms: int
     expires_at_ms: int | None
     is_revoked: bool = False
+    is_read_only: bool = False
+    toolsets: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -161,6 +161,8 @@ def create_api_token(entry: Entry, command: CreateApiToken) -> Outcome:
             scopes=command.scopes,
             created_at_ms=entry.now_ms,
             expires_at_ms=command.expires_at_ms,
+            is_read_only=command.is_read_only,
+            toolsets=command.toolsets,
         ),
     )
     API_TOKENS_BY_PRINCIPAL.add(entry.txn, command.principal_id, command.prefix)

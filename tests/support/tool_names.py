@@ -6,7 +6,7 @@ from cluster.model.access import Role
 from cluster.rbac.actions import ACTIONS
 from web.tools.catalog import REGISTRY
 
-ORDER = (Role.VIEWER, Role.OPERATOR, Role.ADMIN)
+ORDER = (Role.NONE, Role.VIEWER, Role.OPERATOR, Role.ADMIN)
 
 
 def tools_of(role: str) -> list[str]:

@@ -71,7 +71,13 @@ async def list_api_tokens(ask: Ask[None, PageQuery]) -> Page[ApiTokenView]:
 async def create_api_token(ask: Ask[ApiTokenBody, Nothing]) -> ApiTokenMade:
     body = ask.body
     return await accounts.create_api_token(
-        ask.context, ask.call, name=body.name, role=body.role, ttl_s=body.ttl_s
+        ask.context,
+        ask.call,
+        name=body.name,
+        role=body.role,
+        ttl_s=body.ttl_s,
+        read_only=body.read_only,
+        toolsets=[each.value for each in body.toolsets],
     )
 
 

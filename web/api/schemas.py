@@ -13,6 +13,7 @@ from cluster.model.service import REPLICAS_MAX
 from cluster.model.strategy import WHOLE_PERMILLE, Colour, Strategy
 from web.tools.listing import LIMIT_DEFAULT, LIMIT_MAX
 from web.tools.secrets import GENERATED_BYTES_MAX, GENERATED_BYTES_MIN
+from web.tools.toolsets import Toolset
 
 PASSWORD_CHARACTERS_MAX = PASSWORD_BYTES_MAX // 4
 
@@ -312,11 +313,17 @@ class RoleBody(Schema):
 
 
 class ApiTokenBody(Schema):
-    """A token for programs: at most the caller's role. Without `ttl_s` it works until it is revoked."""
+    """A token for programs: at most the caller's role. Without `ttl_s` it works until it is revoked.
+
+    With `read_only` it changes nothing, over REST either. `toolsets` are those whose tools it is shown over
+    MCP, none: all.
+    """
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=128)]
     role: Role
     ttl_s: int | None = Field(default=None, ge=60, le=10 * 365 * 86_400)
+    read_only: bool = False
+    toolsets: list[Toolset] = Field(default_factory=list, max_length=len(Toolset))
 
 
 class SettingBody(Schema):

@@ -10,6 +10,7 @@ from cluster.model.access import Role
 from cluster.model.ids import LoginId, PrincipalId, TokenPrefix
 from cluster.model.inventory import Caller
 from web.auth.problems import Problem
+from web.auth.tool_bounds import EVERY_TOOL, ToolBounds
 
 USER_AGENT_CHARACTERS_MAX = 512
 _NOT_PRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -28,7 +29,7 @@ class Identity:
     """An account as it was proven, and what holds for this proof.
 
     `role` is the least of the account's and the token's. `scopes` empty: all the role may. `session_id` is
-    there for logins, `token_prefix` for API tokens.
+    there for logins, `token_prefix` for API tokens; `tools` are those an API token is for.
     """
 
     principal_id: PrincipalId
@@ -39,6 +40,7 @@ class Identity:
     session_id: LoginId | None = None
     token_prefix: TokenPrefix | None = None
     scopes: frozenset[str] = frozenset()
+    tools: ToolBounds = EVERY_TOOL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,7 @@ class Call:
     """One request. `started_s` is the monotonic clock when it came; `via` the surface it came through.
 
     `approved_by` is the person who was logged in and let a program's request through as a plan, "" for none.
+    `tools` are those that its address asks for.
     """
 
     identity: Identity | None
@@ -55,6 +58,12 @@ class Call:
     started_s: float
     via: str = "rest"
     approved_by: str = ""
+    tools: ToolBounds = EVERY_TOOL
+
+    @property
+    def tool_bounds(self) -> ToolBounds | None:
+        """The tools there are for this request, by its address and its token; None: no tool at all."""
+        return self.tools if self.identity is None else self.tools.within(self.identity.tools)
 
     def known(self) -> Identity:
         """Return who is asking. Raises Problem when nobody is known."""

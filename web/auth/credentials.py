@@ -20,6 +20,7 @@ from web.auth.call import Credential, Identity
 from web.auth.catching_up import CatchingUp
 from web.auth.kept_records import KeptRecords
 from web.auth.problems import Problem
+from web.auth.tool_bounds import ToolBounds
 from web.ports import Surroundings
 
 _API_TOKEN_START = "tower_"  # noqa: S105 (how every token of ours begins)
@@ -167,6 +168,7 @@ class Authenticator:
             epoch=principal.epoch,
             token_prefix=checked.prefix,
             scopes=checked.scopes,
+            tools=ToolBounds(is_read_only=checked.is_read_only, toolsets=checked.toolsets),
         )
 
 

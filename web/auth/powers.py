@@ -12,7 +12,7 @@ from functools import cached_property
 
 from cluster.model.access import ApiToken, Role
 from cluster.model.permissions import Binding, CustomRole, Holder, HolderKind
-from cluster.rbac import Decision, Grants, Target, grants_of
+from cluster.rbac import ACTIONS, Decision, Grants, Target, grants_of
 from cluster.store import ReadTxn, records
 from web.auth.call import Identity
 
@@ -21,13 +21,15 @@ from web.auth.call import Identity
 class Powers:
     """What somebody may at one moment. Equal powers give equal answers at that moment.
 
-    `parts` all have to allow; none is nobody known. `scopes` are the actions an API token is for, empty: all.
+    `parts` all have to allow; none is nobody known. `scopes` are the actions an API token is for, empty: all;
+    one that `is_read_only` changes nothing.
     """
 
     parts: tuple[Grants, ...]
     scopes: frozenset[str]
     token_prefix: str | None
     now_ms: int
+    is_read_only: bool = False
 
     def decide(self, action: str, target: Target) -> Decision:
         """Return whether `action` may be done to `target`."""
@@ -40,13 +42,18 @@ class Powers:
     @property
     def key(self) -> Hashable:
         """What tells powers apart: equal ones give equal answers at their moments."""
-        return (self.scopes, tuple((part.key, part.in_force(self.now_ms)) for part in self.parts))
+        return (
+            self.scopes,
+            self.is_read_only,
+            tuple((part.key, part.in_force(self.now_ms)) for part in self.parts),
+        )
 
     def is_unlimited(self, action: str) -> bool:
         """Whether `action` may be done to everything of its kind."""
         return (
             bool(self.parts)
             and (not self.scopes or action in self.scopes)
+            and not (self.is_read_only and _changes_state(action))
             and all(part.is_unlimited(action, self.now_ms) for part in self.parts)
         )
 
@@ -89,6 +96,10 @@ class Powers:
         if decision.allowed and self.scopes and action not in self.scopes:
             scopes = ", ".join(sorted(self.scopes))
             return Decision(False, f"API token {self.token_prefix} is for {scopes}, not for {action}")
+        if decision.allowed and self.is_read_only and _changes_state(action):
+            return Decision(
+                False, f"API token {self.token_prefix} only reads, and {action} changes something"
+            )
         if self.token_prefix is None:
             return decision
         # A token may hold less than its owner, who is the one that is named.
@@ -137,7 +148,13 @@ def owner_and_token(txn: ReadTxn, token: ApiToken, *, now_ms: int) -> Powers:
         scopes=token.scopes,
         token_prefix=token.prefix,
         now_ms=now_ms,
+        is_read_only=token.is_read_only,
     )
+
+
+def _changes_state(action: str) -> bool:
+    known = ACTIONS.get(action)
+    return known is None or known.changes_state
 
 
 def account_grants(txn: ReadTxn, principal_id: str, role: Role) -> Grants:

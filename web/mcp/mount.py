@@ -1,5 +1,7 @@
 """The MCP endpoints: /mcp (Streamable HTTP) and /sse with /messages (HTTP+SSE, deprecated by the protocol).
 
+Each also as /mcp/readonly and /mcp/x/TOOLSETS, with the tools that the address asks for and no others.
+
 Mounting costs nothing: the SDK (26 MB of memory, a second to import) is loaded by the first request that
 needs it, in a worker thread, so that no other request waits for it.
 """
@@ -16,12 +18,14 @@ from aiohttp import web
 from web.middleware.routes import Route, logged_in, register
 from web.ports import Surroundings
 from web.tools.context import CONTEXT
+from web.tools.toolsets import READ_ONLY
 
 if TYPE_CHECKING:
     from web.mcp.transports import Transports
 
 TRANSPORTS = "web.mcp.transports"
 BODY_BYTES_MAX = 4 * 1024 * 1024
+FORMS = ("", f"/{READ_ONLY}", "/x/{toolsets}")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -34,32 +38,23 @@ def mount(app: web.Application) -> None:
     """
     mcp = _Mcp(app)
     access = logged_in(takes_cookies=False)
-    register(
-        app,
-        (
-            Route(
-                method="POST",
-                path="/mcp",
-                handler=mcp.handler(lambda transports: transports.streamable_http),
-                access=access,
-                body_bytes_max=BODY_BYTES_MAX,
+    streamable_http = mcp.handler(lambda transports: transports.streamable_http)
+    sse = mcp.handler(lambda transports: transports.sse)
+    messages = mcp.handler(lambda transports: transports.messages)
+    for form in FORMS:
+        routes = (
+            ("POST", f"/mcp{form}", streamable_http, BODY_BYTES_MAX),
+            ("GET", f"/sse{form}", sse, 0),
+            # Messages of a stream come back under what the stream was opened with.
+            ("POST", f"{form}/messages", messages, BODY_BYTES_MAX),
+        )
+        register(
+            app,
+            tuple(
+                Route(method=method, path=path, handler=handler, access=access, body_bytes_max=bytes_max)
+                for method, path, handler, bytes_max in routes
             ),
-            Route(
-                method="GET",
-                path="/sse",
-                handler=mcp.handler(lambda transports: transports.sse),
-                access=access,
-                body_bytes_max=0,
-            ),
-            Route(
-                method="POST",
-                path="/messages",
-                handler=mcp.handler(lambda transports: transports.messages),
-                access=access,
-                body_bytes_max=BODY_BYTES_MAX,
-            ),
-        ),
-    )
+        )
     app.cleanup_ctx.append(mcp.lifetime)
     app.on_shutdown.append(mcp.stop)
 

@@ -27,11 +27,13 @@ from web.middleware.keys import CALL
 from web.tools.catalog import REGISTRY
 from web.tools.context import Context
 from web.tools.registry import Tool
+from web.tools.toolsets import READ_ONLY, bounds_of_path
 
 NAME = "control-tower"
 CALL_KEY = "tower.call"
 BODY_BYTES_MAX = 4 * 1024 * 1024
 SESSIONS_MAX = 2000
+_READ_ONLY_PATH = f"/{READ_ONLY}"
 INSTRUCTIONS = (
     "Control Tower runs containers on a cluster of Docker hosts. Start with get-cluster-status. "
     "Deploying takes a Compose file and returns at once with what to call next. "
@@ -99,8 +101,12 @@ class Transports:
 
 
 def _scope_of(request: web.Request) -> dict[str, Any]:
-    """Who asks, for the transports (a session is its principal's) and for the handlers."""
-    call = replace(request[CALL], via="mcp")
+    """Who asks, for the transports (a session is its principal's) and for the handlers, and for which tools.
+
+    Raises Problem (404) for an address with a toolset that there is not.
+    """
+    chosen = request.match_info.get("toolsets", READ_ONLY if _READ_ONLY_PATH in request.path else "")
+    call = replace(request[CALL], via="mcp", tools=bounds_of_path(chosen))
     identity = call.known()
     token = AccessToken(
         token="-",  # noqa: S106  # the transports only compare who it belongs to
@@ -108,7 +114,8 @@ def _scope_of(request: web.Request) -> dict[str, Any]:
         scopes=[identity.role.value],
         subject=str(identity.principal_id),
     )
-    return {"user": AuthenticatedUser(token), CALL_KEY: call}
+    prefix = f"/x/{chosen}" if "toolsets" in request.match_info else f"/{chosen}" if chosen else ""
+    return {"user": AuthenticatedUser(token), "root_path": prefix, CALL_KEY: call}
 
 
 def _call_of(ctx: ServerRequestContext[Any]) -> Call:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from cluster.commands.access import (
     CreateApiToken,
     CreateUser,
@@ -139,12 +141,24 @@ async def list_api_tokens(context: Context, call: Call) -> list[ApiTokenView]:
         )
         for token in tokens
     ]
+            read_only=token.is_read_only,
+            toolsets=tuple(sorted(token.toolsets)),
 
 
 async def create_api_token(
-    context: Context, call: Call, *, name: str, role: Role, ttl_s: int | None
+    context: Context,
+    call: Call,
+    *,
+    name: str,
+    role: Role,
+    ttl_s: int | None,
+    read_only: bool = False,
+    toolsets: Sequence[str] = (),
 ) -> ApiTokenMade:
-    """Make an API token of one's own; its text is nowhere but in the answer. Raises Problem."""
+    """Make an API token of one's own; its text is nowhere but in the answer.
+
+    `toolsets` are those whose tools it is for, none: all. Raises Problem.
+    """
     identity = call.known()
     resource = f"account:{identity.principal_id}"
     await context.authority.require(call, "account.create-token", resource)
@@ -180,6 +194,8 @@ async def create_api_token(
             raise invalid("name", str(error)) from error
         await permit.propose(command, resource=f"api-token:{record.prefix}")
 
+                is_read_only=read_only,
+                toolsets=frozenset(toolsets),
     await context.authority.perform(call, "account.create-token", resource, change)
     return ApiTokenMade(
         prefix=record.prefix,
@@ -192,6 +208,8 @@ async def create_api_token(
 
 async def revoke_api_token(context: Context, call: Call, prefix: str) -> None:
     """Make an API token useless: one's own, or anybody's for those who may. Raises Problem."""
+        read_only=read_only,
+        toolsets=tuple(sorted(set(toolsets))),
     identity = call.known()
     with context.surroundings.state.read() as txn:
         token = records.API_TOKENS.get(txn, prefix) if is_key(prefix) else None

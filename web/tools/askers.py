@@ -7,6 +7,7 @@ from cluster.model.schedules import Asker, NotAdmitted
 from cluster.rbac import narrowest
 from cluster.store import records
 from web.auth.call import Call, Credential, Identity
+from web.auth.tool_bounds import EVERY_TOOL, ToolBounds
 from web.ports import Surroundings
 
 
@@ -30,7 +31,7 @@ def call_of(surroundings: Surroundings, asker: Asker, *, via: str) -> Call | Not
         token = records.API_TOKENS.get(txn, asker.token_prefix) if asker.token_prefix else None
     if principal is None:
         return NotAdmitted(reason=f"{asker.name}, who asked for it, has no account any more")
-    role, scopes = principal.role, frozenset[str]()
+    role, scopes, tools = principal.role, frozenset[str](), EVERY_TOOL
     if asker.token_prefix:
         now_ms = surroundings.clock.now_ms()
         is_over = token is not None and token.expires_at_ms is not None and token.expires_at_ms <= now_ms
@@ -40,6 +41,7 @@ def call_of(surroundings: Surroundings, asker: Asker, *, via: str) -> Call | Not
                 " valid any more"
             )
         role, scopes = narrowest(token.role, principal.role), token.scopes
+        tools = ToolBounds(is_read_only=token.is_read_only, toolsets=token.toolsets)
     return Call(
         identity=Identity(
             principal_id=PrincipalId(principal.id),
@@ -49,6 +51,7 @@ def call_of(surroundings: Surroundings, asker: Asker, *, via: str) -> Call | Not
             epoch=principal.epoch,
             token_prefix=None if token is None else token.prefix,
             scopes=scopes,
+            tools=tools,
         ),
         request_id=surroundings.ids.new_id("rq"),
         ip="",

@@ -23,6 +23,7 @@ from web.tools.context import Context
 from web.tools.planning import PlanMade, make_plan, plan_made, why_asked
 from web.tools.portable_schema import portable
 from web.tools.previewing import Preview, preview_by_name
+from web.tools.toolsets import why_outside
 from web.tools.validation import problem_of_validation
 from web.tools.withheld import withhold, withhold_all
 
@@ -159,8 +160,13 @@ class ToolRegistry:
         return self._tools.get(name)
 
     def visible_to(self, context: Context, call: Call) -> tuple[Tool, ...]:
-        """Return the tools the caller may use, by name."""
-        return tuple(tool for tool in self.tools if self._allowed(context, call, tool) is not None)
+        """Return the tools the caller may use, by name: as far as address and token bound them."""
+        return tuple(
+            tool
+            for tool in self.tools
+            if why_outside(call.tool_bounds, tool.name, is_read_only=tool.is_read_only) is None
+            and self._allowed(context, call, tool) is not None
+        )
 
     @staticmethod
     def _allowed(context: Context, call: Call, tool: Tool) -> str | None:
@@ -208,6 +214,9 @@ class ToolRegistry:
             raise Problem("not-found", f"there is no tool {name[:80]!r}", hint=f"there are {known}")
         try:
             action = self._allowed(context, call, tool) or tool.action
+            outside = why_outside(call.tool_bounds, tool.name, is_read_only=tool.is_read_only)
+            if outside is not None:
+                await context.authority.refuse(call, action, ACTIONS[action].resource.value, outside)
             await context.authority.admit(call, action, ACTIONS[action].resource.value)
             try:
                 given = tool.input_model.model_validate(dict(arguments))

@@ -804,7 +804,8 @@ class UserView:
 class ApiTokenView:
     """A token for programs. `state` is active, expired or revoked; `expires_at_ms` null: no end.
 
-    `scopes` empty: all its role may. `last_used_at_ms` is told in steps of minutes, null for never.
+    `scopes` empty: all its role may. `read_only`: it changes nothing. `toolsets` are those whose tools it is
+    for, empty: all. `last_used_at_ms` is told in steps of minutes, null for never.
     """
 
     prefix: str
@@ -820,6 +821,8 @@ class ApiTokenView:
     last_used_ip: str = ""
 
 
+    read_only: bool = False
+    toolsets: tuple[str, ...] = ()
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiTokenMade:
     """A new API token. `token` is shown this once."""
@@ -831,6 +834,8 @@ class ApiTokenMade:
     expires_at_ms: int | None
 
 
+    read_only: bool = False
+    toolsets: tuple[str, ...] = ()
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditView:
     """One entry of the audit. `decision` is allowed or denied, `outcome` what became of it.

@@ -136,13 +136,13 @@ async def list_api_tokens(context: Context, call: Call) -> list[ApiTokenView]:
             created_at_ms=token.created_at_ms,
             expires_at_ms=token.expires_at_ms,
             scopes=tuple(sorted(token.scopes)),
+            read_only=token.is_read_only,
+            toolsets=tuple(sorted(token.toolsets)),
             last_used_at_ms=uses[token.prefix].used_at_ms if token.prefix in uses else None,
             last_used_ip=uses[token.prefix].ip if token.prefix in uses else "",
         )
         for token in tokens
     ]
-            read_only=token.is_read_only,
-            toolsets=tuple(sorted(token.toolsets)),
 
 
 async def create_api_token(
@@ -189,13 +189,13 @@ async def create_api_token(
                 role=record.role,
                 scopes=record.scopes,
                 expires_at_ms=record.expires_at_ms,
+                is_read_only=read_only,
+                toolsets=frozenset(toolsets),
             )
         except ValueError as error:
             raise invalid("name", str(error)) from error
         await permit.propose(command, resource=f"api-token:{record.prefix}")
 
-                is_read_only=read_only,
-                toolsets=frozenset(toolsets),
     await context.authority.perform(call, "account.create-token", resource, change)
     return ApiTokenMade(
         prefix=record.prefix,
@@ -203,13 +203,13 @@ async def create_api_token(
         name=record.name,
         role=record.role,
         expires_at_ms=record.expires_at_ms,
+        read_only=read_only,
+        toolsets=tuple(sorted(set(toolsets))),
     )
 
 
 async def revoke_api_token(context: Context, call: Call, prefix: str) -> None:
     """Make an API token useless: one's own, or anybody's for those who may. Raises Problem."""
-        read_only=read_only,
-        toolsets=tuple(sorted(set(toolsets))),
     identity = call.known()
     with context.surroundings.state.read() as txn:
         token = records.API_TOKENS.get(txn, prefix) if is_key(prefix) else None

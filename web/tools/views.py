@@ -819,10 +819,10 @@ class ApiTokenView:
     scopes: tuple[str, ...] = ()
     last_used_at_ms: int | None = None
     last_used_ip: str = ""
-
-
     read_only: bool = False
     toolsets: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiTokenMade:
     """A new API token. `token` is shown this once."""
@@ -832,10 +832,10 @@ class ApiTokenMade:
     name: str
     role: Role
     expires_at_ms: int | None
-
-
     read_only: bool = False
     toolsets: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditView:
     """One entry of the audit. `decision` is allowed or denied, `outcome` what became of it.

@@ -27,7 +27,7 @@ export function NoSuchPage() {
   const t = useMessages(messages);
   return (
     <main className="flex min-h-dvh items-center justify-center">
-      <Empty icon={<MapPinOff className="size-5" />} title={t.noSuchPage}>
+      <Empty icon={<MapPinOff className="size-5" />} title={t.noSuchPage} isPage>
         <Link to="/" className="font-medium text-accent hover:underline">
           {t.goTo(t.overview)}
         </Link>
@@ -40,7 +40,7 @@ export function NoSuchPage() {
 export function Broken({ error }: { error: unknown }) {
   return (
     <main className="flex min-h-dvh items-center justify-center">
-      <Failed error={error} onRetry={() => window.location.reload()} />
+      <Failed error={error} isPage onRetry={() => window.location.reload()} />
     </main>
   );
 }

@@ -21,7 +21,7 @@ export default function ShortcutsSheet({ onClose }: { onClose: () => void }) {
               setSingleKeys(event.currentTarget.checked);
               setOn(event.currentTarget.checked);
             }}
-            className="mt-1 size-4 accent-(--accent)"
+            className="mt-1 size-4 shrink-0 accent-(--accent)"
           />
           <span>
             <span className="block text-sm font-medium">{t.singleKeys}</span>

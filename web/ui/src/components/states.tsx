@@ -28,36 +28,47 @@ export function Loading({
 interface NoticeProps {
   icon: ReactNode;
   title: string;
+  /** It stands for a whole page, whose heading its title is. */
+  isPage?: boolean;
   children?: ReactNode;
 }
 
-function Notice({ icon, title, children }: NoticeProps) {
+function Notice({ icon, title, isPage = false, children }: NoticeProps) {
+  const Title = isPage ? "h1" : "p";
   return (
     <div className="flex flex-col items-center gap-1.5 px-6 py-8 text-center">
       <span aria-hidden className="mb-1 text-muted">
         {icon}
       </span>
-      <p className="text-base font-medium">{title}</p>
+      <Title className="text-base font-medium">{title}</Title>
       {children}
     </div>
   );
 }
 
 /** Nothing there, what that means, and what to do. */
-export function Empty({ icon, title, children }: NoticeProps) {
+export function Empty({ children, ...notice }: NoticeProps) {
   return (
-    <Notice icon={icon} title={title}>
+    <Notice {...notice}>
       <div className="max-w-md text-sm text-muted">{children}</div>
     </Notice>
   );
 }
 
 /** A read that failed: what happened, what to do, and a way to try again. Refused for lack of rights: only why. */
-export function Failed({ error, onRetry }: { error: unknown; onRetry: () => void }) {
+export function Failed({
+  error,
+  isPage = false,
+  onRetry,
+}: {
+  error: unknown;
+  isPage?: boolean;
+  onRetry: () => void;
+}) {
   const t = useMessages(messages);
   if (error instanceof ApiError && error.status === 403) {
     return (
-      <Notice icon={<Lock className="size-5" />} title={t.notAllowed}>
+      <Notice icon={<Lock className="size-5" />} title={t.notAllowed} isPage={isPage}>
         <p className="max-w-md text-sm text-muted">{error.problem.detail}</p>
       </Notice>
     );
@@ -67,6 +78,7 @@ export function Failed({ error, onRetry }: { error: unknown; onRetry: () => void
     <Notice
       icon={isUnreachable ? <WifiOff className="size-5" /> : <CircleAlert className="size-5 text-bad" />}
       title={error instanceof ApiError ? error.problem.title : isUnreachable ? t.noAnswer : t.failed}
+      isPage={isPage}
     >
       <div role="alert" className="max-w-md text-sm text-muted">
         <p>{error instanceof Error ? error.message : String(error)}</p>

@@ -1,5 +1,6 @@
 import * as Radix from "@radix-ui/react-tabs";
 import type { ReactNode } from "react";
+import { useShownTab } from "./shown-tab";
 
 export interface Tab<Name extends string> {
   name: Name;
@@ -19,9 +20,11 @@ export function Tabs<Name extends string>({
   shown: Name;
   onShow: (name: Name) => void;
 }) {
+  const strip = useShownTab(shown, tabs.length);
   return (
     <Radix.Root value={shown} onValueChange={(name) => onShow(name as Name)} activationMode="manual">
       <Radix.List
+        ref={strip}
         aria-label={label}
         className="mb-4 flex gap-1 overflow-x-auto border-b border-line [scrollbar-width:thin]"
       >

@@ -3,6 +3,7 @@ import { KeyRound, Plus } from "lucide-react";
 import { lazy, Suspense, useState } from "react";
 import type { BindingView, RoleView } from "@/api/openapi";
 import { useCan } from "@/api/permissions";
+import { FormError } from "@/components/form-error";
 import { Loaded } from "@/components/loaded";
 import { Empty, Loading } from "@/components/states";
 import { Badge } from "@/components/ui/badge";
@@ -35,6 +36,10 @@ function Bindings() {
   const unbind = useUnbind();
   const [isBinding, setBinding] = useState(false);
   const [asked, setAsked] = useState<BindingView | null>(null);
+  const close = () => {
+    setAsked(null);
+    unbind.reset();
+  };
   return (
     <Section
       title={t.bindings}
@@ -74,15 +79,11 @@ function Bindings() {
           verb={t.unbind}
           isDangerous
           isPending={unbind.isPending}
-          onCancel={() => setAsked(null)}
-          onConfirm={() => unbind.mutate(asked.id, { onSuccess: () => setAsked(null) })}
+          onCancel={close}
+          onConfirm={() => unbind.mutate(asked.id, { onSuccess: close })}
         >
           <p>{t.unbindNote(scopeText(asked.scope, t))}</p>
-          {unbind.isError && (
-            <p role="alert" className="text-bad">
-              {unbind.error.message}
-            </p>
-          )}
+          <FormError error={unbind.error} />
         </Confirm>
       )}
     </Section>
@@ -118,6 +119,10 @@ function Roles() {
   const remove = useRemoveRole();
   const [edited, setEdited] = useState<RoleView | "new" | null>(null);
   const [asked, setAsked] = useState<RoleView | null>(null);
+  const close = () => {
+    setAsked(null);
+    remove.reset();
+  };
   return (
     <Section
       title={t.rolesTitle}
@@ -173,10 +178,11 @@ function Roles() {
           verb={t.remove}
           isDangerous
           isPending={remove.isPending}
-          onCancel={() => setAsked(null)}
-          onConfirm={() => remove.mutate(asked.name, { onSettled: () => setAsked(null) })}
+          onCancel={close}
+          onConfirm={() => remove.mutate(asked.name, { onSuccess: close })}
         >
           <p>{t.removeRoleNote}</p>
+          <FormError error={remove.error} />
         </Confirm>
       )}
     </Section>

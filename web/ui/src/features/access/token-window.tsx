@@ -3,7 +3,7 @@ import { useState } from "react";
 import type { Role } from "@/api/openapi";
 import { meQuery } from "@/api/session";
 import { CopyLine } from "@/components/copy-line";
-import { FormError } from "@/components/form-error";
+import { errorOf, FormError } from "@/components/form-error";
 import { Button } from "@/components/ui/button";
 import { Dialog } from "@/components/ui/dialog";
 import { Field, Input, Select } from "@/components/ui/field";
@@ -48,7 +48,7 @@ export default function TokenWindow({ onClose }: { onClose: () => void }) {
           make.mutate({ name, role, ttl_s: days * DAY_S });
         }}
       >
-        <Field label={t.name}>
+        <Field label={t.name} error={errorOf(make.error, "name")}>
           {(control) => (
             <Input
               {...control}
@@ -92,7 +92,7 @@ export default function TokenWindow({ onClose }: { onClose: () => void }) {
             )}
           </Field>
         </div>
-        <FormError error={make.error} />
+        <FormError error={make.error} fields={["name"]} />
         <div className="flex justify-end">
           <Button tone="primary" type="submit" disabled={make.isPending}>
             {t.make}

@@ -5,6 +5,7 @@ import type { ApiTokenView } from "@/api/openapi";
 import { useCan } from "@/api/permissions";
 import { meQuery } from "@/api/session";
 import { Ago } from "@/components/ago";
+import { FormError } from "@/components/form-error";
 import { Loaded } from "@/components/loaded";
 import { Empty, Loading } from "@/components/states";
 import { Badge } from "@/components/ui/badge";
@@ -30,6 +31,10 @@ export function TokensTab({ isOwn = false }: { isOwn?: boolean }) {
   const revoke = useRevokeToken();
   const [isMaking, setMaking] = useState(false);
   const [asked, setAsked] = useState<ApiTokenView | null>(null);
+  const close = () => {
+    setAsked(null);
+    revoke.reset();
+  };
   return (
     <Section
       title={t.tabs.tokens}
@@ -99,10 +104,11 @@ export function TokensTab({ isOwn = false }: { isOwn?: boolean }) {
           verb={t.revoke}
           isDangerous
           isPending={revoke.isPending}
-          onCancel={() => setAsked(null)}
-          onConfirm={() => revoke.mutate(asked.prefix, { onSettled: () => setAsked(null) })}
+          onCancel={close}
+          onConfirm={() => revoke.mutate(asked.prefix, { onSuccess: close })}
         >
           <p>{t.revokeNote}</p>
+          <FormError error={revoke.error} />
         </Confirm>
       )}
     </Section>

@@ -1,4 +1,5 @@
 import type { UserView } from "@/api/openapi";
+import { FormError } from "@/components/form-error";
 import { Confirm } from "@/components/ui/confirm";
 import { useMessages } from "@/lib/i18n";
 import { useMeasure } from "./access-queries";
@@ -28,11 +29,7 @@ export function UserMeasure({
       onConfirm={() => take.mutate({ measure, name: user.name }, { onSuccess: onClose })}
     >
       <p>{t.note}</p>
-      {take.isError && (
-        <p role="alert" className="text-bad">
-          {take.error.message}
-        </p>
-      )}
+      <FormError error={take.error} />
     </Confirm>
   );
 }

@@ -1,6 +1,6 @@
 import { useState } from "react";
 import type { Role, UserView } from "@/api/openapi";
-import { FormError } from "@/components/form-error";
+import { errorOf, FormError } from "@/components/form-error";
 import { Button } from "@/components/ui/button";
 import { Dialog } from "@/components/ui/dialog";
 import { Field, Input } from "@/components/ui/field";
@@ -48,7 +48,7 @@ export default function UserWindow({ verb, user, onClose }: UserWindowProps) {
         }}
       >
         {verb === "add" && (
-          <Field label={t.name}>
+          <Field label={t.name} error={errorOf(add.error, "name")}>
             {(control) => (
               <Input
                 {...control}
@@ -72,7 +72,7 @@ export default function UserWindow({ verb, user, onClose }: UserWindowProps) {
                   name="role"
                   checked={role === each}
                   onChange={() => chooseRole(each)}
-                  className="mt-0.5 size-4 accent-(--accent)"
+                  className="mt-0.5 size-4 shrink-0 accent-(--accent)"
                 />
                 <span>
                   <span className="font-medium">{t.roles[each]}</span>
@@ -83,7 +83,7 @@ export default function UserWindow({ verb, user, onClose }: UserWindowProps) {
           </fieldset>
         )}
         {verb !== "role" && (
-          <Field label={t.password} hint={t.passwordHint}>
+          <Field label={t.password} hint={t.passwordHint} error={errorOf(change.error, "password")}>
             {(control) => (
               <Input
                 {...control}
@@ -97,7 +97,7 @@ export default function UserWindow({ verb, user, onClose }: UserWindowProps) {
             )}
           </Field>
         )}
-        <FormError error={change.error} />
+        <FormError error={change.error} fields={["name", "password"]} />
         <div className="flex justify-end">
           <Button tone="primary" type="submit" disabled={change.isPending}>
             {verb === "add" ? t.add : t.save}

@@ -4,6 +4,7 @@ import { lazy, Suspense, useState } from "react";
 import type { BindingView, UserView } from "@/api/openapi";
 import { useCan } from "@/api/permissions";
 import { meQuery } from "@/api/session";
+import { FormError } from "@/components/form-error";
 import { Loaded } from "@/components/loaded";
 import { RowMenu } from "@/components/row-menu";
 import { Empty, Loading } from "@/components/states";
@@ -41,7 +42,10 @@ export function UsersTab({ onReach }: { onReach: (principal: string) => void }) 
   const bindings = useQuery({ ...bindingsQuery, enabled: can("binding.read") });
   const remove = useRemoveUser();
   const [asked, setAsked] = useState<Asked | null>(null);
-  const close = () => setAsked(null);
+  const close = () => {
+    setAsked(null);
+    remove.reset();
+  };
   return (
     <Section
       title={t.tabs.users}
@@ -111,11 +115,7 @@ export function UsersTab({ onReach }: { onReach: (principal: string) => void }) 
           onConfirm={() => remove.mutate(asked.user?.name ?? "", { onSuccess: close })}
         >
           <p>{t.removeNote}</p>
-          {remove.isError && (
-            <p role="alert" className="text-bad">
-              {remove.error.message}
-            </p>
-          )}
+          <FormError error={remove.error} />
         </Confirm>
       )}
     </Section>

@@ -1,7 +1,8 @@
 import * as Tabs from "@radix-ui/react-tabs";
 import { Lock } from "lucide-react";
-import { lazy, type ReactNode, Suspense, useEffect, useRef } from "react";
+import { lazy, type ReactNode, Suspense } from "react";
 import type { ContainerView } from "@/api/openapi";
+import { useShownTab } from "@/components/shown-tab";
 import { Empty, Loading } from "@/components/states";
 import { useMessages } from "@/lib/i18n";
 import { useCanHere } from "./can-here";
@@ -44,16 +45,8 @@ export function ContainerTabs({ container, search, onSearch, logs, onPlanned }: 
   const t = useMessages(messages);
   const can = useCanHere(container);
   const tab = search.tab ?? "overview";
-  const strip = useRef<HTMLDivElement>(null);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another tab is another place in the strip
-  useEffect(() => {
-    // On a narrow screen the strip is wider than the page.
-    const active = strip.current?.querySelector<HTMLElement>("[data-state=active]");
-    if (strip.current !== null && active != null) {
-      strip.current.scrollLeft = active.offsetLeft - strip.current.offsetLeft - active.offsetWidth;
-    }
-  }, [tab]);
   const offered = TABS.filter((each) => can(NEEDS[each]));
+  const strip = useShownTab(tab, offered.length);
   return (
     <Tabs.Root
       value={tab}

@@ -8,6 +8,7 @@ import { Loading } from "@/components/states";
 import { Button } from "@/components/ui/button";
 import { LinkButton } from "@/components/ui/link-button";
 import { Card, Section } from "@/components/ui/section";
+import { capital } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { useCanHere } from "./can-here";
 import { settingsQuery } from "./container-queries";
@@ -35,12 +36,12 @@ export default function SettingsTab({ container, onPlanned }: SettingsTabProps) 
               tone="warn"
               title={t.managed}
               action={
-                <LinkButton to="/services/$service" params={{ service: container.service } as never}>
+                <LinkButton to="/services/$service" params={{ service: container.service }}>
                   {t.toService}
                 </LinkButton>
               }
             >
-              <p>{settings.refusal}.</p>
+              <p>{capital(settings.refusal)}.</p>
             </Banner>
           )}
           <LimitsForm key={`limits ${settings.container_id}`} container={container} settings={settings} />

@@ -69,7 +69,7 @@ export default function AddHost({ onClose }: { onClose: () => void }) {
                 name="role"
                 checked={isLearner === learner}
                 onChange={() => setLearner(learner)}
-                className="mt-0.5 size-4 accent-(--accent)"
+                className="mt-0.5 size-4 shrink-0 accent-(--accent)"
               />
               {learner ? t.learner : t.voter}
             </label>

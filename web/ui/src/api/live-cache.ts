@@ -1,4 +1,5 @@
 import type { QueryClient } from "@tanstack/react-query";
+import { pastAlertsQuery } from "./alerts";
 import type { LiveMessage } from "./live-messages";
 import { mergeLive, newestOf } from "./metrics";
 import type { AlertView, ContainerView, HostLiveView, RolloutView, ServiceView } from "./openapi";
@@ -7,6 +8,7 @@ import {
   clusterQuery,
   containerKey,
   containersQuery,
+  lateAlertsQuery,
   metricsQuery,
   openAlertsQuery,
   rolloutsQuery,
@@ -20,6 +22,7 @@ const LIVE_QUERIES = [
   rolloutsQuery,
   metricsQuery,
   openAlertsQuery,
+  lateAlertsQuery,
 ] as const;
 
 /** Put what a live message brings into the cache, the one place where the server's state is kept. */
@@ -35,6 +38,10 @@ export function applyLive(client: QueryClient, message: LiveMessage): void {
     case "alerts":
       if ("data" in message) replace(client, openAlertsQuery.queryKey, newestFirst(message.data.items));
       else client.setQueryData(openAlertsQuery.queryKey, (known) => known && mergeAlerts(known, message));
+      // Of an alert that is over only its number is told; pages that show those ask for the rest.
+      for (const { queryKey } of [lateAlertsQuery, pastAlertsQuery]) {
+        void client.invalidateQueries({ queryKey }, { cancelRefetch: false });
+      }
       return;
     case "services":
       if ("data" in message) {

@@ -6,6 +6,7 @@ import type {
   ClusterView,
   ContainerPage,
   ContainerView,
+  EnvironmentPage,
   HostLiveView,
   HostProblem,
   RolloutPage,
@@ -57,6 +58,13 @@ export const servicesQuery = queryOptions({
   queryFn: async ({ signal }) => (await request<ServicePage>("/services", { signal })).items,
 });
 
+/** Where services are deployed to, by name. */
+export const environmentsQuery = queryOptions({
+  queryKey: ["environments"],
+  queryFn: async ({ signal }) =>
+    (await request<EnvironmentPage>("/environments", { query: { limit: 200 }, signal })).items,
+});
+
 /** Rollouts, newest first. */
 export const rolloutsQuery = queryOptions({
   queryKey: ["rollouts"],
@@ -83,10 +91,9 @@ export const openAlertsQuery = queryOptions({
     (await request<AlertPage>("/alerts", { query: { limit: PAGE_LIMIT, language: "en" }, signal })).items,
 });
 
-/** The newest alerts, those that are over too. */
+/** The newest alerts, those that are over too: asked for again when an alert changes. */
 export const lateAlertsQuery = queryOptions({
   queryKey: ["alerts", "late"],
   queryFn: async ({ signal }) =>
     (await request<AlertPage>("/alerts", { query: { state: "all", limit: 10 }, signal })).items,
-  refetchInterval: 30_000,
 });

@@ -17,6 +17,7 @@ import { useCan } from "@/api/permissions";
 import { clusterQuery, containersQuery, servicesQuery } from "@/api/queries";
 import { logOut } from "@/api/session";
 import { showError } from "@/components/ui/toast-store";
+import type { ContainerSearch } from "@/features/container/container-search";
 import Palette, { type PaletteGroup, type PaletteItem } from "@/features/palette/palette";
 import { parseImage } from "@/lib/format";
 import { LANGUAGES, language, setLanguage, useMessages } from "@/lib/i18n";
@@ -141,17 +142,17 @@ function useHostItems(): PaletteItem[] {
       {
         key: "open",
         name: t.open,
-        run: () => void navigate({ to: "/cluster", search: { host: node.id } as never }),
+        run: () => void navigate({ to: "/cluster", search: { host: node.id } }),
       },
       {
         key: "containers",
         name: t.containersOfHost,
-        run: () => void navigate({ to: "/containers", search: { host: node.name } as never }),
+        run: () => void navigate({ to: "/containers", search: { host: node.name } }),
       },
       {
         key: "metrics",
         name: t.openMetrics,
-        run: () => void navigate({ to: "/explore", search: { of: `host:${node.name}` } as never }),
+        run: () => void navigate({ to: "/explore", search: { of: `host:${node.name}` } }),
       },
     ],
   }));
@@ -177,8 +178,9 @@ function useContainerActions(): (container: ContainerView) => PaletteItem[] {
   const navigate = useNavigate();
   return (container) => {
     const params = { node: container.node_id, container: container.id };
-    const open = (search: object) =>
-      void navigate({ to: "/containers/$node/$container", params, search: search as never });
+    const open = (search: ContainerSearch) =>
+      void navigate({ to: "/containers/$node/$container", params, search });
+    const canHere = canOn(container, can);
     return [
       { key: "open", name: t.open, run: () => open({}) },
       ...(can("container.logs")
@@ -189,7 +191,7 @@ function useContainerActions(): (container: ContainerView) => PaletteItem[] {
               run: () =>
                 void navigate({
                   to: "/logs",
-                  search: { c: `${container.node_id}:${container.id}` } as never,
+                  search: { c: `${container.node_id}:${container.id}` },
                 }),
             },
           ]

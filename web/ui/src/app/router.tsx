@@ -10,10 +10,27 @@ import { whenSessionLost } from "@/api/client";
 import { isStatus } from "@/api/problem";
 import { forgetLogin, mayBeLoggedIn, meQuery, noteLogin, setupQuery } from "@/api/session";
 import { Toaster } from "@/components/ui/toaster";
+import type { AlertsSearch } from "@/features/alerts/alerts-search";
+import type { CapacitySearch } from "@/features/capacity/capacity-search";
+import type { ContainerSearch } from "@/features/container/container-search";
+import type { LogsSearch } from "@/features/logs/logs-search";
+import type { MetricsSearch } from "@/features/metrics/metrics-search";
+import type { AccessSearch } from "@/routes/access";
+import type { AuditPageSearch } from "@/routes/audit";
+import type { ClusterSearch } from "@/routes/cluster";
+import type { ContainersSearch } from "@/routes/containers-search";
+import type { DeploySearch } from "@/routes/deploy";
+import type { EnvironmentsSearch } from "@/routes/environments";
+import type { IntegrationsSearch } from "@/routes/integrations";
 import { LoginRoute } from "@/routes/login";
 import { parseLoginSearch } from "@/routes/login-search";
 import { OverviewPage } from "@/routes/overview";
 import { parseSearch } from "@/routes/overview-search";
+import type { ResourcesSearch } from "@/routes/resources";
+import type { RolloutSearch } from "@/routes/rollout";
+import type { SecretsSearch } from "@/routes/secrets";
+import type { ServiceSearch } from "@/routes/service";
+import type { ServicesSearch } from "@/routes/services";
 import { Beginning, BeginningPage, Broken, NoSuchPage } from "./fallbacks";
 import { queryClient } from "./query-client";
 import { Shell } from "./shell";
@@ -55,87 +72,131 @@ const overviewRoute = createRoute({
   component: OverviewPage,
 });
 
-const page = <Path extends string>(path: Path, component: ReturnType<typeof lazyRouteComponent>) =>
-  createRoute({ getParentRoute: () => shellRoute, path, component, pendingComponent: BeginningPage });
+const page = <Path extends string, Search extends object>(
+  path: Path,
+  component: ReturnType<typeof lazyRouteComponent>,
+  validateSearch: (raw: Record<string, unknown>) => Search,
+) =>
+  createRoute({
+    getParentRoute: () => shellRoute,
+    path,
+    component,
+    validateSearch,
+    pendingComponent: BeginningPage,
+  });
+
+/**
+ * What links to a page may say after the `?`. The page itself reads it (`usePageSearch`), with code that is fetched with
+ * the page: here are its types alone.
+ */
+function searched<Search extends object = NoSearch>(): (raw: Record<string, unknown>) => Search {
+  return (raw) => raw as Search;
+}
+
+type NoSearch = Record<never, never>;
 
 /** Every page behind the login but the first is fetched when it is opened. */
 const pageRoutes = [
   page(
     "/alerts",
     lazyRouteComponent(() => import("@/routes/alerts"), "AlertsRoute"),
+    searched<AlertsSearch>(),
   ),
   page(
     // What is at /metrics is for Prometheus.
     "/explore",
     lazyRouteComponent(() => import("@/routes/metrics"), "MetricsRoute"),
+    searched<MetricsSearch>(),
   ),
   page(
     "/logs",
     lazyRouteComponent(() => import("@/routes/logs"), "LogsRoute"),
+    searched<LogsSearch>(),
   ),
   page(
     "/capacity",
     lazyRouteComponent(() => import("@/routes/capacity"), "CapacityRoute"),
+    searched<CapacitySearch>(),
   ),
   page(
     "/containers",
     lazyRouteComponent(() => import("@/routes/containers"), "ContainersRoute"),
+    searched<ContainersSearch>(),
   ),
   page(
     "/containers/$node/$container",
     lazyRouteComponent(() => import("@/routes/container"), "ContainerRoute"),
+    searched<ContainerSearch>(),
   ),
   page(
     "/services",
     lazyRouteComponent(() => import("@/routes/services"), "ServicesRoute"),
+    searched<ServicesSearch>(),
   ),
   page(
     "/services/$service",
     lazyRouteComponent(() => import("@/routes/service"), "ServiceRoute"),
+    searched<ServiceSearch>(),
   ),
   page(
     "/deploy",
     lazyRouteComponent(() => import("@/routes/deploy"), "DeployRoute"),
+    searched<DeploySearch>(),
   ),
   page(
     "/rollouts/$rollout",
     lazyRouteComponent(() => import("@/routes/rollout"), "RolloutRoute"),
+    searched<RolloutSearch>(),
   ),
   page(
     "/environments",
     lazyRouteComponent(() => import("@/routes/environments"), "EnvironmentsRoute"),
+    searched<EnvironmentsSearch>(),
+  ),
+  page(
+    "/secrets",
+    lazyRouteComponent(() => import("@/routes/secrets"), "SecretsRoute"),
+    searched<SecretsSearch>(),
   ),
   page(
     "/schedules",
     lazyRouteComponent(() => import("@/routes/schedules"), "SchedulesRoute"),
+    searched(),
   ),
   page(
     "/resources",
     lazyRouteComponent(() => import("@/routes/resources"), "ResourcesRoute"),
+    searched<ResourcesSearch>(),
   ),
   page(
     "/cluster",
     lazyRouteComponent(() => import("@/routes/cluster"), "ClusterRoute"),
+    searched<ClusterSearch>(),
   ),
   page(
     "/access",
     lazyRouteComponent(() => import("@/routes/access"), "AccessRoute"),
+    searched<AccessSearch>(),
   ),
   page(
     "/audit",
     lazyRouteComponent(() => import("@/routes/audit"), "AuditRoute"),
+    searched<AuditPageSearch>(),
   ),
   page(
     "/integrations",
     lazyRouteComponent(() => import("@/routes/integrations"), "IntegrationsRoute"),
+    searched<IntegrationsSearch>(),
   ),
   page(
     "/settings",
     lazyRouteComponent(() => import("@/routes/settings"), "SettingsRoute"),
+    searched(),
   ),
   page(
     "/account",
     lazyRouteComponent(() => import("@/routes/account"), "AccountRoute"),
+    searched(),
   ),
 ] as const;
 

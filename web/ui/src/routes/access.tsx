@@ -12,7 +12,7 @@ const messages = defineMessages({ en: { title: "Access" }, it: { title: "Accessi
 
 const TABS = ["users", "permissions", "tokens", "explain"] as const;
 
-interface AccessSearch {
+export interface AccessSearch {
   tab?: (typeof TABS)[number] | undefined;
   /** Whose permissions are looked at: an account, `token:<prefix>` or `role:<name>`. */
   who?: string | undefined;

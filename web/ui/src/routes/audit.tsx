@@ -7,12 +7,12 @@ import { defineMessages, useMessages } from "@/lib/i18n";
 
 const messages = defineMessages({ en: { title: "Audit" }, it: { title: "Registro delle azioni" } });
 
-interface PageSearch extends AuditSearch {
+export interface AuditPageSearch extends AuditSearch {
   /** The entry whose details are open, by its number. */
   entry?: number | undefined;
 }
 
-function parse(raw: Record<string, unknown>): PageSearch {
+function parse(raw: Record<string, unknown>): AuditPageSearch {
   return {
     actor: textIn(raw.actor),
     action: textIn(raw.action),

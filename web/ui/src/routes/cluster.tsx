@@ -19,7 +19,7 @@ const messages = defineMessages({
   it: { title: "Cluster", add: "Aggiungi un host" },
 });
 
-interface ClusterSearch {
+export interface ClusterSearch {
   /** The host whose details are open, by id. */
   host?: string | undefined;
   /** A host is being added. */
@@ -62,7 +62,7 @@ export function ClusterRoute() {
           <HostSheet
             nodeId={search.host}
             onClose={() => change({ host: undefined })}
-            onContainers={(host) => void navigate({ to: "/containers", search: { host } as never })}
+            onContainers={(host) => void navigate({ to: "/containers", search: { host } })}
           />
         )}
       </Suspense>

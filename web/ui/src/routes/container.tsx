@@ -173,11 +173,7 @@ function Logs({ container }: { container: ContainerView }) {
         </Suspense>
       </section>
       <p>
-        <Link
-          to="/logs"
-          search={{ c: container.id } as never}
-          className="text-sm text-accent hover:underline"
-        >
+        <Link to="/logs" search={{ c: container.id }} className="text-sm text-accent hover:underline">
           {t.toLogs}
         </Link>
       </p>

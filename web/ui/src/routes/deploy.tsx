@@ -8,7 +8,7 @@ import { defineMessages, useMessages } from "@/lib/i18n";
 
 const messages = defineMessages({ en: { title: "Deploy" }, it: { title: "Rilascia" } });
 
-interface DeploySearch {
+export interface DeploySearch {
   step?: Step | undefined;
   /** The project whose running services are changed. */
   from?: string | undefined;
@@ -33,11 +33,11 @@ export function DeployRoute() {
         void navigate({
           to: "/rollouts/$rollout",
           params: { rollout },
-          search: { revision: only.revision } as never,
+          search: { revision: only.revision },
         });
       } else {
         const project = only.service_id.split(".")[0] ?? "";
-        void navigate({ to: "/services", search: { project } as never });
+        void navigate({ to: "/services", search: { project } });
       }
     },
     [navigate],

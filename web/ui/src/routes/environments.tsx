@@ -1,8 +1,11 @@
 import { useNavigate } from "@tanstack/react-router";
+import { Plus } from "lucide-react";
 import { lazy, Suspense } from "react";
 import { useCan } from "@/api/permissions";
 import { Page } from "@/components/page";
-import { textIn, usePageSearch } from "@/components/page-search";
+import { flagIn, textIn, usePageSearch } from "@/components/page-search";
+import { Button } from "@/components/ui/button";
+import { environmentMessages } from "@/features/deploy/environment-messages";
 import { EnvironmentsSection } from "@/features/deploy/environments-section";
 import { defineMessages, useMessages } from "@/lib/i18n";
 
@@ -10,24 +13,39 @@ const PromoteSheet = lazy(() => import("@/features/deploy/promote-sheet"));
 
 const messages = defineMessages({ en: { title: "Environments" }, it: { title: "Ambienti" } });
 
-interface EnvironmentsSearch {
+export interface EnvironmentsSearch {
   /** The environment something is promoted to. */
   promote?: string | undefined;
+  /** The window of a new environment is open. */
+  new?: true | undefined;
 }
 
 function parse(raw: Record<string, unknown>): EnvironmentsSearch {
-  return { promote: textIn(raw.promote) };
+  return { promote: textIn(raw.promote), new: flagIn(raw.new) };
 }
 
 export function EnvironmentsRoute() {
   const t = useMessages(messages);
   const can = useCan();
-  const [{ promote }, change] = usePageSearch(parse);
+  const { add } = useMessages(environmentMessages);
+  const [{ promote, new: isNew = false }, change] = usePageSearch(parse);
   const navigate = useNavigate();
   return (
-    <Page title={t.title}>
+    <Page
+      title={t.title}
+      actions={
+        can("environment.put") && (
+          <Button tone="primary" onClick={() => change({ new: true })}>
+            <Plus aria-hidden className="size-3.5" />
+            {add}
+          </Button>
+        )
+      }
+    >
       <EnvironmentsSection
-        mayPromote={can("service.promote")}
+        can={can}
+        isAdding={isNew && can("environment.put")}
+        onAdded={() => change({ new: undefined })}
         onPromote={(environment) => change({ promote: environment })}
       />
       {promote !== undefined && (
@@ -42,7 +60,7 @@ export function EnvironmentsRoute() {
                 void navigate({
                   to: "/rollouts/$rollout",
                   params: { rollout: first.rollout_id ?? first.service_id },
-                  search: { revision: first.revision } as never,
+                  search: { revision: first.revision },
                 });
             }}
           />

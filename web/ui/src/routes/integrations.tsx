@@ -12,7 +12,11 @@ const messages = defineMessages({ en: { title: "Integrations" }, it: { title: "I
 
 const TABS = ["webhooks", "exports", "registries", "mcp"] as const;
 
-function parse(raw: Record<string, unknown>): { tab?: (typeof TABS)[number] | undefined } {
+export interface IntegrationsSearch {
+  tab?: (typeof TABS)[number] | undefined;
+}
+
+function parse(raw: Record<string, unknown>): IntegrationsSearch {
   return { tab: oneIn(TABS, raw.tab) };
 }
 

@@ -48,7 +48,7 @@ export function OverviewPage() {
           <HostSheet
             nodeId={search.details}
             onClose={() => change({ details: undefined })}
-            onContainers={(host) => void navigate({ to: "/containers", search: { host } as never })}
+            onContainers={(host) => void navigate({ to: "/containers", search: { host } })}
           />
         )}
       </Suspense>

@@ -4,7 +4,7 @@ import { type ResourcesView, TABS, type TabName, USES, type Use } from "@/featur
 import { ResourcesPage } from "@/features/resources/resources-page";
 
 /** The part of the page's address after the `?`. What is as usual is left out. */
-interface ResourcesSearch {
+export interface ResourcesSearch {
   tab?: TabName | undefined;
   q?: string | undefined;
   host?: string | undefined;

@@ -2,7 +2,7 @@ import { useParams } from "@tanstack/react-router";
 import { usePageSearch, wholeIn } from "@/components/page-search";
 import { RolloutPage } from "@/features/services/rollout-page";
 
-interface RolloutSearch {
+export interface RolloutSearch {
   /** The revision that was just asked for. */
   revision?: number | undefined;
 }

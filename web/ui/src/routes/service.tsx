@@ -2,7 +2,7 @@ import { useNavigate, useParams } from "@tanstack/react-router";
 import { oneIn, usePageSearch, wholeIn } from "@/components/page-search";
 import { SERVICE_TABS, ServicePage, type ServiceTab } from "@/features/services/service-page";
 
-interface ServiceSearch {
+export interface ServiceSearch {
   tab?: ServiceTab | undefined;
   /** The revisions that are compared. */
   before?: number | undefined;

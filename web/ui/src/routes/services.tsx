@@ -2,7 +2,7 @@ import { oneIn, textIn, usePageSearch } from "@/components/page-search";
 import { SERVICE_STATES, type ServiceState, type ServicesView } from "@/features/services/service-filter";
 import { ServicesPage } from "@/features/services/services-page";
 
-interface ServicesSearch {
+export interface ServicesSearch {
   q?: string | undefined;
   project?: string | undefined;
   state?: ServiceState | undefined;

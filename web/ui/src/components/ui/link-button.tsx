@@ -1,5 +1,5 @@
-import { Link, type LinkProps } from "@tanstack/react-router";
-import type { ReactNode } from "react";
+import { createLink } from "@tanstack/react-router";
+import type { ComponentProps } from "react";
 import { cn } from "@/lib/cn";
 
 const TONES = {
@@ -7,22 +7,22 @@ const TONES = {
   plain: "border border-line-strong bg-surface text-text hover:bg-hover",
 } as const;
 
-interface LinkButtonProps extends Pick<LinkProps, "to" | "params" | "search"> {
+interface LookProps extends ComponentProps<"a"> {
   tone?: keyof typeof TONES;
-  children: ReactNode;
 }
 
-/** Looks like a button and leads to another page, as a link does. */
-export function LinkButton({ tone = "plain", children, ...link }: LinkButtonProps) {
+function Look({ tone = "plain", className, ...rest }: LookProps) {
   return (
-    <Link
-      {...link}
+    <a
+      {...rest}
       className={cn(
         "inline-flex h-8 shrink-0 items-center justify-center gap-1.5 rounded-md px-3 text-sm font-medium whitespace-nowrap transition-colors select-none pointer-coarse:h-10",
         TONES[tone],
+        className,
       )}
-    >
-      {children}
-    </Link>
+    />
   );
 }
+
+/** Looks like a button and leads to another page, as a link does. */
+export const LinkButton = createLink(Look);

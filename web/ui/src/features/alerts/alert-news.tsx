@@ -21,7 +21,7 @@ export default function AlertNews() {
     for (const alert of news)
       showNotice(t.new, said(alert, "text"), {
         label: t.show,
-        run: () => void navigate({ to: "/alerts", search: { alert: alert.number } as never }),
+        run: () => void navigate({ to: "/alerts", search: { alert: alert.number } }),
       });
   }, [data, navigate, t]);
   return null;

@@ -90,7 +90,7 @@ export function AlertRow({
               <span>#{alert.number}</span>
               <Link
                 to="/alerts"
-                search={{ tab: "rules", rule: alert.rule } as never}
+                search={{ tab: "rules", rule: alert.rule }}
                 className="font-medium text-accent hover:underline"
               >
                 {alert.rule}
@@ -106,13 +106,13 @@ export function AlertRow({
       </div>
       <div className="flex shrink-0 flex-wrap items-center gap-1 max-lg:pl-4">
         {chart !== null && (
-          <Link to="/explore" search={chart as never} className={LINK}>
+          <Link to="/explore" search={chart} className={LINK}>
             <ChartLine aria-hidden className="size-3.5" />
             {t.chart}
           </Link>
         )}
         {alert.subject.kind === "container" && can("container.logs") && (
-          <Link to="/logs" search={{ c: alert.subject.name } as never} className={LINK}>
+          <Link to="/logs" search={{ c: alert.subject.name }} className={LINK}>
             <ScrollText aria-hidden className="size-3.5" />
             {t.logs}
           </Link>
@@ -120,7 +120,7 @@ export function AlertRow({
         {container !== undefined && (
           <Link
             to="/containers/$node/$container"
-            params={{ node: container.node_id, container: container.id } as never}
+            params={{ node: container.node_id, container: container.id }}
             className={LINK}
           >
             {t.container}

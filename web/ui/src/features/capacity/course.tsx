@@ -73,7 +73,7 @@ export function Course({ full, unit }: { full: FullView; unit: string }) {
       {isHost && (
         <Link
           to="/explore"
-          search={{ of: `host:${host}`, range: "30d" } as never}
+          search={{ of: `host:${host}`, range: "30d" }}
           className="mt-1 inline-block text-sm font-medium text-accent hover:underline"
         >
           {t.openMetrics}

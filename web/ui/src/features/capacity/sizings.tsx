@@ -65,7 +65,7 @@ function Row({ sizing }: { sizing: SizingView }) {
     <li className="grid grid-cols-1 items-baseline gap-x-4 gap-y-0.5 px-4 py-2.5 text-sm sm:grid-cols-[minmax(0,2fr)_minmax(0,1fr)_minmax(0,2fr)_minmax(0,3fr)]">
       <Link
         to="/explore"
-        search={{ of: `service:${sizing.service_id}`, range: "7d" } as never}
+        search={{ of: `service:${sizing.service_id}`, range: "7d" }}
         className="min-w-0 truncate font-medium hover:underline"
       >
         {sizing.service_id}

@@ -24,7 +24,7 @@ export function ContainerHeader({ container, state, problem }: ContainerHeaderPr
         <div className="min-w-0">{state}</div>
         <dl className="contents">
           <Part name={t.onHost}>
-            <Link to="/cluster" search={{ host: container.node_id } as never} className="hover:underline">
+            <Link to="/cluster" search={{ host: container.node_id }} className="hover:underline">
               {container.node_name}
             </Link>
           </Part>

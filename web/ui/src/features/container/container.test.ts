@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { SettingsView } from "@/api/openapi";
-import { bytesIn, bytesText, numberIn } from "./amounts";
+import { bytesIn, bytesText, numberIn } from "@/lib/amounts";
 import { mayHere } from "./can-here";
 import { parseContainerSearch } from "./container-search";
 import { describedIn, momentIn } from "./described";

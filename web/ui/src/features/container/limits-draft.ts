@@ -1,5 +1,5 @@
 import type { LimitsBody } from "@/api/openapi";
-import { bytesIn, numberIn } from "./amounts";
+import { bytesIn, numberIn } from "@/lib/amounts";
 
 /** What is typed of limits, and what of it changes something. Texts as they stand in the fields. */
 

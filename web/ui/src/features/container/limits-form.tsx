@@ -5,9 +5,9 @@ import type { ContainerView, LimitsBody, LimitsChanged, SettingsView } from "@/a
 import { Button } from "@/components/ui/button";
 import { Field, Input, Select } from "@/components/ui/field";
 import { Card, Section } from "@/components/ui/section";
-import { showDone, showError } from "@/components/ui/toast-store";
+import { showDone } from "@/components/ui/toast-store";
+import { bytesText } from "@/lib/amounts";
 import { useMessages } from "@/lib/i18n";
-import { bytesText } from "./amounts";
 import { useCanHere } from "./can-here";
 import { pathOf, settingsQuery } from "./container-queries";
 import { type LimitsDraft, type LimitsFault, limitChanges } from "./limits-draft";

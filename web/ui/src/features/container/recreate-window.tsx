@@ -38,7 +38,7 @@ export default function RecreateWindow({
       void navigate({
         to: "/containers/$node/$container",
         params: { node: container.node_id, container: id },
-        search: { tab: "settings" } as never,
+        search: { tab: "settings" },
         replace: true,
       });
     },

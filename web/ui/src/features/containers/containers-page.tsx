@@ -158,7 +158,7 @@ function List({
   );
   const onLogs = useCallback(
     (container: ContainerView) =>
-      void navigate({ to: "/logs", search: { c: `${container.node_id}:${container.id}` } as never }),
+      void navigate({ to: "/logs", search: { c: `${container.node_id}:${container.id}` } }),
     [navigate],
   );
   const onOpen = useCallback(

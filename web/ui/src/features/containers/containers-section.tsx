@@ -57,7 +57,7 @@ function Note({ list: { containers } }: { list: ContainerList }) {
       {t.running(formatCount(running))}
       {stopped > 0 && <span>{t.stopped(formatCount(stopped))}</span>}
       {unhealthy > 0 && (
-        <Link to="/containers" search={{ state: "unhealthy" } as never} className="text-text hover:underline">
+        <Link to="/containers" search={{ state: "unhealthy" }} className="text-text hover:underline">
           <Status tone="bad">{t.unhealthy(formatCount(unhealthy))}</Status>
         </Link>
       )}

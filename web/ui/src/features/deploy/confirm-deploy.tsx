@@ -1,8 +1,8 @@
 import { Confirm } from "@/components/ui/confirm";
 import { formatMoment } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
+import { timeZone } from "@/lib/local-time";
 import { messages } from "./messages";
-import { timeZone } from "./moments";
 import type { Plan } from "./plan";
 import type { Options } from "./plan-step";
 

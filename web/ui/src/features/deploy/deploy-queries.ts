@@ -3,8 +3,6 @@ import { request } from "@/api/client";
 import type {
   DeploymentBody,
   DeploymentView,
-  EnvironmentPage,
-  EnvironmentView,
   PromotionBody,
   ScheduleView,
   ServiceDetail,
@@ -17,12 +15,6 @@ export const schemaQuery = queryOptions({
   queryKey: ["compose-schema"],
   queryFn: ({ signal }) => request<Schema>("/schemas/compose.json", { signal }),
   staleTime: Number.POSITIVE_INFINITY,
-});
-
-export const environmentsQuery = queryOptions({
-  queryKey: ["environments"],
-  queryFn: async ({ signal }): Promise<EnvironmentView[]> =>
-    (await request<EnvironmentPage>("/environments", { query: { limit: 200 }, signal })).items,
 });
 
 /** What of a deployment is asked: what the body leaves out is as usual. */

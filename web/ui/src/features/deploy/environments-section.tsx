@@ -1,70 +1,97 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { ArrowUpRight, Layers } from "lucide-react";
+import { lazy, Suspense, useState } from "react";
 import type { EnvironmentView } from "@/api/openapi";
+import { environmentsQuery } from "@/api/queries";
 import { Ago } from "@/components/ago";
 import { Loaded } from "@/components/loaded";
+import { RowMenu } from "@/components/row-menu";
 import { Empty, Loading } from "@/components/states";
 import { Badge } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
 import { Card, Section } from "@/components/ui/section";
 import { formatBytes, formatCount, formatDuration } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
-import { environmentsQuery } from "./deploy-queries";
+import { environmentMessages } from "./environment-messages";
 import { messages } from "./messages";
+import { RemoveEnvironment } from "./remove-environment";
+
+const EnvironmentWindow = lazy(() => import("./environment-window"));
 
 interface EnvironmentsSectionProps {
-  mayPromote: boolean;
+  can: (action: string) => boolean;
+  /** The window of a new environment is open. */
+  isAdding: boolean;
+  onAdded: () => void;
   onPromote: (environment: string) => void;
 }
 
+interface Asked {
+  what: "edit" | "remove";
+  environment: EnvironmentView;
+}
+
 /** Where services are deployed to, what holds there, and what is in it. */
-export function EnvironmentsSection({ mayPromote, onPromote }: EnvironmentsSectionProps) {
+export function EnvironmentsSection({ can, isAdding, onAdded, onPromote }: EnvironmentsSectionProps) {
   const t = useMessages(messages);
   const environments = useQuery(environmentsQuery);
+  const [asked, setAsked] = useState<Asked | null>(null);
+  const close = () => setAsked(null);
   return (
-    <Loaded
-      query={environments}
-      loading={
-        <Card>
-          <Loading label={t.loadingEnvironments} rows={6} />
-        </Card>
-      }
-    >
-      {(known) =>
-        known.length === 0 ? (
+    <>
+      <Loaded
+        query={environments}
+        loading={
           <Card>
-            <Empty icon={<Layers className="size-5" />} title={t.noEnvironments}>
-              {t.noEnvironmentsWords} <code className="font-mono">tower environment put staging</code>
-            </Empty>
+            <Loading label={t.loadingEnvironments} rows={6} />
           </Card>
-        ) : (
-          <div className="grid gap-6 md:grid-cols-2 2xl:grid-cols-3">
-            {known.map((environment) => (
-              <Environment
-                key={environment.name}
-                environment={environment}
-                mayPromote={mayPromote}
-                onPromote={() => onPromote(environment.name)}
-              />
-            ))}
-          </div>
-        )
-      }
-    </Loaded>
+        }
+      >
+        {(known) =>
+          known.length === 0 ? (
+            <Card>
+              <Empty icon={<Layers className="size-5" />} title={t.noEnvironments}>
+                {t.noEnvironmentsWords}
+              </Empty>
+            </Card>
+          ) : (
+            <div className="grid gap-6 md:grid-cols-2 2xl:grid-cols-3">
+              {known.map((environment) => (
+                <Environment
+                  key={environment.name}
+                  environment={environment}
+                  can={can}
+                  onAsk={(what) => setAsked({ what, environment })}
+                  onPromote={() => onPromote(environment.name)}
+                />
+              ))}
+            </div>
+          )
+        }
+      </Loaded>
+      <Suspense fallback={null}>
+        {isAdding && <EnvironmentWindow environment={null} onClose={onAdded} />}
+        {asked?.what === "edit" && <EnvironmentWindow environment={asked.environment} onClose={close} />}
+      </Suspense>
+      {asked?.what === "remove" && <RemoveEnvironment environment={asked.environment} onClose={close} />}
+    </>
   );
 }
 
 function Environment({
   environment,
-  mayPromote,
+  can,
+  onAsk,
   onPromote,
 }: {
   environment: EnvironmentView;
-  mayPromote: boolean;
+  can: (action: string) => boolean;
+  onAsk: (what: Asked["what"]) => void;
   onPromote: () => void;
 }) {
   const t = useMessages(messages);
+  const words = useMessages(environmentMessages);
   const { settings } = environment;
   const cpu = (millis: number) => `${formatCount(millis / 1_000)} CPU`;
   const quota = (used: string, limit: string | null) => (limit === null ? used : t.ofQuota(used, limit));
@@ -73,12 +100,33 @@ function Environment({
       title={environment.name}
       note={settings.protected && <Badge tone="accent">{t.isProtected}</Badge>}
       actions={
-        mayPromote && (
-          <Button onClick={onPromote}>
-            <ArrowUpRight aria-hidden className="size-3.5" />
-            {t.promoteHere}…
-          </Button>
-        )
+        <>
+          {can("service.promote") && (
+            <Button onClick={onPromote}>
+              <ArrowUpRight aria-hidden className="size-3.5" />
+              {t.promoteHere}…
+            </Button>
+          )}
+          <RowMenu
+            name={environment.name}
+            groups={[
+              can("environment.put")
+                ? [{ key: "edit", label: `${words.edit}…`, onSelect: () => onAsk("edit") }]
+                : [],
+              // One that is built in and has nothing set cannot be forgotten.
+              can("environment.remove") && environment.is_put
+                ? [
+                    {
+                      key: "remove",
+                      label: `${words.remove}…`,
+                      isDangerous: true,
+                      onSelect: () => onAsk("remove"),
+                    },
+                  ]
+                : [],
+            ]}
+          />
+        </>
       }
     >
       <Card className="flex flex-1 flex-col gap-3 p-4 text-sm">
@@ -87,7 +135,7 @@ function Environment({
           <dd className="break-words">
             {settings.hosts.length === 0 && settings.constraints.length === 0
               ? t.everyHost
-              : environment.on.join(", ")}
+              : environment.on.join(", ") || <span className="text-warn">{words.noHost}</span>}
           </dd>
           {settings.constraints.length > 0 && (
             <>

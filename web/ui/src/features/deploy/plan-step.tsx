@@ -9,8 +9,8 @@ import { CheckBox, Field, Input, Select } from "@/components/ui/field";
 import { Card, Section } from "@/components/ui/section";
 import { serverNow } from "@/lib/clock";
 import { useMessages } from "@/lib/i18n";
+import { localInput, momentOf, timeZone } from "@/lib/local-time";
 import { messages } from "./messages";
-import { localInput, momentOf, timeZone } from "./moments";
 import { planOf } from "./plan";
 import { PlanView, ReachView } from "./plan-view";
 

@@ -1,7 +1,7 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import type { DeployedService, DeploymentView } from "@/api/openapi";
-import { rolloutsQuery, servicesQuery } from "@/api/queries";
+import { environmentsQuery, rolloutsQuery, servicesQuery } from "@/api/queries";
 import { Failed } from "@/components/states";
 import { Button } from "@/components/ui/button";
 import { Confirm } from "@/components/ui/confirm";
@@ -10,7 +10,7 @@ import { Card } from "@/components/ui/section";
 import { Sheet } from "@/components/ui/sheet";
 import { showDone } from "@/components/ui/toast-store";
 import { useMessages } from "@/lib/i18n";
-import { environmentsQuery, promote } from "./deploy-queries";
+import { promote } from "./deploy-queries";
 import { messages } from "./messages";
 import { planOf } from "./plan";
 import { PlanView, ReachView } from "./plan-view";

@@ -75,7 +75,7 @@ function JoinHint() {
       <p>
         <Link
           to="/cluster"
-          search={{ add: true } as never}
+          search={{ add: true }}
           className="text-sm font-medium text-accent hover:underline"
         >
           {t.addHost}

@@ -23,13 +23,13 @@ function MoreOf({ marker }: { marker: MarkerView }) {
   const t = useMessages(messages);
   if (marker.alert !== null)
     return (
-      <Link to="/alerts" search={{ alert: marker.alert } as never} className={LINK}>
+      <Link to="/alerts" search={{ alert: marker.alert }} className={LINK}>
         {t.openAlert}
       </Link>
     );
   if (marker.rollout_id !== "")
     return (
-      <Link to="/rollouts/$rollout" params={{ rollout: marker.rollout_id } as never} className={LINK}>
+      <Link to="/rollouts/$rollout" params={{ rollout: marker.rollout_id }} className={LINK}>
         {t.openRollout}
       </Link>
     );

@@ -99,7 +99,7 @@ function Line({ matter }: { matter: Matter }) {
 function linkOf({ to }: Matter) {
   switch (to.page) {
     case "host":
-      return { to: "/cluster", search: { host: to.id } as never } as const;
+      return { to: "/cluster", search: { host: to.id } } as const;
     case "service":
       return { to: "/services/$service", params: { service: to.id } } as const;
     case "rollout":
@@ -107,6 +107,8 @@ function linkOf({ to }: Matter) {
     case "container":
       return { to: "/containers/$node/$container", params: { node: to.node, container: to.id } } as const;
     case "alert":
-      return { to: "/alerts", search: { alert: to.number } as never } as const;
+      return { to: "/alerts", search: { alert: to.number } } as const;
+    case "plan":
+      return { to: "/plans/$plan", params: { plan: to.id } } as const;
   }
 }

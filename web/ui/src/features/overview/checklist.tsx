@@ -85,7 +85,7 @@ export function Checklist() {
                 {isDone ? (
                   <span className="font-medium">{t[key].title}</span>
                 ) : (
-                  <Link to={to} search={search as never} className="font-medium text-accent hover:underline">
+                  <Link to={to} search={search} className="font-medium text-accent hover:underline">
                     {t[key].title}
                   </Link>
                 )}

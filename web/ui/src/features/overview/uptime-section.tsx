@@ -72,11 +72,7 @@ function Group({ group, containers, startMs, endMs }: GroupProps) {
   return (
     <li className="grid grid-cols-[minmax(0,1fr)_auto] items-center gap-x-4 gap-y-1.5 px-4 py-2.5 text-sm sm:grid-cols-[minmax(0,10rem)_minmax(0,1fr)_4.5rem]">
       <div className="min-w-0">
-        <Link
-          to="/containers"
-          search={search as never}
-          className="block truncate font-medium hover:underline"
-        >
+        <Link to="/containers" search={search} className="block truncate font-medium hover:underline">
           {isProject ? group.name : t.onHost(group.name)}
         </Link>
         <Status tone={tone}>

@@ -148,7 +148,7 @@ function Line({ project, onVerb }: { project: ProjectView; onVerb: (verb: Projec
         <h2 className="truncate font-medium">
           <Link
             to="/containers"
-            search={{ project: project.name } as never}
+            search={{ project: project.name }}
             title={t.containersOf(project.name)}
             className="hover:underline"
           >

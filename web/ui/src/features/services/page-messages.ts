@@ -247,7 +247,7 @@ export const pageMessages = defineMessages({
     drain: (duration: string) => `open requests get ${duration}`,
     loadingExperiment: "Loading the experiment",
     noExperiment: "No experiment",
-    noExperimentWords: "An experiment runs a second image beside the stable one for some of the requests:",
+    noExperimentWords: "An experiment runs a second image beside the stable one for some of the requests.",
     experimentStates: {
       starting: "starting",
       switching: "switching",
@@ -583,7 +583,7 @@ export const pageMessages = defineMessages({
     loadingExperiment: "Caricamento dell'esperimento",
     noExperiment: "Nessun esperimento",
     noExperimentWords:
-      "Un esperimento esegue una seconda immagine accanto a quella stabile per alcune richieste:",
+      "Un esperimento esegue una seconda immagine accanto a quella stabile per alcune richieste.",
     experimentStates: {
       starting: "in avvio",
       switching: "in cambio",

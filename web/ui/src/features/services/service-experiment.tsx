@@ -1,19 +1,20 @@
-import { useMutation, useQuery } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { FlaskConical } from "lucide-react";
-import { useState } from "react";
-import { request } from "@/api/client";
+import { lazy, Suspense, useState } from "react";
 import type { ExperimentView, ServiceDetail, VariantView } from "@/api/openapi";
 import { Loaded } from "@/components/loaded";
 import { Empty, Loading } from "@/components/states";
 import { Badge, Status, type Tone } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
-import { Confirm } from "@/components/ui/confirm";
 import { Card, Section } from "@/components/ui/section";
 import { capital, formatCount, formatMoment, formatShare, parseImage } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
+import { experimentMessages } from "./experiment-messages";
 import { pageMessages } from "./page-messages";
-import { useRefresh } from "./service-actions";
 import { experimentQuery } from "./service-queries";
+
+const ExperimentWindow = lazy(() => import("./experiment-window"));
+const EndExperiment = lazy(() => import("./end-experiment"));
 
 const STATES: Record<ExperimentView["state"], Tone> = {
   starting: "accent",
@@ -35,18 +36,30 @@ export function ServiceExperiment({
   can: (action: string) => boolean;
 }) {
   const t = useMessages(pageMessages);
+  const words = useMessages(experimentMessages);
   const experiment = useQuery(experimentQuery(service.id));
+  const [isStarting, setStarting] = useState(false);
+  const { data } = experiment;
+  const isFree = data !== undefined && (data === null || isOver(data));
   return (
-    <Section title={t.experiment}>
+    <Section
+      title={t.experiment}
+      actions={
+        isFree &&
+        can("service.start-experiment") && (
+          <Button tone="primary" onClick={() => setStarting(true)}>
+            <FlaskConical aria-hidden className="size-3.5" />
+            {words.start}…
+          </Button>
+        )
+      }
+    >
       <Card>
         <Loaded query={experiment} loading={<Loading label={t.loadingExperiment} rows={4} />}>
           {(known) =>
             known === null ? (
               <Empty icon={<FlaskConical className="size-5" />} title={t.noExperiment}>
-                {t.noExperimentWords}{" "}
-                <code className="font-mono">
-                  tower experiment start {service.id} --image IMAGE --share 20%
-                </code>
+                {t.noExperimentWords}
               </Empty>
             ) : (
               <Experiment experiment={known} can={can} />
@@ -54,26 +67,26 @@ export function ServiceExperiment({
           }
         </Loaded>
       </Card>
+      {isStarting && (
+        <Suspense fallback={null}>
+          <ExperimentWindow
+            service={service}
+            mayOverride={can("service.override-window")}
+            onClose={() => setStarting(false)}
+          />
+        </Suspense>
+      )}
     </Section>
   );
 }
 
+function isOver({ state }: ExperimentView): boolean {
+  return state === "ended" || state === "failed";
+}
+
 function Experiment({ experiment, can }: { experiment: ExperimentView; can: (action: string) => boolean }) {
   const t = useMessages(pageMessages);
-  const refresh = useRefresh();
   const [keep, setKeep] = useState<"a" | "b" | null>(null);
-  const ending = useMutation({
-    mutationFn: (kept: "a" | "b") =>
-      request(`/services/${encodeURIComponent(experiment.service_id)}/experiment/end`, {
-        method: "POST",
-        body: { keep: kept },
-      }),
-    onSettled: () => {
-      setKeep(null);
-      return refresh();
-    },
-  });
-  const isOver = experiment.state === "ended" || experiment.state === "failed";
   const matches = experiment.matches.map(({ kind, name, value }) => `${kind} ${name}: ${value}`).join(", ");
   return (
     <div className="flex flex-col gap-4 p-4 text-sm">
@@ -88,11 +101,11 @@ function Experiment({ experiment, can }: { experiment: ExperimentView; can: (act
             .filter(Boolean)
             .join(" · ")}
         </span>
-        {!isOver && can("service.end-experiment") && (
+        {!isOver(experiment) && can("service.end-experiment") && (
           <span className="ml-auto flex gap-2">
             {(["a", "b"] as const).map((variant) => (
-              <Button key={variant} disabled={ending.isPending} onClick={() => setKeep(variant)}>
-                {t.keep(variant)}
+              <Button key={variant} onClick={() => setKeep(variant)}>
+                {t.keep(variant)}…
               </Button>
             ))}
           </span>
@@ -105,7 +118,7 @@ function Experiment({ experiment, can }: { experiment: ExperimentView; can: (act
             {capital(words)}
           </p>
         ))}
-      {!isOver && (
+      {!isOver(experiment) && (
         <p className="text-muted">
           {experiment.ends_at_ms === null
             ? t.endsByHand
@@ -128,16 +141,9 @@ function Experiment({ experiment, can }: { experiment: ExperimentView; can: (act
         </ul>
       )}
       {keep !== null && (
-        <Confirm
-          title={`${t.keep(keep)}?`}
-          verb={t.keep(keep)}
-          isDangerous
-          isPending={ending.isPending}
-          onConfirm={() => ending.mutate(keep)}
-          onCancel={() => setKeep(null)}
-        >
-          <p>{t.keepWords(keep, experiment[keep].revision)}</p>
-        </Confirm>
+        <Suspense fallback={null}>
+          <EndExperiment experiment={experiment} keep={keep} onClose={() => setKeep(null)} />
+        </Suspense>
       )}
     </div>
   );

@@ -78,8 +78,8 @@ export function ServicePage({ id, tab, compared, onTab, onCompare, onRemoved }: 
             {service.status !== "removing" && actions.can("service.scale") && (
               <Button onClick={() => setScaling(true)}>{base.verbs.scale}…</Button>
             )}
-            {actions.can("service.deploy") && (
-              <LinkButton to="/deploy" search={{ from: service.project } as never}>
+            {can("service.deploy") && (
+              <LinkButton to="/deploy" search={{ from: service.project }}>
                 <PencilLine aria-hidden className="size-3.5" />
                 {t.change}
               </LinkButton>

@@ -26,6 +26,7 @@ from web.auth.call import Call, Credential, Identity
 from web.auth.problems import FieldError, Problem, invalid
 from web.ports import Surroundings
 from web.tools.context import Context
+from web.tools.recorded_changes import changed
 from web.tools.references import is_key
 from web.tools.views import ApiTokenMade, ApiTokenView, UserView
 
@@ -93,8 +94,12 @@ async def set_role(context: Context, call: Call, reference: str, *, role: Role) 
     await check_not_above(context, call, "user.set-role", principal)
     await _check_grant(context, call, "user.set-role", f"user:{principal.id}", role)
     command = SetRole(principal_id=principal.id, role=role)
+    difference = changed({"role": principal.role}, {"role": role})
     await context.authority.perform(
-        call, "user.set-role", f"user:{principal.id}", lambda permit: permit.propose(command)
+        call,
+        "user.set-role",
+        f"user:{principal.id}",
+        lambda permit: permit.propose(command, reason=difference),
     )
     return _read_user(context, principal.id)
 

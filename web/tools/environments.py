@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from cluster.commands.environments import PutEnvironment, RemoveEnvironment
 from cluster.model.environments import KNOWN_ENVIRONMENTS, SOAK_MS, Environment, EnvironmentQuota
@@ -15,6 +15,7 @@ from web.auth.authority import Permit
 from web.auth.call import Call
 from web.auth.problems import FieldError, Problem
 from web.tools.context import Context
+from web.tools.recorded_changes import changed
 from web.tools.references import is_key
 
 READ = "environment.read"
@@ -88,12 +89,17 @@ async def put_environment(
     environment = replace(_parsed(name, settings), changed_by=call.known().name)
     with context.surroundings.state.read() as txn:
         known = {host for node in records.NODES.scan(txn) if node.is_member for host in (node.name, node.id)}
+        before = find_environment(txn, name)
     unknown = [host for host in environment.hosts.names if host not in known]
     if unknown:
         raise _wrong("hosts", f"there is no host {', '.join(unknown)}", "`tower node list` shows the hosts")
 
+    difference = changed(
+        asdict(settings_of(before or Environment(name=name))), asdict(settings_of(environment))
+    )
+
     async def change(permit: Permit) -> None:
-        await permit.propose(PutEnvironment(environment=environment))
+        await permit.propose(PutEnvironment(environment=environment), reason=difference)
 
     await context.authority.perform(call, PUT, f"environment:{name}", change)
     with context.surroundings.state.read() as txn:

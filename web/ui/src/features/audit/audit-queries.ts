@@ -20,27 +20,27 @@ export interface AuditSearch {
 }
 
 const PAGE = 100;
-const DAY_MS = 86_400_000;
 /** Computing the tree over a million entries takes a while. */
 const VERIFY_MS = 120_000;
 const EXPORT_MS = 60_000;
 
-function atMs(day: string | undefined): number | undefined {
-  const at = day === undefined || day === "" ? Number.NaN : new Date(`${day}T00:00:00`).getTime();
-  return Number.isNaN(at) ? undefined : at;
+/** When a day begins here, or the one so many days later: not every day has 24 hours. */
+function beginOf(day: string | undefined, later = 0): number | undefined {
+  if (day === undefined || day === "") return undefined;
+  const at = new Date(`${day}T00:00:00`);
+  at.setDate(at.getDate() + later);
+  return Number.isNaN(at.getTime()) ? undefined : at.getTime();
 }
 
 /** The search as the interface takes it. The last day is meant whole. */
 export function filterOf(search: AuditSearch): Record<string, string | number> {
-  const since = atMs(search.since);
-  const until = atMs(search.until);
   const all = {
     actor: search.actor,
     action: search.action,
     resource: search.resource,
     outcome: search.outcome,
-    since_ms: since,
-    until_ms: until === undefined ? undefined : until + DAY_MS,
+    since_ms: beginOf(search.since),
+    until_ms: beginOf(search.until, 1),
   };
   const given = Object.entries(all).filter(([, value]) => value !== undefined && value !== "");
   return Object.fromEntries(given) as Record<string, string | number>;

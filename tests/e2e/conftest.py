@@ -10,6 +10,9 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.support.requirements import require_chromium, unmet
 
+# What it asserts is told as a test's own is.
+pytest.register_assert_rewrite("tests.e2e.walked_shop")
+
 STATIC = Path(__file__).resolve().parent.parent.parent / "web" / "static"
 
 # No sandbox: tests run as root. The rest keeps Chromium from talking to anybody but us.

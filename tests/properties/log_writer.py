@@ -26,6 +26,7 @@ from tests.properties.draws.exports import export_commands
 from tests.properties.draws.files import file_commands, sealed_commands
 from tests.properties.draws.hosts import host_commands, join_commands
 from tests.properties.draws.metrics import metric_commands
+from tests.properties.draws.plans import plan_commands
 from tests.properties.draws.rollouts import rollout_commands
 from tests.properties.draws.services import service_commands
 from tests.properties.draws.sign_in import sign_in_commands
@@ -53,6 +54,7 @@ GROUPS: tuple[tuple[Callable[[Draw], Choices], int], ...] = (
     (alert_commands, 3),
     (webhook_commands, 3),
     (export_commands, 1),
+    (plan_commands, 1),
 )
 """Draws, and how often each is made. Those that need others before them are made more often."""
 

@@ -3,6 +3,7 @@ import { pastAlertsQuery } from "./alerts";
 import type { LiveMessage } from "./live-messages";
 import { mergeLive, newestOf } from "./metrics";
 import type { AlertView, ContainerView, HostLiveView, RolloutView, ServiceView } from "./openapi";
+import { openPlansQuery, PLANS_KEY } from "./plans";
 import { isStatus } from "./problem";
 import {
   clusterQuery,
@@ -23,6 +24,7 @@ const LIVE_QUERIES = [
   metricsQuery,
   openAlertsQuery,
   lateAlertsQuery,
+  openPlansQuery,
 ] as const;
 
 /** Put what a live message brings into the cache, the one place where the server's state is kept. */
@@ -42,6 +44,10 @@ export function applyLive(client: QueryClient, message: LiveMessage): void {
       for (const { queryKey } of [lateAlertsQuery, pastAlertsQuery]) {
         void client.invalidateQueries({ queryKey }, { cancelRefetch: false });
       }
+      return;
+    case "plans":
+      // What somebody may do about a plan is not told: pages that show one ask.
+      void client.invalidateQueries({ queryKey: PLANS_KEY }, { cancelRefetch: false });
       return;
     case "services":
       if ("data" in message) {

@@ -51,7 +51,9 @@ function connect(options: Partial<LiveOptions> = {}): LiveConnection {
 test("it asks for every topic as soon as it is open", () => {
   const connection = connect();
   newest().onopen?.();
-  expect(newest().sent).toEqual(['{"subscribe":["cluster","containers","services","metrics","alerts"]}']);
+  expect(newest().sent).toEqual([
+    '{"subscribe":["cluster","containers","services","metrics","alerts","plans"]}',
+  ]);
   expect(connection.getStatus()).toEqual({ phase: "open" });
 });
 

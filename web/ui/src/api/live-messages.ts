@@ -4,6 +4,7 @@ import type {
   ContainerView,
   HostLiveView,
   HostProblem,
+  PlanState,
   RolloutView,
   ServiceView,
 } from "./openapi";
@@ -16,6 +17,8 @@ export type LiveMessage =
   | { topic: "alerts"; event: string; new: number[]; changed: AlertView[]; removed: number[] }
   | { topic: "services"; data: { items: ServiceView[]; rollouts: RolloutView[] } }
   | { topic: "services"; changed: ServiceView[]; removed: string[]; rollouts: RolloutView[] }
+  | { topic: "plans"; data: { items: PlanNews[] } }
+  | { topic: "plans"; changed: PlanNews[]; removed: string[] }
   | { topic: "containers"; data: { items: ContainerView[]; problems: HostProblem[] } }
   | {
       topic: "containers";
@@ -24,9 +27,19 @@ export type LiveMessage =
       problems: HostProblem[];
     };
 
+/** How far an open plan is; what may be done about it depends on who asks. */
+export interface PlanNews {
+  id: string;
+  version: number;
+  state: PlanState;
+  summary: string;
+  asked_by: string;
+  services: string[];
+}
+
 export type Topic = LiveMessage["topic"];
 
-export const TOPICS: readonly Topic[] = ["cluster", "containers", "services", "metrics", "alerts"];
+export const TOPICS: readonly Topic[] = ["cluster", "containers", "services", "metrics", "alerts", "plans"];
 
 export type Heard = { message: LiveMessage } | { heartbeatMs: number } | null;
 

@@ -442,11 +442,21 @@ export interface components {
         /**
          * ApiTokenBody
          * @description A token for programs: at most the caller's role. Without `ttl_s` it works until it is revoked.
+         *
+         *     With `read_only` it changes nothing, over REST either. `toolsets` are those whose tools it is shown over
+         *     MCP, none: all.
          */
         ApiTokenBody: {
             /** Name */
             name: string;
+            /**
+             * Read Only
+             * @default false
+             */
+            read_only: boolean;
             role: components["schemas"]["Role"];
+            /** Toolsets */
+            toolsets?: components["schemas"]["Toolset"][];
             /**
              * Ttl S
              * @default null
@@ -464,9 +474,19 @@ export interface components {
             name: string;
             /** Prefix */
             prefix: string;
+            /**
+             * Read Only
+             * @default false
+             */
+            read_only: boolean;
             role: components["schemas"]["Role"];
             /** Token */
             token: string;
+            /**
+             * Toolsets
+             * @default []
+             */
+            toolsets: string[];
         };
         /**
          * Page
@@ -485,7 +505,8 @@ export interface components {
          * ApiTokenView
          * @description A token for programs. `state` is active, expired or revoked; `expires_at_ms` null: no end.
          *
-         *     `scopes` empty: all its role may. `last_used_at_ms` is told in steps of minutes, null for never.
+         *     `scopes` empty: all its role may. `read_only`: it changes nothing. `toolsets` are those whose tools it is
+         *     for, empty: all. `last_used_at_ms` is told in steps of minutes, null for never.
          */
         ApiTokenView: {
             /** Created At Ms */
@@ -510,6 +531,11 @@ export interface components {
             owner_name: string;
             /** Prefix */
             prefix: string;
+            /**
+             * Read Only
+             * @default false
+             */
+            read_only: boolean;
             role: components["schemas"]["Role"];
             /**
              * Scopes
@@ -518,6 +544,11 @@ export interface components {
             scopes: string[];
             /** State */
             state: string;
+            /**
+             * Toolsets
+             * @default []
+             */
+            toolsets: string[];
         };
         /**
          * ArmView
@@ -841,6 +872,37 @@ export interface components {
             /** Role */
             role: string;
             scope: components["schemas"]["ScopeView"];
+        };
+        /**
+         * BlastRadius
+         * @description What is touched, by name. `left_out` counts what did not fit.
+         */
+        BlastRadius: {
+            /**
+             * Containers
+             * @default []
+             */
+            containers: string[];
+            /**
+             * Hosts
+             * @default []
+             */
+            hosts: string[];
+            /**
+             * Left Out
+             * @default 0
+             */
+            left_out: number;
+            /**
+             * Routes
+             * @default []
+             */
+            routes: string[];
+            /**
+             * Services
+             * @default []
+             */
+            services: string[];
         };
         /**
          * BlueGreen
@@ -1523,11 +1585,17 @@ export interface components {
          * @description One container of any host and origin. `age_ms` is how old this is; `cpu_percent` is of one core.
          *
          *     `image_labels` names the labels that are the image's own and not this container's, null while the image
-         *     is not known.
+         *     is not known. `can` are the actions that the caller may do to this one, null where that is the same for
+         *     all containers.
          */
         ContainerView: {
             /** Age Ms */
             age_ms: number | null;
+            /**
+             * Can
+             * @default null
+             */
+            can: string[] | null;
             /** Cpu Percent */
             cpu_percent: number | null;
             /** Created At Ms */
@@ -2159,7 +2227,7 @@ export interface components {
          *     CONTAINER_UP and NODE_UP say that what was told before as down or unhealthy is well again.
          * @enum {string}
          */
-        EventKind: "container:down" | "container:unhealthy" | "container:oom" | "container:up" | "alert:firing" | "alert:resolved" | "alert:acknowledged" | "alert:silenced" | "rollout:started" | "rollout:step" | "rollout:paused" | "rollout:resumed" | "rollout:waiting-for-approval" | "rollout:rolling-back" | "rollout:succeeded" | "rollout:rolled-back" | "rollout:failed" | "rollout:aborted" | "node:joined" | "node:up" | "node:suspect" | "node:down" | "node:draining" | "node:draining-ended" | "node:maintenance" | "node:maintenance-ended" | "node:removed" | "node:leader-changed" | "webhook:disabled" | "webhook:test";
+        EventKind: "container:down" | "container:unhealthy" | "container:oom" | "container:up" | "alert:firing" | "alert:resolved" | "alert:acknowledged" | "alert:silenced" | "rollout:started" | "rollout:step" | "rollout:paused" | "rollout:resumed" | "rollout:waiting-for-approval" | "rollout:rolling-back" | "rollout:succeeded" | "rollout:rolled-back" | "rollout:failed" | "rollout:aborted" | "node:joined" | "node:up" | "node:suspect" | "node:down" | "node:draining" | "node:draining-ended" | "node:maintenance" | "node:maintenance-ended" | "node:removed" | "node:leader-changed" | "plan:waiting" | "plan:decided" | "plan:ended" | "webhook:disabled" | "webhook:test";
         /**
          * Page
          * @description Some items of a list. `next_cursor` continues it; null: these were the last.
@@ -4676,6 +4744,128 @@ export interface components {
             service_id: string;
         };
         /**
+         * PlanChange
+         * @description One difference: of `subject`, "" for the whole, `field` from `before` to `after`. None: not set.
+         *
+         *     `effect` says what it costs, as the differences of a deployment do.
+         */
+        PlanChange: {
+            /**
+             * After
+             * @default null
+             */
+            after: string | null;
+            /**
+             * Before
+             * @default null
+             */
+            before: string | null;
+            /**
+             * Effect
+             * @default
+             */
+            effect: string;
+            /** Field */
+            field: string;
+            /**
+             * Subject
+             * @default
+             */
+            subject: string;
+        };
+        /**
+         * Page
+         * @description Some items of a list. `next_cursor` continues it; null: these were the last.
+         */
+        PlanPage: {
+            /** Items */
+            items: components["schemas"]["PlanView"][];
+            /**
+             * Next Cursor
+             * @default null
+             */
+            next_cursor: string | null;
+        };
+        /**
+         * PlanState
+         * @description How far a plan is. WAITING and RUNNING are open, the rest is for good.
+         *
+         *     STALE: what it was made against is not so any more. UNKNOWN: it was begun, and nobody can say how it
+         *     ended. EXPIRED and UNKNOWN are told from the time as well (`Plan.state_at`).
+         * @enum {string}
+         */
+        PlanState: "waiting" | "running" | "done" | "failed" | "unknown" | "refused" | "withdrawn" | "stale" | "expired";
+        /**
+         * PlanView
+         * @description A plan. `arguments` are as people are shown them: long text is left out, values of mappings too.
+         *
+         *     `via` is the surface it was asked through, `reason` why a person is asked, `look_at` a tool and its
+         *     arguments that show what became of it. `can` are the verdicts the caller may give: approve, refuse,
+         *     withdraw; `why_not` says why they may not approve one that waits.
+         */
+        PlanView: {
+            /** Action */
+            action: string;
+            /** Arguments */
+            arguments: {
+                [key: string]: string;
+            };
+            /** Asked By */
+            asked_by: string;
+            /**
+             * Can
+             * @default []
+             */
+            can: string[];
+            /** Changes */
+            changes: components["schemas"]["PlanChange"][];
+            /** Comment */
+            comment: string;
+            /** Decided At Ms */
+            decided_at_ms: number | null;
+            /** Decided By */
+            decided_by: string | null;
+            /** Decided Through */
+            decided_through: string | null;
+            /** Ended At Ms */
+            ended_at_ms: number | null;
+            /** Expires At Ms */
+            expires_at_ms: number;
+            /** Id */
+            id: string;
+            /** Look At */
+            look_at: string;
+            /** Made At Ms */
+            made_at_ms: number;
+            /** Notes */
+            notes: string[];
+            /** Outcome */
+            outcome: string;
+            /** Reason */
+            reason: string;
+            /** Resource */
+            resource: string;
+            state: components["schemas"]["PlanState"];
+            /** Summary */
+            summary: string;
+            /** Title */
+            title: string;
+            /** Token Prefix */
+            token_prefix: string | null;
+            /** Tool */
+            tool: string;
+            touches: components["schemas"]["BlastRadius"];
+            /** Version */
+            version: number;
+            /** Via */
+            via: string;
+            /**
+             * Why Not
+             * @default
+             */
+            why_not: string;
+        };
+        /**
          * PlannedHost
          * @description Where a deployment would have one replica. `node_name` null: nowhere, for `reason`. `is_new`: a
          *     container is started for it.
@@ -6718,6 +6908,11 @@ export interface components {
             adopted: number;
             /** Assignments */
             assignments: components["schemas"]["AssignmentView"][];
+            /**
+             * Can
+             * @default null
+             */
+            can: string[] | null;
             /** Changed At Ms */
             changed_at_ms: number;
             /** Created At Ms */
@@ -6875,11 +7070,17 @@ export interface components {
          *     roll-back something else.
          *     `nodes` are the names of the hosts it runs on, `routes` the host names it answers to. `troubles` are the
          *     first replicas that should serve and do not. `adopted` counts the replicas that are containers somebody
-         *     else made.
+         *     else made. `can` are the actions that the caller may do to this one and to its rollouts, null where that
+         *     is the same for all services.
          */
         ServiceView: {
             /** Adopted */
             adopted: number;
+            /**
+             * Can
+             * @default null
+             */
+            can: string[] | null;
             /** Changed At Ms */
             changed_at_ms: number;
             /** Created At Ms */
@@ -7581,6 +7782,11 @@ export interface components {
             start_ms: number;
         };
         /**
+         * Toolset
+         * @enum {string}
+         */
+        Toolset: "containers" | "observe" | "analytics" | "deploy" | "cluster" | "admin";
+        /**
          * TrafficBody
          * @description How much of the requests goes to which colour. A colour alone gets all.
          *
@@ -7860,6 +8066,17 @@ export interface components {
             replicas: number;
             /** Revision */
             revision: number;
+        };
+        /**
+         * VerdictBody
+         * @description Why, for whoever asked and for the record.
+         */
+        VerdictBody: {
+            /**
+             * Comment
+             * @default
+             */
+            comment: string;
         };
         /**
          * VolumeKind
@@ -8379,6 +8596,7 @@ export type BehaviourView = components['schemas']['BehaviourView'];
 export type BindingBody = components['schemas']['BindingBody'];
 export type BindingPage = components['schemas']['BindingPage'];
 export type BindingView = components['schemas']['BindingView'];
+export type BlastRadius = components['schemas']['BlastRadius'];
 export type BlueGreen = components['schemas']['BlueGreen'];
 export type BottleneckView = components['schemas']['BottleneckView'];
 export type Canary = components['schemas']['Canary'];
@@ -8562,6 +8780,10 @@ export type PermissionView = components['schemas']['PermissionView'];
 export type PingBody = components['schemas']['PingBody'];
 export type PlacementRules = components['schemas']['PlacementRules'];
 export type PlacementView = components['schemas']['PlacementView'];
+export type PlanChange = components['schemas']['PlanChange'];
+export type PlanPage = components['schemas']['PlanPage'];
+export type PlanState = components['schemas']['PlanState'];
+export type PlanView = components['schemas']['PlanView'];
 export type PlannedHost = components['schemas']['PlannedHost'];
 export type PortProtocol = components['schemas']['PortProtocol'];
 export type PortView = components['schemas']['PortView'];
@@ -8702,6 +8924,7 @@ export type StoredFileView = components['schemas']['StoredFileView'];
 export type Strategy = components['schemas']['Strategy'];
 export type StuckView = components['schemas']['StuckView'];
 export type TimeRange = components['schemas']['TimeRange'];
+export type Toolset = components['schemas']['Toolset'];
 export type TrafficBody = components['schemas']['TrafficBody'];
 export type TrafficStep = components['schemas']['TrafficStep'];
 export type TransferBody = components['schemas']['TransferBody'];
@@ -8717,6 +8940,7 @@ export type ValidationView = components['schemas']['ValidationView'];
 export type Variant = components['schemas']['Variant'];
 export type VariantComparison = components['schemas']['VariantComparison'];
 export type VariantView = components['schemas']['VariantView'];
+export type VerdictBody = components['schemas']['VerdictBody'];
 export type VolumeKind = components['schemas']['VolumeKind'];
 export type VolumeMount = components['schemas']['VolumeMount'];
 export type VolumeName = components['schemas']['VolumeName'];

@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { openAlertsQuery } from "@/api/queries";
-import { cn } from "@/lib/cn";
 import { defineMessages, useMessages } from "@/lib/i18n";
+import { Count } from "./count";
 
 const messages = defineMessages({
   en: { open: (count: number) => `${count} firing` },
@@ -13,18 +13,6 @@ export function AlertCount({ isIcons }: { isIcons: boolean }) {
   const t = useMessages(messages);
   const { data = [] } = useQuery(openAlertsQuery);
   const firing = data.filter(({ state }) => state === "firing");
-  if (firing.length === 0) return null;
   const isBad = firing.some(({ severity }) => severity === "critical");
-  return (
-    <span
-      className={cn(
-        "tabular ml-auto inline-flex h-5 min-w-5 items-center justify-center rounded-full px-1 text-xs font-semibold",
-        isBad ? "bg-bad-soft text-bad" : "bg-warn-soft text-warn",
-        isIcons && "md:max-lg:absolute md:max-lg:top-0 md:max-lg:right-0 md:max-lg:h-4 md:max-lg:min-w-4",
-      )}
-    >
-      <span aria-hidden>{firing.length}</span>
-      <span className="sr-only">{t.open(firing.length)}</span>
-    </span>
-  );
+  return <Count count={firing.length} words={t.open(firing.length)} isBad={isBad} isIcons={isIcons} />;
 }

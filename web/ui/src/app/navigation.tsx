@@ -5,6 +5,7 @@ import { useMessages } from "@/lib/i18n";
 import { AlertCount } from "./alert-count";
 import { messages } from "./messages";
 import { PAGES, type PageInfo, pageTitles } from "./pages";
+import { PlanCount } from "./plan-count";
 
 /** The pages this person may open, in groups. */
 export function usePages(): { key: "watch" | "run" | "manage"; pages: PageInfo[] }[] {
@@ -52,6 +53,7 @@ export function Navigation({
                 {titles[name]}
               </span>
               {name === "alerts" && <AlertCount isIcons={isIcons} />}
+              {name === "approvals" && <PlanCount isIcons={isIcons} />}
             </Link>
           ))}
         </div>

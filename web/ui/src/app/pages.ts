@@ -3,6 +3,7 @@ import {
   Bell,
   Boxes,
   CalendarClock,
+  ClipboardCheck,
   FileKey,
   Gauge,
   HardDrive,
@@ -23,6 +24,7 @@ const titles = defineMessages({
   en: {
     overview: "Overview",
     alerts: "Alerts",
+    approvals: "Approvals",
     metrics: "Metrics",
     logs: "Logs",
     capacity: "Capacity",
@@ -41,6 +43,7 @@ const titles = defineMessages({
   it: {
     overview: "Panoramica",
     alerts: "Avvisi",
+    approvals: "Approvazioni",
     metrics: "Metriche",
     logs: "Log",
     capacity: "Capacità",
@@ -80,6 +83,7 @@ export const PAGES: readonly { key: "watch" | "run" | "manage"; pages: readonly 
     pages: [
       { name: "overview", path: "/", icon: LayoutDashboard, key: "o", action: "cluster.read" },
       { name: "alerts", path: "/alerts", icon: Bell, key: "a", action: "alert.read" },
+      { name: "approvals", path: "/plans", icon: ClipboardCheck, key: "v", action: "plan.read" },
       { name: "metrics", path: "/explore", icon: Activity, key: "m", action: "metrics.read" },
       { name: "logs", path: "/logs", icon: ScrollText, key: "l", action: "container.logs" },
       { name: "capacity", path: "/capacity", icon: Gauge, key: "p", action: "metrics.read" },

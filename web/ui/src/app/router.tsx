@@ -103,6 +103,16 @@ const pageRoutes = [
     searched<AlertsSearch>(),
   ),
   page(
+    "/plans",
+    lazyRouteComponent(() => import("@/routes/plans"), "PlansRoute"),
+    searched(),
+  ),
+  page(
+    "/plans/$plan",
+    lazyRouteComponent(() => import("@/routes/plan"), "PlanRoute"),
+    searched(),
+  ),
+  page(
     // What is at /metrics is for Prometheus.
     "/explore",
     lazyRouteComponent(() => import("@/routes/metrics"), "MetricsRoute"),

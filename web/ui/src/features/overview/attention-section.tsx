@@ -3,6 +3,7 @@ import { Link } from "@tanstack/react-router";
 import { CircleCheck } from "lucide-react";
 import { useState } from "react";
 import { useCan } from "@/api/permissions";
+import { openPlansQuery } from "@/api/plans";
 import { clusterQuery, containersQuery, openAlertsQuery, rolloutsQuery, servicesQuery } from "@/api/queries";
 import { StatusMark } from "@/components/ui/badge";
 import { Card } from "@/components/ui/section";
@@ -23,6 +24,7 @@ export function AttentionSection() {
   const rollouts = useQuery(rolloutsQuery);
   const containers = useQuery(containersQuery);
   const alerts = useQuery({ ...openAlertsQuery, enabled: can("alert.read") });
+  const plans = useQuery({ ...openPlansQuery, enabled: can("plan.approve") });
   const [isWhole, setWhole] = useState(false);
   const isKnown = [cluster, services, containers].every(({ data, isError }) => data !== undefined || isError);
   if (!isKnown)
@@ -38,6 +40,7 @@ export function AttentionSection() {
     rollouts: rollouts.data ?? [],
     containers: containers.data?.containers ?? [],
     alerts: alerts.data ?? [],
+    plans: plans.data ?? [],
   });
   const shown = isWhole ? matters : matters.slice(0, SHOWN_MAX);
   return (

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import type { AlertView, ContainerView, NodeView, RolloutView, ServiceView } from "@/api/openapi";
+import type { AlertView, ContainerView, NodeView, PlanView, RolloutView, ServiceView } from "@/api/openapi";
 import { type Known, mattersOf } from "./attention";
 
-const NOTHING: Known = { nodes: [], services: [], rollouts: [], containers: [], alerts: [] };
+const NOTHING: Known = { nodes: [], services: [], rollouts: [], containers: [], alerts: [], plans: [] };
 
 function node(more: Partial<NodeView>): NodeView {
   return {
@@ -121,4 +121,15 @@ test("replicas are told by their service, other containers by themselves", () =>
   const sick = container({ health: "unhealthy" });
   expect(mattersOf({ ...NOTHING, containers: [sick] })).toHaveLength(1);
   expect(mattersOf({ ...NOTHING, containers: [{ ...sick, is_managed: true }] })).toEqual([]);
+});
+
+test("a plan needs the attention of those who may approve it", () => {
+  const plan = { id: "pl_1", summary: "web goes from 2 to 3", asked_by: "ann", made_at_ms: 4 } as PlanView;
+  const [matter] = mattersOf({ ...NOTHING, plans: [{ ...plan, can: ["approve", "refuse"] }] });
+  expect(matter).toMatchObject({
+    name: "web goes from 2 to 3",
+    words: "waits for your approval; a program asked for it for ann",
+    to: { page: "plan", id: "pl_1" },
+  });
+  expect(mattersOf({ ...NOTHING, plans: [{ ...plan, can: ["withdraw"] }] })).toEqual([]);
 });

@@ -1,4 +1,4 @@
-import type { AlertView, ContainerView, NodeView, RolloutView, ServiceView } from "@/api/openapi";
+import type { AlertView, ContainerView, NodeView, PlanView, RolloutView, ServiceView } from "@/api/openapi";
 import type { Tone } from "@/components/ui/badge";
 import { textsOf, translated } from "@/lib/i18n";
 import { messages } from "./messages";
@@ -20,7 +20,8 @@ export type Target =
   | { page: "service"; id: string }
   | { page: "rollout"; id: string }
   | { page: "container"; node: string; id: string }
-  | { page: "alert"; number: number };
+  | { page: "alert"; number: number }
+  | { page: "plan"; id: string };
 
 export interface Known {
   nodes: readonly NodeView[];
@@ -28,6 +29,7 @@ export interface Known {
   rollouts: readonly RolloutView[];
   containers: readonly ContainerView[];
   alerts: readonly AlertView[];
+  plans: readonly PlanView[];
 }
 
 /**
@@ -39,6 +41,7 @@ export function mattersOf(known: Known): Matter[] {
     ...known.nodes.flatMap(ofNode),
     ...known.services.flatMap((service) => ofService(service, newestOf(known.rollouts, service.id))),
     ...known.containers.flatMap(ofContainer),
+    ...known.plans.flatMap(ofPlan),
   ];
   const named = new Set(matters.map(({ name }) => name));
   const told = known.alerts
@@ -113,6 +116,21 @@ function ofContainer(container: ContainerView): Matter[] {
   if (container.state === "running" && container.health === "unhealthy")
     return [{ ...base, tone: "bad", words: t.unhealthy(container.node_name) }];
   return [];
+}
+
+/** Only what this person may let through is theirs to look at. */
+function ofPlan(plan: PlanView): Matter[] {
+  if (!plan.can.includes("approve")) return [];
+  return [
+    {
+      key: `plan ${plan.id}`,
+      tone: "warn",
+      name: plan.summary,
+      words: textsOf(messages).planWaits(plan.asked_by),
+      sinceMs: plan.made_at_ms,
+      to: { page: "plan", id: plan.id },
+    },
+  ];
 }
 
 function ofAlert(alert: AlertView): Matter {

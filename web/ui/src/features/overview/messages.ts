@@ -35,6 +35,7 @@ export const messages = defineMessages({
     replicasMissing: (missing: number, wanted: number) =>
       missing === wanted ? "nothing is serving" : `${missing} of ${wanted} replicas are missing`,
     approval: "waits for approval",
+    planWaits: (name: string) => `waits for your approval; a program asked for it for ${name}`,
     rolloutPaused: "its rollout is paused",
     rolledBack: "its last rollout was taken back",
     rolloutFailed: "its last rollout failed",
@@ -74,6 +75,7 @@ export const messages = defineMessages({
     replicasMissing: (missing, wanted) =>
       missing === wanted ? "nulla risponde" : `${missing} di ${wanted} repliche mancano`,
     approval: "attende approvazione",
+    planWaits: (name) => `attende approvazione: un programma l'ha chiesto per ${name}`,
     rolloutPaused: "il suo rilascio è in pausa",
     rolledBack: "il suo ultimo rilascio è stato annullato",
     rolloutFailed: "il suo ultimo rilascio è fallito",

@@ -10,6 +10,7 @@ from web.api.schemas import ContainerQuery, ContainersQuery, RemoveContainerQuer
 from web.middleware.routes import needs
 from web.tools import containers
 from web.tools.containers import ACTION_OF, ContainerFilter
+from web.tools.row_rights import CONTAINER_ACTIONS, row_rights
 from web.tools.views import ContainerActed, ContainerDetail, ContainerPage
 
 
@@ -45,9 +46,10 @@ async def remove(ask: Ask[None, RemoveContainerQuery]) -> ContainerActed:
 
 
 def _seen_alike(ask: Ask[None, ContainersQuery]) -> object:
-    """Return what the list depends on: what is wanted, and what is seen of it."""
+    """Return what the list depends on: what is wanted, what is seen of it, and what may be done to each."""
     sight = ask.context.authority.sight(ask.call, "container.read")
-    return ask.request.query_string, None if sight.is_everything else sight.powers.key
+    is_same = sight.is_everything and row_rights(sight.powers, CONTAINER_ACTIONS) is None
+    return ask.request.query_string, None if is_same else sight.powers.key
 
 
 _PROBLEMS = ("not-found", "ambiguous", "conflict", "refused", "host-unavailable")

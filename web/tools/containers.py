@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cluster.model.inventory import ContainerAction, ContainerSummary, HostView, LogLine, LogQuery
-from cluster.rbac import ACTIONS, Resource
 from web.auth.authority import Permit
 from web.auth.call import Call
 from web.auth.missing import missing
@@ -15,6 +14,7 @@ from web.auth.problems import Problem
 from web.tools.context import Context
 from web.tools.listing import Key, page_of
 from web.tools.nodes import find_node, node_names, problem_of
+from web.tools.row_rights import CONTAINER_ACTIONS, row_rights
 from web.tools.targets import container_target
 from web.tools.views import (
     ContainerActed,
@@ -27,9 +27,6 @@ from web.tools.views import (
 )
 
 CANDIDATES_SHOWN = 10
-_OF_CONTAINERS = tuple(
-    name for name, action in sorted(ACTIONS.items()) if action.resource is Resource.CONTAINER
-)
 _PREFIX_CHARACTERS_MIN = 4
 
 ACTION_OF = {
@@ -63,7 +60,11 @@ async def list_containers(
     await context.authority.admit(call, "container.read", "container")
     found, problems = await read_seen(context, call, node=wanted.node)
     page = page_of([view for view in found if fits(view, wanted)], key=_order, cursor=cursor, limit=limit)
-    return ContainerPage(items=page.items, next_cursor=page.next_cursor, problems=problems)
+    rights = row_rights(context.authority.powers(call), CONTAINER_ACTIONS)
+    items = page.items
+    if rights is not None:
+        items = tuple(replace(view, can=rights.of(container_target(view))) for view in items)
+    return ContainerPage(items=items, next_cursor=page.next_cursor, problems=problems)
 
 
 async def get_container(context: Context, call: Call, reference: str, *, node: str) -> ContainerDetail:
@@ -71,13 +72,14 @@ async def get_container(context: Context, call: Call, reference: str, *, node: s
     await context.authority.admit(call, "container.read", f"container:{reference}")
     container = await find_container(context, call, reference, node=node)
     powers, target = context.authority.powers(call), container_target(container)
-    can = tuple(name for name in _OF_CONTAINERS if powers.decide(name, target).allowed)
+    can = tuple(name for name in CONTAINER_ACTIONS if powers.decide(name, target).allowed)
+    container = replace(container, can=can)
     if "container.inspect" not in can:
-        return ContainerDetail(**shallow(container), detail=None, can=can)
+        return ContainerDetail(**shallow(container), detail=None)
     detail = await context.surroundings.hosts.inspect(
         container.node_id, container.id, caller=call.on_behalf()
     )
-    return ContainerDetail(**shallow(container), detail=dict(detail), can=can)
+    return ContainerDetail(**shallow(container), detail=dict(detail))
 
 
 async def act_on_container(

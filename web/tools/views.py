@@ -172,7 +172,8 @@ class ContainerView:
     """One container of any host and origin. `age_ms` is how old this is; `cpu_percent` is of one core.
 
     `image_labels` names the labels that are the image's own and not this container's, null while the image
-    is not known.
+    is not known. `can` are the actions that the caller may do to this one, null where that is the same for
+    all containers.
     """
 
     id: str
@@ -195,6 +196,7 @@ class ContainerView:
     node_name: str
     age_ms: int | None
     image_labels: tuple[str, ...] | None = None
+    can: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -474,7 +476,8 @@ class ServiceView:
     roll-back something else.
     `nodes` are the names of the hosts it runs on, `routes` the host names it answers to. `troubles` are the
     first replicas that should serve and do not. `adopted` counts the replicas that are containers somebody
-    else made.
+    else made. `can` are the actions that the caller may do to this one and to its rollouts, null where that
+    is the same for all services.
     """
 
     id: str
@@ -499,6 +502,7 @@ class ServiceView:
     kept: KeptView | None
     watch: WatchView | None
     adopted: int
+    can: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,8 +13,9 @@ from web.auth.call import Call
 from web.auth.powers import ActionSight, Powers
 from web.auth.targets import service_target
 from web.tools.context import Context
+from web.tools.row_rights import CONTAINER_ACTIONS, SERVICE_ACTIONS, RowRights, row_rights
 from web.tools.targets import container_target, node_target
-from web.tools.views import ContainerView
+from web.tools.views import ContainerView, ServiceView
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,7 +25,8 @@ class Sight:
     Each of the rest is null where everything of its kind is seen: `sees` a container, `measures` its
     numbers, `service` a service by its id, `rollout` one of that service, `node` a host by its id,
     `host_numbers` a host's own numbers, `alert` and `event` by the ids of host and service and the name of a
-    container ("" for none).
+    container ("" for none). `container_rights` and `service_rights` say what may be done to each; null where
+    that is the same for all of them.
     """
 
     key: Hashable = None
@@ -36,6 +38,16 @@ class Sight:
     host_numbers: Callable[[str], bool] | None = None
     alert: Callable[[str, str, str], bool] | None = None
     event: Callable[[str, str, str], bool] | None = None
+    container_rights: Callable[[ContainerView], tuple[str, ...]] | None = None
+    service_rights: Callable[[str], tuple[str, ...]] | None = None
+
+    def with_container_rights(self, view: ContainerView) -> ContainerView:
+        """Return a container that says what may be done to it."""
+        return view if self.container_rights is None else replace(view, can=self.container_rights(view))
+
+    def with_service_rights(self, view: ServiceView) -> ServiceView:
+        """Return a service that says what may be done to it."""
+        return view if self.service_rights is None else replace(view, can=self.service_rights(view.id))
 
     @property
     def is_everything(self) -> bool:
@@ -55,7 +67,9 @@ EVERYTHING = Sight()
 def sight_of(context: Context, call: Call) -> Sight:
     """Return what the caller sees at this moment."""
     powers = context.authority.powers(call)
-    looks = _Looks(context, powers)
+    looks = _Looks(
+        context, powers, row_rights(powers, CONTAINER_ACTIONS), row_rights(powers, SERVICE_ACTIONS)
+    )
     all_of = powers.is_unlimited
     limited = Sight(
         key=powers.key,
@@ -67,6 +81,8 @@ def sight_of(context: Context, call: Call) -> Sight:
         host_numbers=None if all_of("metrics.read") else looks.host_numbers,
         alert=None if all_of("alert.read") else looks.alert,
         event=None if all_of("event.read") else looks.event,
+        container_rights=None if looks.of_containers is None else looks.container_rights,
+        service_rights=None if looks.of_services is None else looks.service_rights,
     )
     return EVERYTHING if limited.is_everything else limited
 
@@ -75,6 +91,15 @@ def sight_of(context: Context, call: Call) -> Sight:
 class _Looks:
     context: Context
     powers: Powers
+    of_containers: RowRights | None
+    of_services: RowRights | None
+
+    def container_rights(self, view: ContainerView) -> tuple[str, ...]:
+        return () if self.of_containers is None else self.of_containers.of(container_target(view))
+
+    def service_rights(self, service_id: str) -> tuple[str, ...]:
+        target = about(self.context, Resource.SERVICE, "", service_id, "")
+        return () if self.of_services is None else self.of_services.of(target)
 
     def container(self, view: ContainerView) -> bool:
         return self._may("container.read", container_target(view))

@@ -12,17 +12,29 @@ from cluster.model.access import Role
 from cluster.model.ids import PrincipalId
 from cluster.model.permissions import AccessScope, Hours
 from cluster.model.service import Route
+from cluster.rbac import Decision, Target, built_in, grants_of
 from tests.support.deployments import deployed
-from tests.support.permission_kit import SHOP, a_scoped_account, allow, bind, deny, put_role, two_projects
+from tests.support.permission_kit import (
+    SHOP,
+    a_binding,
+    a_scoped_account,
+    allow,
+    bind,
+    deny,
+    put_role,
+    two_projects,
+)
 from tests.support.state_builders import a_spec
 from tests.support.web_fakes import WebWorld, a_container, a_web_world, log_in, put_containers, serving
 from web.api.routes import ENDPOINTS
 from web.auth.call import Call, Credential, Identity
+from web.auth.powers import Powers
 from web.auth.problems import Problem
 from web.middleware.rate_limit import Limits, Quota
 from web.server import build_app
 from web.tools.catalog import REGISTRY
 from web.tools.context import CONTEXT
+from web.tools.row_rights import CONTAINER_ACTIONS, row_rights
 
 Client = TestClient[web.Request, web.Application]
 
@@ -568,3 +580,96 @@ async def test_tools_tell_and_do_no_more_than_the_interface() -> None:
             except Problem as problem:
                 told = f"{problem.detail} {problem.hint}"
             assert MARK not in told, f"{tool.name}: {told[:300]}"
+
+
+# ---- what a list offers -----------------------------------------------------------------------
+
+
+def a_mixed_world() -> WebWorld:
+    """A cluster that ann sees all of, and of which she operates the project shop."""
+    world = a_web_world()
+    two_projects(world)
+    deployed(world, "nd_1")
+    deployed(world, "nd_1", service="payroll.db")
+    bind(world, world.add_user("ann", Role.VIEWER), "operator", scope=SHOP)
+    return world
+
+
+async def test_rows_say_what_may_be_done_to_each_where_that_differs() -> None:
+    world = a_mixed_world()
+    world.add_user("bob", Role.OPERATOR)
+    async with serving(world) as client:
+        ann, bob = await log_in(client, "ann"), await log_in(client, "bob")
+        for path, name, action, reading in (
+            ("/containers", "name", "container.restart", "container.read"),
+            ("/services", "id", "service.scale", "service.read"),
+        ):
+            told = await (await client.get(f"/api/v1{path}", headers=ann)).json()
+            can = {each[name]: each["can"] for each in told["items"]}
+            shop, payroll = sorted(can, reverse=True)
+            assert action in can[shop]
+            assert action not in can[payroll]
+            assert reading in can[payroll]
+            same = await (await client.get(f"/api/v1{path}", headers=bob)).json()
+            assert [each["can"] for each in same["items"]] == [None, None], "as much with all of them"
+        one = await (await client.get("/api/v1/services/payroll.db", headers=ann)).json()
+        assert "rollout.read" in one["can"]
+        assert "rollout.abort" not in one["can"]
+
+
+async def test_the_live_connection_says_what_may_be_done_to_each() -> None:
+    async with serving(a_mixed_world()) as client:
+        headers = await log_in(client, "ann")
+        async with client.ws_connect("/api/v1/live", headers=headers) as socket:
+            await socket.send_json({"subscribe": ["containers", "services"]})
+            can: dict[str, list[str]] = {}
+            while len(can) < 4:
+                message = await socket.receive_json(timeout=10)
+                items = (message.get("data") or {}).get("items", [])
+                if message.get("topic") in ("containers", "services"):
+                    can |= {
+                        each["name" if message["topic"] == "containers" else "id"]: each["can"]
+                        for each in items
+                    }
+    assert "container.stop" in can["shop-web"]
+    assert "container.stop" not in can["payroll-db"]
+    assert "service.deploy" in can["shop.web"]
+    assert "service.deploy" not in can["payroll.db"]
+
+
+def test_a_thousand_rows_of_ten_services_are_ten_questions(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    grants = grants_of(Role.VIEWER, (a_binding(scope=AccessScope(labels=("team=web",))),), ())
+    powers = Powers(parts=(grants,), scopes=frozenset(), token_prefix=None, now_ms=0)
+    decide = Powers.decide
+
+    def counted(self: Powers, action: str, target: Target) -> Decision:
+        asked.append(action)
+        return decide(self, action, target)
+
+    monkeypatch.setattr(Powers, "decide", counted)
+    rights = row_rights(powers, CONTAINER_ACTIONS)
+    assert rights is not None
+    rows = [
+        Target(
+            kind="container",
+            id=f"c{number}",
+            name=f"h1/c{number}",
+            project="shop",
+            service_id=f"shop.s{number % 10}",
+            node_id="nd_1",
+            labels={"team": "web" if number % 10 < 5 else "ops", "number": str(number)},
+        )
+        for number in range(1000)
+    ]
+    found = [rights.of(row) for row in rows]
+    assert len(asked) == 10 * len(CONTAINER_ACTIONS)
+    assert "container.stop" in found[0]
+    assert "container.stop" not in found[9]
+    assert (
+        row_rights(
+            Powers(parts=(built_in(Role.ADMIN),), scopes=frozenset(), token_prefix=None, now_ms=0),
+            CONTAINER_ACTIONS,
+        )
+        is None
+    )

@@ -13,7 +13,7 @@ import {
   UserRound,
 } from "lucide-react";
 import type { ContainerView } from "@/api/openapi";
-import { useCan } from "@/api/permissions";
+import { canOn, useCan } from "@/api/permissions";
 import { clusterQuery, containersQuery, servicesQuery } from "@/api/queries";
 import { logOut } from "@/api/session";
 import { showError } from "@/components/ui/toast-store";
@@ -183,7 +183,7 @@ function useContainerActions(): (container: ContainerView) => PaletteItem[] {
     const canHere = canOn(container, can);
     return [
       { key: "open", name: t.open, run: () => open({}) },
-      ...(can("container.logs")
+      ...(canHere("container.logs")
         ? [
             {
               key: "logs",
@@ -196,7 +196,7 @@ function useContainerActions(): (container: ContainerView) => PaletteItem[] {
             },
           ]
         : []),
-      ...(can("container.exec")
+      ...(canHere("container.exec")
         ? [{ key: "terminal", name: t.openTerminal, run: () => open({ tab: "terminal" }) }]
         : []),
     ];

@@ -37,8 +37,11 @@ export const messages = defineMessages({
     ofProjects: "Projects",
     managedMany: (count: number) =>
       `${count} of them ${pluralOf(count, "is a replica", "are replicas")} that Control Tower will bring back by itself.`,
-    leftOut: (count: number) =>
-      `${count} chosen ${pluralOf(count, "container is", "containers are")} left out: it makes no sense for their state, or is not allowed.`,
+    unfit: (count: number) =>
+      `${count} chosen ${pluralOf(count, "container is", "containers are")} left out: it makes no sense for their state.`,
+    denied: (count: number, names: string) =>
+      `${count} chosen ${pluralOf(count, "container is", "containers are")} left out: you may not do this to ${names}.`,
+    nothingAllowed: "Nothing that you may do to these",
     progress: (done: number, all: number) => `${done} of ${all} done`,
     failedCount: (count: number) => `${count} failed`,
     outcomes: (verb: string) => `${verb}: outcome`,
@@ -89,8 +92,11 @@ export const messages = defineMessages({
     ofProjects: "Progetti",
     managedMany: (count) =>
       `${count} ${pluralOf(count, "è una replica che tornerà", "sono repliche che torneranno")} da sole.`,
-    leftOut: (count) =>
-      `${count} container ${pluralOf(count, "scelto resta escluso", "scelti restano esclusi")}: l'azione non ha senso nel loro stato, o non è consentita.`,
+    unfit: (count) =>
+      `${count} container ${pluralOf(count, "scelto resta escluso", "scelti restano esclusi")}: l'azione non ha senso nel loro stato.`,
+    denied: (count, names) =>
+      `${count} container ${pluralOf(count, "scelto resta escluso", "scelti restano esclusi")}: l'azione non ti è consentita su ${names}.`,
+    nothingAllowed: "Nessuna azione ti è consentita su questi",
     progress: (done, all) => `${done} di ${all} completati`,
     failedCount: (count) => `${count} non riusciti`,
     outcomes: (verb) => `${verb}: esito`,

@@ -9,6 +9,7 @@ import { useMessages } from "@/lib/i18n";
 import { messages } from "./action-messages";
 import { type Outcome, type OutcomeState, runBulk, touchedBy } from "./bulk";
 import { actOn, undoOf, useRefresh, type Verb } from "./container-actions";
+import { leftOutWords } from "./left-out";
 
 const NAMED_MAX = 12;
 const SHOWN_MAX = 300;
@@ -26,12 +27,14 @@ interface BulkWindowProps {
   /** What it will be done to. */
   containers: readonly ContainerView[];
   /** How many were chosen that it makes no sense for. */
-  leftOut: number;
+  unfit: number;
+  /** What was chosen, and this person may not do it to. */
+  denied: readonly ContainerView[];
   onClose: () => void;
 }
 
 /** One question for many containers, naming what is touched; then what became of each, and a way back. */
-export default function BulkWindow({ verb: asked, containers, leftOut, onClose }: BulkWindowProps) {
+export default function BulkWindow({ verb: asked, containers, unfit, denied, onClose }: BulkWindowProps) {
   const t = useMessages(messages);
   const refresh = useRefresh();
   const [task, setTask] = useState<{ verb: Verb; containers: readonly ContainerView[] }>({
@@ -58,7 +61,7 @@ export default function BulkWindow({ verb: asked, containers, leftOut, onClose }
   if (outcomes === null) {
     return (
       <Dialog title={t.askMany(t[asked], containers.length)} onClose={onClose}>
-        <Question containers={containers} leftOut={leftOut} verb={asked} />
+        <Question containers={containers} unfit={unfit} denied={denied} verb={asked} />
         <div className="mt-5 flex justify-end gap-2">
           <Button onClick={onClose}>{t.cancel}</Button>
           <Button
@@ -112,7 +115,7 @@ function undoable(
   return back === null ? null : { verb: back, containers };
 }
 
-function Question({ containers, leftOut, verb }: Omit<BulkWindowProps, "onClose">) {
+function Question({ containers, unfit, denied, verb }: Omit<BulkWindowProps, "onClose">) {
   const t = useMessages(messages);
   const touched = useMemo(() => touchedBy(containers), [containers]);
   const notes: Partial<Record<Verb, string>> = {
@@ -143,7 +146,7 @@ function Question({ containers, leftOut, verb }: Omit<BulkWindowProps, "onClose"
       {touched.managed > 0 && (verb === "stop" || verb === "kill" || verb === "remove") && (
         <p className="text-warn">{t.managedMany(touched.managed)}</p>
       )}
-      {leftOut > 0 && <p className="text-muted">{t.leftOut(leftOut)}</p>}
+      {unfit + denied.length > 0 && <p className="text-muted">{leftOutWords(t, unfit, denied)}</p>}
     </div>
   );
 }

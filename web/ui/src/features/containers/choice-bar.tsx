@@ -3,7 +3,8 @@ import type { ContainerView } from "@/api/openapi";
 import { Button } from "@/components/ui/button";
 import { useMessages } from "@/lib/i18n";
 import { messages as actionMessages } from "./action-messages";
-import { VERBS, type Verb, verbsOf } from "./container-actions";
+import { divide, VERBS, type Verb } from "./container-actions";
+import { leftOutWords } from "./left-out";
 import { messages } from "./messages";
 import { VERB_ICONS } from "./row-actions";
 
@@ -18,7 +19,9 @@ interface ChoiceBarProps {
 export function ChoiceBar({ chosen, can, onVerb, onClear }: ChoiceBarProps) {
   const t = useMessages(messages);
   const words = useMessages(actionMessages);
-  const offered = new Set(chosen.flatMap((container) => verbsOf(container, can)));
+  const offered = VERBS.map((verb) => ({ verb, ...divide(verb, chosen, can) })).filter(
+    ({ fit }) => fit.length > 0,
+  );
   return (
     <div
       role="toolbar"
@@ -28,17 +31,20 @@ export function ChoiceBar({ chosen, can, onVerb, onClear }: ChoiceBarProps) {
       <span role="status" className="tabular px-2 text-sm font-medium whitespace-nowrap">
         {t.chosen(chosen.length)}
       </span>
-      {VERBS.filter((verb) => offered.has(verb)).map((verb) => (
+      {offered.map(({ verb, fit, unfit, denied }) => (
         <Button
           key={verb}
           tone="ghost"
+          title={leftOutWords(words, unfit.length, denied)}
           className={verb === "remove" || verb === "kill" ? "text-bad!" : "text-text"}
           onClick={() => onVerb(verb)}
         >
           {VERB_ICONS[verb]}
           {words[verb]}
+          {fit.length < chosen.length && <span className="tabular text-muted">{fit.length}</span>}
         </Button>
       ))}
+      {offered.length === 0 && <span className="px-2 text-sm text-muted">{words.nothingAllowed}</span>}
       <Button tone="ghost" isIcon aria-label={t.clear} title={t.clear} onClick={onClear}>
         <X aria-hidden className="size-4" />
       </Button>

@@ -1,6 +1,7 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { request } from "@/api/client";
 import type { ContainerActed, ContainerView } from "@/api/openapi";
+import { canOn } from "@/api/permissions";
 import { auditQuery, containersQuery } from "@/api/queries";
 import { showDone, showError } from "@/components/ui/toast-store";
 import { textsOf } from "@/lib/i18n";
@@ -43,13 +44,34 @@ export function undoOf(verb: Verb, container: ContainerView): Verb | null {
 
 /** What makes sense for a container as it is, and this person may do. */
 export function verbsOf(container: ContainerView, can: (action: string) => boolean): Verb[] {
-  const sensible: Verb[] =
-    container.state === "paused"
-      ? ["unpause", "stop", "kill", "remove"]
-      : isRunning(container)
-        ? ["restart", "stop", "pause", "kill", "remove"]
-        : ["start", "remove"];
-  return sensible.filter((verb) => can(PERMISSION[verb]));
+  const canHere = canOn(container, can);
+  return sensibleFor(container).filter((verb) => canHere(PERMISSION[verb]));
+}
+
+function sensibleFor(container: ContainerView): Verb[] {
+  if (container.state === "paused") return ["unpause", "stop", "kill", "remove"];
+  return isRunning(container) ? ["restart", "stop", "pause", "kill", "remove"] : ["start", "remove"];
+}
+
+/** Of some containers, those an action is for, and those it is not: for their state, or for want of permission. */
+export interface Divided {
+  fit: ContainerView[];
+  unfit: ContainerView[];
+  denied: ContainerView[];
+}
+
+export function divide(
+  verb: Verb,
+  containers: readonly ContainerView[],
+  can: (action: string) => boolean,
+): Divided {
+  const divided: Divided = { fit: [], unfit: [], denied: [] };
+  for (const container of containers) {
+    if (!canOn(container, can)(PERMISSION[verb])) divided.denied.push(container);
+    else if (sensibleFor(container).includes(verb)) divided.fit.push(container);
+    else divided.unfit.push(container);
+  }
+  return divided;
 }
 
 export interface ContainerRequest {

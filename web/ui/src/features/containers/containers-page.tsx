@@ -3,7 +3,7 @@ import { useNavigate } from "@tanstack/react-router";
 import { Columns3, Container, TriangleAlert } from "lucide-react";
 import { lazy, Suspense, useCallback, useMemo, useRef, useState } from "react";
 import type { ContainerView } from "@/api/openapi";
-import { useCan } from "@/api/permissions";
+import { canOn, useCan } from "@/api/permissions";
 import { type ContainerList, containerKey, containersQuery } from "@/api/queries";
 import { Loaded } from "@/components/loaded";
 import { Page } from "@/components/page";
@@ -21,6 +21,7 @@ import { ChoiceBar } from "./choice-bar";
 import { COLUMNS, toggleColumn, useColumns } from "./columns";
 import {
   type ContainerRequest,
+  divide,
   needsAsking,
   useContainerAction,
   type Verb,
@@ -211,7 +212,7 @@ function List({
     onLogs,
     onVerb,
   };
-  const bulkOn = bulk === null ? [] : chosen.filter((container) => verbsOf(container, can).includes(bulk));
+  const bulkOn = bulk === null ? null : divide(bulk, chosen, can);
   return (
     <>
       {list.problems.map((problem) => (
@@ -245,11 +246,12 @@ function List({
             onCancel={() => setAsked(null)}
           />
         )}
-        {bulk !== null && (
+        {bulk !== null && bulkOn !== null && (
           <BulkOnce
             verb={bulk}
-            containers={bulkOn}
-            leftOut={chosen.length - bulkOn.length}
+            containers={bulkOn.fit}
+            unfit={bulkOn.unfit.length}
+            denied={bulkOn.denied}
             onClose={() => setBulk(null)}
           />
         )}
@@ -259,7 +261,13 @@ function List({
 }
 
 /** What was chosen when the question was asked: the list goes on changing while it is answered. */
-function BulkOnce(props: { verb: Verb; containers: ContainerView[]; leftOut: number; onClose: () => void }) {
+function BulkOnce(props: {
+  verb: Verb;
+  containers: ContainerView[];
+  unfit: number;
+  denied: readonly ContainerView[];
+  onClose: () => void;
+}) {
   const [asked] = useState(props);
   return <BulkWindow {...asked} onClose={props.onClose} />;
 }
@@ -295,6 +303,9 @@ function useListKeys(list: ListKeys): void {
   const on = (what: (container: ContainerView) => void) => () => {
     if (active !== undefined) what(active);
   };
+  const openLogs = (container: ContainerView) => {
+    if (canOn(container, list.can)("container.logs")) list.onLogs(container);
+  };
   const toggleRunning = (container: ContainerView) => {
     const verbs = verbsOf(container, list.can);
     const verb = (["stop", "start"] as const).find((each) => verbs.includes(each));
@@ -305,7 +316,7 @@ function useListKeys(list: ListKeys): void {
     { keys: "j", label: t.next, group, run: () => go(1) },
     { keys: "k", label: t.previous, group, run: () => go(-1) },
     { keys: "o", label: t.open, group, run: on(list.onOpen) },
-    ...(list.can("container.logs") ? [{ keys: "l", label: t.logs, group, run: on(list.onLogs) }] : []),
+    ...(list.can("container.logs") ? [{ keys: "l", label: t.logs, group, run: on(openLogs) }] : []),
     ...(list.can("container.restart")
       ? [
           {

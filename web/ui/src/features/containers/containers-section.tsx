@@ -3,7 +3,7 @@ import { Link } from "@tanstack/react-router";
 import { Container, ScrollText, TriangleAlert } from "lucide-react";
 import { useMemo } from "react";
 import type { ContainerView } from "@/api/openapi";
-import { useCan } from "@/api/permissions";
+import { canOn, useCan } from "@/api/permissions";
 import { type ContainerList, containerKey, containersQuery } from "@/api/queries";
 import { Loaded } from "@/components/loaded";
 import { Sparkline } from "@/components/sparkline";
@@ -99,7 +99,7 @@ function Digest({ list, onLogs }: { list: ContainerList } & Pick<ContainersSecti
             container={container}
             isStale={stale.has(container.node_id)}
             courses={courses}
-            onLogs={can("container.logs") ? onLogs : null}
+            onLogs={canOn(container, can)("container.logs") ? onLogs : null}
           />
         ))}
       </ul>

@@ -1,9 +1,11 @@
 import { expect, test, vi } from "vitest";
 import type { ContainerView } from "@/api/openapi";
 import { setLanguage } from "@/lib/i18n";
-import { needsAsking, undoOf, verbsOf } from "./container-actions";
+import { messages as actionMessages } from "./action-messages";
+import { divide, needsAsking, undoOf, verbsOf } from "./container-actions";
 import { choicesOf, digestOf, EVERYTHING, itemsOf, labelsOf, rowsOf } from "./container-rows";
 import { fitsState, stateOf } from "./container-state";
+import { leftOutWords } from "./left-out";
 
 const container = (more: Partial<ContainerView>): ContainerView =>
   ({
@@ -185,4 +187,19 @@ test("times that Docker says are said in Italian too", () => {
   setLanguage("en");
   expect(stateOf(container({ status: "Up About an hour" })).detail).toBe("about an hour");
   vi.unstubAllGlobals();
+});
+
+test("what may not be done to one is not offered for it, and said of many", () => {
+  const all = () => true;
+  const may = (action: string) => action === "container.stop";
+  const own = container({ name: "own" });
+  const theirs = container({ name: "theirs", can: ["container.logs"] });
+  const ended = container({ name: "ended", state: "exited" });
+  expect(verbsOf(theirs, all)).toEqual([]);
+  expect(verbsOf(container({ can: ["container.restart"] }), () => false)).toEqual(["restart"]);
+  expect(divide("stop", [own, theirs, ended], may)).toEqual({ fit: [own], unfit: [ended], denied: [theirs] });
+  expect(leftOutWords(actionMessages.en, 1, [theirs])).toBe(
+    "1 chosen container is left out: it makes no sense for their state. 1 chosen container is left out: you may not do this to theirs.",
+  );
+  expect(leftOutWords(actionMessages.en, 0, [])).toBe("");
 });

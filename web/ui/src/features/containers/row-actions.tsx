@@ -1,6 +1,7 @@
 import { OctagonX, Pause, Play, RotateCw, ScrollText, Square, StepForward, Trash2 } from "lucide-react";
 import type { ReactNode } from "react";
 import type { ContainerView } from "@/api/openapi";
+import { canOn } from "@/api/permissions";
 import { RowMenu } from "@/components/row-menu";
 import { Button } from "@/components/ui/button";
 import { useMessages } from "@/lib/i18n";
@@ -41,7 +42,7 @@ export function RowActions({ container, can, onLogs, onVerb }: RowActionsProps) 
   });
   return (
     <span className="flex items-center justify-end">
-      {can("container.logs") && (
+      {canOn(container, can)("container.logs") && (
         <Button
           tone="ghost"
           isIcon

@@ -8,13 +8,17 @@ const service = (more: Partial<ServiceView>) =>
 const rollout = (...can: RolloutView["can"]) => ({ can }) as RolloutView;
 
 test("what can be asked of a rollout is what the server says, going on first", () => {
-  expect(steersOf(rollout("abort", "pause", "approve"), everything)).toEqual(["approve", "pause", "abort"]);
-  expect(steersOf(rollout(), everything)).toEqual([]);
+  expect(steersOf(rollout("abort", "pause", "approve"), undefined, everything)).toEqual([
+    "approve",
+    "pause",
+    "abort",
+  ]);
+  expect(steersOf(rollout(), undefined, everything)).toEqual([]);
 });
 
 test("who may only pause is offered nothing else", () => {
   const may = (action: string) => action === "rollout.pause";
-  expect(steersOf(rollout("abort", "pause"), may)).toEqual(["pause"]);
+  expect(steersOf(rollout("abort", "pause"), undefined, may)).toEqual(["pause"]);
 });
 
 test.each([

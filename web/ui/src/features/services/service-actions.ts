@@ -1,6 +1,7 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { request } from "@/api/client";
 import type { RolloutView, ServiceChanged, ServiceView, Steer } from "@/api/openapi";
+import { canOn } from "@/api/permissions";
 import { auditQuery, rolloutsQuery, servicesQuery } from "@/api/queries";
 import { showDone } from "@/components/ui/toast-store";
 import { textsOf } from "@/lib/i18n";
@@ -28,9 +29,14 @@ export const VERBS: Record<Verb, VerbInfo> = {
 /** The order of the buttons: what goes on first, what goes back last. */
 const STEERS: readonly Steer[] = ["approve", "resume", "pause", "promote", "abort"];
 
-/** What can be asked of a rollout as it is, and this person may ask. */
-export function steersOf(rollout: RolloutView, can: (action: string) => boolean): Steer[] {
-  return STEERS.filter((steer) => rollout.can.includes(steer) && can(VERBS[steer].permission));
+/** What can be asked of a rollout as it is, and this person may ask. Of its service is known what that is. */
+export function steersOf(
+  rollout: RolloutView,
+  service: ServiceView | undefined,
+  can: (action: string) => boolean,
+): Steer[] {
+  const canHere = canOn(service ?? {}, can);
+  return STEERS.filter((steer) => rollout.can.includes(steer) && canHere(VERBS[steer].permission));
 }
 
 /** What can be asked of a service with no rollout under way. */
@@ -38,7 +44,8 @@ export function verbsOf(service: ServiceView, can: (action: string) => boolean):
   const isBusy = service.rollout_id !== null || service.status === "removing";
   const sensible: Verb[] = isBusy || service.stable_revision === 0 ? [] : ["restart"];
   if (!isBusy && service.stable_revision > 1) sensible.push("rollback");
-  return sensible.filter((verb) => can(VERBS[verb].permission));
+  const canHere = canOn(service, can);
+  return sensible.filter((verb) => canHere(VERBS[verb].permission));
 }
 
 /** A rollout that did not get to its end can be tried again while its revision is still the one that is wanted. */
@@ -54,7 +61,7 @@ export function canRetry(
     service !== undefined &&
     service.rollout_id === null &&
     service.revision === rollout.to_revision &&
-    can(VERBS.retry.permission)
+    canOn(service, can)(VERBS.retry.permission)
   );
 }
 

@@ -23,7 +23,7 @@ export function RolloutButtons({
   onVerb,
 }: ServiceButtonsProps & { rollout: RolloutView }) {
   const t = useMessages(messages);
-  const steers = steersOf(rollout, can);
+  const steers = steersOf(rollout, service, can);
   if (steers.length === 0) return null;
   return (
     <div className="flex flex-wrap gap-2 pt-1">

@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { lazy, Suspense, useState } from "react";
 import type { AttemptView, HistoryEntry, ServiceDetail } from "@/api/openapi";
+import { canOn } from "@/api/permissions";
 import { FieldChanges } from "@/components/field-changes";
 import { Loaded } from "@/components/loaded";
 import { Loading } from "@/components/states";
@@ -140,7 +141,7 @@ function Revision({
     (entry.state === "was-stable" || entry.state === "kept") &&
     entry.revision !== service.stable_revision &&
     service.status !== "removing" &&
-    actions.can(VERBS.rollback.permission);
+    canOn(service, actions.can)(VERBS.rollback.permission);
   return (
     <li className="flex flex-col gap-2 px-4 py-3">
       <div className="flex flex-wrap items-center gap-x-3 gap-y-1">

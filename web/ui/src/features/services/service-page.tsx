@@ -3,6 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { PencilLine } from "lucide-react";
 import { lazy, Suspense, useEffect, useRef, useState } from "react";
 import type { ServiceDetail } from "@/api/openapi";
+import { canOn } from "@/api/permissions";
 import { rolloutsQuery, servicesQuery } from "@/api/queries";
 import { Loaded } from "@/components/loaded";
 import { Page } from "@/components/page";
@@ -56,6 +57,7 @@ export function ServicePage({ id, tab, compared, onTab, onCompare, onRemoved }: 
   const newest =
     service && (newestRollouts(rollouts.data ?? []).get(service.id) ?? service.rollout ?? undefined);
   const verbs = service === undefined ? [] : verbsOf(service, actions.can);
+  const can = canOn(service ?? {}, actions.can);
   return (
     <Page
       title={id}
@@ -75,7 +77,7 @@ export function ServicePage({ id, tab, compared, onTab, onCompare, onRemoved }: 
                 {base.verbs[verb]}
               </Button>
             ))}
-            {service.status !== "removing" && actions.can("service.scale") && (
+            {service.status !== "removing" && can("service.scale") && (
               <Button onClick={() => setScaling(true)}>{base.verbs.scale}…</Button>
             )}
             {can("service.deploy") && (
@@ -115,19 +117,19 @@ export function ServicePage({ id, tab, compared, onTab, onCompare, onRemoved }: 
                 ))}
               </Tabs.List>
               <Tabs.Content value="overview">
-                <ServiceOverview service={known} can={actions.can} onRemoved={onRemoved} />
+                <ServiceOverview service={known} can={can} onRemoved={onRemoved} />
               </Tabs.Content>
               <Tabs.Content value="revisions">
                 <ServiceHistory service={known} actions={actions} compared={compared} onCompare={onCompare} />
               </Tabs.Content>
               <Tabs.Content value="placement">
-                <ServicePlacement service={known} can={actions.can} />
+                <ServicePlacement service={known} can={can} />
               </Tabs.Content>
               <Tabs.Content value="configuration">
                 <ServiceConfiguration service={known} />
               </Tabs.Content>
               <Tabs.Content value="experiment">
-                <ServiceExperiment service={known} can={actions.can} />
+                <ServiceExperiment service={known} can={can} />
               </Tabs.Content>
             </Tabs.Root>
           </div>

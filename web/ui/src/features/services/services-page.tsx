@@ -3,7 +3,7 @@ import { Link } from "@tanstack/react-router";
 import { Rocket, SearchX } from "lucide-react";
 import { lazy, Suspense, useMemo, useState } from "react";
 import type { RolloutView, ServiceDriftView, ServiceView } from "@/api/openapi";
-import { useCan } from "@/api/permissions";
+import { canOn, useCan } from "@/api/permissions";
 import { containersQuery, rolloutsQuery, servicesQuery } from "@/api/queries";
 import { Loaded } from "@/components/loaded";
 import { Page } from "@/components/page";
@@ -249,7 +249,7 @@ function Row({ service, rollout, pieces, drift, actions, onScale }: RowProps) {
 
 function ServiceRowMenu({ service, actions, onScale }: Pick<RowProps, "service" | "actions" | "onScale">) {
   const t = useMessages(messages);
-  const mayScale = service.status !== "removing" && actions.can("service.scale");
+  const mayScale = service.status !== "removing" && canOn(service, actions.can)("service.scale");
   const item = (verb: Verb) => ({
     key: verb,
     label: t.verbs[verb],

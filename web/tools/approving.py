@@ -8,6 +8,7 @@ that is begun; nobody begins it again, and after a while everybody says that its
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 from dataclasses import dataclass, replace
@@ -113,6 +114,7 @@ async def approve_plan(
 
     reason = f"{plan.summary}; {comment}" if comment else plan.summary
     decided: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    ended = asyncio.Event()
 
     async def begin() -> None:
         async def change(permit: Permit) -> Permit:
@@ -126,11 +128,14 @@ async def approve_plan(
             return
         decided.set_result(None)
         await _run(context, permit, ready)
+        ended.set()
 
     # A connection that breaks off between the commit and the run must not leave one without the other.
-    running = context.background.start(begin(), name=f"plan-{plan.id}")
+    context.background.start(begin(), name=f"plan-{plan.id}")
     await asyncio.shield(decided)
-    await asyncio.wait((running,), timeout=context.pace.rollout_wait_s)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(context.pace.rollout_wait_s):
+            await ended.wait()
     return view_for(context, call, kept(surroundings, plan))
 
 

@@ -43,10 +43,9 @@ class Background:
                 retry_after_s=5,
             )
 
-    def start(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
+    def start(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
         """Begin some work, which raises nothing."""
         assert self._group is not None, "there was room a moment ago, and nothing was awaited since"
         task = self._group.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return task

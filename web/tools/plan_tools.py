@@ -43,11 +43,11 @@ class PlanReport:
 
 
 async def _get_plan(context: Context, call: Call, given: OnePlan) -> PlanReport:
-    return _report(await get_plan(context, call, given.plan))
+    return report_of(await get_plan(context, call, given.plan))
 
 
 async def _withdraw_plan(context: Context, call: Call, given: OnePlan) -> PlanReport:
-    return _report(await withdraw_plan(context, call, given.plan))
+    return report_of(await withdraw_plan(context, call, given.plan))
 
 
 class ListPlans(Arguments):
@@ -76,7 +76,8 @@ def _line(view: PlanView) -> str:
     )
 
 
-def _report(view: PlanView) -> PlanReport:
+def report_of(view: PlanView) -> PlanReport:
+    """Return a plan as programs are told of it."""
     decided = None
     if view.decided_by and view.decided_at_ms is not None:
         decided = f"{moment(view.decided_at_ms)} by {view.decided_by} ({view.decided_through})"

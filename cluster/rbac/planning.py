@@ -14,6 +14,10 @@ PROGRAMS = frozenset({"mcp", "assistant"})
 """Surfaces at whose other end a model chooses what is called."""
 
 
+ASKING = frozenset({"plan.make", "plan.read", "plan.withdraw"})
+"""What goes with every tool: a token that is for some actions may ask for those, and hear what became of it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolUse:
     """A call as far as that is decided by it.

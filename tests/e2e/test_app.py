@@ -128,7 +128,7 @@ def test_a_rollout_goes_on_when_its_leader_is_killed(whole: Shop) -> None:
     assert whole.is_whole()
 
 
-def test_an_mcp_client_lists_the_containers_and_deploys(whole: Shop) -> None:
+def test_an_mcp_client_lists_the_containers_and_deploys_what_a_person_approves(whole: Shop) -> None:
     present = {name for found in whole.containers().values() for name in found}
     # The browser's driver has an event loop on this thread.
     with ThreadPoolExecutor() as pool:
@@ -141,7 +141,8 @@ def test_an_mcp_client_lists_the_containers_and_deploys(whole: Shop) -> None:
 
 
 async def deploy_by_mcp(shop: Shop, version: str) -> tuple[set[str], str]:
-    """The containers an assistant with an operator's token sees, and how its deployment ended."""
+    """The containers an assistant with an operator's token sees, and how its deployment ended, which a person
+    approved."""
     context = ssl.create_default_context(cadata=shop.agents.ca_pem)
     headers = {"Authorization": f"Bearer {shop.agents.operator_token}"}
     url = f"https://{shop.addresses[1]}:7443/mcp"
@@ -157,9 +158,11 @@ async def deploy_by_mcp(shop: Shop, version: str) -> tuple[set[str], str]:
             "deploy-rolling", {"compose": COMPOSE.format(version=version, latency_ms=0)}
         )
         assert not deployed.is_error, deployed.content
-        [changed] = (deployed.structured_content or {})["services"]
+        plan = (deployed.structured_content or {})["plan_id"]
+        # Nothing is done before a person has looked at it.
+        await asyncio.to_thread(shop.tower, "plan", "approve", plan)
         while True:
-            status = await session.call_tool("get-deploy-status", {"rollout_id": changed["rollout_id"]})
+            status = await session.call_tool("get-deploy-status", {"service": "shop.web", "limit": 1})
             [line] = (status.structured_content or {})["rollouts"]
             if line["is_finished"]:
                 return {each["name"] for each in (listed.structured_content or {})["containers"]}, line[

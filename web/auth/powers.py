@@ -13,6 +13,7 @@ from functools import cached_property
 from cluster.model.access import ApiToken, Role
 from cluster.model.permissions import Binding, CustomRole, Holder, HolderKind
 from cluster.rbac import ACTIONS, Decision, Grants, Target, grants_of
+from cluster.rbac.planning import ASKING
 from cluster.store import ReadTxn, records
 from web.auth.call import Identity
 
@@ -93,7 +94,7 @@ class Powers:
         if not decisions:
             return Decision(False, f"{action}: log in, or send a token")
         decision = next((each for each in decisions if not each.allowed), decisions[0])
-        if decision.allowed and self.scopes and action not in self.scopes:
+        if decision.allowed and self.scopes and action not in self.scopes | ASKING:
             scopes = ", ".join(sorted(self.scopes))
             return Decision(False, f"API token {self.token_prefix} is for {scopes}, not for {action}")
         if decision.allowed and self.is_read_only and _changes_state(action):

@@ -478,3 +478,22 @@ async def test_the_end_is_written_down_when_it_can_be_again(monkeypatch: pytest.
         it.world.state.propose = propose  # type: ignore[method-assign]
         view = await it.eve.must("POST", f"/plans/{made['plan_id']}/approve")
         assert (view["state"], lost) == ("done", [])
+
+
+async def test_a_token_that_is_for_some_actions_may_ask_for_them_and_hear_what_became_of_it() -> None:
+    async with shop() as it:
+        identity = replace(
+            it.program().known(),
+            token_prefix=None,
+            credential=Credential.ACCESS_TOKEN,
+            scopes=frozenset({"service.scale", "service.read"}),
+        )
+        call = replace(it.program(), identity=identity)
+        made = await REGISTRY.call(it.context, call, "scale-service", SCALE)
+        assert made.structured is not None
+        plan_id = made.structured["plan_id"]
+        told = await REGISTRY.call(it.context, call, "get-plan", {"plan": plan_id})
+        assert told.structured is not None
+        assert told.structured["state"] == "waiting"
+        with pytest.raises(Problem, match=r"not for service\.restart"):
+            await REGISTRY.call(it.context, call, "restart-service", {"service": "shop.web"})

@@ -12,6 +12,7 @@ from cluster.commands.services import (
     ReportAssignments,
     SteerRollout,
 )
+from cluster.commands.settings import PutSetting
 from cluster.model.access import Role
 from cluster.model.ids import NodeId, ServiceId
 from cluster.model.judging import ArmTotals, JudgeState
@@ -73,6 +74,8 @@ class Tools:
 
 def a_world() -> WebWorld:
     world = a_web_world()
+    # What becomes a plan is tried in test_web_plans.py.
+    world.state.must(PutSetting(key="plans.required", value="none", expected_version=None))
     lead(world)
     return world
 
@@ -177,7 +180,7 @@ async def test_who_may_do_one_of_the_things_a_tool_does_sees_it_and_does_that_al
     world = a_world()
     a_canary(world)
     tools = Tools(world, a_call(world, scopes=("rollout.pause",)))
-    assert tools.names() == ["steer-rollout"]
+    assert tools.names() == ["get-plan", "list-plans", "steer-rollout", "withdraw-plan"]
     await tools("steer-rollout", rollout="web", action="pause")
     with pytest.raises(Problem) as refused:
         await tools("steer-rollout", rollout="web", action="abort")

@@ -18,7 +18,8 @@ class Pace:
     there, whatever else is said; pages take three missed ones for its loss. `webhook_test_s`: how long
     beyond the receiver's own time who tries a webhook waits for what came of it. `terminal_idle_s`: after
     how long without a byte in either direction a command in a container is ended, and `terminal_begin_s`
-    how long its caller may take to say which.
+    how long its caller may take to say which. `progress_s`: how often who waits for a rollout hears how far
+    it is.
     """
 
     audit_flush_s: float = 60.0
@@ -39,3 +40,4 @@ class Pace:
     socket_heartbeat_s: float = 15.0
     terminal_idle_s: float = 1800.0
     terminal_begin_s: float = 10.0
+    progress_s: float = 2.0

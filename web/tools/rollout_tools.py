@@ -23,6 +23,7 @@ from web.tools.listing import page_of
 from web.tools.placement_views import PlannedHost
 from web.tools.preparing import DeployRequest
 from web.tools.previewing import Preview
+from web.tools.progress import report
 from web.tools.registry import Tool
 from web.tools.rolling_back import ROLLBACK, rollback_service
 from web.tools.rollout_previews import (
@@ -37,12 +38,16 @@ from web.tools.rollout_previews import (
 from web.tools.rollouts import get_rollout, list_rollouts
 from web.tools.scaling import RESTART, SCALE, restart_service, scale_service
 from web.tools.services import get_service, remove_service
+from web.tools.soon import until_changed
 from web.tools.spec_diff import FieldChange
 from web.tools.stages import percent
 from web.tools.steering import ACTION_OF, RETRY, retry_rollout, steer_rollout
 from web.tools.times import moment
 from web.tools.traffic import SWITCH, switch_traffic
 from web.tools.views import AttemptView, HookRunView, RolloutView, ServiceChanged, ServiceDetail, SplitView
+
+WAIT_S_MAX = 55
+"""Clients give a call up after a minute."""
 
 Reason = Annotated[str, StringConstraints(max_length=1024)]
 
@@ -194,6 +199,7 @@ class GetDeployStatus(Arguments):
     rollout_id: Short = Field(default="", description="as a deploy tool gave it")
     service: Short = Field(default="", description=_SERVICE)
     limit: int = Field(default=10, ge=1, le=50)
+    wait_s: int = Field(default=0, ge=0, le=WAIT_S_MAX, description="until finished, at most")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,6 +235,20 @@ class DeployStatus:
 
 
 async def _get_deploy_status(context: Context, call: Call, given: GetDeployStatus) -> DeployStatus:
+    clock = context.surroundings.clock
+    began_s = clock.monotonic_s()
+    while True:
+        status = await _deploy_status(context, call, given)
+        waited_s = clock.monotonic_s() - began_s
+        pending = [line for line in status.rollouts if not line.is_finished]
+        if not pending or waited_s >= given.wait_s:
+            return status
+        await report(waited_s, given.wait_s, f"{pending[0].service}: {pending[0].progress}")
+        patience_s = min(given.wait_s - waited_s, context.pace.progress_s)
+        await until_changed(context.surroundings, patience_s=patience_s)
+
+
+async def _deploy_status(context: Context, call: Call, given: GetDeployStatus) -> DeployStatus:
     service: ServiceDetail | None = None
     if given.rollout_id:
         rollouts = [await get_rollout(context, call, given.rollout_id)]

@@ -12,6 +12,19 @@ from web.ports import Surroundings
 _Seen = TypeVar("_Seen")
 
 
+async def until_changed(surroundings: Surroundings, *, patience_s: float) -> None:
+    """Return when something was committed, or after `patience_s`."""
+    changed = asyncio.Event()
+    unsubscribe = surroundings.state.subscribe(lambda _: changed.set())
+    try:
+        async with asyncio.timeout(patience_s):
+            await changed.wait()
+    except TimeoutError:
+        return
+    finally:
+        unsubscribe()
+
+
 async def soon(
     surroundings: Surroundings, look: Callable[[ReadTxn], _Seen | None], *, patience_s: float
 ) -> _Seen | None:

@@ -284,19 +284,17 @@ def unsigned(claims: dict[str, Any], header: dict[str, Any]) -> str:
     return f"{encoded(header)}.{encoded(claims)}."
 
 
-async def forged_tokens(client: Client, world: WebWorld) -> dict[str, str]:
-    """Return tokens made from a good one without its key."""
-    good = (await log_in(client, "ann"))["Authorization"].removeprefix("Bearer ")
+def tampered_tokens(good: str, guess: str = "secret") -> dict[str, str]:
+    """Return tokens made from a good one without its key. `guess` is what somebody takes for that."""
     header, claims = jwt.get_unverified_header(good), jwt.decode(good, options={"verify_signature": False})
     other = Ed25519PrivateKey.generate()
     head, body, signature = good.split(".")
-    public = client.app[AUTHORITY]._surroundings.cluster.keyring()
     as_admin = {**claims, "role": "admin", "sub": "us_ann"}
     return {
         "no algorithm": unsigned(claims, {**header, "alg": "none"}),
         "NONE": unsigned(claims, {**header, "alg": "NONE"}),
         "a shared secret": jwt.encode(
-            claims, repr(public)[:64].ljust(64, "x"), algorithm="HS256", headers={**header, "alg": "HS256"}
+            claims, guess[:64].ljust(64, "x"), algorithm="HS256", headers={**header, "alg": "HS256"}
         ),
         "another key": jwt.encode(claims, other, algorithm="EdDSA", headers=header),
         "another key id": jwt.encode(
@@ -311,10 +309,16 @@ async def forged_tokens(client: Client, world: WebWorld) -> dict[str, str]:
     }
 
 
+async def forged_tokens(client: Client) -> dict[str, str]:
+    """Return tokens made from a good one of this server."""
+    good = (await log_in(client, "ann"))["Authorization"].removeprefix("Bearer ")
+    return tampered_tokens(good, repr(client.app[AUTHORITY]._surroundings.cluster.keyring()))
+
+
 async def test_no_token_is_taken_that_we_did_not_sign_and_the_tries_are_counted() -> None:
     world = a_world()
     async with serving(world, limits=MANY) as client:
-        forged = await forged_tokens(client, world)
+        forged = await forged_tokens(client)
         for name, token in forged.items():
             response = await client.get("/api/v1/users", headers={"Authorization": f"Bearer {token}"})
             assert response.status == 401, name

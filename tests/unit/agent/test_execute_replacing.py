@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from inspect import isasyncgenfunction
+from collections.abc import Awaitable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,37 +15,11 @@ from cluster.model.container_access import ReplacementChanges
 from tests.support.fake_access import FakeAccess
 from tests.support.fake_clock import FakeClock
 from tests.support.fake_engine import FakeEngine
+from tests.support.mortal import Killed, Mortal
 
 IMAGE = "shop/web:1"
 ENDS = ReplacementChanges(image=IMAGE, command=("sh", "-c", "echo broken; exit 9"))
 LIVES = ReplacementChanges(image=IMAGE, environment=(("A", "1"),))
-
-
-class Killed(BaseException):
-    """The agent is no more: it does nothing else, not even putting things back."""
-
-
-class Mortal:
-    """Does what the real one does, until it is asked for `last`; raises `error` from there on."""
-
-    def __init__(self, real: object, shared: dict[str, bool], last: str, error: Exception | Killed) -> None:
-        self._real = real
-        self._shared = shared
-        self._last = last
-        self._error = error
-
-    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
-        real = getattr(self._real, name)
-        if isasyncgenfunction(real):
-            return real  # type: ignore[no-any-return]  # what a container wrote, which changes nothing
-
-        async def call(*given: Any, **named: Any) -> Any:
-            self._shared["is_dead"] |= name == self._last
-            if self._shared["is_dead"]:
-                raise self._error
-            return await real(*given, **named)
-
-        return call
 
 
 class World:

@@ -52,7 +52,7 @@ def run(say: Callable[[str], None]) -> Finding:
     return Finding(
         title="Dashboard",
         how=(
-            "First data: the first frame with the name of a host or container in it (Element Timing), from"
+            "First data: the end of the first frame with the name of a host or container in it, from"
             f" the leader of three hosts, which has {first_paint.CONTAINERS} containers, over TLS, each of"
             f" {first_paint.LOADS} loads with nothing cached; waits are counted from the beginning of the"
             " navigation, or from when the login was sent. Then"

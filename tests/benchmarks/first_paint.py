@@ -1,12 +1,13 @@
 """How long somebody waits for the dashboard's first data, from agents that run, over TLS, nothing cached.
 
-What counts is the first frame with the name of a host or a container in it, by the browser's own word
-(Element Timing), and not the first frame with anything.
+What counts is the end of the first frame with the name of a host or a container in it, and not the first
+frame with anything.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,28 +28,27 @@ LOADS = 15
 TIMEOUT_MS = 30_000
 TARGET = "< 1000 ms"
 
-# The attribute is set in the task in which the text comes into the page, so before its frame is painted.
+# A message that is sent from within a frame comes once that frame is painted.
 _WATCH = """(() => {
   const names = new Set(%s);
-  window.painted = new Promise((resolve) => {
-    new PerformanceObserver((list) => {
-      for (const entry of list.getEntries()) if (entry.identifier === "first-data") resolve(entry.renderTime);
-    }).observe({ type: "element", buffered: true });
-  });
   window.pressedAt = 0;
   addEventListener("submit", (event) => { window.pressedAt = event.timeStamp; }, true);
-  new MutationObserver(() => {
-    const content = document.getElementById("content");
-    if (content === null) return;
-    const texts = document.createTreeWalker(content, NodeFilter.SHOW_TEXT);
-    while (texts.nextNode()) {
-      if (!names.has(texts.currentNode.data.trim())) continue;
-      for (let each = texts.currentNode.parentElement, up = 0; each !== null && up < 2; up += 1) {
-        each.setAttribute("elementtiming", "first-data");
-        each = each.parentElement;
+  window.painted = new Promise((resolve) => {
+    const painted = new MessageChannel();
+    painted.port1.onmessage = () => resolve(performance.now());
+    const watching = new MutationObserver(() => {
+      const content = document.getElementById("content");
+      if (content === null) return;
+      const texts = document.createTreeWalker(content, NodeFilter.SHOW_TEXT);
+      while (texts.nextNode()) {
+        if (!names.has(texts.currentNode.data.trim())) continue;
+        watching.disconnect();
+        requestAnimationFrame(() => painted.port2.postMessage(null));
+        return;
       }
-    }
-  }).observe(document, { childList: true, subtree: true, characterData: true });
+    });
+    watching.observe(document, { childList: true, subtree: true, characterData: true });
+  });
 })()"""
 
 _READ = """async () => {
@@ -127,6 +127,7 @@ class _Visitor:
         context, page = self._fresh(state)
         try:
             goto(page, self.address + path)
+            expect(page.locator("#content")).to_contain_text(self._any, timeout=TIMEOUT_MS)
             read = page.evaluate(_READ)
             return Load(wait_ms=read["at_ms"], requests=read["requests"], bytes=read["bytes"])
         finally:
@@ -158,7 +159,11 @@ class _Visitor:
         page.get_by_label("Name").fill("admin")
         page.get_by_label("Password").fill(self.password)
         page.keyboard.press("Enter")
-        expect(page.locator("#content")).to_contain_text(self.names[-1], timeout=TIMEOUT_MS)
+        expect(page.locator("#content")).to_contain_text(self._any, timeout=TIMEOUT_MS)
+
+    @property
+    def _any(self) -> re.Pattern[str]:
+        return re.compile("|".join(map(re.escape, self.names)))
 
 
 def _row(what: str, loads: list[Load]) -> Row:

@@ -24,6 +24,7 @@ from web.tools.pace import Pace
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("built_dashboard")]
 
 QUICK = Pace(coalesce_s=0.05, containers_s=0.2, metrics_s=0.2, rollout_wait_s=0.02, split_wait_s=0.02)
+LOADED_MAX_MS = 20_000
 B = "registry.example/web:2"
 
 
@@ -62,7 +63,7 @@ def enter(page: Page, server: Serving, path: str, *, name: str = "ada") -> None:
     page.get_by_label("Name").fill(name)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
-    expect(page.locator("#content h1")).to_be_visible()
+    expect(page.locator("#content h1")).to_be_visible(timeout=LOADED_MAX_MS)
 
 
 def test_an_environment_is_made_changed_and_removed(page: Page, server: Serving) -> None:

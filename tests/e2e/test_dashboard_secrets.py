@@ -92,7 +92,7 @@ def enter(page: Page, server: Serving, path: str = "/secrets", *, name: str = "a
     page.get_by_label("Name").fill(name)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Secrets and configs")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Secrets and configs", timeout=20_000)
 
 
 def kept(server: Serving, name: str, version: int) -> bytes:

@@ -170,14 +170,15 @@ interface TypedProps {
 }
 
 /** A filter that is in force when typing has paused. */
-function Typed({ label, placeholder, value, onChange }: TypedProps) {
-  const [typed, setTyped] = useState(value ?? "");
-  const settled = useDebounced(typed, SETTLE_MS);
-  // What is in the address may change by itself: a link, the button that clears.
-  useEffect(() => setTyped(value ?? ""), [value]);
+function Typed({ label, placeholder, value = "", onChange }: TypedProps) {
+  // Null: what is in the address, which links and the button that clears change as well.
+  const [draft, setDraft] = useState<string | null>(null);
+  const settled = useDebounced(draft, SETTLE_MS);
   useEffect(() => {
-    if (settled !== (value ?? "") && settled === typed) onChange(settled || undefined);
-  }, [settled, typed, value, onChange]);
+    if (settled === null || settled !== draft) return;
+    if (settled === value) setDraft(null);
+    else onChange(settled || undefined);
+  }, [settled, draft, value, onChange]);
   return (
     <div className="min-w-32 flex-1 sm:max-w-56">
       <Field label={label}>
@@ -185,11 +186,11 @@ function Typed({ label, placeholder, value, onChange }: TypedProps) {
           <Input
             {...control}
             className="w-full"
-            value={typed}
+            value={draft ?? value}
             placeholder={placeholder}
             spellCheck={false}
             autoCapitalize="off"
-            onChange={(event) => setTyped(event.currentTarget.value)}
+            onChange={(event) => setDraft(event.currentTarget.value)}
           />
         )}
       </Field>

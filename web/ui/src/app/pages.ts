@@ -103,7 +103,7 @@ export const PAGES: readonly { key: "watch" | "run" | "manage"; pages: readonly 
   {
     key: "manage",
     pages: [
-      { name: "cluster", path: "/cluster", icon: Server, key: "h", action: "node.read" },
+      { name: "cluster", path: "/cluster", icon: Server, key: "h", action: "cluster.read" },
       { name: "access", path: "/access", icon: KeyRound, key: "u", action: "user.read" },
       { name: "audit", path: "/audit", icon: ShieldCheck, key: "t", action: "audit.read" },
       { name: "integrations", path: "/integrations", icon: Plug, key: "w", action: "webhook.read" },
@@ -111,3 +111,10 @@ export const PAGES: readonly { key: "watch" | "run" | "manage"; pages: readonly 
     ],
   },
 ];
+
+/** Where somebody begins: at the overview of the cluster, or without that at their containers. */
+export function firstPage(can: (action: string) => boolean): string {
+  const open = PAGES.flatMap(({ pages }) => pages).filter(({ action }) => can(action));
+  const first = ["overview", "containers"].flatMap((name) => open.find((page) => page.name === name) ?? []);
+  return (first[0] ?? open[0])?.path ?? "/account";
+}

@@ -118,7 +118,8 @@ function useActionItems(onShortcuts: () => void): PaletteItem[] {
 }
 
 function useServiceItems(): PaletteItem[] {
-  const { data: services = [] } = useQuery(servicesQuery);
+  const can = useCan();
+  const { data: services = [] } = useQuery({ ...servicesQuery, enabled: can("service.read") });
   const navigate = useNavigate();
   return services.map((service) => ({
     key: service.id,
@@ -130,7 +131,8 @@ function useServiceItems(): PaletteItem[] {
 
 function useHostItems(): PaletteItem[] {
   const t = useMessages(messages);
-  const { data: cluster } = useQuery(clusterQuery);
+  const can = useCan();
+  const { data: cluster } = useQuery({ ...clusterQuery, enabled: can("cluster.read") });
   const navigate = useNavigate();
   const nodes = cluster?.nodes.filter((node) => node.status !== "left") ?? [];
   return nodes.map((node) => ({
@@ -160,7 +162,8 @@ function useHostItems(): PaletteItem[] {
 
 function useContainerItems(): PaletteItem[] {
   const t = useMessages(messages);
-  const { data } = useQuery(containersQuery);
+  const can = useCan();
+  const { data } = useQuery({ ...containersQuery, enabled: can("container.read") });
   const actions = useContainerActions();
   return (data?.containers ?? []).map((container) => ({
     key: `${container.node_id} ${container.id}`,

@@ -32,6 +32,7 @@ import type { SecretsSearch } from "@/routes/secrets";
 import type { ServiceSearch } from "@/routes/service";
 import type { ServicesSearch } from "@/routes/services";
 import { Beginning, BeginningPage, Broken, NoSuchPage } from "./fallbacks";
+import { firstPage } from "./pages";
 import { queryClient } from "./query-client";
 import { Shell } from "./shell";
 
@@ -69,6 +70,12 @@ const overviewRoute = createRoute({
   getParentRoute: () => shellRoute,
   path: "/",
   validateSearch: parseSearch,
+  beforeLoad: () => {
+    const me = queryClient.getQueryData(meQuery.queryKey);
+    const first = firstPage((action) => me?.permissions.includes(action) ?? false);
+    // Whoever is bound to a few containers is not met by a page of refusals.
+    if (first !== "/") throw redirect({ to: first, replace: true });
+  },
   component: OverviewPage,
 });
 

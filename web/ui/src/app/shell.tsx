@@ -3,6 +3,7 @@ import { Link, Outlet, useNavigate, useRouterState } from "@tanstack/react-route
 import { Menu, Search } from "lucide-react";
 import { lazy, Suspense, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { LiveContext, useLiveConnection } from "@/api/live";
+import { useCan } from "@/api/permissions";
 import { clusterQuery } from "@/api/queries";
 import { Logo } from "@/components/logo";
 import { Button } from "@/components/ui/button";
@@ -26,7 +27,8 @@ type Opened = "pages" | "palette" | "shortcuts" | null;
 /** The frame of every page behind the login, and the live connection they share. */
 export function Shell() {
   const connection = useLiveConnection();
-  const { data: cluster } = useQuery(clusterQuery);
+  const can = useCan();
+  const { data: cluster } = useQuery({ ...clusterQuery, enabled: can("cluster.read") });
   const t = useMessages(messages);
   const [opened, setOpened] = useState<Opened>(null);
   const close = () => setOpened(null);
@@ -94,7 +96,7 @@ export function Shell() {
         </main>
       </div>
       <Suspense fallback={null}>
-        <AlertNews />
+        {can("alert.read") && <AlertNews />}
         {opened === "pages" && <NavigationDrawer onClose={close} />}
         {opened === "palette" && (
           <PaletteWindow

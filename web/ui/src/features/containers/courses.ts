@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import type { HostLiveView, SeriesView } from "@/api/openapi";
+import { useCan } from "@/api/permissions";
 import { metricsQuery } from "@/api/queries";
 
 export type CourseMetric = "cpu_percent" | "memory_bytes";
@@ -23,6 +24,7 @@ const NO_HOSTS: readonly HostLiveView[] = [];
 
 /** The last ten minutes of every container. */
 export function useCourses(): Courses {
-  const { data = NO_HOSTS } = useQuery(metricsQuery);
+  const can = useCan();
+  const { data = NO_HOSTS } = useQuery({ ...metricsQuery, enabled: can("metrics.read") });
   return useMemo(() => coursesOf(data), [data]);
 }

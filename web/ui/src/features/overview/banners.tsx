@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useLiveStatus, useReconnect } from "@/api/live";
 import type { ClusterView } from "@/api/openapi";
+import { useCan } from "@/api/permissions";
 import { clusterQuery } from "@/api/queries";
 import { Banner } from "@/components/banner";
 import { Button } from "@/components/ui/button";
@@ -18,7 +19,8 @@ const LOST_MS = 3_000;
 /** What holds for all of the page: no quorum, a full disk, data that is old. */
 export function Banners() {
   const t = useMessages(banners);
-  const { data: cluster, dataUpdatedAt } = useQuery(clusterQuery);
+  const can = useCan();
+  const { data: cluster, dataUpdatedAt } = useQuery({ ...clusterQuery, enabled: can("cluster.read") });
   return (
     <div className="flex flex-col gap-3 empty:hidden">
       <LostConnection cluster={cluster} readAtMs={dataUpdatedAt} />

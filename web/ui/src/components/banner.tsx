@@ -25,11 +25,13 @@ export function Banner({
       )}
     >
       <Icon aria-hidden className={cn("mt-0.5 size-4 shrink-0", tone === "bad" ? "text-bad" : "text-warn")} />
-      <div className="min-w-0 flex-1">
-        <p className={cn("text-base font-semibold", tone === "bad" ? "text-bad" : "text-warn")}>{title}</p>
-        <div className="text-sm">{children}</div>
+      <div className="flex min-w-0 flex-1 flex-wrap items-center gap-x-3 gap-y-2">
+        <div className="min-w-0 flex-1 basis-60">
+          <p className={cn("text-base font-semibold", tone === "bad" ? "text-bad" : "text-warn")}>{title}</p>
+          <div className="text-sm">{children}</div>
+        </div>
+        {action !== undefined && <div className="shrink-0">{action}</div>}
       </div>
-      {action !== undefined && <div className="shrink-0 self-center">{action}</div>}
     </div>
   );
 }

@@ -26,6 +26,7 @@ VERBS = (
     "status",
     "node",
     "token",
+    "api-token",
     "user",
     "role",
     "binding",
@@ -102,7 +103,7 @@ def build_parser(verb: str | None = None) -> Parser:
     parser = Parser(prog="tower", description=_DESCRIPTION, epilog=_EPILOG)
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND", dest="verb", required=True)
     for name in VERBS if verb is None else (verb,):
-        module = importlib.import_module(f"agent.cli.{name}")
+        module = importlib.import_module(f"agent.cli.{name.replace('-', '_')}")
         module.add_parser(verbs)
         verbs.choices[name].set_defaults(run=module.run)
     return parser

@@ -13,6 +13,7 @@ from pydantic import Field, StringConstraints
 
 from cluster.model.secrets import FileKind
 from web.auth.call import Call
+from web.auth.problems import invalid
 from web.tools.arguments import Arguments, Short
 from web.tools.context import Context
 from web.tools.registries import list_registries
@@ -29,6 +30,7 @@ from web.tools.secrets import (
 from web.tools.times import moment
 from web.tools.untrusted import cleaned, marked
 from web.tools.views import StoredFileView
+from web.tools.withheld import WITHHELD
 
 MARK_BYTES = 6
 CONTENT_CHARACTERS_MAX = 40_000
@@ -136,6 +138,13 @@ class PutConfig(Arguments):
 
 
 async def _put_config(context: Context, call: Call, given: PutConfig) -> StoredFileLine:
+    if WITHHELD in given.content:
+        # A program was shown this instead of a secret, and would now put it in the secret's place.
+        raise invalid(
+            "content",
+            f"it has {WITHHELD} where a secret was left out when it was read",
+            hint="put it with `tower config put` on the command line",
+        )
     return _line(
         await put_file(
             context,

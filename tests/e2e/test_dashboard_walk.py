@@ -45,6 +45,8 @@ PAGES = (
     "/resources?tab=volumes",
     "/resources?tab=networks",
     "/resources?tab=projects",
+    "/secrets",
+    "/secrets?tab=configs",
     "/cluster",
     "/access",
     "/audit",

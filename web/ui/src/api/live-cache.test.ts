@@ -1,8 +1,16 @@
 import { QueryClient } from "@tanstack/react-query";
 import { beforeEach, expect, test } from "vitest";
+import { pastAlertsQuery } from "./alerts";
 import { applyLive } from "./live-cache";
 import type { AlertView, ContainerView, RolloutView, ServiceView } from "./openapi";
-import { containersQuery, metricsQuery, openAlertsQuery, rolloutsQuery, servicesQuery } from "./queries";
+import {
+  containersQuery,
+  lateAlertsQuery,
+  metricsQuery,
+  openAlertsQuery,
+  rolloutsQuery,
+  servicesQuery,
+} from "./queries";
 
 let client: QueryClient;
 
@@ -97,4 +105,14 @@ test("alerts that changed replace their own, new ones come first, and those that
     [4, "firing"],
     [3, "acknowledged"],
   ]);
+});
+
+test("what is told of an alert makes lists of alerts that are over old", () => {
+  const alert = (number: number) => ({ number, state: "resolved" }) as AlertView;
+  client.setQueryData(lateAlertsQuery.queryKey, [alert(1)]);
+  client.setQueryData(pastAlertsQuery.queryKey, [alert(1)]);
+  applyLive(client, { topic: "alerts", event: "alert:new", new: [], changed: [], removed: [2] });
+  for (const { queryKey } of [lateAlertsQuery, pastAlertsQuery]) {
+    expect(client.getQueryState(queryKey)?.isInvalidated).toBe(true);
+  }
 });

@@ -159,7 +159,7 @@ function What({ service, draft, said, onChange }: PartProps & { service: Service
   };
   return (
     <Part title={t.whatIsB}>
-      <Field label={t.whatIsB}>
+      <Field label={t.madeOf}>
         {(control) => (
           <Select
             {...control}
@@ -309,7 +309,7 @@ function End({ draft, said, onChange }: PartProps) {
   return (
     <Part title={t.end}>
       <div className="grid gap-4 sm:grid-cols-2">
-        <Field label={t.end}>
+        <Field label={t.when}>
           {(control) => (
             <Select
               {...control}

@@ -81,7 +81,7 @@ class PlanRules:
     in_client: bool = True
 
 
-_TRUTHS = {"yes": True, "no": False}
+_TRUTHS = {"true": True, "false": False}
 
 
 def plan_rules(values: Mapping[str, str]) -> PlanRules:
@@ -106,8 +106,8 @@ def default_plan_values() -> dict[str, str]:
     rules_ = PlanRules()
     return {
         f"{PLANS_PREFIX}required": rules_.required.value,
-        f"{PLANS_PREFIX}four_eyes": "yes" if rules_.four_eyes else "no",
-        f"{PLANS_PREFIX}in_client": "yes" if rules_.in_client else "no",
+        f"{PLANS_PREFIX}four_eyes": str(rules_.four_eyes).lower(),
+        f"{PLANS_PREFIX}in_client": str(rules_.in_client).lower(),
     }
 
 

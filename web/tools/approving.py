@@ -43,7 +43,7 @@ from web.tools.plans import (
     why_not_approve,
 )
 from web.tools.previewing import Preview
-from web.tools.registry import Tool
+from web.tools.registry import Tool, ToolResult
 
 log = logging.getLogger(__name__)
 
@@ -253,5 +253,20 @@ async def _outcome(context: Context, ready: _Ready) -> tuple[PlanState, str]:
         problem = problem_of(error, request_id=ready.call.request_id)
         state = PlanState.UNKNOWN if problem.kind in _UNKNOWN else PlanState.FAILED
         return state, problem.detail + (f"; {problem.hint}" if problem.hint else "")
-    said = (result.structured or {}).get("done")
-    return PlanState.DONE, said if isinstance(said, str) else result.text
+    return PlanState.DONE, outcome_of(result)
+
+
+def outcome_of(result: ToolResult) -> str:
+    """Return what is kept of a result: what was done, to which revisions, where to look.
+
+    Not the rest: it was made for who asked, and may show what others are not to see, as values of an
+    environment.
+    """
+    told = result.structured or {}
+    done, following, services = told.get("done"), told.get("next"), told.get("services")
+    parts = [done] if isinstance(done, str) else []
+    for each in services if isinstance(services, list) else []:
+        if isinstance(each, dict) and {"service", "revision"} <= each.keys():
+            parts.append(f"{each['service']} revision {each['revision']}")
+    parts += [following] if isinstance(following, str) and following else []
+    return "; ".join(parts) or "done"

@@ -21,8 +21,10 @@ from web.tools.environments import (
     list_environments,
 )
 from web.tools.preparing import DeployRequest
-from web.tools.promoting import PROMOTE, PromoteRequest, promote
+from web.tools.previewing import Preview
+from web.tools.promoting import PROMOTE, PromoteRequest, foresee_promotion, promote
 from web.tools.registry import Tool
+from web.tools.rollout_previews import preview_of_view
 
 FINDINGS_SHOWN = 60
 
@@ -87,18 +89,25 @@ class Promoted:
     next: str
 
 
-async def _promote(context: Context, call: Call, given: PromoteEnvironment) -> Promoted:
-    view = await promote(
-        context,
-        call,
-        PromoteRequest(
-            what=given.what,
-            target=given.to,
-            source=given.source,
-            copies_values=given.copy_values,
-            is_dry_run=given.dry_run,
-        ),
+def _request(given: PromoteEnvironment) -> PromoteRequest:
+    return PromoteRequest(
+        what=given.what,
+        target=given.to,
+        source=given.source,
+        copies_values=given.copy_values,
+        is_dry_run=given.dry_run,
     )
+
+
+async def _preview(context: Context, call: Call, given: PromoteEnvironment) -> Preview:
+    seen = await foresee_promotion(context, call, _request(given))
+    return preview_of_view(context, seen, action=PROMOTE, verb=f"promote to {given.to}:")
+
+
+async def _promote(
+    context: Context, call: Call, given: PromoteEnvironment, seen: Preview | None = None
+) -> Promoted:
+    view = await promote(context, call, _request(given), expected=None if seen is None else seen.against)
     changed = [each.service_id for each in view.services if each.changed]
     if given.dry_run:
         following = "nothing was changed; call again without dry_run to promote"
@@ -189,7 +198,9 @@ ENVIRONMENT_TOOLS: tuple[Tool, ...] = (
         input_model=PromoteEnvironment,
         output=Promoted,
         action=PROMOTE,
-        run=_promote,
+        run=lambda context, call, given: _promote(context, call, given),
+        preview=_preview,
+        run_previewed=_promote,
         is_read_only=False,
         is_destructive=True,
         is_idempotent=True,

@@ -9,6 +9,7 @@ from pydantic import Field
 from web.auth.call import Call
 from web.tools.arguments import Arguments, Named, Short
 from web.tools.context import Context
+from web.tools.drain_preview import preview_drain
 from web.tools.nodes import drain_node
 from web.tools.placement import explain_placement, get_drain_forecast, rebalance
 from web.tools.placement_views import HostVerdict, ServiceMoves
@@ -173,6 +174,7 @@ PLACEMENT_TOOLS: tuple[Tool, ...] = (
         output=Drained,
         action="node.drain",
         run=_drain_node,
+        preview=lambda context, call, given: preview_drain(context, call, given.node),
         resource_of=lambda given: f"node:{given.node}",
         is_read_only=False,
         is_destructive=True,

@@ -88,7 +88,12 @@ async def preview_rollback(context: Context, call: Call, reference: str, to: int
         present = records.REVISIONS.get(txn, service.id, service.revision)
         wanted = records.REVISIONS.get(txn, service.id, way.revision)
     changes = [
-        PlanChange(field="revision", before=str(service.revision), after=str(way.revision)),
+        PlanChange(
+            field="revision",
+            before=str(service.revision),
+            after=str(way.revision),
+            effect=Effect.RECREATE.value,
+        ),
     ]
     if present is not None and wanted is not None:
         changes += changes_of("", diff_specs(present.spec, wanted.spec, shows_values=False))
@@ -156,7 +161,7 @@ async def preview_steering(context: Context, call: Call, reference: str, action:
 
 async def preview_deployment(context: Context, call: Call, request: DeployRequest) -> Preview:
     seen = await foresee(context, call, request)
-    return preview_of_view(context, seen, action=DEPLOY, verb="deployed")
+    return preview_of_view(context, seen, action=DEPLOY, verb="deploy")
 
 
 def preview_of_view(context: Context, seen: Foreseen, *, action: str, verb: str) -> Preview:
@@ -178,6 +183,7 @@ def preview_of_view(context: Context, seen: Foreseen, *, action: str, verb: str)
                 field="revision",
                 before=None if each.revision == 1 else str(each.revision - 1),
                 after=str(each.revision),
+                effect=Effect.RECREATE.value,
             ),
             *changes_of(each.service_id, each.changes),
         )
@@ -197,4 +203,4 @@ def preview_of_view(context: Context, seen: Foreseen, *, action: str, verb: str)
 
 def _deployed(project: str, services: Iterable[str], verb: str) -> str:
     names = ", ".join(services)
-    return f"{names} of project {project}: {verb}" if names else f"project {project}: nothing changes"
+    return f"{verb} {names} of project {project}" if names else f"project {project}: nothing changes"

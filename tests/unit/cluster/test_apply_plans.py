@@ -164,6 +164,6 @@ def test_what_a_program_changes_becomes_a_plan_where_it_has_to(
 
 def test_settings_of_plans_are_safe_by_default_and_wrong_ones_named() -> None:
     assert plan_rules({}) == plan_rules(default_plan_values()) == PlanRules()
-    assert plan_rules({"plans.required": "all", "plans.four_eyes": "yes"}).four_eyes
+    assert plan_rules({"plans.required": "all", "plans.four_eyes": "true"}).four_eyes
     with pytest.raises(ValueError, match=r"plans\.required 'some': one of none, destructive, all"):
         plan_rules({"plans.required": "some"})

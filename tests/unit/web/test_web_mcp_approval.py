@@ -79,7 +79,7 @@ async def test_a_client_that_cannot_ask_is_given_the_plan() -> None:
         assert result["approve_at"] == f"/plans/{result['plan_id']}"
 
 
-@pytest.mark.parametrize(("key", "value"), [("plans.four_eyes", "yes"), ("plans.in_client", "no")])
+@pytest.mark.parametrize(("key", "value"), [("plans.four_eyes", "true"), ("plans.in_client", "false")])
 async def test_where_the_client_is_not_enough_nobody_is_asked_there(key: str, value: str) -> None:
     person = Person()
     async with shop() as it, client_of(it, person) as client:

@@ -138,7 +138,7 @@ async def test_what_a_program_asks_for_is_done_once_a_person_has_approved_it() -
         assert made["approve_at"] == f"/plans/{made['plan_id']}"
         view = await it.eve.must("POST", f"/plans/{made['plan_id']}/approve", comment="go on")
         assert (view["state"], view["decided_by"], it.replicas()) == ("done", "eve", 3)
-        assert view["outcome"] == "shop.web goes from 2 to 3 replicas"
+        assert view["outcome"].startswith("shop.web goes from 2 to 3 replicas; ")
         told = await it.ask("get-plan", plan=made["plan_id"])
         assert (told["state"], told["comment"]) == ("done", "go on")
         assert told["next"] == "call get-deploy-status with service=shop.web"
@@ -285,7 +285,7 @@ async def test_with_four_eyes_nobody_approves_what_was_asked_for_in_their_name()
     async with shop() as it:
         made = await it.ask()
         assert (await it.ann.get(f"/plans/{made['plan_id']}"))["can"] == ["approve", "refuse", "withdraw"]
-        it.set("plans.four_eyes", "yes")
+        it.set("plans.four_eyes", "true")
         problem = await it.ann.refused(403, "POST", f"/plans/{made['plan_id']}/approve")
         assert "somebody else has to approve it" in problem["detail"]
         assert (await it.eve.must("POST", f"/plans/{made['plan_id']}/approve"))["state"] == "done"
@@ -421,7 +421,10 @@ async def test_a_deployment_is_planned_with_its_differences_and_no_value_that_ma
         assert "hunter" not in str(view)
         view = await it.eve.must("POST", f"/plans/{made['plan_id']}/approve")
         assert view["state"] in ("running", "done")
-        assert (await it.ended(made["plan_id"]))["state"] == "done"
+        ended = await it.ended(made["plan_id"])
+        assert ended["state"] == "done"
+        assert ended["outcome"].startswith("shop.web revision 2; call get-deploy-status")
+        assert "hunter" not in str(ended)
         assert service_of(it.world).revision == 2
 
 
@@ -497,3 +500,49 @@ async def test_a_token_that_is_for_some_actions_may_ask_for_them_and_hear_what_b
         assert told.structured["state"] == "waiting"
         with pytest.raises(Problem, match=r"not for service\.restart"):
             await REGISTRY.call(it.context, call, "restart-service", {"service": "shop.web"})
+
+
+async def test_emptying_a_host_is_planned_with_what_moves_and_what_stays() -> None:
+    async with shop() as it:
+        made = await it.ask("drain-node", node="h1")
+        assert made["summary"].startswith("empty h1: ")
+        (change,) = made["changes"]
+        assert change.startswith("shop.web replica 0: h1 -> ")
+        view = await it.eve.must("POST", f"/plans/{made['plan_id']}/approve")
+        assert view["state"] == "done", view
+        with it.world.state.read() as txn:
+            (node,) = [each for each in records.NODES.scan(txn) if each.name == "h1"]
+        assert node.is_draining
+
+
+async def test_every_tool_that_changes_something_says_what_it_would_do() -> None:
+    """Also those without words of their own: on what they are done to, for whom it is."""
+    given = {
+        "restart-service": {"service": "shop.web"},
+        "remove-service": {"service": "shop.web"},
+        "silence-alerts": {"comment": "work", "node": "h1"},
+        "rebalance-service": {"service": "shop.web"},
+        "put-config": {"name": "motd", "content": "hello\nall"},
+    }
+    async with shop() as it:
+        it.set("plans.required", "all")
+        it.world.state.must(SetRole(principal_id=PrincipalId("us_eve"), role=Role.ADMIN))
+        eve = replace(
+            it.program(),
+            identity=Identity(
+                principal_id=PrincipalId("us_eve"),
+                name="eve",
+                role=Role.ADMIN,
+                credential=Credential.ACCESS_TOKEN,
+                epoch=1,
+            ),
+        )
+        for name, arguments in given.items():
+            result = await REGISTRY.call(it.context, eve, name, arguments)
+            assert result.structured is not None
+            assert result.structured["state"] == "waiting", name
+            assert result.structured["summary"], name
+        person = WorldCaller(it.client, await log_in(it.client, "eve"), it.world)
+        plans = {view["tool"]: view for view in (await person.get("/plans"))["items"]}
+        assert plans["put-config"]["arguments"] == {"content": "(9 characters)", "name": "motd"}
+        assert plans["remove-service"]["touches"]["hosts"] == ["h1", "h2"]

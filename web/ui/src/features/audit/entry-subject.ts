@@ -32,6 +32,8 @@ export function subjectOf({ action, resource }: Pick<AuditView, "action" | "reso
       return linkOptions({ to: "/access" });
     case "setting":
       return linkOptions({ to: "/settings" });
+    case "plan":
+      return linkOptions({ to: "/plans/$plan", params: { plan: name } });
     case "alert":
       return linkOptions({ to: "/alerts", search: { alert: Number(name) || undefined } });
     default:

@@ -18,6 +18,7 @@ export const messages = defineMessages({
       history: { title: "History of metrics", note: "How long each record is kept, in days, on every host." },
       logs: { title: "History of logs", note: "How much of what containers write is kept on each host." },
       access: { title: "Logging in", note: "What is asked of people besides their password." },
+      programs: { title: "Assistants and other programs", note: "What a person approves before it is done." },
       outbound: { title: "Calls to the outside", note: "Where webhooks, exports and logins may go." },
       others: { title: "Other settings", note: "What programs have put here." },
     },
@@ -40,6 +41,18 @@ export const messages = defineMessages({
       "auth.second_factor": {
         title: "Authenticator codes",
         note: "Who must have an authenticator app to log in.",
+      },
+      "plans.required": {
+        title: "What becomes a plan",
+        note: "Of what programs ask for over MCP: what may disturb what runs, everything that changes something, or nothing.",
+      },
+      "plans.four_eyes": {
+        title: "Four eyes",
+        note: "Nobody approves what was asked for in their own name.",
+      },
+      "plans.in_client": {
+        title: "Approved at the client",
+        note: "Whether a client that can ask the person at it may pass on their yes.",
       },
       "outbound.allowed_networks": {
         title: "Private networks that may be called",
@@ -84,6 +97,10 @@ export const messages = defineMessages({
         note: "Quanto di ciò che i container scrivono si conserva su ogni host.",
       },
       access: { title: "Accesso", note: "Che cosa è richiesto oltre alla password." },
+      programs: {
+        title: "Assistenti e altri programmi",
+        note: "Che cosa una persona approva prima che sia fatto.",
+      },
       outbound: {
         title: "Chiamate all'esterno",
         note: "Dove possono andare webhook, esportazioni e accessi.",
@@ -112,6 +129,18 @@ export const messages = defineMessages({
       "auth.second_factor": {
         title: "Codici di autenticazione",
         note: "Chi deve avere un'app di autenticazione per accedere.",
+      },
+      "plans.required": {
+        title: "Che cosa diventa un piano",
+        note: "Di quanto i programmi chiedono via MCP: ciò che può disturbare quello che è in esecuzione, tutto ciò che cambia qualcosa, o niente.",
+      },
+      "plans.four_eyes": {
+        title: "Quattro occhi",
+        note: "Nessuno approva quanto è stato chiesto a suo nome.",
+      },
+      "plans.in_client": {
+        title: "Approvato nel client",
+        note: "Se un client che sa chiedere alla persona può riferire il suo sì.",
       },
       "outbound.allowed_networks": {
         title: "Reti private che si possono chiamare",

@@ -25,6 +25,9 @@ import {
 const CHOICES: Record<string, readonly string[]> = {
   "auth.second_factor": ["optional", "administrators", "everyone"],
   "logs.history_enabled": ["true", "false"],
+  "plans.four_eyes": ["true", "false"],
+  "plans.in_client": ["true", "false"],
+  "plans.required": ["none", "destructive", "all"],
 };
 
 /** Every setting of the cluster, in groups. */

@@ -11,7 +11,7 @@ export const settingsQuery = queryOptions({
     (await request<SettingPage>("/settings", { query: { limit: 1_000 }, signal })).items,
 });
 
-export type GroupName = "hosts" | "access" | "outbound" | "history" | "logs" | "others";
+export type GroupName = "hosts" | "access" | "programs" | "outbound" | "history" | "logs" | "others";
 
 export interface SettingGroup {
   name: GroupName;
@@ -21,6 +21,7 @@ export interface SettingGroup {
 const GROUPS: readonly { name: GroupName; prefix: string }[] = [
   { name: "hosts", prefix: "cluster." },
   { name: "access", prefix: "auth." },
+  { name: "programs", prefix: "plans." },
   { name: "outbound", prefix: "outbound." },
   { name: "history", prefix: "metrics." },
   { name: "logs", prefix: "logs." },

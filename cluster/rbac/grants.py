@@ -31,6 +31,9 @@ SCOPED_KINDS = frozenset(
         Resource.CONTAINER,
         Resource.SERVICE,
         Resource.ROLLOUT,
+        Resource.IMAGE,
+        Resource.VOLUME,
+        Resource.NETWORK,
         Resource.METRICS,
         Resource.ALERT,
         Resource.EVENT,
@@ -45,6 +48,11 @@ ESCAPES = frozenset(
         "service.deploy-host-access",
         "service.adopt",
         "container.recreate",
+        # What a host keeps is everybody's who may come to need it.
+        "image.pull",
+        "image.remove",
+        "volume.remove",
+        "network.remove",
         "metrics.import",
         "node.join",
         "node.set-role",
@@ -109,8 +117,8 @@ class Grants:
     """The rules that do not hold at all times."""
     label_keys: frozenset[str] = frozenset()
     """The labels that decide something: whoever changed them would choose what they may."""
-    goes_by_names: bool = False
-    """Whether the name of a container decides something."""
+    scopes: tuple[AccessScope, ...] = ()
+    """All that rules are about: things that the same of these mean are not told apart."""
 
     def in_force(self, at_ms: int) -> tuple[bool | None, ...]:
         """Which of the timed rules hold at a moment: while that stays the same, so do all answers."""
@@ -272,7 +280,7 @@ def grants_of(role: Role, bindings: tuple[Binding, ...], roles: tuple[CustomRole
             for scope in scopes
             for label in (*(scope.labels or ()), *(scope.without_labels or ()))
         ),
-        goes_by_names=any(scope.names is not None for scope in scopes),
+        scopes=tuple(dict.fromkeys(scopes)),
     )
 
 

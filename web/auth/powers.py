@@ -14,6 +14,7 @@ from cluster.model.access import ApiToken, Role
 from cluster.model.permissions import Binding, CustomRole, Holder, HolderKind
 from cluster.rbac import ACTIONS, Decision, Grants, Target, grants_of
 from cluster.rbac.planning import ASKING
+from cluster.rbac.targets import covers
 from cluster.store import ReadTxn, records
 from web.auth.call import Identity
 
@@ -58,10 +59,9 @@ class Powers:
             and all(part.is_unlimited(action, self.now_ms) for part in self.parts)
         )
 
-    @property
-    def goes_by_names(self) -> bool:
-        """Whether the name of a container decides something of what they may."""
-        return any(part.goes_by_names for part in self.parts)
+    def signature(self, target: Target) -> Hashable:
+        """Return what tells things of a kind apart: of equal ones all answers are equal at this moment."""
+        return tuple(covers(scope, target) for part in self.parts for scope in part.scopes)
 
     def has_scopes(self, action: str) -> bool:
         """Whether it matters what `action` is done to."""

@@ -43,6 +43,7 @@ from web.tools.capacity_views import (
 from web.tools.context import Context
 from web.tools.nodes import find_node, members, node_names
 from web.tools.placement import find_household, read_census
+from web.tools.visibility import require_whole
 
 ALL = {Language.EN: "the cluster", Language.IT: "il cluster"}
 LOSSES_MAX = 20
@@ -69,8 +70,7 @@ async def get_capacity_plan(
 
     It also says what runs where, which asks for more than reading metrics. Raises Problem (404, 409, 422).
     """
-    for action, resource in ((READ, "metrics"), ("node.read", "node"), ("service.read", "service")):
-        await context.authority.require(call, action, resource)
+    await require_whole(context, call, (READ, "node.read", "service.read"), "the capacity plan")
     asked = what_if or WhatIf()
     if asked.service and not 1 <= asked.replicas <= REPLICAS_MAX:
         raise invalid("replicas", f"1 to {REPLICAS_MAX} more of a service", value=asked.replicas)

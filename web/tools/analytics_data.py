@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import groupby
 
 import numpy as np
@@ -12,9 +13,10 @@ from cluster.analytics.sentences import noun
 from cluster.analytics.series import DAY_MS, HOUR_MS, Hourly, Values, to_hourly
 from cluster.metrics.query import SERIES_MAX, RangeQuery, Resolution, Selector, Statistic
 from cluster.model.metrics import BY_NAME, MetricType, Subject, SubjectKind
+from web.auth.call import Call
 from web.auth.problems import Problem, invalid
 from web.tools.context import Context
-from web.tools.measured import find_metrics, find_series
+from web.tools.measured import find_metrics, find_seen_series, find_series
 from web.tools.metric_history import adds_up
 from web.tools.nodes import node_names
 
@@ -119,18 +121,22 @@ def find_metric(text: str) -> str:
     return names[0] if names else ""
 
 
-async def find_scope(context: Context, reference: str, metric: str = "") -> Scope:
+async def find_scope(
+    context: Context, reference: str, metric: str = "", *, seen_by: Call | None = None
+) -> Scope:
     """Return the one thing, or the one service, that `reference` names, as `web.tools.measured` finds it;
     with "HOST:" before it on that host.
 
-    With `metric` only what has that is meant. Raises Problem (404, 409, 422).
+    With `metric` only what has that is meant, with `seen_by` what that caller may see the numbers of. Raises
+    Problem (404, 409, 422).
     """
     nodes = node_names(context.surroundings)
     host, _, rest = reference.partition(":")
     is_on_host = bool(rest) and host in {*nodes, *nodes.values()}
-    selector = await find_series(
+    find = find_series if seen_by is None else partial(find_seen_series, call=seen_by)
+    selector = await find(
         context,
-        rest if is_on_host else reference,
+        reference=rest if is_on_host else reference,
         metrics=(metric,) if metric else (),
         node=host if is_on_host else "",
     )

@@ -40,9 +40,9 @@ async def predict_needs(
 
     Raises Problem (404, 409, 422).
     """
-    await context.authority.require(call, READ, "metrics")
+    await context.authority.admit(call, READ, "metrics")
     name = find_metric(metric)
-    scope = await find_scope(context, reference, name)
+    scope = await find_scope(context, reference, name, seen_by=call)
     names = (name,) if name else _RESOURCES.get(scope.kind, (scope.default_metric,))
     read = [each for name in names for each in metrics_for_trend(name)]
     hours = await read_hours(context, [scope], read)

@@ -34,6 +34,7 @@ from web.tools.analytics_views import (
     rounded,
 )
 from web.tools.context import Context
+from web.tools.measured import measured_by
 from web.tools.nodes import node_names
 
 HOURS_DEFAULT = 24
@@ -108,9 +109,9 @@ async def compare_baseline(
 ) -> BaselineView:
     """Return the last `hours` hours (1 to 168) of a metric, or of all that say something, beside the same
     hours of the days before. Raises Problem (404, 409, 422)."""
-    await context.authority.require(call, READ, "metrics")
+    await context.authority.admit(call, READ, "metrics")
     name = find_metric(metric)
-    scope = await find_scope(context, reference, name)
+    scope = await find_scope(context, reference, name, seen_by=call)
     names = (name,) if name else _COMPARED[scope.kind]
     read = await read_hours(context, [scope], names, days=_COMPARED_DAYS)
     async with context.analysing:
@@ -129,9 +130,12 @@ async def get_profile(
 
     Of a host also its file systems, of a service also its routes. Raises Problem (404, 409, 422).
     """
-    await context.authority.require(call, READ, "metrics")
-    scope = await find_scope(context, reference)
+    await context.authority.admit(call, READ, "metrics")
+    scope = await find_scope(context, reference, seen_by=call)
     related = await related_scopes(context, scope)
+    sees = await measured_by(context, call)
+    if sees is not None:
+        related = [each for each in related if all(map(sees, each.subjects))]
     scopes = [scope, *related]
     read = await read_hours(context, scopes, profile_metrics(scopes), days=_COMPARED_DAYS)
     async with context.analysing:

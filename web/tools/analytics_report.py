@@ -30,6 +30,7 @@ from web.tools.anomalies import AnomaliesView, detect_anomalies
 from web.tools.capacity_views import CapacityView
 from web.tools.context import Context
 from web.tools.nodes import node_names
+from web.tools.visibility import require_whole
 
 HOSTS_MAX = 20
 DISKS_MAX = 20
@@ -137,7 +138,7 @@ async def export_report(
     language: Language = Language.EN,
 ) -> Exported:
     """Return a report on hosts, file systems and the largest services and containers."""
-    await context.authority.require(call, READ, "metrics")
+    await require_whole(context, call, (READ,), "the report")
     anomalies = None
     if context.surroundings.anomalies.is_running:
         anomalies = await detect_anomalies(context, call, language=language)

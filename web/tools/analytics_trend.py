@@ -42,9 +42,9 @@ async def get_trend(
     `at_percent` is the share of its limit (memory 90, disks 100, if not given) that counts as used up.
     Raises Problem (404, 409, 422).
     """
-    await context.authority.require(call, READ, "metrics")
+    await context.authority.admit(call, READ, "metrics")
     name = find_metric(metric)
-    scope = await find_scope(context, reference, name)
+    scope = await find_scope(context, reference, name, seen_by=call)
     name = name or scope.default_metric
     hours = await read_hours(context, [scope], metrics_for_trend(name))
     async with context.analysing:

@@ -43,7 +43,7 @@ from web.auth.call import Call
 from web.auth.problems import invalid
 from web.tools.analytics_views import rounded
 from web.tools.context import Context
-from web.tools.measured import find_metrics, find_series
+from web.tools.measured import find_metrics, find_seen_series
 from web.tools.nodes import node_names
 from web.tools.times import parse_since
 
@@ -140,7 +140,7 @@ async def detect_anomalies(
 
     Raises Problem (404, 409, 422).
     """
-    await context.authority.require(call, READ, "metrics")
+    await context.authority.admit(call, READ, "metrics")
     now_ms = context.surroundings.clock.now_ms()
     since_ms = parse_since(since or _SINCE, now_ms=now_ms)
     if not now_ms - SINCE_MAX_MS <= since_ms <= now_ms:
@@ -148,7 +148,10 @@ async def detect_anomalies(
     metrics = _metrics(metric)
     names = node_names(context.surroundings)
     watch = context.surroundings.anomalies
-    if not reference and method is Method.CALIBRATED and watch.is_running and since_ms >= now_ms - FINE_MS:
+    # What is watched is watched for all; who sees a part has it looked for in the history of that.
+    sees_all = context.authority.sight(call, READ).is_everything
+    is_watched = sees_all and not reference and method is Method.CALIBRATED and watch.is_running
+    if is_watched and since_ms >= now_ms - FINE_MS:
         findings = [each for each in watch.findings(since_ms) if each.metric in metrics]
         found = _Found(
             findings=_named(findings, names),
@@ -158,7 +161,7 @@ async def detect_anomalies(
             notes=() if watch.note is None else (watch.note,),
         )
     else:
-        selector = await find_series(context, reference, metrics=metrics)
+        selector = await find_seen_series(context, call, reference, metrics=metrics)
         found = await _look(context, selector, method=method, since_ms=since_ms, now_ms=now_ms, names=names)
     incidents = group(found.findings, found.short)
     views = [_incident_view(language, incident, names) for incident in incidents[:INCIDENTS_SHOWN]]

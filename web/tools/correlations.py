@@ -24,7 +24,7 @@ from web.auth.problems import invalid
 from web.tools.analytics_data import find_metric
 from web.tools.analytics_views import rounded
 from web.tools.context import Context
-from web.tools.measured import find_series
+from web.tools.measured import find_seen_series, measured_by
 from web.tools.metric_history import adds_up
 from web.tools.nodes import node_names
 from web.tools.times import parse_since
@@ -103,7 +103,8 @@ async def find_correlations(
 
     Raises Problem (404, 422).
     """
-    await context.authority.require(call, READ, "metrics")
+    await context.authority.admit(call, READ, "metrics")
+    sees = await measured_by(context, call)
     now_ms = context.surroundings.clock.now_ms()
     end_ms = min(now_ms, parse_since(until, now_ms=now_ms, field="until") if until else now_ms)
     start_ms = parse_since(since, now_ms=end_ms)
@@ -124,11 +125,11 @@ async def find_correlations(
             )
         )
         # A subject says to within a day when it was last measured.
-        if each.seen_ms >= start_ms - DAY_MS
+        if each.seen_ms >= start_ms - DAY_MS and (sees is None or sees(each))
     ]
     subjects.sort(key=lambda each: (-each.seen_ms, each.number))
     places, rows, notes = await _read(context, subjects, times, step_ms)
-    focus = await _focus(context, subject, metric, times, step_ms)
+    focus = await _focus(context, call, subject, metric, times, step_ms)
     async with context.analysing:
         moved = await asyncio.to_thread(find_movements, rows, first, focus=focus, most=limit)
     by_number = {each.number: each for each in subjects}
@@ -202,6 +203,7 @@ async def _read(
 
 async def _focus(
     context: Context,
+    call: Call,
     subject: str,
     metric: str,
     times: np.ndarray[tuple[int], np.dtype[np.int64]],
@@ -211,7 +213,7 @@ async def _focus(
     name = find_metric(metric)
     if not name:
         return None
-    selector = await find_series(context, subject, metrics=(name,))
+    selector = await find_seen_series(context, call, subject, metrics=(name,))
     answer = await context.surroundings.history.query(
         RangeQuery(
             selector=selector,

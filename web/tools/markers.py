@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -12,14 +12,16 @@ from cluster.analytics.sentences import Language, Phrasebook, Text
 from cluster.metrics.query import RangeQuery, Selector, Statistic
 from cluster.model.alerts import Alert
 from cluster.model.events import Event, EventKind, Severity
-from cluster.model.metrics import SubjectKind
+from cluster.model.metrics import Subject, SubjectKind
 from cluster.model.rollout import Rollout, RolloutPhase
 from cluster.store import ReadTxn
 from cluster.store.records import ALERTS, EVENTS, ROLLOUTS
 from web.auth.call import Call
 from web.tools.context import Context
+from web.tools.measured import measured_by
 from web.tools.nodes import node_names
 from web.tools.times import parse_since
+from web.tools.visibility import Sight, sight_of
 
 MARKERS_MAX = 500
 """The newest of each kind; what is older is not drawn."""
@@ -139,7 +141,7 @@ async def list_markers(
 
     What the caller may not read is left out. Raises Problem (422).
     """
-    await context.authority.require(call, "metrics.read", "metrics")
+    await context.authority.admit(call, "metrics.read", "metrics")
     now_ms = context.surroundings.clock.now_ms()
     end_ms = parse_since(until, now_ms=now_ms, field="until") if until else now_ms
     start_ms = parse_since(since, now_ms=end_ms)
@@ -147,19 +149,22 @@ async def list_markers(
     node_id = next((each for each, called in names.items() if node in (each, called)), node)
     about = _About(node_id=node_id, service=service, name=name)
 
-    def may(action: str, resource: str) -> bool:
-        return context.authority.decide(call, action, resource).allowed
+    sight = sight_of(context, call)
+
+    def may(action: str) -> bool:
+        return context.authority.could(call, action).allowed
 
     found: list[MarkerView] = []
     with context.surroundings.state.read() as txn:
-        if may("rollout.read", "rollout"):
+        if may("rollout.read"):
             found += _deployments(txn, language, start_ms, end_ms)
-        if may("alert.read", "alert"):
+        if may("alert.read"):
             found += _alerts(txn, language, start_ms, end_ms)
-        if may("event.read", "event"):
+        if may("event.read"):
             found += _host_events(txn, language, names, start_ms, end_ms)
-    found = [marker for marker in found if about.fits(marker)]
-    found += await _restarts(context, language, names, about, start_ms, end_ms)
+    found = [marker for marker in found if about.fits(marker) and _is_seen(marker, sight)]
+    sees = await measured_by(context, call)
+    found += await _restarts(context, language, names, about, start_ms, end_ms, sees)
     found.sort(key=lambda marker: marker.at_ms)
     return MarkersView(
         start_ms=start_ms,
@@ -167,6 +172,18 @@ async def list_markers(
         markers=tuple(found[-MARKERS_MAX:]),
         left_out=max(0, len(found) - MARKERS_MAX),
     )
+
+
+def _is_seen(marker: MarkerView, sight: Sight) -> bool:
+    match marker.kind:
+        case MarkerKind.DEPLOY:
+            return sight.rollout is None or sight.rollout(marker.service)
+        case MarkerKind.ALERT:
+            return sight.alert is None or sight.alert(marker.node_id, marker.service, marker.name)
+        case MarkerKind.HOST:
+            return sight.event is None or sight.event(marker.node_id, "", "")
+        case MarkerKind.RESTART | MarkerKind.OUT_OF_MEMORY:
+            return True
 
 
 def _deployments(txn: ReadTxn, language: Language, start_ms: int, end_ms: int) -> Iterator[MarkerView]:
@@ -244,7 +261,13 @@ def _host_event(event: Event, language: Language, names: dict[str, str]) -> Mark
 
 
 async def _restarts(
-    context: Context, language: Language, names: dict[str, str], about: _About, start_ms: int, end_ms: int
+    context: Context,
+    language: Language,
+    names: dict[str, str],
+    about: _About,
+    start_ms: int,
+    end_ms: int,
+    sees: Callable[[Subject], bool] | None,
 ) -> list[MarkerView]:
     """Restarts and kills of containers, as the history counted them: it knows them for longer than events."""
     answer = await context.surroundings.history.query(
@@ -263,8 +286,14 @@ async def _restarts(
             top=_SERIES,
         )
     )
+    series_seen = answer.series
+    if sees is not None:
+        numbers = tuple(each.subject for each in answer.series if each.subject is not None)
+        subjects = await context.surroundings.history.subjects(Selector(subjects=numbers)) if numbers else ()
+        seen = {each.number for each in subjects if sees(each)}
+        series_seen = tuple(each for each in answer.series if each.subject in seen)
     found = []
-    for series in answer.series:
+    for series in series_seen:
         kind = MarkerKind.RESTART if series.metric == "restarts" else MarkerKind.OUT_OF_MEMORY
         node_id = series.label("node")
         for place in np.flatnonzero(np.nan_to_num(series.values) > 0):

@@ -20,6 +20,8 @@ from web.tools.resource_views import (
     ProjectStep,
     ProjectView,
 )
+from web.tools.row_rights import CONTAINER_ACTIONS, RowRights, row_rights
+from web.tools.targets import container_target
 from web.tools.views import ContainerView
 
 ACTIONS = (ContainerAction.START, ContainerAction.STOP, ContainerAction.RESTART)
@@ -35,9 +37,10 @@ async def list_projects(
     """Return projects by name, as far as the caller sees their containers. Raises Problem."""
     await context.authority.admit(call, "container.read", "container")
     containers, problems = await read_seen(context, call, node=node)
+    rights = row_rights(context.authority.powers(call), CONTAINER_ACTIONS)
     found = [
         view
-        for view in projects_of(containers)
+        for view in projects_of(containers, rights)
         if (not state or view.state == state)
         and (not text or any(text.lower() in name.lower() for name in (view.name, *view.services)))
     ]
@@ -49,7 +52,8 @@ async def get_project(context: Context, call: Call, name: str) -> ProjectView:
     """Return one project. Raises Problem."""
     await context.authority.admit(call, "container.read", f"container:{name}")
     containers, _ = await read_seen(context, call)
-    for view in projects_of(containers):
+    rights = row_rights(context.authority.powers(call), CONTAINER_ACTIONS)
+    for view in projects_of(containers, rights):
         if view.name == name:
             return view
     raise _none(name)
@@ -88,13 +92,13 @@ async def act_on_project(
     return ProjectActed(project=name, action=action.value, items=tuple(steps))
 
 
-def projects_of(containers: Iterable[ContainerView]) -> list[ProjectView]:
-    """Return the projects that containers belong to, by name."""
+def projects_of(containers: Iterable[ContainerView], rights: RowRights | None = None) -> list[ProjectView]:
+    """Return the projects that containers belong to, by name; by `rights` with what may be done to each."""
     grouped: dict[str, list[ContainerView]] = {}
     for container in containers:
         if container.project:
             grouped.setdefault(container.project, []).append(container)
-    return [_view(name, grouped[name]) for name in sorted(grouped)]
+    return [_view(name, grouped[name], rights) for name in sorted(grouped)]
 
 
 def by_dependency(containers: Sequence[ContainerView]) -> list[list[ContainerView]]:
@@ -134,7 +138,15 @@ def _nothing_to_do(container: ContainerView, action: ContainerAction) -> str:
     return ""
 
 
-def _view(name: str, containers: Sequence[ContainerView]) -> ProjectView:
+def _may_all(containers: Sequence[ContainerView], rights: RowRights | None) -> tuple[str, ...] | None:
+    """What may be done to all containers but replicas, which their services look after."""
+    if rights is None:
+        return None
+    may = [rights.of(container_target(each)) for each in containers if not each.is_managed]
+    return tuple(name for name in CONTAINER_ACTIONS if may and all(name in some for some in may))
+
+
+def _view(name: str, containers: Sequence[ContainerView], rights: RowRights | None) -> ProjectView:
     running = [each for each in containers if each.state == "running"]
     if len(running) == len(containers):
         state = ProjectState.RUNNING
@@ -162,6 +174,7 @@ def _view(name: str, containers: Sequence[ContainerView]) -> ProjectView:
         ),
         config_files=next(filter(None, (each.labels.get(_CONFIG_FILES, "") for each in containers)), ""),
         created_at_ms=min(each.created_at_ms for each in containers),
+        can=_may_all(containers, rights),
     )
 
 

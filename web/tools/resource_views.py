@@ -231,7 +231,8 @@ class ProjectHost:
 class ProjectView:
     """Containers of one project, over all hosts. `managed` of them are replicas of Control Tower's services.
 
-    `config_files` is what Compose wrote of where it read the project from.
+    `config_files` is what Compose wrote of where it read the project from. `can` are the actions that the
+    caller may do to all of the others, null where that is the same for all containers.
     """
 
     name: str
@@ -244,6 +245,7 @@ class ProjectView:
     hosts: tuple[ProjectHost, ...]
     config_files: str
     created_at_ms: int
+    can: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ from web.tools.context import Context
 from web.tools.listing import Key, page_of
 from web.tools.nodes import find_node, members
 from web.tools.resource_needs import Needs, read_needs
+from web.tools.resource_sight import seen_of
 from web.tools.resource_views import (
     DiskUsageView,
     ImagePage,
@@ -71,12 +72,12 @@ async def list_images(
     context: Context, call: Call, wanted: ResourceFilter, *, cursor: str | None, limit: int, with_sizes: bool
 ) -> ImagePage:
     """Return images by host and name. Raises Problem."""
-    await context.authority.require(call, "image.read", "image")
+    await context.authority.admit(call, "image.read", "image")
     found = await read_hosts(context, ResourceKind.IMAGE, node=wanted.node, with_sizes=with_sizes)
     page = page_of(
         [
             view
-            for view in image_views(context, found)
+            for view in await seen_of(context, call, image_views(context, found))
             if _fits(view, wanted, (view.id, *view.tags, *view.digests))
         ],
         key=order_of,
@@ -90,10 +91,14 @@ async def list_volumes(
     context: Context, call: Call, wanted: ResourceFilter, *, cursor: str | None, limit: int, with_sizes: bool
 ) -> VolumePage:
     """Return volumes by host and name. Raises Problem."""
-    await context.authority.require(call, "volume.read", "volume")
+    await context.authority.admit(call, "volume.read", "volume")
     found = await read_hosts(context, ResourceKind.VOLUME, node=wanted.node, with_sizes=with_sizes)
     page = page_of(
-        [view for view in volume_views(context, found) if _fits(view, wanted, (view.name,), view.project)],
+        [
+            view
+            for view in await seen_of(context, call, volume_views(context, found))
+            if _fits(view, wanted, (view.name,), view.project)
+        ],
         key=order_of,
         cursor=cursor,
         limit=limit,
@@ -105,12 +110,12 @@ async def list_networks(
     context: Context, call: Call, wanted: ResourceFilter, *, cursor: str | None, limit: int
 ) -> NetworkPage:
     """Return networks by host and name. Raises Problem."""
-    await context.authority.require(call, "network.read", "network")
+    await context.authority.admit(call, "network.read", "network")
     found = await read_hosts(context, ResourceKind.NETWORK, node=wanted.node)
     page = page_of(
         [
             view
-            for view in network_views(context, found)
+            for view in await seen_of(context, call, network_views(context, found))
             if _fits(view, wanted, (view.name, view.id, *view.subnets), view.project)
         ],
         key=order_of,
@@ -122,23 +127,26 @@ async def list_networks(
 
 async def get_image(context: Context, call: Call, reference: str, *, node: str) -> ImageView:
     """Return the one image of that id, beginning of an id, tag or digest. Raises Problem."""
-    await context.authority.require(call, "image.read", f"image:{reference}")
+    await context.authority.admit(call, "image.read", f"image:{reference}")
     found = await read_hosts(context, ResourceKind.IMAGE, node=node)
-    return _one(reference, image_views(context, found), _names_of_image, found)
+    views = await seen_of(context, call, image_views(context, found))
+    return _one(reference, views, _names_of_image, found)
 
 
 async def get_volume(context: Context, call: Call, reference: str, *, node: str) -> VolumeView:
     """Return the one volume of that name. Raises Problem."""
-    await context.authority.require(call, "volume.read", f"volume:{reference}")
+    await context.authority.admit(call, "volume.read", f"volume:{reference}")
     found = await read_hosts(context, ResourceKind.VOLUME, node=node, with_sizes=True)
-    return _one(reference, volume_views(context, found), lambda view: (view.name,), found)
+    views = await seen_of(context, call, volume_views(context, found))
+    return _one(reference, views, lambda view: (view.name,), found)
 
 
 async def get_network(context: Context, call: Call, reference: str, *, node: str) -> NetworkView:
     """Return the one network of that id, beginning of an id, or name. Raises Problem."""
-    await context.authority.require(call, "network.read", f"network:{reference}")
+    await context.authority.admit(call, "network.read", f"network:{reference}")
     found = await read_hosts(context, ResourceKind.NETWORK, node=node)
-    return _one(reference, network_views(context, found), lambda view: (view.id, view.name), found)
+    views = await seen_of(context, call, network_views(context, found))
+    return _one(reference, views, lambda view: (view.id, view.name), found)
 
 
 async def remove_image(

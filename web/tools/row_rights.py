@@ -1,6 +1,7 @@
 """What the caller may do to each of many things, for lists that offer it.
 
-Things that no rule tells apart have one answer: a thousand containers of ten services are ten questions.
+Things that no rule tells apart have one answer: with one project in reach a thousand containers are two
+questions.
 """
 
 from __future__ import annotations
@@ -19,12 +20,11 @@ SERVICE_ACTIONS = tuple(
     for name, action in sorted(ACTIONS.items())
     if action.resource in (Resource.SERVICE, Resource.ROLLOUT)
 )
-KEPT_MAX = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowRights:
-    """Answers about `actions`, kept by what rules can tell apart."""
+    """Answers about `actions`, kept by which scopes mean a thing."""
 
     powers: Powers
     actions: tuple[str, ...]
@@ -32,21 +32,10 @@ class RowRights:
 
     def of(self, target: Target) -> tuple[str, ...]:
         """Return which of the actions the caller may do to this."""
-        labels = target.labels
-        told_apart = (
-            target.project,
-            target.service_id,
-            target.environment,
-            target.node_id,
-            target.hosts,
-            target.name if self.powers.goes_by_names else None,
-            None if labels is None else tuple(labels.get(key) for key in self.powers.label_keys),
-        )
-        known = self._known.get(told_apart)
+        signature = self.powers.signature(target)
+        known = self._known.get(signature)
         if known is None:
-            if len(self._known) >= KEPT_MAX:
-                self._known.clear()
-            known = self._known[told_apart] = self._decide(target)
+            known = self._known[signature] = self._decide(target)
         return known
 
     def _decide(self, target: Target) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ _Answer = TypeVar("_Answer")
 
 
 class SharedSpans:
-    """The answers of one node, for all who may ask at all: they must not depend on who asks."""
+    """The answers of one node: what they depend on of who asks is a part of what is asked."""
 
     def __init__(self) -> None:
         self._answers: OrderedDict[Hashable, object] = OrderedDict()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,10 @@ from cluster.analytics.capacity import worst_use
 from cluster.analytics.series import DAY_MS
 from cluster.analytics.sizing import Advice, Sizing, size_memory
 from cluster.metrics.query import Selector
+from cluster.model.ids import ServiceId
 from cluster.model.metrics import SubjectKind
+from cluster.placement import Household
+from cluster.rbac import Resource
 from web.auth.call import Call
 from web.tools.analytics_data import Scope, make_scope, read_hours
 from web.tools.analytics_trend import READ
@@ -19,6 +23,7 @@ from web.tools.analytics_views import rounded
 from web.tools.context import Context
 from web.tools.nodes import node_names
 from web.tools.placement import read_census
+from web.tools.visibility import about, sight_of
 
 _DAYS = 7
 _ORDER = tuple(Advice)
@@ -54,8 +59,9 @@ class SizingsView:
 async def advise_sizes(context: Context, call: Call) -> SizingsView:
     """Return advice on the memory of every service."""
     for action, resource in ((READ, "metrics"), ("service.read", "service")):
-        await context.authority.require(call, action, resource)
+        await context.authority.admit(call, action, resource)
     census = await read_census(context)
+    seen = _seen(context, call, census.households)
     names = node_names(context.surroundings)
     now_ms = context.surroundings.clock.now_ms()
     subjects = await context.surroundings.history.subjects(Selector(kinds=(SubjectKind.CONTAINER,)))
@@ -63,13 +69,13 @@ async def advise_sizes(context: Context, call: Call) -> SizingsView:
     for subject in subjects:
         service = subject.definition.label("service")
         # What ended last week needs nothing any more; it is known to within a day when that was.
-        if service in census.households and subject.seen_ms >= now_ms - 2 * DAY_MS:
+        if service in seen and subject.seen_ms >= now_ms - 2 * DAY_MS:
             replicas[service].append(make_scope([subject], names))
     hours = await read_hours(
         context, [scope for some in replicas.values() for scope in some], ("memory_bytes",), days=_DAYS
     )
     views = []
-    for service_id, household in sorted(census.households.items()):
+    for service_id, household in sorted(seen.items()):
         known = [hours.of(scope, "memory_bytes") for scope in replicas[service_id]]
         worst = max((use for each in known if (use := worst_use(each)) is not None), default=None)
         resources = household.spec.resources
@@ -88,6 +94,18 @@ async def advise_sizes(context: Context, call: Call) -> SizingsView:
         idle=float(np.sum([view.idle * view.replicas for view in views])),
         notes=hours.notes,
     )
+
+
+def _seen(context: Context, call: Call, households: Mapping[ServiceId, Household]) -> dict[str, Household]:
+    """The services that the caller sees, numbers and all."""
+    sight = sight_of(context, call)
+    measuring = context.authority.sight(call, READ)
+    return {
+        service_id: household
+        for service_id, household in households.items()
+        if (sight.service is None or sight.service(service_id))
+        and measuring.sees(about(context, Resource.METRICS, "", service_id, ""))
+    }
 
 
 def _float(value: int | None) -> float | None:

@@ -19,38 +19,32 @@ def container_target(view: ContainerView, *, kind: Resource = Resource.CONTAINER
 
     Labels of its image do not count, nor do a project and service that an image claims for it.
     """
-    project, service, service_id = view.project, view.service, view.service
+    name = f"{view.node_name}/{view.name}"
+    if view.image_labels is None:
+        return Target(kind=kind, id=view.id, name=name, node_id=view.node_id, node_name=view.node_name)
+    project, service, service_id, labels = view.project, view.service, view.service, view.labels
     if view.is_managed:
         service = name_in(view.service)
         # A host tells the project within its environment; to permissions both are attributes of their own.
         project = project.rpartition(".")[2]
     elif view.service:
         service_id = f"{view.project}.{view.service}"
-    target = Target(
-        kind=kind,
-        id=view.id,
-        name=f"{view.node_name}/{view.name}",
-        node_id=view.node_id,
-        node_name=view.node_name,
-    )
-    if view.image_labels is None:
-        return target
-    of_image = frozenset(view.image_labels)
-    if of_image & _MEMBERSHIP:
-        project = service = service_id = ""
+    if view.image_labels:
+        of_image = frozenset(view.image_labels)
+        labels = {key: value for key, value in labels.items() if key not in of_image}
+        if of_image & _MEMBERSHIP:
+            project = service = service_id = ""
     return Target(
         kind=kind,
-        id=target.id,
-        name=target.name,
-        node_id=target.node_id,
-        node_name=target.node_name,
+        id=view.id,
+        name=name,
         project=project,
         service=service,
         service_id=service_id,
         environment=environment_of(service_id) if view.is_managed else "",
-        labels={key: value for key, value in view.labels.items() if key not in of_image}
-        if of_image
-        else view.labels,
+        node_id=view.node_id,
+        node_name=view.node_name,
+        labels=labels,
     )
 
 

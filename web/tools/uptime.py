@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ from cluster.model.metrics import STEP_MS, Subject, SubjectKind
 from web.auth.call import Call
 from web.auth.problems import invalid
 from web.tools.context import Context
+from web.tools.measured import measured_by
 from web.tools.nodes import node_names
 from web.tools.times import parse_span
 
@@ -56,7 +57,7 @@ class UptimesView:
 
 async def get_uptime(context: Context, call: Call, *, span: str, stretches: int) -> UptimesView:
     """Return how available each group was in the last `span`. Raises Problem."""
-    await context.authority.require(call, "metrics.read", "metrics")
+    await context.authority.admit(call, "metrics.read", "metrics")
     span_ms = parse_span(span, field="span")
     if not SPAN_MIN_MS <= span_ms <= SPAN_MAX_MS:
         raise invalid("span", "from ten minutes to seven days", value=span)
@@ -64,19 +65,30 @@ async def get_uptime(context: Context, call: Call, *, span: str, stretches: int)
     grain_ms = min(step_ms, GRAIN_MAX_MS)
     end_ms = context.surroundings.clock.now_ms() // grain_ms * grain_ms
     start_ms = end_ms - span_ms
-    # Whoever may ask sees all of it.
+    sees = await measured_by(context, call)
+    # Whoever sees the same is told the same.
+    part = None if sees is None else context.authority.powers(call).key
     return await context.spans.get(
-        ("uptime", start_ms, end_ms, stretches),
-        lambda: _look(context, start_ms=start_ms, end_ms=end_ms, step_ms=step_ms, stretches=stretches),
+        ("uptime", start_ms, end_ms, stretches, part),
+        lambda: _look(context, sees, start_ms=start_ms, end_ms=end_ms, step_ms=step_ms, stretches=stretches),
     )
 
 
-async def _look(context: Context, *, start_ms: int, end_ms: int, step_ms: int, stretches: int) -> UptimesView:
+async def _look(
+    context: Context,
+    sees: Callable[[Subject], bool] | None,
+    *,
+    start_ms: int,
+    end_ms: int,
+    step_ms: int,
+    stretches: int,
+) -> UptimesView:
     history = context.surroundings.history
     groups: dict[tuple[str, str], list[Subject]] = defaultdict(list)
     names = node_names(context.surroundings)
     for subject in await history.subjects(Selector(kinds=(SubjectKind.CONTAINER,))):
-        groups[_group_of(subject, names)].append(subject)
+        if sees is None or sees(subject):
+            groups[_group_of(subject, names)].append(subject)
     found: list[UptimeView] = []
     for (kind, name), subjects in sorted(groups.items()):
         known = await _availability(

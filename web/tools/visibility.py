@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, fields, replace
 
 from cluster.model.ids import environment_of, name_in
 from cluster.model.metrics import Subject, SubjectKind
-from cluster.rbac import Resource, Target
+from cluster.rbac import ACTIONS, Resource, Target
 from cluster.store import records
 from web.auth.call import Call
 from web.auth.powers import ActionSight, Powers
@@ -182,3 +182,16 @@ def measured_sight(
         return sight.sees(about(context, Resource.METRICS, definition.node_id, service_id, name))
 
     return sees
+
+
+async def require_whole(context: Context, call: Call, actions: Sequence[str], what: str) -> None:
+    """Refuse a caller who may not do all actions to everything of their kind, saying that `what` is about all
+    of it. Raises Problem (403), recorded.
+    """
+    for action in actions:
+        kind = ACTIONS[action].resource.value
+        decision = context.authority.decide(call, action, kind)
+        if not decision.allowed and context.authority.could(call, action).allowed:
+            reason = f"{what} is about the whole cluster, and you may see a part of it: {decision.reason}"
+            await context.authority.refuse(call, action, kind, reason)
+        await context.authority.require(call, action, kind)

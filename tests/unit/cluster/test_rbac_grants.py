@@ -115,7 +115,7 @@ def test_the_labels_that_rules_go_by_are_known_whatever_the_rules_do() -> None:
     )
     grants = grants_of(Role.NONE, (a_binding("careful", scope=SHOP),), (role,))
     assert grants.label_keys == {"team", "safe"}
-    assert not grants.goes_by_names
+    assert len(grants.scopes) == 3
 
 
 def test_what_is_not_known_fails_closed_both_ways() -> None:

@@ -5032,9 +5032,15 @@ export interface components {
          * ProjectView
          * @description Containers of one project, over all hosts. `managed` of them are replicas of Control Tower's services.
          *
-         *     `config_files` is what Compose wrote of where it read the project from.
+         *     `config_files` is what Compose wrote of where it read the project from. `can` are the actions that the
+         *     caller may do to all of the others, null where that is the same for all containers.
          */
         ProjectView: {
+            /**
+             * Can
+             * @default null
+             */
+            can: string[] | null;
             /** Config Files */
             config_files: string;
             /** Created At Ms */

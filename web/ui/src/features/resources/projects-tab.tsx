@@ -3,7 +3,7 @@ import { Link } from "@tanstack/react-router";
 import { Play, RotateCw, Square, TriangleAlert } from "lucide-react";
 import { lazy, type ReactNode, Suspense, useState } from "react";
 import type { ProjectState, ProjectView } from "@/api/openapi";
-import { useCan } from "@/api/permissions";
+import { canOn, useCan } from "@/api/permissions";
 import { containersQuery } from "@/api/queries";
 import { Loaded } from "@/components/loaded";
 import { Pick } from "@/components/pick";
@@ -141,7 +141,8 @@ function Line({ project, onVerb }: { project: ProjectView; onVerb: (verb: Projec
         ? ["start"]
         : ["start", "restart", "stop"];
   // Replicas are looked after by their services.
-  const verbs = own === 0 ? [] : sensible.filter((verb) => can(PERMISSION[verb]));
+  const canHere = canOn(project, can);
+  const verbs = own === 0 ? [] : sensible.filter((verb) => canHere(PERMISSION[verb]));
   return (
     <li className="flex items-center gap-3 border-t border-line py-2.5 pr-2 pl-4 first:border-t-0">
       <div className="grid min-w-0 flex-1 items-center gap-x-4 gap-y-1 md:grid-cols-[minmax(0,1.2fr)_12rem_minmax(0,2fr)_minmax(0,0.8fr)]">

@@ -7,7 +7,6 @@ import { Loading } from "@/components/states";
 import { Status } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
 import { MenuButton } from "@/components/ui/menu-button";
-import { showError } from "@/components/ui/toast-store";
 import { useCanHere } from "@/features/container/can-here";
 import { ContainerPage } from "@/features/container/container-page";
 import { parseContainerSearch } from "@/features/container/container-search";
@@ -58,7 +57,6 @@ export function ContainerRoute() {
   const action = useContainerAction();
   const run = (request: ContainerRequest) =>
     action.mutate(request, {
-      onError: showError,
       onSuccess: () => {
         if (request.verb === "remove") void navigate({ to: "/containers" });
       },

@@ -7,7 +7,6 @@ import { Empty, Loading } from "@/components/states";
 import { Button } from "@/components/ui/button";
 import { Confirm } from "@/components/ui/confirm";
 import { Card, Section } from "@/components/ui/section";
-import { showError } from "@/components/ui/toast-store";
 import { useMessages } from "@/lib/i18n";
 import { useCanHere } from "./can-here";
 import { documentQuery, reveal } from "./container-queries";
@@ -22,7 +21,6 @@ export default function EnvironmentTab({ container }: { container: ContainerView
   const [isAsking, setAsking] = useState(false);
   const revealing = useMutation({
     mutationFn: () => reveal(container),
-    onError: showError,
     onSettled: () => setAsking(false),
   });
   const revealed = revealing.data === undefined ? null : describedIn(revealing.data.document).environment;

@@ -8,7 +8,7 @@ import { Button } from "@/components/ui/button";
 import { Confirm } from "@/components/ui/confirm";
 import { Input } from "@/components/ui/field";
 import { Card, Section } from "@/components/ui/section";
-import { showDone, showError } from "@/components/ui/toast-store";
+import { showDone } from "@/components/ui/toast-store";
 import { formatBytes, formatMoment } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { useCanHere } from "./can-here";
@@ -36,7 +36,6 @@ export default function FilesTab({ container, search, onSearch }: FilesTabProps)
   const uploading = useMutation({
     mutationFn: (file: File) => upload(container, joined(path, file.name), file),
     onSuccess: (_, file) => showDone(t.uploaded(file.name), joined(path, file.name)),
-    onError: showError,
     onSettled: () => {
       setReplacing(null);
       void client.invalidateQueries({ queryKey: filesQuery(container, path).queryKey });
@@ -158,7 +157,7 @@ function Way({ path, onOpen }: { path: string; onOpen: (path: string) => void })
               type="button"
               onClick={() => onOpen(crumb.path)}
               aria-current={place === all.length - 1 ? "location" : undefined}
-              className="rounded px-1 py-0.5 hover:bg-hover aria-[current]:font-semibold pointer-coarse:py-2"
+              className="min-h-6 min-w-6 rounded px-1 py-0.5 hover:bg-hover aria-[current]:font-semibold pointer-coarse:py-2"
             >
               {crumb.name}
             </button>

@@ -49,7 +49,6 @@ export function LimitsForm({ container, settings }: LimitsFormProps) {
       setTyped({});
       showDone(t.applied, warnings.join(". "));
     },
-    onError: showError,
     onSettled: () => client.invalidateQueries({ queryKey: settingsQuery(container).queryKey }),
   });
   const mayChange = can("container.update") && settings.refusal === "";

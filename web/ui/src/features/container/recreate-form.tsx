@@ -4,7 +4,6 @@ import { type FormEvent, useState } from "react";
 import type { ContainerView, SettingsView } from "@/api/openapi";
 import { Button } from "@/components/ui/button";
 import { Field, Input, TextArea } from "@/components/ui/field";
-import { showError } from "@/components/ui/toast-store";
 import { useMessages } from "@/lib/i18n";
 import { type Planned, planOf } from "./recreate";
 import { type Changes, changesOf, type Draft, type DraftVariable, draftOf, isFault } from "./recreate-draft";
@@ -25,7 +24,6 @@ export function RecreateForm({ container, settings, onPlanned }: RecreateFormPro
   const planning = useMutation({
     mutationFn: async (changes: Changes) => ({ container, plan: await planOf(container, changes), changes }),
     onSuccess: onPlanned,
-    onError: showError,
   });
   const errorOf = (field: string) => (fault?.field === field ? t.badLine(fault.text) : undefined);
   const area = (key: "command" | "labels" | "ports" | "mounts", label: string, hint: string) => (

@@ -9,6 +9,7 @@ import { containersQuery } from "@/api/queries";
 import { Button } from "@/components/ui/button";
 import { leaveFocus, useInertPage } from "@/components/ui/modal";
 import { showDone } from "@/components/ui/toast-store";
+import { capital } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { type Planned, recreate, type Step } from "./recreate";
 import { messages } from "./settings-messages";
@@ -42,6 +43,7 @@ export default function RecreateWindow({
         replace: true,
       });
     },
+    meta: { isShownInPlace: true },
     onError: () => void client.invalidateQueries({ queryKey: containersQuery.queryKey }),
   });
   return (
@@ -106,7 +108,7 @@ function Plan({ plan }: { plan: RecreationPlan }) {
           <ul className="flex flex-col gap-1">
             {plan.differences.map((each) => (
               <li key={each.field} className="break-words">
-                <span className="font-medium">{each.field}</span>{" "}
+                <span className="font-medium">{capital(each.field)}</span>{" "}
                 <span className="text-muted">{t.before(each.before)} →</span> {t.before(each.after)}
               </li>
             ))}
@@ -116,12 +118,12 @@ function Plan({ plan }: { plan: RecreationPlan }) {
       <Listed title={t.lost} items={plan.lost} />
       <Listed title={t.notes} items={plan.notes} />
       <Part title={t.downtime}>
-        <p>{plan.downtime}</p>
+        <p>{capital(plan.downtime)}</p>
       </Part>
       <Part title={t.steps}>
         <ol className="list-decimal pl-5 text-muted">
           {plan.steps.map((step) => (
-            <li key={step}>{step}</li>
+            <li key={step}>{capital(step)}</li>
           ))}
         </ol>
       </Part>
@@ -136,7 +138,7 @@ function Listed({ title, items }: { title: string; items: readonly string[] }) {
       <ul className="list-disc pl-5">
         {items.map((item) => (
           <li key={item} className="break-words">
-            {item}
+            {capital(item)}
           </li>
         ))}
       </ul>

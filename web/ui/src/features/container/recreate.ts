@@ -1,8 +1,10 @@
 import { request, send } from "@/api/client";
 import type { ContainerView, RecreationPlan } from "@/api/openapi";
+import { textsOf } from "@/lib/i18n";
 import { Ndjson } from "@/lib/ndjson";
 import { pathOf, type Which } from "./container-queries";
 import type { Changes } from "./recreate-draft";
+import { messages } from "./settings-messages";
 
 /** Having a container made anew: first what that would do, then doing it, told step by step. */
 
@@ -64,5 +66,5 @@ export async function recreate(
       if (line.stage === "done") return line.container_id;
     }
   }
-  throw new Error("");
+  throw new Error(textsOf(messages).brokenOff);
 }

@@ -32,6 +32,12 @@ export const messages = defineMessages({
       "Control Tower keeps this service at its number of replicas: it will bring a replica back by itself.",
     askMany: (verb: string, count: number) =>
       `${verb} ${count} ${pluralOf(count, "container", "containers")}?`,
+    many: {
+      restart: "Requests in flight are cut off, and they answer again when they have started.",
+      stop: "They answer nothing until they are started again.",
+      kill: "They are ended at once, without a chance to write what they hold in memory.",
+      remove: "Those that run are killed. What they wrote outside of volumes is lost.",
+    },
     onHosts: "Hosts",
     ofServices: "Services",
     ofProjects: "Projects",
@@ -87,6 +93,12 @@ export const messages = defineMessages({
     managedNote:
       "Control Tower mantiene il numero di repliche di questo servizio: una replica tornerà da sola.",
     askMany: (verb, count) => `${verb} ${count} container?`,
+    many: {
+      restart: "Le richieste in corso vengono interrotte; rispondono di nuovo dopo l'avvio.",
+      stop: "Non rispondono più finché non vengono riavviati.",
+      kill: "Vengono terminati subito, senza poter scrivere ciò che hanno in memoria.",
+      remove: "Quelli in esecuzione vengono terminati. Ciò che hanno scritto fuori dai volumi va perso.",
+    },
     onHosts: "Host",
     ofServices: "Servizi",
     ofProjects: "Progetti",

@@ -9,6 +9,7 @@ import { useMessages } from "@/lib/i18n";
 import { messages } from "./action-messages";
 import { type Outcome, type OutcomeState, runBulk, touchedBy } from "./bulk";
 import { actOn, undoOf, useRefresh, type Verb } from "./container-actions";
+import { isRunning } from "./container-state";
 import { leftOutWords } from "./left-out";
 
 const NAMED_MAX = 12;
@@ -42,19 +43,19 @@ export default function BulkWindow({ verb: asked, containers, unfit, denied, onC
     containers,
   });
   const [outcomes, setOutcomes] = useState<readonly Outcome[] | null>(null);
-  const [isRunning, setRunning] = useState(false);
+  const [isUnderWay, setUnderWay] = useState(false);
   const stopping = useRef(new AbortController());
   // Closing the window begins nothing more; what is under way ends by itself.
   useEffect(() => () => stopping.current.abort(), []);
   const run = async (verb: Verb, on: readonly ContainerView[]) => {
     stopping.current = new AbortController();
     setTask({ verb, containers: on });
-    setRunning(true);
+    setUnderWay(true);
     setOutcomes([]);
     try {
       await runBulk(on, (container) => actOn({ container, verb }), setOutcomes, stopping.current.signal);
     } finally {
-      setRunning(false);
+      setUnderWay(false);
       void refresh();
     }
   };
@@ -91,7 +92,7 @@ export default function BulkWindow({ verb: asked, containers, unfit, denied, onC
       />
       <Outcomes outcomes={outcomes} />
       <div className="mt-5 flex justify-end gap-2">
-        {isRunning ? (
+        {isUnderWay ? (
           <Button onClick={() => stopping.current.abort()}>{t.stopHere}</Button>
         ) : (
           back !== null && <Button onClick={() => void run(back.verb, back.containers)}>{t.undo}</Button>
@@ -118,12 +119,13 @@ function undoable(
 function Question({ containers, unfit, denied, verb }: Omit<BulkWindowProps, "onClose">) {
   const t = useMessages(messages);
   const touched = useMemo(() => touchedBy(containers), [containers]);
-  const notes: Partial<Record<Verb, string>> = {
+  const one: Partial<Record<Verb, string>> = {
     restart: t.restartNote,
     stop: t.stopNote,
     kill: t.killNote,
-    remove: t.removeNote,
+    remove: containers.some(isRunning) ? t.removeRunningNote : t.removeNote,
   };
+  const notes: Partial<Record<Verb, string>> = containers.length === 1 ? one : t.many;
   return (
     <div className="flex flex-col gap-3 text-sm">
       <dl className="grid grid-cols-[auto_minmax(0,1fr)] gap-x-4 gap-y-1.5">

@@ -179,7 +179,13 @@ function makeView(
         }),
         hoverTooltip((editor, position) => hint(editor, position, props.current.schema)),
         LABEL.of(EditorView.contentAttributes.of({ "aria-label": props.current.label })),
-        EditorView.contentAttributes.of({ spellcheck: "false", autocorrect: "off", autocapitalize: "off" }),
+        EditorView.contentAttributes.of({
+          spellcheck: "false",
+          autocorrect: "off",
+          autocapitalize: "off",
+          // What can be edited can be focused; it is said for those who look for how to scroll.
+          tabindex: "0",
+        }),
         // Tab takes a suggestion and otherwise leads on, as everywhere in the page.
         keymap.of([{ key: "Tab", run: acceptCompletion }]),
         Prec.high(keymap.of([{ key: "Enter", run: openMapping }])),
@@ -299,7 +305,17 @@ const THEME = EditorView.theme({
     backgroundColor: "var(--surface)",
     fontSize: "0.8125rem",
   },
-  "&.cm-focused": { outline: "2px solid var(--accent)", outlineOffset: "-2px" },
+  "&.cm-focused": { outline: "none" },
+  // An outline would lie beneath the line numbers.
+  "&.cm-focused::after": {
+    content: '""',
+    position: "absolute",
+    inset: "0",
+    zIndex: "300",
+    border: "2px solid var(--accent)",
+    borderRadius: "0 0 8px 8px",
+    pointerEvents: "none",
+  },
   ".cm-scroller": {
     fontFamily: 'ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", monospace',
     lineHeight: "1.5",

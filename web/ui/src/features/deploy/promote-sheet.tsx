@@ -33,7 +33,7 @@ export default function PromoteSheet({ to, onClose, onPromoted }: PromoteSheetPr
   const required = environments.data?.find(({ name }) => name === to)?.settings.requires ?? "";
   const source = environments.data?.find(({ name }) => name === (from || required));
   const services = source?.services ?? [];
-  const projects = [...new Set(services.map((id) => id.split(".")[0] ?? ""))].sort();
+  const projects = [...new Set(services.map(projectOf))].sort();
   const body = { what, to, from_environment: from, copy_values: copiesValues };
   const planning = useMutation({
     mutationFn: () => promote({ ...body, dry_run: true }),
@@ -158,4 +158,9 @@ export default function PromoteSheet({ to, onClose, onPromoted }: PromoteSheetPr
       )}
     </Sheet>
   );
+}
+
+/** Of the id of a service: `project.name`, in an environment `environment.project.name`. */
+function projectOf(id: string): string {
+  return id.split(".").at(-2) ?? "";
 }

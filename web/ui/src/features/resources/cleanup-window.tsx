@@ -8,8 +8,6 @@ import { Status } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
 import { Dialog } from "@/components/ui/dialog";
 import { Field, Input, Select } from "@/components/ui/field";
-import { showError } from "@/components/ui/toast-store";
-import { cn } from "@/lib/cn";
 import { useDebounced } from "@/lib/debounced";
 import { formatBytes, parseImage } from "@/lib/format";
 import { translated, useMessages } from "@/lib/i18n";
@@ -48,7 +46,6 @@ export default function CleanupWindow({ kind, host, volumes, onClose }: CleanupW
   });
   const carrying = useMutation({
     mutationFn: (token: string) => clean(kind, settled, token),
-    onError: showError,
     onSettled: () => client.invalidateQueries({ queryKey: RESOURCES_KEY }),
   });
   const done = carrying.data;
@@ -56,7 +53,7 @@ export default function CleanupWindow({ kind, host, volumes, onClose }: CleanupW
   return (
     <Dialog title={t.clean.title[kind]} description={t.clean.note[kind]} isWide onClose={onClose}>
       {done !== undefined ? (
-        <Done done={done} />
+        <Done kind={kind} done={done} />
       ) : (
         <>
           {kind !== "volumes" && <Wishes kind={kind} wish={wish} onWish={setWish} />}
@@ -65,7 +62,7 @@ export default function CleanupWindow({ kind, host, volumes, onClose }: CleanupW
           ) : plan.data === undefined || isLooking ? (
             <Loading label={t.clean.looking} rows={5} className="min-h-56" />
           ) : (
-            <Planned plan={plan.data} />
+            <Planned kind={kind} plan={plan.data} />
           )}
         </>
       )}
@@ -169,7 +166,7 @@ function within(value: number, min: number, max: number, otherwise: number): num
   return Number.isFinite(value) ? Math.min(max, Math.max(min, Math.floor(value))) : otherwise;
 }
 
-function Planned({ plan }: { plan: CleanupView }) {
+function Planned({ kind, plan }: { kind: Kind; plan: CleanupView }) {
   const t = useMessages(messages);
   return (
     <div className="flex min-h-56 flex-col gap-3 text-sm">
@@ -183,7 +180,7 @@ function Planned({ plan }: { plan: CleanupView }) {
       ) : (
         <>
           <p role="status" className="text-base font-medium">
-            {t.clean.count(plan.items.length, formatBytes(plan.bytes))}
+            {t.clean.count[kind](plan.items.length, formatBytes(plan.bytes))}
           </p>
           <Items items={plan.items} />
           <p className="text-muted">
@@ -203,13 +200,13 @@ function Planned({ plan }: { plan: CleanupView }) {
   );
 }
 
-function Done({ done }: { done: CleanupView }) {
+function Done({ kind, done }: { kind: Kind; done: CleanupView }) {
   const t = useMessages(messages);
   const removed = done.items.filter(({ outcome }) => outcome === "removed").length;
   return (
     <div className="flex min-h-56 flex-col gap-3 text-sm">
       <p role="status" className="text-base font-medium">
-        {t.clean.done(removed, formatBytes(done.bytes))}
+        {t.clean.done[kind](removed, formatBytes(done.bytes))}
       </p>
       {done.gone > 0 && <p className="text-muted">{t.clean.gone(done.gone)}</p>}
       <Items items={done.items} isDone />
@@ -246,7 +243,7 @@ function Items({ items, isDone = false }: { items: readonly CleanupItem[]; isDon
           <col />
           <col className="w-16 max-sm:w-12" />
           <col className="w-22" />
-          <col className={isDone ? "w-[36%]" : "w-[36%] max-sm:w-0"} />
+          <col className="w-[36%] max-sm:w-0" />
         </colgroup>
         <thead className="sr-only">
           <tr>
@@ -263,21 +260,16 @@ function Items({ items, isDone = false }: { items: readonly CleanupItem[]; isDon
               <tr key={`${item.node_id} ${item.id}`} className="border-t border-line first:border-t-0">
                 <th scope="row" title={item.name} className="truncate px-3 py-1.5 text-left font-medium">
                   {shortName(item)}
-                  {!isDone && (
-                    <span className="block truncate text-xs font-normal text-muted sm:hidden">{why}</span>
-                  )}
+                  <span className="block truncate text-xs font-normal text-muted sm:hidden">
+                    {isDone ? <Outcome item={item} /> : why}
+                  </span>
                 </th>
                 <td className="w-16 truncate px-2 py-1.5 text-muted">{item.node_name}</td>
                 <td className="tabular w-22 px-2 py-1.5 text-right">
                   {item.kind === "network" ? "" : formatBytes(item.bytes)}
                 </td>
-                <td className={cn("px-3 py-1.5 text-muted", !isDone && "max-sm:hidden")}>
-                  {isDone ? (
-                    <Status tone={TONES[item.outcome]}>{t.clean.outcomes[item.outcome]}</Status>
-                  ) : (
-                    <span title={why}>{why}</span>
-                  )}
-                  {isDone && item.outcome !== "removed" && <p className="text-xs break-words">{why}</p>}
+                <td className="px-3 py-1.5 text-muted max-sm:hidden">
+                  {isDone ? <Outcome item={item} /> : <span title={why}>{why}</span>}
                 </td>
               </tr>
             );
@@ -285,5 +277,20 @@ function Items({ items, isDone = false }: { items: readonly CleanupItem[]; isDon
         </tbody>
       </table>
     </div>
+  );
+}
+
+/** What became of it, and why where it is still there. */
+function Outcome({ item }: { item: CleanupItem }) {
+  const t = useMessages(messages);
+  return (
+    <>
+      <Status tone={TONES[item.outcome]}>{t.clean.outcomes[item.outcome]}</Status>
+      {item.outcome !== "removed" && (
+        <span className="block text-xs break-words whitespace-normal">
+          {translated(item.why, item.translations)}
+        </span>
+      )}
+    </>
   );
 }

@@ -94,14 +94,25 @@ export const messages = defineMessages({
       onlyUntagged: "Only images without any name",
       looking: "Looking what could go",
       nothing: "There is nothing to remove.",
-      count: (count: number, bytes: string) =>
-        `${count} ${pluralOf(count, "thing", "things")} can go, up to ${bytes}.`,
+      count: {
+        images: (count: number, bytes: string) =>
+          `${count} ${pluralOf(count, "image", "images")} can go, up to ${bytes}.`,
+        volumes: (count: number, bytes: string) =>
+          `${count} ${pluralOf(count, "volume", "volumes")} can go, up to ${bytes}.`,
+        networks: (count: number) => `${count} ${pluralOf(count, "network", "networks")} can go.`,
+      },
       exact: "Exactly what is listed here is removed. What appears meanwhile stays.",
       kept: (count: number) => `Unused, and kept: ${count}`,
       leftOver: (count: number) => `${count} more can go after that.`,
       verb: (count: number) => `Remove ${count}`,
       working: "Removing…",
-      done: (count: number, bytes: string) => `${count} removed, up to ${bytes} freed.`,
+      done: {
+        images: (count: number, bytes: string) =>
+          `${count} ${pluralOf(count, "image", "images")} removed, up to ${bytes} freed.`,
+        volumes: (count: number, bytes: string) =>
+          `${count} ${pluralOf(count, "volume", "volumes")} removed, up to ${bytes} freed.`,
+        networks: (count: number) => `${count} ${pluralOf(count, "network", "networks")} removed.`,
+      },
       gone: (count: number) =>
         `${count} ${pluralOf(count, "was", "were")} gone or had changed, and ${pluralOf(count, "was", "were")} left alone.`,
       why: "Why",
@@ -230,14 +241,26 @@ export const messages = defineMessages({
       onlyUntagged: "Solo immagini senza alcun nome",
       looking: "Ricerca di ciò che si può rimuovere",
       nothing: "Non c'è niente da rimuovere.",
-      count: (count, bytes) =>
-        `Si ${pluralOf(count, "può rimuovere 1 cosa", `possono rimuovere ${count} cose`)}, fino a ${bytes}.`,
+      count: {
+        images: (count, bytes) =>
+          `Si ${pluralOf(count, "può rimuovere 1 immagine", `possono rimuovere ${count} immagini`)}, fino a ${bytes}.`,
+        volumes: (count, bytes) =>
+          `Si ${pluralOf(count, "può rimuovere 1 volume", `possono rimuovere ${count} volumi`)}, fino a ${bytes}.`,
+        networks: (count) =>
+          `Si ${pluralOf(count, "può rimuovere 1 rete", `possono rimuovere ${count} reti`)}.`,
+      },
       exact: "Viene rimosso esattamente ciò che è elencato. Ciò che appare nel frattempo resta.",
       kept: (count) => `Non usate e conservate: ${count}`,
       leftOver: (count) => `Dopo se ne possono rimuovere altre ${count}.`,
       verb: (count) => `Rimuovi ${count}`,
       working: "Rimozione…",
-      done: (count, bytes) => `${count} rimosse, fino a ${bytes} liberati.`,
+      done: {
+        images: (count, bytes) =>
+          `${count} ${pluralOf(count, "immagine rimossa", "immagini rimosse")}, fino a ${bytes} liberati.`,
+        volumes: (count, bytes) =>
+          `${count} ${pluralOf(count, "volume rimosso", "volumi rimossi")}, fino a ${bytes} liberati.`,
+        networks: (count) => `${count} ${pluralOf(count, "rete rimossa", "reti rimosse")}.`,
+      },
       gone: (count) => `${count} non c'erano più o erano cambiate, e sono rimaste come sono.`,
       why: "Perché",
       outcomes: { planned: "da rimuovere", removed: "rimossa", kept: "conservata", failed: "non riuscita" },

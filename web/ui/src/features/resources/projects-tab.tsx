@@ -11,7 +11,6 @@ import { RowMenu } from "@/components/row-menu";
 import { Loading } from "@/components/states";
 import { Status, type Tone } from "@/components/ui/badge";
 import { Card } from "@/components/ui/section";
-import { showError } from "@/components/ui/toast-store";
 import { formatCount } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { messages } from "./messages";
@@ -47,7 +46,6 @@ export function ProjectsTab({ view, onView }: ProjectsTabProps) {
   const action = useMutation({
     mutationFn: ({ project, verb }: { project: ProjectView; verb: ProjectVerb }) =>
       actOnProject(project.name, verb),
-    onError: showError,
     onSettled: () => {
       void client.invalidateQueries({ queryKey: containersQuery.queryKey });
       return client.invalidateQueries({ queryKey: RESOURCES_KEY });

@@ -5,7 +5,6 @@ import { Status } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
 import { Dialog } from "@/components/ui/dialog";
 import { Field, Input } from "@/components/ui/field";
-import { showError } from "@/components/ui/toast-store";
 import { useMessages } from "@/lib/i18n";
 import { messages } from "./messages";
 import { pull, RESOURCES_KEY } from "./resource-queries";
@@ -25,7 +24,6 @@ export default function PullWindow({ onClose }: { onClose: () => void }) {
         image.trim(),
         chosen.map(({ id }) => id),
       ),
-    onError: showError,
     onSettled: () => client.invalidateQueries({ queryKey: RESOURCES_KEY }),
   });
   const toggle = (id: string) =>

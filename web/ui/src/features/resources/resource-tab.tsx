@@ -9,7 +9,7 @@ import { Empty, Loading } from "@/components/states";
 import { Button } from "@/components/ui/button";
 import { Input } from "@/components/ui/field";
 import { Card } from "@/components/ui/section";
-import { showDone, showError } from "@/components/ui/toast-store";
+import { showDone } from "@/components/ui/toast-store";
 import { formatCount } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { messages } from "./messages";
@@ -190,7 +190,6 @@ function useRemoval(kind: Kind, onDone: () => void) {
   return useMutation({
     mutationFn: (row: Resource) => remove(kind, idOf(row), row.node_id, useOf(row) === "kept"),
     onSuccess: (_, row) => showDone(t.removed(nameOf(row), row.node_name)),
-    onError: showError,
     onSettled: () => {
       onDone();
       return client.invalidateQueries({ queryKey: RESOURCES_KEY });

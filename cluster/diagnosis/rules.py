@@ -13,7 +13,7 @@ from cluster.analytics.profile import Impact
 from cluster.analytics.sentences import Language, Text
 from cluster.analytics.sentences_profile import tell_bottleneck
 from cluster.diagnosis.facts import ContainerFact, DeathFact, DifferenceFact, Facts, HookFact, RolloutFact
-from cluster.diagnosis.findings import Code, Evidence, EvidenceKind, Finding, Step
+from cluster.diagnosis.findings import Code, Evidence, EvidenceKind, Finding, Scalar, Step
 from cluster.diagnosis.wording import age, exit_meaning, joined, say, share, small
 from cluster.model.events import Severity
 from cluster.model.node import NodeStatus
@@ -307,8 +307,7 @@ def _hook(rollout: RolloutFact, hook: HookFact) -> Finding:
         said=said,
         advice=say("hook-advice"),
         weight=1.0,
-        fields={"service": rollout.service_id, "hook": hook.name, "host": hook.host}
-        | ({} if hook.exit_code is None else {"exit_code": hook.exit_code}),
+        fields=_known(service=rollout.service_id, hook=hook.name, host=hook.host, exit_code=hook.exit_code),
         evidence=(
             Evidence(
                 kind=EvidenceKind.ROLLOUT, subject=rollout.service_id, rollout_id=rollout.id, quote=hook.tail
@@ -396,13 +395,13 @@ def shortages(facts: Facts) -> Iterator[Finding]:
             advice=say("shortage-advice"),
             # What is used up first is what was asked for.
             weight=1.0 / (1.0 + max(0.0, fact.days) / SOON_DAYS),
-            fields={
-                "metric": fact.metric,
-                "days": round(max(0.0, fact.days), 1),
-                "confidence": fact.confidence,
-            }
-            | ({} if fact.soonest_days is None else {"soonest_days": round(fact.soonest_days, 1)})
-            | ({} if fact.latest_days is None else {"latest_days": round(fact.latest_days, 1)}),
+            fields=_known(
+                metric=fact.metric,
+                days=round(max(0.0, fact.days), 1),
+                confidence=fact.confidence,
+                soonest_days=None if fact.soonest_days is None else round(fact.soonest_days, 1),
+                latest_days=None if fact.latest_days is None else round(fact.latest_days, 1),
+            ),
             evidence=(
                 Evidence(
                     kind=EvidenceKind.METRIC, subject=fact.subject, metric=fact.metric, value=fact.limit,
@@ -528,8 +527,7 @@ def _death(
         said=said,
         advice=say("out-of-memory-advice" if code is Code.OUT_OF_MEMORY else "crash-advice"),
         weight=min(1.0, 0.5 + len(found) / 10),
-        fields={"container": container, "host": host, "count": len(found)}
-        | ({} if last.exit_code is None else {"exit_code": last.exit_code}),
+        fields=_known(container=container, host=host, count=len(found), exit_code=last.exit_code),
         evidence=tuple(
             Evidence(
                 kind=EvidenceKind.LOG, subject=container, start_ms=death.at_ms, end_ms=death.at_ms,
@@ -567,8 +565,7 @@ def _by_engine(fact: ContainerFact) -> Iterator[Finding]:
         said=said,
         advice=say("out-of-memory-advice" if fact.was_out_of_memory else "crash-advice"),
         weight=min(1.0, 0.5 + count / 10),
-        fields={"container": fact.name, "host": fact.host, "count": count}
-        | ({} if fact.exit_code is None else {"exit_code": fact.exit_code}),
+        fields=_known(container=fact.name, host=fact.host, count=count, exit_code=fact.exit_code),
         evidence=(Evidence(kind=EvidenceKind.CONTAINER, subject=fact.name, value=float(count)),),
         steps=(
             Step(tool="get-container", arguments={"container": fact.name, "node": fact.host}),
@@ -578,6 +575,10 @@ def _by_engine(fact: ContainerFact) -> Iterator[Finding]:
 
 
 # ---- what rules share -------------------------------------------------------------------------------
+
+
+def _known(**values: Scalar | None) -> dict[str, Scalar]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _concerns(facts: Facts, *names: str) -> bool:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import ssl
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import httpx2
+import mcp_types as types
 import pytest
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.sse import sse_client
@@ -21,6 +25,7 @@ from tests.support.agent_process import AgentProcess, agents
 from tests.support.tool_names import tools_of
 
 ROLES = ("viewer", "operator", "admin")
+SESSIONS = 100
 TRANSPORTS = ("streamable-http", "sse", "stdio")
 
 
@@ -44,16 +49,23 @@ def tokens(agent: AgentProcess) -> dict[str, str]:
     return made
 
 
+@cache
+def trusting(ca: str) -> ssl.SSLContext:
+    """One for all sessions: making it takes a tenth of a second."""
+    return ssl.create_default_context(cafile=ca)
+
+
 @asynccontextmanager
 async def connected(
-    agent: AgentProcess, transport: str, token: str, tmp_path: Path
+    agent: AgentProcess, transport: str, token: str, tmp_path: Path, *, bounds: str = ""
 ) -> AsyncIterator[ClientSession]:
-    context = ssl.create_default_context(cafile=str(agent.ca))
+    """A session over one transport; `bounds` is the end of the address, as "/readonly"."""
+    context = trusting(str(agent.ca))
     headers = {"Authorization": f"Bearer {token}"}
     if transport == "streamable-http":
         async with (
             httpx2.AsyncClient(verify=context, headers=headers, timeout=30) as http,
-            streamable_http_client(f"{agent.url}/mcp", http_client=http) as streams,
+            streamable_http_client(f"{agent.url}/mcp{bounds}", http_client=http) as streams,
             ClientSession(streams[0], streams[1]) as session,
         ):
             await session.initialize()
@@ -66,7 +78,7 @@ async def connected(
             )
 
         async with (
-            sse_client(f"{agent.url}/sse", headers=headers, httpx_client_factory=client) as streams,
+            sse_client(f"{agent.url}/sse{bounds}", headers=headers, httpx_client_factory=client) as streams,
             ClientSession(streams[0], streams[1]) as session,
         ):
             await session.initialize()
@@ -96,6 +108,51 @@ async def test_each_role_sees_and_calls_its_tools_over_each_transport(
         assert not status.is_error
         assert status.structured_content is not None
         assert status.structured_content["leader"] == "alpha"
+
+
+@pytest.mark.parametrize("transport", ["streamable-http", "sse"])
+async def test_an_address_bounds_the_tools_of_its_whole_session(
+    agent: AgentProcess, tokens: dict[str, str], transport: str, tmp_path: Path
+) -> None:
+    async with connected(agent, transport, tokens["admin"], tmp_path, bounds="/x/deploy,readonly") as session:
+        names = {tool.name for tool in (await session.list_tools()).tools}
+        assert "get-deploy-status" in names
+        assert not {"deploy-rolling", "list-nodes"} & names
+        hidden = await session.call_tool("list-nodes", {})
+        assert hidden.is_error
+        assert "not among the toolsets" in hidden.content[0].text
+
+
+@pytest.mark.parametrize("transport", ["streamable-http", "sse"])
+async def test_resources_prompts_and_completions_reach_the_client(
+    agent: AgentProcess, tokens: dict[str, str], transport: str, tmp_path: Path
+) -> None:
+    async with connected(agent, transport, tokens["viewer"], tmp_path) as session:
+        listed = await session.list_resources()
+        assert "tower://health" in [str(each.uri) for each in listed.resources]
+        health = json.loads((await session.read_resource("tower://health")).contents[0].text)
+        assert [host["name"] for host in health["hosts"]] == ["alpha"]
+        assert len((await session.list_resource_templates()).resource_templates) > 3
+        assert "capacity-review" in [each.name for each in (await session.list_prompts()).prompts]
+        filled = await session.get_prompt("why-is-it-slow", {"subject": "alpha"})
+        assert "why alpha is slow" in filled.messages[0].content.text
+        reference = types.ResourceTemplateReference(type="ref/resource", uri="tower://services/{service}")
+        completed = await session.complete(reference, {"name": "node", "value": "al"})
+        assert completed.completion.values == ["alpha"]
+
+
+async def test_a_hundred_sessions_at_once_are_answered_each_by_its_own_role(
+    agent: AgentProcess, tokens: dict[str, str], tmp_path: Path
+) -> None:
+    roles = [ROLES[number % len(ROLES)] for number in range(SESSIONS)]
+
+    async def names(role: str) -> list[str]:
+        async with connected(agent, "streamable-http", tokens[role], tmp_path) as session:
+            await session.call_tool("list-nodes", {})
+            return [tool.name for tool in (await session.list_tools()).tools]
+
+    seen = await asyncio.gather(*map(names, roles))
+    assert seen == [tools_of(role) for role in roles]
 
 
 async def test_a_tool_of_a_higher_role_is_refused_in_words(

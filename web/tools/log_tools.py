@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from cluster.model.log_history import LogLevel, LogPlace, LogSearch, levels_from
+from cluster.model.log_history import LEVELS_ALL, LogLevel, LogPlace, LogSearch, levels_from
 from web.auth.call import Call
 from web.tools.arguments import Arguments, Cursor, Short
 from web.tools.context import Context
@@ -57,7 +57,7 @@ async def _search(context: Context, call: Call, given: SearchLogs) -> FoundLines
         container_ids=(),
         start_us=parse_since(given.since, now_ms=now_ms) * 1000,
         end_us=parse_since(given.until, now_ms=now_ms, field="until") * 1000,
-        **({} if given.level is None else {"levels": levels_from(LogLevel[given.level.upper()])}),
+        levels=LEVELS_ALL if given.level is None else levels_from(LogLevel[given.level.upper()]),
         pattern=given.text,
         is_regex=given.regex,
         context=given.around,

@@ -1,12 +1,12 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import type { Role } from "@/api/openapi";
+import type { Role, Toolset } from "@/api/openapi";
 import { meQuery } from "@/api/session";
 import { CopyLine } from "@/components/copy-line";
 import { errorOf, FormError } from "@/components/form-error";
 import { Button } from "@/components/ui/button";
 import { Dialog } from "@/components/ui/dialog";
-import { Field, Input, Select } from "@/components/ui/field";
+import { CheckBox, Field, Input, Select } from "@/components/ui/field";
 import { useMessages } from "@/lib/i18n";
 import { useMakeToken } from "./access-queries";
 import { messages } from "./messages";
@@ -14,6 +14,7 @@ import { messages } from "./messages";
 const DAY_S = 86_400;
 const DAYS = [1, 30, 90, 365] as const;
 const ROLES: readonly Role[] = ["viewer", "operator", "admin"];
+const TOOLSETS: readonly Toolset[] = ["containers", "observe", "analytics", "deploy", "cluster", "admin"];
 
 /** Makes an API token of one's own, and shows it once. */
 export default function TokenWindow({ onClose }: { onClose: () => void }) {
@@ -26,6 +27,8 @@ export default function TokenWindow({ onClose }: { onClose: () => void }) {
   const roles = own === "none" ? ROLES.slice(0, 2) : ROLES.slice(0, ROLES.indexOf(own) + 1);
   const [role, setRole] = useState<Role>(roles[0] ?? "viewer");
   const [days, setDays] = useState<number>(90);
+  const [isReadOnly, setReadOnly] = useState(false);
+  const [toolsets, setToolsets] = useState<readonly Toolset[]>([]);
   if (make.data !== undefined) {
     return (
       <Dialog title={t.makeTokenTitle} description={t.tokenOnce} isWide onClose={onClose}>
@@ -45,7 +48,7 @@ export default function TokenWindow({ onClose }: { onClose: () => void }) {
         className="flex flex-col gap-4"
         onSubmit={(event) => {
           event.preventDefault();
-          make.mutate({ name, role, ttl_s: days * DAY_S });
+          make.mutate({ name, role, ttl_s: days * DAY_S, read_only: isReadOnly, toolsets: [...toolsets] });
         }}
       >
         <Field label={t.name} error={errorOf(make.error, "name")}>
@@ -92,6 +95,23 @@ export default function TokenWindow({ onClose }: { onClose: () => void }) {
             )}
           </Field>
         </div>
+        <CheckBox label={t.readOnly} isOn={isReadOnly} onChange={setReadOnly} />
+        <fieldset className="flex flex-col gap-2">
+          <legend className="mb-1 text-sm font-medium">{t.toolsets}</legend>
+          <div className="grid grid-cols-2 gap-2">
+            {TOOLSETS.map((each) => (
+              <CheckBox
+                key={each}
+                label={t.toolset[each]}
+                isOn={toolsets.includes(each)}
+                onChange={(isOn) =>
+                  setToolsets(isOn ? [...toolsets, each] : toolsets.filter((other) => other !== each))
+                }
+              />
+            ))}
+          </div>
+          <p className="text-xs text-muted">{t.allTools}</p>
+        </fieldset>
         <FormError error={make.error} fields={["name"]} />
         <div className="flex justify-end">
           <Button tone="primary" type="submit" disabled={make.isPending}>

@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { KeySquare, Plus } from "lucide-react";
 import { lazy, Suspense, useState } from "react";
-import type { ApiTokenView } from "@/api/openapi";
+import type { ApiTokenView, Toolset } from "@/api/openapi";
 import { useCan } from "@/api/permissions";
 import { meQuery } from "@/api/session";
 import { Ago } from "@/components/ago";
@@ -67,6 +67,12 @@ export function TokensTab({ isOwn = false }: { isOwn?: boolean }) {
                       {t.states[token.state as keyof typeof t.states] ?? token.state}
                     </Badge>
                     <span>{t.roles[token.role]}</span>
+                    {token.read_only && <Badge tone="neutral">{t.onlyReads}</Badge>}
+                    {token.toolsets.length > 0 && (
+                      <span className="text-muted">
+                        {token.toolsets.map((each) => t.toolset[each as Toolset] ?? each).join(", ")}
+                      </span>
+                    )}
                     <span className="text-muted">
                       {t.owner}: {token.owner_name}
                     </span>

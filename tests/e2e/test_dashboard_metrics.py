@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.e2e.dashboard import AXE, goto
+from tests.e2e.dashboard import goto, violations_of
 from tests.e2e.observed_server import fire, observed
 from tests.e2e.world_server import Serving
 from tests.support.history_loader import HOUR_MS
@@ -54,14 +54,6 @@ def page(chromium: Browser, shop: Serving) -> Iterator[Page]:
     yield page
     context.close()
     assert [each for each in complaints if "401" not in each] == []
-
-
-def violations(page: Page) -> list[str]:
-    page.evaluate(AXE.read_text())
-    found = page.evaluate(
-        "axe.run(document.querySelector('[role$=dialog]') ?? document, { resultTypes: ['violations'] })"
-    )
-    return [f"{rule['id']}: {node['html'][:160]}" for rule in found["violations"] for node in rule["nodes"]]
 
 
 def chart(page: Page, title: str) -> Locator:
@@ -114,7 +106,7 @@ def test_a_host_is_explored_by_mouse_and_keyboard_and_the_address_says_what_is_s
 
     happened = page.get_by_role("region", name="What happened")
     expect(happened).to_contain_text("host h2", ignore_case=True)
-    assert violations(page) == []
+    assert violations_of(page) == []
 
 
 def test_a_stretch_that_is_chosen_tells_what_else_moved(page: Page, shop: Serving) -> None:
@@ -132,7 +124,7 @@ def test_a_stretch_that_is_chosen_tells_what_else_moved(page: Page, shop: Servin
     reads = moved.get_by_role("button").filter(has_text="shop-db-2").filter(has_text="Read")
     expect(reads).to_be_visible(timeout=LONG_MS)
     expect(reads).to_contain_text("rose")
-    assert violations(page) == []
+    assert violations_of(page) == []
     reads.click()
     expect(page).to_have_url(re.compile(r"of=container"))
 
@@ -153,14 +145,14 @@ def test_what_runs_out_first_comes_with_its_course_and_a_lost_host_can_be_tried(
     expect(page).to_have_url(re.compile("lost=h1"))
     sizes = page.get_by_role("region", name="Right sizes")
     expect(sizes).to_contain_text("reserve what it uses", timeout=LONG_MS)
-    assert violations(page) == []
+    assert violations_of(page) == []
 
 
 def test_alerts_are_looked_after_silenced_and_told_as_they_come(page: Page, shop: Serving) -> None:
     goto(page, f"{shop.address}/alerts")
     rows = page.get_by_role("listitem").filter(has=page.get_by_text("ran out of memory and was killed"))
     expect(rows).to_contain_text("firing")
-    assert violations(page) == []
+    assert violations_of(page) == []
     rows.get_by_role("button", name="Acknowledge").click()
     window = page.get_by_role("dialog")
     window.get_by_label("What is done about it").fill("raising its limit")
@@ -194,7 +186,7 @@ def test_a_rule_is_tried_on_the_record_before_it_is_in_force(page: Page, shop: S
     sheet.get_by_label("Hosts").fill("h2")
     sheet.get_by_role("button", name="Try it on the last 7 days").click()
     expect(sheet).to_contain_text(re.compile("would have fired once in 7 days"), timeout=LONG_MS)
-    assert violations(page) == []
+    assert violations_of(page) == []
     sheet.get_by_role("button", name="Save").click()
     rule = page.get_by_role("listitem").filter(has_text="disks-too-busy")
     expect(rule).to_contain_text("own")

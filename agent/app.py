@@ -77,6 +77,7 @@ from agent.host.memory_files import MemoryFiles
 from agent.host.native_memory import return_freed_memory
 from agent.host.probe import ProcHostProbe
 from agent.host.service_manager import ServiceManager
+from agent.host.standing_objects import set_aside_standing_objects
 from agent.ids import IdSource
 from agent.keys.errors import KeysError
 from agent.keys.identity import NodeIdentity
@@ -169,6 +170,7 @@ def run(loaded: LoadedSettings) -> int:
     try:
         identity = directory.identity.load()
         directory.require_log()
+        set_aside_standing_objects()
         return asyncio.run(_Agent(settings, directory, identity).live())
     except (KeysError, LogStorageFailed, StoreError, ListenFailed, RaftError, DirectoryUnusable) as error:
         raise StartRefused(str(error)) from error

@@ -1,0 +1,31 @@
+"""The collector of cycles passes over what was there when the agent started."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+
+import pytest
+
+from agent.host.standing_objects import set_aside_standing_objects
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    yield
+    gc.unfreeze()
+
+
+class Node:
+    other: Node
+
+
+def test_full_collections_pass_over_what_stays_and_find_what_came_since() -> None:
+    standing = [Node() for _ in range(1000)]
+    set_aside_standing_objects()
+    assert gc.get_freeze_count() > len(standing)
+    assert len(gc.get_objects()) < len(standing)
+    first, second = Node(), Node()
+    first.other, second.other = second, first
+    del first, second
+    assert gc.collect() >= 2

@@ -1,7 +1,8 @@
-import { useMutation } from "@tanstack/react-query";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { request } from "@/api/client";
 import type { ServiceDetail } from "@/api/openapi";
+import { rolloutsQuery, servicesQuery } from "@/api/queries";
 import { Button } from "@/components/ui/button";
 import { Dialog } from "@/components/ui/dialog";
 import { Field, Input } from "@/components/ui/field";
@@ -9,7 +10,6 @@ import { showDone } from "@/components/ui/toast-store";
 import { useMessages } from "@/lib/i18n";
 import { messages } from "./messages";
 import { pageMessages } from "./page-messages";
-import { useRefresh } from "./service-actions";
 
 interface RemoveDialogProps {
   service: ServiceDetail;
@@ -21,7 +21,7 @@ interface RemoveDialogProps {
 export default function RemoveDialog({ service, onClose, onRemoved }: RemoveDialogProps) {
   const t = useMessages(pageMessages);
   const base = useMessages(messages);
-  const refresh = useRefresh();
+  const client = useQueryClient();
   const [text, setText] = useState("");
   const removing = useMutation({
     mutationFn: () => request(`/services/${encodeURIComponent(service.id)}`, { method: "DELETE" }),
@@ -29,7 +29,11 @@ export default function RemoveDialog({ service, onClose, onRemoved }: RemoveDial
       showDone(t.removed(service.id));
       onRemoved();
     },
-    onSettled: refresh,
+    // Not the service itself: to ask for it once more may be to ask for what is gone.
+    onSettled: () => {
+      void client.invalidateQueries({ queryKey: rolloutsQuery.queryKey });
+      return client.invalidateQueries({ queryKey: servicesQuery.queryKey });
+    },
   });
   return (
     <Dialog

@@ -102,6 +102,8 @@ class Walker:
 
     def take_refusal(self, status: int) -> None:
         """Take the browser's word that the server refused something, which it has for every such answer."""
+        # What the page wrote before it answers this is heard by then.
+        self.page.evaluate("null")
         refusals = [each for each in self.complaints if f"responded with a status of {status}" in each]
         assert refusals, f"nothing was refused with {status}: {self.complaints}"
         self.complaints.remove(refusals[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from collections.abc import Iterator
 
@@ -21,6 +22,16 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 # For all threads: servers of browser tests have loops of their own.
 asyncio.set_event_loop_policy(TidyPolicy())
+
+GARBAGE_OBJECTS = 20_000
+"""So many new objects make the collector look; with CPython's 700 that is a tenth of all work."""
+
+
+def pytest_collection_finish() -> None:
+    """Leave what lasts, the modules and thousands of tests, out of the search for garbage."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_OBJECTS, *gc.get_threshold()[1:])
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,7 @@ import {
 } from "@tanstack/react-router";
 import { whenSessionLost } from "@/api/client";
 import { isStatus } from "@/api/problem";
+import { clusterQuery } from "@/api/queries";
 import { forgetLogin, mayBeLoggedIn, meQuery, noteLogin, setupQuery } from "@/api/session";
 import { Toaster } from "@/components/ui/toaster";
 import type { AlertsSearch } from "@/features/alerts/alerts-search";
@@ -53,6 +54,8 @@ const shellRoute = createRoute({
   id: "shell",
   beforeLoad: async ({ location }) => {
     if (mayBeLoggedIn()) {
+      // Every page shows something of it: asked for now, it is there when the first is rendered.
+      void queryClient.prefetchQuery(clusterQuery);
       try {
         await queryClient.ensureQueryData(meQuery);
         return;

@@ -21,7 +21,13 @@ from web.live.topics import Filter, Topic, listed
 from web.tools.alert_views import AlertView
 from web.tools.alerts import read_open_alerts
 from web.tools.cluster import read_cluster
-from web.tools.containers import ContainerFilter, fits, read_containers
+from web.tools.containers import (
+    ContainerFilter,
+    ContainerLookup,
+    fits,
+    look_up_containers,
+    read_containers,
+)
 from web.tools.context import Context
 from web.tools.metrics import live_view
 from web.tools.plan_views import PlanNews
@@ -341,13 +347,13 @@ class MetricsFeed(_Recounted):
     def __init__(self, context: Context, epoch: str) -> None:
         super().__init__(context, epoch)
         self._hosts: Mapping[str, HostLiveView] = {}
-        self._containers: Mapping[tuple[str, str], ContainerView] = {}
+        self._containers = ContainerLookup((), {})
 
     async def update(self) -> News | None:
         hosts = {view.node_id: view for view in await self._look()}
         news = _since_before(hosts, self._hosts)
-        found, _ = await read_containers(self._context)
-        self._containers = containers = {(view.node_id, view.id): view for view in found}
+        # Only who sees a part of them is told by what they are: nobody else has them made into views.
+        self._containers = containers = await look_up_containers(self._context)
         self._hosts = hosts
         if not news:
             return None
@@ -650,7 +656,7 @@ def _alerts(change: Change[int, AlertView], told: frozenset[int], wish: Wish) ->
 
 
 def _measured(
-    hosts: Iterable[HostLiveView], wish: Wish, containers: Mapping[tuple[str, str], ContainerView]
+    hosts: Iterable[HostLiveView], wish: Wish, containers: ContainerLookup
 ) -> tuple[HostLiveView, ...]:
     """Return the series that are wanted, of containers that are seen."""
     wanted, sees, sees_host = wish.filter, wish.sight.measures, wish.sight.host_numbers

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 
@@ -153,6 +153,40 @@ async def read_containers(
             problems.append(HostProblem(node_id=host.node_id, node_name=name, reason=problem_of(host, name)))
         containers.extend(_view(container, host, name) for container in _containers_of(host))
     return containers, tuple(problems)
+
+
+class ContainerLookup:
+    """Containers by host and id, each made into a view when it is first asked for.
+
+    For what asks about few of them or none, and often.
+    """
+
+    def __init__(self, hosts: Sequence[HostView], names: Mapping[str, str]) -> None:
+        self._hosts = hosts
+        self._names = names
+        self._places: dict[tuple[str, str], tuple[ContainerSummary, HostView]] | None = None
+        self._views: dict[tuple[str, str], ContainerView] = {}
+
+    def get(self, key: tuple[str, str]) -> ContainerView | None:
+        """Return the container of that host and id, None where it is not known."""
+        if self._places is None:
+            self._places = {
+                (host.node_id, container.id): (container, host)
+                for host in self._hosts
+                for container in _containers_of(host)
+            }
+        view, place = self._views.get(key), self._places.get(key)
+        if view is None and place is not None:
+            container, host = place
+            name = self._names.get(host.node_id, host.node_id)
+            view = self._views[key] = _view(container, host, name)
+        return view
+
+
+async def look_up_containers(context: Context) -> ContainerLookup:
+    """Return what finds every container known now, for callers who may see them."""
+    hosts = await context.views.read(patience_s=context.pace.list_patience_s)
+    return ContainerLookup(hosts, node_names(context.surroundings))
 
 
 async def read_seen(

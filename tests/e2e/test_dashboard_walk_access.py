@@ -227,6 +227,7 @@ def test_a_second_factor_is_turned_on_asked_for_and_replaced_by_a_recovery_code(
         opened.get_by_role("textbox", name="Code").fill(app.code())
         opened.get_by_role("button", name="Confirm and turn on").click()
         codes = window(page, "Keep your recovery codes")
+        expect(codes.get_by_role("listitem")).to_have_count(10)
         recovery = codes.get_by_role("listitem").all_inner_texts()
         tess.look("factor-recovery")
         codes.get_by_label("I have kept them somewhere safe").check()

@@ -154,10 +154,14 @@ def test_the_pages_are_in_a_drawer_on_a_phone(walker: Walker) -> None:
 # ---- logging in
 
 
-def log_out(page: Page, name: str) -> None:
+def log_out(walker: Walker, name: str) -> None:
+    page = walker.page
     page.get_by_role("button", name=f"Account of {name}").click()
     page.get_by_role("menuitem", name="Log out").click()
     expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+    # The page that is left may have asked for something when its login was over already.
+    page.evaluate("null")
+    walker.complaints = [each for each in walker.complaints if "status of 401" not in each]
 
 
 def is_in(page: Page) -> None:
@@ -234,7 +238,7 @@ def test_a_second_factor_is_turned_on_asked_for_and_replaced_by_a_recovery_code(
         codes.get_by_role("button", name="Go on").click()
         expect(page.get_by_role("region", name="Second factor")).to_contain_text("10 recovery codes are left")
 
-        log_out(page, "tess")
+        log_out(tess, "tess")
         tess.log_in("tess", PASSWORD)
         expect(page.get_by_role("heading", name="Enter a code")).to_be_visible()
         page.get_by_role("textbox", name="Code").fill("000000")
@@ -246,7 +250,7 @@ def test_a_second_factor_is_turned_on_asked_for_and_replaced_by_a_recovery_code(
         page.get_by_role("button", name="Verify and log in").click()
         is_in(page)
 
-        log_out(page, "tess")
+        log_out(tess, "tess")
         tess.log_in("tess", PASSWORD)
         page.get_by_role("button", name="Use a recovery code instead").click()
         page.get_by_label("Recovery code").fill(recovery[0])

@@ -43,7 +43,16 @@ export function ServiceHistory({ service, actions, compared, onCompare }: Servic
     <Section
       title={t.revisions}
       note={numbers.length > 0 ? formatCount(numbers.length) : undefined}
-      actions={numbers.length > 1 && <CompareChoice numbers={numbers} onCompare={onCompare} />}
+      actions={
+        numbers.length > 1 && (
+          <CompareChoice
+            numbers={numbers}
+            // What its list of changes is against; where that is forgotten, the one before.
+            against={history.data?.revisions[0]?.compared_with || (numbers[1] ?? 1)}
+            onCompare={onCompare}
+          />
+        )
+      }
     >
       <Card className="overflow-hidden">
         <Loaded query={history} loading={<Loading label={t.loadingHistory} rows={6} />}>
@@ -72,14 +81,16 @@ export function ServiceHistory({ service, actions, compared, onCompare }: Servic
 
 function CompareChoice({
   numbers,
+  against,
   onCompare,
 }: {
   numbers: readonly number[];
+  against: number;
   onCompare: (compared: Compared) => void;
 }) {
   const t = useMessages(pageMessages);
   const [after, setAfter] = useState(numbers[0] ?? 1);
-  const [before, setBefore] = useState(numbers[1] ?? 1);
+  const [before, setBefore] = useState(against);
   const options = numbers.map((number) => (
     <option key={number} value={number}>
       {t.pieceRevision(number)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import ssl
@@ -25,7 +24,6 @@ from tests.support.agent_process import AgentProcess, agents
 from tests.support.tool_names import tools_of
 
 ROLES = ("viewer", "operator", "admin")
-SESSIONS = 100
 TRANSPORTS = ("streamable-http", "sse", "stdio")
 
 
@@ -139,20 +137,6 @@ async def test_resources_prompts_and_completions_reach_the_client(
         reference = types.ResourceTemplateReference(type="ref/resource", uri="tower://services/{service}")
         completed = await session.complete(reference, {"name": "node", "value": "al"})
         assert completed.completion.values == ["alpha"]
-
-
-async def test_a_hundred_sessions_at_once_are_answered_each_by_its_own_role(
-    agent: AgentProcess, tokens: dict[str, str], tmp_path: Path
-) -> None:
-    roles = [ROLES[number % len(ROLES)] for number in range(SESSIONS)]
-
-    async def names(role: str) -> list[str]:
-        async with connected(agent, "streamable-http", tokens[role], tmp_path) as session:
-            await session.call_tool("list-nodes", {})
-            return [tool.name for tool in (await session.list_tools()).tools]
-
-    seen = await asyncio.gather(*map(names, roles))
-    assert seen == [tools_of(role) for role in roles]
 
 
 async def test_a_tool_of_a_higher_role_is_refused_in_words(

@@ -18,7 +18,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from agent.clock import SystemClock
+from agent.keys.identity import IdentityDirectory
+from agent.keys.tls import TlsIdentity
+from agent.peers.client import PeerClient
 from cluster.identity.one_time_codes import STEP_MS, code_at
+from cluster.model.inventory import HostRefused
 from tests.support.agent_process import AgentProcess, agents, form_cluster, wait_until
 from tests.support.certificate_chains import Chain, a_chain
 from tests.support.identity_provider import CLIENT_ID, CLIENT_SECRET, Provider, an_identity_provider
@@ -165,6 +169,48 @@ def test_the_command_line_logs_in_with_a_recovery_code_and_ends_other_logins(
         lambda: first.request("GET", "/api/v1/auth/me", token=token)[0] == 401,
         first.tail,
     )
+
+
+def test_who_has_a_host_gives_an_account_back_that_lost_password_and_second_factor(
+    hosts: tuple[AgentProcess, AgentProcess, str],
+) -> None:
+    first, second, admin = hosts
+    password, token = a_user(first, admin, "lost")
+    enrolment = must(first, "POST", "/account/second-factor", {"password": password}, token=token)
+    confirmation = {"ticket": enrolment["ticket"], "code": code_of(enrolment)}
+    must(first, "PUT", "/account/second-factor", confirmation, token=token)
+    refused = second.tower("user", "reset", "nobody", check=False)
+    assert (refused.returncode, "there is no account 'nobody'" in refused.stderr) == (1, True)
+    made = json.loads(second.tower("user", "reset", "lost", "--json").stdout)
+    login = {"name": "lost", "password": made["password"], "mode": "token"}
+    assert "access_token" in must(second, "POST", "/auth/login", login), "no code is asked for"
+    wait_until(
+        "the login from before is over on every host",
+        lambda: first.request("GET", "/api/v1/auth/me", token=token)[0] == 401,
+        first.tail,
+    )
+    entries = must(first, "GET", "/audit?limit=20", token=admin)["items"]
+    ours = [each["action"] for each in entries if each["principal_name"] == f"root of {second.name}"]
+    assert sorted(ours) == ["user.reset-second-factor", "user.set-password"]
+    # A member's certificate opens this to nobody but the member itself.
+    asked = asyncio.run(_reset_through(first, second))
+    assert "on the host where one is, and on no other" in asked
+
+
+async def _reset_through(asking: AgentProcess, asked: AgentProcess) -> str:
+    """Why one host may not reset an account by way of another."""
+    directory, other = IdentityDirectory(asking.directory / "identity"), asked.directory / "identity"
+    identity = directory.load()
+    tls = TlsIdentity(directory, identity)
+    client = PeerClient(
+        contexts=lambda: tls.peer_client,
+        address_of=lambda _: f"127.0.0.1:{asked.raft_port + 1}",
+        cluster_id=identity.cluster_id,
+    )
+    async with client:
+        with pytest.raises(HostRefused) as refused:
+            await client.reset_account(IdentityDirectory(other).load().node_id, "lost")
+    return str(refused.value)
 
 
 def test_a_certificate_is_served_by_every_host_and_members_need_it_not(

@@ -190,7 +190,7 @@ def test_who_has_a_host_gives_an_account_back_that_lost_password_and_second_fact
         first.tail,
     )
     entries = must(first, "GET", "/audit?limit=20", token=admin)["items"]
-    ours = [each["action"] for each in entries if each["principal_name"] == f"root of {second.name}"]
+    ours = [each["action"] for each in entries if each["actor"] == f"root of {second.name}"]
     assert sorted(ours) == ["user.reset-second-factor", "user.set-password"]
     # A member's certificate opens this to nobody but the member itself.
     asked = asyncio.run(_reset_through(first, second))

@@ -447,6 +447,7 @@ class StubServer:
             "metrics": scene.metrics,
             "services": {"items": scene.services, "rollouts": scene.rollouts},
             "containers": {"items": scene.containers, "problems": scene.problems},
+            "plans": {"items": []},
         }
         return {"topic": topic, "data": data[topic]}
 

@@ -65,7 +65,7 @@ def replica_of(shop: Shop) -> str:
 )
 def test_each_part_of_a_container_is_clean(shop: Shop, walker: Walker, tab: str) -> None:
     walker.open(f"{replica_of(shop)}?tab={tab}")
-    walker.look(f"container-{tab}")
+    walker.check_look(f"container-{tab}")
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_each_part_of_a_page_is_clean(walker: Walker, path: str) -> None:
     goto(walker.page, walker.address + path)
     expect(walker.page.get_by_role("heading", level=1)).to_be_visible(timeout=LOADED_MAX_MS)
     expect(walker.page.locator(".animate-breathe")).to_have_count(0, timeout=LOADED_MAX_MS)
-    walker.look(re.sub(r"\W+", "-", path).strip("-"))
+    walker.check_look(re.sub(r"\W+", "-", path).strip("-"))
 
 
 def keys(*pressed: str) -> Callable[[Walker], None]:
@@ -132,7 +132,7 @@ def test_windows_and_menus_are_clean(walker: Walker, path: str) -> None:
         open_it(walker)
         expect(opened).to_be_visible()
         expect(opened.locator(".animate-breathe")).to_have_count(0, timeout=LOADED_MAX_MS)
-        walker.look(f"window-{name}")
+        walker.check_look(f"window-{name}")
         walker.page.keyboard.press("Escape")
         expect(opened).to_have_count(0)
 
@@ -185,10 +185,10 @@ def test_a_wrong_password_and_a_used_setup_link_are_said_in_place(chromium: Brow
     with arriving(chromium, shop) as stranger:
         page = stranger.page
         expect(page.get_by_role("heading", name="Log in")).to_be_visible()
-        stranger.look("login")
+        stranger.check_look("login")
         stranger.log_in("admin", "wrong")
         expect(page.get_by_role("alert")).to_contain_text("name or the password is wrong")
-        stranger.look("login-wrong")
+        stranger.check_look("login-wrong")
         stranger.take_refusal(401)
 
         goto(page, f"{stranger.address}/setup#token=used-up")
@@ -200,7 +200,7 @@ def test_a_wrong_password_and_a_used_setup_link_are_said_in_place(chromium: Brow
         page.get_by_label("Password again").fill(PASSWORD)
         page.get_by_role("button", name="Set up").click()
         expect(page.get_by_role("alert")).to_be_visible()
-        stranger.look("setup")
+        stranger.check_look("setup")
         stranger.take_refusal(403)
         assert stranger.complaints == []
 
@@ -217,7 +217,7 @@ def test_a_second_factor_is_turned_on_asked_for_and_replaced_by_a_recovery_code(
         opened.get_by_label("Password").fill("not mine")
         opened.get_by_role("button", name="Next").click()
         expect(opened.get_by_label("Password")).to_have_attribute("aria-invalid", "true")
-        tess.look("factor-password")
+        tess.check_look("factor-password")
         tess.take_refusal(422)
         opened.get_by_label("Password").fill(PASSWORD)
         opened.get_by_role("button", name="Next").click()
@@ -226,14 +226,14 @@ def test_a_second_factor_is_turned_on_asked_for_and_replaced_by_a_recovery_code(
         opened.get_by_role("textbox", name="Code").fill("000000")
         opened.get_by_role("button", name="Confirm and turn on").click()
         expect(opened.get_by_role("textbox", name="Code")).to_have_attribute("aria-invalid", "true")
-        tess.look("factor-code")
+        tess.check_look("factor-code")
         tess.take_refusal(422)
         opened.get_by_role("textbox", name="Code").fill(app.code())
         opened.get_by_role("button", name="Confirm and turn on").click()
         codes = window(page, "Keep your recovery codes")
         expect(codes.get_by_role("listitem")).to_have_count(10)
         recovery = codes.get_by_role("listitem").all_inner_texts()
-        tess.look("factor-recovery")
+        tess.check_look("factor-recovery")
         codes.get_by_label("I have kept them somewhere safe").check()
         codes.get_by_role("button", name="Go on").click()
         expect(page.get_by_role("region", name="Second factor")).to_contain_text("10 recovery codes are left")
@@ -244,7 +244,7 @@ def test_a_second_factor_is_turned_on_asked_for_and_replaced_by_a_recovery_code(
         page.get_by_role("textbox", name="Code").fill("000000")
         page.get_by_role("button", name="Verify and log in").click()
         expect(page.get_by_role("alert")).to_contain_text("The code is wrong")
-        tess.look("login-code")
+        tess.check_look("login-code")
         tess.take_refusal(401)
         page.get_by_role("textbox", name="Code").fill(app.code())
         page.get_by_role("button", name="Verify and log in").click()
@@ -274,11 +274,11 @@ def test_whoever_lacks_a_second_factor_that_is_required_gets_one_at_the_login(
         with arriving(chromium, shop) as finn:
             finn.log_in("finn", PASSWORD)
             expect(finn.page.get_by_role("heading", name="A second factor is needed")).to_be_visible()
-            finn.look("login-enrol")
+            finn.check_look("login-enrol")
             finn.page.get_by_role("textbox", name="Code").fill(Authenticator(finn.page).code())
             finn.page.get_by_role("button", name="Verify and log in").click()
             expect(finn.page.get_by_role("heading", name="Keep your recovery codes")).to_be_visible()
-            finn.look("login-recovery")
+            finn.check_look("login-recovery")
             finn.page.get_by_label("I have kept them somewhere safe").check()
             finn.page.get_by_role("button", name="Go on").click()
             is_in(finn.page)
@@ -299,7 +299,7 @@ def test_a_login_that_is_ended_elsewhere_is_led_to_the_login_page(chromium: Brow
         logins = page.get_by_role("region", name="Logins")
         expect(logins).to_contain_text("2 active")
         logins.get_by_role("button", name="End", exact=True).click()
-        here.look("session-end")
+        here.check_look("session-end")
         here.confirm("End")
         expect(here.notices).to_contain_text("1 login ended")
         expect(logins).to_contain_text("1 active")
@@ -318,10 +318,10 @@ def test_a_token_that_was_made_is_shown_once_works_and_can_be_revoked(chromium: 
         opened = window(page, "Make an API token")
         opened.get_by_label("Name").fill("ci")
         opened.get_by_label("Role").select_option("viewer")
-        toby.look("token-make")
+        toby.check_look("token-make")
         opened.get_by_role("button", name="Make", exact=True).click()
         expect(opened).to_contain_text("The token is shown this once.")
-        toby.look("token-made")
+        toby.check_look("token-made")
         token = opened.locator("code").first.inner_text()
         opened.get_by_role("button", name="Done").click()
 
@@ -337,13 +337,13 @@ def test_a_token_that_was_made_is_shown_once_works_and_can_be_revoked(chromium: 
             program.post("/cluster/transfer", {"node_id": "h1"})
 
         page.get_by_role("button", name="Revoke").click()
-        toby.look("token-revoke")
+        toby.check_look("token-revoke")
         toby.confirm("Revoke")
         expect(toby.notices).to_contain_text("Token revoked")
         with pytest.raises(CommandFailed):
             program.get("/nodes")
         toby.open("/account")
-        toby.look("account")
+        toby.check_look("account")
         assert toby.complaints == []
 
 
@@ -362,7 +362,7 @@ def test_a_role_that_is_bound_to_one_container_shows_that_and_nothing_else(
     role.get_by_label("Name").fill("restarter")
     role.get_by_label("Allow").fill("container.read, container.reboot")
     expect(role.get_by_text("container.reboot is no action")).to_be_visible()
-    walker.look("role-wrong")
+    walker.check_look("role-wrong")
     role.get_by_label("Allow").fill("container.read, container.restart, container.logs, node.read")
     role.get_by_role("button", name="Save").click()
     expect(walker.notices).to_contain_text("Role restarter is kept")
@@ -375,7 +375,7 @@ def test_a_role_that_is_bound_to_one_container_shows_that_and_nothing_else(
     account.get_by_label("Password").fill(PASSWORD)
     account.get_by_role("button", name="Add", exact=True).click()
     expect(account.get_by_role("alert")).to_be_visible()
-    walker.look("user-wrong")
+    walker.check_look("user-wrong")
     walker.take_refusal(409)
     account.get_by_label("Name", exact=True).fill("sara")
     account.get_by_role("button", name="Add", exact=True).click()
@@ -388,7 +388,7 @@ def test_a_role_that_is_bound_to_one_container_shows_that_and_nothing_else(
     binding.get_by_role("button", name="More constraints").click()
     binding.get_by_label("Containers").fill(own)
     expect(binding.get_by_role("region", name="What this lets one see")).to_contain_text("1 of 3 containers")
-    walker.look("binding")
+    walker.check_look("binding")
     binding.get_by_role("button", name="Bind", exact=True).click()
     expect(walker.notices).to_contain_text("Bound to sara")
 
@@ -397,7 +397,7 @@ def test_a_role_that_is_bound_to_one_container_shows_that_and_nothing_else(
         expect(theirs).to_have_url(re.compile("/containers$"))
         expect(theirs.get_by_role("rowheader")).to_have_text([own])
         expect(theirs.get_by_role("link", name="Overview")).to_have_count(0)
-        sara.look("scoped")
+        sara.check_look("scoped")
         sara.act(own, "Restart")
         sara.confirm("Restart")
         expect(sara.notices).to_contain_text(f"Restarted {own}", timeout=LOADED_MAX_MS)
@@ -412,7 +412,7 @@ def test_a_role_that_is_bound_to_one_container_shows_that_and_nothing_else(
         assert sara.complaints == []
         sara.open("/audit")
         expect(theirs.locator("#content")).to_contain_text("Not for your role")
-        sara.look("forbidden")
+        sara.check_look("forbidden")
         sara.take_refusal(403)
         assert sara.complaints == []
 
@@ -434,7 +434,7 @@ def test_a_rule_is_rehearsed_fires_on_a_real_container_and_is_looked_after(
     sheet.get_by_label("For at least").fill("0s")
     sheet.get_by_label("Services").fill("shop.web")
     expect(sheet.get_by_text("A number", exact=True)).to_be_visible()
-    walker.look("rule-wrong")
+    walker.check_look("rule-wrong")
     sheet.get_by_label("Value").fill("1")
     sheet.get_by_role("button", name="Try it on the last 7 days").click()
     expect(sheet).to_contain_text(re.compile("would have fired"), timeout=LOADED_MAX_MS)
@@ -442,12 +442,12 @@ def test_a_rule_is_rehearsed_fires_on_a_real_container_and_is_looked_after(
     expect(walker.notices).to_contain_text("The rule walk-memory is in force")
 
     # What is looked at meanwhile is clean: the cluster looks at numbers twice a minute.
-    walker.look("alert-rules")
+    walker.check_look("alert-rules")
     walker.open("/alerts?tab=silences")
     page.get_by_role("button", name="New silence").click()
     page.get_by_role("dialog").get_by_role("button", name="Silence").click()
     expect(page.get_by_role("dialog")).to_contain_text("Say why")
-    walker.look("silence")
+    walker.check_look("silence")
 
     walker.open("/alerts")
     alerts = page.get_by_role("listitem").filter(has_text="walk-memory")
@@ -455,7 +455,7 @@ def test_a_rule_is_rehearsed_fires_on_a_real_container_and_is_looked_after(
     alerts.first.get_by_role("button", name="Acknowledge").click()
     taking = page.get_by_role("dialog")
     taking.get_by_label("What is done about it").fill("it may")
-    walker.look("alert-acknowledge")
+    walker.check_look("alert-acknowledge")
     taking.get_by_role("button", name="Acknowledge").click()
     expect(alerts.filter(has_text="admin looks after it")).to_have_count(1)
     alerts.filter(has_text="firing").first.get_by_role("button", name="Silence").click()
@@ -465,11 +465,11 @@ def test_a_rule_is_rehearsed_fires_on_a_real_container_and_is_looked_after(
     silencing.get_by_role("button", name="Silence").click()
     expect(walker.notices).to_contain_text("Nobody is told of it")
     expect(alerts.filter(has_text="silenced")).not_to_have_count(0)
-    walker.look("alerts-open")
+    walker.check_look("alerts-open")
 
     walker.open("/alerts?tab=silences")
     expect(row(page, "it is a test")).to_contain_text("in force")
-    walker.look("alert-silences")
+    walker.check_look("alert-silences")
     row(page, "it is a test").get_by_role("button", name="End it").click()
     walker.confirm("End it")
     expect(row(page, "it is a test")).to_have_count(0)
@@ -479,7 +479,7 @@ def test_a_rule_is_rehearsed_fires_on_a_real_container_and_is_looked_after(
     expect(walker.notices).to_contain_text("The rule walk-memory is gone")
     walker.open("/alerts?tab=past")
     expect(row(page, "walk-memory")).to_have_count(3, timeout=LOADED_MAX_MS)
-    walker.look("alert-history")
+    walker.check_look("alert-history")
 
 
 # ---- the audit
@@ -494,11 +494,11 @@ def test_the_audit_is_filtered_opened_checked_and_taken_along(shop: Shop, walker
     expect(page).to_have_url(re.compile("action=service.deploy"))
     entries = page.get_by_role("row").filter(has_text="service.deploy")
     expect(entries).to_have_count(1)
-    walker.look("audit-filtered")
+    walker.check_look("audit-filtered")
     entries.get_by_role("button").click()
     sheet = window(page, re.compile("Entry"))
     expect(sheet).to_contain_text("shop.web")
-    walker.look("audit-entry")
+    walker.check_look("audit-entry")
     sheet.get_by_role("button", name="All on this").click()
     expect(page).to_have_url(re.compile("resource=service"))
 
@@ -546,7 +546,7 @@ def test_a_certificate_of_ones_own_is_served_by_every_host_at_once(shop: Shop, w
     opened.get_by_label("Private key").fill(other.key)
     opened.get_by_role("button", name="Serve it").click()
     expect(opened.get_by_label("Private key")).to_have_attribute("aria-invalid", "true")
-    walker.look("certificate-wrong")
+    walker.check_look("certificate-wrong")
     walker.take_refusal(422)
     opened.get_by_label("Private key").fill(chain.key)
     opened.get_by_role("button", name="Serve it").click()
@@ -556,7 +556,7 @@ def test_a_certificate_of_ones_own_is_served_by_every_host_at_once(shop: Shop, w
     expect(page.get_by_role("status").filter(has_text="live")).to_be_visible()
 
     row(page, name).get_by_role("button", name="Remove").click()
-    walker.look("certificate-remove")
+    walker.check_look("certificate-remove")
     walker.confirm("Remove")
     expect(certificates).to_contain_text("own certificates are served")
     shop.agents.wait("none serves it", lambda: not any(is_served(each, chain, name) for each in hosts))
@@ -570,7 +570,7 @@ def test_the_command_for_a_new_host_is_copied_with_one_press(walker: Walker) -> 
     made = window(page, "Run this on the new host")
     made.get_by_role("button", name="Copy").click()
     expect(made.get_by_role("status").filter(has_text="Copied")).to_have_count(1)
-    walker.look("join-command")
+    walker.check_look("join-command")
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied == made.locator("code").inner_text()
     assert re.fullmatch(r"tower join \S+:7443 --token \S{20,}", copied)

@@ -75,7 +75,7 @@ class Walker:
         """Answer the question that is open."""
         self.page.get_by_role("alertdialog").get_by_role("button", name=verb, exact=True).click()
 
-    def look(self, name: str) -> None:
+    def check_look(self, name: str) -> None:
         """See that nothing is wrong with what is shown, on a wide light screen and on a dark phone.
 
         The pictures for people are in every theme and width. What is open stays so.

@@ -341,7 +341,8 @@ async def test_who_has_the_whole_project_gets_at_data_it_left() -> None:
     world = a_world()
     world.resources.put("nd_1", volumes=(HostVolume(name="shop_orphan", driver="local"),))
     async with ann(world) as api:
-        await api.must("POST", "/deployments", compose=compose("volumes: ['orphan:/x']"))
+        answer = await api.must("POST", "/deployments", compose=compose("volumes: ['orphan:/x']"))
+    assert [each["service_id"] for each in answer["services"]] == ["shop.web"]
 
 
 async def test_nobody_rolls_back_to_what_was_outside() -> None:
@@ -356,8 +357,9 @@ async def test_nobody_rolls_back_to_what_was_outside() -> None:
         stable_revision=3,
     )
     async with ann(world) as api:
-        await api.refused(403, "POST", "/services/shop.web/rollback", to=2)
+        problem = await api.refused(403, "POST", "/services/shop.web/rollback", to=2)
         await api.must("POST", "/services/shop.web/rollback", to=1)
+    assert "label" in problem["detail"]
 
 
 async def test_nobody_promotes_from_an_environment_that_is_not_their_own() -> None:

@@ -74,6 +74,24 @@ test("it comes back with growing pauses, and says since when it was away", () =>
   expect(pauses).toEqual([500, 1_000, 2_000]);
 });
 
+test("a connection that ends as soon as it has begun is a failed attempt, one that lasted is not", async () => {
+  const connection = connect();
+  const pauses: number[] = [];
+  for (const lastedMs of [0, 9_000, 1_000, 10_000, 0]) {
+    newest().onopen?.();
+    for (let passedMs = 0; passedMs < lastedMs; passedMs += 1_000) {
+      vi.advanceTimersByTime(1_000);
+      newest().onmessage?.({ data: '{"heartbeat":1}' });
+    }
+    newest().onclose?.({ code: 1011 });
+    const status = connection.getStatus();
+    if (status.phase !== "waiting") throw new Error("it waits");
+    pauses.push(status.retryAtMs - Date.now());
+    await vi.advanceTimersByTimeAsync(status.retryAtMs - Date.now());
+  }
+  expect(pauses).toEqual([500, 1_000, 2_000, 500, 1_000]);
+});
+
 test("now and then it asks whether the session holds, since a refused handshake does not say why", async () => {
   const checkSession = vi.fn(async () => {});
   connect({ checkSession });

@@ -21,6 +21,8 @@ const FIRST_DELAY_MS = 500;
 const DELAY_MAX_MS = 15_000;
 /** The server's heartbeat comes every 2 s. A host that lost its power closes no connection: it falls silent. */
 const SILENCE_MAX_MS = 6_000;
+/** What ends sooner counts as a failed attempt: each beginning has the server tell everything anew. */
+const STEADY_MIN_MS = 10_000;
 const SESSION_ENDED = 4401;
 
 export class LiveConnection {
@@ -29,6 +31,7 @@ export class LiveConnection {
   private attempts = 0;
   private lostAtMs: number | null = null;
   private heardAtMs = 0;
+  private openedAtMs: number | null = null;
   private retryTimer: ReturnType<typeof setTimeout> | null = null;
   private silenceTimer: ReturnType<typeof setTimeout> | null = null;
   private readonly listeners = new Set<() => void>();
@@ -50,7 +53,7 @@ export class LiveConnection {
     this.socket = socket;
     socket.onopen = () => {
       socket.send(JSON.stringify({ subscribe: TOPICS }));
-      this.attempts = 0;
+      this.openedAtMs = Date.now();
       this.lostAtMs = null;
       this.setStatus({ phase: "open" });
       this.watchSilence();
@@ -84,6 +87,8 @@ export class LiveConnection {
   private lost(sessionEnded: boolean, atMs: number): void {
     this.close();
     this.lostAtMs ??= atMs;
+    if (this.openedAtMs !== null && atMs - this.openedAtMs >= STEADY_MIN_MS) this.attempts = 0;
+    this.openedAtMs = null;
     const ceiling = Math.min(FIRST_DELAY_MS * 2 ** this.attempts, DELAY_MAX_MS);
     // Half of it is chance, so that the pages of a restarted host do not all come back at once.
     const delay = ceiling / 2 + (ceiling / 2) * (this.options.random ?? Math.random)();

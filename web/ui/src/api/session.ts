@@ -45,6 +45,27 @@ function remember(isLoggedIn: boolean): void {
   }
 }
 
+const SEES_PART = "tower.sees-part";
+
+/** Whether the cluster may be asked for before it is known who asks: not where the last answer said otherwise. */
+export function maySeeCluster(): boolean {
+  try {
+    return localStorage.getItem(SEES_PART) === null;
+  } catch {
+    return false;
+  }
+}
+
+/** Keep for the next load whether this account sees the cluster: a refused question is a line of the audit. */
+export function noteSight(me: MeView): void {
+  try {
+    if (me.permissions.includes("cluster.read")) localStorage.removeItem(SEES_PART);
+    else localStorage.setItem(SEES_PART, "yes");
+  } catch {
+    // Storage is blocked: then nothing is asked ahead either.
+  }
+}
+
 /** The login is over: the next page need not ask. */
 export function forgetLogin(): void {
   remember(false);
@@ -95,12 +116,14 @@ export async function setUp(token: string, name: string, password: string): Prom
   await request("/setup", { method: "POST", body: { token, name, password }, refresh: false });
 }
 
-export async function logOut(client: QueryClient): Promise<void> {
+/** Log out, and `leave` the pages behind the login before what they show is gone: they would ask for it anew. */
+export async function logOut(client: QueryClient, leave: () => Promise<void>): Promise<void> {
   try {
     await request("/auth/logout", { method: "POST", refresh: false });
   } finally {
     remember(false);
     setCsrfToken(null);
+    await leave();
     client.clear();
   }
 }

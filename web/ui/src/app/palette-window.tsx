@@ -71,10 +71,7 @@ function useActionItems(onShortcuts: () => void): PaletteItem[] {
   const can = useCan();
   const navigate = useNavigate();
   const client = useQueryClient();
-  const leave = () =>
-    logOut(client)
-      .catch(showError)
-      .finally(() => void navigate({ to: "/login" }));
+  const leave = () => logOut(client, () => navigate({ to: "/login" })).catch(showError);
   return [
     ...(can("service.deploy")
       ? [

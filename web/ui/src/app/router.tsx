@@ -9,7 +9,15 @@ import {
 import { whenSessionLost } from "@/api/client";
 import { isStatus } from "@/api/problem";
 import { clusterQuery } from "@/api/queries";
-import { forgetLogin, mayBeLoggedIn, meQuery, noteLogin, setupQuery } from "@/api/session";
+import {
+  forgetLogin,
+  mayBeLoggedIn,
+  maySeeCluster,
+  meQuery,
+  noteLogin,
+  noteSight,
+  setupQuery,
+} from "@/api/session";
 import { Toaster } from "@/components/ui/toaster";
 import type { AlertsSearch } from "@/features/alerts/alerts-search";
 import type { CapacitySearch } from "@/features/capacity/capacity-search";
@@ -55,9 +63,9 @@ const shellRoute = createRoute({
   beforeLoad: async ({ location }) => {
     if (mayBeLoggedIn()) {
       // Every page shows something of it: asked for now, it is there when the first is rendered.
-      void queryClient.prefetchQuery(clusterQuery);
+      if (maySeeCluster()) void queryClient.prefetchQuery(clusterQuery);
       try {
-        await queryClient.ensureQueryData(meQuery);
+        noteSight(await queryClient.ensureQueryData(meQuery));
         return;
       } catch (error) {
         if (!isStatus(error, 401)) throw error;
@@ -103,7 +111,7 @@ function searched<Search extends object = NoSearch>(): (raw: Record<string, unkn
   return (raw) => raw as Search;
 }
 
-type NoSearch = Record<never, never>;
+type NoSearch = Record<string, never>;
 
 /** Every page behind the login but the first is fetched when it is opened. */
 const pageRoutes = [

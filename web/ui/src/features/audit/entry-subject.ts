@@ -13,7 +13,7 @@ export function subjectOf({ action, resource }: Pick<AuditView, "action" | "reso
       return linkOptions({
         to: "/services/$service",
         params: { service: name },
-        search: /experiment/.test(action) ? { tab: "experiment" } : { tab: "revisions" },
+        search: /experiment/.test(action) ? { tab: "experiment" as const } : { tab: "revisions" as const },
       });
     case "rollout":
       return linkOptions({ to: "/rollouts/$rollout", params: { rollout: name } });
@@ -24,7 +24,7 @@ export function subjectOf({ action, resource }: Pick<AuditView, "action" | "reso
     case "config":
       return linkOptions({
         to: "/secrets",
-        search: { tab: "configs", name: own, environment: environment || undefined },
+        search: { tab: "configs" as const, name: own, environment: environment || undefined },
       });
     case "node":
       return linkOptions({ to: "/cluster", search: { host: name } });

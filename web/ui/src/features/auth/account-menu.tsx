@@ -23,10 +23,7 @@ export function AccountMenu() {
   const client = useQueryClient();
   const navigate = useNavigate();
   const chosen = useTheme();
-  const leave = () =>
-    logOut(client)
-      .catch(showError)
-      .finally(() => void navigate({ to: "/login" }));
+  const leave = () => logOut(client, () => navigate({ to: "/login" })).catch(showError);
   const themes: MenuItem[] = THEMES.map(({ theme, icon }) => ({
     key: theme,
     label: t.themes[theme],

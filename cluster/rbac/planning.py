@@ -15,7 +15,7 @@ PROGRAMS = frozenset({"mcp", "assistant"})
 
 
 ASKING = frozenset({"plan.make", "plan.read", "plan.withdraw"})
-"""What goes with every tool: a token that is for some actions may ask for those, and hear what became of it."""
+"""What goes with every tool: a token for some actions may ask for those, and hear what became of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterable, Iterator, Set
+from functools import cache
 from pathlib import Path
 
 Rule = Callable[[Path, str], Iterator[str]]
@@ -34,7 +35,7 @@ def type_ignore_without_reason(path: Path, text: str) -> Iterator[str]:
 
 def sleeping_calls(path: Path, text: str) -> Iterator[str]:
     """Calls of time.sleep or asyncio.sleep with anything but a literal 0."""
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(_tree(text)):
         if isinstance(node, ast.Call) and _dotted(node.func) in _SLEEPS and not _is_zero(node.args):
             yield f"{path}:{node.lineno}: sleeps; wait for an event, or advance a fake clock"
 
@@ -47,7 +48,7 @@ def assertionless_tests(path: Path, text: str) -> Iterator[str]:
     something can.
     """
     functions = [
-        node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        node for node in ast.walk(_tree(text)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     ]
     asserting: set[str] = set()
     while found := {
@@ -63,7 +64,7 @@ def assertionless_tests(path: Path, text: str) -> Iterator[str]:
 
 def tasks_outside_a_group(path: Path, text: str) -> Iterator[str]:
     """`loop.create_task(...)`, which the linter's ban on asyncio.create_task does not see."""
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(_tree(text)):
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
             continue
         owner = node.func.value
@@ -75,6 +76,12 @@ def tasks_outside_a_group(path: Path, text: str) -> Iterator[str]:
 def over_all(paths: Iterable[Path], rule: Rule, root: Path) -> str:
     """Every finding of `rule` in the files at `paths`, one a line, with paths shown relative to `root`."""
     return "\n".join(finding for path in paths for finding in rule(path.relative_to(root), path.read_text()))
+
+
+@cache
+def _tree(text: str) -> ast.Module:
+    """Parsed once for every rule."""
+    return ast.parse(text)
 
 
 def _without_reason(comment: re.Pattern[str], path: Path, text: str) -> Iterator[str]:

@@ -30,6 +30,8 @@ from tests.unit.web.test_web_hostile import BAD_JSON, CHANGING, TRAVERSALS, name
 from web.api.routes import ENDPOINTS
 from web.middleware.routes import Audience
 
+pytest_plugins = ["schemathesis.pytest.plugin"]
+
 PATIENCE_S = 60.0
 PASSWORD = "four quiet unrelated words"  # of an account of this test's own agent
 # A cluster of one has nobody to hand leadership to, and says so with a status of servers (503).
@@ -188,6 +190,8 @@ def test_cookies_alone_change_nothing(attacked: Attacked) -> None:
         assert answer.status in (401, 403), answer.text
 
 
+# On the application in this process it is part of `make test` (tests/unit/web/test_web_described.py).
+@pytest.mark.verify
 @HERE.parametrize()
 @settings(FEW, max_examples=1)
 def test_whatever_an_administrator_sends_is_answered_as_described(case: Any, attacked: Attacked) -> None:

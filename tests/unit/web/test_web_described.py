@@ -35,6 +35,8 @@ from web.api.routes import ENDPOINTS
 from web.middleware.rate_limit import Limits, Quota
 from web.tools.pace import Pace
 
+pytest_plugins = ["schemathesis.pytest.plugin"]
+
 EXAMPLES = 60 if os.environ.get("HYPOTHESIS_PROFILE") == "ci" else 3
 ENDLESS = Limits(account=Quota(burst=10**6, per_minute=10**9), stranger=Quota(burst=10**6, per_minute=10**9))
 QUICK = Pace(rollout_wait_s=0.001, drain_wait_s=0.001, stream_heartbeat_s=0.01)

@@ -121,7 +121,8 @@ def goto(page: Page, address: str) -> None:
             page.goto(address)
             return
         except Error as error:
-            if "ERR_NETWORK_CHANGED" not in error.message or attempt == NAVIGATIONS_MAX - 1:
+            is_of_network = any(word in error.message for word in ("ERR_NETWORK_CHANGED", "chrome-error://"))
+            if not is_of_network or attempt == NAVIGATIONS_MAX - 1:
                 raise
 
 

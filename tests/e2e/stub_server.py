@@ -16,7 +16,7 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 
 from aiohttp import WSMsgType, web
@@ -41,6 +41,10 @@ CONTENT_SECURITY_POLICY = (
 )
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+NOTHING: Mapping[str, Json] = {"GET /plans": {"items": [], "next_cursor": None}}
+"""What every scene answers that does not say otherwise, because the frame of every page asks for it."""
 
 
 class StubServer:
@@ -461,7 +465,7 @@ class StubServer:
         path = "/" + request.match_info["path"]
         if request.can_read_body:
             self.bodies.append((f"{request.method} {path}", await request.json()))
-        answer = self.scene.answers.get(f"{request.method} {path}")
+        answer = self.scene.answers.get(f"{request.method} {path}", NOTHING.get(f"{request.method} {path}"))
         if answer is None:
             return problem(request, 404, "not-found", "Not found", f"there is no {path}")
         return web.json_response(answer)

@@ -31,7 +31,7 @@ from tests.support.shop import Shop
 
 __all__ = ["session", "shop", "walker"]
 
-pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("built_dashboard")]
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("built_dashboard"), pytest.mark.timeout(300)]
 
 PAGES = (
     "/",

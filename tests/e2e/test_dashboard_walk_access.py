@@ -32,7 +32,7 @@ from tests.support.shop import Shop
 
 __all__ = ["session", "shop", "walker"]
 
-pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("built_dashboard")]
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("built_dashboard"), pytest.mark.timeout(300)]
 
 PASSWORD = "seven quiet owls adrift"
 ALERT_MAX_MS = 90_000
@@ -317,7 +317,7 @@ def test_a_token_that_was_made_is_shown_once_works_and_can_be_revoked(chromium: 
         page.get_by_role("button", name="Make a token").click()
         opened = window(page, "Make an API token")
         opened.get_by_label("Name").fill("ci")
-        opened.get_by_label("Role").select_option("viewer")
+        opened.get_by_label("Role", exact=True).select_option("viewer")
         toby.check_look("token-make")
         opened.get_by_role("button", name="Make", exact=True).click()
         expect(opened).to_contain_text("The token is shown this once.")

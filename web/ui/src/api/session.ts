@@ -40,17 +40,19 @@ function remember(isLoggedIn: boolean): void {
   try {
     if (isLoggedIn) localStorage.setItem(LOGGED_IN, "yes");
     else localStorage.removeItem(LOGGED_IN);
+    // Somebody else may log in next.
+    if (!isLoggedIn) localStorage.removeItem(SEES_CLUSTER);
   } catch {
     // Storage is blocked: the next page asks the server.
   }
 }
 
-const SEES_PART = "tower.sees-part";
+const SEES_CLUSTER = "tower.sees-cluster";
 
-/** Whether the cluster may be asked for before it is known who asks: not where the last answer said otherwise. */
+/** Whether the cluster may be asked for before it is known who asks: where the last account here saw it. */
 export function maySeeCluster(): boolean {
   try {
-    return localStorage.getItem(SEES_PART) === null;
+    return localStorage.getItem(SEES_CLUSTER) !== null;
   } catch {
     return false;
   }
@@ -59,8 +61,8 @@ export function maySeeCluster(): boolean {
 /** Keep for the next load whether this account sees the cluster: a refused question is a line of the audit. */
 export function noteSight(me: MeView): void {
   try {
-    if (me.permissions.includes("cluster.read")) localStorage.removeItem(SEES_PART);
-    else localStorage.setItem(SEES_PART, "yes");
+    if (me.permissions.includes("cluster.read")) localStorage.setItem(SEES_CLUSTER, "yes");
+    else localStorage.removeItem(SEES_CLUSTER);
   } catch {
     // Storage is blocked: then nothing is asked ahead either.
   }

@@ -34,3 +34,24 @@ export function Card({ className, children }: { className?: string; children: Re
     <div className={cn("rounded-lg border border-line bg-surface shadow-card", className)}>{children}</div>
   );
 }
+
+/** A card whose content may be wider than the screen: arrow keys move it, too. */
+export function ScrollingCard({ label, className, children }: ScrollingCardProps) {
+  return (
+    <section
+      aria-label={label}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: otherwise keys could not reach what is beyond the edge
+      tabIndex={0}
+      className={cn("overflow-x-auto rounded-lg border border-line bg-surface shadow-card", className)}
+    >
+      {children}
+    </section>
+  );
+}
+
+interface ScrollingCardProps {
+  /** What is in it, for screen readers. */
+  label: string;
+  className?: string;
+  children: ReactNode;
+}

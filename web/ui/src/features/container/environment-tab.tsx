@@ -6,7 +6,7 @@ import { Loaded } from "@/components/loaded";
 import { Empty, Loading } from "@/components/states";
 import { Button } from "@/components/ui/button";
 import { Confirm } from "@/components/ui/confirm";
-import { Card, Section } from "@/components/ui/section";
+import { ScrollingCard, Section } from "@/components/ui/section";
 import { useMessages } from "@/lib/i18n";
 import { useCanHere } from "./can-here";
 import { documentQuery, reveal } from "./container-queries";
@@ -46,7 +46,7 @@ export default function EnvironmentTab({ container }: { container: ContainerView
         ))
       }
     >
-      <Card className="overflow-x-auto">
+      <ScrollingCard label={t.tabs.environment}>
         <Loaded query={query} loading={<Loading label={t.tabs.environment} rows={6} />}>
           {() =>
             names.length === 0 ? (
@@ -86,7 +86,7 @@ export default function EnvironmentTab({ container }: { container: ContainerView
             )
           }
         </Loaded>
-      </Card>
+      </ScrollingCard>
       {isAsking && (
         <Confirm
           title={t.revealTitle}

@@ -7,7 +7,7 @@ import { Loaded } from "@/components/loaded";
 import { Empty, Loading } from "@/components/states";
 import { Button } from "@/components/ui/button";
 import { Input } from "@/components/ui/field";
-import { Card, Section } from "@/components/ui/section";
+import { ScrollingCard, Section } from "@/components/ui/section";
 import { cn } from "@/lib/cn";
 import { useMessages } from "@/lib/i18n";
 import { documentQuery } from "./container-queries";
@@ -68,11 +68,11 @@ export default function InspectTab({ container, search, onSearch }: InspectTabPr
         </>
       }
     >
-      <Card className="overflow-x-auto py-1">
+      <ScrollingCard label={t.description} className="py-1">
         <Loaded query={query} loading={<Loading label={t.description} rows={12} />}>
           {({ document }) => <Tree root={document as Json} toggled={toggled} find={find} onToggle={toggle} />}
         </Loaded>
-      </Card>
+      </ScrollingCard>
     </Section>
   );
 }
@@ -140,7 +140,7 @@ function Line({ line, onToggle }: { line: JsonLine; onToggle: (path: string) => 
       type="button"
       aria-expanded={line.isOpen}
       onClick={() => onToggle(line.path)}
-      className="flex min-w-0 items-center gap-1 text-left pointer-coarse:min-h-8"
+      className="flex min-w-0 min-h-6 items-center gap-1 text-left pointer-coarse:min-h-8"
     >
       {line.isOpen ? (
         <ChevronDown aria-hidden className="size-4 shrink-0 text-muted" />

@@ -3,7 +3,7 @@ import { CirclePause } from "lucide-react";
 import type { ContainerView } from "@/api/openapi";
 import { Loaded } from "@/components/loaded";
 import { Empty, Loading } from "@/components/states";
-import { Card, Section } from "@/components/ui/section";
+import { ScrollingCard, Section } from "@/components/ui/section";
 import { cn } from "@/lib/cn";
 import { useMessages } from "@/lib/i18n";
 import { processesQuery } from "./container-queries";
@@ -31,7 +31,7 @@ export default function ProcessesTab({ container }: { container: ContainerView }
       note={query.data === undefined ? undefined : t.processes(query.data.rows.length)}
       actions={<span className="text-xs text-muted">{t.everyFive}</span>}
     >
-      <Card className="overflow-x-auto">
+      <ScrollingCard label={t.tabs.processes}>
         <Loaded query={query} loading={<Loading label={t.tabs.processes} rows={6} />}>
           {({ titles, rows }) => (
             <table className="w-full text-sm">
@@ -67,7 +67,7 @@ export default function ProcessesTab({ container }: { container: ContainerView }
             </table>
           )}
         </Loaded>
-      </Card>
+      </ScrollingCard>
     </Section>
   );
 }

@@ -44,6 +44,7 @@ export default function Palette({ groups, query, onQuery, onClose }: PaletteProp
   const input = useRef<HTMLInputElement>(null);
   const [subject, setSubject] = useState<PaletteItem | null>(null);
   const shown = useMemo(() => found(subject, groups, query), [subject, groups, query]);
+  const isNothing = shown.every(({ items }) => items.length === 0);
   const choose = (item: PaletteItem) => {
     if (item.items !== undefined) {
       setSubject(item);
@@ -94,12 +95,12 @@ export default function Palette({ groups, query, onQuery, onClose }: PaletteProp
                 className="h-12 min-w-0 flex-1 bg-transparent text-base outline-none placeholder:text-muted"
               />
             </div>
-            <Command.List className="h-[min(24rem,60vh)] overflow-y-auto p-1.5">
-              {shown.every(({ items }) => items.length === 0) && (
-                <p role="status" className="px-3 py-8 text-center text-sm text-muted">
-                  {t.nothing(query.trim())}
-                </p>
-              )}
+            {isNothing && (
+              <p role="status" className="h-[min(24rem,60vh)] px-3 py-8 text-center text-sm text-muted">
+                {t.nothing(query.trim())}
+              </p>
+            )}
+            <Command.List className={isNothing ? "hidden" : "h-[min(24rem,60vh)] overflow-y-auto p-1.5"}>
               {shown.map(
                 (group) =>
                   group.items.length > 0 && (

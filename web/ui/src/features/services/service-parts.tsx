@@ -80,7 +80,7 @@ function RouteLink({ host }: { host: string }) {
       href={`http://${host}/`}
       target="_blank"
       rel="noreferrer"
-      className="inline-flex min-w-0 items-center gap-1 font-medium text-accent hover:underline"
+      className="inline-flex min-h-6 min-w-0 items-center gap-1 font-medium text-accent hover:underline"
     >
       <span className="truncate">{host}</span>
       <ExternalLink role="img" aria-label={t.newTab} className="size-3 shrink-0" />

@@ -143,6 +143,7 @@ def test_pages_are_reached_with_two_keys_and_every_key_is_listed(shop: Shop, wal
     page.keyboard.press("g")
     page.keyboard.press("c")
     expect(page.get_by_role("heading", level=1)).to_have_text("Containers")
+    expect(page.get_by_role("searchbox").first).to_be_visible()
     page.keyboard.press("/")
     expect(page.get_by_role("searchbox").first).to_be_focused()
     page.keyboard.press("Escape")
@@ -363,6 +364,8 @@ def test_a_container_is_made_anew_by_a_plan_and_removed_after_a_question(
     assert after["Id"] != before["Id"]
     assert "VERSION=anew" in after["Config"]["Env"]
     expect(page).to_have_url(re.compile(after["Id"]))
+    # Between the old one and the new one there is none, and the page may have asked for it just then.
+    walker.complaints = [each for each in walker.complaints if "status of 404" not in each]
 
     page.get_by_role("button", name="Actions for blog-db-1").click()
     page.get_by_role("menuitem", name="Remove").click()

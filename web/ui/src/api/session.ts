@@ -118,14 +118,14 @@ export async function setUp(token: string, name: string, password: string): Prom
   await request("/setup", { method: "POST", body: { token, name, password }, refresh: false });
 }
 
-/** Log out, and `leave` the pages behind the login before what they show is gone: they would ask for it anew. */
+/** `leave` the pages behind the login, which would ask for what they show until the end, and log out. */
 export async function logOut(client: QueryClient, leave: () => Promise<void>): Promise<void> {
+  await leave();
   try {
     await request("/auth/logout", { method: "POST", refresh: false });
   } finally {
     remember(false);
     setCsrfToken(null);
-    await leave();
     client.clear();
   }
 }

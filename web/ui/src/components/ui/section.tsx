@@ -38,14 +38,17 @@ export function Card({ className, children }: { className?: string; children: Re
 /** A card whose content may be wider than the screen: arrow keys move it, too. */
 export function ScrollingCard({ label, className, children }: ScrollingCardProps) {
   return (
-    <section
+    // A group: as a region it would be a landmark beside its section, of the same name.
+    // biome-ignore lint/a11y/useSemanticElements: a fieldset is for forms
+    <div
+      role="group"
       aria-label={label}
       // biome-ignore lint/a11y/noNoninteractiveTabindex: otherwise keys could not reach what is beyond the edge
       tabIndex={0}
       className={cn("overflow-x-auto rounded-lg border border-line bg-surface shadow-card", className)}
     >
       {children}
-    </section>
+    </div>
   );
 }
 

@@ -73,8 +73,12 @@ export function forgetLogin(): void {
   remember(false);
 }
 
+/** The last logout: the next login is not to be ended by it. */
+let leaving: Promise<void> = Promise.resolve();
+
 /** Log in; the answer is a challenge when a code is needed as well. */
 export async function logIn(name: string, password: string): Promise<ChallengeView | null> {
+  await leaving.catch(() => {});
   const answer = await request<LoginView | ChallengeView>("/auth/login", {
     method: "POST",
     body: { name, password, mode: "cookie" },
@@ -119,13 +123,13 @@ export async function setUp(token: string, name: string, password: string): Prom
 }
 
 /** `leave` the pages behind the login, which would ask for what they show until the end, and log out. */
-export async function logOut(client: QueryClient, leave: () => Promise<void>): Promise<void> {
-  await leave();
-  try {
-    await request("/auth/logout", { method: "POST", refresh: false });
-  } finally {
-    remember(false);
-    setCsrfToken(null);
-    client.clear();
-  }
+export function logOut(client: QueryClient, leave: () => Promise<void>): Promise<void> {
+  leaving = leave()
+    .then(() => request<void>("/auth/logout", { method: "POST", refresh: false }))
+    .finally(() => {
+      remember(false);
+      setCsrfToken(null);
+      client.clear();
+    });
+  return leaving;
 }

@@ -42,7 +42,7 @@ def run(host: Host, name: str, script: str, **labels: str) -> str:
 
 
 def lines_of(agents: LabAgents, host: Host, **query: Any) -> list[dict[str, Any]]:
-    """Every kept line, the oldest first, asked for from that host; none of a container it does not know yet."""
+    """Every kept line, the oldest first, asked for from that host; none of a container unknown yet."""
     client = agents.client(host)
     lines: list[dict[str, Any]] = []
     cursor = None
@@ -50,7 +50,8 @@ def lines_of(agents: LabAgents, host: Host, **query: Any) -> list[dict[str, Any]
         try:
             page = client.get("/logs", order="oldest", limit=1000, cursor=cursor, **query)
         except ApiRefused as refused:
-            assert refused.status == 404, refused
+            if refused.status != 404:
+                raise
             return []
         assert page["problems"] == []
         lines += page["lines"]

@@ -162,7 +162,7 @@ def stages(target: str) -> list[Stage]:
             pytest_stage(
                 name,
                 name,
-                limit_s=600 * longer + (SOAK_S if is_whole else 0.0),
+                limit_s=700 * longer + (SOAK_S if is_whole else 0.0),
                 workers=2,
                 by_file=True,
                 is_whole=is_whole,

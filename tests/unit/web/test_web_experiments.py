@@ -359,7 +359,7 @@ async def test_the_tools_do_the_same_in_few_words() -> None:
         epoch=1,
         scopes=frozenset(),
     )
-    call = Call(identity=identity, request_id="rq_1", ip="", user_agent="", started_s=0.0, via="mcp")
+    call = Call(identity=identity, request_id="rq_1", ip="", user_agent="", started_s=0.0, via="rest")
     context = build_app(world.surroundings, pace=QUICK)[CONTEXT]
 
     async def tool(name: str, **arguments: Any) -> dict[str, Any]:

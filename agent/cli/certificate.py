@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from agent.cli.client import segment
 from agent.cli.connection import connect
-from agent.cli.failures import DONE, CommandFailed
+from agent.cli.failures import DONE
 from agent.cli.output import moment, print_json, print_table
 from agent.cli.parsing import Verbs
+from agent.cli.text_files import read_text
 
 _FILE_BYTES_MAX = 64 * 1024
 
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     as_json = getattr(args, "json", False)
     body = {}
     if args.action == "put":
-        body = {"certificate": _read(args.certificate), "key": _read(args.key)}
+        body = {"certificate": _pem(args.certificate), "key": _pem(args.key)}
     client = connect(args)
     where = "/web-certificates" if args.dashboard else "/certificates"
     if args.action == "list":
@@ -85,16 +85,10 @@ def _standing(certificate: dict[str, Any]) -> str:
     return "" if state == "serving" else f" ({state})"
 
 
-def _read(file: str) -> str:
-    try:
-        with Path(file).open("rb") as opened:
-            content = opened.read(_FILE_BYTES_MAX + 1)
-        if len(content) > _FILE_BYTES_MAX:
-            raise CommandFailed(f"{file} is larger than 64 KiB", hint="is it the PEM file you meant?")
-        return content.decode()
-    except OSError as error:
-        raise CommandFailed(f"cannot read {file}: {error.strerror}", hint="name the PEM file") from error
-    except UnicodeDecodeError as error:
-        raise CommandFailed(
-            f"{file} is not text", hint="PEM is wanted; openssl x509 -inform der turns DER into it"
-        ) from error
+def _pem(file: str) -> str:
+    return read_text(
+        file,
+        _FILE_BYTES_MAX,
+        wanted="name the PEM file",
+        not_text="PEM is wanted; openssl x509 -inform der turns DER into it",
+    )

@@ -6,7 +6,6 @@ import argparse
 import getpass
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from agent.cli.client import ApiRefused, Client, segment
@@ -14,6 +13,7 @@ from agent.cli.connection import connect
 from agent.cli.failures import DONE, CommandFailed, UsageWrong
 from agent.cli.output import moment, print_json, print_table
 from agent.cli.parsing import Verbs
+from agent.cli.text_files import read_text
 
 ROLES = ("none", "viewer", "operator", "admin")
 _KEPT = ("label", "issuer", "client_id", "scopes", "groups_claim", "name_claim", "roles", "ca_pem")
@@ -130,7 +130,7 @@ def _given(args: argparse.Namespace) -> dict[str, Any]:
     if args.role is not None:
         given["roles"] = [_group_role(text) for text in args.role]
     if args.issuer_ca is not None:
-        given["ca_pem"] = _read(args.issuer_ca, _CA_BYTES_MAX) if args.issuer_ca else ""
+        given["ca_pem"] = read_text(args.issuer_ca, _CA_BYTES_MAX) if args.issuer_ca else ""
     if args.no_secret:
         given["client_secret"] = ""
     elif args.secret_file is not None:
@@ -154,7 +154,7 @@ def _secret(file: str, provider_id: str) -> str:
     elif file == "-":
         secret = sys.stdin.read(_SECRET_CHARACTERS_MAX + 2)
     else:
-        secret = _read(file, 4 * _SECRET_CHARACTERS_MAX)
+        secret = read_text(file, 4 * _SECRET_CHARACTERS_MAX)
     # Line ends are no part of a secret, and of what made the file they often are.
     secret = secret.rstrip("\r\n")
     if not secret:
@@ -162,19 +162,6 @@ def _secret(file: str, provider_id: str) -> str:
             "the client secret is empty", hint="--no-secret is for a public client, which has none"
         )
     return secret
-
-
-def _read(file: str, bytes_max: int) -> str:
-    try:
-        with Path(file).open("rb") as opened:
-            content = opened.read(bytes_max + 1)
-        if len(content) > bytes_max:
-            raise CommandFailed(f"{file} is larger than {bytes_max} bytes", hint="is it the file you meant?")
-        return content.decode()
-    except OSError as error:
-        raise CommandFailed(f"cannot read {file}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise CommandFailed(f"{file} is not text") from error
 
 
 def _described(provider: Mapping[str, Any]) -> str:

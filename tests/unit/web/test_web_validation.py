@@ -266,4 +266,4 @@ def test_programs_have_it_as_tools(name: str) -> None:
     assert tool is not None
     assert tool.input_schema["type"] == "object"
     # What may become a plan answers in one of two shapes.
-    assert (tool.output_schema is None) is tool.is_destructive
+    assert (tool.output_schema is None) is not tool.is_read_only

@@ -4,6 +4,9 @@ The engine's events tell of every start and every kill as it happens, but some m
 or the agent is away; the engine's restart count and the kernel's counter of kills tell of what was missed,
 but begin anew with a start by hand, and with every control group. Each total here is the larger of what both
 say of one life, summed over lives, so it never falls and counts nothing twice.
+
+Of kills the kernel's counter is the truth as long as it can be read: with control groups v1 the engine tells
+that memory was used up, which may be several times for one kill.
 """
 
 from __future__ import annotations
@@ -19,7 +22,11 @@ _REPLAY_MS = 2000
 
 @dataclass(slots=True)
 class _Life:
-    """What is known of one container. `is_whole`: its present life was seen from its beginning."""
+    """What is known of one container.
+
+    `is_whole`: its present life was seen from its beginning. `is_read`: the kernel's counter was read since
+    the counts were taken.
+    """
 
     has_run: bool = False
     restarts: int = 0
@@ -30,6 +37,7 @@ class _Life:
     kills_told: int = 0
     kills_read: int | None = None
     kills_read_first: int = 0
+    is_read: bool = False
     is_whole: bool = False
     inferred_start_ms: int | None = None
     told_start_ms: int | None = None
@@ -38,15 +46,31 @@ class _Life:
     kills_taken: int = 0
 
     @property
+    def kills_of_the_kernel(self) -> int:
+        return 0 if self.kills_read is None else self.kills_read - self.kills_read_first
+
+    @property
     def kills(self) -> int:
-        read = 0 if self.kills_read is None else self.kills_read - self.kills_read_first
-        return self.kills_before + max(self.kills_told, read)
+        if self.is_read:
+            return self.kills_before + self.kills_of_the_kernel
+        return self.kills_before + max(self.kills_told, self.kills_of_the_kernel)
 
     def begin(self) -> None:
         """Close the life up to now: its control group, and the kernel's counter, are gone."""
+        self.is_read = False
         self.kills_before, self.kills_told = self.kills, 0
         self.kills_read, self.kills_read_first = None, 0
         self.is_whole = True
+
+    def read(self, kills: int) -> None:
+        """Take the kernel's counter of this life in; what was told beyond it was told twice."""
+        if self.kills_read is None and not self.is_whole:
+            # When those of a container that ran before this agent were is not known.
+            self.kills_read_first = kills
+            self.kills_before, self.kills_told = self.kills_before + self.kills_told, 0
+        self.kills_read = kills
+        self.kills_told = min(self.kills_told, self.kills_of_the_kernel)
+        self.is_read = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,12 +145,9 @@ class Lives:
         life = self._lives.setdefault(container_id, _Life())
         if kills is None:
             return
-        if life.kills_read is None:
-            # When those of a container that ran before this agent were is not known.
-            life.kills_read_first = 0 if life.is_whole else kills
-        elif kills < life.kills_read:
+        if life.kills_read is not None and kills < life.kills_read:
             life.begin()
-        life.kills_read = kills
+        life.read(kills)
 
     def take(self, container_id: str) -> LifeCounts:
         """Return the counts, and begin anew what is since the last time."""
@@ -140,6 +161,7 @@ class Lives:
             restarts_total=life.restarts,
             oom_kills_total=max(kills, life.kills_taken),
         )
+        life.is_read = False
         life.restarts_taken = life.restarts
         life.kills_taken = max(kills, life.kills_taken)
         return counts

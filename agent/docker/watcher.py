@@ -42,6 +42,9 @@ _TOUCHES = {
     "daemon": _KINDS,
 }
 
+_PAUSE_MAX_S = 2.0
+"""The longest time between an event and the list that shows it begins."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inventory:
@@ -195,8 +198,9 @@ class InventoryWatcher:
             self._is_dirty.clear()
             started_s = self._clock.monotonic_s()
             await self._list(kinds)
-            # Listing never takes more than a tenth of the time, however long the lists are.
-            pause_s = max(self._debounce_s, 9 * (self._clock.monotonic_s() - started_s))
+            # Listing takes a tenth of the time unless it is slow: what runs is not to be told of too late.
+            listing_s = self._clock.monotonic_s() - started_s
+            pause_s = max(self._debounce_s, min(9 * listing_s, _PAUSE_MAX_S))
 
     async def _list(self, kinds: frozenset[str]) -> None:
         listed_at_s = self._clock.boottime_s()

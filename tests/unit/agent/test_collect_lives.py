@@ -110,6 +110,27 @@ def test_a_kill_that_ended_the_container_is_known_from_the_engine_alone() -> Non
     assert lives.take(WEB) == LifeCounts(restarts=1, oom_kills=1, restarts_total=1, oom_kills_total=3)
 
 
+def test_what_the_engine_tells_several_times_of_one_kill_is_one_as_long_as_the_kernel_is_read() -> None:
+    lives = lives_with()
+    lives.on_start(WEB, NOW)
+    lives.on_oom(WEB, 1)
+    lives.on_oom(WEB, 2)
+    lives.on_read(WEB, 1)
+    lives.on_oom(WEB, 3)
+    assert lives.take(WEB).oom_kills == 1
+    lives.on_read(WEB, 1)
+    assert lives.take(WEB) == LifeCounts(oom_kills_total=1)
+
+
+def test_a_kill_told_after_the_kernel_was_read_is_counted_when_it_cannot_be_read_again() -> None:
+    lives = lives_with()
+    lives.on_start(WEB, NOW)
+    lives.on_read(WEB, 0)
+    lives.on_oom(WEB, 1)
+    assert lives.take(WEB).oom_kills == 0
+    assert lives.take(WEB) == LifeCounts(oom_kills=1, oom_kills_total=1)
+
+
 def test_where_the_kernel_keeps_no_count_the_engine_is_believed() -> None:
     lives = lives_with(has_run=True)
     lives.on_read(WEB, None)

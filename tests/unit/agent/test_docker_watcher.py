@@ -25,9 +25,13 @@ class CountingEngine(FakeEngine):
         self.lists = 0
         self.image_lists = 0
         self.refusal: EngineRefused | None = None
+        self.list_s = 0.0
+        self._clock = clock
 
     async def containers(self):  # type: ignore[no-untyped-def]  # as the parent's
         self.lists += 1
+        if self.list_s:
+            await self._clock.sleep(self.list_s)
         return await super().containers()
 
     async def images(self) -> tuple[Image, ...]:
@@ -105,6 +109,19 @@ async def test_a_burst_of_events_costs_one_list() -> None:
         await clock.advance(1.0)
         assert len(watcher.current.containers) == 20
         assert engine.lists == lists + 1
+
+
+async def test_however_slow_lists_are_an_event_is_followed_by_one_within_seconds() -> None:
+    clock = FakeClock()
+    engine = an_engine(clock)
+    async with watching(engine, clock) as watcher:
+        engine.list_s = 5.0
+        watcher.refresh()
+        await clock.advance(6)
+        engine.list_s = 0.0
+        container = await a_container(engine)
+        await clock.advance(2.5)
+        assert watcher.current.container(container) is not None
 
 
 async def test_everything_is_listed_again_now_and_then() -> None:

@@ -4,7 +4,8 @@ Stages stand in two lanes that run side by side: what needs processors, and what
 first gives way to the second wherever both could run, because tests of hosts hold their deadlines in real
 time. A stage's output is shown whole when it ends, so that two stages never mix.
 
-Every stage runs even when an earlier one failed, so that one run shows all there is to mend. The last
+Every stage runs even when an earlier one failed, so that one run shows all there is to mend. Limits end what
+hangs; a slow machine is no failure, but how long all took is held against what it is meant to take. The last
 lines are a table of stages with their durations and one line in pytest's form over all of them; the exit
 status is 0 only when nothing failed. A test directory without tests is said to be empty, never silently
 passed over.
@@ -31,7 +32,10 @@ from typing import IO
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
-TOTAL_LIMIT_S = {"check": 300.0, "test": 1200.0, "verify": 6 * 3600.0}
+TOTAL_LIMIT_S = {"check": 900.0, "test": 4200.0, "verify": 6 * 3600.0}
+TOTAL_AIM_S = {"check": 300.0, "test": 1200.0}
+"""What it takes on two quiet cores, the tools being installed: most is for `make test` to stay useful."""
+SLOWEST_SHOWN = 8
 CLEAN_UP_LIMIT_S = 30.0
 NO_TESTS_COLLECTED = 5  # pytest's exit status
 SUMMARY = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed|deselected|warnings?)\b")
@@ -101,6 +105,8 @@ def pytest_stage(
             "-q",
             "-p",
             "no:cacheprovider",
+            f"--durations={SLOWEST_SHOWN}",
+            "--durations-min=5",
             *patience,
             *order,
             *parallel,
@@ -153,16 +159,16 @@ def stages(target: str) -> list[Stage]:
             "properties",
             "scenarios",
             "simulation",
-            limit_s=1080 * longer,
+            limit_s=3600 * longer,
             workers=2,
             PYTHONHASHSEED="0",
         ),
-        pytest_stage("contract", "contract", limit_s=180 * longer, waits_for_hosts=True),
+        pytest_stage("contract", "contract", limit_s=600 * longer, waits_for_hosts=True),
         *(
             pytest_stage(
                 name,
                 name,
-                limit_s=700 * longer + (SOAK_S if is_whole else 0.0),
+                limit_s=1800 * longer + (SOAK_S if is_whole else 0.0),
                 workers=2,
                 by_file=True,
                 is_whole=is_whole,
@@ -217,8 +223,8 @@ def counts_of(summary: str) -> Counter[str]:
     return counts
 
 
-def report(outcomes: Sequence[Outcome], duration_s: float) -> str:
-    """The table of stages, and one line in pytest's form over all of them."""
+def report(outcomes: Sequence[Outcome], duration_s: float, aim_s: float | None = None) -> str:
+    """The table of stages, what was meant to take less, and one line in pytest's form over all of them."""
     lines = ["", "stage         verdict     duration"]
     lines += [f"{each.stage.name:<13} {each.verdict:<9} {each.duration_s:>8.1f} s" for each in outcomes]
     total: Counter[str] = Counter()
@@ -226,6 +232,8 @@ def report(outcomes: Sequence[Outcome], duration_s: float) -> str:
         total += each.counts
     words = ("failed", "passed", "skipped", "deselected", "xfailed", "xpassed", "warnings", "errors")
     numbers = ", ".join(f"{total[word]} {word}" for word in words if total[word]) or "no tests ran"
+    if aim_s is not None and duration_s > aim_s:
+        lines += ["", f"This took {duration_s:.0f} s; it is meant to take at most {aim_s:.0f} s."]
     lines += ["", f" {numbers} in {duration_s:.2f}s ".center(100, "=")]
     return "\n".join(lines)
 
@@ -238,7 +246,7 @@ def main(arguments: Sequence[str]) -> int:
     chosen = stages(arguments[0])
     end_s = started_s + TOTAL_LIMIT_S[arguments[0]]
     outcomes = run_lanes(chosen, end_s)
-    print(report(outcomes, time.monotonic() - started_s), flush=True)
+    print(report(outcomes, time.monotonic() - started_s, TOTAL_AIM_S.get(arguments[0])), flush=True)
     return 1 if any(each.is_failure for each in outcomes) else 0
 
 

@@ -1,1 +1,1 @@
-"""The assistant: answers questions in words, with the tools of the registry, under its asker's permissions."""
+"""The assistant: answers questions in words, with the registry's tools and its asker's permissions."""

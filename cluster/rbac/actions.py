@@ -47,6 +47,7 @@ class Resource(StrEnum):
     ROLE = "role"
     BINDING = "binding"
     PLAN = "plan"
+    ASSISTANT = "assistant"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,11 @@ class Action:
 def _actions() -> tuple[Action, ...]:
     reads: dict[Role, dict[Resource, tuple[str, ...]]] = {
         # One's own, and those about what one sees.
-        Role.NONE: {Resource.ACCOUNT: ("read",), Resource.PLAN: ("read",)},
+        Role.NONE: {
+            Resource.ACCOUNT: ("read",),
+            Resource.PLAN: ("read",),
+            Resource.ASSISTANT: ("read",),
+        },
         Role.VIEWER: {
             Resource.CLUSTER: ("read",),
             Resource.NODE: ("read",),
@@ -124,6 +129,8 @@ def _actions() -> tuple[Action, ...]:
             # What is asked for has an action of its own, which decides. A role that denies `plan.skip` has
             # its programs do nothing without a plan.
             Resource.PLAN: ("make", "withdraw", "skip"),
+            # Whoever answers knows and does what the asker may; conversations are their asker's alone.
+            Resource.ASSISTANT: ("ask", "forget"),
         },
         Role.OPERATOR: {
             Resource.NODE: ("drain", "maintain"),

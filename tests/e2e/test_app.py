@@ -339,6 +339,7 @@ def test_every_receiver_gets_each_event_once_by_its_id_across_a_killed_leader(wh
         whole.tower("rollout", "status", "--wait", "shop.web")
         whole.agents.wait("there is an alert", lambda: bool(told.happened("alert")), tell=whole.tell)
         engine.remove("crashes")
+        whole.agents.wait("the alert is over", lambda: len(told.happened("alert")) > 1, tell=whole.tell)
         # The one that was down all the time comes back when everything has happened.
         with listening(told.receivers, told.address, told.down_port):
             told.wait_until_all_is_told()

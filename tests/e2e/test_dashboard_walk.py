@@ -250,8 +250,12 @@ def test_chosen_containers_of_several_hosts_are_stopped_together_and_started_aga
 ) -> None:
     page = walker.page
     walker.open("/containers?project=blog")
-    page.get_by_role("checkbox", name="Choose all that are shown").check(timeout=LOADED_MAX_MS)
-    page.get_by_role("checkbox", name="Choose blog-front-1").uncheck()
+    # A click before the last host has told of its own chooses those that are there by then.
+    expect(page.get_by_role("rowheader")).to_have_count(len(blog), timeout=LOADED_MAX_MS)
+    everything = page.get_by_role("checkbox", name="Choose all that are shown")
+    everything.click()
+    expect(everything).to_be_checked()
+    page.get_by_role("checkbox", name="Choose blog-front-1").click()
     bar = page.get_by_role("toolbar", name="Actions for the chosen containers")
     expect(bar).to_contain_text("2 chosen")
     walker.check_look("containers-chosen")
@@ -402,7 +406,7 @@ def test_unused_images_volumes_and_networks_go_by_a_plan_that_is_shown_first(
     assert (BUSYBOX in names, WEB in names) == (False, True)
 
     page.get_by_role("tab", name="Volumes").click()
-    page.get_by_role("checkbox", name="Choose walk-old").check(timeout=LOADED_MAX_MS)
+    page.get_by_role("checkbox", name="Choose walk-old").click(timeout=LOADED_MAX_MS)
     walker.check_look("volumes-chosen")
     page.get_by_role("button", name="Remove 1 volume…").click()
     window = page.get_by_role("dialog", name="Remove volumes")

@@ -227,9 +227,13 @@ def _responses(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
         if endpoint.method == "GET":
             responses["304"] = {"description": "It is as If-None-Match says"}
     elif endpoint.media_types:
+        body: dict[str, Any] = {"schema": {"type": "string"}}
+        if endpoint.event is not None:
+            # Not before OpenAPI 3.2 is there a word for what the events of a stream hold.
+            body["x-event"] = _answer_schema(endpoint.event, schemas)
         responses["200"] = {
             "description": "OK",
-            "content": {media: {"schema": {"type": "string"}} for media in endpoint.media_types},
+            "content": dict.fromkeys(endpoint.media_types, body),
         }
     else:
         status = HTTPStatus.NO_CONTENT

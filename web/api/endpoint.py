@@ -69,11 +69,12 @@ class Endpoint:
     """One endpoint under /api/v1.
 
     `answer` is the type of what `run` returns, None for no content, or for responses that `run` makes itself
-    (then `media_types` says of what kind, and `event` the type of the events of a stream). `is_streamed`: `run` reads the body as it comes. `problems` are
-    the kinds it raises beyond the usual ones. `also` are whole paths it answers on too. `version` takes from
-    the answer what If-Match compares. `is_kept` false: it holds secrets, which no browser should write to its
-    disk. `shared` says of a request what its answer depends on besides the path, None: on the caller alone;
-    for a moment the answer is given to all who ask the same.
+    (then `media_types` says of what kind, and `event` is the type of the events of a stream). `is_streamed`:
+    `run` reads the body as it comes. `problems` are the kinds it raises beyond the usual ones. `also` are
+    whole paths it answers on too. `version` takes from the answer what If-Match compares. `is_kept` false: it
+    holds secrets, which no browser should write to its disk. `shared` says of a request what its answer
+    depends on besides the path, None: on the caller alone; for a moment the answer is given to all who ask
+    the same.
     """
 
     method: str

@@ -604,6 +604,32 @@ export interface components {
             revision: number;
         };
         /**
+         * AssistantView
+         * @description Who would answer now: `answerer` is the model or "rules", `no_model` why no model does.
+         *
+         *     Tokens are the caller's of this day, which ends at `day_ends_ms`. `is_answering`: an answer to the caller
+         *     is being made at this host, and another question waits until it has ended.
+         */
+        AssistantView: {
+            /** Answerer */
+            answerer: string;
+            /** Day Ends Ms */
+            day_ends_ms: number;
+            /** Hint */
+            hint: string;
+            /** Is Answering */
+            is_answering: boolean;
+            /** Model */
+            model: string;
+            no_model: components["schemas"]["NoModel"] | null;
+            /** Tokens Left */
+            tokens_left: number;
+            /** Tokens Per Day */
+            tokens_per_day: number;
+            /** Tokens Used */
+            tokens_used: number;
+        };
+        /**
          * AttemptView
          * @description One rollout to a revision, and how it ended. `requests`, `failures` and `lost` are what the new
          *     revision answered while it was judged, null where it was not.
@@ -775,6 +801,25 @@ export interface components {
             /** Said */
             said: string[];
             subject: components["schemas"]["AnalysedView"];
+        };
+        /**
+         * Began
+         * @description The first event of an answer: where it is kept, and who makes it.
+         */
+        Began: {
+            /** Answerer */
+            answerer: string;
+            /** Conversation */
+            conversation: string;
+            /**
+             * Kind
+             * @default began
+             * @constant
+             */
+            kind: "began";
+            no_model: components["schemas"]["NoModel"] | null;
+            /** Number */
+            number: number;
         };
         /**
          * BeginEnrolmentBody
@@ -1641,6 +1686,46 @@ export interface components {
             status: string;
         };
         /**
+         * Page
+         * @description Some items of a list. `next_cursor` continues it; null: these were the last.
+         */
+        ConversationPage: {
+            /** Items */
+            items: components["schemas"]["ConversationView"][];
+            /**
+             * Next Cursor
+             * @default null
+             */
+            next_cursor: string | null;
+        };
+        /**
+         * ConversationTold
+         * @description A conversation with what was asked and answered, oldest first.
+         */
+        ConversationTold: {
+            conversation: components["schemas"]["ConversationView"];
+            /** Exchanges */
+            exchanges: components["schemas"]["ExchangeView"][];
+        };
+        /**
+         * ConversationView
+         * @description One conversation of the caller's; its title is how its first question begins.
+         */
+        ConversationView: {
+            /** Begun At Ms */
+            begun_at_ms: number;
+            /** Changed At Ms */
+            changed_at_ms: number;
+            /** Exchanges */
+            exchanges: number;
+            /** Forgotten At Ms */
+            forgotten_at_ms: number;
+            /** Id */
+            id: string;
+            /** Title */
+            title: string;
+        };
+        /**
          * CorrelationsView
          * @description What moved from `start_ms` to `end_ms`, held against the time before from `before_ms` on, the surest
          *     first. `series` says how many were looked at; `notes` what was not.
@@ -1995,6 +2080,31 @@ export interface components {
             reason: string;
         };
         /**
+         * Ended
+         * @description The last part of every answer. `reason` says in words why it was not ANSWERED, "" when it was.
+         *
+         *     `tokens` is what the answer cost: read and written, whatever was kept from earlier requests.
+         */
+        Ended: {
+            how: components["schemas"]["Ending"];
+            /**
+             * Kind
+             * @default ended
+             * @constant
+             */
+            kind: "ended";
+            /**
+             * Reason
+             * @default
+             */
+            reason: string;
+            /**
+             * Tokens
+             * @default 0
+             */
+            tokens: number;
+        };
+        /**
          * EndedView
          * @description How many logins were ended.
          */
@@ -2002,6 +2112,12 @@ export interface components {
             /** Ended */
             ended: number;
         };
+        /**
+         * Ending
+         * @description How an answer ended. STOPPED: its reader wanted no more. CUT_SHORT: it reached a limit.
+         * @enum {string}
+         */
+        Ending: "answered" | "stopped" | "refused" | "cut-short" | "failed";
         /**
          * EnrolmentView
          * @description A new authenticator to be: for typing, for a link and as a picture. It is kept once a code of it comes
@@ -2264,6 +2380,28 @@ export interface components {
             };
             /** Summary */
             summary: string;
+        };
+        /**
+         * ExchangeView
+         * @description A question and its answer, part by part as it was told. `is_shortened`: texts of tools were cut to be
+         *     kept.
+         */
+        ExchangeView: {
+            /** Answerer */
+            answerer: string;
+            /** Asked At Ms */
+            asked_at_ms: number;
+            /** Is Shortened */
+            is_shortened: boolean;
+            language: components["schemas"]["Language"];
+            /** Looking At */
+            looking_at: string;
+            /** Number */
+            number: number;
+            /** Parts */
+            parts: (components["schemas"]["Said"] | components["schemas"]["ToolCalled"] | components["schemas"]["ToolAnswered"] | components["schemas"]["Suggested"] | components["schemas"]["Ended"])[];
+            /** Question */
+            question: string;
         };
         /**
          * ExhaustionView
@@ -4493,6 +4631,15 @@ export interface components {
             plan: string | null;
         };
         /**
+         * NoModel
+         * @description Why the rules answer and no model does.
+         *
+         *     SWITCHED_OFF: nobody may use tokens here. USED_UP: the caller has used today's. NO_KEY: there is no such
+         *     secret, or it cannot be opened. NOT_INSTALLED: the extra `assistant` is not there.
+         * @enum {string}
+         */
+        NoModel: "switched-off" | "not-installed" | "no-key" | "used-up";
+        /**
          * Page
          * @description Some items of a list. `next_cursor` continues it; null: these were the last.
          */
@@ -5345,6 +5492,23 @@ export interface components {
             size: number;
         };
         /**
+         * QuestionBody
+         * @description What is asked. `language` is that of the answer; without it as Accept-Language has it. `looking_at` is
+         *     the path of the dashboard's page that the asker has open.
+         */
+        QuestionBody: {
+            /** @default null */
+            language: components["schemas"]["Language"] | null;
+            /**
+             * Looking At
+             * @default
+             * @example /services/shop.web
+             */
+            looking_at: string;
+            /** Text */
+            text: string;
+        };
+        /**
          * QuorumView
          * @description How many voters there are, how many are well, and how many more may be lost.
          *
@@ -5508,6 +5672,18 @@ export interface components {
             refusal: string;
             /** Steps */
             steps: string[];
+        };
+        /**
+         * Reference
+         * @description A page of the dashboard that shows what was looked up. Text points to it as `[84 %](ref:3)`.
+         */
+        Reference: {
+            /** Label */
+            label: string;
+            /** Number */
+            number: number;
+            /** Path */
+            path: string;
         };
         /**
          * RefreshBody
@@ -6566,6 +6742,20 @@ export interface components {
             revision: number;
             /** State */
             state: string;
+        };
+        /**
+         * Said
+         * @description A piece of the answer's text, in the Markdown that the dashboard renders.
+         */
+        Said: {
+            /**
+             * Kind
+             * @default said
+             * @constant
+             */
+            kind: "said";
+            /** Text */
+            text: string;
         };
         /**
          * ScaleBody
@@ -7778,6 +7968,20 @@ export interface components {
             service_id: string;
         };
         /**
+         * Suggested
+         * @description Questions that may be asked next.
+         */
+        Suggested: {
+            /**
+             * Kind
+             * @default suggested
+             * @constant
+             */
+            kind: "suggested";
+            /** Questions */
+            questions: string[];
+        };
+        /**
          * TimeRange
          * @description From, and up to but without.
          */
@@ -7786,6 +7990,61 @@ export interface components {
             end_ms: number;
             /** Start Ms */
             start_ms: number;
+        };
+        /**
+         * ToolAnswered
+         * @description What the call of that id gave: its result as text, or why there is none.
+         *
+         *     `plan_id`: nothing was done; the plan with that id waits for a person.
+         */
+        ToolAnswered: {
+            /** Id */
+            id: string;
+            /**
+             * Is Error
+             * @default false
+             */
+            is_error: boolean;
+            /**
+             * Kind
+             * @default tool-answered
+             * @constant
+             */
+            kind: "tool-answered";
+            /**
+             * Plan Id
+             * @default null
+             */
+            plan_id: string | null;
+            /**
+             * References
+             * @default []
+             */
+            references: components["schemas"]["Reference"][];
+            /** Text */
+            text: string;
+        };
+        /**
+         * ToolCalled
+         * @description A tool is called. `arguments` are shown to the asker, and are JSON values.
+         */
+        ToolCalled: {
+            /** Arguments */
+            arguments: {
+                [key: string]: unknown;
+            };
+            /** Id */
+            id: string;
+            /**
+             * Kind
+             * @default tool-called
+             * @constant
+             */
+            kind: "tool-called";
+            /** Title */
+            title: string;
+            /** Tool */
+            tool: string;
         };
         /**
          * Toolset
@@ -8590,6 +8849,7 @@ export type ApiTokenPage = components['schemas']['ApiTokenPage'];
 export type ApiTokenView = components['schemas']['ApiTokenView'];
 export type ArmView = components['schemas']['ArmView'];
 export type AssignmentView = components['schemas']['AssignmentView'];
+export type AssistantView = components['schemas']['AssistantView'];
 export type AttemptView = components['schemas']['AttemptView'];
 export type AuditExportBody = components['schemas']['AuditExportBody'];
 export type AuditPage = components['schemas']['AuditPage'];
@@ -8597,6 +8857,7 @@ export type AuditStanding = components['schemas']['AuditStanding'];
 export type AuditView = components['schemas']['AuditView'];
 export type Backoff = components['schemas']['Backoff'];
 export type BaselineView = components['schemas']['BaselineView'];
+export type Began = components['schemas']['Began'];
 export type BeginEnrolmentBody = components['schemas']['BeginEnrolmentBody'];
 export type BehaviourView = components['schemas']['BehaviourView'];
 export type BindingBody = components['schemas']['BindingBody'];
@@ -8630,6 +8891,9 @@ export type ContainerNumbers = components['schemas']['ContainerNumbers'];
 export type ContainerOptions = components['schemas']['ContainerOptions'];
 export type ContainerPage = components['schemas']['ContainerPage'];
 export type ContainerView = components['schemas']['ContainerView'];
+export type ConversationPage = components['schemas']['ConversationPage'];
+export type ConversationTold = components['schemas']['ConversationTold'];
+export type ConversationView = components['schemas']['ConversationView'];
 export type CorrelationsView = components['schemas']['CorrelationsView'];
 export type CustomRoleBody = components['schemas']['CustomRoleBody'];
 export type DeliveryAttemptView = components['schemas']['DeliveryAttemptView'];
@@ -8650,7 +8914,9 @@ export type DriftKind = components['schemas']['DriftKind'];
 export type DriftView = components['schemas']['DriftView'];
 export type Effect = components['schemas']['Effect'];
 export type EndExperimentBody = components['schemas']['EndExperimentBody'];
+export type Ended = components['schemas']['Ended'];
 export type EndedView = components['schemas']['EndedView'];
+export type Ending = components['schemas']['Ending'];
 export type EnrolmentView = components['schemas']['EnrolmentView'];
 export type EnvironmentBody = components['schemas']['EnvironmentBody'];
 export type EnvironmentPage = components['schemas']['EnvironmentPage'];
@@ -8659,6 +8925,7 @@ export type EnvironmentView = components['schemas']['EnvironmentView'];
 export type EventKind = components['schemas']['EventKind'];
 export type EventPage = components['schemas']['EventPage'];
 export type EventView = components['schemas']['EventView'];
+export type ExchangeView = components['schemas']['ExchangeView'];
 export type ExhaustionView = components['schemas']['ExhaustionView'];
 export type ExperimentBody = components['schemas']['ExperimentBody'];
 export type ExperimentPage = components['schemas']['ExperimentPage'];
@@ -8772,6 +9039,7 @@ export type NeedsView = components['schemas']['NeedsView'];
 export type NetworkPage = components['schemas']['NetworkPage'];
 export type NetworkView = components['schemas']['NetworkView'];
 export type NetworksCleanupBody = components['schemas']['NetworksCleanupBody'];
+export type NoModel = components['schemas']['NoModel'];
 export type NodePage = components['schemas']['NodePage'];
 export type NodeRole = components['schemas']['NodeRole'];
 export type NodeStatus = components['schemas']['NodeStatus'];
@@ -8816,6 +9084,7 @@ export type PullBody = components['schemas']['PullBody'];
 export type PulledImages = components['schemas']['PulledImages'];
 export type PulledView = components['schemas']['PulledView'];
 export type QrView = components['schemas']['QrView'];
+export type QuestionBody = components['schemas']['QuestionBody'];
 export type QuorumView = components['schemas']['QuorumView'];
 export type RateView = components['schemas']['RateView'];
 export type ReachView = components['schemas']['ReachView'];
@@ -8824,6 +9093,7 @@ export type RebalanceView = components['schemas']['RebalanceView'];
 export type RecoveryCodesView = components['schemas']['RecoveryCodesView'];
 export type RecreateBody = components['schemas']['RecreateBody'];
 export type RecreationPlan = components['schemas']['RecreationPlan'];
+export type Reference = components['schemas']['Reference'];
 export type RefreshBody = components['schemas']['RefreshBody'];
 export type RegistryBody = components['schemas']['RegistryBody'];
 export type RegistryPage = components['schemas']['RegistryPage'];
@@ -8871,6 +9141,7 @@ export type RuleView = components['schemas']['RuleView'];
 export type RunBody = components['schemas']['RunBody'];
 export type RunOutcome = components['schemas']['RunOutcome'];
 export type RunningView = components['schemas']['RunningView'];
+export type Said = components['schemas']['Said'];
 export type ScaleBody = components['schemas']['ScaleBody'];
 export type ScaleMetric = components['schemas']['ScaleMetric'];
 export type ScaledMetric = components['schemas']['ScaledMetric'];
@@ -8929,7 +9200,10 @@ export type StoredFilePage = components['schemas']['StoredFilePage'];
 export type StoredFileView = components['schemas']['StoredFileView'];
 export type Strategy = components['schemas']['Strategy'];
 export type StuckView = components['schemas']['StuckView'];
+export type Suggested = components['schemas']['Suggested'];
 export type TimeRange = components['schemas']['TimeRange'];
+export type ToolAnswered = components['schemas']['ToolAnswered'];
+export type ToolCalled = components['schemas']['ToolCalled'];
 export type Toolset = components['schemas']['Toolset'];
 export type TrafficBody = components['schemas']['TrafficBody'];
 export type TrafficStep = components['schemas']['TrafficStep'];

@@ -15,6 +15,7 @@ from cluster.commands import (
     access,
     adoption,
     alerts,
+    assistant,
     audit,
     environments,
     exports,
@@ -170,6 +171,8 @@ KINDS: tuple[CommandKind, ...] = (
     CommandKind(160, "make-plan", plans.MakePlan),
     CommandKind(161, "decide-plan", plans.DecidePlan),
     CommandKind(162, "end-plan", plans.EndPlan),
+    CommandKind(170, "keep-exchange", assistant.KeepExchange),
+    CommandKind(171, "forget-conversation", assistant.ForgetConversation),
 )
 
 BY_NUMBER: dict[int, CommandKind] = {kind.number: kind for kind in KINDS}

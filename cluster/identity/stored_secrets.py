@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from cluster.identity.keyring import Keyring, Purpose
 from cluster.identity.sealing import open_sealed, seal
+from cluster.model.assistant import Conversation, KeptExchange, exchange_context, title_context
 from cluster.model.exports import export_secret_context
 from cluster.model.plans import Plan, plan_arguments_context
 from cluster.model.route_certificates import RouteCertificate, certificate_key_context
@@ -140,3 +141,31 @@ def open_plan_arguments(plan: Plan, keyring: Keyring) -> bytes:
     """Return the arguments of a plan that is open. Raises SealBroken."""
     context = plan_arguments_context(plan.id, plan.tool, plan.asker.principal_id)
     return open_sealed(plan.sealed_arguments, keyring, purpose=Purpose.SECRETS, context=context)
+
+
+def seal_title(
+    title: bytes, keyring: Keyring, *, principal_id: str, conversation_id: str, nonce: bytes
+) -> bytes:
+    """Return a conversation's title, sealed for it and its account."""
+    context = title_context(principal_id, conversation_id)
+    return seal(title, keyring, purpose=Purpose.SECRETS, context=context, nonce=nonce)
+
+
+def open_title(conversation: Conversation, keyring: Keyring) -> bytes:
+    """Return a conversation's title. Raises SealBroken."""
+    context = title_context(conversation.principal_id, conversation.id)
+    return open_sealed(conversation.sealed_title, keyring, purpose=Purpose.SECRETS, context=context)
+
+
+def seal_exchange(
+    exchange: bytes, keyring: Keyring, *, principal_id: str, conversation_id: str, number: int, nonce: bytes
+) -> bytes:
+    """Return a question with its answer, sealed for its place in one conversation of one account."""
+    context = exchange_context(principal_id, conversation_id, number)
+    return seal(exchange, keyring, purpose=Purpose.SECRETS, context=context, nonce=nonce)
+
+
+def open_exchange(kept: KeptExchange, keyring: Keyring) -> bytes:
+    """Return a question with its answer. Raises SealBroken."""
+    context = exchange_context(kept.principal_id, kept.conversation_id, kept.number)
+    return open_sealed(kept.sealed, keyring, purpose=Purpose.SECRETS, context=context)

@@ -22,6 +22,7 @@ from cluster.commands.outcome import Applied, Code, Outcome, Rejected
 from cluster.model.access import ApiToken, LoginSession, Principal, Role, SetupToken
 from cluster.model.ids import LoginId, PrincipalId
 from cluster.model.permissions import Holder, HolderKind
+from cluster.state_machine.assistant import forget_conversations
 from cluster.state_machine.entry import Entry
 from cluster.state_machine.permissions import forget_bindings, highest_for_tokens, is_last_administrator
 from cluster.state_machine.proofs import use_proof
@@ -132,6 +133,7 @@ def remove_user(entry: Entry, command: RemoveUser) -> Outcome:
         API_TOKENS_BY_PRINCIPAL.remove(entry.txn, principal.id, prefix)
     delete_principal_name(entry.txn, principal)
     SECOND_FACTORS.delete(entry.txn, principal.id)
+    forget_conversations(entry, principal.id)
     if principal.subject_key:
         PRINCIPALS_BY_SUBJECT.remove(entry.txn, principal.subject_key, principal.id)
     PRINCIPALS.delete(entry.txn, principal.id)

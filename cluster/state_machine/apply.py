@@ -13,6 +13,7 @@ from typing import Any
 from cluster.commands import access as access_commands
 from cluster.commands import adoption as adoption_commands
 from cluster.commands import alerts as alert_commands
+from cluster.commands import assistant as assistant_commands
 from cluster.commands import audit as audit_commands
 from cluster.commands import environments as environment_commands
 from cluster.commands import exports as export_commands
@@ -40,6 +41,7 @@ from cluster.state_machine import (
     access,
     adoption,
     alerts,
+    assistant,
     audit_trail,
     environments,
     exports,
@@ -161,6 +163,8 @@ HANDLERS: dict[type[Any], Handler] = {
     plan_commands.MakePlan: plans.make_plan,
     plan_commands.DecidePlan: plans.decide_plan,
     plan_commands.EndPlan: plans.end_plan,
+    assistant_commands.KeepExchange: assistant.keep_exchange,
+    assistant_commands.ForgetConversation: assistant.forget_conversation,
     audit_commands.RecordAudit: audit_trail.record_audit,
 }
 assert HANDLERS.keys() == BY_CLASS.keys()

@@ -14,6 +14,7 @@ from cluster.audit.trail import head_of
 from cluster.encoding import codec, pack, unpack
 from cluster.model.access import ApiToken, LoginSession, Principal, SetupToken, TokenUse
 from cluster.model.alerts import Alert, AlertCount, AlertRule, Silence
+from cluster.model.assistant import Conversation, KeptExchange, TokensUsed
 from cluster.model.audit import AuditEntry, AuditHead
 from cluster.model.environments import KNOWN_ENVIRONMENTS, Environment
 from cluster.model.events import Event, EventCount
@@ -286,6 +287,17 @@ EXPORTS = Records(tables.EXPORTS, Export, (str,), lambda r: (r.id,))
 EXPORT_STANDINGS = Records(tables.EXPORT_STANDINGS, ExportStanding, (str,), lambda r: (r.export_id,))
 
 PLANS = Records(tables.PLANS, Plan, (str,), lambda r: (r.id,))
+
+CONVERSATIONS = Records(tables.CONVERSATIONS, Conversation, (str, str), lambda r: (r.principal_id, r.id))
+"""By (principal, id)."""
+CONVERSATIONS_BY_AGE = Index(tables.CONVERSATIONS_BY_AGE, (int, str, str))
+"""(log time of its last exchange, principal, id)."""
+EXCHANGES = Records(
+    tables.EXCHANGES, KeptExchange, (str, str, int), lambda r: (r.principal_id, r.conversation_id, r.number)
+)
+"""By (principal, conversation, number)."""
+TOKENS_USED = Records(tables.TOKENS_USED, TokensUsed, (str,), lambda r: (r.principal_id,))
+"""By principal."""
 
 METRIC_SUBJECTS = Records(tables.METRIC_SUBJECTS, Subject, (int,), lambda r: (r.number,))
 METRIC_SUBJECTS_BY_KEY = Index(tables.METRIC_SUBJECTS_BY_KEY, (str, int, str, int))

@@ -114,6 +114,11 @@ BINDINGS = Table(96, "bindings")
 
 PLANS = Table(100, "plans")
 
+CONVERSATIONS = Table(105, "conversations")
+CONVERSATIONS_BY_AGE = Table(106, "conversations_by_age", is_watched=False)
+EXCHANGES = Table(107, "exchanges", is_watched=False)
+TOKENS_USED = Table(108, "tokens_used", is_watched=False)
+
 ALL_TABLES: tuple[Table, ...] = tuple(value for value in dict(globals()).values() if isinstance(value, Table))
 
 BY_NUMBER: dict[int, Table] = {table.number: table for table in ALL_TABLES}

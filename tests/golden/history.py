@@ -13,6 +13,7 @@ from cluster.commands import (
     access,
     adoption,
     alerts,
+    assistant,
     audit,
     environments,
     exports,
@@ -252,6 +253,16 @@ PLAN = Plan(
     notes=("its file says 2",),
     reason="a program asks for it",
     look_at="get-deploy-status with service=shop.web",
+)
+
+EXCHANGE = assistant.KeepExchange(
+    principal_id="us_faye",
+    conversation_id="cv_01",
+    number=1,
+    sealed_title=b"title",
+    sealed=b"exchange",
+    asked_at_ms=START_MS,
+    tokens=1234,
 )
 
 COMMANDS: tuple[tuple[str, Any], ...] = (
@@ -1617,6 +1628,10 @@ COMMANDS: tuple[tuple[str, Any], ...] = (
     ("make-plan/plain", plans.MakePlan(plan=replace(PLAN, id="pl_02", changes=(), told=(), notes=()))),
     ("decide-plan/refused", plans.DecidePlan(plan_id="pl_02", verdict=PlanVerdict.REFUSE, by="eve")),
     ("make-plan/waiting", plans.MakePlan(plan=replace(PLAN, id="pl_03"))),
+    ("keep-exchange", EXCHANGE),
+    ("keep-exchange/second", replace(EXCHANGE, number=2, sealed_title=b"", sealed=b"more", tokens=0)),
+    ("keep-exchange/other", replace(EXCHANGE, conversation_id="cv_02")),
+    ("forget-conversation", assistant.ForgetConversation(principal_id="us_faye", conversation_id="cv_02")),
 )
 """(name, command); a name is the command's, with a variant after a slash."""
 

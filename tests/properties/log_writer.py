@@ -19,6 +19,7 @@ from cluster.raft.machine import ReplicatedState
 from tests.golden.history import STAMP, START_MS
 from tests.properties.draws.accounts import account_commands
 from tests.properties.draws.alerts import alert_commands
+from tests.properties.draws.assistant import assistant_commands
 from tests.properties.draws.calendar import schedule_commands, watch_commands, window_commands
 from tests.properties.draws.cluster import cluster_commands, environment_commands
 from tests.properties.draws.context import Choices, Draw
@@ -55,6 +56,7 @@ GROUPS: tuple[tuple[Callable[[Draw], Choices], int], ...] = (
     (webhook_commands, 3),
     (export_commands, 1),
     (plan_commands, 1),
+    (assistant_commands, 1),
 )
 """Draws, and how often each is made. Those that need others before them are made more often."""
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 
 from cluster.commands.settings import PutSetting
+from cluster.model.assistant import ASSISTANT_PREFIX, assistant_rules, default_assistant_values
 from cluster.model.metrics_retention import METRICS_PREFIX, default_values, metric_retention
 from cluster.model.outbound import ALLOWED_NETWORKS_SETTING, parse_networks
 from cluster.model.plans import PLANS_PREFIX, default_plan_values, plan_rules
@@ -24,6 +25,7 @@ _DEFAULTS = {
     **{f"{_CLUSTER_PREFIX}{item.name}": str(item.default) for item in fields(ClusterSettings)},
     **default_values(),
     **default_plan_values(),
+    **default_assistant_values(),
     ALLOWED_NETWORKS_SETTING: "",
     SECOND_FACTOR_SETTING: SecondFactorPolicy.OPTIONAL.value,
 }
@@ -32,6 +34,7 @@ _GROUPS: Mapping[str, Callable[[Mapping[str, str]], object]] = {
     METRICS_PREFIX: metric_retention,
     _AUTH_PREFIX: second_factor_policy,
     PLANS_PREFIX: plan_rules,
+    ASSISTANT_PREFIX: assistant_rules,
 }
 """Settings that are looked at together, by how their keys begin: what raises ValueError for wrong ones."""
 

@@ -48,13 +48,13 @@ def test_the_least_role_of_an_action(action: str, least: Role) -> None:
     ]
 
 
-def test_no_viewer_changes_anything_but_their_own_account_and_plans() -> None:
+def test_no_viewer_changes_anything_but_their_own_account_plans_and_conversations() -> None:
     changes = {
         action.resource.value
         for action in ACTIONS.values()
         if action.changes_state and VIEWER.includes(action.role)
     }
-    assert changes == {"account", "plan"}
+    assert changes == {"account", "plan", "assistant"}
 
 
 def test_a_denial_says_what_is_needed() -> None:

@@ -34,6 +34,7 @@ from web.mcp.references import FORMATS, JSON, REFERENCES, address_of, find_meant
 from web.middleware.keys import CALL
 from web.tools.catalog import REGISTRY
 from web.tools.context import Context
+from web.tools.problem_words import in_words
 from web.tools.progress import REPORTER
 from web.tools.registry import PlanNeeded, Tool, ToolResult
 from web.tools.toolsets import READ_ONLY, bounds_of_path
@@ -125,7 +126,7 @@ class Transports:
                 result = await self._answer(ctx, call, params)
         except Problem as problem:
             return types.CallToolResult(
-                content=[types.TextContent(type="text", text=_told(problem))], is_error=True
+                content=[types.TextContent(type="text", text=in_words(problem))], is_error=True
             )
         if isinstance(result, types.InputRequiredResult):
             return result
@@ -214,7 +215,7 @@ class Transports:
         try:
             result = await REGISTRY.call(self._context, _call_of(ctx), meant.tool, meant.arguments)
         except Problem as problem:
-            raise MCPError(code=types.INVALID_PARAMS, message=_told(problem)) from problem
+            raise MCPError(code=types.INVALID_PARAMS, message=in_words(problem)) from problem
         contents = types.TextResourceContents(uri=params.uri, mime_type=meant.media_type, text=result.text)
         return types.ReadResourceResult(contents=[contents])
 
@@ -224,7 +225,7 @@ class Transports:
         try:
             text = await fill_prompt(self._context, _call_of(ctx), params.name, params.arguments or {})
         except Problem as problem:
-            raise MCPError(code=types.INVALID_PARAMS, message=_told(problem)) from problem
+            raise MCPError(code=types.INVALID_PARAMS, message=in_words(problem)) from problem
         content = types.TextContent(type="text", text=text)
         return types.GetPromptResult(messages=[types.PromptMessage(role="user", content=content)])
 
@@ -319,14 +320,3 @@ def _described(tool: Tool) -> types.Tool:
             open_world_hint=tool.is_open_world,
         ),
     )
-
-
-def _told(problem: Problem) -> str:
-    """Everything a model needs to do better, as text: some clients show it nothing else."""
-    lines = [f"{problem.title}: {problem.detail}"]
-    for error in problem.errors:
-        where = f"line {error.line}, column {error.column}: " if error.line else ""
-        lines.append(f"- {where}{error.field}: {error.rule}" + (f" ({error.hint})" if error.hint else ""))
-    if problem.hint:
-        lines.append(f"Next: {problem.hint}")
-    return "\n".join(lines)

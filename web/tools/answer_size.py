@@ -30,15 +30,15 @@ def bounded_text(text: str) -> str:
     return kept + TEXT_LEFT.format(left=len(text) - len(kept), hint=HINT)
 
 
-def bounded(structured: dict[str, Any]) -> dict[str, Any]:
-    """Return the same values, or fewer: as text at most CHARACTERS_MAX long, then with `truncated` and
+def bounded(structured: dict[str, Any], *, characters_max: int = CHARACTERS_MAX) -> dict[str, Any]:
+    """Return the same values, or fewer: as text at most `characters_max` long, then with `truncated` and
     `hint`."""
     size = len(as_text(structured))
-    if size <= CHARACTERS_MAX:
+    if size <= characters_max:
         return structured
     result: dict[str, Any] = json.loads(json.dumps(structured))
     result |= {"truncated": True, "hint": CURSOR_HINT if "next_cursor" in result else HINT}
-    while len(as_text(result)) > CHARACTERS_MAX and _shorten(result):
+    while len(as_text(result)) > characters_max and _shorten(result):
         pass
     return result
 

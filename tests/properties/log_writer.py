@@ -41,7 +41,7 @@ GROUPS: tuple[tuple[Callable[[Draw], Choices], int], ...] = (
     (host_commands, 4),
     (join_commands, 2),
     (account_commands, 6),
-    (sign_in_commands, 3),
+    (sign_in_commands, 5),
     (service_commands, 6),
     (rollout_commands, 8),
     (file_commands, 4),
@@ -55,7 +55,7 @@ GROUPS: tuple[tuple[Callable[[Draw], Choices], int], ...] = (
     (alert_commands, 3),
     (webhook_commands, 3),
     (export_commands, 1),
-    (plan_commands, 1),
+    (plan_commands, 3),
     (assistant_commands, 1),
 )
 """Draws, and how often each is made. Those that need others before them are made more often."""

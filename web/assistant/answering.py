@@ -101,6 +101,14 @@ class Exchange:
     answer: str
 
 
+@dataclass(slots=True)
+class Meter:
+    """What an answer has cost so far. Kept up to date by who makes it: an answer that is closed early has no
+    `Ended` to say so, and is paid for all the same."""
+
+    tokens: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """What is asked. `looking_at` is the path of the dashboard's page in front of the asker, "" for none.
@@ -114,6 +122,7 @@ class Question:
     looking_at: str = ""
     earlier: Sequence[Exchange] = field(default_factory=tuple)
     tokens_left: int = 0
+    meter: Meter = field(default_factory=Meter)
 
 
 class Answerer(Protocol):

@@ -19,7 +19,9 @@ class Pace:
     beyond the receiver's own time who tries a webhook waits for what came of it. `terminal_idle_s`: after
     how long without a byte in either direction a command in a container is ended, and `terminal_begin_s`
     how long its caller may take to say which. `progress_s`: how often who waits for a rollout hears how far
-    it is.
+    it is. `answer_s`: how long the assistant may take for one answer; `answer_look_s` how often it is
+    looked whether anybody still reads it, and `answer_heartbeat_s` after how much silence its reader hears
+    that it is being made.
     """
 
     audit_flush_s: float = 60.0
@@ -41,3 +43,6 @@ class Pace:
     terminal_idle_s: float = 1800.0
     terminal_begin_s: float = 10.0
     progress_s: float = 2.0
+    answer_s: float = 180.0
+    answer_look_s: float = 0.25
+    answer_heartbeat_s: float = 10.0

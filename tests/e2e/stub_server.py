@@ -24,6 +24,7 @@ from aiohttp import WSMsgType, web
 from agent.clock import SystemClock
 from cluster.model.access import Role
 from tests.e2e.scenes import SCENES, SLOT_MS, Json, Scene, me
+from tests.e2e.stub_assistant import StubAssistant
 from tests.support.threaded_server import in_a_thread, listening
 
 STATIC = Path(__file__).resolve().parent.parent.parent / "web" / "static"
@@ -52,6 +53,7 @@ class StubServer:
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
+        self.assistant = StubAssistant(scene.now_ms)
         self.requests: Counter[str] = Counter()
         self.acts: list[tuple[str, str]] = []
         self.bodies: list[tuple[str, Json]] = []
@@ -74,6 +76,10 @@ class StubServer:
                 await self._push(topic)
 
         self._run(apply())
+
+    def tell(self, *parts: Json | None) -> None:
+        """Have the assistant go on with its answer."""
+        self.change(lambda _: self.assistant.tell(*parts))
 
     def write_log(self, text: str, *, stream: str = "stdout") -> None:
         """Have every container that is being followed write a line."""
@@ -144,6 +150,7 @@ class StubServer:
         app.router.add_get(f"{api}/users", self._nothing)
         app.router.add_get(f"{api}/webhooks", self._nothing)
         app.router.add_get(f"{api}/metrics/history", self._no_history)
+        self.assistant.add_routes(app.router, api)
         app.router.add_route("*", f"{api}/{{path:.*}}", self._other)
         app.router.add_get("/{path:.*}", self._static)
         return app

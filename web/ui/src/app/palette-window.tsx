@@ -10,6 +10,7 @@ import {
   Palette as PaletteIcon,
   Rocket,
   Server,
+  Sparkles,
   UserRound,
 } from "lucide-react";
 import type { ContainerView } from "@/api/openapi";
@@ -17,6 +18,7 @@ import { canOn, useCan } from "@/api/permissions";
 import { clusterQuery, containersQuery, servicesQuery } from "@/api/queries";
 import { logOut } from "@/api/session";
 import { showError } from "@/components/ui/toast-store";
+import { setAssistantOpen } from "@/features/assistant/opened";
 import type { ContainerSearch } from "@/features/container/container-search";
 import Palette, { type PaletteGroup, type PaletteItem } from "@/features/palette/palette";
 import { parseImage } from "@/lib/format";
@@ -73,6 +75,17 @@ function useActionItems(onShortcuts: () => void): PaletteItem[] {
   const client = useQueryClient();
   const leave = () => logOut(client, () => navigate({ to: "/login" })).catch(showError);
   return [
+    ...(can("assistant.read")
+      ? [
+          {
+            key: "assistant",
+            name: t.assistant,
+            note: "Ctrl J",
+            icon: <Sparkles className={ICON} />,
+            run: () => setAssistantOpen(true),
+          },
+        ]
+      : []),
     ...(can("service.deploy")
       ? [
           {

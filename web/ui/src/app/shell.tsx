@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, Outlet, useNavigate, useRouterState } from "@tanstack/react-router";
-import { Menu, Search } from "lucide-react";
+import { Menu, Search, Sparkles } from "lucide-react";
 import { lazy, Suspense, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { LiveContext, useLiveConnection } from "@/api/live";
 import { useCan } from "@/api/permissions";
@@ -8,6 +8,12 @@ import { clusterQuery } from "@/api/queries";
 import { Logo } from "@/components/logo";
 import { Button } from "@/components/ui/button";
 import { useShortcuts } from "@/components/use-shortcuts";
+import {
+  ASSISTANT_ID,
+  setAssistantOpen,
+  toggleAssistant,
+  useAssistantOpened,
+} from "@/features/assistant/opened";
 import { AccountMenu } from "@/features/auth/account-menu";
 import { Banners } from "@/features/overview/banners";
 import { LiveIndicator } from "@/features/overview/live-indicator";
@@ -18,6 +24,7 @@ import { Navigation, usePages } from "./navigation";
 import { pageTitles } from "./pages";
 
 const AlertNews = lazy(() => import("@/features/alerts/alert-news"));
+const AssistantBeside = lazy(() => import("./assistant-beside"));
 const NavigationDrawer = lazy(() => import("./navigation-drawer"));
 const PaletteWindow = lazy(() => import("./palette-window"));
 const ShortcutsSheet = lazy(() => import("./shortcuts-sheet"));
@@ -78,6 +85,7 @@ export function Shell() {
               Ctrl K
             </kbd>
           </Button>
+          {can("assistant.read") && <AssistantButton />}
           <LiveIndicator />
           <AccountMenu />
         </div>
@@ -94,6 +102,7 @@ export function Shell() {
             <Outlet />
           </div>
         </main>
+        {can("assistant.read") && <AssistantOnceOpened />}
       </div>
       <Suspense fallback={null}>
         {can("alert.read") && <AlertNews />}
@@ -109,6 +118,39 @@ export function Shell() {
         {opened === "shortcuts" && <ShortcutsSheet onClose={close} />}
       </Suspense>
     </LiveContext.Provider>
+  );
+}
+
+function AssistantButton() {
+  const t = useMessages(messages);
+  const { isOpen } = useAssistantOpened();
+  return (
+    <Button
+      tone="ghost"
+      isIcon
+      aria-label={t.assistant}
+      title={t.assistant}
+      aria-expanded={isOpen}
+      aria-controls={ASSISTANT_ID}
+      aria-keyshortcuts="Control+J Meta+J"
+      onClick={() => setAssistantOpen(!isOpen)}
+    >
+      <Sparkles aria-hidden className="size-4" />
+    </Button>
+  );
+}
+
+/** Fetched when it is opened for the first time. From then on it is there, since an answer may be on its way. */
+function AssistantOnceOpened() {
+  const { isOpen } = useAssistantOpened();
+  const [wasOpened, setOpened] = useState(isOpen);
+  if (isOpen && !wasOpened) setOpened(true);
+  return (
+    wasOpened && (
+      <Suspense fallback={null}>
+        <AssistantBeside />
+      </Suspense>
+    )
   );
 }
 
@@ -143,9 +185,11 @@ function usePageShortcuts(open: (opened: Opened) => void): void {
   const t = useMessages(messages);
   const titles = useMessages(pageTitles);
   const navigate = useNavigate();
+  const can = useCan();
   const group = t.groups.everywhere;
   useShortcuts([
     { keys: "mod+k", label: t.openPalette, group, run: () => open("palette") },
+    ...(can("assistant.read") ? [{ keys: "mod+j", label: t.assistant, group, run: toggleAssistant }] : []),
     { keys: "?", label: t.showShortcuts, group, run: () => open("shortcuts") },
     {
       keys: "/",

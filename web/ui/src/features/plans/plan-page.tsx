@@ -1,10 +1,9 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Check, Undo2, X } from "lucide-react";
-import { type ReactNode, useState } from "react";
-import type { FieldChange, PlanChange, PlanView } from "@/api/openapi";
+import { useState } from "react";
+import type { PlanView } from "@/api/openapi";
 import { planQuery, type Verdict } from "@/api/plans";
-import { FieldChanges } from "@/components/field-changes";
 import { Loaded } from "@/components/loaded";
 import { Page } from "@/components/page";
 import { Loading } from "@/components/states";
@@ -14,6 +13,7 @@ import { Card, Section } from "@/components/ui/section";
 import { formatMoment } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { messages } from "./messages";
+import { Changes, Fact, Touched } from "./plan-parts";
 import { STATE_TONES } from "./plan-tones";
 import { VerdictDialog } from "./verdict-dialog";
 
@@ -116,16 +116,7 @@ function Details({ plan }: { plan: PlanView }) {
       </Card>
       <Section title={t.changes}>
         <Card className="px-4 py-2">
-          {plan.changes.length === 0 ? (
-            <p className="py-2 text-sm text-muted">{t.noChanges}</p>
-          ) : (
-            bySubject(plan.changes).map(([subject, changes]) => (
-              <div key={subject} className="py-2">
-                {subject !== "" && <h3 className="text-sm font-medium break-words">{subject}</h3>}
-                <FieldChanges changes={changes} label={t.changesOf(subject || plan.summary)} />
-              </div>
-            ))
-          )}
+          <Changes plan={plan} />
         </Card>
       </Section>
       <Section title={t.touches}>
@@ -148,45 +139,4 @@ function Details({ plan }: { plan: PlanView }) {
       )}
     </div>
   );
-}
-
-const KINDS = ["services", "containers", "hosts", "routes"] as const;
-
-function Touched({ plan }: { plan: PlanView }) {
-  const t = useMessages(messages);
-  const kinds = KINDS.filter((kind) => plan.touches[kind].length > 0);
-  if (kinds.length === 0) return <p className="p-4 text-sm text-muted">{t.nothing}</p>;
-  return (
-    <>
-      <dl className="grid gap-x-6 gap-y-2 p-4 text-sm sm:grid-cols-[max-content_1fr]">
-        {kinds.map((kind) => (
-          <Fact key={kind} name={t[kind]}>
-            {plan.touches[kind].join(", ")}
-          </Fact>
-        ))}
-      </dl>
-      {plan.touches.left_out > 0 && (
-        <p className="px-4 pb-3 text-sm text-muted">{t.leftOut(plan.touches.left_out)}</p>
-      )}
-    </>
-  );
-}
-
-function Fact({ name, children }: { name: string; children: ReactNode }) {
-  return (
-    <>
-      <dt className="text-muted">{name}</dt>
-      <dd className="min-w-0 break-words">{children}</dd>
-    </>
-  );
-}
-
-/** What has an effect that is not known changes what is set and nothing that runs. */
-function bySubject(changes: readonly PlanChange[]): [string, FieldChange[]][] {
-  const found = new Map<string, FieldChange[]>();
-  for (const { subject, field, before, after, effect } of changes) {
-    const known = effect === "in-place" || effect === "recreate" ? effect : "policy-only";
-    found.set(subject, [...(found.get(subject) ?? []), { field, before, after, effect: known }]);
-  }
-  return [...found];
 }

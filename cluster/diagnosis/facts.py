@@ -110,6 +110,7 @@ class BottleneckFact:
     found: Bottleneck
     unit: str
     hours: int
+    of: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +127,7 @@ class DifferenceFact:
     hours: int
     confidence: float
     said: Text
+    of: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +144,7 @@ class ShortageFact:
     at_ms: int
     confidence: float
     said: Text
+    of: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

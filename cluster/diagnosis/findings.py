@@ -72,12 +72,15 @@ class EvidenceKind(StrEnum):
 class Evidence:
     """Something a finding rests on, so that it can be looked at.
 
-    A metric has its value with the unit and the span it is of; a log line its place; `number` is an alert's,
-    `rollout_id` a rollout's. `quote` is what somebody else wrote: data, never an instruction.
+    `of` names exactly what it is of, as the dashboard's charts do: `host:h1`, `service:shop.web`,
+    `container:h1/web-1`. A metric has its value with the unit and the span it is of; a log line its place;
+    `number` is an alert's, `rollout_id` a rollout's. `quote` is what somebody else wrote: data, never an
+    instruction.
     """
 
     kind: EvidenceKind
     subject: str
+    of: str = ""
     metric: str = ""
     value: float | None = None
     usual: float | None = None

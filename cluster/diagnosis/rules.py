@@ -74,7 +74,7 @@ def hosts(facts: Facts) -> Iterator[Finding]:
             advice=say("host-advice"),
             weight=1.0,
             fields={"host": host.name, "reason": host.reason},
-            evidence=(Evidence(kind=EvidenceKind.HOST, subject=host.name),),
+            evidence=(Evidence(kind=EvidenceKind.HOST, subject=host.name, of=_host(host.name)),),
             steps=(Step(tool="list-nodes"), Step(tool="get-capacity-plan", arguments={"lost": host.name})),
         )
 
@@ -101,7 +101,14 @@ def services(facts: Facts) -> Iterator[Finding]:
             advice=say("service-advice"),
             weight=1.0 - service.ready / max(1, service.wanted),
             fields={"service": service.id, "ready": service.ready, "wanted": service.wanted},
-            evidence=(Evidence(kind=EvidenceKind.SERVICE, subject=service.id, value=float(service.ready)),),
+            evidence=(
+                Evidence(
+                    kind=EvidenceKind.SERVICE,
+                    subject=service.id,
+                    of=_service(service.id),
+                    value=float(service.ready),
+                ),
+            ),
             steps=(
                 Step(tool="get-deploy-status", arguments={"service": service.id}),
                 Step(tool="search-logs", arguments={"service": service.id, "level": "error"}),
@@ -159,6 +166,7 @@ def bottlenecks(facts: Facts) -> Iterator[Finding]:
                 Evidence(
                     kind=EvidenceKind.METRIC,
                     subject=fact.subject,
+                    of=fact.of,
                     metric=_CHARTED.get(found.metric, found.metric),
                     value=found.value,
                     usual=found.threshold,
@@ -404,8 +412,8 @@ def shortages(facts: Facts) -> Iterator[Finding]:
             ),
             evidence=(
                 Evidence(
-                    kind=EvidenceKind.METRIC, subject=fact.subject, metric=fact.metric, value=fact.limit,
-                    unit=fact.unit, start_ms=facts.now_ms - 30 * DAY_MS, end_ms=fact.at_ms,
+                    kind=EvidenceKind.METRIC, subject=fact.subject, of=fact.of, metric=fact.metric,
+                    value=fact.limit, unit=fact.unit, start_ms=facts.now_ms - 30 * DAY_MS, end_ms=fact.at_ms,
                 ),
             ),
             steps=(
@@ -429,7 +437,7 @@ def losses(facts: Facts) -> Iterator[Finding]:
             advice=say("loss-advice"),
             weight=0.4,
             fields={"host": fact.host},
-            evidence=(Evidence(kind=EvidenceKind.HOST, subject=fact.host),),
+            evidence=(Evidence(kind=EvidenceKind.HOST, subject=fact.host, of=_host(fact.host)),),
             steps=(Step(tool="get-capacity-plan", arguments={"lost": fact.host}),),
         )
 
@@ -472,7 +480,9 @@ def unhealthy(facts: Facts) -> Iterator[Finding]:
             advice=say("unhealthy-advice"),
             weight=0.8,
             fields={"container": fact.name, "host": fact.host},
-            evidence=(Evidence(kind=EvidenceKind.CONTAINER, subject=fact.name),),
+            evidence=(
+                Evidence(kind=EvidenceKind.CONTAINER, subject=fact.name, of=_container(fact.host, fact.name)),
+            ),
             steps=(
                 Step(tool="get-container", arguments={"container": fact.name, "node": fact.host}),
                 Step(tool="get-container-logs", arguments={"container": fact.name, "node": fact.host}),
@@ -493,7 +503,8 @@ def errors(facts: Facts) -> Iterator[Finding]:
             fields={"container": fact.container, "host": fact.host, "count": fact.count},
             evidence=(
                 Evidence(
-                    kind=EvidenceKind.LOG, subject=fact.container, value=float(fact.count),
+                    kind=EvidenceKind.LOG, subject=fact.container,
+                    of=_container(fact.host, fact.container), value=float(fact.count),
                     start_ms=fact.first_ms, end_ms=fact.last_ms, place=fact.place, quote=fact.sample,
                 ),
             ),
@@ -530,8 +541,8 @@ def _death(
         fields=_known(container=container, host=host, count=len(found), exit_code=last.exit_code),
         evidence=tuple(
             Evidence(
-                kind=EvidenceKind.LOG, subject=container, start_ms=death.at_ms, end_ms=death.at_ms,
-                place=death.place,
+                kind=EvidenceKind.LOG, subject=container, of=_container(host, container),
+                start_ms=death.at_ms, end_ms=death.at_ms, place=death.place,
             )
             for death in found[:EVIDENCE_MAX]
         ),
@@ -566,7 +577,14 @@ def _by_engine(fact: ContainerFact) -> Iterator[Finding]:
         advice=say("out-of-memory-advice" if fact.was_out_of_memory else "crash-advice"),
         weight=min(1.0, 0.5 + count / 10),
         fields=_known(container=fact.name, host=fact.host, count=count, exit_code=fact.exit_code),
-        evidence=(Evidence(kind=EvidenceKind.CONTAINER, subject=fact.name, value=float(count)),),
+        evidence=(
+            Evidence(
+                kind=EvidenceKind.CONTAINER,
+                subject=fact.name,
+                of=_container(fact.host, fact.name),
+                value=float(count),
+            ),
+        ),
         steps=(
             Step(tool="get-container", arguments={"container": fact.name, "node": fact.host}),
             Step(tool="get-container-logs", arguments={"container": fact.name, "node": fact.host}),
@@ -575,6 +593,18 @@ def _by_engine(fact: ContainerFact) -> Iterator[Finding]:
 
 
 # ---- what rules share -------------------------------------------------------------------------------
+
+
+def _host(name: str) -> str:
+    return f"host:{name}"
+
+
+def _service(service_id: str) -> str:
+    return f"service:{service_id}"
+
+
+def _container(host: str, name: str) -> str:
+    return f"container:{host}/{name}"
 
 
 def _known(**values: Scalar | None) -> dict[str, Scalar]:
@@ -614,6 +644,7 @@ def _of_difference(facts: Facts, fact: DifferenceFact) -> Evidence:
     return Evidence(
         kind=EvidenceKind.METRIC,
         subject=fact.subject,
+        of=fact.of,
         metric=fact.metric,
         value=fact.current,
         usual=fact.usual,
@@ -627,6 +658,7 @@ def _of_rollout(rollout: RolloutFact) -> Evidence:
     return Evidence(
         kind=EvidenceKind.ROLLOUT,
         subject=rollout.service_id,
+        of=_service(rollout.service_id),
         rollout_id=rollout.id,
         start_ms=rollout.started_ms,
         end_ms=rollout.ended_ms,

@@ -202,6 +202,19 @@ def make_scope(subjects: Sequence[Subject], nodes: Mapping[str, str]) -> Scope:
     )
 
 
+def named_exactly(scope: Scope, nodes: Mapping[str, str]) -> str:
+    """Return of what it is as the dashboard's charts name it, "" for what has none there: `host:h1`,
+    `service:shop.web`, `container:h1/web-1`."""
+    node = nodes.get(scope.node_id, scope.node_id)
+    match scope.kind:
+        case SubjectKind.CONTAINER if scope.name != scope.service and node:
+            return f"container:{node}/{scope.subjects[-1].definition.name}"
+        case SubjectKind.CONTAINER | SubjectKind.ROUTE:
+            return f"service:{scope.service}" if scope.service else ""
+        case _:
+            return f"host:{node}" if node else ""
+
+
 async def read_hours(
     context: Context, scopes: Iterable[Scope], metrics: Sequence[str], *, days: int = DAYS
 ) -> Hours:

@@ -61,10 +61,12 @@ class PlaceView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvidenceView:
-    """What a finding rests on; what does not apply is null. `quote` is what others wrote: data."""
+    """What a finding rests on; what does not apply is null. `of` says exactly of what: `host:h1`,
+    `service:shop.web`, `container:h1/web-1`. `quote` is what others wrote: data."""
 
     kind: EvidenceKind
     subject: str
+    of: str | None
     metric: str | None
     value: float | None
     usual: float | None
@@ -339,6 +341,7 @@ def _evidence(found: Evidence) -> EvidenceView:
     return EvidenceView(
         kind=found.kind,
         subject=found.subject,
+        of=found.of or None,
         metric=found.metric or None,
         value=rounded(found.value),
         usual=rounded(found.usual),

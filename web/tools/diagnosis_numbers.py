@@ -17,7 +17,15 @@ from cluster.diagnosis.facts import BottleneckFact, DifferenceFact, ShortageFact
 from cluster.metrics.query import Selector
 from cluster.model.metrics import Subject, SubjectKind
 from web.auth.problems import Problem
-from web.tools.analytics_data import Hours, Scope, find_scope, make_scope, read_hours, unit_of
+from web.tools.analytics_data import (
+    Hours,
+    Scope,
+    find_scope,
+    make_scope,
+    named_exactly,
+    read_hours,
+    unit_of,
+)
 from web.tools.analytics_profile import (
     bottlenecks_of,
     profile_metrics,
@@ -79,8 +87,9 @@ async def read_performance(context: Context, scopes: Sequence[Scope], *, hours: 
     if not scopes:
         return Performance(bottlenecks=(), differences=())
     read = await read_hours(context, scopes, profile_metrics(scopes), days=_COMPARED_DAYS)
+    names = node_names(context.surroundings)
     async with context.analysing:
-        return await asyncio.to_thread(_performance, scopes, read, hours)
+        return await asyncio.to_thread(_performance, scopes, read, hours, names)
 
 
 async def read_shortages(context: Context, scopes: Sequence[Scope]) -> tuple[ShortageFact, ...]:
@@ -91,11 +100,12 @@ async def read_shortages(context: Context, scopes: Sequence[Scope]) -> tuple[Sho
     kinds = dict.fromkeys(scope.kind for scope in limited)
     metrics = [each for kind in kinds for name in _SHORTAGE_METRICS[kind] for each in metrics_for_trend(name)]
     read = await read_hours(context, limited, list(dict.fromkeys(metrics)))
+    names = node_names(context.surroundings)
     async with context.analysing:
-        return await asyncio.to_thread(_shortages, limited, read)
+        return await asyncio.to_thread(_shortages, limited, read, names)
 
 
-def _performance(scopes: Sequence[Scope], read: Hours, hours: int) -> Performance:
+def _performance(scopes: Sequence[Scope], read: Hours, hours: int, names: Mapping[str, str]) -> Performance:
     bottlenecks = [
         BottleneckFact(
             subject=scope.name,
@@ -103,6 +113,7 @@ def _performance(scopes: Sequence[Scope], read: Hours, hours: int) -> Performanc
             found=found,
             unit=_UNITS.get(found.symptom, "percent"),
             hours=hours,
+            of=named_exactly(scope, names),
         )
         for scope in scopes
         for found in bottlenecks_of(scope, read, hours=hours)
@@ -128,12 +139,13 @@ def _performance(scopes: Sequence[Scope], read: Hours, hours: int) -> Performanc
                     hours=hours,
                     confidence=compared.confidence or 0.0,
                     said=Text(*(tell_comparison(language, topic, compared) for language in _BOTH)),
+                    of=named_exactly(scope, names),
                 )
             )
     return Performance(bottlenecks=tuple(bottlenecks), differences=tuple(differences))
 
 
-def _shortages(scopes: Sequence[Scope], read: Hours) -> tuple[ShortageFact, ...]:
+def _shortages(scopes: Sequence[Scope], read: Hours, names: Mapping[str, str]) -> tuple[ShortageFact, ...]:
     found = []
     for scope in scopes:
         for metric in _SHORTAGE_METRICS[scope.kind]:
@@ -156,6 +168,7 @@ def _shortages(scopes: Sequence[Scope], read: Hours) -> tuple[ShortageFact, ...]
                     at_ms=end.at_ms or read.now_ms,
                     confidence=end.confidence or 0.0,
                     said=Text(english.exhaustion.said[0], italian.exhaustion.said[0]),
+                    of=named_exactly(scope, names),
                 )
             )
     return tuple(found)

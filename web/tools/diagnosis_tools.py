@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
+from cluster.analytics.sentences import Language
 from cluster.diagnosis.findings import Code, Question, Scalar
 from cluster.model.events import Severity
 from web.auth.call import Call
@@ -40,6 +41,7 @@ class RunDiagnosis(Arguments):
     )
     subject: Short = Field(default="", description="host, service or container; default everything")
     hours: int = Field(default=HOURS_DEFAULT, ge=1, le=HOURS_MAX)
+    language: Language = Field(default=Language.EN, description="of the sentences")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,7 @@ class EvidenceLine:
 
     kind: str
     subject: str
+    of: str | None
     metric: str | None
     value: float | None
     usual: float | None
@@ -99,16 +102,16 @@ async def _run(context: Context, call: Call, given: RunDiagnosis) -> Diagnosed:
     view = await run_diagnosis(
         context, call, question=given.question, subject=given.subject, hours=given.hours
     )
-    return diagnosed(view, mark=new_mark(context))
+    return diagnosed(view, mark=new_mark(context), language=given.language)
 
 
-def diagnosed(view: DiagnosisView, *, mark: str) -> Diagnosed:
+def diagnosed(view: DiagnosisView, *, mark: str, language: Language = Language.EN) -> Diagnosed:
     """Return a diagnosis for a tool's reader; `mark` is new and random."""
     quotes: list[str] = []
-    findings = tuple(_finding(each, quotes) for each in view.findings)
+    findings = tuple(_finding(each, quotes, language) for each in view.findings)
     told = "\n".join(f"[{place}] {quote}" for place, quote in enumerate(quotes, 1))
     return Diagnosed(
-        summary=view.summary,
+        summary=_told(view.summary, view.translations, "summary", language),
         question=view.question.value,
         subject=view.subject or None,
         findings=findings,
@@ -118,13 +121,17 @@ def diagnosed(view: DiagnosisView, *, mark: str) -> Diagnosed:
     )
 
 
-def _finding(view: FindingView, quotes: list[str]) -> FindingLine:
+def _told(english: str, translations: Mapping[str, str], name: str, language: Language) -> str:
+    return translations.get(f"{language.value}.{name}", english)
+
+
+def _finding(view: FindingView, quotes: list[str], language: Language) -> FindingLine:
     return FindingLine(
         code=view.code.value,
         severity=view.severity.value,
         subject=view.subject or None,
-        said=view.said,
-        advice=view.advice,
+        said=_told(view.said, view.translations, "said", language),
+        advice=_told(view.advice, view.translations, "advice", language),
         evidence=tuple(_evidence(each, quotes) for each in view.evidence) or None,
         next=tuple(NextCall(tool=step.tool, arguments=step.arguments) for step in view.steps) or None,
     )
@@ -136,6 +143,7 @@ def _evidence(view: EvidenceView, quotes: list[str]) -> EvidenceLine:
     return EvidenceLine(
         kind=view.kind.value,
         subject=view.subject,
+        of=view.of,
         metric=view.metric,
         value=view.value,
         usual=view.usual,

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
@@ -37,7 +38,7 @@ from web.assistant.endings import REASONS
 from web.assistant.followups import FollowUps
 from web.assistant.instructions import EARLIER_MAX, INSTRUCTIONS, asked, said_before
 from web.assistant.spending import Spending
-from web.assistant.tool_calls import ReferencesOf, ToolCalls, Wanted, told
+from web.assistant.tool_calls import CALL_TIMEOUT_S, ReferencesOf, ToolCalls, Wanted, told
 from web.auth.call import Call
 from web.tools.catalog import REGISTRY
 from web.tools.context import Context
@@ -50,6 +51,7 @@ RETRIES_MAX = 2
 TIMEOUT = httpx2.Timeout(connect=10.0, read=60.0, write=30.0, pool=10.0)
 """`read` is between two pieces of a stream, which has pings while the model thinks."""
 _SAID_CHARACTERS_MAX = 200
+_KEY_FORM = re.compile(r"[!-~]+")
 _CACHED: Any = {"type": "ephemeral"}
 
 # What the SDK raises: its own errors, the transport's while a stream is read, and those of Python where what
@@ -112,6 +114,8 @@ class ByModel:
         base_url: str,
         references_of: ReferencesOf,
         registry: ToolRegistry = REGISTRY,
+        timeout: httpx2.Timeout = TIMEOUT,
+        call_timeout_s: float = CALL_TIMEOUT_S,
     ) -> None:
         # A file that was put as a secret ends with a line break, which no header may hold.
         self._key = key.strip()
@@ -120,6 +124,8 @@ class ByModel:
         self._base_url = base_url
         self._references_of = references_of
         self._registry = registry
+        self._timeout = timeout
+        self._call_timeout_s = call_timeout_s
 
     @property
     def name(self) -> str:
@@ -150,6 +156,7 @@ class ByModel:
             references_of=self._references_of,
             # An answer may quote what a container wrote, and it stands in what the model is told.
             is_tainted=bool(question.earlier),
+            timeout_s=self._call_timeout_s,
         )
         tools = _described(calls.tools)
         messages = _messages_of(question)
@@ -273,11 +280,14 @@ class ByModel:
             raise self._why_broken(error) from error
 
     def _connect(self) -> AsyncAnthropic:
+        if not _KEY_FORM.fullmatch(self._key):
+            # No header takes it, and the error about that would quote it.
+            raise _Broken("key")
         try:
             return AsyncAnthropic(
                 api_key=self._key,
                 base_url=self._base_url,
-                timeout=TIMEOUT,
+                timeout=self._timeout,
                 max_retries=RETRIES_MAX,
                 open_telemetry=False,
             )
@@ -355,8 +365,17 @@ def _messages_of(question: Question) -> list[MessageParam]:
 
 
 def _kept(content: Sequence[ContentBlock]) -> list[ContentBlock]:
-    """A message's blocks as they came, signatures of thoughts included. The API takes no empty text back."""
-    return [block for block in content if block.type != "text" or block.text]
+    """A message's blocks as they came, signatures of thoughts included.
+
+    But for what the API does not take back: empty text, and arguments that are no object.
+    """
+    return [
+        block.model_copy(update={"input": {}})
+        if block.type == "tool_use" and not isinstance(block.input, dict)
+        else block
+        for block in content
+        if block.type != "text" or block.text
+    ]
 
 
 def _wanted_in(content: Sequence[ContentBlock]) -> tuple[Wanted, ...]:

@@ -56,7 +56,7 @@ class ToolCalls:
         registry: ToolRegistry,
         references_of: ReferencesOf,
         is_tainted: bool,
-        timeout_s: float = CALL_TIMEOUT_S,
+        timeout_s: float,
     ) -> None:
         self._context = context
         self._call = call

@@ -18,6 +18,7 @@ from web.api import openapi, prometheus, published, reference
 from web.api.dashboard import Dashboard
 from web.api.endpoint import READERS, readers_of
 from web.api.routes import ENDPOINTS
+from web.assistant.desk import DESK, AnswerDesk
 from web.auth.authority import Authority
 from web.auth.catching_up import CatchingUp
 from web.auth.credentials import Authenticator
@@ -120,6 +121,7 @@ def build_app(
         parsing=asyncio.Semaphore(1),
         analysing=asyncio.Semaphore(1),
     )
+    app[DESK] = AnswerDesk(app[CONTEXT])
     app[HUB] = LiveHub(app[CONTEXT], authenticator, clients_max=limits.live_clients)
     dashboard = Dashboard(static)
 

@@ -11,6 +11,7 @@ from pydantic import Field, StringConstraints
 from cluster.analytics.sentences import Language, choose_language
 from web.api.answer_stream import EVENT_STREAM, stream_answer
 from web.api.endpoint import Ask, Endpoint, Nothing
+from web.api.languages import LanguageQuery, language_of
 from web.api.schemas import Schema
 from web.assistant import history
 from web.assistant.desk import DESK
@@ -35,8 +36,8 @@ class QuestionBody(Schema):
     )
 
 
-async def get_assistant(ask: Ask[None, Nothing]) -> AssistantView:
-    return await ask.request.app[DESK].standing(ask.call)
+async def get_assistant(ask: Ask[None, LanguageQuery]) -> AssistantView:
+    return await ask.request.app[DESK].standing(ask.call, language_of(ask.request, ask.query))
 
 
 async def list_conversations(ask: Ask[None, Nothing]) -> Page[ConversationView]:
@@ -76,7 +77,9 @@ ENDPOINTS = (
         access=needs("assistant.read"),
         summary="Who answers questions, and how many tokens the caller may still use today",
         tag="assistant",
+        query=LanguageQuery,
         answer=AssistantView,
+        is_kept=False,
     ),
     Endpoint(
         method="GET",

@@ -16,6 +16,7 @@ from cluster.model.metrics import BY_NAME, MetricType, Subject, SubjectKind
 from web.auth.call import Call
 from web.auth.problems import Problem, invalid
 from web.tools.context import Context
+from web.tools.exact_names import exact_name
 from web.tools.measured import find_metrics, find_seen_series, find_series
 from web.tools.metric_history import adds_up
 from web.tools.nodes import node_names
@@ -203,16 +204,10 @@ def make_scope(subjects: Sequence[Subject], nodes: Mapping[str, str]) -> Scope:
 
 
 def named_exactly(scope: Scope, nodes: Mapping[str, str]) -> str:
-    """Return of what it is as the dashboard's charts name it, "" for what has none there: `host:h1`,
-    `service:shop.web`, `container:h1/web-1`."""
+    """Return what it is, as the dashboard's charts are opened by it."""
+    name = scope.subjects[-1].definition.name if scope.name != scope.service else scope.service
     node = nodes.get(scope.node_id, scope.node_id)
-    match scope.kind:
-        case SubjectKind.CONTAINER if scope.name != scope.service and node:
-            return f"container:{node}/{scope.subjects[-1].definition.name}"
-        case SubjectKind.CONTAINER | SubjectKind.ROUTE:
-            return f"service:{scope.service}" if scope.service else ""
-        case _:
-            return f"host:{node}" if node else ""
+    return exact_name(kind=scope.kind.word, name=name, service=scope.service, node=node)
 
 
 async def read_hours(

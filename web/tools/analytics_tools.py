@@ -14,9 +14,11 @@ from web.tools.analytics_needs import predict_needs
 from web.tools.analytics_profile import HOURS_DEFAULT, HOURS_MAX, compare_baseline, get_profile
 from web.tools.analytics_report import ReportFormat, export_report
 from web.tools.analytics_trend import READ, get_trend
-from web.tools.analytics_views import TrendView
+from web.tools.analytics_views import AnalysedView, TrendView
 from web.tools.arguments import Arguments, Named, Short
 from web.tools.context import Context
+from web.tools.exact_names import exact_name
+from web.tools.nodes import node_names
 from web.tools.registry import Tool
 
 _SUBJECT = "host, service, container or h1:/mount"
@@ -24,8 +26,9 @@ _SUBJECT = "host, service, container or h1:/mount"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Concluded:
-    """What follows from the numbers, and the numbers."""
+    """What follows from the numbers, and the numbers. `of` names exactly what they are of."""
 
+    of: str | None
     verdict: str | None
     said: tuple[str, ...]
     figures: Mapping[str, float] | None
@@ -45,13 +48,21 @@ class GetTrendAnalysis(Arguments):
 
 
 async def _get_trend(context: Context, call: Call, given: GetTrendAnalysis) -> Concluded:
-    return trend_concluded(await get_trend(context, call, given.subject, metric=given.metric))
+    view = await get_trend(context, call, given.subject, metric=given.metric)
+    return trend_concluded(view, of=_exactly(context, view.subject))
 
 
-def trend_concluded(view: TrendView) -> Concluded:
+def _exactly(context: Context, subject: AnalysedView) -> str | None:
+    node = node_names(context.surroundings).get(subject.node_id, subject.node_id)
+    exact = exact_name(kind=subject.kind, name=subject.name, service=subject.service, node=node)
+    return exact or None
+
+
+def trend_concluded(view: TrendView, *, of: str | None) -> Concluded:
     """Return a trend for a tool's reader."""
     week, month = view.next_week, view.next_month
     return Concluded(
+        of=of,
         verdict=view.verdict,
         said=view.said,
         figures=figures_of(
@@ -86,6 +97,7 @@ async def _predict(context: Context, call: Call, given: PredictResourceNeeds) ->
             figures[f"{need.metric}.in_{level.days_ahead}_days"] = level.expected
         figures[f"{need.metric}.reserve"] = need.reserve
     return Concluded(
+        of=_exactly(context, view.subject),
         verdict=None,
         said=tuple(sentence for need in view.needs for sentence in need.said),
         figures=figures_of(**figures),
@@ -106,6 +118,7 @@ async def _get_capacity(context: Context, call: Call, given: GetCapacityPlan) ->
     view = await get_capacity_plan(context, call, what_if=what_if)
     together = view.cluster
     return Concluded(
+        of=None,
         verdict=None,
         said=view.said,
         figures=figures_of(
@@ -129,6 +142,7 @@ async def _get_profile(context: Context, call: Call, given: GetPerformanceProfil
     view = await get_profile(context, call, given.subject, hours=given.hours)
     bottlenecks = view.bottlenecks
     return Concluded(
+        of=_exactly(context, view.subject),
         verdict=", ".join(f"{found.kind}: {found.impact}" for found in bottlenecks) or "no bottleneck",
         said=(*view.said, *view.recommendations),
         figures=figures_of(**{line.metric: line.current for line in view.metrics}),
@@ -149,6 +163,7 @@ async def _compare(context: Context, call: Call, given: CompareBaseline) -> Conc
         figures |= {f"{line.metric}.current": line.current, f"{line.metric}.usually": line.baseline}
     differ = [f"{line.metric} {line.difference}" for line in view.metrics if line.difference != "same"]
     return Concluded(
+        of=_exactly(context, view.subject),
         verdict=", ".join(differ) or "as usual",
         said=view.said,
         figures=figures_of(**figures),

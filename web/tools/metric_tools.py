@@ -11,6 +11,7 @@ from web.auth.call import Call
 from web.tools.arguments import Arguments, Short
 from web.tools.context import Context
 from web.tools.current_numbers import ContainerNumbers, HostNumbers, get_current
+from web.tools.exact_names import exact_name_of
 from web.tools.metric_history import HistorySeries, HistoryWish, get_metrics_history
 from web.tools.registry import Tool
 from web.tools.times import moment
@@ -80,7 +81,7 @@ async def _get_metrics_history(context: Context, call: Call, given: GetMetricsHi
 
 def _line(series: HistorySeries) -> SeriesLine:
     return SeriesLine(
-        of=series.title,
+        of=exact_name_of(series.labels) or series.title,
         metric=series.metric,
         unit=series.unit,
         min=series.least,

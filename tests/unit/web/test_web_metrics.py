@@ -253,8 +253,8 @@ async def test_the_tool_gives_few_points_in_few_words(recorded: Path) -> None:
         )
     assert result.structured is not None
     lines = {each["of"]: each for each in result.structured["series"]}
-    assert lines["shop-web-2 on h2"]["max"] == 30
-    assert len(lines["shop-web-2 on h2"]["values"]) <= 24
+    assert lines["container:h2/shop-web-2"]["max"] == 30
+    assert len(lines["container:h2/shop-web-2"]["values"]) <= 24
     assert len(result.text) < 1500
 
 

@@ -27,6 +27,7 @@ VIOLATIONS = {
     ),
     "cluster/failover/planted.py": ("import pysyncobj\n", "pysyncobj stays inside cluster.raft"),
     "web/api/planted.py": ("import lmdb\n", "LMDB stays inside the store, the log and the history"),
+    "web/tools/planted.py": ("import anthropic\n", "The model's SDK stays inside web.assistant.by_model"),
     "agent/collect/planted.py": ("import aiodocker\n", "aiodocker stays inside agent.docker"),
     "cluster/raft/planted.py": ("import msgpack\n", "msgpack stays inside the codec"),
 }
@@ -89,3 +90,18 @@ def test_the_command_line_starts_without_numbers_server_or_mcp() -> None:
     )
     loaded = set(run.stdout.split())
     assert loaded.isdisjoint({"numpy", "web", "mcp", "pysyncobj", "lmdb", "aiodocker", "cluster.raft"})
+
+
+def test_the_server_starts_without_mcp_and_without_the_model_s_sdk() -> None:
+    """Each costs seconds and tens of MB, which the first who needs it pays."""
+    run = subprocess.run(
+        [sys.executable, "-c", "import web.server, sys; print('\\n'.join(sys.modules))"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    loaded = set(run.stdout.split())
+    assert "web.server" in loaded
+    assert loaded.isdisjoint({"mcp", "anthropic", "httpx2", "web.mcp.transports", "web.assistant.by_model"})

@@ -33,12 +33,14 @@ from anthropic.types import (
 
 from cluster.analytics.sentences import Language
 from cluster.model.events import clip
+from web.assistant.answer import TOOLS_SHOWN_MAX
 from web.assistant.answering import Ended, Ending, Part, Question, Said, Suggested
 from web.assistant.endings import REASONS
 from web.assistant.followups import FollowUps
 from web.assistant.instructions import EARLIER_MAX, INSTRUCTIONS, asked, said_before
+from web.assistant.references import references_of
 from web.assistant.spending import Spending
-from web.assistant.tool_calls import CALL_TIMEOUT_S, ReferencesOf, ToolCalls, Wanted, told
+from web.assistant.tool_calls import CALL_TIMEOUT_S, NOT_MADE, ReferencesOf, ToolCalls, Wanted, told
 from web.auth.call import Call
 from web.tools.catalog import REGISTRY
 from web.tools.context import Context
@@ -112,7 +114,7 @@ class ByModel:
         key_secret: str,
         model: str,
         base_url: str,
-        references_of: ReferencesOf,
+        references_of: ReferencesOf = references_of,
         registry: ToolRegistry = REGISTRY,
         timeout: httpx2.Timeout = TIMEOUT,
         call_timeout_s: float = CALL_TIMEOUT_S,
@@ -134,7 +136,7 @@ class ByModel:
 
     async def answer(self, context: Context, call: Call, question: Question) -> AsyncGenerator[Part, None]:
         """Return the parts of an answer; see `Answerer`."""
-        spending = Spending(question.tokens_left)
+        spending = Spending(question.tokens_left, question.meter)
         try:
             # Certificates are read from disk.
             client = await asyncio.to_thread(self._connect)
@@ -163,7 +165,7 @@ class ByModel:
         follow_ups = FollowUps()
         new_characters = len(json.dumps([tools, messages])) + len(INSTRUCTIONS)
         has_said = False
-        how, reason = Ending.CUT_SHORT, "rounds"
+        how, reason = Ending.CUT_SHORT, "calls"
 
         for remaining in reversed(range(ROUNDS_MAX)):
             max_tokens = spending.begin(new_characters)
@@ -173,12 +175,17 @@ class ByModel:
             message: Message | None = None
             is_first_text = True
             streaming = self._stream(
-                client, tools=tools, messages=messages, max_tokens=max_tokens, may_call=remaining > 0
+                client,
+                tools=tools,
+                messages=messages,
+                max_tokens=max_tokens,
+                may_call=remaining > 0 and calls.may_go_on,
             )
             async with aclosing(streaming) as events:
                 async for event in events:
                     match event:
                         case str():
+                            spending.count_text(len(event))
                             shown = follow_ups.feed(event)
                             if shown:
                                 # What was said before a look-up and after it are paragraphs of their own.
@@ -220,10 +227,11 @@ class ByModel:
             if content:
                 messages.append({"role": "assistant", "content": content})
             new_characters = 0
-            if message.stop_reason == "tool_use" and remaining:
-                for each in wanted:
+            if message.stop_reason == "tool_use":
+                taken = calls.take(wanted) if remaining else ()
+                for each in taken:
                     yield calls.announce(each)
-                answers = await calls.run(wanted)
+                answers = await calls.run(taken)
                 for answer in answers:
                     yield answer
                 results: list[ToolResultBlockParam] = [
@@ -234,6 +242,10 @@ class ByModel:
                         "is_error": answer.is_error,
                     }
                     for answer in answers
+                ]
+                results += [
+                    {"type": "tool_result", "tool_use_id": each.id, "content": NOT_MADE, "is_error": True}
+                    for each in wanted[len(taken) :]
                 ]
                 messages.append({"role": "user", "content": results})
                 new_characters = len(json.dumps(results))
@@ -335,7 +347,7 @@ class ByModel:
         self, how: Ending, reason: str, language: Language, spending: Spending, *, said: str = ""
     ) -> Ended:
         values = {
-            "rounds": str(ROUNDS_MAX),
+            "calls": str(TOOLS_SHOWN_MAX),
             "secret": self._key_secret,
             "model": self._model,
             "host": _host_in(self._base_url),

@@ -12,10 +12,10 @@ REASONS = Phrasebook(
             "i tuoi token di oggi sono esauriti. Il conteggio riparte a mezzanotte UTC;"
             " un amministratore imposta assistant.tokens_per_day.",
         ),
-        "rounds": Text(
-            "the answer took {rounds} rounds of looking things up, and no more are made for one question."
+        "calls": Text(
+            "the model would look up more than the {calls} things that are looked up for one question."
             " Ask for less at once, or ask to go on.",
-            "la risposta ha richiesto {rounds} giri di ricerche, e per una domanda non se ne fanno altri."
+            "il modello cercherebbe più delle {calls} cose che si cercano per una domanda."
             " Chiedi meno cose insieme, o chiedi di continuare.",
         ),
         "length": Text(

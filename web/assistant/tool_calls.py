@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from web.assistant.answer import TOOLS_SHOWN_MAX
 from web.assistant.answering import Reference, ToolAnswered, ToolCalled
 from web.auth.call import Call
 from web.auth.problems import Problem
@@ -16,7 +17,6 @@ from web.tools.registry import PlanNeeded, Tool, ToolRegistry, ToolResult
 from web.tools.untrusted import cleaned
 
 RESULT_CHARACTERS_MAX = 20_000
-CALLS_AT_ONCE_MAX = 8
 RUNNING_MAX = 4
 CALL_TIMEOUT_S = 60.0
 _HEAD_CHARACTERS = 4_000
@@ -65,7 +65,19 @@ class ToolCalls:
         self._is_tainted = is_tainted
         self._timeout_s = timeout_s
         self._next_number = 1
+        self._calls_left = TOOLS_SHOWN_MAX
         self.tools: tuple[Tool, ...] = registry.visible_to(context, call)
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether another call would be made."""
+        return self._calls_left > 0
+
+    def take(self, wanted: Sequence[Wanted]) -> tuple[Wanted, ...]:
+        """Return those of the calls, the first ones, that are made."""
+        taken = tuple(wanted[: self._calls_left])
+        self._calls_left -= len(taken)
+        return taken
 
     def announce(self, wanted: Wanted) -> ToolCalled:
         """Return what the asker is shown while it runs."""
@@ -86,8 +98,8 @@ class ToolCalls:
         gate = asyncio.Semaphore(RUNNING_MAX)
         async with asyncio.TaskGroup() as tasks:
             running = [
-                tasks.create_task(self._run_one(each, gate, place), name=f"assistant-{each.tool[:40]}")
-                for place, each in enumerate(wanted)
+                tasks.create_task(self._run_one(each, gate), name=f"assistant-{each.tool[:40]}")
+                for each in wanted
             ]
         answers = tuple(
             self._answered(each, task.result()) for each, task in zip(wanted, running, strict=True)
@@ -98,15 +110,7 @@ class ToolCalls:
         )
         return answers
 
-    async def _run_one(
-        self, wanted: Wanted, gate: asyncio.Semaphore, place: int
-    ) -> ToolResult | PlanNeeded | Problem:
-        if place >= CALLS_AT_ONCE_MAX:
-            return Problem(
-                "too-many-requests",
-                f"at most {CALLS_AT_ONCE_MAX} tools are called at once, and this was not",
-                hint="call it again, after the others",
-            )
+    async def _run_one(self, wanted: Wanted, gate: asyncio.Semaphore) -> ToolResult | PlanNeeded | Problem:
         if wanted.given is None:
             return Problem("invalid", "the arguments are no object", hint="give them by name")
         try:
@@ -141,6 +145,13 @@ class ToolCalls:
     def _is_open_world(self, wanted: Wanted) -> bool:
         tool = self._registry.get(wanted.tool)
         return tool is not None and tool.is_open_world
+
+
+NOT_MADE = (
+    f"This call was not made: {TOOLS_SHOWN_MAX} are made for one question. Answer with what you have, and say"
+    " what you did not look at."
+)
+"""What the model is told of a call that was not taken."""
 
 
 def told(answer: ToolAnswered) -> str:

@@ -24,6 +24,7 @@ from web.assistant.answering import (
     Ended,
     Ending,
     Exchange,
+    Meter,
     Reference,
     Said,
     ToolAnswered,
@@ -193,7 +194,7 @@ async def test_calls_of_one_message_run_beside_each_other_and_are_answered_toget
         assert len(it.api.asked[1]["messages"]) == 3
 
 
-async def test_at_most_four_calls_run_at_once_and_eight_are_taken() -> None:
+async def test_at_most_four_calls_run_at_once_and_twelve_are_made_for_one_question() -> None:
     running: list[int] = [0, 0]
 
     async def count(_of: str) -> str:
@@ -204,12 +205,15 @@ async def test_at_most_four_calls_run_at_once_and_eight_are_taken() -> None:
         running[0] -= 1
         return "counted"
 
-    many = [tool_use(f"t{number}", "count") for number in range(10)]
+    many = [tool_use(f"t{number}", "count") for number in range(14)]
     async with asking(calls(*many), says("Done."), tools=(a_tool("count", count),)) as it:
         await it.ask()
         assert running == [0, 4]
-        assert [result["is_error"] for result in it.api.results()] == [False] * 8 + [True] * 2
-        assert "at most 8 tools" in it.api.results()[-1]["content"]
+        assert [result["is_error"] for result in it.api.results()] == [False] * 12 + [True] * 2
+        assert "This call was not made" in it.api.results()[-1]["content"]
+        assert it.api.asked[1]["tool_choice"] == {"type": "none"}
+        # Who asks is shown what was done.
+        assert len(it.answered()) == len([part for part in it.parts if isinstance(part, ToolCalled)]) == 12
 
 
 async def test_a_tool_that_does_not_exist_and_one_that_is_hidden_give_errors_and_the_model_goes_on() -> None:
@@ -406,7 +410,7 @@ async def test_a_model_that_would_call_for_ever_is_cut_short() -> None:
     async with asking(calls(tool_use("a", "list-nodes"))) as it:
         ended = await it.ask()
         assert ended.how is Ending.CUT_SHORT
-        assert "12 rounds" in ended.reason
+        assert "more than the 12 things" in ended.reason
         assert len(it.api.asked) == 12
         assert len(it.answered()) == 11
 
@@ -440,10 +444,13 @@ async def test_a_model_may_write_no_more_than_is_left() -> None:
 
 async def test_stopped_while_the_model_writes_the_request_is_ended_at_once() -> None:
     async with asking(says("A very long story.", hold=asyncio.Event())) as it:
-        parts = it.answering()
+        meter = Meter()
+        parts = it.answering(meter=meter)
         assert isinstance(await anext(parts), Said)
         await parts.aclose()
         await it.api.gone.wait()
+        # What was read and written until then is paid for.
+        assert meter.tokens == 101 + len("A ver") // 3
 
 
 async def test_cancelled_before_the_model_writes_the_request_is_ended_at_once() -> None:

@@ -135,6 +135,12 @@ async def run_diagnosis(
     return _view(diagnose(await reading.facts(), asked), hours)
 
 
+async def names_asked_about(context: Context, call: Call, text: str) -> tuple[str, ...]:
+    """Return the hosts, services and containers the caller sees that a text names, the longest name first."""
+    containers, _ = await read_seen(context, call)
+    return names_in(text, _Known(context, call, containers).names())
+
+
 def _first_allowed(context: Context, call: Call) -> str:
     return next((action for action in READS if context.authority.could(call, action).allowed), READS[0])
 

@@ -32,7 +32,7 @@ class StubAssistant:
         self.conversations: list[Json] = []
         self.exchanges: dict[str, list[Json]] = {}
         self.asked: list[Json] = []
-        self.refusal: web.Response | None = None
+        self.refusal: Json | None = None
         self.closed = 0
         """How many answers were ended by their reader."""
         self._parts: asyncio.Queue[Json | None] = asyncio.Queue()
@@ -79,13 +79,7 @@ class StubAssistant:
         number = request.match_info["id"]
         found = [each for each in self.conversations if each["id"] == number]
         if not found:
-            body = {
-                "type": "urn:tower:problem:not-found",
-                "title": "Not found",
-                "status": 404,
-                "detail": number,
-            }
-            return web.json_response(body, status=404, content_type="application/problem+json")
+            return _problem(a_problem(404, "not-found", "Not found", number))
         return web.json_response({"conversation": found[0], "exchanges": self.exchanges[number]})
 
     async def _forget(self, request: web.Request) -> web.Response:
@@ -99,7 +93,7 @@ class StubAssistant:
         self.asked.append(asked)
         if self.refusal is not None:
             refusal, self.refusal = self.refusal, None
-            return refusal
+            return _problem(refusal)
         number = request.match_info.get("id") or self.keep(asked["text"])
         exchange = self._add(number, asked["text"], [])
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
@@ -146,6 +140,15 @@ class StubAssistant:
 
 async def _send(response: web.StreamResponse, event: Json) -> None:
     await response.write(b"data: " + json.dumps(event).encode() + b"\n\n")
+
+
+def _problem(body: Json) -> web.Response:
+    return web.json_response(body, status=body["status"], content_type="application/problem+json")
+
+
+def a_problem(status: int, kind: str, title: str, detail: str, **more: str) -> Json:
+    """Return a refusal as the product writes it."""
+    return {"type": f"urn:tower:problem:{kind}", "title": title, "status": status, "detail": detail, **more}
 
 
 def said(text: str) -> Json:

@@ -85,8 +85,8 @@ export function Shell() {
               Ctrl K
             </kbd>
           </Button>
-          {can("assistant.read") && <AssistantButton />}
           <LiveIndicator />
+          {can("assistant.read") && <AssistantButton />}
           <AccountMenu />
         </div>
       </header>

@@ -35,39 +35,41 @@ const TONES: Record<FieldChange["effect"], Tone> = {
 export function FieldChanges({ changes, label }: { changes: readonly FieldChange[]; label: string }) {
   const t = useMessages(messages);
   return (
-    <table aria-label={label} className="w-full table-fixed text-sm">
-      <thead className="sr-only">
-        <tr>
-          <th scope="col">{t.field}</th>
-          <th scope="col">{t.before}</th>
-          <th scope="col">{t.after}</th>
-          <th scope="col">{t.effect}</th>
-        </tr>
-      </thead>
-      <tbody className="divide-y divide-line">
-        {changes.map((change) => (
-          <tr key={change.field} className="flex flex-wrap gap-x-3 gap-y-0.5 py-1.5">
-            <th
-              scope="row"
-              className="w-56 min-w-0 text-left font-mono text-xs leading-5 font-normal break-words max-sm:w-full"
-            >
-              {change.field}
-            </th>
-            <td className="flex min-w-0 basis-40 flex-1 gap-1.5 text-bad">
-              <span aria-hidden>−</span>
-              <Value value={change.before} none={t.none} isGone />
-            </td>
-            <td className="flex min-w-0 basis-40 flex-1 gap-1.5 text-ok">
-              <span aria-hidden>+</span>
-              <Value value={change.after} none={t.none} />
-            </td>
-            <td className="w-40 text-right max-sm:w-full max-sm:text-left">
-              <Badge tone={TONES[change.effect]}>{t.effects[change.effect]}</Badge>
-            </td>
+    <div className="@container">
+      <table aria-label={label} className="w-full table-fixed text-sm">
+        <thead className="sr-only">
+          <tr>
+            <th scope="col">{t.field}</th>
+            <th scope="col">{t.before}</th>
+            <th scope="col">{t.after}</th>
+            <th scope="col">{t.effect}</th>
           </tr>
-        ))}
-      </tbody>
-    </table>
+        </thead>
+        <tbody className="divide-y divide-line">
+          {changes.map((change) => (
+            <tr key={change.field} className="flex flex-wrap gap-x-3 gap-y-0.5 py-1.5">
+              <th
+                scope="row"
+                className="w-56 min-w-0 text-left font-mono text-xs leading-5 font-normal break-words @max-3xl:w-full"
+              >
+                {change.field}
+              </th>
+              <td className="flex min-w-0 basis-40 flex-1 gap-1.5 text-bad">
+                <span aria-hidden>−</span>
+                <Value value={change.before} none={t.none} isGone />
+              </td>
+              <td className="flex min-w-0 basis-40 flex-1 gap-1.5 text-ok">
+                <span aria-hidden>+</span>
+                <Value value={change.after} none={t.none} />
+              </td>
+              <td className="w-40 text-right @max-3xl:w-full @max-3xl:text-left">
+                <Badge tone={TONES[change.effect]}>{t.effects[change.effect]}</Badge>
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
   );
 }
 

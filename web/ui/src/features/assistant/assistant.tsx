@@ -62,6 +62,10 @@ export default function Assistant({ renderPlan }: { renderPlan: (id: string) => 
     void chat.ask(text, lookingAt());
     toField();
   };
+  const stop = () => {
+    chat.stop();
+    toField();
+  };
   const begin = () => {
     chat.show();
     setShown({ view: "chat" });
@@ -149,7 +153,7 @@ export default function Assistant({ renderPlan }: { renderPlan: (id: string) => 
                 onDraft={setDraft}
                 isAnswering={state.isAnswering}
                 onAsk={ask}
-                onStop={() => chat.stop()}
+                onStop={stop}
               />
             ) : (
               <p className="text-sm text-muted">{t.cannotAsk}</p>

@@ -21,7 +21,8 @@ export function ConversationView({ state, onAsk, ...rest }: ConversationViewProp
   const t = useMessages(messages);
   const { exchanges, isAnswering } = state;
   const area = useRef<HTMLDivElement>(null);
-  const { isAtEnd, onScroll, toEnd } = useEndInSight(area, exchanges);
+  const content = useRef<HTMLDivElement>(null);
+  const { isAtEnd, onScroll, toEnd } = useEndInSight({ area, content, count: exchanges.length });
   const last = exchanges.at(-1);
   return (
     <div className="relative min-h-0 flex-1">
@@ -32,20 +33,22 @@ export function ConversationView({ state, onAsk, ...rest }: ConversationViewProp
         aria-relevant="additions"
         // biome-ignore lint/a11y/noNoninteractiveTabindex: otherwise keys could not scroll it
         tabIndex={0}
-        className="flex h-full flex-col gap-6 overflow-y-auto px-4 py-4"
+        className="h-full overflow-y-auto px-4 py-4"
         onScroll={onScroll}
       >
-        {exchanges.length === 0 && <Welcome onAsk={onAsk} />}
-        {exchanges.map((exchange) => (
-          <ExchangeView
-            key={exchange.key}
-            exchange={exchange}
-            isOpen={isAnswering && exchange === last}
-            isLast={exchange === last}
-            onAsk={onAsk}
-            {...rest}
-          />
-        ))}
+        <div ref={content} className="flex flex-col gap-6">
+          {exchanges.length === 0 && <Welcome onAsk={onAsk} />}
+          {exchanges.map((exchange) => (
+            <ExchangeView
+              key={exchange.key}
+              exchange={exchange}
+              isOpen={isAnswering && exchange === last}
+              isLast={exchange === last}
+              onAsk={onAsk}
+              {...rest}
+            />
+          ))}
+        </div>
       </div>
       {!isAtEnd && (
         <Button

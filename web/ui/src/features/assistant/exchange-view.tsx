@@ -10,6 +10,7 @@ import type { Exchange } from "./chat";
 import { CitingContext } from "./cited";
 import { Markdown } from "./markdown";
 import { messages } from "./messages";
+import { QuestionList } from "./question-list";
 import { ToolRow } from "./tool-row";
 
 interface ExchangeViewProps {
@@ -60,18 +61,7 @@ export function ExchangeView(props: ExchangeViewProps) {
           </Button>
         )}
         {isLast && !isOpen && view.questions.length > 0 && (
-          <ul aria-label={t.next} className="flex flex-wrap gap-2">
-            {view.questions.map((question) => (
-              <li key={question} className="max-w-full">
-                <Button
-                  className="h-auto min-h-8 max-w-full rounded-full py-1 text-left whitespace-normal text-accent pointer-coarse:h-auto pointer-coarse:min-h-10"
-                  onClick={() => onAsk(question)}
-                >
-                  {question}
-                </Button>
-              </li>
-            ))}
-          </ul>
+          <QuestionList label={t.next} questions={view.questions} onAsk={onAsk} />
         )}
       </article>
     </CitingContext.Provider>

@@ -1,18 +1,13 @@
 import { lexer, type Token } from "marked";
 
-/** Where a model has lost itself in brackets, the text is shown as it is. */
+/** What is longer, or goes deeper, is a text that has lost itself: it is shown as it is. */
 const LENGTH_MAX = 40_000;
+const TOO_DEEP = /^[ \t]*(?:>[ \t]?|[-*+][ \t]+|\d{1,9}[.)][ \t]+){24}/m;
 
 /** The blocks of a text in Markdown, such as paragraphs and lists. */
 export function blocksOf(text: string): Token[] {
-  if (text.length > LENGTH_MAX) return [plain(text)];
-  try {
-    return lexer(text).filter(({ type }) => type !== "space" && type !== "def");
-  } catch (error) {
-    // Quotes in quotes, thousands deep.
-    if (error instanceof RangeError) return [plain(text)];
-    throw error;
-  }
+  if (text.length > LENGTH_MAX || TOO_DEEP.test(text)) return [plain(text)];
+  return lexer(text).filter(({ type }) => type !== "space" && type !== "def");
 }
 
 function plain(text: string): Token {

@@ -1,7 +1,7 @@
 import { Sparkles } from "lucide-react";
-import { Button } from "@/components/ui/button";
 import { useMessages } from "@/lib/i18n";
 import { messages } from "./messages";
+import { QuestionList } from "./question-list";
 
 /** Before the first question: what this is, and what people ask most. */
 export function Welcome({ onAsk }: { onAsk: (question: string) => void }) {
@@ -13,18 +13,7 @@ export function Welcome({ onAsk }: { onAsk: (question: string) => void }) {
         <p className="text-base font-medium">{t.welcome}</p>
         <p className="text-sm text-muted">{t.welcomeNote}</p>
       </div>
-      <ul className="flex flex-col gap-1.5">
-        {Object.values(t.questions).map((question) => (
-          <li key={question}>
-            <Button
-              className="h-auto min-h-9 w-full justify-start py-1.5 text-left whitespace-normal pointer-coarse:h-auto pointer-coarse:min-h-10"
-              onClick={() => onAsk(question)}
-            >
-              {question}
-            </Button>
-          </li>
-        ))}
-      </ul>
+      <QuestionList isStacked questions={Object.values(t.questions)} onAsk={onAsk} />
     </div>
   );
 }

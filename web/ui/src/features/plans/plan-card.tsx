@@ -36,7 +36,7 @@ function Told({ plan }: { plan: PlanView }) {
   const { decided_by: by, decided_at_ms: atMs, decided_through: through } = plan;
   return (
     <section aria-label={plan.summary} className="divide-y divide-line text-sm">
-      <header className="flex items-start gap-2 px-3 py-2.5">
+      <header className="flex items-start gap-2 px-4 py-2.5">
         <Link
           to="/plans/$plan"
           params={{ plan: plan.id }}
@@ -46,12 +46,12 @@ function Told({ plan }: { plan: PlanView }) {
         </Link>
         <Badge tone={STATE_TONES[plan.state]}>{t.states[plan.state]}</Badge>
       </header>
-      <div className="px-3 py-1">
+      <div className="px-4 py-1">
         <Changes plan={plan} />
       </div>
       <Touched plan={plan} />
       {(plan.outcome !== "" || by !== null) && (
-        <div role="status" className="flex flex-col gap-1 px-3 py-2.5">
+        <div role="status" className="flex flex-col gap-1 px-4 py-2.5">
           {plan.outcome !== "" && <p className="break-words">{plan.outcome}</p>}
           {by !== null && atMs !== null && (
             <p className="text-xs text-muted">{t.decidedBy(by, through ?? "", formatMoment(atMs))}</p>
@@ -59,12 +59,12 @@ function Told({ plan }: { plan: PlanView }) {
         </div>
       )}
       {plan.state === "waiting" && plan.why_not !== "" && (
-        <p className="px-3 py-2.5 text-warn">
+        <p className="px-4 py-2.5 text-warn">
           {t.cannot} {plan.why_not}
         </p>
       )}
       {(can("approve") || can("refuse")) && (
-        <div className="flex justify-end gap-2 px-3 py-2.5">
+        <div className="flex justify-end gap-2 px-4 py-2.5">
           {can("refuse") && (
             <Button onClick={() => setVerdict("refuse")}>
               <X aria-hidden className="size-3.5" />

@@ -25,7 +25,7 @@ export function Touched({ plan }: { plan: PlanView }) {
   if (kinds.length === 0) return <p className="p-4 text-sm text-muted">{t.nothing}</p>;
   return (
     <>
-      <dl className="grid gap-x-6 gap-y-2 p-4 text-sm sm:grid-cols-[max-content_1fr]">
+      <dl className="grid grid-cols-[max-content_1fr] gap-x-6 gap-y-2 p-4 text-sm">
         {kinds.map((kind) => (
           <Fact key={kind} name={t[kind]}>
             {plan.touches[kind].join(", ")}

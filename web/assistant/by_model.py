@@ -14,18 +14,20 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from typing import Any
+from dataclasses import dataclass
 
 import anthropic
 import httpx2
 from anthropic import AsyncAnthropic
 from anthropic.types import (
+    CacheControlEphemeralParam,
     ContentBlock,
     Message,
     MessageParam,
     TextBlockParam,
+    ToolChoiceParam,
     ToolParam,
     ToolResultBlockParam,
     Usage,
@@ -34,7 +36,7 @@ from anthropic.types import (
 from cluster.analytics.sentences import Language
 from cluster.model.events import clip
 from web.assistant.answer import TOOLS_SHOWN_MAX
-from web.assistant.answering import Ended, Ending, Part, Question, Said, Suggested
+from web.assistant.answering import Ended, Ending, Part, Question, Said, Suggested, ToolAnswered
 from web.assistant.endings import REASONS
 from web.assistant.followups import FollowUps
 from web.assistant.instructions import EARLIER_MAX, INSTRUCTIONS, asked, said_before
@@ -54,7 +56,8 @@ TIMEOUT = httpx2.Timeout(connect=10.0, read=60.0, write=30.0, pool=10.0)
 """`read` is between two pieces of a stream, which has pings while the model thinks."""
 _SAID_CHARACTERS_MAX = 200
 _KEY_FORM = re.compile(r"[!-~]+")
-_CACHED: Any = {"type": "ephemeral"}
+_CACHED: CacheControlEphemeralParam = {"type": "ephemeral"}
+_SYSTEM: list[TextBlockParam] = [{"type": "text", "text": INSTRUCTIONS, "cache_control": _CACHED}]
 
 # What the SDK raises: its own errors, the transport's while a stream is read, and those of Python where what
 # comes is no stream of messages.
@@ -94,14 +97,40 @@ _REASON_OF_STATUS = {
 
 _log = logging.getLogger(__name__)
 
+_Event = str | Usage | Message
+"""A piece of text, what the request has cost so far, the message once it is whole."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Request:
+    """What differs between the requests of an answer."""
+
+    tools: Sequence[ToolParam]
+    tool_choice: ToolChoiceParam | anthropic.Omit
+    messages: Sequence[MessageParam]
+    max_tokens: int
+
+
+_Requests = Callable[[_Request], AsyncGenerator[_Event, None]]
+"""Makes a request and streams what comes. Raises _Broken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _End:
+    """How an answer ends. `reason` is a key of `REASONS`, and `said` what the API itself says."""
+
+    how: Ending
+    reason: str = ""
+    said: str = ""
+
 
 class _Broken(Exception):
-    """The model cannot be asked, or stopped answering. `reason` is a key of `REASONS`."""
+    """The model cannot be asked, or stopped answering."""
 
     def __init__(self, reason: str, *, said: str = "") -> None:
         super().__init__(reason)
-        self.reason = reason
-        self.said = said
+        how = Ending.CUT_SHORT if reason == "window" else Ending.FAILED
+        self.end = _End(how=how, reason=reason, said=said)
 
 
 class ByModel:
@@ -137,20 +166,6 @@ class ByModel:
     async def answer(self, context: Context, call: Call, question: Question) -> AsyncGenerator[Part, None]:
         """Return the parts of an answer; see `Answerer`."""
         spending = Spending(question.tokens_left, question.meter)
-        try:
-            # Certificates are read from disk.
-            client = await asyncio.to_thread(self._connect)
-            async with client, aclosing(self._rounds(client, context, call, question, spending)) as parts:
-                async for part in parts:
-                    yield part
-        except _Broken as broken:
-            how = Ending.CUT_SHORT if broken.reason == "window" else Ending.FAILED
-            yield self._ended(how, broken.reason, question.language, spending, said=broken.said)
-
-    async def _rounds(
-        self, client: AsyncAnthropic, context: Context, call: Call, question: Question, spending: Spending
-    ) -> AsyncGenerator[Part, None]:
-        """Ask, run the tools that are wanted, ask again, until the model has answered or may not go on."""
         calls = ToolCalls(
             context,
             call,
@@ -160,136 +175,46 @@ class ByModel:
             is_tainted=bool(question.earlier),
             timeout_s=self._call_timeout_s,
         )
-        tools = _described(calls.tools)
-        messages = _messages_of(question)
-        follow_ups = FollowUps()
-        new_characters = len(json.dumps([tools, messages])) + len(INSTRUCTIONS)
-        has_said = False
-        how, reason = Ending.CUT_SHORT, "calls"
-
-        for remaining in reversed(range(ROUNDS_MAX)):
-            max_tokens = spending.begin(new_characters)
-            if max_tokens is None:
-                how, reason = Ending.CUT_SHORT, "budget"
-                break
-            message: Message | None = None
-            is_first_text = True
-            streaming = self._stream(
-                client,
-                tools=tools,
-                messages=messages,
-                max_tokens=max_tokens,
-                may_call=remaining > 0 and calls.may_go_on,
-            )
-            async with aclosing(streaming) as events:
-                async for event in events:
-                    match event:
-                        case str():
-                            spending.count_text(len(event))
-                            shown = follow_ups.feed(event)
-                            if shown:
-                                # What was said before a look-up and after it are paragraphs of their own.
-                                yield Said(text=f"\n\n{shown}" if has_said and is_first_text else shown)
-                                is_first_text, has_said = False, True
-                        case Usage():
-                            spending.count(_tokens_in(event))
-                        case Message():
-                            message = event
-            if held := follow_ups.flush():
-                yield Said(text=held)
-                has_said = True
-            if message is None:
-                raise _Broken("dropped")
-
-            wanted = _wanted_in(message.content)
-            match message.stop_reason:
-                case "end_turn" | "stop_sequence":
-                    how, reason = (Ending.ANSWERED, "") if has_said else (Ending.FAILED, "silent")
-                    break
-                case "refusal":
-                    how, reason = Ending.REFUSED, "refused"
-                    break
-                case "max_tokens":
-                    # A call at its end may lack some of its arguments: none of this message is made.
-                    how, reason = Ending.CUT_SHORT, "length"
-                    break
-                case "model_context_window_exceeded":
-                    how, reason = Ending.CUT_SHORT, "window"
-                    break
-                case "tool_use" if wanted:
-                    pass
-                case "pause_turn":
-                    pass
-                case _:
-                    raise _Broken("malformed")
-
-            content = _kept(message.content)
-            if content:
-                messages.append({"role": "assistant", "content": content})
-            new_characters = 0
-            if message.stop_reason == "tool_use":
-                taken = calls.take(wanted) if remaining else ()
-                for each in taken:
-                    yield calls.announce(each)
-                answers = await calls.run(taken)
-                for answer in answers:
-                    yield answer
-                results: list[ToolResultBlockParam] = [
-                    {
-                        "type": "tool_result",
-                        "tool_use_id": answer.id,
-                        "content": told(answer),
-                        "is_error": answer.is_error,
-                    }
-                    for answer in answers
-                ]
-                results += [
-                    {"type": "tool_result", "tool_use_id": each.id, "content": NOT_MADE, "is_error": True}
-                    for each in wanted[len(taken) :]
-                ]
-                messages.append({"role": "user", "content": results})
-                new_characters = len(json.dumps(results))
-
-        if how is Ending.ANSWERED and follow_ups.questions:
-            yield Suggested(questions=follow_ups.questions)
-        yield self._ended(how, reason, question.language, spending)
-
-    async def _stream(
-        self,
-        client: AsyncAnthropic,
-        *,
-        tools: Sequence[ToolParam],
-        messages: Sequence[MessageParam],
-        max_tokens: int,
-        may_call: bool,
-    ) -> AsyncGenerator[str | Usage | Message, None]:
-        """Return what a request streams: pieces of text, what it has cost so far, and the message once it is
-        whole. Raises _Broken."""
-        system: list[TextBlockParam] = [{"type": "text", "text": INSTRUCTIONS, "cache_control": _CACHED}]
         try:
-            async with client.messages.stream(
-                model=self._model,
-                max_tokens=max_tokens,
-                system=system,
-                tools=tools,
-                # Who may look up no more has to say what was found. Without tools there is nothing to choose.
-                tool_choice=anthropic.omit if may_call or not tools else {"type": "none"},
-                messages=messages,
-                cache_control=_CACHED,
-            ) as stream:
-                async for event in stream:
-                    match event.type:
-                        case "text":
-                            yield event.text
-                        case "message_start":
-                            yield event.message.usage
-                        case "message_stop":
-                            yield event.message.usage
-                            yield event.message
-                        case _:
-                            pass
-        except _FAILURES as error:
-            raise self._why_broken(error) from error
+            # Certificates are read from disk.
+            client = await asyncio.to_thread(self._connect)
+            async with client:
+                rounds = _Rounds(self._requests(client), calls, question, spending)
+                async with aclosing(rounds.parts()) as parts:
+                    async for part in parts:
+                        yield part
+                end = rounds.end
+        except _Broken as broken:
+            end = broken.end
+        yield self._ended(end, question.language, spending)
+
+    def _requests(self, client: AsyncAnthropic) -> _Requests:
+        async def events_of(request: _Request) -> AsyncGenerator[_Event, None]:
+            try:
+                async with client.messages.stream(
+                    model=self._model,
+                    max_tokens=request.max_tokens,
+                    system=_SYSTEM,
+                    tools=request.tools,
+                    tool_choice=request.tool_choice,
+                    messages=request.messages,
+                    cache_control=_CACHED,
+                ) as stream:
+                    async for event in stream:
+                        match event.type:
+                            case "text":
+                                yield event.text
+                            case "message_start":
+                                yield event.message.usage
+                            case "message_stop":
+                                yield event.message.usage
+                                yield event.message
+                            case _:
+                                pass
+            except _FAILURES as error:
+                raise self._why_broken(error) from error
+
+        return events_of
 
     def _connect(self) -> AsyncAnthropic:
         if not _KEY_FORM.fullmatch(self._key):
@@ -313,7 +238,7 @@ class ByModel:
         _log.warning(
             "assistant.model_failed",
             extra={
-                "reason": broken.reason,
+                "reason": broken.end.reason,
                 "error": type(error).__name__,
                 "status": status,
                 "model": self._model,
@@ -343,18 +268,114 @@ class ByModel:
             case _:
                 return _Broken("malformed")
 
-    def _ended(
-        self, how: Ending, reason: str, language: Language, spending: Spending, *, said: str = ""
-    ) -> Ended:
+    def _ended(self, end: _End, language: Language, spending: Spending) -> Ended:
         values = {
             "calls": str(TOOLS_SHOWN_MAX),
             "secret": self._key_secret,
             "model": self._model,
             "host": _host_in(self._base_url),
-            "said": said,
+            "said": end.said,
         }
-        words = REASONS.say(language, reason, **values) if reason else ""
-        return Ended(how=how, reason=words, tokens=spending.spent)
+        words = REASONS.say(language, end.reason, **values) if end.reason else ""
+        return Ended(how=end.how, reason=words, tokens=spending.spent)
+
+
+class _Rounds:
+    """One answer: ask, make the calls that are wanted, ask again, until the model has answered or may not go
+    on. Afterwards `end` says which."""
+
+    def __init__(self, requests: _Requests, calls: ToolCalls, question: Question, spending: Spending) -> None:
+        self._requests = requests
+        self._calls = calls
+        self._spending = spending
+        self._tools = _described(calls.tools)
+        self._messages = _messages_of(question)
+        self._follow_ups = FollowUps()
+        self._has_said = False
+        self._has_said_since_calls = False
+        self.end = _End(how=Ending.CUT_SHORT, reason="calls")
+
+    async def parts(self) -> AsyncGenerator[Part, None]:
+        """Return the parts but for the last. Raises _Broken."""
+        new_characters = len(json.dumps([self._tools, self._messages])) + len(INSTRUCTIONS)
+        for rounds_left in reversed(range(ROUNDS_MAX)):
+            max_tokens = self._spending.begin(new_characters)
+            if max_tokens is None:
+                self.end = _End(how=Ending.CUT_SHORT, reason="budget")
+                return
+            message: Message | None = None
+            may_call = rounds_left > 0 and self._calls.may_go_on
+            async with aclosing(self._requests(self._request(max_tokens, may_call=may_call))) as events:
+                async for event in events:
+                    match event:
+                        case str():
+                            self._spending.count_text(len(event))
+                            if shown := self._follow_ups.feed(event):
+                                yield self._said(shown)
+                        case Usage():
+                            self._spending.count(_tokens_in(event))
+                        case Message():
+                            message = event
+            if held := self._follow_ups.flush():
+                yield self._said(held)
+            if message is None:
+                raise _Broken("dropped")
+            if end := self._end_of(message):
+                self.end = end
+                break
+
+            if content := _kept(message.content):
+                self._messages.append({"role": "assistant", "content": content})
+            new_characters = 0
+            if wanted := _wanted_in(message.content):
+                taken = self._calls.take(wanted) if may_call else ()
+                for each in taken:
+                    yield self._calls.announce(each)
+                answers = await self._calls.run(taken)
+                for answer in answers:
+                    yield answer
+                results = _results_of(answers, wanted[len(taken) :])
+                self._messages.append({"role": "user", "content": results})
+                self._has_said_since_calls = False
+                new_characters = len(json.dumps(results))
+        if self.end.how is Ending.ANSWERED and self._follow_ups.questions:
+            yield Suggested(questions=self._follow_ups.questions)
+
+    def _request(self, max_tokens: int, *, may_call: bool) -> _Request:
+        return _Request(
+            tools=self._tools,
+            # Who may call no more has to say what was found. Without tools there is nothing to choose.
+            tool_choice=anthropic.omit if may_call or not self._tools else {"type": "none"},
+            messages=self._messages,
+            max_tokens=max_tokens,
+        )
+
+    def _said(self, text: str) -> Said:
+        """A piece of the text. What was said before calls and after them are paragraphs of their own."""
+        begins_paragraph = self._has_said and not self._has_said_since_calls
+        self._has_said = self._has_said_since_calls = True
+        return Said(text=f"\n\n{text}" if begins_paragraph else text)
+
+    def _end_of(self, message: Message) -> _End | None:
+        """How a message ends the answer, None where it goes on."""
+        match message.stop_reason:
+            case "end_turn" | "stop_sequence" if self._has_said_since_calls:
+                return _End(how=Ending.ANSWERED)
+            case "end_turn" | "stop_sequence":
+                return _End(how=Ending.FAILED, reason="silent")
+            case "refusal":
+                return _End(how=Ending.REFUSED, reason="refused")
+            case "max_tokens":
+                # A call at its end may lack some of its arguments: none of this message is made.
+                return _End(how=Ending.CUT_SHORT, reason="length")
+            case "model_context_window_exceeded":
+                return _End(how=Ending.CUT_SHORT, reason="window")
+            case "tool_use" if _wanted_in(message.content):
+                return None
+            case "pause_turn":
+                return None
+            case _:
+                raise _Broken("malformed")
 
 
 def _described(tools: Sequence[Tool]) -> list[ToolParam]:
@@ -379,14 +400,14 @@ def _messages_of(question: Question) -> list[MessageParam]:
 def _kept(content: Sequence[ContentBlock]) -> list[ContentBlock]:
     """A message's blocks as they came, signatures of thoughts included.
 
-    But for what the API does not take back: empty text, and arguments that are no object.
+    But for what the API does not take back: text of spaces alone, and arguments that are no object.
     """
     return [
         block.model_copy(update={"input": {}})
         if block.type == "tool_use" and not isinstance(block.input, dict)
         else block
         for block in content
-        if block.type != "text" or block.text
+        if block.type != "text" or block.text.strip()
     ]
 
 
@@ -396,6 +417,23 @@ def _wanted_in(content: Sequence[ContentBlock]) -> tuple[Wanted, ...]:
         for block in content
         if block.type == "tool_use"
     )
+
+
+def _results_of(answers: Sequence[ToolAnswered], not_made: Sequence[Wanted]) -> list[ToolResultBlockParam]:
+    """The results of one message's calls, for the one message that answers them."""
+    results: list[ToolResultBlockParam] = [
+        {
+            "type": "tool_result",
+            "tool_use_id": answer.id,
+            "content": told(answer),
+            "is_error": answer.is_error,
+        }
+        for answer in answers
+    ]
+    return results + [
+        {"type": "tool_result", "tool_use_id": each.id, "content": NOT_MADE, "is_error": True}
+        for each in not_made
+    ]
 
 
 def _tokens_in(usage: Usage) -> int:

@@ -147,6 +147,8 @@ class ToolCalls:
         return tool is not None and tool.is_open_world
 
 
+NOTHING = "(nothing)"
+"""Of a result without a word. The API takes no empty text."""
 NOT_MADE = (
     f"This call was not made: {TOOLS_SHOWN_MAX} are made for one question. Answer with what you have, and say"
     " what you did not look at."
@@ -163,6 +165,8 @@ def told(answer: ToolAnswered) -> str:
 
 
 def _text_of(result: ToolResult) -> str:
+    if not result.text.strip():
+        return NOTHING
     if result.structured is None or len(result.text) <= RESULT_CHARACTERS_MAX:
         return _cut(result.text)
     return _cut(as_text(bounded(result.structured, characters_max=RESULT_CHARACTERS_MAX)))

@@ -38,10 +38,10 @@ def why_planned(use: ToolUse, rules: PlanRules) -> str | None:
     """Return why a person has to approve it, None when it may be done at once."""
     if use.is_reading or use.via not in PROGRAMS:
         return None
-    if use.via == "assistant":
-        return "what the assistant proposes, a person approves"
     if use.is_tainted:
         return "text that containers wrote was read before, and a person has to look at what follows from it"
+    if use.via == "assistant":
+        return "what the assistant proposes, a person approves"
     if use.denial:
         return f"{use.denial} lets programs change nothing without a plan"
     if rules.required is PlanDemand.ALL:

@@ -26,16 +26,16 @@ HAS_SDK = importlib.util.find_spec("anthropic") is not None
 
 _HINTS = {
     NoModel.SWITCHED_OFF: Text(
-        "`tower setting set assistant.tokens_per_day 200000` lets a model answer",
-        "`tower setting set assistant.tokens_per_day 200000` fa rispondere un modello",
+        "`tower setting put assistant.tokens_per_day 200000` lets a model answer",
+        "`tower setting put assistant.tokens_per_day 200000` fa rispondere un modello",
     ),
     NoModel.NOT_INSTALLED: Text(
         "install the extra `assistant` on every host: `pip install 'control-tower[assistant]'`",
         "installare l'extra `assistant` su ogni host: `pip install 'control-tower[assistant]'`",
     ),
     NoModel.NO_KEY: Text(
-        "`tower secret set {secret}` with an API key lets a model answer",
-        "`tower secret set {secret}` con una chiave API fa rispondere un modello",
+        "`tower secret put {secret}` with an API key lets a model answer",
+        "`tower secret put {secret}` con una chiave API fa rispondere un modello",
     ),
     NoModel.USED_UP: Text(
         "today's tokens are used up; there are new ones tomorrow (UTC)",

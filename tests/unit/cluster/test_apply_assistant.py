@@ -191,7 +191,10 @@ def test_what_the_assistant_would_change_is_always_a_plan(
     demand: PlanDemand, is_destructive: bool, is_tainted: bool
 ) -> None:
     use = ToolUse(via="assistant", is_reading=False, is_destructive=is_destructive, is_tainted=is_tainted)
-    assert why_planned(use, PlanRules(required=demand)) is not None
+    why = why_planned(use, PlanRules(required=demand))
+    # Who approves is told when text of containers was read before, whoever proposes.
+    assert why is not None
+    assert ("text that containers wrote" in why) is is_tainted
     assert why_planned(replace(use, is_reading=True), PlanRules(required=demand)) is None
 
 

@@ -328,6 +328,9 @@ async def test_orders_in_a_log_line_do_nothing_however_the_model_obeys() -> None
         # Asked for twice, there is one plan: a person reads one line, not a queue of them.
         assert first.plan_id is not None
         assert first.plan_id == again.plan_id
+        with it.world.state.read() as txn:
+            (plan,) = records.PLANS.scan(txn)
+        assert "text that containers wrote was read before" in plan.reason
 
 
 async def test_what_an_earlier_answer_quoted_taints_too() -> None:

@@ -18,7 +18,8 @@ from web.api import openapi, prometheus, published, reference
 from web.api.dashboard import Dashboard
 from web.api.endpoint import READERS, readers_of
 from web.api.routes import ENDPOINTS
-from web.assistant.desk import DESK, AnswerDesk
+from web.assistant.choosing import answerer_of
+from web.assistant.desk import DESK, AnswerDesk, Choosing
 from web.auth.authority import Authority
 from web.auth.catching_up import CatchingUp
 from web.auth.credentials import Authenticator
@@ -70,6 +71,7 @@ def build_app(
     static: Path = STATIC,
     pace: Pace | None = None,
     password_cost: Argon2Cost = CURRENT_COST,
+    choose_answerer: Choosing = answerer_of,
 ) -> web.Application:
     """Return the application that serves everything of this host over `surroundings`.
 
@@ -121,7 +123,7 @@ def build_app(
         parsing=asyncio.Semaphore(1),
         analysing=asyncio.Semaphore(1),
     )
-    app[DESK] = AnswerDesk(app[CONTEXT])
+    app[DESK] = AnswerDesk(app[CONTEXT], choose_answerer)
     app[HUB] = LiveHub(app[CONTEXT], authenticator, clients_max=limits.live_clients)
     dashboard = Dashboard(static)
 

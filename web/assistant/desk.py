@@ -14,7 +14,7 @@ from cluster.analytics.sentences import Language, Text
 from cluster.raft.replicator import NotCommitted, OutcomeUnknown, ReadUnavailable
 from web.assistant.answer import Answer
 from web.assistant.answering import Answerer, Part, Question
-from web.assistant.choosing import Standing, answerer_of, standing_of
+from web.assistant.choosing import Standing, standing_of
 from web.assistant.history import ASK, READ, Place, keep_exchange, place_of
 from web.assistant.kept import Content, joined
 from web.assistant.views import AssistantView, Began, NoModel
@@ -42,7 +42,7 @@ Choosing = Callable[[Context, Standing], Awaitable[tuple[Answerer, NoModel | Non
 class AnswerDesk:
     """The answers that are being made at this host."""
 
-    def __init__(self, context: Context, choose: Choosing = answerer_of) -> None:
+    def __init__(self, context: Context, choose: Choosing) -> None:
         self._context = context
         self._choose = choose
         self._answers: dict[str, Answer | None] = {}

@@ -24,6 +24,10 @@ const ACTION_MS = 12_000;
 
 let toasts: readonly Toast[] = [];
 let lastId = 0;
+/** Of those that go by themselves, after how long. */
+const lives = new Map<number, number>();
+const timers = new Map<number, ReturnType<typeof setTimeout>>();
+let isHeld = false;
 const listeners = new Set<() => void>();
 
 function publish(next: readonly Toast[]): void {
@@ -33,24 +37,52 @@ function publish(next: readonly Toast[]): void {
 
 function show(toast: Omit<Toast, "id">): number {
   lastId += 1;
-  publish([...toasts, { ...toast, id: lastId }].slice(-SHOWN_MAX));
+  publish([...toasts, { ...toast, id: lastId }]);
+  for (const each of toasts.slice(0, -SHOWN_MAX)) dismiss(each.id);
   return lastId;
 }
 
 export function dismiss(id: number): void {
+  clearTimeout(timers.get(id));
+  timers.delete(id);
+  lives.delete(id);
   publish(toasts.filter((each) => each.id !== id));
+}
+
+/** Let a notice go by itself after a while, unless somebody is at the notices. */
+function expire(id: number, afterMs: number): void {
+  lives.set(id, afterMs);
+  if (!isHeld)
+    timers.set(
+      id,
+      setTimeout(() => dismiss(id), afterMs),
+    );
+}
+
+/** While somebody points at the notices, or has the focus there, none goes by itself (WCAG 2.2, 2.2.1). */
+export function hold(): void {
+  isHeld = true;
+  for (const timer of timers.values()) clearTimeout(timer);
+  timers.clear();
+}
+
+/** Nobody is there any more: what goes by itself has its whole time again. */
+export function release(): void {
+  if (!isHeld) return;
+  isHeld = false;
+  for (const [id, afterMs] of [...lives]) expire(id, afterMs);
 }
 
 /** Say that something worked, and perhaps offer to undo it. It goes by itself. */
 export function showDone(title: string, detail = "", action?: ToastAction): void {
   const id = show({ tone: "ok", title, detail, ...(action === undefined ? {} : { action }) });
-  setTimeout(() => dismiss(id), action === undefined ? OK_MS : ACTION_MS);
+  expire(id, action === undefined ? OK_MS : ACTION_MS);
 }
 
 /** Say that something happened that wants to be looked at. It goes by itself. */
 export function showNotice(title: string, detail: string, action: ToastAction): void {
   const id = show({ tone: "bad", title, detail, action });
-  setTimeout(() => dismiss(id), ACTION_MS);
+  expire(id, ACTION_MS);
 }
 
 /** Say that a change failed, and what to do next. It stays until it is dismissed. */
@@ -68,11 +100,13 @@ export function showError(error: unknown): void {
 }
 
 export function useToasts(): readonly Toast[] {
-  return useSyncExternalStore(
-    (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    () => toasts,
-  );
+  return useSyncExternalStore((listener) => {
+    listeners.add(listener);
+    return () => listeners.delete(listener);
+  }, shownToasts);
+}
+
+/** What is shown now, the newest last. */
+export function shownToasts(): readonly Toast[] {
+  return toasts;
 }

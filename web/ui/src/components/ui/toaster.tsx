@@ -1,17 +1,27 @@
 import { CircleCheck, TriangleAlert, X } from "lucide-react";
+import { useEffect } from "react";
 import { useMessages } from "@/lib/i18n";
 import { Button } from "./button";
 import { messages } from "./messages";
-import { dismiss, useToasts } from "./toast-store";
+import { dismiss, hold, release, useToasts } from "./toast-store";
 
 /** Notices about what was done, in the corner; read out by screen readers. */
 export function Toaster() {
   const toasts = useToasts();
   const t = useMessages(messages);
+  const isEmpty = toasts.length === 0;
+  // What is pointed at may be gone without a leaving.
+  useEffect(() => {
+    if (isEmpty) release();
+  }, [isEmpty]);
   return (
     <section
       aria-label={t.notices}
       aria-live="polite"
+      onPointerEnter={hold}
+      onPointerLeave={release}
+      onFocus={hold}
+      onBlur={release}
       className="pointer-events-none fixed inset-x-0 bottom-0 z-50 flex flex-col items-end gap-2 p-4"
     >
       {toasts.map((toast) => (

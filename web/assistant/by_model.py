@@ -39,7 +39,7 @@ from web.assistant.answer import TOOLS_SHOWN_MAX
 from web.assistant.answering import Ended, Ending, Part, Question, Said, Suggested, ToolAnswered
 from web.assistant.endings import REASONS
 from web.assistant.followups import FollowUps
-from web.assistant.instructions import EARLIER_MAX, INSTRUCTIONS, asked, said_before
+from web.assistant.instructions import INSTRUCTIONS, asked, said_before
 from web.assistant.references import references_of
 from web.assistant.spending import Spending
 from web.assistant.tool_calls import CALL_TIMEOUT_S, NOT_MADE, ReferencesOf, ToolCalls, Wanted, told
@@ -292,7 +292,6 @@ class _Rounds:
         self._messages = _messages_of(question)
         self._follow_ups = FollowUps()
         self._has_said = False
-        self._has_said_since_calls = False
         self.end = _End(how=Ending.CUT_SHORT, reason="calls")
 
     async def parts(self) -> AsyncGenerator[Part, None]:
@@ -311,13 +310,15 @@ class _Rounds:
                         case str():
                             self._spending.count_text(len(event))
                             if shown := self._follow_ups.feed(event):
-                                yield self._said(shown)
+                                yield Said(text=shown)
+                                self._has_said = True
                         case Usage():
                             self._spending.count(_tokens_in(event))
                         case Message():
                             message = event
             if held := self._follow_ups.flush():
-                yield self._said(held)
+                yield Said(text=held)
+                self._has_said = True
             if message is None:
                 raise _Broken("dropped")
             if end := self._end_of(message):
@@ -336,7 +337,7 @@ class _Rounds:
                     yield answer
                 results = _results_of(answers, wanted[len(taken) :])
                 self._messages.append({"role": "user", "content": results})
-                self._has_said_since_calls = False
+                self._has_said = False
                 new_characters = len(json.dumps(results))
         if self.end.how is Ending.ANSWERED and self._follow_ups.questions:
             yield Suggested(questions=self._follow_ups.questions)
@@ -350,16 +351,10 @@ class _Rounds:
             max_tokens=max_tokens,
         )
 
-    def _said(self, text: str) -> Said:
-        """A piece of the text. What was said before calls and after them are paragraphs of their own."""
-        begins_paragraph = self._has_said and not self._has_said_since_calls
-        self._has_said = self._has_said_since_calls = True
-        return Said(text=f"\n\n{text}" if begins_paragraph else text)
-
     def _end_of(self, message: Message) -> _End | None:
         """How a message ends the answer, None where it goes on."""
         match message.stop_reason:
-            case "end_turn" | "stop_sequence" if self._has_said_since_calls:
+            case "end_turn" | "stop_sequence" if self._has_said:
                 return _End(how=Ending.ANSWERED)
             case "end_turn" | "stop_sequence":
                 return _End(how=Ending.FAILED, reason="silent")
@@ -391,7 +386,7 @@ def _described(tools: Sequence[Tool]) -> list[ToolParam]:
 
 def _messages_of(question: Question) -> list[MessageParam]:
     messages: list[MessageParam] = []
-    for exchange in question.earlier[-EARLIER_MAX:]:
+    for exchange in question.earlier:
         before, answer = said_before(exchange)
         messages += [{"role": "user", "content": before}, {"role": "assistant", "content": answer}]
     return [*messages, {"role": "user", "content": asked(question)}]

@@ -6,8 +6,6 @@ the question.
 
 from __future__ import annotations
 
-import re
-
 from cluster.analytics.sentences import Language
 from cluster.model.events import clip
 from web.assistant.answering import Exchange, Question
@@ -15,7 +13,6 @@ from web.assistant.followups import CLOSING, OPENING, QUESTIONS_MAX
 from web.tools.times import moment
 from web.tools.untrusted import cleaned
 
-EARLIER_MAX = 10
 EARLIER_CHARACTERS_MAX = 4_000
 PAGE_CHARACTERS_MAX = 300
 NOTHING_SAID = "(no answer was given)"
@@ -65,7 +62,6 @@ Which services use the most memory?
 {CLOSING}"""
 
 _NAMES = {Language.EN: "English", Language.IT: "Italian"}
-_REFERENCE = re.compile(r"\[([^\]\n]*)\]\(ref:\d+\)")
 
 
 def asked(question: Question) -> str:
@@ -83,6 +79,5 @@ def asked(question: Question) -> str:
 
 
 def said_before(exchange: Exchange) -> tuple[str, str]:
-    """Return an earlier question and its answer. Numbers of pages are left out: new ones are counted anew."""
-    answer = _REFERENCE.sub(r"\1", exchange.answer).strip()[:EARLIER_CHARACTERS_MAX]
-    return exchange.question, answer or NOTHING_SAID
+    """Return an earlier question, and its answer as far as what follows may be about it."""
+    return exchange.question, exchange.answer.strip()[:EARLIER_CHARACTERS_MAX] or NOTHING_SAID

@@ -149,6 +149,13 @@ class InventoryWatcher:
         """List everything soon, as after a change of our own that should be seen without delay."""
         self._mark_dirty(_KINDS)
 
+    async def relisted(self) -> None:
+        """Return once everything was listed from now on, so that what was done before is in `current`."""
+        asked_at_s = self._clock.boottime_s()
+        self.refresh()
+        while (self._current.listed_at_s or 0.0) < asked_at_s:
+            await self._changed.wait()
+
     async def run(self) -> NoReturn:
         """Watch for ever. Only a failure that is not the engine's ends it."""
         failures = 0

@@ -51,6 +51,8 @@ REVISION_LABEL = "tower.revision"
 PROJECT_LABEL = "tower.project"
 ACTION_TIMEOUT_S = 60.0
 LOGIN_TIMEOUT_S = 10.0
+SEEN_WITHIN_S = 1.0
+"""How long an action waits for the list that shows what it did."""
 
 
 class LocalHost:
@@ -151,7 +153,6 @@ class LocalHost:
                         await engine.kill(container)
                     case ContainerAction.REMOVE:
                         await engine.remove(container, force=force)
-        self._watcher.refresh()
         log.info(
             "container.acted_on",
             extra={
@@ -161,6 +162,10 @@ class LocalHost:
                 "request_id": caller.request_id,
             },
         )
+        # Whoever asked looks at the list next, and should find there what was done.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SEEN_WITHIN_S):
+                await self._watcher.relisted()
 
     async def inspect(self, container: str) -> Mapping[str, object]:
         """The engine's view as plain values, without the values of environment variables, which hold

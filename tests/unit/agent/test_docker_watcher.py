@@ -148,6 +148,20 @@ async def test_a_refresh_lists_everything_soon() -> None:
         assert engine.image_lists == lists + 1
 
 
+async def test_what_was_done_is_in_the_list_that_is_waited_for() -> None:
+    clock = FakeClock()
+    engine = an_engine(clock)
+    async with watching(engine, clock) as watcher, asyncio.TaskGroup() as group:
+        await clock.advance(2)
+        container = await a_container(engine)
+        waiting = group.create_task(watcher.relisted())
+        await clock.settle()
+        assert not waiting.done()
+        await clock.advance(0.2)
+        assert waiting.done()
+        assert watcher.current.container(container) is not None
+
+
 async def test_an_engine_that_goes_away_leaves_the_last_lists_and_a_reason(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -35,12 +35,14 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """An HTTP error instead of a message; `body` instead of one of the API's errors."""
+    """An HTTP error instead of a message; `body` instead of one of the API's errors, `location` for who is
+    sent elsewhere."""
 
     status: int
     kind: str = "api_error"
     message: str = "no"
     body: str | None = None
+    location: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +110,7 @@ class MessagesApi:
                     status=step.status,
                     text=json.dumps(body) if step.body is None else step.body,
                     content_type="application/json",
-                    headers={"retry-after-ms": "1", "request-id": "req_1"},
+                    headers={"retry-after-ms": "1", "request-id": "req_1", "location": step.location},
                 )
             case Raw():
                 return web.Response(text=step.body, content_type=step.media_type)

@@ -14,7 +14,7 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -30,6 +30,7 @@ from anthropic.types import (
     ToolChoiceParam,
     ToolParam,
     ToolResultBlockParam,
+    ToolUseBlock,
     Usage,
 )
 
@@ -203,7 +204,8 @@ class ByModel:
                     async for event in stream:
                         match event.type:
                             case "text":
-                                yield event.text
+                                # JSON may hold half of a character, which nobody who is told takes.
+                                yield event.text.encode("utf-8", "replace").decode("utf-8")
                             case "message_start":
                                 yield event.message.usage
                             case "message_stop":
@@ -225,6 +227,8 @@ class ByModel:
                 api_key=self._key,
                 base_url=self._base_url,
                 timeout=self._timeout,
+                # What is asked goes where an administrator said, and nowhere a server there would send it.
+                http_client=anthropic.DefaultAsyncHttpxClient(follow_redirects=False),
                 max_retries=RETRIES_MAX,
                 open_telemetry=False,
             )
@@ -255,6 +259,9 @@ class ByModel:
                     return _Broken(reason)
                 if error.status_code >= 500:
                     return _Broken("trouble")
+                if error.status_code < 400:
+                    # It sends us elsewhere, where nothing goes.
+                    return _Broken("malformed")
                 said = error.api_message if isinstance(error.api_message, str) else str(error.status_code)
                 # A gateway between us and the API may quote what it was sent.
                 said = said.replace(self._key, "[redacted]") if self._key else said
@@ -395,11 +402,11 @@ def _messages_of(question: Question) -> list[MessageParam]:
 def _kept(content: Sequence[ContentBlock]) -> list[ContentBlock]:
     """A message's blocks as they came, signatures of thoughts included.
 
-    But for what the API does not take back: text of spaces alone, and arguments that are no object.
+    But for what the API does not take back: text of spaces alone, and arguments that are none.
     """
     return [
         block.model_copy(update={"input": {}})
-        if block.type == "tool_use" and not isinstance(block.input, dict)
+        if block.type == "tool_use" and _arguments_in(block) is None
         else block
         for block in content
         if block.type != "text" or block.text.strip()
@@ -408,10 +415,19 @@ def _kept(content: Sequence[ContentBlock]) -> list[ContentBlock]:
 
 def _wanted_in(content: Sequence[ContentBlock]) -> tuple[Wanted, ...]:
     return tuple(
-        Wanted(id=block.id, tool=block.name, arguments=block.input)
+        Wanted(id=block.id, tool=block.name, arguments=_arguments_in(block))
         for block in content
         if block.type == "tool_use"
     )
+
+
+def _arguments_in(block: ToolUseBlock) -> Mapping[str, object] | None:
+    """The arguments of a call, None for what is no object of JSON: the SDK reads NaN and half characters."""
+    try:
+        json.dumps(block.input, allow_nan=False, ensure_ascii=False).encode()
+    except ValueError:
+        return None
+    return block.input if isinstance(block.input, dict) else None
 
 
 def _results_of(answers: Sequence[ToolAnswered], not_made: Sequence[Wanted]) -> list[ToolResultBlockParam]:

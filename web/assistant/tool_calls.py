@@ -29,16 +29,12 @@ ReferencesOf = Callable[[str, Mapping[str, object], Mapping[str, object] | None,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """A call as the model asks for it. Nothing says that there is such a tool, or that arguments are any."""
+    """A call as the model asks for it. Nothing says that there is such a tool. `arguments` None: what it gave
+    is none."""
 
     id: str
     tool: str
-    arguments: object
-
-    @property
-    def given(self) -> Mapping[str, object] | None:
-        """The arguments, None where they are none."""
-        return self.arguments if isinstance(self.arguments, dict) else None
+    arguments: Mapping[str, object] | None
 
 
 class ToolCalls:
@@ -87,7 +83,7 @@ class ToolCalls:
             id=wanted.id,
             tool=name,
             title=name if tool is None else tool.title,
-            arguments=wanted.given or {},
+            arguments=wanted.arguments or {},
         )
 
     async def run(self, wanted: Sequence[Wanted]) -> tuple[ToolAnswered, ...]:
@@ -111,12 +107,12 @@ class ToolCalls:
         return answers
 
     async def _run_one(self, wanted: Wanted, gate: asyncio.Semaphore) -> ToolResult | PlanNeeded | Problem:
-        if wanted.given is None:
+        if wanted.arguments is None:
             return Problem("invalid", "the arguments are no object", hint="give them by name")
         try:
             async with gate, asyncio.timeout(self._timeout_s):
                 return await self._registry.request(
-                    self._context, self._call, wanted.tool, wanted.given, is_tainted=self._is_tainted
+                    self._context, self._call, wanted.tool, wanted.arguments, is_tainted=self._is_tainted
                 )
         except Problem as problem:
             return problem
@@ -132,7 +128,7 @@ class ToolCalls:
             return ToolAnswered(id=wanted.id, text=_cut(in_words(outcome)), is_error=True)
         result = outcome.result if isinstance(outcome, PlanNeeded) else outcome
         references = self._references_of(
-            wanted.tool, wanted.given or {}, result.structured, self._next_number
+            wanted.tool, wanted.arguments or {}, result.structured, self._next_number
         )
         self._next_number += len(references)
         return ToolAnswered(

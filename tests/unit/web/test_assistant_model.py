@@ -240,6 +240,7 @@ async def test_a_tool_that_does_not_exist_and_one_that_is_hidden_give_errors_and
         ({"service": "shop.web", "replicas": 3, "colour": "blue"}, "colour"),
         ({"service": "nobody", "replicas": 3}, "nobody"),
         ([1, 2], "the arguments are no object"),
+        ('{"service": "shop.web", "replicas": NaN}', "the arguments are no object"),
     ],
 )
 async def test_wrong_arguments_are_told_with_what_is_wrong(arguments: Any, told: str) -> None:

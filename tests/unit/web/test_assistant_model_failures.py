@@ -193,6 +193,22 @@ async def test_arguments_that_are_no_json_are_a_failure() -> None:
         assert it.registry.called == []
 
 
+async def test_half_a_character_is_replaced() -> None:
+    async with asking(says("\ud83d well")) as it:
+        assert (await it.ask()).how is Ending.ANSWERED
+        assert it.said() == "? well"
+
+
+async def test_nothing_is_sent_to_where_a_server_points() -> None:
+    async with a_messages_api(says("Well.")) as elsewhere:
+        there = f"{elsewhere.base_url}/v1/messages"
+        async with asking(Refusal(status=307, body="", location=there)) as it:
+            ended = await it.ask()
+            assert ended.how is Ending.FAILED
+            assert "Look at assistant.base_url" in ended.reason
+        assert elsewhere.asked == []
+
+
 async def test_a_model_that_cannot_be_reached_is_named_by_its_host_alone() -> None:
     async with a_messages_api(says("Well.")) as closed:
         address = closed.base_url.replace("://", "://somebody:hunter2@")

@@ -330,6 +330,7 @@ def test_a_plan_is_approved_where_it_was_proposed_and_says_what_became_of_it(das
     expect(card).to_contain_text("shop.web has 3 replicas")
     expect(card).to_contain_text("by ada (dashboard)")
     expect(card.get_by_role("button")).to_have_count(0)
+    expect(card).to_be_focused()
     assert ("POST /plans/pl-1/approve", {"comment": "go on"}) in dashboard.server.bodies
 
 

@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { assistantQuery } from "@/api/assistant";
 import { useMessages } from "@/lib/i18n";
+import { Markdown } from "./markdown";
 import { messages } from "./messages";
 
 const RULES = "rules";
@@ -9,14 +10,19 @@ const RULES = "rules";
 export function Standing() {
   const t = useMessages(messages);
   const { data, error } = useQuery(assistantQuery);
+  if (data === undefined) return <p className="min-h-4 px-0.5 text-xs text-muted">{error?.message}</p>;
+  const isRules = data.answerer === RULES;
   return (
-    <p
-      className="tabular min-h-4 px-0.5 text-xs break-words text-muted"
-      title={data && t.tokensOf(data.tokens_used, data.tokens_per_day)}
+    <div
+      className="tabular px-0.5 text-xs text-muted"
+      title={t.tokensOf(data.tokens_used, data.tokens_per_day)}
     >
-      {data === undefined ? error?.message : data.answerer === RULES ? t.rules : t.answers(data.answerer)}
-      {data?.answerer === RULES && data.no_model !== null && ` ${t.noModel[data.no_model]} ${data.hint}`}
-      {data !== undefined && data.answerer !== RULES && ` · ${t.tokensLeft(data.tokens_left)}`}
-    </p>
+      {!isRules && `${t.answers(data.answerer)} · ${t.tokensLeft(data.tokens_left)}`}
+      {isRules && (
+        <Markdown
+          text={[t.rules, data.no_model && t.noModel[data.no_model], data.hint].filter(Boolean).join(" ")}
+        />
+      )}
+    </div>
   );
 }

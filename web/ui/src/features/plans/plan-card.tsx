@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Check, X } from "lucide-react";
-import { useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import type { PlanView } from "@/api/openapi";
 import { planQuery, type Verdict } from "@/api/plans";
 import { Loaded } from "@/components/loaded";
@@ -32,10 +32,26 @@ export function PlanCard({ id }: { id: string }) {
 function Told({ plan }: { plan: PlanView }) {
   const t = useMessages(messages);
   const [verdict, setVerdict] = useState<Verdict | null>(null);
+  const card = useRef<HTMLElement>(null);
   const can = (asked: Verdict) => plan.can.includes(asked);
+  useEffect(() => {
+    if (verdict === null) return;
+    // The window gives the focus back to its button, which is gone once the plan is decided.
+    return () => {
+      setTimeout(() => {
+        const isWithin = card.current?.contains(document.activeElement) ?? true;
+        if (!isWithin) card.current?.focus({ preventScroll: true });
+      });
+    };
+  }, [verdict]);
   const { decided_by: by, decided_at_ms: atMs, decided_through: through } = plan;
   return (
-    <section aria-label={plan.summary} className="divide-y divide-line text-sm">
+    <section
+      ref={card}
+      tabIndex={-1}
+      aria-label={plan.summary}
+      className="divide-y divide-line text-sm outline-none"
+    >
       <header className="flex items-start gap-2 px-4 py-2.5">
         <Link
           to="/plans/$plan"

@@ -24,7 +24,7 @@ from web.assistant.answering import (
 )
 from web.assistant.references import references_of
 from web.assistant.rule_words import BOOK
-from web.assistant.telling import plain, suggestions, tell
+from web.assistant.telling import TOLD_MAX, plain, suggestions, tell
 from web.assistant.understanding import (
     Demand,
     Wish,
@@ -132,7 +132,7 @@ class ByRules:
             return
         assert isinstance(outcome, ToolResult), "it changes nothing"
         found = outcome.structured or {}
-        steps = list(_steps_in(found, language))
+        steps = [step for step in _steps_in(found, language) if await _is_possible(context, call, step)]
         if wish is None:
             for text in self._told(found, answered.references, language, hours, steps):
                 yield Said(text=text)
@@ -209,10 +209,21 @@ def _step_of(wish: Wish, subject: str, language: Language) -> _Step | None:
             return None
 
 
+async def _is_possible(context: Context, call: Call, step: _Step) -> bool:
+    """Whether it would become a plan: what the asker may not do, or what is done already, is not offered."""
+    tool = REGISTRY.get(step.tool)
+    assert tool is not None, "a step is of a tool that there is"
+    try:
+        await tool.foresee(context, call, tool.input_model.model_validate(dict(step.arguments)))
+    except Problem:
+        return False
+    return True
+
+
 def _steps_in(found: Mapping[str, object], language: Language) -> Iterator[_Step]:
-    """Return what findings advise to change, the likeliest first."""
+    """Return what the likeliest findings advise to change."""
     findings = found.get("findings")
-    for finding in findings if isinstance(findings, list) else ():
+    for finding in findings[:TOLD_MAX] if isinstance(findings, list) else ():
         for step in finding.get("next", ()):
             tool = REGISTRY.get(step["tool"])
             if tool is None or tool.is_read_only:

@@ -40,10 +40,10 @@ _DEMANDS = (
     ("roll-back", r"(?:roll(?:\s?back|\s+it back)|take back|revert|go back|"
      r"torna(?:re)? (?:indietro|alla (?:revisione|versione) precedente)(?: (?:con|per|di))?|"
      r"ripristina(?:re)?|annulla(?:re)? (?:il )?(?:rilascio|deploy)(?: di)?|"
-     r"ritira(?:re)?)" + _NAME),
-    ("scale", r"(?:scale|scala(?:re)?|porta(?:re)?)" + _NAME
+     r"ritira(?:re)?)\b" + _NAME),
+    ("scale", r"(?:scale|scala(?:re)?|porta(?:re)?)\b" + _NAME
      + r"\s+(?:to|a|at)\s+(?P<count>\d{1,4})\b"),
-    ("restart", r"(?:restart|reboot|riavvia(?:re)?)" + _NAME),
+    ("restart", r"(?:restart|reboot|riavvia(?:re)?)\b" + _NAME),
 )  # fmt: skip
 
 

@@ -22,6 +22,8 @@ CALL_TIMEOUT_S = 60.0
 _HEAD_CHARACTERS = 4_000
 _NAME_CHARACTERS_MAX = 80
 _UNTRUSTED_MARK = "<untrusted-output"
+_NAMING_REGISTRIES = frozenset({"compose", "image"})
+"""Arguments with images in them. Hosts ask the registry of each what it means, before there is a plan."""
 
 ReferencesOf = Callable[[str, Mapping[str, object], Mapping[str, object] | None, int], tuple[Reference, ...]]
 """From a tool, its arguments, its result and the first number to the pages that show the result."""
@@ -41,7 +43,8 @@ class ToolCalls:
     """The calls of one answer.
 
     Once it has read what containers or strangers wrote, it is tainted to its end: what it then asks for may
-    be what they ask for.
+    be what they ask for. And it may have hosts ask no registry any more, for the name of an image can carry
+    to a stranger what was read.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class ToolCalls:
         self._registry = registry
         self._references_of = references_of
         self._is_tainted = is_tainted
+        self._has_read_strangers = False
         self._timeout_s = timeout_s
         self._next_number = 1
         self._calls_left = TOOLS_SHOWN_MAX
@@ -100,15 +104,23 @@ class ToolCalls:
         answers = tuple(
             self._answered(each, task.result()) for each, task in zip(wanted, running, strict=True)
         )
-        self._is_tainted = self._is_tainted or any(
+        if any(
             self._is_open_world(each) or _UNTRUSTED_MARK in answer.text
             for each, answer in zip(wanted, answers, strict=True)
-        )
+        ):
+            self._is_tainted = self._has_read_strangers = True
         return answers
 
     async def _run_one(self, wanted: Wanted, gate: asyncio.Semaphore) -> ToolResult | PlanNeeded | Problem:
         if wanted.arguments is None:
             return Problem("invalid", "the arguments are no object", hint="give them by name")
+        if self._has_read_strangers and any(wanted.arguments.get(name) for name in _NAMING_REGISTRIES):
+            return Problem(
+                "conflict",
+                "text that containers or strangers wrote was read for this answer, and after that no images"
+                " are looked up: their names go to registries",
+                hint="say what you would deploy; your asker can ask for it next, or deploy it themselves",
+            )
         try:
             async with gate, asyncio.timeout(self._timeout_s):
                 return await self._registry.request(

@@ -27,6 +27,7 @@ STREAM_SILENCE_S = 60.0
 BODY_BYTES_MAX = 64 * 1024 * 1024
 LINE_BYTES_MAX = 1024 * 1024
 PAGES_MAX = 1000
+_LINES = "application/x-ndjson"
 # What the server tells every client; here it can be said as commands.
 _ANY_LOGIN = "log in, or send a token"
 
@@ -138,7 +139,7 @@ class Client:
         Raises:
             CommandFailed: the stream broke; a line with an `error` ends it too.
         """
-        response = self._send("GET", path, query=query, timeout_s=STREAM_SILENCE_S, stream=True)
+        response = self._send("GET", path, query=query, timeout_s=STREAM_SILENCE_S, accept=_LINES)
         try:
             while line := response.readline(LINE_BYTES_MAX):
                 if not line.strip():
@@ -147,6 +148,26 @@ class Client:
                 if "error" in record:
                     raise CommandFailed(str(record["error"]))
                 yield record
+        except (OSError, http.client.HTTPException) as error:
+            raise CommandFailed(
+                f"the stream broke: {_reason(error)}", hint="run the command again"
+            ) from error
+        finally:
+            response.close()
+
+    def events(self, path: str, body: object) -> Iterator[dict[str, Any]]:
+        """Send `body` and yield the events of the answer (text/event-stream) as they come, until it ends.
+
+        Leaving early closes the connection. Raises CommandFailed: the stream broke.
+        """
+        response = self._send(
+            "POST", path, query={}, body=body, timeout_s=STREAM_SILENCE_S, accept="text/event-stream"
+        )
+        try:
+            while line := response.readline(LINE_BYTES_MAX):
+                # Comments show that the stream lives. Each event's JSON is one line.
+                if line.startswith(b"data:"):
+                    yield _parse(line.removeprefix(b"data:"))
         except (OSError, http.client.HTTPException) as error:
             raise CommandFailed(
                 f"the stream broke: {_reason(error)}", hint="run the command again"
@@ -182,10 +203,10 @@ class Client:
         query: Mapping[str, object],
         body: object = None,
         timeout_s: float,
-        stream: bool = False,
+        accept: str = "application/json",
     ) -> http.client.HTTPResponse:
         headers = {
-            "Accept": "application/x-ndjson" if stream else "application/json",
+            "Accept": accept,
             "Connection": "close",
             # What its owner sees among their logins.
             "User-Agent": "tower/command-line",

@@ -62,6 +62,7 @@ VERBS = (
     "logs",
     "metrics",
     "analyze",
+    "ask",
     "container",
     "exec",
     "cp",

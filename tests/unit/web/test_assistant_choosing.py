@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cluster.analytics.sentences import Language
 from cluster.commands.assistant import KeepExchange
 from cluster.commands.settings import PutSetting
 from cluster.model.access import Role
@@ -47,8 +48,8 @@ async def test_without_a_key_the_rules_answer_and_it_is_said_what_is_missing() -
     world = a_web_world()
     assert await chosen(world) == ("rules", NoModel.NO_KEY)
     standing = standing_of(a_context(world), a_call(world, Role.VIEWER))
-    assert "`tower secret put anthropic-api-key`" in standing.hint(choosing.Language.EN)
-    assert standing.hint(choosing.Language.IT) != standing.hint(choosing.Language.EN)
+    assert "`tower secret put anthropic-api-key`" in standing.hint(Language.EN)
+    assert standing.hint(Language.IT) != standing.hint(Language.EN)
 
 
 async def test_with_a_key_the_model_answers_that_is_set() -> None:

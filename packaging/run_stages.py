@@ -163,13 +163,21 @@ def stages(target: str) -> list[Stage]:
             workers=2,
             PYTHONHASHSEED="0",
         ),
-        pytest_stage("contract", "contract", limit_s=600 * longer, waits_for_hosts=True),
+        pytest_stage(
+            "contract",
+            "contract",
+            limit_s=600 * longer,
+            workers=2,
+            by_file=True,
+            waits_for_hosts=True,
+        ),
         *(
             pytest_stage(
                 name,
                 name,
                 limit_s=1800 * longer + (SOAK_S if is_whole else 0.0),
-                workers=2,
+                # They wait for hosts, timers and pages more than they compute.
+                workers=3,
                 by_file=True,
                 is_whole=is_whole,
                 waits_for_hosts=True,

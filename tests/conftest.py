@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from tests.support.loops import TidyPolicy
 
 # How long drawing an example takes says nothing here: these tests give way to those of Docker hosts.
-for profile, max_examples in {"dev": 50, "ci": 500, "nightly": 20_000}.items():
+for profile, max_examples in {"dev": 25, "ci": 500, "nightly": 20_000}.items():
     settings.register_profile(
         profile, max_examples=max_examples, deadline=None, suppress_health_check=[HealthCheck.too_slow]
     )

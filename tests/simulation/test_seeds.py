@@ -14,7 +14,7 @@ from tests.simulation import regressions
 from tests.simulation.batch import run_chunk, run_regression
 from tests.simulation.run import Report
 
-SEEDS = int(os.environ.get("TOWER_SIMULATION_SEEDS", "200"))
+SEEDS = int(os.environ.get("TOWER_SIMULATION_SEEDS", "100"))
 CHUNK = 50
 
 MUST_HAPPEN = {

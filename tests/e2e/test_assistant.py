@@ -376,13 +376,15 @@ def test_a_refused_question_says_why_and_what_to_do_and_can_be_asked_again(dashb
     expect(dashboard.page.get_by_role("log").get_by_role("heading")).to_have_count(1)
 
 
-def test_an_answer_that_was_none_says_why(dashboard: Dashboard) -> None:
+def test_an_answer_that_did_not_simply_end_says_why(dashboard: Dashboard) -> None:
     dashboard.enter()
     open_assistant(dashboard)
     log = dashboard.page.get_by_role("log")
     again = dashboard.page.get_by_role("button", name="Ask again")
     for number, (how, reason, shown, is_offered_again) in enumerate(
         (
+            ("answered", "It is not in your history.", "It is not in your history.", False),
+            ("stopped", "The agent is stopping.", "Stopped. The agent is stopping.", False),
             ("cut-short", "It took too long.", "Cut short. It took too long.", False),
             ("refused", "The model would not.", "Not answered. The model would not.", False),
             ("failed", "The model does not answer.", "The model does not answer.", True),

@@ -28,10 +28,12 @@ const SILENCE_MAX_MS = 30_000;
 export const ASSISTANT_KEY = ["assistant"] as const;
 
 /** Who would answer, and how many tokens are left. */
-export const assistantQuery = queryOptions({
-  queryKey: [...ASSISTANT_KEY, "standing"],
-  queryFn: ({ signal }) => request<AssistantView>("/assistant", { signal }),
-});
+export const assistantQuery = () =>
+  queryOptions({
+    queryKey: [...ASSISTANT_KEY, "standing", language()],
+    queryFn: ({ signal }) =>
+      request<AssistantView>("/assistant", { query: { language: language() }, signal }),
+  });
 
 /** One's own conversations, newest first. */
 export const conversationsQuery = queryOptions({

@@ -1,4 +1,4 @@
-import { CircleSlash, RotateCw, Scissors } from "lucide-react";
+import { CircleSlash, Info, type LucideIcon, RotateCw, Scissors } from "lucide-react";
 import { type ReactNode, useMemo } from "react";
 import type { Ended } from "@/api/openapi";
 import { ApiError } from "@/api/problem";
@@ -76,35 +76,40 @@ function Failure({ error }: { error: Error }) {
   );
 }
 
+/** How an answer ended that is not simply over; a reason is told whatever it is of. */
 function Ending({ ended }: { ended: Ended }) {
   const t = useMessages(messages);
   switch (ended.how) {
     case "answered":
-      return null;
+      return ended.reason !== "" && <Note icon={Info}>{ended.reason}</Note>;
     case "failed":
       return <Refusal title={ended.reason || t.failed} />;
     case "stopped":
-      return <Note icon={<CircleSlash aria-hidden className="mt-0.5 size-3.5 shrink-0" />}>{t.stopped}</Note>;
+      return (
+        <Note icon={CircleSlash}>
+          {t.stopped} {ended.reason}
+        </Note>
+      );
     case "refused":
       return (
-        <Note icon={<CircleSlash aria-hidden className="mt-0.5 size-3.5 shrink-0" />}>
+        <Note icon={CircleSlash}>
           {t.refused} {ended.reason}
         </Note>
       );
     case "cut-short":
       return (
-        <Note icon={<Scissors aria-hidden className="mt-0.5 size-3.5 shrink-0" />}>
+        <Note icon={Scissors}>
           {t.cutShort} {ended.reason}
         </Note>
       );
   }
 }
 
-function Note({ icon, children }: { icon: ReactNode; children: ReactNode }) {
+function Note({ icon: Icon, children }: { icon: LucideIcon; children: ReactNode }) {
   return (
     <p className="flex items-start gap-2 text-sm text-muted">
-      {icon}
-      <span className="min-w-0">{children}</span>
+      <Icon aria-hidden className="mt-0.5 size-3.5 shrink-0" />
+      <span className="min-w-0 break-words">{children}</span>
     </p>
   );
 }

@@ -9,7 +9,7 @@ const RULES = "rules";
 /** Who would answer, and how much may still be asked of it today; or why no model does. */
 export function Standing() {
   const t = useMessages(messages);
-  const { data, error } = useQuery(assistantQuery);
+  const { data, error } = useQuery(assistantQuery());
   if (data === undefined) return <p className="min-h-4 px-0.5 text-xs text-muted">{error?.message}</p>;
   const isRules = data.answerer === RULES;
   return (

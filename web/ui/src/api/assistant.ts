@@ -22,7 +22,7 @@ export type Part = Said | ToolCalled | ToolAnswered | Suggested | Ended;
 const PATIENCE_MS = 20_000;
 const LOOKING_AT_MAX = 512;
 /** There is a heartbeat every ten seconds: a host that says nothing for longer has lost its power. */
-const SILENCE_MAX_MS = 30_000;
+export const SILENCE_MAX_MS = 30_000;
 
 /** Every query of the assistant begins so: all are asked again when an answer is over. */
 export const ASSISTANT_KEY = ["assistant"] as const;

@@ -275,6 +275,12 @@ async def test_the_key_is_in_nothing_that_is_told_or_logged(
         assert "QUITE-secret" not in told + logged
 
 
+async def test_a_key_of_a_gateway_s_own_form_is_not_told_either() -> None:
+    quoting = Refusal(status=400, kind="invalid_request_error", message="key team-blue:QUITE-secret is odd")
+    async with asking(quoting, key="team-blue:QUITE-secret") as it:
+        assert (await it.ask()).reason.endswith(": key [redacted] is odd")
+
+
 async def test_a_failure_is_logged_with_what_an_operator_looks_for(caplog: pytest.LogCaptureFixture) -> None:
     async with asking(Refusal(status=404, kind="not_found_error")) as it:
         await it.ask()

@@ -161,6 +161,7 @@ def stages(target: str) -> list[Stage]:
             "simulation",
             limit_s=3600 * longer,
             workers=2,
+            is_whole=is_whole,
             PYTHONHASHSEED="0",
         ),
         pytest_stage(
@@ -169,6 +170,7 @@ def stages(target: str) -> list[Stage]:
             limit_s=600 * longer,
             workers=2,
             by_file=True,
+            is_whole=is_whole,
             waits_for_hosts=True,
         ),
         *(

@@ -97,6 +97,15 @@ def test_make_test_is_meant_to_take_twenty_minutes_and_what_hangs_is_ended_withi
     assert [each.name for each in run_stages.stages("check")][-1] == "ui"
 
 
+def test_what_takes_too_long_for_every_time_is_left_to_make_verify(run_stages: ModuleType) -> None:
+    def leaves_out(target: str) -> dict[str, bool]:
+        return {each.name: "not verify" in each.command for each in run_stages.stages(target)}
+
+    tests = ("unit", "contract", "integration", "e2e")
+    assert [leaves_out("test")[name] for name in tests] == [True] * 4
+    assert [leaves_out("verify")[name] for name in tests] == [False] * 4
+
+
 def test_what_waits_for_hosts_and_what_needs_processors_run_side_by_side(run_stages: ModuleType) -> None:
     one, other = os.pipe(), os.pipe()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 from aiohttp import web
@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 VIA = "assistant"
 AT_ONCE_MAX = 8
+_LOOKS = 3
+"""So many looks for a reader are waited for, before who asks meanwhile is refused."""
 _STOP_PATIENCE_S = 5.0
 """An answer that was stopped has ended by then: all that is left is to keep it."""
 
@@ -81,6 +83,8 @@ class AnswerDesk:
         await self._take_turn(account)
         try:
             began, answer = await self._begin(call, conversation, text, language, looking_at)
+            # Anew: to choose who answers takes a moment, in which this host may have begun to stop.
+            self._context.background.check_room()
             self._answers[account] = answer
             self._context.background.start(self._run(account, answer), name="assistant-answer")
         except BaseException:
@@ -94,13 +98,11 @@ class AnswerDesk:
 
     async def _take_turn(self, account: str) -> None:
         present = self._answers.get(account)
-        if present is not None and present.is_stopping:
-            try:
-                async with asyncio.timeout(_STOP_PATIENCE_S):
-                    await present.ended.wait()
-            except TimeoutError:
-                # It is said below that there is one.
-                pass
+        if present is not None:
+            # That its reader is gone is noticed a moment later.
+            await _wait_for(present, _LOOKS * self._context.pace.answer_look_s)
+            if present.is_stopping:
+                await _wait_for(present, _STOP_PATIENCE_S)
         if account in self._answers:
             raise Problem(
                 "conflict",
@@ -115,7 +117,6 @@ class AnswerDesk:
                 hint="ask again in a moment, or another host",
                 retry_after_s=10,
             )
-        self._context.background.check_room()
         self._answers[account] = None
 
     async def _begin(
@@ -177,6 +178,13 @@ class AnswerDesk:
     def _standing(self, call: Call) -> Standing:
         uncounted = self._uncounted.get(call.known().principal_id, 0)
         return standing_of(self._context, call, uncounted=uncounted)
+
+
+async def _wait_for(answer: Answer, patience_s: float) -> None:
+    """Return when an answer has ended, or has not within a time."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(patience_s):
+            await answer.ended.wait()
 
 
 DESK = web.AppKey("assistant_desk", AnswerDesk)

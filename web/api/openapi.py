@@ -227,13 +227,10 @@ def _responses(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
         if endpoint.method == "GET":
             responses["304"] = {"description": "It is as If-None-Match says"}
     elif endpoint.media_types:
-        body: dict[str, Any] = {"schema": {"type": "string"}}
-        if endpoint.event is not None:
-            # Not before OpenAPI 3.2 is there a word for what the events of a stream hold.
-            body["x-event"] = _answer_schema(endpoint.event, schemas)
+        schema = {"type": "string"} if endpoint.event is None else _event_schema(endpoint.event, schemas)
         responses["200"] = {
             "description": "OK",
-            "content": dict.fromkeys(endpoint.media_types, body),
+            "content": {media: {"schema": schema} for media in endpoint.media_types},
         }
     else:
         status = HTTPStatus.NO_CONTENT
@@ -281,6 +278,16 @@ def _answer_schema(answer: Any, schemas: dict[str, Any]) -> dict[str, Any]:
     known = schemas.setdefault(name, schema)
     assert known == schema, f"two schemas are called {name}"
     return {"$ref": _REF.format(model=name)}
+
+
+def _event_schema(event: Any, schemas: dict[str, Any]) -> dict[str, Any]:
+    """Return what each event of a stream is like, its `data` a JSON text."""
+    data = {
+        "type": "string",
+        "contentMediaType": "application/json",
+        "contentSchema": _answer_schema(event, schemas),
+    }
+    return {"type": "object", "properties": {"data": data}, "required": ["data"]}
 
 
 def _schema_name(answer: Any) -> str | None:

@@ -1,4 +1,5 @@
 import { defineMessages, textsOf } from "@/lib/i18n";
+import { serverWords } from "@/lib/sentences";
 import type * as openapi from "./openapi";
 
 /** RFC 9457. A proxy in between may answer with a type of its own. */
@@ -74,6 +75,12 @@ export async function problemOf(response: Response): Promise<ApiError> {
     // Not JSON: a proxy's page, or nothing at all.
   }
   return new ApiError(fallback, retryAfterS);
+}
+
+/** What went wrong, in the language that is shown: the server's sentence, or this page's own. */
+export function errorWords(error: unknown): string {
+  if (error instanceof ApiError) return serverWords(error.message);
+  return error instanceof Error ? error.message : String(error);
 }
 
 export function isStatus(error: unknown, status: number): boolean {

@@ -1,7 +1,8 @@
 import type { UseQueryResult } from "@tanstack/react-query";
 import { TriangleAlert } from "lucide-react";
 import type { ReactNode } from "react";
-import { Unreachable } from "@/api/problem";
+import { ApiError, Unreachable } from "@/api/problem";
+import { Sentence } from "@/components/sentence";
 import { serverTimeOf, useNow } from "@/lib/clock";
 import { formatAge } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
@@ -40,7 +41,8 @@ function OldData({ since, error }: { since: number; error: Error }) {
     <p role="status" className="flex items-start gap-2 border-b border-line px-4 py-2 text-sm text-warn">
       <TriangleAlert aria-hidden className="mt-0.5 size-3.5 shrink-0" />
       <span>
-        {t.lastKnown(formatAge(serverTimeOf(since), now))} {error.message}
+        {t.lastKnown(formatAge(serverTimeOf(since), now))}{" "}
+        {error instanceof ApiError ? <Sentence text={error.message} /> : error.message}
       </span>
     </p>
   );

@@ -1,8 +1,10 @@
 import { CircleAlert, Lock, RotateCw, WifiOff } from "lucide-react";
 import type { ReactNode } from "react";
-import { ApiError, Unreachable } from "@/api/problem";
+import { ApiError, errorWords, Unreachable } from "@/api/problem";
+import { Sentence } from "@/components/sentence";
 import { cn } from "@/lib/cn";
 import { useMessages } from "@/lib/i18n";
+import { Hints } from "./form-error";
 import { messages } from "./messages";
 import { Button } from "./ui/button";
 
@@ -27,7 +29,7 @@ export function Loading({
 
 interface NoticeProps {
   icon: ReactNode;
-  title: string;
+  title: ReactNode;
   /** It stands for a whole page, whose heading its title is. */
   isPage?: boolean;
   children?: ReactNode;
@@ -69,7 +71,9 @@ export function Failed({
   if (error instanceof ApiError && error.status === 403) {
     return (
       <Notice icon={<Lock className="size-5" />} title={t.notAllowed} isPage={isPage}>
-        <p className="max-w-md text-sm text-muted">{error.problem.detail}</p>
+        <p className="max-w-md text-sm text-muted">
+          <Sentence text={error.problem.detail} />
+        </p>
       </Notice>
     );
   }
@@ -77,12 +81,20 @@ export function Failed({
   return (
     <Notice
       icon={isUnreachable ? <WifiOff className="size-5" /> : <CircleAlert className="size-5 text-bad" />}
-      title={error instanceof ApiError ? error.problem.title : isUnreachable ? t.noAnswer : t.failed}
+      title={
+        error instanceof ApiError ? (
+          <Sentence text={error.problem.title} />
+        ) : isUnreachable ? (
+          t.noAnswer
+        ) : (
+          t.failed
+        )
+      }
       isPage={isPage}
     >
       <div role="alert" className="max-w-md text-sm text-muted">
-        <p>{error instanceof Error ? error.message : String(error)}</p>
-        {error instanceof ApiError && error.hints.map((hint) => <p key={hint}>{hint}</p>)}
+        <p>{error instanceof ApiError ? <Sentence text={error.message} /> : errorWords(error)}</p>
+        {error instanceof ApiError && <Hints error={error} />}
       </div>
       <Button className="mt-2" onClick={onRetry}>
         <RotateCw aria-hidden className="size-3.5" />

@@ -46,7 +46,7 @@ export function piecesOf(english: string): readonly Piece[] {
 }
 
 /** A sentence of the server for where no component renders it. */
-export function sentenceOf(english: string): string {
+export function serverWords(english: string): string {
   return say(english);
 }
 

@@ -1,6 +1,7 @@
 import { useSyncExternalStore } from "react";
 import { ApiError } from "@/api/problem";
 import { textsOf } from "@/lib/i18n";
+import { serverWords } from "@/lib/sentences";
 import { messages } from "./messages";
 
 export interface Toast {
@@ -88,8 +89,8 @@ export function showNotice(title: string, detail: string, action: ToastAction): 
 /** Say that a change failed, and what to do next. It stays until it is dismissed. */
 export function showError(error: unknown): void {
   if (error instanceof ApiError) {
-    const detail = [error.problem.detail, ...error.hints].filter(Boolean).join(" ");
-    show({ tone: "bad", title: error.problem.title, detail });
+    const detail = [error.problem.detail, ...error.hints].filter(Boolean).map(serverWords).join(" ");
+    show({ tone: "bad", title: serverWords(error.problem.title), detail });
     return;
   }
   show({

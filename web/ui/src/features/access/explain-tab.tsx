@@ -4,6 +4,7 @@ import { useId, useState } from "react";
 import type { ExplanationView } from "@/api/openapi";
 import { useCan } from "@/api/permissions";
 import { Loaded } from "@/components/loaded";
+import { Sentence } from "@/components/sentence";
 import { Empty, Loading } from "@/components/states";
 import { Status } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
@@ -165,7 +166,9 @@ function Answer(asked: { principal: string; action: string; resource: string }) 
               {told.principal} · {told.action} · {told.resource}
             </span>
           </p>
-          <p className="mt-1">{told.reason}</p>
+          <p className="mt-1">
+            <Sentence text={told.reason} />
+          </p>
           <LookedAt told={told} />
         </div>
       )}

@@ -7,6 +7,7 @@ import { useCan } from "@/api/permissions";
 import { ApiError } from "@/api/problem";
 import { FormError } from "@/components/form-error";
 import { Loaded } from "@/components/loaded";
+import { Sentence } from "@/components/sentence";
 import { Empty, Loading } from "@/components/states";
 import { Button } from "@/components/ui/button";
 import { Confirm } from "@/components/ui/confirm";
@@ -16,6 +17,7 @@ import { showDone } from "@/components/ui/toast-store";
 import { formatDuration, formatMoment } from "@/lib/format";
 import { textsOf, useMessages } from "@/lib/i18n";
 import { metricName, NAMED_METRICS } from "@/lib/metric-names";
+import { serverWords } from "@/lib/sentences";
 import { GRADES } from "./alerts-search";
 import { messages } from "./messages";
 import {
@@ -335,7 +337,7 @@ function faultsOf(error: Error | null): Map<FormField | "name", string> {
   if (!(error instanceof ApiError)) return faults;
   for (const { field, rule, hint } of error.problem.errors ?? []) {
     const place = fieldOf(field);
-    if (place !== null) faults.set(place, [rule, hint].filter(Boolean).join("; "));
+    if (place !== null) faults.set(place, [rule, hint].filter(Boolean).map(serverWords).join("; "));
   }
   return faults;
 }
@@ -349,7 +351,7 @@ function Rehearsed({ found }: { found: RehearsalView }) {
       {found.came_to_nothing > 0 && <p className="text-muted">{t.nothing(found.came_to_nothing)}</p>}
       {found.notes.map((note) => (
         <p key={note} className="text-muted">
-          {note}
+          <Sentence text={note} />
         </p>
       ))}
       {found.firings.length > 0 && (

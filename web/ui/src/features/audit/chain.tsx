@@ -1,5 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { CopyLine } from "@/components/copy-line";
+import { Sentence } from "@/components/sentence";
 import { Failed } from "@/components/states";
 import { Status } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
@@ -30,7 +31,7 @@ export function Chain() {
         </div>
         {data !== undefined && !data.is_intact && (
           <p role="alert" className="text-bad">
-            {data.reason}
+            <Sentence text={data.reason} />
           </p>
         )}
         {data?.is_intact && (

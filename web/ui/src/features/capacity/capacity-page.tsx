@@ -5,6 +5,7 @@ import type { CapacityView } from "@/api/openapi";
 import { Loaded } from "@/components/loaded";
 import { Page } from "@/components/page";
 import { usePageSearch } from "@/components/page-search";
+import { Sentence } from "@/components/sentence";
 import { Loading } from "@/components/states";
 import { Card, Section } from "@/components/ui/section";
 import { capital } from "@/lib/format";
@@ -93,7 +94,9 @@ export function CapacityPage() {
           <Section title={t.notes}>
             <ul className="flex flex-col gap-1 text-sm text-muted">
               {plan.data.notes.map((note) => (
-                <li key={note}>{note}</li>
+                <li key={note}>
+                  <Sentence text={note} />
+                </li>
               ))}
             </ul>
           </Section>

@@ -3,6 +3,7 @@ import { capacityQuery } from "@/api/observing";
 import type { LossView } from "@/api/openapi";
 import { clusterQuery, servicesQuery } from "@/api/queries";
 import { Loaded } from "@/components/loaded";
+import { Sentence } from "@/components/sentence";
 import { Loading } from "@/components/states";
 import { Badge } from "@/components/ui/badge";
 import { Field, Input, Select } from "@/components/ui/field";
@@ -94,7 +95,7 @@ export function WhatIfSection({ search, losses, onSearch }: WhatIfProps) {
                     <p>
                       {found.more.hosts.length > 0 &&
                         `${t.placed(found.more.service_id, found.more.hosts.join(", "))}. `}
-                      {found.more.reason}
+                      <Sentence text={found.more.reason} />
                       {found.more.tight.length > 0 && ` ${t.tightThen(found.more.tight.join(", "))}.`}
                     </p>
                   )}

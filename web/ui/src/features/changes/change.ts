@@ -3,6 +3,7 @@ import { HOST_TONES, OUTCOME_TONES, ROLLOUT_TONES } from "@/components/tones";
 import type { Tone } from "@/components/ui/badge";
 import { capital } from "@/lib/format";
 import { textsOf, translated } from "@/lib/i18n";
+import { serverWords } from "@/lib/sentences";
 import { messages } from "./messages";
 
 /** One line of what happened. */
@@ -61,7 +62,7 @@ function ofNode(node: NodeView): Change {
     tone: HOST_TONES[node.status],
     actor: t.host(node.name),
     words: t.lives[node.status],
-    detail: capital(node.status_reason),
+    detail: capital(serverWords(node.status_reason)),
   };
 }
 
@@ -73,7 +74,7 @@ function ofRollout(rollout: RolloutView): Change {
     tone: ROLLOUT_TONES[rollout.phase],
     actor: rollout.service_id,
     words: t.rollout(t.phases[rollout.phase], rollout.to_revision),
-    detail: capital(rollout.reason || rollout.progress),
+    detail: capital(serverWords(rollout.reason || rollout.progress)),
   };
 }
 
@@ -110,7 +111,7 @@ function ofEntry(entry: AuditView): Change {
     atMs: entry.at_ms,
     tone: OUTCOME_TONES[entry.outcome] ?? "neutral",
     ...sentenceOf(entry, isDone),
-    detail: isDone ? "" : capital(entry.reason || entry.outcome),
+    detail: isDone ? "" : capital(serverWords(entry.reason || entry.outcome)),
   };
 }
 

@@ -8,12 +8,14 @@ import { Empty, Loading } from "@/components/states";
 import { StatusMark } from "@/components/ui/badge";
 import { Card, Section } from "@/components/ui/section";
 import { useMessages } from "@/lib/i18n";
+import { useSentences } from "@/lib/sentences";
 import { type Change, changesOf } from "./change";
 import { messages } from "./messages";
 
 /** What changed lately: rollouts, hosts, alerts, and for administrators what people did. */
 export function ChangesSection() {
   const t = useMessages(messages);
+  useSentences();
   const can = useCan();
   const rollouts = useQuery(rolloutsQuery);
   const cluster = useQuery(clusterQuery);

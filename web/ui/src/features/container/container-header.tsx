@@ -2,6 +2,7 @@ import { Link } from "@tanstack/react-router";
 import { TriangleAlert } from "lucide-react";
 import type { ReactNode } from "react";
 import type { ContainerView } from "@/api/openapi";
+import { Sentence } from "@/components/sentence";
 import { formatMoment, parseImage, shortId } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { messages } from "./messages";
@@ -62,7 +63,7 @@ export function ContainerHeader({ container, state, problem }: ContainerHeaderPr
         <p role="status" className="flex items-start gap-2 text-sm text-warn">
           <TriangleAlert aria-hidden className="mt-0.5 size-3.5 shrink-0" />
           <span>
-            {t.hostSilent(container.node_name)} {problem}
+            {t.hostSilent(container.node_name)} <Sentence text={problem} />
           </span>
         </p>
       )}

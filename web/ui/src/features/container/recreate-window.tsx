@@ -6,10 +6,11 @@ import { type ReactNode, useRef, useState } from "react";
 import type { RecreationPlan } from "@/api/openapi";
 import { ApiError } from "@/api/problem";
 import { containersQuery } from "@/api/queries";
+import { Hints } from "@/components/form-error";
+import { Sentence } from "@/components/sentence";
 import { Button } from "@/components/ui/button";
 import { leaveFocus, useInertPage } from "@/components/ui/modal";
 import { showDone } from "@/components/ui/toast-store";
-import { capital } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { type Planned, recreate, type Step } from "./recreate";
 import { messages } from "./settings-messages";
@@ -97,7 +98,7 @@ function Plan({ plan }: { plan: RecreationPlan }) {
         <p role="alert" className="flex items-start gap-2 text-bad">
           <CircleAlert aria-hidden className="mt-0.5 size-4 shrink-0" />
           <span>
-            {t.cannot}: {plan.refusal}
+            {t.cannot}: <Sentence text={plan.refusal} />
           </span>
         </p>
       )}
@@ -108,7 +109,9 @@ function Plan({ plan }: { plan: RecreationPlan }) {
           <ul className="flex flex-col gap-1">
             {plan.differences.map((each) => (
               <li key={each.field} className="break-words">
-                <span className="font-medium">{capital(each.field)}</span>{" "}
+                <span className="font-medium">
+                  <Sentence text={each.field} isCapital />
+                </span>{" "}
                 <span className="text-muted">{t.before(each.before)} →</span> {t.before(each.after)}
               </li>
             ))}
@@ -118,12 +121,16 @@ function Plan({ plan }: { plan: RecreationPlan }) {
       <Listed title={t.lost} items={plan.lost} />
       <Listed title={t.notes} items={plan.notes} />
       <Part title={t.downtime}>
-        <p>{capital(plan.downtime)}</p>
+        <p>
+          <Sentence text={plan.downtime} isCapital />
+        </p>
       </Part>
       <Part title={t.steps}>
         <ol className="list-decimal pl-5 text-muted">
           {plan.steps.map((step) => (
-            <li key={step}>{capital(step)}</li>
+            <li key={step}>
+              <Sentence text={step} isCapital />
+            </li>
           ))}
         </ol>
       </Part>
@@ -138,7 +145,7 @@ function Listed({ title, items }: { title: string; items: readonly string[] }) {
       <ul className="list-disc pl-5">
         {items.map((item) => (
           <li key={item} className="break-words">
-            {capital(item)}
+            <Sentence text={item} isCapital />
           </li>
         ))}
       </ul>
@@ -178,7 +185,9 @@ function Progress({ steps, error }: { steps: readonly Step[]; error: Error | nul
               <span>
                 {t.stages[step.stage]}
                 {step.stage === "restoring" && step.text !== "" && (
-                  <span className="block break-words text-muted">{step.text}</span>
+                  <span className="block break-words text-muted">
+                    <Sentence text={step.text} />
+                  </span>
                 )}
               </span>
             </li>
@@ -189,8 +198,10 @@ function Progress({ steps, error }: { steps: readonly Step[]; error: Error | nul
       {error !== null && (
         <div role="alert">
           <p className="font-medium text-bad">{t.failed}</p>
-          <p className="break-words">{error.message}</p>
-          {error instanceof ApiError && error.hints.map((hint) => <p key={hint}>{hint}</p>)}
+          <p className="break-words">
+            <Sentence text={error.message} />
+          </p>
+          {error instanceof ApiError && <Hints error={error} />}
         </div>
       )}
     </>

@@ -4,11 +4,11 @@ import type { ContainerView, SettingsView } from "@/api/openapi";
 import { Banner } from "@/components/banner";
 import { Fact, Facts } from "@/components/facts";
 import { Loaded } from "@/components/loaded";
+import { Sentence } from "@/components/sentence";
 import { Loading } from "@/components/states";
 import { Button } from "@/components/ui/button";
 import { LinkButton } from "@/components/ui/link-button";
 import { Card, Section } from "@/components/ui/section";
-import { capital } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { useCanHere } from "./can-here";
 import { settingsQuery } from "./container-queries";
@@ -41,7 +41,9 @@ export default function SettingsTab({ container, onPlanned }: SettingsTabProps) 
                 </LinkButton>
               }
             >
-              <p>{capital(settings.refusal)}.</p>
+              <p>
+                <Sentence text={settings.refusal} isCapital />.
+              </p>
             </Banner>
           )}
           <LimitsForm key={`limits ${settings.container_id}`} container={container} settings={settings} />

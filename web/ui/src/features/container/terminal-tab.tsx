@@ -1,6 +1,7 @@
 import { CirclePause, Maximize2, Minimize2, RotateCw, Square, SquareTerminal } from "lucide-react";
 import { type FormEvent, lazy, Suspense, useRef, useState } from "react";
 import type { ContainerView } from "@/api/openapi";
+import { Sentence } from "@/components/sentence";
 import { Empty, Loading } from "@/components/states";
 import { Status } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
@@ -163,7 +164,12 @@ function Standing({ session: { standing, user } }: { session: Session }) {
   if (standing.kind === "exited") {
     return <Status tone={standing.code === 0 ? "neutral" : "warn"}>{t.exited(standing.code)}</Status>;
   }
-  if (standing.kind === "problem") return <Status tone="bad">{standing.text}</Status>;
+  if (standing.kind === "problem")
+    return (
+      <Status tone="bad">
+        <Sentence text={standing.text} />
+      </Status>
+    );
   const why =
     {
       [LOGIN_OVER]: t.loginOver,

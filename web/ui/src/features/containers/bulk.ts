@@ -1,4 +1,5 @@
 import type { ContainerView } from "@/api/openapi";
+import { errorWords } from "@/api/problem";
 import { containerKey } from "@/api/queries";
 import { serviceOf } from "./container-rows";
 
@@ -62,7 +63,7 @@ export async function runBulk(
       try {
         set(next, "done", await act(next));
       } catch (error) {
-        set(next, "failed", error instanceof Error ? error.message : String(error));
+        set(next, "failed", errorWords(error));
       }
     }
   };

@@ -5,6 +5,7 @@ import { canOn } from "@/api/permissions";
 import { auditQuery, containersQuery } from "@/api/queries";
 import { showDone, showError } from "@/components/ui/toast-store";
 import { textsOf } from "@/lib/i18n";
+import { serverWords } from "@/lib/sentences";
 import { messages } from "./action-messages";
 import { isRunning } from "./container-state";
 
@@ -91,7 +92,7 @@ export async function actOn({ container, verb }: ContainerRequest): Promise<stri
         method: "POST",
         query: { node: container.node_id },
       }));
-  return acted?.note ?? "";
+  return serverWords(acted?.note ?? "");
 }
 
 /** Ask again for what an action changes. */

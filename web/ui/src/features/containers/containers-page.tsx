@@ -7,6 +7,7 @@ import { canOn, useCan } from "@/api/permissions";
 import { type ContainerList, containerKey, containersQuery } from "@/api/queries";
 import { Loaded } from "@/components/loaded";
 import { Page } from "@/components/page";
+import { Sentence } from "@/components/sentence";
 import { Empty, Loading } from "@/components/states";
 import { Status } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
@@ -223,7 +224,8 @@ function List({
         >
           <TriangleAlert aria-hidden className="mt-0.5 size-3.5 shrink-0" />
           <span>
-            <strong className="font-semibold">{t.oldOf(problem.node_name)}</strong> {problem.reason}.
+            <strong className="font-semibold">{t.oldOf(problem.node_name)}</strong>{" "}
+            <Sentence text={problem.reason} />.
           </span>
         </p>
       ))}

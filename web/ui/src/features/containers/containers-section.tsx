@@ -6,6 +6,7 @@ import type { ContainerView } from "@/api/openapi";
 import { canOn, useCan } from "@/api/permissions";
 import { type ContainerList, containerKey, containersQuery } from "@/api/queries";
 import { Loaded } from "@/components/loaded";
+import { Sentence } from "@/components/sentence";
 import { Sparkline } from "@/components/sparkline";
 import { Empty, Loading } from "@/components/states";
 import { Status } from "@/components/ui/badge";
@@ -88,7 +89,8 @@ function Digest({ list, onLogs }: { list: ContainerList } & Pick<ContainersSecti
         >
           <TriangleAlert aria-hidden className="mt-0.5 size-3.5 shrink-0" />
           <span>
-            <strong className="font-semibold">{t.oldOf(problem.node_name)}</strong> {problem.reason}.
+            <strong className="font-semibold">{t.oldOf(problem.node_name)}</strong>{" "}
+            <Sentence text={problem.reason} />.
           </span>
         </p>
       ))}

@@ -1,6 +1,6 @@
 import type { FindingView } from "@/api/openapi";
+import { Sentence } from "@/components/sentence";
 import { StatusMark } from "@/components/ui/badge";
-import { capital } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { inOrder } from "./findings";
 import { messages } from "./messages";
@@ -26,9 +26,13 @@ export function FindingsList({ findings, onLine }: FindingsListProps) {
             <p className="break-words">
               <span className="sr-only">{finding.level === "error" ? t.error : t.warning}: </span>
               {subjectOf(finding) !== "" && <span className="font-medium">{subjectOf(finding)} </span>}
-              {capital(finding.rule)}
+              <Sentence text={finding.rule} isCapital />
             </p>
-            {finding.hint !== "" && <p className="text-xs break-words text-muted">{capital(finding.hint)}</p>}
+            {finding.hint !== "" && (
+              <p className="text-xs break-words text-muted">
+                <Sentence text={finding.hint} isCapital />
+              </p>
+            )}
           </div>
           <Place finding={finding} onLine={onLine} />
         </li>

@@ -1,5 +1,6 @@
 import type { FindingView } from "@/api/openapi";
 import { capital } from "@/lib/format";
+import { serverWords } from "@/lib/sentences";
 import { pathOfLine } from "./compose-place";
 
 /** Something that was found at a place of the text. */
@@ -57,8 +58,9 @@ function placesOf(field: string): string[] {
 /** What is wrong, and on a line of its own what to do. */
 export function wordsOf({ rule, hint, field, service }: FindingView): string {
   const subject = service || (field === "compose" ? "" : field);
-  const said = subject === "" ? capital(rule) : `${subject}: ${rule}`;
-  return hint === "" ? said : `${said}\n${capital(hint)}`;
+  const words = serverWords(rule);
+  const said = subject === "" ? capital(words) : `${subject}: ${words}`;
+  return hint === "" ? said : `${said}\n${capital(serverWords(hint))}`;
 }
 
 /** The characters that a mark is about: from its column to the end of what is written there. */

@@ -1,10 +1,12 @@
 import { useId } from "react";
 import { Fact, Facts } from "@/components/facts";
 import { FieldChanges } from "@/components/field-changes";
+import { Sentence } from "@/components/sentence";
 import { Badge, Status, type Tone } from "@/components/ui/badge";
 import { Card } from "@/components/ui/section";
 import { capital, formatCount, formatDuration, formatShare, UNKNOWN } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
+import { serverWords } from "@/lib/sentences";
 import { FindingsList } from "./findings-list";
 import { messages } from "./messages";
 import type { Kind, Plan, PlannedService, Reach } from "./plan";
@@ -68,7 +70,11 @@ function Forecast({ service }: { service: PlannedService }) {
     <div className="flex flex-col gap-1 text-sm text-muted">
       <p>
         <span className="text-text">{capital(order)}</span>
-        {forecast.reason !== "" && `: ${forecast.reason}`}
+        {forecast.reason !== "" && (
+          <>
+            : <Sentence text={forecast.reason} />
+          </>
+        )}
         {forecast.steps_permille.length === 0 && forecast.batches > 1 && ` · ${t.batches(forecast.batches)}`}
       </p>
       {forecast.steps_permille.length > 0 && (
@@ -81,13 +87,17 @@ function Forecast({ service }: { service: PlannedService }) {
           ))}
         </ol>
       )}
-      {forecast.merged !== "" && <p>{capital(forecast.merged)}</p>}
+      {forecast.merged !== "" && (
+        <p>
+          <Sentence text={forecast.merged} isCapital />
+        </p>
+      )}
       {forecast.extra.length > 0 && (
         <p>{forecast.extra.map((each) => t.extra(each.node_name, each.containers)).join(" · ")}</p>
       )}
       {forecast.drops.map((drop) => (
         <p key={drop} className="text-warn">
-          {t.drops}: {drop}
+          {t.drops}: <Sentence text={drop} />
         </p>
       ))}
     </div>
@@ -100,11 +110,14 @@ function Places({ service }: { service: PlannedService }) {
     <ul aria-label={t.places} className="tabular flex flex-wrap gap-x-4 gap-y-1 text-sm">
       {service.hosts.map((host) => (
         <li key={host.ordinal} className="min-w-0">
-          <Status tone={host.node_name == null ? "bad" : host.is_new ? "accent" : "ok"} title={host.reason}>
+          <Status
+            tone={host.node_name == null ? "bad" : host.is_new ? "accent" : "ok"}
+            title={serverWords(host.reason)}
+          >
             {t.replica(host.ordinal)}: {host.node_name ?? t.noHost}
             <span className="text-muted">
               {" "}
-              {host.node_name == null ? host.reason : host.is_new ? t.starts : t.placed}
+              {host.node_name == null ? <Sentence text={host.reason} /> : host.is_new ? t.starts : t.placed}
             </span>
           </Status>
         </li>

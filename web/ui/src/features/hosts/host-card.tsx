@@ -1,6 +1,7 @@
 import { Crown, TriangleAlert } from "lucide-react";
 import { HOST_SUBJECT, latest, seriesOf } from "@/api/metrics";
 import type { HostLiveView, NodeView } from "@/api/openapi";
+import { Sentence } from "@/components/sentence";
 import { Sparkline } from "@/components/sparkline";
 import { Badge } from "@/components/ui/badge";
 import { Card } from "@/components/ui/section";
@@ -17,6 +18,7 @@ import {
   UNKNOWN,
 } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
+import { serverWords } from "@/lib/sentences";
 import { statusOf } from "./host-status";
 import { messages } from "./messages";
 
@@ -57,7 +59,7 @@ export function HostCard({ node, live, isCurrent, onOpen }: HostCardProps) {
         )}
         <span className="ml-auto flex items-center gap-1.5">
           {node.is_draining && <Badge tone="warn">{t.draining}</Badge>}
-          <Badge tone={tone} title={node.status_reason}>
+          <Badge tone={tone} title={serverWords(node.status_reason)}>
             {word}
           </Badge>
         </span>
@@ -128,15 +130,19 @@ function Trouble({ node }: { node: NodeView }) {
       <TriangleAlert aria-hidden className="size-3.5 shrink-0" />
       {isUp ? (
         <>
-          <span className="min-w-0 flex-1 truncate" title={node.problem}>
-            {capital(node.problem)}
+          <span className="min-w-0 flex-1 truncate" title={serverWords(node.problem)}>
+            <Sentence text={node.problem} isCapital />
           </span>
           <span className="tabular shrink-0 font-medium">{lasted}</span>
         </>
       ) : (
         <>
           <span className="tabular shrink-0 font-medium">{capital(t.for(word, lasted))}</span>
-          {node.status_reason !== "" && <span className="min-w-0 truncate">({node.status_reason})</span>}
+          {node.status_reason !== "" && (
+            <span className="min-w-0 truncate">
+              (<Sentence text={node.status_reason} />)
+            </span>
+          )}
         </>
       )}
     </p>

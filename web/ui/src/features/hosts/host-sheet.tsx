@@ -6,12 +6,13 @@ import { clusterQuery, metricsQuery } from "@/api/queries";
 import { Banner } from "@/components/banner";
 import { LazyTimeChart } from "@/components/lazy-time-chart";
 import { Loaded } from "@/components/loaded";
+import { Sentence } from "@/components/sentence";
 import { Empty, Loading } from "@/components/states";
 import type { ChartLine } from "@/components/time-chart-data";
 import { Badge } from "@/components/ui/badge";
 import { Sheet } from "@/components/ui/sheet";
 import { useNow } from "@/lib/clock";
-import { capital, formatAge, formatCount, formatMoment, formatSize, UNKNOWN } from "@/lib/format";
+import { formatAge, formatCount, formatMoment, formatSize, UNKNOWN } from "@/lib/format";
 import { textsOf, useMessages } from "@/lib/i18n";
 import type { TimeRange } from "@/lib/time-range";
 import { details } from "./details-messages";
@@ -120,7 +121,7 @@ function Trouble({ node, isCurrent }: { node: NodeView; isCurrent: boolean }) {
       tone={node.status === "down" ? "bad" : "warn"}
       title={t.is(node.name, statusOf(node, isCurrent).word)}
     >
-      {capital(why)}.{!isCurrent && ` ${t.wasTrue(formatAge(node.last_seen_ms, now))}`}
+      <Sentence text={why} isCapital />.{!isCurrent && ` ${t.wasTrue(formatAge(node.last_seen_ms, now))}`}
     </Banner>
   );
 }

@@ -3,6 +3,7 @@ import { Plus, X } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import type { NodeView } from "@/api/openapi";
 import { Loaded } from "@/components/loaded";
+import { Sentence } from "@/components/sentence";
 import { Loading } from "@/components/states";
 import { Button } from "@/components/ui/button";
 import { Confirm } from "@/components/ui/confirm";
@@ -85,7 +86,10 @@ function Drain({ node, isPending, onDo, onClose }: WindowProps) {
                 <Listed title={t.stays(stays.length)}>
                   {stays.map((stay) => (
                     <li key={`${stay.service_id} ${stay.ordinal}`}>
-                      {stay.service_id}.{stay.ordinal}: <span className="text-muted">{stay.reason}</span>
+                      {stay.service_id}.{stay.ordinal}:{" "}
+                      <span className="text-muted">
+                        <Sentence text={stay.reason} />
+                      </span>
                     </li>
                   ))}
                 </Listed>

@@ -12,6 +12,7 @@ import { Card, Section } from "@/components/ui/section";
 import { useNow } from "@/lib/clock";
 import { formatBytes, formatCount, formatMoment, formatPercent, UNKNOWN } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
+import { serverWords } from "@/lib/sentences";
 import { details } from "./details-messages";
 import { type HostVerb, useHostAction, type VerbName, verbsOf } from "./host-actions";
 import { isTelling, statusOf } from "./host-status";
@@ -172,7 +173,7 @@ function State({ node }: { node: NodeView }) {
   const until = node.maintenance_until_ms ?? 0;
   return (
     <span className="inline-flex items-center gap-2">
-      <Status tone={tone} title={node.status_reason}>
+      <Status tone={tone} title={serverWords(node.status_reason)}>
         {word}
       </Status>
       {node.is_draining && <Badge tone="warn">{t.draining}</Badge>}

@@ -5,6 +5,7 @@ import type { ExportAuth, ExportKind, ExportView } from "@/api/openapi";
 import { useCan } from "@/api/permissions";
 import { Ago } from "@/components/ago";
 import { Loaded } from "@/components/loaded";
+import { Sentence } from "@/components/sentence";
 import { Empty, Loading } from "@/components/states";
 import { Badge, Status } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
@@ -100,7 +101,11 @@ function Line({ export: each }: { export: ExportView }) {
         <Badge>{t.kinds[each.kind]}</Badge>
       </p>
       <p className="mt-0.5 break-all text-muted">{each.url}</p>
-      {each.detail !== "" && <p className="text-xs break-words text-muted">{each.detail}</p>}
+      {each.detail !== "" && (
+        <p className="text-xs break-words text-muted">
+          <Sentence text={each.detail} />
+        </p>
+      )}
       <p className="tabular mt-0.5 flex flex-wrap gap-x-3 text-xs text-muted">
         <span>{t.sent(each.sent)}</span>
         {each.waiting > 0 && <span>{t.waiting(each.waiting)}</span>}

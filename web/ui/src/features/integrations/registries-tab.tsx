@@ -4,6 +4,7 @@ import { useState } from "react";
 import type { RegistryView } from "@/api/openapi";
 import { useCan } from "@/api/permissions";
 import { Loaded } from "@/components/loaded";
+import { Sentence } from "@/components/sentence";
 import { Empty, Loading } from "@/components/states";
 import { Status } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
@@ -50,7 +51,11 @@ export function RegistriesTab() {
                   >
                     <span className="font-medium">{each.registry}</span>
                     <span className="text-muted">{t.asUser(each.username)}</span>
-                    {each.problem !== null && <Status tone="warn">{each.problem}</Status>}
+                    {each.problem !== null && (
+                      <Status tone="warn">
+                        <Sentence text={each.problem} />
+                      </Status>
+                    )}
                     {can("registry.logout") && (
                       <Button className="ml-auto" onClick={() => setGone(each)}>
                         {t.remove}

@@ -7,6 +7,7 @@ import { Ago } from "@/components/ago";
 import { CopyLine } from "@/components/copy-line";
 import { Loaded } from "@/components/loaded";
 import { RowMenu } from "@/components/row-menu";
+import { Sentence } from "@/components/sentence";
 import { Empty, Loading } from "@/components/states";
 import { Badge, Status } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
@@ -17,6 +18,7 @@ import { Card, Section } from "@/components/ui/section";
 import { Sheet } from "@/components/ui/sheet";
 import { formatMoment } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
+import { serverWords } from "@/lib/sentences";
 import { messages } from "./messages";
 import { ChoiceField, FormWindow, TextField, useDraft } from "./receiver-form";
 import {
@@ -345,10 +347,12 @@ function Deliveries({ webhook, onClose }: { webhook: WebhookView; onClose: () =>
                           {t.attempts(delivery.attempts)}, <Ago atMs={delivery.changed_at_ms} />
                         </span>
                       </p>
-                      <p className="break-words">{delivery.summary}</p>
+                      <p className="break-words">
+                        <Sentence text={delivery.summary} />
+                      </p>
                       {last !== undefined && (
                         <p className="text-xs break-words text-muted">
-                          {[last.status, last.detail].filter(Boolean).join(" · ")}
+                          {[last.status, serverWords(last.detail)].filter(Boolean).join(" · ")}
                         </p>
                       )}
                     </li>

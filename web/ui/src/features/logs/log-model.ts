@@ -1,4 +1,4 @@
-import { ApiError } from "@/api/problem";
+import { ApiError, errorWords } from "@/api/problem";
 import { compareEntries, type Entry, entriesOf, type HostProblem, type Source, Sources } from "./entries";
 import { LogBuffer } from "./log-buffer";
 import {
@@ -353,7 +353,7 @@ function cursorOf(entry: Entry | undefined): string | null {
 }
 
 function words(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return errorWords(error);
 }
 
 function sleep(ms: number, signal: AbortSignal): Promise<void> {

@@ -11,6 +11,7 @@ import {
   TriangleAlert,
 } from "lucide-react";
 import { useEffect, useMemo, useRef, useState } from "react";
+import { errorWords } from "@/api/problem";
 import { Empty, Failed, Loading } from "@/components/states";
 import { Badge, type Tone } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
@@ -22,6 +23,7 @@ import { saveFrom } from "@/lib/download";
 import { formatCount } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { listIn } from "@/lib/lists";
+import { useSentences } from "@/lib/sentences";
 import { CheckList } from "./check-list";
 import { type Entry, isAt, LEVELS, parsePlace, placeOf, STREAMS } from "./entries";
 import { Histogram } from "./histogram";
@@ -488,10 +490,11 @@ function TimeField({ atUs, onJump }: { atUs: number | null; onJump: (atUs: numbe
 }
 
 function Notices({ model }: { model: LogModel }) {
+  const say = useSentences();
   const t = useMessages(messages);
   const notes = [
-    ...model.problems.map((each) => t.hostSilent(each.node_name, each.reason)),
-    ...model.notes,
+    ...model.problems.map((each) => t.hostSilent(each.node_name, say(each.reason))),
+    ...model.notes.map(say),
     ...model.ended,
     ...(model.missed > 0 ? [t.missed(model.missed)] : []),
   ];
@@ -626,7 +629,7 @@ function useFinding(
         setNote(atUs === null ? t.noMatch : "");
         if (atUs !== null) onSearch({ at: atUs, line: undefined });
       },
-      (error: unknown) => setNote(error instanceof Error ? error.message : String(error)),
+      (error: unknown) => setNote(errorWords(error)),
     );
   };
   return { note, go };

@@ -10,6 +10,7 @@ import { Card } from "@/components/ui/section";
 import { useNow } from "@/lib/clock";
 import { formatDuration } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
+import { useSentences } from "@/lib/sentences";
 import { type Matter, mattersOf } from "./attention";
 import { messages } from "./messages";
 
@@ -18,6 +19,7 @@ const SHOWN_MAX = 6;
 /** Whether all is well, at a glance; otherwise what is not, and where to look. */
 export function AttentionSection() {
   const t = useMessages(messages);
+  useSentences();
   const can = useCan();
   const cluster = useQuery(clusterQuery);
   const services = useQuery(servicesQuery);

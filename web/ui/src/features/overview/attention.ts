@@ -1,6 +1,7 @@
 import type { AlertView, ContainerView, NodeView, PlanView, RolloutView, ServiceView } from "@/api/openapi";
 import type { Tone } from "@/components/ui/badge";
 import { textsOf, translated } from "@/lib/i18n";
+import { serverWords } from "@/lib/sentences";
 import { messages } from "./messages";
 
 /** Something a person should look at. */
@@ -71,7 +72,14 @@ function ofNode(node: NodeView): Matter[] {
   if (node.status === "suspect")
     return [{ ...base, tone: "warn", words: hostIs.suspect, sinceMs: node.status_at_ms }];
   if (node.status === "up" && node.problem !== "")
-    return [{ ...base, tone: "warn", words: node.problem || hostIs.problem, sinceMs: node.last_seen_ms }];
+    return [
+      {
+        ...base,
+        tone: "warn",
+        words: serverWords(node.problem) || hostIs.problem,
+        sinceMs: node.last_seen_ms,
+      },
+    ];
   return [];
 }
 
@@ -125,7 +133,7 @@ function ofPlan(plan: PlanView): Matter[] {
     {
       key: `plan ${plan.id}`,
       tone: "warn",
-      name: plan.summary,
+      name: serverWords(plan.summary),
       words: textsOf(messages).planWaits(plan.asked_by),
       sinceMs: plan.made_at_ms,
       to: { page: "plan", id: plan.id },

@@ -5,6 +5,7 @@ import { request } from "@/api/client";
 import type { ScheduleRunView, ScheduleView } from "@/api/openapi";
 import { useCan } from "@/api/permissions";
 import { Loaded } from "@/components/loaded";
+import { Sentence } from "@/components/sentence";
 import { Empty, Loading } from "@/components/states";
 import { Badge, Status, type Tone } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
@@ -12,7 +13,7 @@ import { Confirm } from "@/components/ui/confirm";
 import { LinkButton } from "@/components/ui/link-button";
 import { Card, Section } from "@/components/ui/section";
 import { useNow } from "@/lib/clock";
-import { capital, formatAge, formatCount, formatDuration, formatMoment, parseImage } from "@/lib/format";
+import { formatAge, formatCount, formatDuration, formatMoment, parseImage } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { messages } from "./messages";
 import { usePlanningChange } from "./planning-changes";
@@ -139,7 +140,7 @@ function Schedule({
       </ul>
       {(schedule.warnings ?? []).map((warning) => (
         <p key={warning} className="text-warn">
-          {capital(warning)}
+          <Sentence text={warning} isCapital />
         </p>
       ))}
       {schedule.runs.length > 0 && (
@@ -160,7 +161,9 @@ function Run({ run, now }: { run: ScheduleRunView; now: number }) {
   return (
     <li className="flex items-baseline gap-3">
       <Badge tone={OUTCOMES[run.outcome]}>{t.outcomes[run.outcome]}</Badge>
-      <span className="min-w-0 flex-1 break-words text-muted">{capital(run.reason)}</span>
+      <span className="min-w-0 flex-1 break-words text-muted">
+        <Sentence text={run.reason} isCapital />
+      </span>
       <span className="tabular shrink-0 text-xs text-muted" title={formatMoment(run.at_ms)}>
         {formatAge(run.at_ms, now)}
       </span>

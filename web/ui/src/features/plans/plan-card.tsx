@@ -5,12 +5,14 @@ import { useEffect, useRef, useState } from "react";
 import type { PlanView } from "@/api/openapi";
 import { planQuery, type Verdict } from "@/api/plans";
 import { Loaded } from "@/components/loaded";
+import { Sentence } from "@/components/sentence";
 import { Loading } from "@/components/states";
 import { Badge } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
 import { Card } from "@/components/ui/section";
 import { formatMoment } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
+import { serverWords } from "@/lib/sentences";
 import { messages } from "./messages";
 import { Changes, Touched } from "./plan-parts";
 import { STATE_TONES } from "./plan-tones";
@@ -49,7 +51,7 @@ function Told({ plan }: { plan: PlanView }) {
     <section
       ref={card}
       tabIndex={-1}
-      aria-label={plan.summary}
+      aria-label={serverWords(plan.summary)}
       className="divide-y divide-line text-sm outline-none"
     >
       <header className="flex items-start gap-2 px-4 py-2.5">
@@ -58,7 +60,7 @@ function Told({ plan }: { plan: PlanView }) {
           params={{ plan: plan.id }}
           className="min-w-0 flex-1 font-medium break-words hover:underline"
         >
-          {plan.summary}
+          <Sentence text={plan.summary} />
         </Link>
         <Badge tone={STATE_TONES[plan.state]}>{t.states[plan.state]}</Badge>
       </header>
@@ -68,7 +70,11 @@ function Told({ plan }: { plan: PlanView }) {
       <Touched plan={plan} />
       {(plan.outcome !== "" || by !== null) && (
         <div role="status" className="flex flex-col gap-1 px-4 py-2.5">
-          {plan.outcome !== "" && <p className="break-words">{plan.outcome}</p>}
+          {plan.outcome !== "" && (
+            <p className="break-words">
+              <Sentence text={plan.outcome} />
+            </p>
+          )}
           {by !== null && atMs !== null && (
             <p className="text-xs text-muted">{t.decidedBy(by, through ?? "", formatMoment(atMs))}</p>
           )}
@@ -76,7 +82,7 @@ function Told({ plan }: { plan: PlanView }) {
       )}
       {plan.state === "waiting" && plan.why_not !== "" && (
         <p className="px-4 py-2.5 text-warn">
-          {t.cannot} {plan.why_not}
+          {t.cannot} <Sentence text={plan.why_not} />
         </p>
       )}
       {(can("approve") || can("refuse")) && (

@@ -6,12 +6,14 @@ import type { PlanView } from "@/api/openapi";
 import { planQuery, type Verdict } from "@/api/plans";
 import { Loaded } from "@/components/loaded";
 import { Page } from "@/components/page";
+import { Sentence } from "@/components/sentence";
 import { Loading } from "@/components/states";
 import { Badge } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
 import { Card, Section } from "@/components/ui/section";
 import { formatMoment } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
+import { useSentences } from "@/lib/sentences";
 import { messages } from "./messages";
 import { Changes, Fact, Touched } from "./plan-parts";
 import { STATE_TONES } from "./plan-tones";
@@ -19,6 +21,7 @@ import { VerdictDialog } from "./verdict-dialog";
 
 /** One plan: what it does, to what, and the buttons that let it through or not. */
 export function PlanPage({ id }: { id: string }) {
+  const say = useSentences();
   const t = useMessages(messages);
   const query = useQuery(planQuery(id));
   const [verdict, setVerdict] = useState<Verdict | null>(null);
@@ -26,7 +29,7 @@ export function PlanPage({ id }: { id: string }) {
   const can = (asked: Verdict) => plan?.can.includes(asked) ?? false;
   return (
     <Page
-      title={plan?.summary ?? id}
+      title={plan === undefined ? id : say(plan.summary)}
       above={
         <Link to="/plans" className="hover:underline">
           {t.title}
@@ -80,7 +83,11 @@ function Details({ plan }: { plan: PlanView }) {
     <div className="flex flex-col gap-6">
       <Card>
         <dl className="grid gap-x-6 gap-y-2 p-4 text-sm sm:grid-cols-[max-content_1fr]">
-          {plan.outcome !== "" && <Fact name={t.outcome}>{plan.outcome}</Fact>}
+          {plan.outcome !== "" && (
+            <Fact name={t.outcome}>
+              <Sentence text={plan.outcome} />
+            </Fact>
+          )}
           {plan.decided_by !== null && plan.decided_at_ms !== null && (
             <Fact name={t.decided}>
               {t.decidedBy(plan.decided_by, plan.decided_through ?? "", formatMoment(plan.decided_at_ms))}
@@ -109,7 +116,9 @@ function Details({ plan }: { plan: PlanView }) {
           )}
           {isWaiting && plan.why_not !== "" && (
             <Fact name={t.cannot}>
-              <span className="text-warn">{plan.why_not}</span>
+              <span className="text-warn">
+                <Sentence text={plan.why_not} />
+              </span>
             </Fact>
           )}
         </dl>
@@ -130,7 +139,7 @@ function Details({ plan }: { plan: PlanView }) {
             <ul className="list-disc py-3 pr-4 pl-8 text-sm">
               {plan.notes.map((note) => (
                 <li key={note} className="break-words">
-                  {note}
+                  <Sentence text={note} />
                 </li>
               ))}
             </ul>

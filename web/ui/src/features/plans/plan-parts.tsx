@@ -2,6 +2,7 @@ import type { ReactNode } from "react";
 import type { FieldChange, PlanChange, PlanView } from "@/api/openapi";
 import { FieldChanges } from "@/components/field-changes";
 import { useMessages } from "@/lib/i18n";
+import { serverWords } from "@/lib/sentences";
 import { messages } from "./messages";
 
 /** What a plan changes of what is set, subject by subject. */
@@ -11,7 +12,7 @@ export function Changes({ plan }: { plan: PlanView }) {
   return bySubject(plan.changes).map(([subject, changes]) => (
     <div key={subject} className="py-2">
       {subject !== "" && <h3 className="text-sm font-medium break-words">{subject}</h3>}
-      <FieldChanges changes={changes} label={t.changesOf(subject || plan.summary)} />
+      <FieldChanges changes={changes} label={t.changesOf(subject || serverWords(plan.summary))} />
     </div>
   ));
 }

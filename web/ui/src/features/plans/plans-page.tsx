@@ -6,6 +6,7 @@ import type { PlanView } from "@/api/openapi";
 import { allPlansQuery, openPlansQuery } from "@/api/plans";
 import { Loaded } from "@/components/loaded";
 import { Page } from "@/components/page";
+import { Sentence } from "@/components/sentence";
 import { Empty, Loading } from "@/components/states";
 import { Badge } from "@/components/ui/badge";
 import { Card } from "@/components/ui/section";
@@ -67,7 +68,7 @@ function Row({ plan }: { plan: PlanView }) {
         params={{ plan: plan.id }}
         className="font-medium break-words after:absolute after:inset-0"
       >
-        {plan.summary}
+        <Sentence text={plan.summary} />
       </Link>
       <p className="tabular mt-1 flex flex-wrap items-center gap-x-2.5 gap-y-1 text-xs text-muted">
         <Badge tone={STATE_TONES[plan.state]}>{t.states[plan.state]}</Badge>

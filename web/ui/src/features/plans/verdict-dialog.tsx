@@ -3,11 +3,13 @@ import { type FormEvent, useState } from "react";
 import type { PlanView } from "@/api/openapi";
 import { decide, PLANS_KEY, planQuery, type Verdict } from "@/api/plans";
 import { FormError } from "@/components/form-error";
+import { Sentence } from "@/components/sentence";
 import { Button } from "@/components/ui/button";
 import { Dialog } from "@/components/ui/dialog";
 import { Field, Input } from "@/components/ui/field";
 import { showDone } from "@/components/ui/toast-store";
 import { textsOf, useMessages } from "@/lib/i18n";
+import { serverWords } from "@/lib/sentences";
 import { messages } from "./messages";
 
 const COMMENT_MAX = 600;
@@ -28,7 +30,7 @@ export function VerdictDialog({ plan, verdict, onClose }: VerdictDialogProps) {
     meta: { isShownInPlace: true },
     onSuccess: (decided) => {
       client.setQueryData(planQuery(plan.id).queryKey, decided);
-      showDone(textsOf(messages).saids[verdict], decided.outcome || plan.summary);
+      showDone(textsOf(messages).saids[verdict], serverWords(decided.outcome || plan.summary));
       onClose();
     },
     // Also when it was refused: a plan that is out of date has just been set aside.
@@ -41,7 +43,9 @@ export function VerdictDialog({ plan, verdict, onClose }: VerdictDialogProps) {
   return (
     <Dialog title={t.titles[verdict]} description={t.explained[verdict]} onClose={onClose}>
       <form onSubmit={submit} className="flex flex-col gap-4">
-        <p className="font-medium break-words">{plan.summary}</p>
+        <p className="font-medium break-words">
+          <Sentence text={plan.summary} />
+        </p>
         <Field label={t.commentLabel} hint={t.commentHint}>
           {(control) => (
             <Input

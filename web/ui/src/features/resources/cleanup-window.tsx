@@ -3,6 +3,7 @@ import { useId, useState } from "react";
 import type { CleanupItem, CleanupOutcome, CleanupView } from "@/api/openapi";
 import { ApiError } from "@/api/problem";
 import { clusterQuery } from "@/api/queries";
+import { Sentence } from "@/components/sentence";
 import { Failed, Loading } from "@/components/states";
 import { Status } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
@@ -172,7 +173,7 @@ function Planned({ kind, plan }: { kind: Kind; plan: CleanupView }) {
     <div className="flex min-h-56 flex-col gap-3 text-sm">
       {plan.problems.map((problem) => (
         <p key={problem.node_id} className="text-warn">
-          {problem.node_name}: {problem.reason}
+          {problem.node_name}: <Sentence text={problem.reason} />
         </p>
       ))}
       {plan.items.length === 0 ? (

@@ -1,4 +1,5 @@
 import type { ProjectActed, ProjectOutcome, ProjectView } from "@/api/openapi";
+import { Sentence } from "@/components/sentence";
 import { Status } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
 import { Confirm } from "@/components/ui/confirm";
@@ -69,7 +70,11 @@ export default function ProjectWindow(props: ProjectWindowProps) {
                 <td className="w-20 px-3 py-1.5 text-muted">{step.node_name}</td>
                 <td className="w-[45%] px-3 py-1.5">
                   <Status tone={TONES[step.outcome]}>{t.outcomes[step.outcome]}</Status>
-                  {step.reason !== "" && <p className="text-xs break-words text-muted">{step.reason}</p>}
+                  {step.reason !== "" && (
+                    <p className="text-xs break-words text-muted">
+                      <Sentence text={step.reason} />
+                    </p>
+                  )}
                 </td>
               </tr>
             ))}

@@ -8,6 +8,7 @@ import { containersQuery } from "@/api/queries";
 import { Loaded } from "@/components/loaded";
 import { Pick } from "@/components/pick";
 import { RowMenu } from "@/components/row-menu";
+import { Sentence } from "@/components/sentence";
 import { Loading } from "@/components/states";
 import { Status, type Tone } from "@/components/ui/badge";
 import { Card } from "@/components/ui/section";
@@ -84,7 +85,8 @@ export function ProjectsTab({ view, onView }: ProjectsTabProps) {
                 >
                   <TriangleAlert aria-hidden className="mt-0.5 size-3.5 shrink-0" />
                   <span>
-                    <strong className="font-semibold">{t.oldOf(problem.node_name)}</strong> {problem.reason}
+                    <strong className="font-semibold">{t.oldOf(problem.node_name)}</strong>{" "}
+                    <Sentence text={problem.reason} />
                   </span>
                 </p>
               ))}

@@ -1,6 +1,7 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { clusterQuery } from "@/api/queries";
+import { Sentence } from "@/components/sentence";
 import { Status } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
 import { Dialog } from "@/components/ui/dialog";
@@ -77,7 +78,11 @@ export default function PullWindow({ onClose }: { onClose: () => void }) {
                 <Status tone={item.is_pulled ? "ok" : "bad"}>
                   {item.is_pulled ? t.pulled : t.pullFailed}
                 </Status>
-                {item.reason !== "" && <p className="w-full text-xs break-words text-muted">{item.reason}</p>}
+                {item.reason !== "" && (
+                  <p className="w-full text-xs break-words text-muted">
+                    <Sentence text={item.reason} />
+                  </p>
+                )}
               </li>
             ))}
           </ul>

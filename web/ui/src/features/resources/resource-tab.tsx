@@ -5,6 +5,7 @@ import { useCan } from "@/api/permissions";
 import { Loaded } from "@/components/loaded";
 import { Pick } from "@/components/pick";
 import { RowMenu } from "@/components/row-menu";
+import { Sentence } from "@/components/sentence";
 import { Empty, Loading } from "@/components/states";
 import { Button } from "@/components/ui/button";
 import { Input } from "@/components/ui/field";
@@ -106,7 +107,8 @@ export function ResourceTab<Row extends Resource>(props: ResourceTabProps<Row>) 
                 >
                   <TriangleAlert aria-hidden className="mt-0.5 size-3.5 shrink-0" />
                   <span>
-                    <strong className="font-semibold">{t.oldOf(problem.node_name)}</strong> {problem.reason}
+                    <strong className="font-semibold">{t.oldOf(problem.node_name)}</strong>{" "}
+                    <Sentence text={problem.reason} />
                   </span>
                 </p>
               ))}

@@ -1,9 +1,9 @@
 import { useQuery } from "@tanstack/react-query";
 import { FieldChanges } from "@/components/field-changes";
 import { Loaded } from "@/components/loaded";
+import { Sentence } from "@/components/sentence";
 import { Loading } from "@/components/states";
 import { Sheet } from "@/components/ui/sheet";
-import { capital } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { BehaviourTable } from "./behaviour-table";
 import { pageMessages } from "./page-messages";
@@ -38,7 +38,7 @@ export default function CompareSheet({ service, before, after, onClose }: Compar
                 <h3 className="mb-2 text-base font-semibold">{t.behaviour}</h3>
                 {known.behaviour === null ? (
                   <p className="text-sm text-muted">
-                    {known.note === "" ? t.noBehaviour : capital(known.note)}
+                    {known.note === "" ? t.noBehaviour : <Sentence text={known.note} isCapital />}
                   </p>
                 ) : (
                   <BehaviourTable behaviour={known.behaviour} />

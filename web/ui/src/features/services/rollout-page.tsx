@@ -8,6 +8,7 @@ import { isStatus } from "@/api/problem";
 import { rolloutsQuery, servicesQuery } from "@/api/queries";
 import { Loaded } from "@/components/loaded";
 import { Page } from "@/components/page";
+import { Sentence } from "@/components/sentence";
 import { Empty, Loading } from "@/components/states";
 import { ROLLOUT_TONES } from "@/components/tones";
 import { Badge, Status, StatusMark, type Tone } from "@/components/ui/badge";
@@ -25,6 +26,7 @@ import {
   UNKNOWN,
 } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
+import { useSentences } from "@/lib/sentences";
 import { BehaviourTable } from "./behaviour-table";
 import { messages } from "./messages";
 import { pageMessages } from "./page-messages";
@@ -70,7 +72,10 @@ export function RolloutPage({ reference, revision }: RolloutPageProps) {
     <Page title={reference}>
       <Card>
         {isMissing ? (
-          <Empty icon={<ScrollText className="size-5" />} title={asked.error?.message ?? ""}>
+          <Empty
+            icon={<ScrollText className="size-5" />}
+            title={<Sentence text={asked.error?.message ?? ""} />}
+          >
             {t.noSuchRollout}
           </Empty>
         ) : isAwaited ? (
@@ -183,7 +188,7 @@ function Progress({ rollout }: { rollout: RolloutView }) {
       <Card className="flex flex-col gap-3 p-4">
         <div className="flex flex-wrap items-baseline justify-between gap-x-4 gap-y-1">
           <p role="status" className="tabular text-base font-medium break-words">
-            {capital(rollout.progress)}
+            <Sentence text={rollout.progress} isCapital />
           </p>
           <p className="tabular text-sm text-muted" title={formatMoment(rollout.started_at_ms)}>
             {isOpen ? t.goesOn(duration) : t.took(duration)}
@@ -283,7 +288,7 @@ function Judge({ rollout }: { rollout: RolloutView }) {
       <Card className="flex flex-col gap-4 p-4">
         <p className="text-sm">
           <span className="font-medium">{t.verdict}: </span>
-          {rollout.verdict === "" ? t.noVerdict : capital(rollout.verdict)}
+          {rollout.verdict === "" ? t.noVerdict : <Sentence text={rollout.verdict} isCapital />}
         </p>
         {rollout.behaviour === null ? (
           <p className="text-sm text-muted">{t.noComparison}</p>
@@ -296,7 +301,9 @@ function Judge({ rollout }: { rollout: RolloutView }) {
             <ul className="flex flex-col divide-y divide-line text-sm">
               {rollout.limits.map((limit) => (
                 <li key={limit.text} className="flex flex-wrap items-baseline gap-x-4 gap-y-1 py-1.5">
-                  <span className="min-w-0 flex-1 break-words">{capital(limit.text)}</span>
+                  <span className="min-w-0 flex-1 break-words">
+                    <Sentence text={limit.text} isCapital />
+                  </span>
                   <Status tone={limit.is_past ? "bad" : "ok"}>{limit.is_past ? t.past : t.within}</Status>
                 </li>
               ))}
@@ -360,7 +367,9 @@ function Replicas({ rollout }: { rollout: RolloutView }) {
                     <span className="block text-xs text-muted">{t.oldHost(step.old_node_name)}</span>
                   )}
                 </td>
-                <td className="min-w-40 px-4 py-2 break-words text-muted">{capital(step.reason)}</td>
+                <td className="min-w-40 px-4 py-2 break-words text-muted">
+                  <Sentence text={step.reason} isCapital />
+                </td>
               </tr>
             ))}
           </tbody>
@@ -398,6 +407,7 @@ const HOOK_TONES: Record<HookRunView["phase"], Tone> = {
 };
 
 function Hooks({ hooks }: { hooks: readonly HookRunView[] }) {
+  const say = useSentences();
   const t = useMessages(pageMessages);
   return (
     <Section title={t.hooks}>
@@ -412,7 +422,7 @@ function Hooks({ hooks }: { hooks: readonly HookRunView[] }) {
               </div>
               {(hook.reason !== "" || hook.exit_code !== null) && (
                 <p className="text-xs text-muted">
-                  {[hook.node_name, hook.reason, hook.exit_code === null ? "" : t.exit(hook.exit_code)]
+                  {[hook.node_name, say(hook.reason), hook.exit_code === null ? "" : t.exit(hook.exit_code)]
                     .filter(Boolean)
                     .join(" · ")}
                 </p>
@@ -466,7 +476,9 @@ function EventLine({ event }: { event: EventView }): ReactNode {
   return (
     <li className="flex items-baseline gap-2.5 px-4 py-2 text-sm">
       <StatusMark tone={SEVERITY[event.severity] ?? "neutral"} />
-      <p className="min-w-0 flex-1 break-words">{event.summary}</p>
+      <p className="min-w-0 flex-1 break-words">
+        <Sentence text={event.summary} />
+      </p>
       <time
         dateTime={new Date(event.at_ms).toISOString()}
         title={formatMoment(event.at_ms)}

@@ -2,11 +2,13 @@ import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { request } from "@/api/client";
 import type { ServiceChanged, ServiceView } from "@/api/openapi";
+import { errorWords } from "@/api/problem";
 import { Button } from "@/components/ui/button";
 import { Dialog } from "@/components/ui/dialog";
 import { CheckBox, Field, Input } from "@/components/ui/field";
 import { showDone } from "@/components/ui/toast-store";
 import { useMessages } from "@/lib/i18n";
+import { serverWords } from "@/lib/sentences";
 import { messages } from "./messages";
 import { pageMessages } from "./page-messages";
 import { useRefresh } from "./service-actions";
@@ -30,7 +32,7 @@ export default function ScaleDialog({ service, onClose }: { service: ServiceView
       }),
     meta: { isShownInPlace: true },
     onSuccess: (answer) => {
-      showDone(`${base.done.scale}: ${service.id}`, answer.done);
+      showDone(`${base.done.scale}: ${service.id}`, serverWords(answer.done));
       onClose();
     },
     onSettled: refresh,
@@ -48,7 +50,7 @@ export default function ScaleDialog({ service, onClose }: { service: ServiceView
           if (isValid) scaling.mutate();
         }}
       >
-        <Field label={t.scaleReplicas} error={scaling.error?.message}>
+        <Field label={t.scaleReplicas} error={scaling.error === null ? undefined : errorWords(scaling.error)}>
           {(control) => (
             <Input
               {...control}

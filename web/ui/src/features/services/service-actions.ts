@@ -5,6 +5,7 @@ import { canOn } from "@/api/permissions";
 import { auditQuery, rolloutsQuery, servicesQuery } from "@/api/queries";
 import { showDone } from "@/components/ui/toast-store";
 import { textsOf } from "@/lib/i18n";
+import { serverWords } from "@/lib/sentences";
 import { messages } from "./messages";
 
 export type Verb = Steer | "rollback" | "restart" | "retry";
@@ -91,7 +92,10 @@ export function useServiceAction() {
     },
     onSuccess: (answer, { service, verb }) => {
       const t = textsOf(messages);
-      showDone(`${t.done[verb]}: ${service.id}`, "done" in answer ? answer.done : answer.progress);
+      showDone(
+        `${t.done[verb]}: ${service.id}`,
+        serverWords("done" in answer ? answer.done : answer.progress),
+      );
     },
     onSettled: refresh,
   });

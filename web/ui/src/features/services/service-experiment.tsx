@@ -3,11 +3,12 @@ import { FlaskConical } from "lucide-react";
 import { lazy, Suspense, useState } from "react";
 import type { ExperimentView, ServiceDetail, VariantView } from "@/api/openapi";
 import { Loaded } from "@/components/loaded";
+import { Sentence } from "@/components/sentence";
 import { Empty, Loading } from "@/components/states";
 import { Badge, Status, type Tone } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
 import { Card, Section } from "@/components/ui/section";
-import { capital, formatCount, formatMoment, formatShare, parseImage } from "@/lib/format";
+import { formatCount, formatMoment, formatShare, parseImage } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { experimentMessages } from "./experiment-messages";
 import { pageMessages } from "./page-messages";
@@ -115,7 +116,7 @@ function Experiment({ experiment, can }: { experiment: ExperimentView; can: (act
         .filter((words) => words !== "")
         .map((words) => (
           <p key={words} className="break-words">
-            {capital(words)}
+            <Sentence text={words} isCapital />
           </p>
         ))}
       {!isOver(experiment) && (
@@ -134,7 +135,9 @@ function Experiment({ experiment, can }: { experiment: ExperimentView; can: (act
         <ul className="flex flex-col divide-y divide-line border-t border-line">
           {experiment.comparison.metrics.map((metric) => (
             <li key={metric.metric} className="flex flex-wrap items-baseline gap-x-4 gap-y-1 py-2">
-              <span className="min-w-0 flex-1 basis-60 break-words">{capital(metric.words)}</span>
+              <span className="min-w-0 flex-1 basis-60 break-words">
+                <Sentence text={metric.words} isCapital />
+              </span>
               <Badge tone={CONCLUSIONS[metric.conclusion]}>{t.conclusions[metric.conclusion]}</Badge>
             </li>
           ))}

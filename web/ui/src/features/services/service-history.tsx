@@ -14,6 +14,7 @@ import { Card, Section } from "@/components/ui/section";
 import { useNow } from "@/lib/clock";
 import { capital, formatAge, formatCount, formatMoment, parseImage } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
+import { serverWords } from "@/lib/sentences";
 import { messages } from "./messages";
 import { pageMessages } from "./page-messages";
 import { VERBS } from "./service-actions";
@@ -239,6 +240,7 @@ function Attempt({ attempt }: { attempt: AttemptView }) {
         <span className="w-full pl-3.5 text-xs break-words text-muted">
           {[attempt.reason, attempt.reason.includes(attempt.verdict) ? "" : attempt.verdict]
             .filter(Boolean)
+            .map(serverWords)
             .map(capital)
             .join(". ")}
         </span>

@@ -6,6 +6,7 @@ import { latest as latestOf } from "@/api/metrics";
 import type { AssignmentView, ServiceDetail, WatchView } from "@/api/openapi";
 import { metricsQuery } from "@/api/queries";
 import { Loaded } from "@/components/loaded";
+import { Sentence } from "@/components/sentence";
 import { Sparkline } from "@/components/sparkline";
 import { Loading } from "@/components/states";
 import { Badge, Status, StatusMark, type Tone } from "@/components/ui/badge";
@@ -14,7 +15,6 @@ import { Card, Section } from "@/components/ui/section";
 import { showDone } from "@/components/ui/toast-store";
 import { useNow } from "@/lib/clock";
 import {
-  capital,
   formatAge,
   formatBytes,
   formatCount,
@@ -118,7 +118,7 @@ function Replicas({ service }: { service: ServiceDetail }) {
                     <Status tone={PHASES[each.phase]}>{t.phases[each.phase]}</Status>
                     {each.reason !== "" && (
                       <span className="block max-w-96 text-xs break-words text-muted">
-                        {capital(each.reason)}
+                        <Sentence text={each.reason} isCapital />
                       </span>
                     )}
                   </td>
@@ -222,7 +222,9 @@ function Drift({ service }: { service: ServiceDetail }) {
             {service.drift.map((each) => (
               <li key={`${each.node_name} ${each.container_name}`} className="flex items-baseline gap-2">
                 <Badge tone="warn">{t.kinds[each.kind]}</Badge>
-                <span className="min-w-0 break-words">{capital(each.words)}</span>
+                <span className="min-w-0 break-words">
+                  <Sentence text={each.words} isCapital />
+                </span>
               </li>
             ))}
           </ul>
@@ -353,7 +355,11 @@ function Scaling({ service }: { service: ServiceDetail }) {
           <>
             <p className="font-medium">{t.scaledBetween(scaling.min, scaling.max)}</p>
             {scaling.held_by !== "" && <p className="text-warn">{t.heldBy(scaling.held_by)}</p>}
-            {scaling.reason !== "" && <p className="text-muted">{capital(scaling.reason)}</p>}
+            {scaling.reason !== "" && (
+              <p className="text-muted">
+                <Sentence text={scaling.reason} isCapital />
+              </p>
+            )}
             <ul className="tabular">
               {scaling.metrics.map((each) => (
                 <li key={each.metric}>
@@ -373,7 +379,8 @@ function Scaling({ service }: { service: ServiceDetail }) {
               <li key={each.at_ms} className="flex items-baseline gap-2">
                 <span className="font-medium">{t.scaledFromTo(each.replicas_before, each.replicas)}</span>
                 <span className="min-w-0 flex-1 break-words text-muted">
-                  {[each.by, each.reason].filter(Boolean).join(": ")}
+                  {each.by !== "" && `${each.by}${each.reason === "" ? "" : ": "}`}
+                  <Sentence text={each.reason} />
                 </span>
                 <span className="shrink-0 text-xs text-muted">{formatAge(each.at_ms, now)}</span>
               </li>
@@ -470,7 +477,11 @@ function Watched({ watch }: { watch: WatchView }) {
           .filter(Boolean)
           .join(" · ")}
       </p>
-      {watch.problem !== "" && <p className="text-warn">{capital(watch.problem)}</p>}
+      {watch.problem !== "" && (
+        <p className="text-warn">
+          <Sentence text={watch.problem} isCapital />
+        </p>
+      )}
     </>
   );
 }

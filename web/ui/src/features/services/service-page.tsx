@@ -12,6 +12,7 @@ import { Button } from "@/components/ui/button";
 import { LinkButton } from "@/components/ui/link-button";
 import { Card } from "@/components/ui/section";
 import { useMessages } from "@/lib/i18n";
+import { useSentences } from "@/lib/sentences";
 import { messages } from "./messages";
 import { pageMessages } from "./page-messages";
 import { verbsOf } from "./service-actions";
@@ -154,6 +155,7 @@ function Standing({
   newest: Parameters<typeof standingOf>[1];
   actions: Parameters<typeof StandingLines>[0]["actions"];
 }) {
+  useSentences();
   const standing = standingOf(service, newest);
   if (standing.words === "") return null;
   return (

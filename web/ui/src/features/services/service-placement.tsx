@@ -2,6 +2,7 @@ import { useMutation, useQuery } from "@tanstack/react-query";
 import { request } from "@/api/client";
 import type { PlacementView, RebalanceView, ServiceDetail } from "@/api/openapi";
 import { Loaded } from "@/components/loaded";
+import { Sentence } from "@/components/sentence";
 import { Loading } from "@/components/states";
 import { Status, type Tone } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
@@ -9,6 +10,7 @@ import { Card, Section } from "@/components/ui/section";
 import { showDone } from "@/components/ui/toast-store";
 import { capital } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
+import { useSentences } from "@/lib/sentences";
 import { pageMessages } from "./page-messages";
 import { useRefresh } from "./service-actions";
 import { placementQuery } from "./service-queries";
@@ -27,6 +29,7 @@ export function ServicePlacement({
   service: ServiceDetail;
   can: (action: string) => boolean;
 }) {
+  const say = useSentences();
   const t = useMessages(pageMessages);
   const placement = useQuery(placementQuery(service.id));
   const refresh = useRefresh();
@@ -70,12 +73,12 @@ export function ServicePlacement({
                     <div className="min-w-0 flex-1">
                       {replica.reasons.map((reason) => (
                         <p key={reason} className="break-words">
-                          {capital(reason)}
+                          <Sentence text={reason} isCapital />
                         </p>
                       ))}
                       {replica.objections.map((objection) => (
                         <p key={objection} className="break-words text-warn">
-                          {capital(objection)}
+                          <Sentence text={objection} isCapital />
                         </p>
                       ))}
                     </div>
@@ -89,7 +92,7 @@ export function ServicePlacement({
               <Card>
                 {known.refusal !== "" && (
                   <p className="border-b border-line px-4 py-2.5 text-sm text-warn">
-                    {capital(known.refusal)}
+                    <Sentence text={known.refusal} isCapital />
                   </p>
                 )}
                 <ul className="divide-y divide-line text-sm">
@@ -100,7 +103,7 @@ export function ServicePlacement({
                         <Status tone={VERDICTS[host.verdict]}>{t.verdicts[host.verdict]}</Status>
                       </span>
                       <span className="min-w-0 flex-1 basis-40 break-words text-muted">
-                        {host.reasons.map(capital).join(", ")}
+                        {host.reasons.map(say).map(capital).join(", ")}
                       </span>
                     </li>
                   ))}
@@ -115,7 +118,7 @@ export function ServicePlacement({
                   <ul className="flex flex-col gap-1">
                     {known.rules.map((rule) => (
                       <li key={rule} className="break-words">
-                        {capital(rule)}
+                        <Sentence text={rule} isCapital />
                       </li>
                     ))}
                   </ul>

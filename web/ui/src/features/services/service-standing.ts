@@ -2,6 +2,7 @@ import type { ReplicaStepView, ReplicaTrouble, RolloutView, ServiceView } from "
 import { ROLLOUT_TONES } from "@/components/tones";
 import type { Tone } from "@/components/ui/badge";
 import { textsOf } from "@/lib/i18n";
+import { serverWords } from "@/lib/sentences";
 import { messages } from "./messages";
 
 export interface Standing {
@@ -34,14 +35,20 @@ export function standingOf(service: ServiceView, newest: RolloutView | undefined
   if (service.status === "removing") return plain("neutral", t.removing);
   if (newest !== undefined && isUnderWay(newest)) {
     const steps = newest.replicas.map(stepWords).filter((words) => words !== "");
-    const limits = newest.limits.map((limit) => limit.text);
+    const limits = newest.limits.map((limit) => serverWords(limit.text));
     // Why it is paused may be the judge's word already.
     const verdict = newest.reason.includes(newest.verdict) ? "" : newest.verdict;
-    const said = [newest.reason, verdict, steeringWords(newest), ...limits, ...steps];
+    const said = [
+      serverWords(newest.reason),
+      serverWords(verdict),
+      steeringWords(newest),
+      ...limits,
+      ...steps,
+    ];
     const details = few(said.filter((words) => words !== ""));
     return {
       tone: ROLLOUT_TONES[newest.phase],
-      words: join(t.leads[newest.phase], newest.progress),
+      words: join(t.leads[newest.phase], serverWords(newest.progress)),
       details,
       rollout: newest,
     };
@@ -50,12 +57,12 @@ export function standingOf(service: ServiceView, newest: RolloutView | undefined
   if (ready < wanted) {
     const isDown = ready === 0;
     const words = isDown ? t.nothingServes : t.missing(wanted - ready, wanted);
-    const failed = newest?.phase === "failed" ? [join(t.leads.failed, newest.reason)] : [];
+    const failed = newest?.phase === "failed" ? [join(t.leads.failed, serverWords(newest.reason))] : [];
     const details = few([...failed, ...service.troubles.map(troubleWords)]);
     return { tone: isDown ? "bad" : "warn", words, details, rollout: null };
   }
   if (newest !== undefined && newest.phase !== "succeeded") {
-    return plain(ROLLOUT_TONES[newest.phase], join(t.leads[newest.phase], newest.reason));
+    return plain(ROLLOUT_TONES[newest.phase], join(t.leads[newest.phase], serverWords(newest.reason)));
   }
   return plain("ok", "");
 }
@@ -84,7 +91,7 @@ export function stepWords(step: ReplicaStepView): string {
   const t = textsOf(messages);
   const at = t.at(host);
   const from = t.at(oldHost);
-  const saying = step.reason === "" ? "" : `: ${step.reason}`;
+  const saying = step.reason === "" ? "" : `: ${serverWords(step.reason)}`;
   switch (phase) {
     case "waiting":
     case "done":
@@ -107,7 +114,7 @@ export function troubleWords(trouble: ReplicaTrouble): string {
   const t = textsOf(messages);
   if (host === "") return t.troubleNoHost(ordinal);
   if (trouble.is_host_down) return t.troubleDown(ordinal, host);
-  return join(t.trouble(ordinal, host, t.troubles[phase]), reason);
+  return join(t.trouble(ordinal, host, t.troubles[phase]), serverWords(reason));
 }
 
 function few(details: readonly string[]): readonly string[] {

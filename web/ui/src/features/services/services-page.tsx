@@ -9,6 +9,7 @@ import { Loaded } from "@/components/loaded";
 import { Page } from "@/components/page";
 import { Pick } from "@/components/pick";
 import { RowMenu } from "@/components/row-menu";
+import { Sentence } from "@/components/sentence";
 import { Empty, Loading } from "@/components/states";
 import { StatusMark } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
@@ -17,6 +18,7 @@ import { LinkButton } from "@/components/ui/link-button";
 import { Card } from "@/components/ui/section";
 import { shortId } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
+import { useSentences } from "@/lib/sentences";
 import { Pieces } from "./host-pieces";
 import { messages } from "./messages";
 import { pageMessages } from "./page-messages";
@@ -184,6 +186,7 @@ interface RowProps {
 
 function Row({ service, rollout, pieces, drift, actions, onScale }: RowProps) {
   const t = useMessages(pageMessages);
+  useSentences();
   const standing = standingOf(service, rollout);
   return (
     <li className="relative px-4 py-3">
@@ -237,7 +240,9 @@ function Row({ service, rollout, pieces, drift, actions, onScale }: RowProps) {
           {drift.map((each) => (
             <li key={`${each.kind} ${each.container_name}`} className="flex items-baseline gap-2 text-warn">
               <StatusMark tone="warn" />
-              <span className="min-w-0 break-words">{each.words}</span>
+              <span className="min-w-0 break-words">
+                <Sentence text={each.words} />
+              </span>
             </li>
           ))}
         </ul>

@@ -8,6 +8,7 @@ import { Empty, Loading } from "@/components/states";
 import { Card, Section } from "@/components/ui/section";
 import { formatCount } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
+import { useSentences } from "@/lib/sentences";
 import { messages } from "./messages";
 import { type Actions, useActions } from "./service-asking";
 import { ServiceMenu } from "./service-buttons";
@@ -70,6 +71,7 @@ function ServiceRow({
   rollout: RolloutView | undefined;
   actions: Actions;
 }) {
+  useSentences();
   const standing = standingOf(service, rollout);
   return (
     <li className="px-4 py-3">

@@ -2,6 +2,7 @@ import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { request } from "@/api/client";
 import type { ServiceDetail, SplitView } from "@/api/openapi";
+import { errorWords } from "@/api/problem";
 import { Button } from "@/components/ui/button";
 import { Dialog } from "@/components/ui/dialog";
 import { CheckBox, Field, Input, Select } from "@/components/ui/field";
@@ -66,7 +67,7 @@ export default function TrafficDialog({ service, split, onClose }: TrafficDialog
               </Select>
             )}
           </Field>
-          <Field label={t.percent} error={switching.error?.message}>
+          <Field label={t.percent} error={switching.error === null ? undefined : errorWords(switching.error)}>
             {(control) => (
               <Input
                 {...control}

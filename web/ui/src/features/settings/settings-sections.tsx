@@ -3,6 +3,7 @@ import { Settings } from "lucide-react";
 import { useState } from "react";
 import type { SettingView } from "@/api/openapi";
 import { useCan } from "@/api/permissions";
+import { errorWords } from "@/api/problem";
 import { Ago } from "@/components/ago";
 import { Loaded } from "@/components/loaded";
 import { Empty, Loading } from "@/components/states";
@@ -126,7 +127,7 @@ function Value({
   const put = (next: string | null) =>
     save.mutate({ setting, value: next }, { onSuccess: () => setDraft(null) });
   const choices = CHOICES[setting.key];
-  const error = save.isError ? save.error.message : undefined;
+  const error = save.isError ? errorWords(save.error) : undefined;
   const control = {
     id,
     value,

@@ -32,7 +32,7 @@ class AssistantRules:
     """
 
     model: str = "claude-sonnet-5-5"
-    tokens_per_day: int = 200_000
+    tokens_per_day: int = 1_000_000
     key_secret: str = "anthropic-api-key"  # noqa: S105 (the name of one)
     base_url: str = "https://api.anthropic.com"
 

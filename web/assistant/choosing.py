@@ -26,8 +26,8 @@ HAS_SDK = importlib.util.find_spec("anthropic") is not None
 
 _HINTS = {
     NoModel.SWITCHED_OFF: Text(
-        "`tower setting put assistant.tokens_per_day 200000` lets a model answer",
-        "`tower setting put assistant.tokens_per_day 200000` fa rispondere un modello",
+        "`tower setting put assistant.tokens_per_day 1000000` lets a model answer",
+        "`tower setting put assistant.tokens_per_day 1000000` fa rispondere un modello",
     ),
     NoModel.NOT_INSTALLED: Text(
         "install the extra `assistant` on every host: `pip install 'control-tower[assistant]'`",

@@ -133,6 +133,7 @@ def opened(
     *,
     size: tuple[int, int] = WIDE,
     theme: Literal["light", "dark"] = "light",
+    language: str = "en-US",
 ) -> Iterator[Dashboard]:
     """Serve a scene and open a fresh browser window on it, where nobody is logged in."""
     server = StubServer(SCENES[scene](SystemClock().now_ms()))
@@ -140,6 +141,7 @@ def opened(
         context = browser.new_context(
             viewport={"width": size[0], "height": size[1]},
             color_scheme=theme,
+            locale=language,
             has_touch=size == NARROW,
             # Nothing in a test waits for a movement to end.
             reduced_motion="reduce",

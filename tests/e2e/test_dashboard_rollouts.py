@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, expect
 
 from tests.e2e.dashboard import NARROW, Dashboard, opened
+from tests.e2e.stub_server import PASSWORD
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("built_dashboard")]
 
@@ -102,6 +103,29 @@ def test_a_refusal_is_told_in_the_servers_words(dashboard: Dashboard) -> None:
 
     expect(dashboard.page.get_by_text("approve cannot be asked of it now")).to_be_visible()
     dashboard.complaints.clear()
+
+
+def test_what_the_server_says_is_said_in_italian_and_what_is_not_known_is_marked(chromium: Browser) -> None:
+    with opened(chromium, "canary", language="it-IT") as dashboard:
+        dashboard.open("/")
+        dashboard.page.locator("input[autocomplete=username]").fill("ada")
+        dashboard.page.locator("input[type=password]").fill(PASSWORD)
+        dashboard.page.keyboard.press("Enter")
+        web = dashboard.section("Servizi").get_by_role("listitem").filter(has_text="shop/web").first
+
+        expect(web).to_contain_text("canary passo 2 di 3, 25 %: attende approvazione")
+        expect(web).to_contain_text("2 repliche pronte alla revisione 5")
+
+        dashboard.server.change(lambda scene: scene.rollouts[0].update(can=["abort"]))
+        web.get_by_role("button", name="Interrompi").click()
+        dashboard.server.change(lambda scene: scene.rollouts[0].update(can=["approve"]))
+        dashboard.page.get_by_role("alertdialog").get_by_role("button", name="Interrompi").click()
+
+        expect(dashboard.page.get_by_text("Non possibile allo stato attuale")).to_be_visible()
+        expect(
+            dashboard.page.locator("[lang=en]").filter(has_text="cannot be asked of it now")
+        ).to_be_visible()
+        dashboard.complaints.clear()
 
 
 def test_who_may_only_look_is_offered_nothing(dashboard: Dashboard) -> None:

@@ -9,6 +9,8 @@ export interface Toast {
   tone: "ok" | "bad";
   title: string;
   detail: string;
+  /** The same in the server's own sentences, where it is what the server said. */
+  said?: readonly string[];
   /** A button, such as for undoing what was done. */
   action?: ToastAction;
 }
@@ -89,8 +91,9 @@ export function showNotice(title: string, detail: string, action: ToastAction): 
 /** Say that a change failed, and what to do next. It stays until it is dismissed. */
 export function showError(error: unknown): void {
   if (error instanceof ApiError) {
-    const detail = [error.problem.detail, ...error.hints].filter(Boolean).map(serverWords).join(" ");
-    show({ tone: "bad", title: serverWords(error.problem.title), detail });
+    const said = [error.problem.detail, ...error.hints].filter(Boolean);
+    const detail = said.map(serverWords).join(" ");
+    show({ tone: "bad", title: serverWords(error.problem.title), detail, said });
     return;
   }
   show({

@@ -1,5 +1,6 @@
 import { CircleCheck, TriangleAlert, X } from "lucide-react";
-import { useEffect } from "react";
+import { Fragment, useEffect } from "react";
+import { Sentence } from "@/components/sentence";
 import { useMessages } from "@/lib/i18n";
 import { Button } from "./button";
 import { messages } from "./messages";
@@ -36,7 +37,15 @@ export function Toaster() {
           )}
           <div className="min-w-0 flex-1">
             <p className="text-sm font-medium">{toast.title}</p>
-            {toast.detail !== "" && <p className="mt-0.5 text-sm break-words text-muted">{toast.detail}</p>}
+            {toast.detail !== "" && (
+              <p className="mt-0.5 text-sm break-words text-muted">
+                {toast.said?.map((each) => (
+                  <Fragment key={each}>
+                    <Sentence text={each} />{" "}
+                  </Fragment>
+                )) ?? toast.detail}
+              </p>
+            )}
           </div>
           {toast.action !== undefined && (
             <Button

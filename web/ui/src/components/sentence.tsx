@@ -8,7 +8,7 @@ export function Sentence({ text, isCapital = false }: { text: string; isCapital?
   return piecesOf(isCapital ? capital(text) : text).map((piece, index) => {
     // Its place is all that tells one piece from another of the same words.
     const key = `${index} ${piece.text}`;
-    if (piece.isKnown || !/\p{L}/u.test(piece.text)) return <Fragment key={key}>{piece.text}</Fragment>;
+    if (!piece.isEnglish) return <Fragment key={key}>{piece.text}</Fragment>;
     return (
       <span key={key} lang="en">
         {piece.text}

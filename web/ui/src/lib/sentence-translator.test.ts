@@ -46,11 +46,19 @@ test("sentences that are joined are said one by one, and a capital letter stays 
 });
 
 test("what is not known stays as it is, and is told apart", () => {
-  expect(small("nobody ever wrote this")).toEqual([{ text: "nobody ever wrote this", isKnown: false }]);
+  expect(small("nobody ever wrote this")).toEqual([{ text: "nobody ever wrote this", isEnglish: true }]);
   expect(small("its health check fails: nobody ever wrote this")).toEqual([
-    { text: "il suo controllo di salute fallisce", isKnown: true },
-    { text: ": ", isKnown: false },
-    { text: "nobody ever wrote this", isKnown: false },
+    { text: "il suo controllo di salute fallisce", isEnglish: false },
+    { text: ": ", isEnglish: false },
+    { text: "nobody ever wrote this", isEnglish: true },
+  ]);
+});
+
+test("a name is of no language", () => {
+  expect(small("h1; its health check fails").map(({ isEnglish }) => isEnglish)).toEqual([
+    false,
+    false,
+    false,
   ]);
 });
 

@@ -3,24 +3,26 @@
  * other language. What stands in a placeholder is kept, unless it is itself a sentence that is known.
  */
 
+import {
+  firstWordOf,
+  firstWordsOf,
+  indexed,
+  lettersIn,
+  type Template,
+  templateOf,
+  valuesIn,
+} from "./sentence-templates";
+
 export type Catalogue = Readonly<Record<string, string>>;
 
-/** A part of what was said, in the other language where it is known and as it was where it is not. */
+/** A part of what was said. */
 export interface Piece {
   text: string;
-  isKnown: boolean;
+  /** No sentence of it is known: it stays as it was. A name is of no language. */
+  isEnglish: boolean;
 }
 
 export type Translator = (text: string) => readonly Piece[];
-
-interface Template {
-  /** What stands before, between and behind the placeholders: one more than there are of those. */
-  literals: readonly string[];
-  /** The other language: text, and which placeholder's value. */
-  said: readonly (string | number)[];
-  /** How much of it is no placeholder. */
-  letters: number;
-}
 
 /** One reading of a text. */
 interface Reading {
@@ -33,32 +35,29 @@ interface Reading {
   left: number;
 }
 
-/** Placeholders with nothing or a space between them are one: nobody could say where their values part. */
-const RUN = /\{\d+\}(?:\s?\{\d+\})*/g;
 const AROUND = /^([\s;,:]*)(.*?)([\s;,:.…]*)$/s;
+const ASIDE = /^(.+) \(([^()]*)\)$/s;
 /** Reasons stand in sentences, and sentences in reasons; deeper than this nothing is said any more. */
 const DEPTH_MAX = 10;
-/** No sentence is looked at for longer, whatever it is made of. */
+const CHAINED_MIN = 5;
+/** No text is looked at for longer, whatever it is made of. */
 const READINGS_MAX = 500;
+const LENGTH_MAX = 4_000;
 const REMEMBERED_MAX = 1_000;
 
 /** `joints` are what the server joins sentences and names with, and the same in the other language. */
 export function translatorOf(catalogue: Catalogue, joints: Catalogue): Translator {
   const exact = new Map<string, string>();
-  const byWord = new Map<string, Template[]>();
-  const wordless: Template[] = [];
+  const templates: Template[] = [];
   const endings: Template[] = [];
   for (const [english, other] of Object.entries(catalogue)) {
     const template = templateOf(english, other);
-    const [first = ""] = template.literals;
-    const word = /^(\S+)\s/.exec(first)?.[1];
-    if (first.startsWith(" ")) endings.push(template);
+    if (english.startsWith(" ")) endings.push(template);
     else if (template.literals.length === 1) exact.set(english, other);
-    else if (word === undefined) wordless.push(template);
-    else byWord.set(word, [...(byWord.get(word) ?? []), template]);
+    else templates.push(template);
   }
-
-  const firstWords = new Set([...byWord.keys(), ...[...exact.keys()].map(firstWordOf)]);
+  const candidates = indexed(templates);
+  const firstWords = new Set([...firstWordsOf(templates), ...[...exact.keys()].map(firstWordOf)]);
 
   let count = 0;
   let read = new Map<string, Reading>();
@@ -91,11 +90,9 @@ export function translatorOf(catalogue: Catalogue, joints: Catalogue): Translato
   }
 
   function* fitting(text: string, depth: number): Iterable<Reading> {
-    for (const templates of [byWord.get(firstWordOf(text)) ?? [], wordless]) {
-      for (const template of templates) {
-        const values = valuesIn(text, template.literals);
-        if (values !== null) yield filled(template, values, depth);
-      }
+    for (const template of candidates(text)) {
+      const values = valuesIn(text, template.literals);
+      if (values !== null) yield filled(template, values, depth);
     }
   }
 
@@ -111,6 +108,8 @@ export function translatorOf(catalogue: Catalogue, joints: Catalogue): Translato
   function* byParts(text: string, depth: number): Iterable<Reading> {
     const [, before = "", core = "", behind = ""] = AROUND.exec(text) ?? [];
     if (core !== "" && core !== text) yield joined([plain(before), readingOf(core, depth), plain(behind)]);
+    const [, told = "", aside = ""] = ASIDE.exec(text) ?? [];
+    if (told !== "") yield joined([readingOf(told, depth), plain(" ("), readingOf(aside, depth), plain(")")]);
     for (const [joint, other] of Object.entries(joints)) {
       const parts = text.split(joint);
       if (parts.length === 1) continue;
@@ -136,11 +135,13 @@ export function translatorOf(catalogue: Catalogue, joints: Catalogue): Translato
   /** By sentences with nothing but a space between them, or a name and what is said of it. */
   function* byChains(text: string, depth: number): Iterable<Reading> {
     for (const { index } of text.matchAll(/ /g)) {
-      if (!firstWords.has(firstWordOf(text.slice(index + 1)))) continue;
+      const rest = text.slice(index + 1);
+      // Of a single short word nobody could say whether it is of the sentence before it: "up", "left".
+      const begins = rest.length >= CHAINED_MIN && firstWords.has(firstWordOf(rest));
+      if (!begins && !/^\d/.test(rest)) continue;
       if (count >= READINGS_MAX) return;
       count += 1;
-      const last = readingOf(text.slice(index + 1), depth);
-      if (last.covered > 0) yield joined([readingOf(text.slice(0, index), depth), plain(" "), last]);
+      yield joined([readingOf(text.slice(0, index), depth), plain(" "), readingOf(rest, depth)]);
     }
   }
 
@@ -150,7 +151,7 @@ export function translatorOf(catalogue: Catalogue, joints: Catalogue): Translato
     if (known !== undefined) return known;
     count = 0;
     read = new Map();
-    const { pieces, left } = readingOf(text, 0);
+    const { pieces, left } = text.length > LENGTH_MAX ? unread(text) : readingOf(text, 0);
     // Half a sentence in another language is harder to read than a whole one.
     const told = left > wordsIn(text) / 2 ? unread(text).pieces : pieces;
     if (remembered.size >= REMEMBERED_MAX) remembered = new Map();
@@ -162,11 +163,12 @@ export function translatorOf(catalogue: Catalogue, joints: Catalogue): Translato
 /** The text as it is. One word is taken for a name, which is the same in every language. */
 function unread(text: string): Reading {
   const words = wordsIn(text);
-  return { pieces: [{ text, isKnown: false }], covered: 0, own: 0, left: words === 1 ? 0 : words };
+  const left = words === 1 ? 0 : words;
+  return { pieces: [{ text, isEnglish: left > 0 }], covered: 0, own: 0, left };
 }
 
 function said(text: string, covered: number, left: number): Reading {
-  return { pieces: [{ text, isKnown: true }], covered, own: covered, left };
+  return { pieces: [{ text, isEnglish: false }], covered, own: covered, left };
 }
 
 function joining(joint: string, other: string): Reading {
@@ -175,14 +177,14 @@ function joining(joint: string, other: string): Reading {
 
 /** What only joins is of no language. */
 function plain(text: string): Reading {
-  return { pieces: text === "" ? [] : [{ text, isKnown: false }], covered: 0, own: 0, left: 0 };
+  return { pieces: text === "" ? [] : [{ text, isEnglish: false }], covered: 0, own: 0, left: 0 };
 }
 
 function joined(readings: readonly Reading[]): Reading {
   return {
     pieces: readings.flatMap(({ pieces }) => pieces),
     covered: readings.reduce((sum, { covered }) => sum + covered, 0),
-    own: 0,
+    own: Math.max(0, ...readings.map(({ own }) => own)),
     left: readings.reduce((sum, { left }) => sum + left, 0),
   };
 }
@@ -191,18 +193,8 @@ function isBetter(one: Reading, other: Reading): boolean {
   return one.covered > other.covered || (one.covered === other.covered && one.own > other.own);
 }
 
-function firstWordOf(text: string): string {
-  return /^\S+/.exec(text)?.[0] ?? "";
-}
-
 function textOf(reading: Reading | undefined): string {
   return (reading?.pieces ?? []).map(({ text }) => text).join("");
-}
-
-/** Single words count for a little less: of "is unhealthy", both together are meant. */
-function lettersIn(text: string): number {
-  const letters = text.match(/\p{L}/gu)?.length ?? 0;
-  return text.includes(" ") ? letters : Math.max(0, letters - 1);
 }
 
 function wordsIn(text: string): number {
@@ -211,41 +203,4 @@ function wordsIn(text: string): number {
 
 function capital(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
-}
-
-function templateOf(english: string, other: string): Template {
-  const runs: string[] = [];
-  const literals: string[] = [];
-  let rest = 0;
-  for (const run of english.matchAll(RUN)) {
-    literals.push(english.slice(rest, run.index));
-    runs.push(run[0]);
-    rest = run.index + run[0].length;
-  }
-  literals.push(english.slice(rest));
-  const parts = other.split(new RegExp(`(${RUN.source})`)).filter((part) => part !== "");
-  return {
-    literals,
-    said: parts.map((part) => (runs.includes(part) ? runs.indexOf(part) : part)),
-    letters: lettersIn(literals.join(" ")),
-  };
-}
-
-/** What stands in the placeholders; null where the text is not of this template. */
-function valuesIn(text: string, literals: readonly string[]): string[] | null {
-  const [first = "", ...others] = literals;
-  const last = others.pop();
-  if (last === undefined) return text === first ? [] : null;
-  const end = text.length - last.length;
-  if (!text.startsWith(first) || end < first.length || !text.endsWith(last)) return null;
-  const values: string[] = [];
-  let from = first.length;
-  for (const literal of others) {
-    const at = text.indexOf(literal, from);
-    if (at < 0 || at + literal.length > end) return null;
-    values.push(text.slice(from, at));
-    from = at + literal.length;
-  }
-  values.push(text.slice(from, end));
-  return values;
 }

@@ -39,10 +39,10 @@ export async function loadSentences(): Promise<void> {
   for (const each of listeners) each();
 }
 
-/** A sentence of the server in parts, each with whether it is in the language that is shown. */
+/** A sentence of the server in parts, each with whether it stays English. */
 export function piecesOf(english: string): readonly Piece[] {
-  if (language() === "en") return [{ text: english, isKnown: true }];
-  return loaded.get(language())?.(english) ?? [{ text: english, isKnown: false }];
+  if (language() === "en") return [{ text: english, isEnglish: false }];
+  return loaded.get(language())?.(english) ?? [{ text: english, isEnglish: true }];
 }
 
 /** A sentence of the server for where no component renders it. */

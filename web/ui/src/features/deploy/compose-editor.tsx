@@ -35,6 +35,7 @@ import {
 import { tags } from "@lezer/highlight";
 import { useEffect, useRef } from "react";
 import { language } from "@/lib/i18n";
+import { serverWords } from "@/lib/sentences";
 import { indentBelow, pathOfLine, placeAt } from "./compose-place";
 import { describe, keysAt, type Schema, type Suggestion, valuesAt } from "./compose-schema";
 import { type Marked, rangeOf } from "./findings";
@@ -261,7 +262,7 @@ function completionOf(each: Suggestion, column: number): Completion {
     label: each.label,
     detail: each.detail,
     boost: each.isRequired ? 10 : 0,
-    ...(each.description === "" ? {} : { info: each.description }),
+    ...(each.description === "" ? {} : { info: serverWords(each.description) }),
     apply: (view, _, from, to) => {
       const insert = each.label + rest;
       view.dispatch({ changes: { from, to, insert }, selection: { anchor: from + insert.length } });

@@ -1,3 +1,5 @@
+import { serverWords } from "@/lib/sentences";
+
 /** The part of JSON schema (2020-12) that the published schema of Compose files is written in. */
 export interface Schema {
   $ref?: string;
@@ -109,7 +111,8 @@ export function describe(root: Schema, path: readonly (string | number)[]): stri
   const said = schemasAt(root, path).findLast((schema) => schema.description !== undefined);
   if (said?.description === undefined) return null;
   const detail = detailOf(said);
-  return detail === "" ? said.description : `${said.description} (${detail})`;
+  const words = serverWords(said.description);
+  return detail === "" ? words : `${words} (${detail})`;
 }
 
 function detailOf(property: Schema): string {

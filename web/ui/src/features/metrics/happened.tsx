@@ -1,6 +1,5 @@
 import { Link } from "@tanstack/react-router";
 import type { MarkersView, MarkerView } from "@/api/openapi";
-import { Sentence } from "@/components/sentence";
 import { type ChartMark, MarkShape } from "@/components/time-chart-markers";
 import { formatDuration, formatMoment } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
@@ -57,9 +56,7 @@ export function Happened({ markers }: { markers: MarkersView }) {
               <MarkShape kind={marker.kind} isBad={marker.is_bad} />
             </span>
             <span className="tabular w-44 shrink-0 text-muted">{formatMoment(marker.at_ms)}</span>
-            <span className="min-w-0 flex-1 basis-60">
-              <Sentence text={marker.said} />
-            </span>
+            <span className="min-w-0 flex-1 basis-60">{marker.said}</span>
             <span className="tabular text-muted">
               {marker.until_ms !== null && formatDuration(marker.until_ms - marker.at_ms)}
             </span>

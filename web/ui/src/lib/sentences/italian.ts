@@ -1,5 +1,7 @@
 import { translatorOf } from "@/lib/sentence-translator";
+import compose from "@/lib/sentences/it/compose.json";
 import decisions from "@/lib/sentences/it/decisions.json";
+import forms from "@/lib/sentences/it/forms.json";
 import hosts from "@/lib/sentences/it/hosts.json";
 import requests from "@/lib/sentences/it/requests.json";
 import rollouts from "@/lib/sentences/it/rollouts.json";
@@ -18,6 +20,6 @@ const joints = {
 };
 
 export const translate = translatorOf(
-  { ...words, ...rollouts, ...hosts, ...decisions, ...tools, ...requests },
+  { ...words, ...rollouts, ...hosts, ...decisions, ...tools, ...requests, ...forms, ...compose },
   joints,
 );

@@ -60,7 +60,10 @@ class Watched:
         host = self.host
         said = [line for line in self.agents.log_of(host, 500).splitlines() if "http.request" not in line]
         containers = self.get("/containers?q=worker")
-        return "\n".join((str(self.get("/alerts?state=all")), str(containers), *said[-20:]))
+        seen = [
+            host.exec(["docker", "ps", "-a", "--no-trunc"], timeout_s=30).stdout for host in self.agents.hosts
+        ]
+        return "\n".join((str(self.get("/alerts?state=all")), str(containers), *seen, *said[-20:]))
 
 
 def docker(host: Host, *words: str) -> None:
@@ -80,7 +83,8 @@ def test_each_incident_is_told_once_across_a_cut_host_and_a_leader_that_dies(wat
     busy, cut = [host for host in watched.agents.hosts if host is not leader]
     watched.tower("alerts", "rules", "set", "container-down", "--for", "0s", "--keep-firing", "0s")
     watched.tower("alerts", "rules", "set", "host-down", "--for", "0s", "--keep-firing", "0s")
-    docker(busy, "run", "-d", "--name", "worker", "demo/busybox:1", "sh", "-c", "exit 3")
+    docker(busy, "run", "-d", "--name", "worker", "demo/busybox:1", "sh", "-c", "sleep 1; exit 3")
+    docker(busy, "wait", "worker")
 
     watched.lab.cut(cut.name)
     down = watched.wait("host-down", "firing", about=cut.name)

@@ -16,7 +16,7 @@ test("in English the server's sentences are shown as they are", () => {
   expect(piecesOf("anything at all")).toEqual([{ text: "anything at all", isEnglish: false }]);
 });
 
-test("in Italian they are English until the catalogue has come, and Italian from then on", async () => {
+test("in Italian they are Italian once the catalogue has come", async () => {
   setLanguage("it");
   await loadSentences();
   expect(serverWords("no heartbeat for 3 s")).toBe("nessun heartbeat da 3 s");

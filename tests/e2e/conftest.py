@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.support.requirements import require_chromium, unmet
 
@@ -14,6 +14,10 @@ from tests.support.requirements import require_chromium, unmet
 pytest.register_assert_rewrite("tests.e2e.walked_shop")
 
 STATIC = Path(__file__).resolve().parent.parent.parent / "web" / "static"
+
+SHOWN_WITHIN_MS = 20_000
+"""How long a page may take to show what is expected: beside other tests, on a slow machine."""
+expect.set_options(timeout=SHOWN_WITHIN_MS)
 
 # No sandbox: tests run as root. The rest keeps Chromium from talking to anybody but us.
 FLAGS = (

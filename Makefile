@@ -28,11 +28,11 @@ check:
 	@$(PYTHON) packaging/run_stages.py check
 
 test:
-	@$(BOOTSTRAP) python lab browser databases ui inspector
+	@$(BOOTSTRAP) python lab browser databases ui clients
 	@$(PYTHON) packaging/run_stages.py test
 
 verify:
-	@$(BOOTSTRAP) python lab browser databases ui inspector
+	@$(BOOTSTRAP) python lab browser databases ui clients
 	@HYPOTHESIS_PROFILE=ci $(PYTHON) packaging/run_stages.py verify
 	@$(MAKE) --no-print-directory simulate SEEDS=20000
 
@@ -60,20 +60,22 @@ lab:
 	@.venv/bin/tower lab up --hosts $(HOSTS)
 
 dev:
-	@$(BOOTSTRAP) python lab browser databases ui inspector
+	@$(BOOTSTRAP) python lab browser databases ui clients
 	@echo "ready: . .venv/bin/activate"
 
 ui:
 	@$(BOOTSTRAP) python ui
 
 # The index is named so that the lock does not depend on this machine's settings; the file itself names none.
+lock: LOCK := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	--no-annotate --no-config --default-index https://pypi.org/simple $(if $(UPGRADE),--upgrade)
 lock:
 	@$(BOOTSTRAP) python
-	.venv/bin/uv pip compile pyproject.toml --quiet --extra assistant --extra dev --universal --python-version 3.11 \
-		--generate-hashes --no-header --no-annotate --no-config --default-index https://pypi.org/simple \
-		--output-file requirements.lock $(if $(UPGRADE),--upgrade)
+	$(LOCK) --extra assistant --extra dev --output-file requirements.lock pyproject.toml
+	$(LOCK) --output-file tests/support/sdk1/requirements.lock tests/support/sdk1/requirements.in
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist web/static \
-		web/ui/node_modules tests/support/inspector/node_modules
+		web/ui/node_modules tests/support/inspector/node_modules tests/support/conformance/node_modules \
+		tests/support/sdk1/.venv
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

@@ -8,7 +8,8 @@
 #   packaging/bootstrap.sh ui         the dashboard, built into web/static when web/ui exists
 #   packaging/bootstrap.sh databases  Prometheus, VictoriaMetrics and InfluxDB, which read or take our metrics
 #   packaging/bootstrap.sh bench      what else the benchmarks measure beside us
-#   packaging/bootstrap.sh inspector  the MCP Inspector, the other client the MCP endpoint is tested with
+#   packaging/bootstrap.sh clients    what else the MCP endpoint is tested with: the Inspector, the conformance
+#                                     suite, the SDK's 1.x line
 #
 # `python` and `ui` end with status 1 when they cannot be had. The others always end with 0: without them less
 # runs, and they say what is missing and how to get it.
@@ -226,30 +227,52 @@ ui_tier() {
     "$venv/bin/python" packaging/build_hook.py || fail "the dashboard could not be built; see npm's message above"
 }
 
-inspector_tier() {
-    inspector=tests/support/inspector
-    locked="$(cat "$inspector/package.json" "$inspector/package-lock.json" | hash_of)"
-    [ "$(cat "$inspector/node_modules/.locked" 2>/dev/null || true)" != "$locked" ] || return 0
-    # The Node of the lock, because the Inspector wants 22 or newer. Its packages' scripts are not run.
-    say "installing the MCP Inspector into $inspector (half a minute)"
-    if (cd "$inspector" && PATH="$venv/bin:$PATH" npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2); then
-        printf '%s' "$locked" >"$inspector/node_modules/.locked"
+# npm_client DIRECTORY WHAT: the packages of its lock. The Node is that of the Python lock, because they want 22
+# or newer. Packages' scripts are not run.
+npm_client() {
+    directory=tests/support/$1
+    locked="$(cat "$directory/package.json" "$directory/package-lock.json" | hash_of)"
+    [ "$(cat "$directory/node_modules/.locked" 2>/dev/null || true)" != "$locked" ] || return 0
+    say "installing $2 into $directory (half a minute)"
+    if (cd "$directory" && PATH="$venv/bin:$PATH" npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2); then
+        printf '%s' "$locked" >"$directory/node_modules/.locked"
     else
-        say "npm could not install the MCP Inspector, see its message above; the tests with it will be skipped"
+        say "npm could not install $2, see its message above; the tests with it will be skipped"
     fi
+}
+
+# The SDK's previous line has an environment of its own: the two do not live in one.
+old_sdk() {
+    directory=tests/support/sdk1
+    locked="$(hash_of <"$directory/requirements.lock")"
+    [ "$(cat "$directory/.venv/.locked" 2>/dev/null || true)" != "$locked" ] || return 0
+    say "installing the MCP SDK's 1.x line into $directory/.venv"
+    if "$venv/bin/uv" venv -q --clear --python "$venv/bin/python" "$directory/.venv" >&2 &&
+        "$venv/bin/uv" pip install -q --no-deps --require-hashes --python "$directory/.venv/bin/python" \
+            -r "$directory/requirements.lock" >&2; then
+        printf '%s' "$locked" >"$directory/.venv/.locked"
+    else
+        say "uv could not install the MCP SDK's 1.x line, see its message above; the tests with it will be skipped"
+    fi
+}
+
+clients_tier() {
+    npm_client inspector "the MCP Inspector"
+    npm_client conformance "MCP's conformance suite"
+    old_sdk
 }
 
 # ---- main ---------------------------------------------------------------------------------------------------
 
-[ $# -gt 0 ] || fail "name what to prepare: python, lab, browser, databases, ui, bench, inspector"
+[ $# -gt 0 ] || fail "name what to prepare: python, lab, browser, databases, ui, bench, clients"
 # One bootstrap at a time in this tree: a second one waits and then finds nothing to do.
 if [ -z "${TOWER_BOOTSTRAP_LOCKED:-}" ] && command -v flock >/dev/null 2>&1; then
     TOWER_BOOTSTRAP_LOCKED=1 exec flock "$root/packaging" "$0" "$@"
 fi
 for tier in "$@"; do
     case "$tier" in
-        python | lab | browser | databases | ui | bench | inspector) ;;
-        *) fail "unknown tier '$tier'; there are python, lab, browser, databases, ui, bench, inspector" ;;
+        python | lab | browser | databases | ui | bench | clients) ;;
+        *) fail "unknown tier '$tier'; there are python, lab, browser, databases, ui, bench, clients" ;;
     esac
 done
 
@@ -258,7 +281,7 @@ runs_beside() {
     case "$1" in
         lab | databases | bench) python=$(find_python) && can_make_venv "$python" ;;  # otherwise Python takes apt's locks
         browser) grep -q '^ID=debian' /etc/os-release 2>/dev/null && python=$(find_python) && can_make_venv "$python" ;;
-        inspector) [ "$first" = ui ] ;;  # it needs Python's Node
+        clients) [ "$first" = ui ] ;;  # they need Python's Node and uv
         *) return 1 ;;
     esac
 }

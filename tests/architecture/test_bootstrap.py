@@ -86,7 +86,7 @@ def test_an_unknown_tier_is_refused_with_the_known_ones(machine: Machine) -> Non
     run = machine.bootstrap("docker")
     assert run.returncode == 1
     assert (
-        "unknown tier 'docker'; there are python, lab, browser, databases, ui, bench, inspector" in run.stderr
+        "unknown tier 'docker'; there are python, lab, browser, databases, ui, bench, clients" in run.stderr
     )
 
 
@@ -142,34 +142,42 @@ def test_an_old_python_on_a_machine_without_packages_is_a_clear_end(machine: Mac
     assert "TOWER_PYTHON=" in run.stderr
 
 
-def with_inspector(machine: Machine, npm: str) -> Path:
-    """Put the Inspector's lock into the tree, and an npm that answers as `npm` does."""
-    inspector = machine.tree / "tests" / "support" / "inspector"
-    inspector.mkdir(parents=True)
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(ROOT / "tests" / "support" / "inspector" / name, inspector)
+def with_clients(machine: Machine, *, npm: str, uv: str) -> Path:
+    """Put the locks of the MCP endpoint's clients into the tree, and an npm and a uv that answer so."""
+    support = machine.tree / "tests" / "support"
+    for name in ("inspector/package.json", "inspector/package-lock.json", "conformance/package.json",
+                 "conformance/package-lock.json", "sdk1/requirements.lock"):  # fmt: skip
+        (support / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / "tests" / "support" / name, support / name)
     machine.has("npm", npm)
-    return inspector
-
-
-def test_the_inspector_is_installed_as_locked_without_scripts_and_once(machine: Machine) -> None:
-    inspector = with_inspector(machine, "mkdir -p node_modules")
+    # The lock's own, not one that a machine may have.
+    machine.has("uv", uv)
+    (machine.tree / ".venv" / "bin").mkdir(parents=True)
+    (machine.programs / "uv").rename(machine.tree / ".venv" / "bin" / "uv")
     (machine.programs / "mkdir").symlink_to(str(shutil.which("mkdir")))
-    runs = [machine.bootstrap("inspector") for _ in range(2)]
+    return support
+
+
+def test_clients_are_installed_as_locked_without_scripts_and_once(machine: Machine) -> None:
+    support = with_clients(machine, npm="mkdir -p node_modules", uv="mkdir -p tests/support/sdk1/.venv")
+    runs = [machine.bootstrap("clients") for _ in range(2)]
     assert [run.returncode for run in runs] == [0, 0]
-    calls = machine.calls.read_text().splitlines()
-    assert [call.split()[:3] for call in calls] == [["npm", "ci", "--ignore-scripts"]]
-    (inspector / "package-lock.json").write_text("{}")
-    machine.bootstrap("inspector")
-    assert len(machine.calls.read_text().splitlines()) == 2
+    npm = ["npm", "ci", "--ignore-scripts"]
+    calls = [call.split()[:3] for call in machine.calls.read_text().splitlines()]
+    assert calls == [npm, npm, ["uv", "venv", "-q"], ["uv", "pip", "install"]]
+    assert "--require-hashes" in machine.calls.read_text()
+    (support / "conformance" / "package-lock.json").write_text("{}")
+    machine.bootstrap("clients")
+    assert [call.split()[:3] for call in machine.calls.read_text().splitlines()] == [*calls, npm]
 
 
-def test_an_inspector_that_cannot_be_had_is_said_and_the_rest_goes_on(machine: Machine) -> None:
-    with_inspector(machine, "echo 'E404' >&2; exit 1")
-    run = machine.bootstrap("inspector")
+def test_clients_that_cannot_be_had_are_said_and_the_rest_goes_on(machine: Machine) -> None:
+    with_clients(machine, npm="echo 'E404' >&2; exit 1", uv="exit 1")
+    run = machine.bootstrap("clients")
     assert run.returncode == 0
     assert "E404" in run.stderr
-    assert "could not install the MCP Inspector" in run.stderr
+    for client in ("the MCP Inspector", "MCP's conformance suite", "the MCP SDK's 1.x line"):
+        assert f"could not install {client}, see its message above" in run.stderr
 
 
 def test_the_policy_that_keeps_daemons_from_starting_is_ours_only_while_installing(tmp_path: Path) -> None:

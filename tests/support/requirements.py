@@ -68,5 +68,25 @@ def require_inspector() -> tuple[str, str]:
     )
     node = shutil.which("node", path=str(Path(sys.executable).parent))
     if node is None or not script.is_file():
-        unmet("the MCP Inspector is not installed; run: packaging/bootstrap.sh python inspector")
+        unmet("the MCP Inspector is not installed; run: packaging/bootstrap.sh python clients")
     return node, str(script)
+
+
+def require_conformance() -> tuple[str, str]:
+    """Return Node and the script of MCP's conformance suite to run with it, or skip (in CI: fail)."""
+    script = (
+        Path(__file__).parent / "conformance/node_modules/@modelcontextprotocol/conformance/dist/index.js"
+    )
+    node = shutil.which("node", path=str(Path(sys.executable).parent))
+    if node is None or not script.is_file():
+        unmet("MCP's conformance suite is not installed; run: packaging/bootstrap.sh python clients")
+    return node, str(script)
+
+
+def require_old_sdk() -> tuple[str, str]:
+    """Return a Python with the MCP SDK's 1.x line and a script to run with it, or skip (in CI: fail)."""
+    directory = Path(__file__).parent / "sdk1"
+    python = directory / ".venv/bin/python"
+    if not (directory / ".venv/.locked").is_file():
+        unmet("the MCP SDK's 1.x line is not installed; run: packaging/bootstrap.sh python clients")
+    return str(python), str(directory / "client.py")

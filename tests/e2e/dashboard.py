@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page, Response
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Locator, Page, Response
 from playwright.sync_api import expect as expect_in_page
 
 from agent.clock import SystemClock
@@ -97,6 +97,15 @@ class Dashboard:
         return sizes_of([response for response in self.responses if "/api/" not in response.url])
 
 
+def is_complaint(message: ConsoleMessage) -> bool:
+    """Whether a message on the console says that something is wrong with the page.
+
+    The browser breaks what is under way when an address of this machine changes, as it does whenever another
+    test's hosts come or go; the page tries again.
+    """
+    return message.type in ("error", "warning") and "net::ERR_NETWORK_CHANGED" not in message.text
+
+
 def sizes_of(responses: Iterable[Response]) -> int:
     """The size of files together, each compressed as the product sends it."""
     return sum(len(gzip.compress(response.body(), 9)) for response in responses if response.ok)
@@ -152,9 +161,7 @@ def opened(
         page.on("pageerror", lambda error: dashboard.complaints.append(str(error)))
         page.on(
             "console",
-            lambda message: (
-                dashboard.complaints.append(message.text) if message.type in ("error", "warning") else None
-            ),
+            lambda message: dashboard.complaints.append(message.text) if is_complaint(message) else None,
         )
         try:
             yield dashboard

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.e2e.dashboard import goto, violations_of
+from tests.e2e.dashboard import goto, is_complaint, violations_of
 from tests.e2e.observed_server import fire, observed
 from tests.e2e.world_server import Serving
 from tests.support.history_loader import HOUR_MS
@@ -44,7 +44,7 @@ def page(chromium: Browser, shop: Serving) -> Iterator[Page]:
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on(
         "console",
-        lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None,
+        lambda message: complaints.append(message.text) if is_complaint(message) else None,
     )
     goto(page, shop.address)
     page.get_by_label("Name").fill("ada")

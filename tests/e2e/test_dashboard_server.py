@@ -16,7 +16,7 @@ from cluster.model.access import Role
 from cluster.model.ids import NodeId, PrincipalId
 from cluster.model.inventory import ContainerAction, HostLive, LiveSeries
 from cluster.model.log_history import FollowedLines, LogSource
-from tests.e2e.dashboard import goto
+from tests.e2e.dashboard import goto, is_complaint
 from tests.e2e.world_server import Serving, serving
 from tests.support.memory_logs import MemoryLogs
 from tests.support.state_builders import a_service
@@ -82,7 +82,11 @@ def page(chromium: Browser, server: Serving) -> Iterator[Page]:
     page.on("pageerror", lambda error: server.complaints.append(str(error)))
     page.on(
         "console",
-        lambda message: server.complaints.append(message.text) if message.type == "error" else None,
+        lambda message: (
+            server.complaints.append(message.text)
+            if message.type == "error" and is_complaint(message)
+            else None
+        ),
     )
     yield page
     context.close()

@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect
 
 from agent.cli.client import Client, Target
-from tests.e2e.dashboard import goto, violations_of
+from tests.e2e.dashboard import goto, is_complaint, violations_of
 from tests.support.lab import agents_on_a_lab, url_of
 from tests.support.shop import Shop
 
@@ -96,8 +96,8 @@ class Walker:
         assert found == {}
 
     def hear(self, message: ConsoleMessage) -> None:
-        """Keep what the browser complains about, but that labs of other tests come and go on this machine."""
-        if message.type in ("error", "warning") and "ERR_NETWORK_CHANGED" not in message.text:
+        """Keep what the browser complains about."""
+        if is_complaint(message):
             self.complaints.append(f"{self.page.url}: {message.text}")
 
     def take_refusal(self, status: int) -> None:

@@ -37,6 +37,7 @@ def make_bridge(plan: Plan) -> None:
         address = mac_of(plan.gateway)
         kind = ["type", "bridge", "stp_state", "0", "forward_delay", "0"]
         run(["ip", "link", "add", plan.bridge, "address", address, *kind])
+        _without_addresses_of_its_own(plan.bridge)
     run(["ip", "address", "replace", f"{plan.gateway}/{plan.subnet.prefixlen}", "dev", plan.bridge])
     run(["ip", "link", "set", plan.bridge, "up"])
     # A Docker daemon of the machine's own drops what is forwarded, and bridged packets pass iptables where
@@ -67,6 +68,7 @@ def attach(endpoint: Endpoint) -> None:
     run(["ip", "netns", "add", namespace])
     pair = ["type", "veth", "peer", "name", "eth0", "address", endpoint.mac, "netns", namespace]
     run(["ip", "link", "add", endpoint.link, *pair])
+    _without_addresses_of_its_own(endpoint.link)
     run(["ip", "link", "set", endpoint.link, "master", endpoint.bridge, "up"])
     batch = (
         "link set lo up\n"
@@ -75,6 +77,12 @@ def attach(endpoint: Endpoint) -> None:
         f"route add default via {endpoint.gateway}\n"
     )
     run(["ip", "-n", namespace, "-batch", "-"], stdin=batch)
+
+
+def _without_addresses_of_its_own(link: str) -> None:
+    """No link-local IPv6 address, where there is IPv6: browsers break off what they do at each address that
+    this machine gets or loses."""
+    attempt(["ip", "link", "set", link, "addrgenmode", "none"])
 
 
 def detach(endpoint: Endpoint) -> None:

@@ -91,9 +91,17 @@ test("a login that is refused does not try to renew anything", async () => {
 });
 
 test("no answer and an answer that is no problem document are errors with words of their own", async () => {
-  serve("/a", new TypeError("fetch failed"), { status: 502, body: "<html>" });
+  const refused = new TypeError("fetch failed");
+  serve("/a", refused, refused, { status: 502, body: "<html>" });
   await expect(request("/a")).rejects.toBeInstanceOf(Unreachable);
   await expect(request("/a")).rejects.toMatchObject({ status: 502 });
+});
+
+test("what reads is tried once more after the network refused it, and what changes is not", async () => {
+  serve("/a", new TypeError("network changed"), { status: 200, body: {} });
+  await expect(request("/a")).resolves.toEqual({});
+  serve("/b", new TypeError("network changed"), { status: 200, body: {} });
+  await expect(request("/b", { method: "POST" })).rejects.toBeInstanceOf(Unreachable);
 });
 
 test("the hints of a problem and of its findings are what to do next", async () => {

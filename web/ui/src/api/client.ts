@@ -22,6 +22,9 @@ export interface RequestOptions {
 /** A host that has lost its power does not even refuse. Changes wait for what they do, such as a stop. */
 const READ_MAX_MS = 5_000;
 const CHANGE_MAX_MS = 90_000;
+/** A host that is away answers nothing for longer, or refuses again. */
+const REFUSED_WITHIN_MS = 1_000;
+const AGAIN_AFTER_MS = 200;
 
 let csrfToken: string | null = null;
 let refreshing: Promise<boolean> | null = null;
@@ -95,7 +98,21 @@ function oneTabAtATime(work: () => Promise<boolean>): Promise<boolean> {
   return locks == null ? work() : locks.request("tower.session", work).then((isRenewed) => isRenewed);
 }
 
+/** What reads is tried once more: a network that has just changed refuses what was under way. */
 async function attempt(path: string, options: RequestOptions): Promise<Response> {
+  if ((options.method ?? "GET") !== "GET") return attemptOnce(path, options);
+  const startedMs = performance.now();
+  try {
+    return await attemptOnce(path, options);
+  } catch (error) {
+    const isSlow = performance.now() - startedMs > REFUSED_WITHIN_MS;
+    if (isSlow || options.signal?.aborted || !(error instanceof Unreachable)) throw error;
+    await new Promise((resolve) => setTimeout(resolve, AGAIN_AFTER_MS));
+    return attemptOnce(path, options);
+  }
+}
+
+async function attemptOnce(path: string, options: RequestOptions): Promise<Response> {
   const method = options.method ?? "GET";
   const headers = new Headers({ Accept: options.accept ?? "application/json" });
   if (options.body !== undefined) headers.set("Content-Type", "application/json");

@@ -24,6 +24,7 @@ import type { CapacitySearch } from "@/features/capacity/capacity-search";
 import type { ContainerSearch } from "@/features/container/container-search";
 import type { LogsSearch } from "@/features/logs/logs-search";
 import type { MetricsSearch } from "@/features/metrics/metrics-search";
+import { fetched } from "@/lib/fetched";
 import type { AccessSearch } from "@/routes/access";
 import type { AuditPageSearch } from "@/routes/audit";
 import type { ClusterSearch } from "@/routes/cluster";
@@ -117,113 +118,113 @@ type NoSearch = Record<string, never>;
 const pageRoutes = [
   page(
     "/alerts",
-    lazyRouteComponent(() => import("@/routes/alerts"), "AlertsRoute"),
+    lazyRouteComponent(() => fetched(() => import("@/routes/alerts")), "AlertsRoute"),
     searched<AlertsSearch>(),
   ),
   page(
     "/plans",
-    lazyRouteComponent(() => import("@/routes/plans"), "PlansRoute"),
+    lazyRouteComponent(() => fetched(() => import("@/routes/plans")), "PlansRoute"),
     searched(),
   ),
   page(
     "/plans/$plan",
-    lazyRouteComponent(() => import("@/routes/plan"), "PlanRoute"),
+    lazyRouteComponent(() => fetched(() => import("@/routes/plan")), "PlanRoute"),
     searched(),
   ),
   page(
     // What is at /metrics is for Prometheus.
     "/explore",
-    lazyRouteComponent(() => import("@/routes/metrics"), "MetricsRoute"),
+    lazyRouteComponent(() => fetched(() => import("@/routes/metrics")), "MetricsRoute"),
     searched<MetricsSearch>(),
   ),
   page(
     "/logs",
-    lazyRouteComponent(() => import("@/routes/logs"), "LogsRoute"),
+    lazyRouteComponent(() => fetched(() => import("@/routes/logs")), "LogsRoute"),
     searched<LogsSearch>(),
   ),
   page(
     "/capacity",
-    lazyRouteComponent(() => import("@/routes/capacity"), "CapacityRoute"),
+    lazyRouteComponent(() => fetched(() => import("@/routes/capacity")), "CapacityRoute"),
     searched<CapacitySearch>(),
   ),
   page(
     "/containers",
-    lazyRouteComponent(() => import("@/routes/containers"), "ContainersRoute"),
+    lazyRouteComponent(() => fetched(() => import("@/routes/containers")), "ContainersRoute"),
     searched<ContainersSearch>(),
   ),
   page(
     "/containers/$node/$container",
-    lazyRouteComponent(() => import("@/routes/container"), "ContainerRoute"),
+    lazyRouteComponent(() => fetched(() => import("@/routes/container")), "ContainerRoute"),
     searched<ContainerSearch>(),
   ),
   page(
     "/services",
-    lazyRouteComponent(() => import("@/routes/services"), "ServicesRoute"),
+    lazyRouteComponent(() => fetched(() => import("@/routes/services")), "ServicesRoute"),
     searched<ServicesSearch>(),
   ),
   page(
     "/services/$service",
-    lazyRouteComponent(() => import("@/routes/service"), "ServiceRoute"),
+    lazyRouteComponent(() => fetched(() => import("@/routes/service")), "ServiceRoute"),
     searched<ServiceSearch>(),
   ),
   page(
     "/deploy",
-    lazyRouteComponent(() => import("@/routes/deploy"), "DeployRoute"),
+    lazyRouteComponent(() => fetched(() => import("@/routes/deploy")), "DeployRoute"),
     searched<DeploySearch>(),
   ),
   page(
     "/rollouts/$rollout",
-    lazyRouteComponent(() => import("@/routes/rollout"), "RolloutRoute"),
+    lazyRouteComponent(() => fetched(() => import("@/routes/rollout")), "RolloutRoute"),
     searched<RolloutSearch>(),
   ),
   page(
     "/environments",
-    lazyRouteComponent(() => import("@/routes/environments"), "EnvironmentsRoute"),
+    lazyRouteComponent(() => fetched(() => import("@/routes/environments")), "EnvironmentsRoute"),
     searched<EnvironmentsSearch>(),
   ),
   page(
     "/secrets",
-    lazyRouteComponent(() => import("@/routes/secrets"), "SecretsRoute"),
+    lazyRouteComponent(() => fetched(() => import("@/routes/secrets")), "SecretsRoute"),
     searched<SecretsSearch>(),
   ),
   page(
     "/schedules",
-    lazyRouteComponent(() => import("@/routes/schedules"), "SchedulesRoute"),
+    lazyRouteComponent(() => fetched(() => import("@/routes/schedules")), "SchedulesRoute"),
     searched(),
   ),
   page(
     "/resources",
-    lazyRouteComponent(() => import("@/routes/resources"), "ResourcesRoute"),
+    lazyRouteComponent(() => fetched(() => import("@/routes/resources")), "ResourcesRoute"),
     searched<ResourcesSearch>(),
   ),
   page(
     "/cluster",
-    lazyRouteComponent(() => import("@/routes/cluster"), "ClusterRoute"),
+    lazyRouteComponent(() => fetched(() => import("@/routes/cluster")), "ClusterRoute"),
     searched<ClusterSearch>(),
   ),
   page(
     "/access",
-    lazyRouteComponent(() => import("@/routes/access"), "AccessRoute"),
+    lazyRouteComponent(() => fetched(() => import("@/routes/access")), "AccessRoute"),
     searched<AccessSearch>(),
   ),
   page(
     "/audit",
-    lazyRouteComponent(() => import("@/routes/audit"), "AuditRoute"),
+    lazyRouteComponent(() => fetched(() => import("@/routes/audit")), "AuditRoute"),
     searched<AuditPageSearch>(),
   ),
   page(
     "/integrations",
-    lazyRouteComponent(() => import("@/routes/integrations"), "IntegrationsRoute"),
+    lazyRouteComponent(() => fetched(() => import("@/routes/integrations")), "IntegrationsRoute"),
     searched<IntegrationsSearch>(),
   ),
   page(
     "/settings",
-    lazyRouteComponent(() => import("@/routes/settings"), "SettingsRoute"),
+    lazyRouteComponent(() => fetched(() => import("@/routes/settings")), "SettingsRoute"),
     searched(),
   ),
   page(
     "/account",
-    lazyRouteComponent(() => import("@/routes/account"), "AccountRoute"),
+    lazyRouteComponent(() => fetched(() => import("@/routes/account")), "AccountRoute"),
     searched(),
   ),
 ] as const;
@@ -246,7 +247,7 @@ const loginRoute = createRoute({
 const setupRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: "/setup",
-  component: lazyRouteComponent(() => import("@/routes/setup"), "SetupRoute"),
+  component: lazyRouteComponent(() => fetched(() => import("@/routes/setup")), "SetupRoute"),
 });
 
 export const router = createRouter({

@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, Outlet, useNavigate, useRouterState } from "@tanstack/react-router";
 import { Menu, Search, Sparkles } from "lucide-react";
-import { lazy, Suspense, useEffect, useLayoutEffect, useRef, useState } from "react";
+import { Suspense, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { LiveContext, useLiveConnection } from "@/api/live";
 import { useCan } from "@/api/permissions";
 import { clusterQuery } from "@/api/queries";
@@ -17,17 +17,18 @@ import {
 import { AccountMenu } from "@/features/auth/account-menu";
 import { Banners } from "@/features/overview/banners";
 import { LiveIndicator } from "@/features/overview/live-indicator";
+import { lazily } from "@/lib/fetched";
 import { useMessages } from "@/lib/i18n";
 import { listenToKeys, typeAhead } from "@/lib/keys";
 import { messages } from "./messages";
 import { Navigation, usePages } from "./navigation";
 import { pageTitles } from "./pages";
 
-const AlertNews = lazy(() => import("@/features/alerts/alert-news"));
-const AssistantBeside = lazy(() => import("./assistant-beside"));
-const NavigationDrawer = lazy(() => import("./navigation-drawer"));
-const PaletteWindow = lazy(() => import("./palette-window"));
-const ShortcutsSheet = lazy(() => import("./shortcuts-sheet"));
+const AlertNews = lazily(() => import("@/features/alerts/alert-news"));
+const AssistantBeside = lazily(() => import("./assistant-beside"));
+const NavigationDrawer = lazily(() => import("./navigation-drawer"));
+const PaletteWindow = lazily(() => import("./palette-window"));
+const ShortcutsSheet = lazily(() => import("./shortcuts-sheet"));
 
 type Opened = "pages" | "palette" | "shortcuts" | null;
 

@@ -1,9 +1,10 @@
-import { lazy, Suspense } from "react";
+import { Suspense } from "react";
+import { lazily } from "@/lib/fetched";
 import { useMessages } from "@/lib/i18n";
 import type { TimeChartProps } from "./time-chart";
 import { messages } from "./time-chart-messages";
 
-const TimeChart = lazy(() => import("./time-chart"));
+const TimeChart = lazily(() => import("./time-chart"));
 
 const CAPTION = 28;
 const LEGEND = 28;

@@ -4,13 +4,14 @@
  */
 
 import { useSyncExternalStore } from "react";
+import { fetched } from "./fetched";
 import { type Language, language, whenLanguageChanges } from "./i18n";
 import type { Piece, Translator } from "./sentence-translator";
 
 export type Say = (english: string) => string;
 
 const CATALOGUES: Partial<Record<Language, () => Promise<{ translate: Translator }>>> = {
-  it: () => import("./sentences/italian"),
+  it: () => fetched(() => import("./sentences/italian")),
 };
 
 const loaded = new Map<Language, Translator>();

@@ -1,6 +1,6 @@
 import { useNavigate } from "@tanstack/react-router";
 import { Plus } from "lucide-react";
-import { lazy, Suspense } from "react";
+import { Suspense } from "react";
 import { useCan } from "@/api/permissions";
 import { Page } from "@/components/page";
 import { flagIn, textIn, usePageSearch } from "@/components/page-search";
@@ -9,10 +9,11 @@ import { RouteCertificates } from "@/features/certificates/route-certificates";
 import { HostsTable } from "@/features/hosts/hosts-table";
 import { JoinTokensSection } from "@/features/membership/join-tokens-section";
 import { ClusterLine } from "@/features/overview/cluster-line";
+import { lazily } from "@/lib/fetched";
 import { defineMessages, useMessages } from "@/lib/i18n";
 
-const AddHost = lazy(() => import("@/features/membership/add-host"));
-const HostSheet = lazy(() => import("@/features/hosts/host-sheet"));
+const AddHost = lazily(() => import("@/features/membership/add-host"));
+const HostSheet = lazily(() => import("@/features/hosts/host-sheet"));
 
 const messages = defineMessages({
   en: { title: "Cluster", add: "Add a host" },

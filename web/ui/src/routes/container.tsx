@@ -1,6 +1,6 @@
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { EllipsisVertical } from "lucide-react";
-import { lazy, Suspense, useState } from "react";
+import { Suspense, useState } from "react";
 import type { ContainerView } from "@/api/openapi";
 import { usePageSearch } from "@/components/page-search";
 import { Loading } from "@/components/states";
@@ -21,6 +21,7 @@ import {
 import { stateOf } from "@/features/containers/container-state";
 import { VERB_ICONS } from "@/features/containers/row-actions";
 import type { LogsSearch } from "@/features/logs/logs-search";
+import { lazily } from "@/lib/fetched";
 import { defineMessages, useMessages } from "@/lib/i18n";
 
 const messages = defineMessages({
@@ -38,8 +39,8 @@ const messages = defineMessages({
   },
 });
 
-const ConfirmAction = lazy(() => import("@/features/containers/confirm-action"));
-const LogViewer = lazy(() =>
+const ConfirmAction = lazily(() => import("@/features/containers/confirm-action"));
+const LogViewer = lazily(() =>
   import("@/features/logs/log-viewer").then((module) => ({ default: module.LogViewer })),
 );
 

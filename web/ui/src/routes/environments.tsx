@@ -1,15 +1,16 @@
 import { useNavigate } from "@tanstack/react-router";
 import { Plus } from "lucide-react";
-import { lazy, Suspense } from "react";
+import { Suspense } from "react";
 import { useCan } from "@/api/permissions";
 import { Page } from "@/components/page";
 import { flagIn, textIn, usePageSearch } from "@/components/page-search";
 import { Button } from "@/components/ui/button";
 import { environmentMessages } from "@/features/deploy/environment-messages";
 import { EnvironmentsSection } from "@/features/deploy/environments-section";
+import { lazily } from "@/lib/fetched";
 import { defineMessages, useMessages } from "@/lib/i18n";
 
-const PromoteSheet = lazy(() => import("@/features/deploy/promote-sheet"));
+const PromoteSheet = lazily(() => import("@/features/deploy/promote-sheet"));
 
 const messages = defineMessages({ en: { title: "Environments" }, it: { title: "Ambienti" } });
 

@@ -1,12 +1,13 @@
-import { lazy, Suspense } from "react";
+import { Suspense } from "react";
 import type { ContainerView } from "@/api/openapi";
 import { ChangesSection } from "@/features/changes/changes-section";
 import { ContainersSection } from "@/features/containers/containers-section";
 import { Checklist } from "@/features/overview/checklist";
 import { UptimeSection } from "@/features/overview/uptime-section";
 import { ServicesSection } from "@/features/services/services-section";
+import { lazily } from "@/lib/fetched";
 
-const OverviewCharts = lazy(() => import("@/features/metrics/overview-charts"));
+const OverviewCharts = lazily(() => import("@/features/metrics/overview-charts"));
 
 const CONTAINERS = "containers";
 

@@ -1,16 +1,17 @@
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { lazy, Suspense, useCallback } from "react";
+import { Suspense, useCallback } from "react";
 import type { ContainerView } from "@/api/openapi";
 import { Page } from "@/components/page";
 import { HostsSection } from "@/features/hosts/hosts-section";
 import { AttentionSection } from "@/features/overview/attention-section";
 import { ClusterLine } from "@/features/overview/cluster-line";
+import { lazily } from "@/lib/fetched";
 import { defineMessages, useMessages } from "@/lib/i18n";
 import type { OverviewSearch } from "./overview-search";
 
-const LogsSheet = lazy(() => import("@/features/logs/logs-sheet"));
-const OverviewRest = lazy(() => import("./overview-rest"));
-const HostSheet = lazy(() => import("@/features/hosts/host-sheet"));
+const LogsSheet = lazily(() => import("@/features/logs/logs-sheet"));
+const OverviewRest = lazily(() => import("./overview-rest"));
+const HostSheet = lazily(() => import("@/features/hosts/host-sheet"));
 
 const messages = defineMessages({ en: { title: "Overview" }, it: { title: "Panoramica" } });
 

@@ -1,9 +1,14 @@
-import { lazy, type ReactNode, Suspense, useRef, useState } from "react";
+import { type ReactNode, Suspense, useRef, useState } from "react";
+import { lazily } from "@/lib/fetched";
 import { Button, type ButtonProps } from "./button";
 import type { MenuItem } from "./menu";
 
 const load = () => import("./menu");
-const Menu = lazy(load);
+/** Ahead of its use, which fetches it again where that failed. */
+const preload = () => {
+  load().catch(() => undefined);
+};
+const Menu = lazily(load);
 
 interface MenuButtonProps extends Omit<ButtonProps, "onClick"> {
   menuLabel: string;
@@ -22,8 +27,8 @@ export function MenuButton({ menuLabel, groups, header, ...button }: MenuButtonP
       {...button}
       aria-haspopup="menu"
       aria-expanded={isOpen}
-      onPointerEnter={() => void load()}
-      onFocus={() => void load()}
+      onPointerEnter={preload}
+      onFocus={preload}
       onClick={(event) => setOpened(event.detail === 0 ? "keyboard" : "pointer")}
     />
   );

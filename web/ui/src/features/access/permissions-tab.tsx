@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { KeyRound, Plus } from "lucide-react";
-import { lazy, Suspense, useState } from "react";
+import { Suspense, useState } from "react";
 import type { BindingView, RoleView } from "@/api/openapi";
 import { useCan } from "@/api/permissions";
 import { FormError } from "@/components/form-error";
@@ -10,14 +10,15 @@ import { Badge } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
 import { Confirm } from "@/components/ui/confirm";
 import { Card, Section } from "@/components/ui/section";
+import { lazily } from "@/lib/fetched";
 import { formatCount } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { bindingsQuery, rolesQuery, useRemoveRole, useUnbind } from "./access-queries";
 import { messages } from "./messages";
 import { type Day, hoursText, scopeText } from "./scope";
 
-const BindingWindow = lazy(() => import("./binding-window"));
-const RoleWindow = lazy(() => import("./role-window"));
+const BindingWindow = lazily(() => import("./binding-window"));
+const RoleWindow = lazily(() => import("./role-window"));
 
 /** What is bound to whom, and the roles there are. */
 export function PermissionsTab() {

@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { KeySquare, Plus } from "lucide-react";
-import { lazy, Suspense, useState } from "react";
+import { Suspense, useState } from "react";
 import type { ApiTokenView, Toolset } from "@/api/openapi";
 import { useCan } from "@/api/permissions";
 import { meQuery } from "@/api/session";
@@ -12,12 +12,13 @@ import { Badge } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
 import { Confirm } from "@/components/ui/confirm";
 import { Card, Section } from "@/components/ui/section";
+import { lazily } from "@/lib/fetched";
 import { formatMoment } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { tokensQuery, useRevokeToken } from "./access-queries";
 import { messages } from "./messages";
 
-const TokenWindow = lazy(() => import("./token-window"));
+const TokenWindow = lazily(() => import("./token-window"));
 
 /** API tokens: one's own, or everybody's for administrators unless `isOwn`. */
 export function TokensTab({ isOwn = false }: { isOwn?: boolean }) {

@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { Plus, Users } from "lucide-react";
-import { lazy, Suspense, useState } from "react";
+import { Suspense, useState } from "react";
 import type { BindingView, UserView } from "@/api/openapi";
 import { useCan } from "@/api/permissions";
 import { meQuery } from "@/api/session";
@@ -14,6 +14,7 @@ import { Confirm } from "@/components/ui/confirm";
 import type { MenuItem } from "@/components/ui/menu";
 import { Card, Section } from "@/components/ui/section";
 import { cn } from "@/lib/cn";
+import { lazily } from "@/lib/fetched";
 import { formatCount } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { bindingsQuery, useRemoveUser, usersQuery } from "./access-queries";
@@ -21,8 +22,8 @@ import { messages } from "./messages";
 import { scopeText } from "./scope";
 import { type Measure, UserMeasure } from "./user-measures";
 
-const UserWindow = lazy(() => import("./user-window"));
-const BindingWindow = lazy(() => import("./binding-window"));
+const UserWindow = lazily(() => import("./user-window"));
+const BindingWindow = lazily(() => import("./binding-window"));
 
 export type UserVerb = "add" | "role" | "password" | "bind" | "remove" | Measure;
 

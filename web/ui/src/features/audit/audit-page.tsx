@@ -1,6 +1,6 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Download, SearchX } from "lucide-react";
-import { lazy, Suspense, useEffect, useState } from "react";
+import { Suspense, useEffect, useState } from "react";
 import type { AuditView } from "@/api/openapi";
 import { useCan } from "@/api/permissions";
 import { Empty, Failed, Loading } from "@/components/states";
@@ -11,13 +11,14 @@ import { Field, Input, Select } from "@/components/ui/field";
 import { MenuButton } from "@/components/ui/menu-button";
 import { Card, Section } from "@/components/ui/section";
 import { useDebounced } from "@/lib/debounced";
+import { lazily } from "@/lib/fetched";
 import { formatMoment } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { type AuditSearch, auditQuery, OUTCOMES, type Outcome, useDownload } from "./audit-queries";
 import { Chain } from "./chain";
 import { messages } from "./messages";
 
-const EntrySheet = lazy(() => import("./entry-sheet"));
+const EntrySheet = lazily(() => import("./entry-sheet"));
 
 const SETTLE_MS = 300;
 interface AuditPageProps {

@@ -1,5 +1,5 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
-import { type FormEvent, lazy, Suspense, useRef, useState } from "react";
+import { type FormEvent, Suspense, useRef, useState } from "react";
 import { urlOf } from "@/api/client";
 import type { ChallengeView } from "@/api/openapi";
 import { isStatus } from "@/api/problem";
@@ -7,6 +7,7 @@ import { logIn, providersQuery } from "@/api/session";
 import { FormError, Refusal } from "@/components/form-error";
 import { Button } from "@/components/ui/button";
 import { Field, Input } from "@/components/ui/field";
+import { lazily } from "@/lib/fetched";
 import { useMessages } from "@/lib/i18n";
 import { Frame } from "./frame";
 import { messages } from "./login-messages";
@@ -14,7 +15,7 @@ import { useWait } from "./use-wait";
 import { waitText } from "./wait-text";
 
 /** Few need it, and the first page is to be small. */
-const CodeStep = lazy(() => import("./code-step"));
+const CodeStep = lazily(() => import("./code-step"));
 
 interface LoginPageProps {
   next: string;

@@ -1,6 +1,6 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { IdCard, Plus } from "lucide-react";
-import { lazy, Suspense, useState } from "react";
+import { Suspense, useState } from "react";
 import type { ProviderView } from "@/api/openapi";
 import { useCan } from "@/api/permissions";
 import { Loaded } from "@/components/loaded";
@@ -9,11 +9,12 @@ import { Button } from "@/components/ui/button";
 import { Confirm } from "@/components/ui/confirm";
 import { Card, Section } from "@/components/ui/section";
 import { showDone } from "@/components/ui/toast-store";
+import { lazily } from "@/lib/fetched";
 import { useMessages } from "@/lib/i18n";
 import { messages } from "./provider-messages";
 import { adminProvidersQuery, checkProvider, removeProvider } from "./provider-queries";
 
-const ProviderWindow = lazy(() => import("./provider-window"));
+const ProviderWindow = lazily(() => import("./provider-window"));
 
 /** Who else may say who somebody is. For those who may see it; others see nothing of it. */
 export function ProvidersSection() {

@@ -1,13 +1,14 @@
-import { lazy, Suspense, useState } from "react";
+import { Suspense, useState } from "react";
 import type { SecondFactorView } from "@/api/openapi";
 import { Badge } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
 import { Card, Section } from "@/components/ui/section";
+import { lazily } from "@/lib/fetched";
 import { formatMoment } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { messages } from "./account-messages";
 
-const FactorWindow = lazy(() => import("./factor-window"));
+const FactorWindow = lazily(() => import("./factor-window"));
 
 export type FactorAim = "enrol" | "remove" | "renew";
 

@@ -1,13 +1,14 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { SearchX } from "lucide-react";
-import { lazy, type ReactNode, Suspense, useState } from "react";
+import { type ReactNode, Suspense, useState } from "react";
 import type { ContainerView } from "@/api/openapi";
 import { type ContainerList, containersQuery } from "@/api/queries";
 import { Loaded } from "@/components/loaded";
 import { Page } from "@/components/page";
 import { Empty, Loading } from "@/components/states";
 import { LinkButton } from "@/components/ui/link-button";
+import { lazily } from "@/lib/fetched";
 import { shortId } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { ContainerHeader } from "./container-header";
@@ -16,7 +17,7 @@ import { ContainerTabs } from "./container-tabs";
 import { messages } from "./messages";
 import type { Planned } from "./recreate";
 
-const RecreateWindow = lazy(() => import("./recreate-window"));
+const RecreateWindow = lazily(() => import("./recreate-window"));
 
 interface ContainerPageProps {
   /** Id or name of the host. */

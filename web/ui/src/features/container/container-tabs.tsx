@@ -1,9 +1,10 @@
 import * as Tabs from "@radix-ui/react-tabs";
 import { Lock } from "lucide-react";
-import { lazy, type ReactNode, Suspense } from "react";
+import { type ReactNode, Suspense } from "react";
 import type { ContainerView } from "@/api/openapi";
 import { useShownTab } from "@/components/shown-tab";
 import { Empty, Loading } from "@/components/states";
+import { lazily } from "@/lib/fetched";
 import { useMessages } from "@/lib/i18n";
 import { useCanHere } from "./can-here";
 import type { ContainerSearch, Tab } from "./container-search";
@@ -11,13 +12,13 @@ import { TABS } from "./container-search";
 import { messages } from "./messages";
 import type { Planned } from "./recreate";
 
-const OverviewTab = lazy(() => import("./overview-tab"));
-const ProcessesTab = lazy(() => import("./processes-tab"));
-const FilesTab = lazy(() => import("./files-tab"));
-const TerminalTab = lazy(() => import("./terminal-tab"));
-const EnvironmentTab = lazy(() => import("./environment-tab"));
-const InspectTab = lazy(() => import("./inspect-tab"));
-const SettingsTab = lazy(() => import("./settings-tab"));
+const OverviewTab = lazily(() => import("./overview-tab"));
+const ProcessesTab = lazily(() => import("./processes-tab"));
+const FilesTab = lazily(() => import("./files-tab"));
+const TerminalTab = lazily(() => import("./terminal-tab"));
+const EnvironmentTab = lazily(() => import("./environment-tab"));
+const InspectTab = lazily(() => import("./inspect-tab"));
+const SettingsTab = lazily(() => import("./settings-tab"));
 
 /** What each tab is made of needs this. */
 const NEEDS: Record<Tab, string> = {

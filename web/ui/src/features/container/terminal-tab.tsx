@@ -1,5 +1,5 @@
 import { CirclePause, Maximize2, Minimize2, RotateCw, Square, SquareTerminal } from "lucide-react";
-import { type FormEvent, lazy, Suspense, useRef, useState } from "react";
+import { type FormEvent, Suspense, useRef, useState } from "react";
 import type { ContainerView } from "@/api/openapi";
 import { Sentence } from "@/components/sentence";
 import { Empty, Loading } from "@/components/states";
@@ -8,11 +8,12 @@ import { Button } from "@/components/ui/button";
 import { Field, Input } from "@/components/ui/field";
 import { Card, Section } from "@/components/ui/section";
 import { cn } from "@/lib/cn";
+import { lazily } from "@/lib/fetched";
 import { useMessages } from "@/lib/i18n";
 import { type ExecEnd, wordsOf } from "./exec-socket";
 import { messages } from "./messages";
 
-const TerminalScreen = lazy(() => import("./terminal-screen"));
+const TerminalScreen = lazily(() => import("./terminal-screen"));
 
 const LOGIN_OVER = 4401;
 const NOT_ALLOWED = 4403;

@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { Columns3, Container, TriangleAlert } from "lucide-react";
-import { lazy, Suspense, useCallback, useMemo, useRef, useState } from "react";
+import { Suspense, useCallback, useMemo, useRef, useState } from "react";
 import type { ContainerView } from "@/api/openapi";
 import { canOn, useCan } from "@/api/permissions";
 import { type ContainerList, containerKey, containersQuery } from "@/api/queries";
@@ -15,6 +15,7 @@ import { LinkButton } from "@/components/ui/link-button";
 import { MenuButton } from "@/components/ui/menu-button";
 import { Card } from "@/components/ui/section";
 import { useShortcuts } from "@/components/use-shortcuts";
+import { lazily } from "@/lib/fetched";
 import { formatCount } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { useMedia } from "@/lib/media";
@@ -38,8 +39,8 @@ import { keysOf } from "./list-props";
 import { messages } from "./messages";
 import { allToggled, extended, NONE, type Selection, toggled } from "./selection";
 
-const ConfirmAction = lazy(() => import("./confirm-action"));
-const BulkWindow = lazy(() => import("./bulk-window"));
+const ConfirmAction = lazily(() => import("./confirm-action"));
+const BulkWindow = lazily(() => import("./bulk-window"));
 
 interface ContainersPageProps {
   view: ContainersView;

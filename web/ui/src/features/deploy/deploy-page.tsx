@@ -1,6 +1,6 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Check } from "lucide-react";
-import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import type { DeployedService, Strategy } from "@/api/openapi";
 import { useCan } from "@/api/permissions";
 import { rolloutsQuery, servicesQuery } from "@/api/queries";
@@ -10,6 +10,7 @@ import { showDone, showError } from "@/components/ui/toast-store";
 import { serverNow } from "@/lib/clock";
 import { cn } from "@/lib/cn";
 import { useDebounced } from "@/lib/debounced";
+import { lazily } from "@/lib/fetched";
 import { formatAge } from "@/lib/format";
 import { textsOf, useMessages } from "@/lib/i18n";
 import { timeZone } from "@/lib/local-time";
@@ -22,7 +23,7 @@ import { type Options, PlanStep } from "./plan-step";
 import { fileOfRunning } from "./running-file";
 import { givenOf, variablesOf } from "./variables";
 
-const ConfirmDeploy = lazy(() => import("./confirm-deploy"));
+const ConfirmDeploy = lazily(() => import("./confirm-deploy"));
 
 export type Step = "file" | "plan";
 

@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { ArrowUpRight, Layers } from "lucide-react";
-import { lazy, Suspense, useState } from "react";
+import { Suspense, useState } from "react";
 import type { EnvironmentView } from "@/api/openapi";
 import { environmentsQuery } from "@/api/queries";
 import { Ago } from "@/components/ago";
@@ -11,13 +11,14 @@ import { Empty, Loading } from "@/components/states";
 import { Badge } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
 import { Card, Section } from "@/components/ui/section";
+import { lazily } from "@/lib/fetched";
 import { formatBytes, formatCount, formatDuration } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { environmentMessages } from "./environment-messages";
 import { messages } from "./messages";
 import { RemoveEnvironment } from "./remove-environment";
 
-const EnvironmentWindow = lazy(() => import("./environment-window"));
+const EnvironmentWindow = lazily(() => import("./environment-window"));
 
 interface EnvironmentsSectionProps {
   can: (action: string) => boolean;

@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { ArrowRight, FilePlus2, Trash2 } from "lucide-react";
-import { lazy, Suspense, useMemo, useRef, useState } from "react";
+import { Suspense, useMemo, useRef, useState } from "react";
 import type { ValidationView } from "@/api/openapi";
 import { environmentsQuery, servicesQuery } from "@/api/queries";
 import { Failed, Loading } from "@/components/states";
@@ -10,6 +10,7 @@ import { Field, Input, Select } from "@/components/ui/field";
 import { MenuButton } from "@/components/ui/menu-button";
 import { Card, Section } from "@/components/ui/section";
 import { showDone, showError } from "@/components/ui/toast-store";
+import { lazily } from "@/lib/fetched";
 import { useMessages } from "@/lib/i18n";
 import { fetchDetails, schemaQuery } from "./deploy-queries";
 import type { Draft } from "./draft";
@@ -24,7 +25,7 @@ import scaled from "./templates/scaled.yaml?raw";
 import web from "./templates/web.yaml?raw";
 import type { Variable } from "./variables";
 
-const ComposeEditor = lazy(() => import("./compose-editor"));
+const ComposeEditor = lazily(() => import("./compose-editor"));
 /** What the server takes. */
 const FILE_BYTES_MAX = 1024 * 1024;
 /** So many projects are offered to start from: more would be a list to search. */

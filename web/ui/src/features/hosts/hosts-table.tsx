@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { Crown, Server } from "lucide-react";
-import { lazy, type ReactNode, Suspense, useState } from "react";
+import { type ReactNode, Suspense, useState } from "react";
 import type { NodeView } from "@/api/openapi";
 import { useCan } from "@/api/permissions";
 import { clusterQuery, metricsQuery } from "@/api/queries";
@@ -10,6 +10,7 @@ import { Empty, Loading } from "@/components/states";
 import { Badge, Status } from "@/components/ui/badge";
 import { Card, Section } from "@/components/ui/section";
 import { useNow } from "@/lib/clock";
+import { lazily } from "@/lib/fetched";
 import { formatBytes, formatCount, formatMoment, formatPercent, UNKNOWN } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { serverWords } from "@/lib/sentences";
@@ -18,7 +19,7 @@ import { type HostVerb, useHostAction, type VerbName, verbsOf } from "./host-act
 import { isTelling, statusOf } from "./host-status";
 import { messages } from "./messages";
 
-const HostWindow = lazy(() => import("./host-windows"));
+const HostWindow = lazily(() => import("./host-windows"));
 
 /** Done at once: they can simply be taken back. */
 const AT_ONCE: readonly VerbName[] = ["undrain", "endMaintenance"];

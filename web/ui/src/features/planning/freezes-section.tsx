@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { Snowflake } from "lucide-react";
-import { lazy, Suspense, useState } from "react";
+import { Suspense, useState } from "react";
 import { request } from "@/api/client";
 import type { FreezeView } from "@/api/openapi";
 import { useCan } from "@/api/permissions";
@@ -10,13 +10,14 @@ import { Badge } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
 import { Confirm } from "@/components/ui/confirm";
 import { Card, Section } from "@/components/ui/section";
+import { lazily } from "@/lib/fetched";
 import { formatMoment } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { messages } from "./messages";
 import { usePlanningChange } from "./planning-changes";
 import { freezesQuery } from "./planning-queries";
 
-const FreezeDialog = lazy(() => import("./freeze-dialog"));
+const FreezeDialog = lazily(() => import("./freeze-dialog"));
 
 /** Whether nothing may be changed for a while. */
 export function FreezesSection() {

@@ -1,7 +1,7 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Play, RotateCw, Square, TriangleAlert } from "lucide-react";
-import { lazy, type ReactNode, Suspense, useState } from "react";
+import { type ReactNode, Suspense, useState } from "react";
 import type { ProjectState, ProjectView } from "@/api/openapi";
 import { canOn, useCan } from "@/api/permissions";
 import { containersQuery } from "@/api/queries";
@@ -12,6 +12,7 @@ import { Sentence } from "@/components/sentence";
 import { Loading } from "@/components/states";
 import { Status, type Tone } from "@/components/ui/badge";
 import { Card } from "@/components/ui/section";
+import { lazily } from "@/lib/fetched";
 import { formatCount } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { messages } from "./messages";
@@ -19,7 +20,7 @@ import { actOnProject, type ProjectVerb, projectsQuery, RESOURCES_KEY } from "./
 import { choicesOf, EVERYTHING, projectsFitting, type ResourcesView } from "./resource-rows";
 import { NoRows, SearchBox } from "./resource-tab";
 
-const ProjectWindow = lazy(() => import("./project-window"));
+const ProjectWindow = lazily(() => import("./project-window"));
 
 const TONES: Record<ProjectState, Tone> = { running: "ok", partial: "warn", stopped: "neutral" };
 const PERMISSION: Record<ProjectVerb, string> = {

@@ -1,6 +1,6 @@
 import { type UseQueryResult, useMutation, useQueryClient } from "@tanstack/react-query";
 import { HardDrive, Search, TriangleAlert } from "lucide-react";
-import { lazy, type ReactNode, Suspense, useMemo, useState } from "react";
+import { type ReactNode, Suspense, useMemo, useState } from "react";
 import { useCan } from "@/api/permissions";
 import { Loaded } from "@/components/loaded";
 import { Pick } from "@/components/pick";
@@ -11,6 +11,7 @@ import { Button } from "@/components/ui/button";
 import { Input } from "@/components/ui/field";
 import { Card } from "@/components/ui/section";
 import { showDone } from "@/components/ui/toast-store";
+import { lazily } from "@/lib/fetched";
 import { formatCount } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { messages } from "./messages";
@@ -32,8 +33,8 @@ import {
 } from "./resource-rows";
 import { UseBadge } from "./use-badge";
 
-const RemoveWindow = lazy(() => import("./remove-window"));
-const CleanupWindow = lazy(() => import("./cleanup-window"));
+const RemoveWindow = lazily(() => import("./remove-window"));
+const CleanupWindow = lazily(() => import("./cleanup-window"));
 
 const PERMISSION: Record<Kind, string> = {
   images: "image.remove",

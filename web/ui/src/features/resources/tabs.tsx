@@ -1,11 +1,12 @@
 import { useQuery } from "@tanstack/react-query";
 import { Download } from "lucide-react";
-import { lazy, Suspense, useCallback, useState } from "react";
+import { Suspense, useCallback, useState } from "react";
 import type { ImageView, NetworkView, VolumeView } from "@/api/openapi";
 import { useCan } from "@/api/permissions";
 import { Ago } from "@/components/ago";
 import { Badge } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
+import { lazily } from "@/lib/fetched";
 import { formatBytes, parseImage, shortId, UNKNOWN } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { DiskUsage } from "./disk-usage";
@@ -16,7 +17,7 @@ import { keyOf, projectsOf, type Resource, type ResourcesView, type SortValue, u
 import { ResourceTab } from "./resource-tab";
 import { UseBadge } from "./use-badge";
 
-const PullWindow = lazy(() => import("./pull-window"));
+const PullWindow = lazily(() => import("./pull-window"));
 
 interface TabProps {
   view: ResourcesView;

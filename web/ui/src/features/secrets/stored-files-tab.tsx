@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { FileKey, FileText, Plus } from "lucide-react";
-import { lazy, Suspense, useState } from "react";
+import { Suspense, useState } from "react";
 import type { StoredFileView } from "@/api/openapi";
 import { useCan } from "@/api/permissions";
 import { Ago } from "@/components/ago";
@@ -11,14 +11,15 @@ import { Empty, Loading } from "@/components/states";
 import { Badge } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
 import { Card, Section } from "@/components/ui/section";
+import { lazily } from "@/lib/fetched";
 import { formatBytes } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { messages } from "./messages";
 import { RemoveWindow } from "./remove-window";
 import { type FileName, filesQuery, type Kind, NOUNS, servicesBehind, usersOf } from "./stored-files";
 
-const PutWindow = lazy(() => import("./put-window"));
-const ConfigSheet = lazy(() => import("./config-sheet"));
+const PutWindow = lazily(() => import("./put-window"));
+const ConfigSheet = lazily(() => import("./config-sheet"));
 
 const ICONS = { secrets: FileKey, configs: FileText };
 

@@ -1,9 +1,10 @@
-import { lazy, type ReactNode, Suspense, useState } from "react";
+import { type ReactNode, Suspense, useState } from "react";
 import type { RolloutView, ServiceView } from "@/api/openapi";
 import { useCan } from "@/api/permissions";
+import { lazily } from "@/lib/fetched";
 import { needsConfirmation, type ServiceRequest, useServiceAction, type Verb } from "./service-actions";
 
-const ConfirmServiceAction = lazy(() => import("./confirm-service-action"));
+const ConfirmServiceAction = lazily(() => import("./confirm-service-action"));
 
 export interface Actions {
   can: (action: string) => boolean;

@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { FlaskConical } from "lucide-react";
-import { lazy, Suspense, useState } from "react";
+import { Suspense, useState } from "react";
 import type { ExperimentView, ServiceDetail, VariantView } from "@/api/openapi";
 import { Loaded } from "@/components/loaded";
 import { Sentence } from "@/components/sentence";
@@ -8,14 +8,15 @@ import { Empty, Loading } from "@/components/states";
 import { Badge, Status, type Tone } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
 import { Card, Section } from "@/components/ui/section";
+import { lazily } from "@/lib/fetched";
 import { formatCount, formatMoment, formatShare, parseImage } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { experimentMessages } from "./experiment-messages";
 import { pageMessages } from "./page-messages";
 import { experimentQuery } from "./service-queries";
 
-const ExperimentWindow = lazy(() => import("./experiment-window"));
-const EndExperiment = lazy(() => import("./end-experiment"));
+const ExperimentWindow = lazily(() => import("./experiment-window"));
+const EndExperiment = lazily(() => import("./end-experiment"));
 
 const STATES: Record<ExperimentView["state"], Tone> = {
   starting: "accent",

@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { lazy, Suspense, useState } from "react";
+import { Suspense, useState } from "react";
 import type { AttemptView, HistoryEntry, ServiceDetail } from "@/api/openapi";
 import { canOn } from "@/api/permissions";
 import { FieldChanges } from "@/components/field-changes";
@@ -12,6 +12,7 @@ import { Button } from "@/components/ui/button";
 import { Select } from "@/components/ui/field";
 import { Card, Section } from "@/components/ui/section";
 import { useNow } from "@/lib/clock";
+import { lazily } from "@/lib/fetched";
 import { capital, formatAge, formatCount, formatMoment, parseImage } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { serverWords } from "@/lib/sentences";
@@ -21,7 +22,7 @@ import { VERBS } from "./service-actions";
 import type { Actions } from "./service-asking";
 import { historyQuery } from "./service-queries";
 
-const CompareSheet = lazy(() => import("./compare-sheet"));
+const CompareSheet = lazily(() => import("./compare-sheet"));
 
 interface Compared {
   before: number;

@@ -1,6 +1,6 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { lazy, Suspense, useMemo, useState } from "react";
+import { Suspense, useMemo, useState } from "react";
 import { request } from "@/api/client";
 import { latest as latestOf } from "@/api/metrics";
 import type { AssignmentView, ServiceDetail, WatchView } from "@/api/openapi";
@@ -14,6 +14,7 @@ import { Button } from "@/components/ui/button";
 import { Card, Section } from "@/components/ui/section";
 import { showDone } from "@/components/ui/toast-store";
 import { useNow } from "@/lib/clock";
+import { lazily } from "@/lib/fetched";
 import {
   formatAge,
   formatBytes,
@@ -34,8 +35,8 @@ import { plannedQuery } from "./service-queries";
 import { TrafficBar } from "./traffic-bar";
 import { totalOf } from "./usage";
 
-const RemoveDialog = lazy(() => import("./remove-dialog"));
-const TrafficDialog = lazy(() => import("./traffic-dialog"));
+const RemoveDialog = lazily(() => import("./remove-dialog"));
+const TrafficDialog = lazily(() => import("./traffic-dialog"));
 
 interface OverviewProps {
   service: ServiceDetail;

@@ -1,7 +1,7 @@
 import * as Tabs from "@radix-ui/react-tabs";
 import { useQuery } from "@tanstack/react-query";
 import { PencilLine } from "lucide-react";
-import { lazy, Suspense, useEffect, useRef, useState } from "react";
+import { Suspense, useEffect, useRef, useState } from "react";
 import type { ServiceDetail } from "@/api/openapi";
 import { canOn } from "@/api/permissions";
 import { rolloutsQuery, servicesQuery } from "@/api/queries";
@@ -11,6 +11,7 @@ import { Loading } from "@/components/states";
 import { Button } from "@/components/ui/button";
 import { LinkButton } from "@/components/ui/link-button";
 import { Card } from "@/components/ui/section";
+import { lazily } from "@/lib/fetched";
 import { useMessages } from "@/lib/i18n";
 import { useSentences } from "@/lib/sentences";
 import { messages } from "./messages";
@@ -27,7 +28,7 @@ import { serviceQuery } from "./service-queries";
 import { newestRollouts, standingOf } from "./service-standing";
 import { StandingLines } from "./standing-lines";
 
-const ScaleDialog = lazy(() => import("./scale-dialog"));
+const ScaleDialog = lazily(() => import("./scale-dialog"));
 
 export const SERVICE_TABS = ["overview", "revisions", "placement", "configuration", "experiment"] as const;
 export type ServiceTab = (typeof SERVICE_TABS)[number];

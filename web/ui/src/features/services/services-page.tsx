@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Rocket, SearchX } from "lucide-react";
-import { lazy, Suspense, useMemo, useState } from "react";
+import { Suspense, useMemo, useState } from "react";
 import type { RolloutView, ServiceDriftView, ServiceView } from "@/api/openapi";
 import { canOn, useCan } from "@/api/permissions";
 import { containersQuery, rolloutsQuery, servicesQuery } from "@/api/queries";
@@ -16,6 +16,7 @@ import { Button } from "@/components/ui/button";
 import { Input } from "@/components/ui/field";
 import { LinkButton } from "@/components/ui/link-button";
 import { Card } from "@/components/ui/section";
+import { lazily } from "@/lib/fetched";
 import { shortId } from "@/lib/format";
 import { useMessages } from "@/lib/i18n";
 import { useSentences } from "@/lib/sentences";
@@ -32,7 +33,7 @@ import { newestRollouts, standingOf } from "./service-standing";
 import { NoServices } from "./services-section";
 import { StandingLines } from "./standing-lines";
 
-const ScaleDialog = lazy(() => import("./scale-dialog"));
+const ScaleDialog = lazily(() => import("./scale-dialog"));
 
 interface ServicesPageProps {
   view: ServicesView;

@@ -34,11 +34,14 @@ class HostFact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TroubleFact:
-    """A replica that should serve and does not; `host` "" where none was found for it."""
+    """A replica that should serve and does not; `host` "" where none was found for it. `printed` is the end
+    of what it wrote.
+    """
 
     ordinal: int
     host: str
     reason: str
+    printed: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +81,9 @@ class HookFact:
 class RolloutFact:
     """`changes` are what the new revision has otherwise, `limits` the metrics that were beyond theirs.
 
-    `replica_reasons` say what replicas of the new revision said of themselves. Failure rates are shares of
-    the requests, from 0 to 1, while both revisions answered; None where they did not.
+    `replica_reasons` say what replicas of the new revision said of themselves, `printed` is the end of what
+    one of them wrote. Failure rates are shares of the requests, from 0 to 1, while both revisions answered;
+    None where they did not.
     """
 
     id: str
@@ -96,6 +100,7 @@ class RolloutFact:
     hooks: tuple[HookFact, ...] = ()
     limits: tuple[str, ...] = ()
     replica_reasons: tuple[str, ...] = ()
+    printed: str = ""
     changes: tuple[str, ...] = ()
     old_failure_rate: float | None = None
     new_failure_rate: float | None = None

@@ -107,6 +107,7 @@ def services(facts: Facts) -> Iterator[Finding]:
                     subject=service.id,
                     of=_service(service.id),
                     value=float(service.ready),
+                    quote=next((each.printed for each in service.troubles if each.printed), ""),
                 ),
             ),
             steps=(
@@ -662,4 +663,5 @@ def _of_rollout(rollout: RolloutFact) -> Evidence:
         rollout_id=rollout.id,
         start_ms=rollout.started_ms,
         end_ms=rollout.ended_ms,
+        quote=rollout.printed,
     )

@@ -20,6 +20,7 @@ from cluster.diagnosis.facts import (
     ServiceFact,
     TroubleFact,
 )
+from cluster.model.events import headline
 from cluster.model.hooks import HookPhase
 from cluster.model.log_history import LineStream, LogLevel, LogSearch, levels_from
 from cluster.model.node import NodeStatus
@@ -35,7 +36,7 @@ from web.tools.log_views import LogLineView, LogSourceView
 from web.tools.logs import LogChoice, search_logs
 from web.tools.rollouts import list_rollouts
 from web.tools.services import list_services
-from web.tools.untrusted import cleaned
+from web.tools.untrusted import cleaned, output_in
 from web.tools.views import ContainerView, HookRunView, RolloutView
 
 DEATHS_MAX = 300
@@ -93,7 +94,10 @@ async def read_service_facts(context: Context, call: Call) -> tuple[ServiceFact,
                 TroubleFact(
                     ordinal=each.ordinal,
                     host=each.node_name,
-                    reason=f"host {each.node_name} is down" if each.is_host_down else cleaned(each.reason),
+                    reason=f"host {each.node_name} is down"
+                    if each.is_host_down
+                    else cleaned(headline(each.reason)),
+                    printed=output_in(each.reason),
                 )
                 for each in view.troubles
             ),
@@ -204,6 +208,7 @@ async def read_logged(context: Context, call: Call, choice: LogChoice, *, since_
 
 def _rollout(view: RolloutView) -> RolloutFact:
     behaviour = view.behaviour
+    reasons = (view.reason, *(each.reason for each in view.replicas))
     return RolloutFact(
         id=view.id,
         service_id=view.service_id,
@@ -211,14 +216,15 @@ def _rollout(view: RolloutView) -> RolloutFact:
         to_revision=view.to_revision,
         phase=view.phase,
         is_waiting=view.stage is not None and view.stage.name == "approve",
-        reason=cleaned(view.reason),
+        reason=cleaned(headline(view.reason)),
         verdict=view.verdict,
         by=view.asked_by,
         started_ms=view.started_at_ms,
         ended_ms=view.ended_at_ms,
         hooks=tuple(_hook(run) for run in view.hooks if run.phase in _HOOK_FAILURES),
         limits=tuple(limit.text for limit in view.limits if limit.is_past),
-        replica_reasons=tuple(cleaned(each.reason) for each in view.replicas if each.reason),
+        replica_reasons=tuple(cleaned(headline(each.reason)) for each in view.replicas if each.reason),
+        printed=next(filter(None, map(output_in, reasons)), ""),
         old_failure_rate=None if behaviour is None else behaviour.old.failures.value,
         new_failure_rate=None if behaviour is None else behaviour.new.failures.value,
     )
@@ -230,7 +236,7 @@ def _hook(run: HookRunView) -> HookFact:
         command=cleaned(" ".join(run.command)),
         host=run.node_name,
         exit_code=run.exit_code,
-        reason=cleaned(run.reason),
+        reason=cleaned(headline(run.reason)),
         tail="\n".join(cleaned(line) for line in run.tail.splitlines()[-10:]),
     )
 

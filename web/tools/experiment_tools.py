@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
+from cluster.model.events import headline
 from cluster.model.experiment import MATCHES_MAX, Variant
 from cluster.rollout.judge import Measured, MetricComparison, VariantComparison
 from web.auth.call import Call
@@ -143,7 +144,7 @@ def _ab_test(view: ExperimentView) -> AbTest:
         if view.ends_at_ms is None
         else f"{moment(view.ends_at_ms)}, then {view.keep_at_end} is kept",
         kept=None if view.kept is None else f"{view.kept}, by {view.ended_by or 'its date'}",
-        reason=view.reason or None,
+        reason=headline(view.reason) or None,
         measured=None if view.comparison is None else measured_lines(view.comparison),
         notes=view.notes or None,
         next=None

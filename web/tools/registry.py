@@ -24,6 +24,7 @@ from web.tools.planning import PlanMade, make_plan, plan_made, why_asked
 from web.tools.portable_schema import portable
 from web.tools.previewing import Preview, preview_by_name
 from web.tools.toolsets import why_outside
+from web.tools.untrusted import all_seen, seen
 from web.tools.validation import problem_of_validation
 from web.tools.withheld import withhold, withhold_all
 
@@ -110,9 +111,9 @@ class Tool:
         return self.to_result(await self.run(context, call, given))
 
     def to_result(self, returned: object) -> ToolResult:
-        """Return what `run` returned as a caller gets it: without secrets, and not too long."""
+        """Return what `run` returned as a caller gets it: without secrets and what hides, not too long."""
         if isinstance(returned, str):
-            return ToolResult(text=bounded_text(withhold(returned)), structured=None)
+            return ToolResult(text=bounded_text(withhold(seen(returned))), structured=None)
         return result_of(self._outputs, returned)
 
 
@@ -135,9 +136,11 @@ class PlanNeeded:
 def result_of(adapter: TypeAdapter[Any], returned: object) -> ToolResult:
     """Return a value as a caller gets it: as JSON, and as text that says the same.
 
-    Without secrets, and not too long.
+    Without secrets, not too long, and without characters that nobody sees: names, labels and reasons are
+    strangers' words too.
     """
-    structured = bounded(withhold_all(adapter.dump_python(returned, mode="json", exclude_none=True)))
+    told = all_seen(adapter.dump_python(returned, mode="json", exclude_none=True))
+    structured = bounded(withhold_all(told))
     return ToolResult(text=as_text(structured), structured=structured)
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from cluster.model.events import headline
 from cluster.model.rollout import Steer
 from cluster.model.service import REPLICAS_MAX
 from cluster.model.strategy import Colour, Strategy
@@ -44,6 +45,7 @@ from web.tools.stages import percent
 from web.tools.steering import ACTION_OF, RETRY, retry_rollout, steer_rollout
 from web.tools.times import moment
 from web.tools.traffic import SWITCH, switch_traffic
+from web.tools.untrusted import marked, new_mark, output_in
 from web.tools.views import AttemptView, HookRunView, RolloutView, ServiceChanged, ServiceDetail, SplitView
 
 WAIT_S_MAX = 55
@@ -226,11 +228,13 @@ class DeployLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeployStatus:
-    """Rollouts, newest first; of one service also what serves, and where that is not as it should be."""
+    """Rollouts, newest first; of one service also what serves, and where that is not as it should be.
+    `printed` is the end of what containers wrote: data."""
 
     rollouts: tuple[DeployLine, ...]
     serving: tuple[str, ...] | None
     wrong: tuple[str, ...] | None
+    printed: str | None
     next: str | None
 
 
@@ -272,8 +276,18 @@ async def _deploy_status(context: Context, call: Call, given: GetDeployStatus) -
         rollouts=tuple(_deploy_line(rollout) for rollout in rollouts),
         serving=None if service is None else _serving(service),
         wrong=None if service is None else _wrong(service) or None,
+        printed=_printed(context, rollouts, service),
         next="call get-deploy-status again in a few seconds" if under_way else None,
     )
+
+
+def _printed(context: Context, rollouts: list[RolloutView], service: ServiceDetail | None) -> str | None:
+    """What reasons quote of containers, each of it once."""
+    reasons = [rollout.reason for rollout in rollouts]
+    if service is not None:
+        reasons += [each.reason for each in service.troubles]
+    told = "\n".join(dict.fromkeys(filter(None, map(output_in, reasons))))
+    return marked(told, source="containers", mark=new_mark(context)) if told else None
 
 
 def _measured_of(view: RolloutView) -> tuple[str, ...] | None:
@@ -293,7 +307,7 @@ def _deploy_line(view: RolloutView) -> DeployLine:
         if steering is None
         else f"{view.progress}; {steering.by} asked to {steering.steer}",
         is_finished=view.phase.is_terminal,
-        reason=view.reason or None,
+        reason=headline(view.reason) or None,
         verdict=view.verdict or None,
         measured=_measured_of(view),
         can=tuple(steer.value for steer in view.can) or None,
@@ -330,7 +344,8 @@ def _serving(service: ServiceDetail) -> tuple[str, ...]:
 def _wrong(service: ServiceDetail) -> tuple[str, ...]:
     return (
         *(
-            f"replica {each.ordinal} on {each.node_name or 'no host'}: {each.phase} {each.reason}".rstrip()
+            f"replica {each.ordinal} on {each.node_name or 'no host'}: {each.phase}"
+            f" {headline(each.reason)}".rstrip()
             for each in service.troubles
         ),
         *(each.words for each in service.drift),
@@ -529,7 +544,7 @@ async def _get_deployment_history(context: Context, call: Call, given: OneServic
 
 
 def _attempt(attempt: AttemptView) -> str:
-    said = attempt.verdict or attempt.reason
+    said = attempt.verdict or headline(attempt.reason)
     seconds = (
         ""
         if attempt.ended_at_ms is None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
+from cluster.model.events import headline
 from cluster.model.schedules import CatchUp
 from cluster.model.strategy import Strategy
 from web.auth.call import Call
@@ -136,7 +137,7 @@ def _line(view: ScheduleView) -> str:
 
 def _run(run: ScheduleRunView) -> str:
     about = ", ".join(f"{service} revision {revision}" for service, revision in run.revisions.items())
-    said = "; ".join(each for each in (about, run.reason) if each)
+    said = "; ".join(each for each in (about, headline(run.reason)) if each)
     return f"{moment(run.at_ms)} {run.outcome}{f': {said}' if said else ''}"
 
 

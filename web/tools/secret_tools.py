@@ -123,7 +123,7 @@ async def _get_config(context: Context, call: Call, given: GetConfig) -> str:
     what = f"config {view.name} version {view.version}"
     if view.value is None:
         return f"{what} has {view.size_bytes} bytes that are no text."
-    text = cleaned(view.value[:CONTENT_CHARACTERS_MAX])
+    text = "\n".join(map(cleaned, view.value[:CONTENT_CHARACTERS_MAX].split("\n")))
     if len(view.value) > CONTENT_CHARACTERS_MAX:
         text += f"\n[{len(view.value) - CONTENT_CHARACTERS_MAX} more characters left out]"
     return marked(text, source=what, mark=context.surroundings.ids.token_bytes(MARK_BYTES).hex())

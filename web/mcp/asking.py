@@ -106,7 +106,8 @@ def question_of(plan: Plan) -> str:
         *plan.notes[:5],
         f"Asked for by {plan.tool} in the name of {plan.asker.name}. Carry it out?",
     ]
-    return "\n".join(map(cleaned, lines))
+    # A value with line ends would be lines of ours.
+    return "\n".join(cleaned(line.replace("\n", " ")) for line in lines)
 
 
 async def _settle(context: Context, call: Call, plan_id: str, answer: types.ElicitResult) -> ToolResult:

@@ -14,7 +14,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from cluster.commands.services import ScaleService
-from tests.unit.web.test_web_plans import SCALE, Shop, shop
+from tests.unit.web.test_web_plans import SCALE, SHOP, Shop, shop
 
 MODERN = "2026-07-28"
 
@@ -60,6 +60,20 @@ async def test_the_person_at_the_client_is_asked_with_what_changes_and_has_it_do
         assert "hosts: h1, h2" in message
         (item,) = (await it.eve.get("/plans", state="done"))["items"]
         assert (item["decided_by"], item["decided_through"]) == ("ann", "client")
+
+
+async def test_no_value_makes_lines_of_its_own_in_what_the_person_is_asked() -> None:
+    person = Person("cancel")
+    label = '    labels: {note: "x\\nhosts: none, it is approved"}\n'
+    async with shop() as it, client_of(it, person) as client:
+        told(
+            await client.call_tool(
+                "deploy-rolling", {"compose": SHOP.replace("    deploy:", f"{label}    deploy:")}
+            )
+        )
+        (message,) = person.asked
+        assert "hosts: none, it is approved" in message
+        assert not any(line.startswith("hosts: none") for line in message.splitlines())
 
 
 @pytest.mark.parametrize(

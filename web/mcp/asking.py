@@ -106,8 +106,7 @@ def question_of(plan: Plan) -> str:
         *plan.notes[:5],
         f"Asked for by {plan.tool} in the name of {plan.asker.name}. Carry it out?",
     ]
-    # A value with line ends would be lines of ours.
-    return "\n".join(cleaned(line.replace("\n", " ")) for line in lines)
+    return "\n".join(map(cleaned, lines))
 
 
 async def _settle(context: Context, call: Call, plan_id: str, answer: types.ElicitResult) -> ToolResult:

@@ -25,6 +25,8 @@ from web.auth.catching_up import CatchingUp
 from web.auth.credentials import Authenticator
 from web.auth.kept_records import KeptRecords
 from web.auth.password_work import PasswordWork
+from web.auth.provider_cache import ProviderCache
+from web.auth.provider_tokens import ProviderTokens
 from web.auth.sessions import Sessions
 from web.auth.sign_in import SignIn
 from web.auth.token_uses import TokenUses
@@ -40,6 +42,7 @@ from web.middleware.idempotency import REPEATS, Repeats
 from web.middleware.keys import (
     AUTHENTICATOR,
     AUTHORITY,
+    PROVIDER_TOKENS,
     SESSIONS,
     STOPPING,
     STREAMS,
@@ -86,7 +89,9 @@ def build_app(
     kept = KeptRecords(surroundings.state)
     authority = Authority(surroundings, kept)
     catching_up = CatchingUp(surroundings.state)
-    authenticator = Authenticator(surroundings, catching_up, kept)
+    provider_cache = ProviderCache(surroundings)
+    provider_tokens = ProviderTokens(surroundings, catching_up, provider_cache)
+    authenticator = Authenticator(surroundings, catching_up, kept, provider_tokens=provider_tokens)
     passwords = PasswordWork(password_cost)
     sessions = Sessions(
         surroundings,
@@ -99,6 +104,7 @@ def build_app(
     app[SURROUNDINGS] = surroundings
     app[AUTHORITY] = authority
     app[AUTHENTICATOR] = authenticator
+    app[PROVIDER_TOKENS] = provider_tokens
     app[SESSIONS] = sessions
     uses = app[TOKEN_USES] = TokenUses(surroundings)
     app[PROXIES] = TrustedProxies(surroundings.trusted_proxies)
@@ -114,7 +120,7 @@ def build_app(
         surroundings=surroundings,
         authority=authority,
         sessions=sessions,
-        sign_in=SignIn(surroundings, authority=authority, sessions=sessions),
+        sign_in=SignIn(surroundings, authority=authority, sessions=sessions, cache=provider_cache),
         views=SharedReading(surroundings.hosts.views, clock=surroundings.clock),
         live=SharedReading(surroundings.hosts.live, clock=surroundings.clock, fresh_s=pace.numbers_fresh_s),
         spans=SharedSpans(),

@@ -16,7 +16,17 @@ from agent.cli.parsing import Verbs
 from agent.cli.text_files import read_text
 
 ROLES = ("none", "viewer", "operator", "admin")
-_KEPT = ("label", "issuer", "client_id", "scopes", "groups_claim", "name_claim", "roles", "ca_pem")
+_KEPT = (
+    "label",
+    "issuer",
+    "client_id",
+    "scopes",
+    "groups_claim",
+    "name_claim",
+    "roles",
+    "ca_pem",
+    "token_audience",
+)
 _SECRET_CHARACTERS_MAX = 256
 _CA_BYTES_MAX = 64 * 1024
 
@@ -55,6 +65,11 @@ def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
     )
     put.add_argument(
         "--issuer-ca", metavar="FILE", help='a CA of its own, in PEM; "" for the system\'s again'
+    )
+    put.add_argument(
+        "--token-audience",
+        metavar="AUDIENCE",
+        help='take its access tokens for this audience at the MCP endpoint; "" to take none again',
     )
     actions.add_parser("list", help="list them, without their secrets")
     for name, said in (
@@ -124,6 +139,7 @@ def _given(args: argparse.Namespace) -> dict[str, Any]:
             ("scopes", args.scope),
             ("groups_claim", args.groups_claim),
             ("name_claim", args.name_claim),
+            ("token_audience", args.token_audience),
         )
         if value is not None
     }
@@ -175,9 +191,15 @@ def _described(provider: Mapping[str, Any]) -> str:
         f"  claims        groups in {provider['groups_claim']}, name in {provider['name_claim']}",
         f"  roles         {', '.join(roles) or 'none, so nobody is let in: --role GROUP=ROLE'}",
         f"  accounts      {provider['accounts']}",
+        f"  MCP tokens    {_taken(provider)}",
         "  register there, as where it sends people back to:",
     ]
     return "\n".join([*lines, *(f"    {url}" for url in provider["redirect_urls"])])
+
+
+def _taken(provider: Mapping[str, Any]) -> str:
+    audience = provider["token_audience"]
+    return f"taken, for audience {audience}" if audience else "not taken: --token-audience AUDIENCE"
 
 
 def _list(client: Client, *, as_json: bool) -> int:

@@ -140,6 +140,8 @@ class Scheduling:
         """What became of a command, in the name of who scheduled it; None when that is not known."""
         asker = due.schedule.asker
         token = f"; API token {asker.token_prefix}" if asker.token_prefix else ""
+        if asker.issuer:
+            token = f"; token of {asker.issuer}"
         stamp = AuditStamp(
             principal=asker.principal_id,
             principal_name=asker.name,

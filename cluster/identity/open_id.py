@@ -1,6 +1,7 @@
-"""OpenID Connect as a relying party: what a provider publishes, and what its ID tokens prove.
+"""OpenID Connect as a relying party: what a provider publishes, and what its tokens prove.
 
-Code flow with PKCE (RFC 7636), OpenID Connect Core 1.0 section 3.1.3.7, and what RFC 8725 and RFC 9700 add.
+Code flow with PKCE (RFC 7636), OpenID Connect Core 1.0 section 3.1.3.7, and what RFC 8725 and RFC 9700 add;
+access tokens are checked in `provider_tokens`.
 Whatever a provider sends is a stranger's text until a signature of its keys was checked, and is bounded.
 """
 
@@ -31,6 +32,7 @@ KEYS_MAX = 64
 RSA_BITS_MIN = 2048
 GROUPS_MAX = 2000
 TOKEN_CHARACTERS_MAX = 64 * 1024
+ID_TOKEN = "ID token"  # noqa: S105 (a kind of token)
 _CHALLENGE_BYTES = 32
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]{2,}")
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._@+-]+")
@@ -52,6 +54,7 @@ class SignInRefusal(StrEnum):
     EXPIRED = "expired"
     NOT_YET_VALID = "not_yet_valid"
     WRONG_NONCE = "wrong_nonce"
+    WRONG_TYPE = "wrong_type"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,16 +185,21 @@ def authorization_url(
     return f"{metadata.authorization_endpoint}{joint}{query}"
 
 
-def key_of(token: str, keys: Sequence[VerificationKey]) -> VerificationKey | Refused[SignInRefusal]:
-    """Return the key an ID token says it is signed with. Nothing else of its header is believed."""
+def key_of(
+    token: str, keys: Sequence[VerificationKey], *, kind: str = ID_TOKEN
+) -> VerificationKey | Refused[SignInRefusal]:
+    """Return the key a token says it is signed with. Nothing else of its header is believed.
+
+    `kind` is what a refusal calls the token.
+    """
     if len(token) > TOKEN_CHARACTERS_MAX or not _TOKEN.fullmatch(token):
-        return _refused(SignInRefusal.MALFORMED, "the provider's ID token is none")
+        return _refused(SignInRefusal.MALFORMED, f"the provider's {kind} is none")
     try:
         header = jwt.get_unverified_header(token)
     except jwt.PyJWTError:
-        return _refused(SignInRefusal.MALFORMED, "the provider's ID token cannot be read")
+        return _refused(SignInRefusal.MALFORMED, f"the provider's {kind} cannot be read")
     if "crit" in header:
-        return _refused(SignInRefusal.MALFORMED, "the provider's ID token has critical extensions")
+        return _refused(SignInRefusal.MALFORMED, f"the provider's {kind} has critical extensions")
     algorithm = header.get("alg")
     fitting = [key for key in keys if key.algorithm == algorithm]
     if "kid" in header:
@@ -199,7 +207,7 @@ def key_of(token: str, keys: Sequence[VerificationKey]) -> VerificationKey | Ref
     if len(fitting) != 1:
         return _refused(
             SignInRefusal.UNKNOWN_KEY,
-            f"the provider's ID token is signed with {str(algorithm)[:20]!r} and a key that it does not"
+            f"the provider's {kind} is signed with {str(algorithm)[:20]!r} and a key that it does not"
             " publish; RS256 and ES256 are taken",
         )
     return fitting[0]
@@ -209,8 +217,16 @@ def check_id_token(
     token: str, key: VerificationKey, *, provider: SignInProvider, nonce: str, now_ms: int
 ) -> dict[str, Any] | Refused[SignInRefusal]:
     """Return the claims of an ID token that `key` signed for this client and this login. Total."""
+    claims = signed_claims(token, key)
+    return claims if isinstance(claims, Refused) else _check_claims(claims, provider, nonce, now_ms)
+
+
+def signed_claims(
+    token: str, key: VerificationKey, *, kind: str = ID_TOKEN
+) -> dict[str, Any] | Refused[SignInRefusal]:
+    """Return what `key` signed; nothing of it is checked but the signature. Total."""
     try:
-        # Issuer, audience and dates are checked below: in words, by type, and with our clock.
+        # Issuer, audience and dates are checked by the caller: in words, by type, and with our clock.
         claims: dict[str, Any] = jwt.decode(
             token,
             key.key,
@@ -226,10 +242,10 @@ def check_id_token(
             },
         )
     except jwt.InvalidSignatureError:
-        return _refused(SignInRefusal.BAD_SIGNATURE, "the signature of the provider's ID token is wrong")
+        return _refused(SignInRefusal.BAD_SIGNATURE, f"the signature of the provider's {kind} is wrong")
     except (jwt.PyJWTError, ValueError):
-        return _refused(SignInRefusal.MALFORMED, "the provider's ID token cannot be read")
-    return _check_claims(claims, provider, nonce, now_ms)
+        return _refused(SignInRefusal.MALFORMED, f"the provider's {kind} cannot be read")
+    return claims
 
 
 def _check_claims(
@@ -244,19 +260,27 @@ def _check_claims(
     party = claims.get("azp")
     if (party is not None or len(audiences) > 1) and party != provider.client_id:
         return _refused(SignInRefusal.WRONG_AUDIENCE, "the ID token was given to another client")
-    subject = claims.get("sub")
-    if not isinstance(subject, str) or not 0 < len(subject) <= SUBJECT_CHARS_MAX:
+    if not names_subject(claims):
         return _refused(SignInRefusal.MALFORMED, "the ID token does not say whom it is about")
     given = claims.get("nonce")
     if not isinstance(given, str) or not hmac.compare_digest(
         given.encode("utf-8", "replace"), nonce.encode()
     ):
         return _refused(SignInRefusal.WRONG_NONCE, "the ID token was made for another login")
-    dated = _check_dates(claims, now_ms)
+    dated = check_dates(claims, now_ms, age_ms_max=ISSUED_MAX_MS)
     return claims if dated is None else dated
 
 
-def _check_dates(claims: Claims, now_ms: int) -> Refused[SignInRefusal] | None:
+def names_subject(claims: Claims) -> bool:
+    """Whether claims say whom they are about, in a way that an account can be found by."""
+    subject = claims.get("sub")
+    return isinstance(subject, str) and 0 < len(subject) <= SUBJECT_CHARS_MAX
+
+
+def check_dates(
+    claims: Claims, now_ms: int, *, age_ms_max: int | None = None, kind: str = ID_TOKEN
+) -> Refused[SignInRefusal] | None:
+    """Return why a token does not hold now, or None. `age_ms_max` None: it holds until it ends. Total."""
     dates: dict[str, int] = {}
     for name in ("exp", "iat", "nbf"):
         value = claims.get(name)
@@ -264,21 +288,21 @@ def _check_dates(claims: Claims, now_ms: int) -> Refused[SignInRefusal] | None:
             continue
         # A bool is an int to Python; NumericDate may have a fraction (RFC 7519, 2).
         if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < 2**53:
-            return _refused(SignInRefusal.MALFORMED, f"the ID token has no moment as {name}")
+            return _refused(SignInRefusal.MALFORMED, f"the {kind} has no moment as {name}")
         dates[name] = int(value * 1000)
     if now_ms >= dates["exp"] + LEEWAY_MS:
         return _refused(
             SignInRefusal.EXPIRED,
-            f"the ID token ended {in_words(now_ms - dates['exp'])} ago: do the clocks of this host and the"
+            f"the {kind} ended {in_words(now_ms - dates['exp'])} ago: do the clocks of this host and the"
             " provider differ?",
         )
-    if now_ms >= dates["iat"] + ISSUED_MAX_MS + LEEWAY_MS:
-        return _refused(SignInRefusal.EXPIRED, "the ID token was made long ago")
+    if age_ms_max is not None and now_ms >= dates["iat"] + age_ms_max + LEEWAY_MS:
+        return _refused(SignInRefusal.EXPIRED, f"the {kind} was made long ago")
     begins_ms = max(dates["iat"], dates.get("nbf", 0))
     if now_ms < begins_ms - LEEWAY_MS:
         return _refused(
             SignInRefusal.NOT_YET_VALID,
-            f"the ID token begins in {in_words(begins_ms - now_ms)}: the clocks of this host and the provider"
+            f"the {kind} begins in {in_words(begins_ms - now_ms)}: the clocks of this host and the provider"
             " differ",
         )
     return None

@@ -79,16 +79,20 @@ class ScheduledService:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asker:
-    """Who something is done for later: the account, and the API token it was asked with, "" for none."""
+    """Who something is done for later: the account, and what it was asked with: an API token, or an access
+    token of the identity provider `issuer`; "" for what it was not.
+    """
 
     name: str
     principal_id: str
     token_prefix: str = ""
+    issuer: str = ""
 
     def __post_init__(self) -> None:
         rules.check_text("name", self.name, 128)
         rules.check_text("principal", self.principal_id, 128)
         rules.check_text("token prefix", self.token_prefix, 64)
+        rules.check_text("issuer", self.issuer, 1024)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from cluster.model.access import Role
 
 PROVIDERS_MAX = 8
 GROUP_ROLES_MAX = 64
+AUDIENCE_CHARS_MAX = 256
 SCOPES_MAX = 16
 CA_CHARS_MAX = 64 * 1024
 SUBJECT_CHARS_MAX = 255
@@ -40,6 +41,9 @@ class SignInProvider:
     `realm_access.roles`. A claim whose own name has dots is found by its whole name first. `roles` is all
     that gives a role: whoever is in none of its groups is not let in. `ca_pem` is trusted for this provider
     besides what the host trusts.
+
+    `token_audience` is what an access token of the provider has to be for, to be taken by the MCP endpoint;
+    "": none is.
     """
 
     id: str
@@ -55,6 +59,7 @@ class SignInProvider:
     version: int = 0
     changed_at_ms: int = 0
     changed_by: str = ""
+    token_audience: str = ""
 
 
 def check_provider(provider: SignInProvider) -> None:
@@ -79,6 +84,20 @@ def check_provider(provider: SignInProvider) -> None:
     if len(set(groups)) != len(groups):
         raise ValueError("roles: a group is named twice")
     rules.check_text("ca_pem", provider.ca_pem, CA_CHARS_MAX)
+    _check_audience(provider)
+
+
+def _check_audience(provider: SignInProvider) -> None:
+    audience = provider.token_audience
+    rules.check_text("token_audience", audience, AUDIENCE_CHARS_MAX)
+    if audience != audience.strip():
+        raise ValueError("token_audience: without spaces at its ends, as the provider writes it into tokens")
+    if audience == provider.client_id:
+        # Or the ID token of a login, which proves less, could pass for an access token.
+        raise ValueError(
+            "token_audience: is the client id, which ID tokens are for; register this cluster's MCP endpoint"
+            " at the provider as an audience of its own"
+        )
 
 
 def check_issuer(issuer: str) -> None:

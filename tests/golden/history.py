@@ -1632,6 +1632,29 @@ COMMANDS: tuple[tuple[str, Any], ...] = (
     ("keep-exchange/second", replace(EXCHANGE, number=2, sealed_title=b"", sealed=b"more", tokens=0)),
     ("keep-exchange/other", replace(EXCHANGE, conversation_id="cv_02")),
     ("forget-conversation", assistant.ForgetConversation(principal_id="us_faye", conversation_id="cv_02")),
+    (
+        "put-provider/takes-tokens",
+        sign_in.PutProvider(
+            provider=SignInProvider(
+                id="taking",
+                label="Example Corp",
+                issuer="https://login.example.com/realms/ops",
+                client_id="tower",
+                token_audience="https://tower.example.com/mcp",
+            ),
+            expected_version=0,
+        ),
+    ),
+    (
+        "make-plan/provider-token",
+        plans.MakePlan(
+            plan=replace(
+                PLAN,
+                id="pl_04",
+                asker=Asker(name="ann", principal_id="us_ann", issuer="https://login.example.com/realms/ops"),
+            )
+        ),
+    ),
 )
 """(name, command); a name is the command's, with a variant after a slash."""
 

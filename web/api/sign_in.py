@@ -10,7 +10,14 @@ from aiohttp import web
 from pydantic import ConfigDict, Field, StringConstraints
 
 from cluster.model.access import Role
-from cluster.model.sign_in import CA_CHARS_MAX, GROUP_ROLES_MAX, SCOPES_MAX, GroupRole, SignInProvider
+from cluster.model.sign_in import (
+    AUDIENCE_CHARS_MAX,
+    CA_CHARS_MAX,
+    GROUP_ROLES_MAX,
+    SCOPES_MAX,
+    GroupRole,
+    SignInProvider,
+)
 from web.api.endpoint import Ask, Endpoint, Nothing
 from web.api.logins import csrf_token, give_cookies
 from web.api.schemas import FilterText, PageQuery, Schema
@@ -54,7 +61,9 @@ class ProviderBody(Schema):
     """An identity provider as a whole. A `client_secret` left out stays as it was; "" is none.
 
     `groups_claim` is a path into the ID token, such as realm_access.roles. Who is in no group of `roles` is
-    not let in. With `expected_version` only if nobody was quicker; 0: only if there is none.
+    not let in. With `token_audience` the MCP endpoint takes its access tokens for that audience, of accounts
+    that have logged in by way of it before; "": it takes none. With `expected_version` only if nobody was
+    quicker; 0: only if there is none.
     """
 
     label: Annotated[str, StringConstraints(min_length=1, max_length=64)]
@@ -66,6 +75,7 @@ class ProviderBody(Schema):
     name_claim: Text = _DEFAULTS.name_claim
     roles: list[GroupRoleBody] = Field(default_factory=list, max_length=GROUP_ROLES_MAX)
     ca_pem: str = Field(default="", max_length=CA_CHARS_MAX, repr=False)
+    token_audience: str = Field(default="", max_length=AUDIENCE_CHARS_MAX)
     expected_version: int | None = Field(default=None, ge=0, le=2**53)
 
 
@@ -140,6 +150,7 @@ async def put_provider(ask: Ask[ProviderBody, Nothing]) -> ProviderView:
         name_claim=body.name_claim,
         roles=tuple(GroupRole(group=each.group, role=each.role) for each in body.roles),
         ca_pem=body.ca_pem,
+        token_audience=body.token_audience,
         expected_version=body.expected_version,
     )
     return await providers.put_provider(ask.context, ask.call, ask.path["provider"], wish)

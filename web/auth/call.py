@@ -22,6 +22,7 @@ class Credential(StrEnum):
     COOKIE = "cookie"
     ACCESS_TOKEN = "access-token"  # noqa: S105 (a kind of credential)
     API_TOKEN = "api-token"  # noqa: S105 (a kind of credential)
+    PROVIDER_TOKEN = "provider-token"  # noqa: S105 (a kind of credential)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +30,8 @@ class Identity:
     """An account as it was proven, and what holds for this proof.
 
     `role` is the least of the account's and the token's. `scopes` empty: all the role may. `session_id` is
-    there for logins, `token_prefix` for API tokens; `tools` are those an API token is for.
+    there for logins, `token_prefix` for API tokens, `issuer` for access tokens of an identity provider;
+    `tools` are those an API token is for.
     """
 
     principal_id: PrincipalId
@@ -41,6 +43,12 @@ class Identity:
     token_prefix: TokenPrefix | None = None
     scopes: frozenset[str] = frozenset()
     tools: ToolBounds = EVERY_TOOL
+    issuer: str = ""
+
+    @property
+    def is_program(self) -> bool:
+        """Whether a program asks with a token that somebody gave it, and nobody is logged in here."""
+        return self.credential in (Credential.API_TOKEN, Credential.PROVIDER_TOKEN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,6 @@ has applied it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from cluster.identity.access_tokens import AccessClaims, AccessTokens
 from cluster.identity.api_tokens import check_api_token, parse_api_token
 from cluster.identity.keyring import Keyring
@@ -19,30 +17,30 @@ from cluster.store import ReadTxn, records
 from web.auth.call import Credential, Identity
 from web.auth.catching_up import CatchingUp
 from web.auth.kept_records import KeptRecords
+from web.auth.not_accepted import NotAccepted
 from web.auth.problems import Problem
+from web.auth.provider_tokens import ProviderTokens
 from web.auth.tool_bounds import ToolBounds
 from web.ports import Surroundings
 
 _API_TOKEN_START = "tower_"  # noqa: S105 (how every token of ours begins)
 
 
-@dataclass(frozen=True, slots=True)
-class NotAccepted:
-    """A credential that proves nothing. `code` is one of a few, for counting; `reason` is for its sender."""
-
-    code: str
-    reason: str
-
-
 class Authenticator:
     """Checks credentials for one node."""
 
     def __init__(
-        self, surroundings: Surroundings, catching_up: CatchingUp, kept: KeptRecords | None = None
+        self,
+        surroundings: Surroundings,
+        catching_up: CatchingUp,
+        kept: KeptRecords | None = None,
+        *,
+        provider_tokens: ProviderTokens,
     ) -> None:
         self._surroundings = surroundings
         self._kept = kept or KeptRecords(surroundings.state)
         self._catching_up = catching_up
+        self._provider_tokens = provider_tokens
         self._access_tokens: tuple[Keyring, AccessTokens] | None = None
 
     @property
@@ -54,10 +52,16 @@ class Authenticator:
             self._access_tokens = (keyring, tokens)
         return self._access_tokens[1]
 
-    async def bearer(self, token: str) -> Identity | NotAccepted:
-        """Return whose token this is: an API token, or the access token of a login."""
+    async def bearer(self, token: str, *, takes_provider_tokens: bool = False) -> Identity | NotAccepted:
+        """Return whose token this is: an API token, or the access token of a login.
+
+        With `takes_provider_tokens` also one of an identity provider. Raises Problem when it cannot be
+        checked now.
+        """
         if token.startswith(_API_TOKEN_START):
             return await self._api_token(token)
+        if takes_provider_tokens and self._provider_tokens.are_meant(token):
+            return await self._provider_tokens.check(token)
         return await self._access_token(token, Credential.ACCESS_TOKEN)
 
     async def cookie(self, token: str) -> Identity | NotAccepted:

@@ -24,7 +24,8 @@ class Powers:
     """What somebody may at one moment. Equal powers give equal answers at that moment.
 
     `parts` all have to allow; none is nobody known. `scopes` are the actions an API token is for, empty: all;
-    one that `is_read_only` changes nothing.
+    one that `is_read_only` changes nothing. `issuer` is the identity provider whose token says who it is, ""
+    for none.
     """
 
     parts: tuple[Grants, ...]
@@ -32,6 +33,7 @@ class Powers:
     token_prefix: str | None
     now_ms: int
     is_read_only: bool = False
+    issuer: str = ""
 
     def decide(self, action: str, target: Target) -> Decision:
         """Return whether `action` may be done to `target`."""
@@ -101,6 +103,8 @@ class Powers:
             return Decision(
                 False, f"API token {self.token_prefix} only reads, and {action} changes something"
             )
+        if self.issuer:
+            return Decision(decision.allowed, f"{decision.reason}; token of {self.issuer}", decision.rule)
         if self.token_prefix is None:
             return decision
         # A token may hold less than its owner, who is the one that is named.
@@ -134,7 +138,13 @@ def powers_of(txn: ReadTxn, identity: Identity | None, *, now_ms: int) -> Powers
         if token is not None:
             return owner_and_token(txn, token, now_ms=now_ms)
     account = account_grants(txn, identity.principal_id, identity.role)
-    return Powers(parts=(account,), scopes=identity.scopes, token_prefix=identity.token_prefix, now_ms=now_ms)
+    return Powers(
+        parts=(account,),
+        scopes=identity.scopes,
+        token_prefix=identity.token_prefix,
+        now_ms=now_ms,
+        issuer=identity.issuer,
+    )
 
 
 def owner_and_token(txn: ReadTxn, token: ApiToken, *, now_ms: int) -> Powers:

@@ -7,11 +7,10 @@ back twice is refused here, and by the provider, for whom a code is good once.
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import logging
 import re
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
@@ -21,18 +20,11 @@ from cluster.commands import Rejected
 from cluster.commands.sign_in import SyncAccount
 from cluster.identity.errors import SealBroken
 from cluster.identity.open_id import (
-    ProviderMetadata,
-    SignInRefusal,
-    VerificationKey,
     account_name,
     authorization_url,
     check_id_token,
-    discovery_url,
     groups_of,
-    key_of,
     random_text,
-    read_keys,
-    read_metadata,
 )
 from cluster.identity.refusal import Refused
 from cluster.identity.sealing import NONCE_BYTES
@@ -45,6 +37,7 @@ from cluster.rbac import Decision
 from cluster.store import records
 from web.auth.authority import Authority, stamp_of
 from web.auth.call import Call, Credential, Identity, printable
+from web.auth.provider_cache import FRESH_MS, ProviderCache, Published
 from web.auth.sessions import START_LOGIN, Sessions, Tokens
 from web.ports import ProviderRequest, ProviderUnreachable, Surroundings
 
@@ -52,12 +45,6 @@ log = logging.getLogger(__name__)
 
 SIGN_IN = "account.sign-in"
 FLOW_MS = 10 * 60_000
-FRESH_MS = 10 * 60_000
-"""For how long what a provider published is taken for what it publishes."""
-FAILURE_MS = 5_000
-"""For how long it is not asked again after it did not answer: anybody may begin a login."""
-KEYS_AGAIN_MS = 10_000
-"""An unknown key makes its keys be read again, this often at most."""
 USED_MAX = 10_000
 NEXT_CHARACTERS_MAX = 512
 _LOCAL_PATH = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*")
@@ -87,27 +74,16 @@ class SignedIn:
     next: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
-    """What a provider said when it was asked."""
-
-    version: int
-    at_ms: int
-    metadata: ProviderMetadata
-    keys: tuple[VerificationKey, ...]
-    keys_at_ms: int
-
-
 class SignIn:
     """Logins of one node by way of providers."""
 
-    def __init__(self, surroundings: Surroundings, *, authority: Authority, sessions: Sessions) -> None:
+    def __init__(
+        self, surroundings: Surroundings, *, authority: Authority, sessions: Sessions, cache: ProviderCache
+    ) -> None:
         self._surroundings = surroundings
         self._authority = authority
         self._sessions = sessions
-        self._published: dict[str, Published] = {}
-        self._failed: dict[str, tuple[int, int, str]] = {}
-        self._asking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._cache = cache
         self._used: OrderedDict[str, None] = OrderedDict()
 
     async def begin(self, provider_id: str, *, redirect_uri: str, next_path: str) -> Begun:
@@ -164,7 +140,7 @@ class SignIn:
             reason = f"the provider says {printable(query['error'], 80)}"
             self._refuse(call, provider_id, code, reason)
         answer = await self._exchange(call, provider, published, flow, query.get("code", ""))
-        claims = await self._claims(call, provider, published, answer, str(flow["nonce"]))
+        claims = await self._claims(call, provider, answer, str(flow["nonce"]))
         tokens = await self._admit(call, provider, published, answer, claims)
         return SignedIn(tokens=tokens, next=str(flow["next"]))
 
@@ -180,50 +156,10 @@ class SignIn:
 
     async def published(self, provider: SignInProvider, *, is_fresh: bool = False) -> Published:
         """Return what a provider publishes, asked for at most now and then. Raises SignInFailed."""
-        # By provider: one that does not answer must not hold up the logins of the others.
-        async with self._asking[provider.id]:
-            now_ms = self._surroundings.clock.now_ms()
-            known = self._published.get(provider.id)
-            if known is not None and known.version != provider.version:
-                known = None
-            if known is not None and not is_fresh and now_ms - known.at_ms < FRESH_MS:
-                return known
-            failed = self._failed.get(provider.id)
-            if failed is not None and failed[0] == provider.version and now_ms - failed[1] < FAILURE_MS:
-                raise SignInFailed("unavailable", failed[2])
-            try:
-                found = await self._ask(provider, now_ms)
-            except ProviderUnreachable as error:
-                log.warning(
-                    "sign_in.provider_unreachable", extra={"provider": provider.id, "error": str(error)}
-                )
-                if known is not None and known.version == provider.version and not is_fresh:
-                    # What it published last holds until it is there again: keys are changed rarely.
-                    return known
-                self._failed[provider.id] = (provider.version, now_ms, str(error))
-                raise SignInFailed("unavailable", str(error)) from error
-            self._failed.pop(provider.id, None)
-            self._published[provider.id] = found
-            return found
-
-    async def _ask(self, provider: SignInProvider, now_ms: int) -> Published:
-        document = await self._get(provider, discovery_url(provider.issuer), "discovery document")
-        metadata = read_metadata(document, issuer=provider.issuer)
-        if isinstance(metadata, Refused):
-            raise ProviderUnreachable(metadata.reason)
-        keys = read_keys(await self._get(provider, metadata.jwks_uri, "keys"))
-        if not keys:
-            raise ProviderUnreachable("the provider publishes no key for RS256 or ES256")
-        return Published(
-            version=provider.version, at_ms=now_ms, metadata=metadata, keys=keys, keys_at_ms=now_ms
-        )
-
-    async def _get(self, provider: SignInProvider, url: str, what: str) -> object:
-        request = ProviderRequest(url=url, ca_pem=provider.ca_pem)
-        status, document = await self._surroundings.providers.fetch(request)
-        if status != 200:
-            raise ProviderUnreachable(f"the provider's {what} cannot be read: status {status}")
-        return document
+        try:
+            return await self._cache.published(provider, age_ms_max=0 if is_fresh else FRESH_MS)
+        except ProviderUnreachable as error:
+            raise SignInFailed("unavailable", str(error)) from error
 
     def _flow(
         self, call: Call, provider_id: str, query: Mapping[str, str], cookie: str
@@ -285,22 +221,17 @@ class SignIn:
         self,
         call: Call,
         provider: SignInProvider,
-        published: Published,
         answer: Mapping[str, object],
         nonce: str,
     ) -> dict[str, object]:
         token = str(answer["id_token"])
-        key = key_of(token, published.keys)
-        now_ms = self._surroundings.clock.now_ms()
-        if (
-            isinstance(key, Refused)
-            and key.code is SignInRefusal.UNKNOWN_KEY
-            and now_ms - published.keys_at_ms >= KEYS_AGAIN_MS
-        ):
-            # It may have changed its keys since they were read.
-            key = key_of(token, (await self.published(provider, is_fresh=True)).keys)
+        try:
+            key = await self._cache.key_of(provider, token)
+        except ProviderUnreachable as error:
+            raise SignInFailed("unavailable", str(error)) from error
         if isinstance(key, Refused):
             self._refuse(call, provider.id, "wrong-response", key.reason)
+        now_ms = self._surroundings.clock.now_ms()
         claims = check_id_token(token, key, provider=provider, nonce=nonce, now_ms=now_ms)
         if isinstance(claims, Refused):
             self._refuse(call, provider.id, "wrong-response", claims.reason)

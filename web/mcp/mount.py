@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from web.mcp import resource_metadata
+from web.mcp.resource_metadata import SSE, STREAMABLE_HTTP
 from web.middleware.routes import Route, logged_in, register
 from web.ports import Surroundings
 from web.tools.context import CONTEXT
@@ -37,24 +39,26 @@ def mount(app: web.Application) -> None:
     to GET or session to DELETE.
     """
     mcp = _Mcp(app)
-    access = logged_in(takes_cookies=False)
+    access = logged_in(takes_cookies=False, protected_resource=STREAMABLE_HTTP)
+    sse_access = logged_in(takes_cookies=False, protected_resource=SSE)
     streamable_http = mcp.handler(lambda transports: transports.streamable_http)
     sse = mcp.handler(lambda transports: transports.sse)
     messages = mcp.handler(lambda transports: transports.messages)
     for form in FORMS:
         routes = (
-            ("POST", f"/mcp{form}", streamable_http, BODY_BYTES_MAX),
-            ("GET", f"/sse{form}", sse, 0),
+            ("POST", f"{STREAMABLE_HTTP}{form}", streamable_http, BODY_BYTES_MAX, access),
+            ("GET", f"{SSE}{form}", sse, 0, sse_access),
             # Messages of a stream come back under what the stream was opened with.
-            ("POST", f"{form}/messages", messages, BODY_BYTES_MAX),
+            ("POST", f"{form}/messages", messages, BODY_BYTES_MAX, sse_access),
         )
         register(
             app,
             tuple(
-                Route(method=method, path=path, handler=handler, access=access, body_bytes_max=bytes_max)
-                for method, path, handler, bytes_max in routes
+                Route(method=method, path=path, handler=handler, access=allowed, body_bytes_max=bytes_max)
+                for method, path, handler, bytes_max, allowed in routes
             ),
         )
+    register(app, resource_metadata.routes())
     app.cleanup_ctx.append(mcp.lifetime)
     app.on_shutdown.append(mcp.stop)
 

@@ -11,7 +11,7 @@ from aiohttp.typedefs import Handler
 from cluster.identity.csrf import check_csrf_token
 from web.auth import cookies
 from web.auth.call import Identity
-from web.auth.credentials import NotAccepted
+from web.auth.not_accepted import NotAccepted
 from web.auth.origin import refuse_foreign
 from web.auth.problems import Problem
 from web.middleware.keys import AUTHENTICATOR, AUTHORITY, CALL, SURROUNDINGS, TOKEN_USES
@@ -62,7 +62,9 @@ async def _identify(request: web.Request, access: Access) -> Identity | None:
         if not access.takes_cookies and "Origin" in request.headers:
             # The MCP specification asks for it: a page of another site has no business here.
             require_own_page(request)
-        identity = await authenticator.bearer(token.strip())
+        identity = await authenticator.bearer(
+            token.strip(), takes_provider_tokens=bool(access.protected_resource)
+        )
         if isinstance(identity, NotAccepted):
             _refuse(request, identity, access)
         if identity.token_prefix is not None:

@@ -14,6 +14,7 @@ from cluster.model.inventory import HostRefused, HostUnavailable
 from cluster.raft.replicator import NotCommitted, OutcomeUnknown, ReadUnavailable
 from cluster.store import StoreError
 from web.auth.problems import Problem
+from web.middleware.challenges import challenge
 from web.middleware.keys import CALL, STARTED
 from web.middleware.methods import allowed
 
@@ -110,7 +111,7 @@ def problem_response(
     if problem.retry_after_s is not None:
         response.headers["Retry-After"] = str(problem.retry_after_s)
     if problem.status == 401:
-        response.headers["WWW-Authenticate"] = 'Bearer realm="Control Tower"'
+        response.headers["WWW-Authenticate"] = challenge(request)
     if isinstance(http, web.HTTPMethodNotAllowed):
         response.headers["Allow"] = allowed(http)
     return response

@@ -9,6 +9,7 @@ from aiohttp import web
 from web.auth.authority import Authority
 from web.auth.call import Call
 from web.auth.credentials import Authenticator
+from web.auth.provider_tokens import ProviderTokens
 from web.auth.sessions import Sessions
 from web.auth.token_uses import TokenUses
 from web.ports import Surroundings
@@ -16,6 +17,7 @@ from web.ports import Surroundings
 SURROUNDINGS = web.AppKey("surroundings", Surroundings)
 AUTHORITY = web.AppKey("authority", Authority)
 AUTHENTICATOR = web.AppKey("authenticator", Authenticator)
+PROVIDER_TOKENS = web.AppKey("provider_tokens", ProviderTokens)
 SESSIONS = web.AppKey("sessions", Sessions)
 TOKEN_USES = web.AppKey("token_uses", TokenUses)
 STOPPING = web.AppKey("stopping", asyncio.Event)

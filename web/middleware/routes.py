@@ -32,13 +32,16 @@ class Access:
     """Who may use a route. Made by `everybody`, `logged_in` and `needs`.
 
     `resource` makes the resource of the action from the path's parameters. `takes_cookies` false: a browser's
-    login is not accepted, only a token that was sent of somebody's own accord.
+    login is not accepted, only a token that was sent of somebody's own accord. `protected_resource` is
+    the path of the one (RFC 9728) that the route belongs to: there, tokens of identity providers are accepted
+    as well.
     """
 
     audience: Audience
     action: str = ""
     resource: Callable[[Mapping[str, str]], str] | None = None
     takes_cookies: bool = True
+    protected_resource: str = ""
 
     def resource_of(self, parameters: Mapping[str, str]) -> str:
         """Return what the action is done to, for the decision and the record."""
@@ -54,9 +57,11 @@ def everybody() -> Access:
     return Access(audience=Audience.EVERYBODY)
 
 
-def logged_in(*, takes_cookies: bool = True) -> Access:
+def logged_in(*, takes_cookies: bool = True, protected_resource: str = "") -> Access:
     """For every account, whatever its role; what it may do there is decided further in."""
-    return Access(audience=Audience.LOGGED_IN, takes_cookies=takes_cookies)
+    return Access(
+        audience=Audience.LOGGED_IN, takes_cookies=takes_cookies, protected_resource=protected_resource
+    )
 
 
 def needs(

@@ -22,7 +22,7 @@ from cluster.rbac import may_grant
 from cluster.store import ReadTxn, records
 from cluster.store.records import API_TOKENS_BY_PRINCIPAL, LOGINS_BY_PRINCIPAL
 from web.auth.authority import Permit
-from web.auth.call import Call, Credential, Identity
+from web.auth.call import Call, Identity
 from web.auth.problems import FieldError, Problem, invalid
 from web.ports import Surroundings
 from web.tools.context import Context
@@ -289,7 +289,7 @@ def _check_password(password: str, name: str) -> None:
 
 def _check_is_login(identity: Identity, what: str) -> None:
     # Otherwise a token that leaked could make others that outlive it.
-    if identity.credential is Credential.API_TOKEN:
+    if identity.is_program:
         raise Problem("forbidden", f"an API token cannot {what}", hint="log in with the password")
 
 

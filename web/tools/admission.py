@@ -15,7 +15,7 @@ from cluster.placement import amounts
 from cluster.store import ReadTxn, records
 from cluster.store.records import rollouts_of_service
 from cluster.survey import quota_of, used_in
-from web.auth.call import Call, Credential
+from web.auth.call import Call
 from web.auth.problems import FieldError, Problem, invalid
 from web.tools.deploy_plan import Present
 from web.tools.environments import known_environment
@@ -161,7 +161,7 @@ def admission_to(txn: ReadTxn, environment: str, project: str) -> Admission | No
 
 def is_person(call: Call) -> bool:
     """Whether somebody logged in asks, and not a program with a token of its own."""
-    return call.known().credential is not Credential.API_TOKEN
+    return not call.known().is_program
 
 
 def needs_person(environment: Environment, what: str) -> Problem:

@@ -18,6 +18,7 @@ def asker_of(call: Call) -> Asker:
         name=identity.name,
         principal_id=identity.principal_id,
         token_prefix=identity.token_prefix or "",
+        issuer=identity.issuer,
     )
 
 
@@ -29,8 +30,16 @@ def call_of(surroundings: Surroundings, asker: Asker, *, via: str) -> Call | Not
     with surroundings.state.read() as txn:
         principal = records.PRINCIPALS.get(txn, asker.principal_id)
         token = records.API_TOKENS.get(txn, asker.token_prefix) if asker.token_prefix else None
+        is_taken = any(
+            each.token_audience and each.issuer == asker.issuer for each in records.PROVIDERS.scan(txn)
+        )
     if principal is None:
         return NotAdmitted(reason=f"{asker.name}, who asked for it, has no account any more")
+    if asker.issuer and not is_taken:
+        return NotAdmitted(
+            reason=f"tokens of {asker.issuer}, with one of which {asker.name} asked for it, are not taken any"
+            " more"
+        )
     role, scopes, tools = principal.role, frozenset[str](), EVERY_TOOL
     if asker.token_prefix:
         now_ms = surroundings.clock.now_ms()
@@ -47,11 +56,12 @@ def call_of(surroundings: Surroundings, asker: Asker, *, via: str) -> Call | Not
             principal_id=PrincipalId(principal.id),
             name=principal.name,
             role=role,
-            credential=Credential.ACCESS_TOKEN if token is None else Credential.API_TOKEN,
+            credential=_credential_of(asker),
             epoch=principal.epoch,
             token_prefix=None if token is None else token.prefix,
             scopes=scopes,
             tools=tools,
+            issuer=asker.issuer,
         ),
         request_id=surroundings.ids.new_id("rq"),
         ip="",
@@ -59,3 +69,10 @@ def call_of(surroundings: Surroundings, asker: Asker, *, via: str) -> Call | Not
         started_s=surroundings.clock.monotonic_s(),
         via=via,
     )
+
+
+def _credential_of(asker: Asker) -> Credential:
+    """What a program asked for stays a program's."""
+    if asker.issuer:
+        return Credential.PROVIDER_TOKEN
+    return Credential.API_TOKEN if asker.token_prefix else Credential.ACCESS_TOKEN

@@ -6,7 +6,7 @@ from cluster.commands.second_factors import EndLogins, RemoveSecondFactor
 from cluster.model.access import Principal
 from cluster.store import records
 from web.auth.authority import Permit
-from web.auth.call import Call, Credential
+from web.auth.call import Call
 from web.auth.problems import Problem, invalid
 from web.auth.second_factors import Enrolment
 from web.tools.account_views import (
@@ -165,6 +165,6 @@ def _own(context: Context, call: Call) -> Principal:
 
 def _own_login(context: Context, call: Call, what: str) -> Principal:
     # A leaked token must not be able to make itself outlive its owner's measures.
-    if call.known().credential is Credential.API_TOKEN:
+    if call.known().is_program:
         raise Problem("forbidden", f"an API token cannot {what}", hint="log in with the password")
     return _own(context, call)

@@ -22,7 +22,7 @@ from cluster.rbac.grants import matching, permissions_of_built_in
 from cluster.rbac.hours import check_zone, is_within, read_zones
 from cluster.store import ReadTxn, records
 from web.auth.authority import Permit
-from web.auth.call import Call, Credential
+from web.auth.call import Call
 from web.auth.problems import FieldError, Problem, invalid
 from web.tools.accounts import find_user
 from web.tools.context import Context
@@ -143,7 +143,7 @@ async def put_binding(
     """
     await context.authority.require(call, PUT, "binding")
     identity = call.known()
-    if identity.credential is Credential.API_TOKEN:
+    if identity.is_program:
         raise Problem("forbidden", "an API token cannot bind roles", hint="log in with the password")
     if bool(user) == bool(token):
         raise invalid("user", "name one account or one API token")

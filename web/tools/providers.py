@@ -42,7 +42,7 @@ class GroupRoleView:
 class ProviderView:
     """An identity provider, without its secret. `redirect_urls` are to be registered there.
 
-    `accounts` counts those it vouches for.
+    `accounts` counts those it vouches for; access tokens for `token_audience` are taken by MCP, "": none are.
     """
 
     id: str
@@ -60,6 +60,7 @@ class ProviderView:
     changed_by: str
     redirect_urls: tuple[str, ...]
     accounts: int
+    token_audience: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +88,7 @@ class ProviderWish:
     roles: tuple[GroupRole, ...]
     ca_pem: str = field(repr=False)
     expected_version: int | None
+    token_audience: str = ""
 
 
 def login_providers(context: Context) -> list[LoginProviderView]:
@@ -137,6 +139,7 @@ async def put_provider(context: Context, call: Call, provider_id: str, wish: Pro
         name_claim=wish.name_claim,
         roles=wish.roles,
         ca_pem=wish.ca_pem,
+        token_audience=wish.token_audience,
         changed_by=call.known().name,
     )
     try:
@@ -266,6 +269,7 @@ def _views(context: Context) -> list[ProviderView]:
             changed_by=provider.changed_by,
             redirect_urls=tuple(redirect_url(origin.rstrip("/"), provider.id) for origin in origins),
             accounts=owners.count(provider.id),
+            token_audience=provider.token_audience,
         )
         for provider in providers
     ]

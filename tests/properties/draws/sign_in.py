@@ -44,6 +44,7 @@ def sign_in_commands(draw: Draw) -> Choices:
                 issuer="https://login.example.com",
                 client_id="tower",
                 roles=(GroupRole(group="ops", role=Role.OPERATOR),),
+                token_audience=rng.choice(["", "https://tower.example.com/mcp"]),
             ),
             expected_version=rng.choice([0 if known is None else known.version, 0]),
         ),

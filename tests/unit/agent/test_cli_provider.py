@@ -48,6 +48,7 @@ def a_provider(**fields: Any) -> dict[str, Any]:
         "changed_by": "ann",
         "redirect_urls": [CALLBACK],
         "accounts": 2,
+        "token_audience": "",
     }
     return {**defaults, **fields}
 

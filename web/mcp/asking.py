@@ -157,4 +157,4 @@ def _context_of(call: Call, tool: str, arguments: Mapping[str, object]) -> str:
     identity = call.known()
     canonical = json.dumps(arguments, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     digest = hashlib.sha256(canonical.encode()).hexdigest()
-    return f"mcp-approval/{identity.principal_id}/{identity.token_prefix or ''}/{tool}/{digest}"
+    return f"mcp-approval/{identity.principal_id}/{identity.token_prefix or identity.issuer}/{tool}/{digest}"

@@ -5260,7 +5260,9 @@ export interface components {
          * @description An identity provider as a whole. A `client_secret` left out stays as it was; "" is none.
          *
          *     `groups_claim` is a path into the ID token, such as realm_access.roles. Who is in no group of `roles` is
-         *     not let in. With `expected_version` only if nobody was quicker; 0: only if there is none.
+         *     not let in. With `token_audience` the MCP endpoint takes its access tokens for that audience, of accounts
+         *     that have logged in by way of it before; "": it takes none. With `expected_version` only if nobody was
+         *     quicker; 0: only if there is none.
          */
         ProviderBody: {
             /**
@@ -5305,6 +5307,11 @@ export interface components {
              *     ]
              */
             scopes: string[];
+            /**
+             * Token Audience
+             * @default
+             */
+            token_audience: string;
         };
         /**
          * ProviderCheckView
@@ -5339,7 +5346,7 @@ export interface components {
          * ProviderView
          * @description An identity provider, without its secret. `redirect_urls` are to be registered there.
          *
-         *     `accounts` counts those it vouches for.
+         *     `accounts` counts those it vouches for; access tokens for `token_audience` are taken by MCP, "": none are.
          */
         ProviderView: {
             /** Accounts */
@@ -5370,6 +5377,8 @@ export interface components {
             roles: components["schemas"]["GroupRoleView"][];
             /** Scopes */
             scopes: string[];
+            /** Token Audience */
+            token_audience: string;
             /** Version */
             version: number;
         };

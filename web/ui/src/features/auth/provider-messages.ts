@@ -46,6 +46,9 @@ export const messages = defineMessages({
     roles: "Who gets which role",
     rolesHint: "One group a line: group = role. Whoever is in none of them is not let in.",
     rolesWrong: (line: string) => `“${line}” is not: group = viewer, operator or admin`,
+    audience: "Audience of its access tokens for MCP",
+    audienceHint:
+      "With one, assistants get in at the MCP endpoint with access tokens of the provider for it, as people who have logged in here before. Left empty, none is taken.",
     ca: "Its authority",
     caHint: "PEM, where its certificate is of an authority of your own.",
     redirects: "Register these addresses there",
@@ -99,6 +102,9 @@ export const messages = defineMessages({
     roles: "Chi riceve quale ruolo",
     rolesHint: "Un gruppo per riga: gruppo = ruolo. Chi non è in nessuno di essi non entra.",
     rolesWrong: (line) => `“${line}” non è: gruppo = viewer, operator o admin`,
+    audience: "Audience dei suoi access token per MCP",
+    audienceHint:
+      "Se indicata, gli assistenti entrano dall’endpoint MCP con access token del provider per essa, come persone che qui hanno già effettuato l’accesso. Se resta vuota, non ne è accettato nessuno.",
     ca: "La sua autorità",
     caHint: "PEM, se il suo certificato è di un’autorità propria.",
     redirects: "Registrare là questi indirizzi",

@@ -29,6 +29,7 @@ const FIELDS = [
   "groups_claim",
   "name_claim",
   "ca_pem",
+  "token_audience",
 ];
 
 /** An identity provider as a whole. */
@@ -65,6 +66,7 @@ export default function ProviderWindow({ provider, onClose }: ProviderWindowProp
         name_claim: text("name_claim"),
         roles: mapping.roles,
         ca_pem: text("ca_pem"),
+        token_audience: text("token_audience"),
         expected_version: provider?.version ?? 0,
       },
     });
@@ -132,6 +134,20 @@ export default function ProviderWindow({ provider, onClose }: ProviderWindowProp
               spellCheck={false}
               placeholder={"platform-admins = admin\ndevelopers = operator"}
               defaultValue={groupRolesText(provider?.roles ?? [])}
+            />
+          )}
+        </Field>
+        <Field label={t.audience} hint={t.audienceHint} error={errorOf(save.error, "token_audience")}>
+          {(control) => (
+            <Input
+              {...control}
+              name="token_audience"
+              maxLength={256}
+              placeholder={`${window.location.origin}/mcp`}
+              defaultValue={provider?.token_audience ?? ""}
+              autoComplete="off"
+              spellCheck={false}
+              className="font-mono"
             />
           )}
         </Field>

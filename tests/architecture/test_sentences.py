@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tests.architecture.repository import PACKAGES, ROOT, python_files
 from tests.architecture.sentence_templates import Found, templates_in
+from web.tools.catalog import REGISTRY
 
 ITALIAN = ROOT / "web" / "ui" / "src" / "lib" / "sentences" / "it"
 # Words that stand in placeholders: no module makes them as sentences.
@@ -338,3 +339,8 @@ def catalogues() -> dict[str, dict[str, str]]:
 
 def exceptions() -> set[str]:
     return {template for templates in EXCEPTIONS.values() for template in templates}
+
+
+def test_every_tool_that_the_assistant_calls_has_an_italian_title() -> None:
+    words = json.loads((ITALIAN / WORDS).read_text())
+    assert sorted({tool.title for tool in REGISTRY.tools} - words.keys()) == []

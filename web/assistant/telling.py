@@ -15,14 +15,14 @@ TOLD_MAX = 6
 CITED_MAX = 3
 """Of one finding: five lines that end alike are told by three."""
 QUESTIONS_MAX = 3
-_MARKUP = re.compile(r"([\\`*\[\]<>])")
+_MARKUP = re.compile(r"(`[^`\n]+`)|([\\`*\[\]<>])")
 
 Finding = Mapping[str, object]
 
 
 def plain(text: str) -> str:
-    """Return text so that Markdown shows it as it is: names and reasons are not ours."""
-    return _MARKUP.sub(r"\\\1", text)
+    """Return text so that Markdown shows it as it is, but for code: names and reasons are not ours."""
+    return _MARKUP.sub(lambda found: found[1] or f"\\{found[2]}", text)
 
 
 def tell(

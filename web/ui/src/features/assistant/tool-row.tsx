@@ -1,5 +1,6 @@
 import { Check, ChevronRight, CircleAlert, CircleDashed, ClipboardCheck, LoaderCircle } from "lucide-react";
 import type { Reference, ToolAnswered, ToolCalled } from "@/api/openapi";
+import { Sentence } from "@/components/sentence";
 import { cn } from "@/lib/cn";
 import { useMessages } from "@/lib/i18n";
 import { argumentsText } from "./arguments";
@@ -24,7 +25,9 @@ export function ToolRow({ called, answered, isOpen }: ToolRowProps) {
           aria-hidden
           className="size-3.5 shrink-0 text-muted transition-transform group-open:rotate-90"
         />
-        <span className="min-w-0 flex-1 truncate group-open:whitespace-normal">{called.title}</span>
+        <span className="min-w-0 flex-1 truncate group-open:whitespace-normal">
+          <Sentence text={called.title} />
+        </span>
         <State state={stateOf(answered, isOpen)} />
       </summary>
       <div className="flex flex-col gap-2 border-t border-line px-2.5 py-2">

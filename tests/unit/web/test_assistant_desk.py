@@ -315,7 +315,7 @@ async def test_tokens_are_counted_for_each_account_and_day() -> None:
         await desk.ann.ask("two")
         standing = await desk.ann.get()
         assert (standing["tokens_used"], standing["tokens_left"]) == (240, 999_760)
-        assert desk.scripted.questions[1].tokens_left == 199_880
+        assert desk.scripted.questions[1].tokens_left == 999_880
         assert standing["day_ends_ms"] % DAY_MS == 0
         assert (await desk.eve.get())["tokens_used"] == 0
         await desk.world.clock.advance((standing["day_ends_ms"] - desk.world.clock.now_ms()) / 1000)

@@ -25,7 +25,7 @@ def asker_of(call: Call) -> Asker:
 def call_of(surroundings: Surroundings, asker: Asker, *, via: str) -> Call | NotAdmitted:
     """Return the request as its asker could make it now: with the role and token as they are today.
 
-    Whose account is gone, or whose token is, asks for nothing any more.
+    Whose account is gone or suspended, or whose token is gone, asks for nothing any more.
     """
     with surroundings.state.read() as txn:
         principal = records.PRINCIPALS.get(txn, asker.principal_id)
@@ -35,6 +35,10 @@ def call_of(surroundings: Surroundings, asker: Asker, *, via: str) -> Call | Not
         )
     if principal is None:
         return NotAdmitted(reason=f"{asker.name}, who asked for it, has no account any more")
+    if principal.is_suspended:
+        return NotAdmitted(
+            reason=f"{asker.name}, who asked for it, is let in no more by their identity provider"
+        )
     if asker.issuer and not is_taken:
         return NotAdmitted(
             reason=f"tokens of {asker.issuer}, with one of which {asker.name} asked for it, are not taken any"

@@ -110,6 +110,17 @@ def test_what_is_wrong_is_said_and_nothing_is_changed(
     assert not any(request.method == "PUT" for request in api.requests)
 
 
+def test_its_access_tokens_are_taken_for_an_audience_until_it_is_emptied(api: StubApi, tower: Tower) -> None:
+    api.answers["GET /providers/corp"] = Answer(body=a_provider())
+    taken = tower("provider", "put", "corp", "--token-audience", "https://tower.example.com/mcp")
+    assert "taken, for audience https://tower.example.com/mcp" in taken[1]
+    api.answers["GET /providers/corp"] = Answer(body=a_provider(token_audience="api://tower"))
+    assert tower("provider", "put", "corp", "--label", "Corp")[0] == 0
+    assert api.requests[-1].body["token_audience"] == "api://tower"
+    assert "not taken" in tower("provider", "put", "corp", "--token-audience", "")[1]
+    assert api.requests[-1].body["token_audience"] == ""
+
+
 def test_an_empty_secret_is_no_secret(api: StubApi, tower: Tower, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
     status, _, err = tower("provider", "put", "corp", "--secret-file", "-")

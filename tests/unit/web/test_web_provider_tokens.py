@@ -7,13 +7,20 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import jwt
 import pytest
 from aiohttp import ClientResponse
 from mcp import Client
+from mcp.client.auth.utils import (
+    build_protected_resource_metadata_discovery_urls,
+    extract_resource_metadata_from_www_auth,
+)
 from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.auth import ProtectedResourceMetadata
+from mcp.shared.auth_utils import check_resource_allowed
 
 from cluster.model.schedules import NotAdmitted
 from tests.support.identity_provider import ANOTHER_KEY, CLIENT_ID, Provider, an_identity_provider
@@ -194,6 +201,19 @@ async def test_without_the_setting_there_is_no_metadata_and_no_token_is_taken() 
     assert refused.headers["WWW-Authenticate"] == 'Bearer realm="Control Tower"'
 
 
+async def test_the_mcp_sdk_finds_the_provider_by_the_answer_to_a_request_without_a_token() -> None:
+    async with a_taking_desk() as desk:
+        url = str(desk.client.make_url("/mcp")).replace("http:", "https:")
+        refused = httpx2.Response(401, headers=dict((await ask(desk, "")).headers))
+        found = extract_resource_metadata_from_www_auth(refused)
+        candidates = build_protected_resource_metadata_discovery_urls(found, url)
+        assert found in candidates
+        answer = await desk.client.get(urlsplit(candidates[0]).path)
+        metadata = ProtectedResourceMetadata.model_validate(await answer.json())
+    assert check_resource_allowed(requested_resource=url, configured_resource=str(metadata.resource))
+    assert [str(server).rstrip("/") for server in metadata.authorization_servers] == [desk.provider.issuer]
+
+
 # ---- what is refused
 
 
@@ -305,6 +325,13 @@ async def test_the_token_of_a_removed_account_is_refused() -> None:
         await check_refused(desk, an_access_token(desk.provider), "has no account here")
 
 
+async def test_an_account_is_let_in_by_the_audience_of_the_provider_it_logs_in_by() -> None:
+    async with a_taking_desk() as desk:
+        await desk.put("other", token_audience="another cluster's")
+        await check_refused(desk, an_access_token(desk.provider, aud="another cluster's"), "has no account")
+        assert (await ask(desk, an_access_token(desk.provider))).status == 200
+
+
 async def test_a_token_of_one_provider_is_not_taken_for_another_s_account() -> None:
     async with a_taking_desk() as desk, an_identity_provider(desk.world.clock.now_ms) as other:
         await desk.put("other", issuer=other.issuer, ca_pem=other.ca_pem, token_audience=AUDIENCE)
@@ -327,6 +354,19 @@ async def test_what_a_program_scheduled_with_such_a_token_is_later_no_person_s_e
     assert not is_person(later)
     assert isinstance(refused, NotAdmitted)
     assert "not taken any more" in refused.reason
+
+
+async def test_who_is_suspended_by_then_has_nothing_done_that_was_scheduled() -> None:
+    async with a_taking_desk() as desk:
+        authenticator = desk.client.server.app[AUTHENTICATOR]  # type: ignore[attr-defined]
+        cookie = desk.cookies["__Host-tower_access"]
+        identity = await authenticator.cookie(cookie)
+        asker = asker_of(Call(identity=identity, request_id="rq", ip="", user_agent="", started_s=0.0))
+        desk.provider.claims["groups"] = ["guests"]
+        await desk.sign_in()
+        refused = call_of(desk.world.surroundings, asker, via="schedule")
+    assert isinstance(refused, NotAdmitted)
+    assert "let in no more" in refused.reason
 
 
 async def test_no_token_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:

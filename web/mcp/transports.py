@@ -211,7 +211,11 @@ class Transports:
     ) -> types.ReadResourceResult:
         meant = find_meant(params.uri)
         if meant is None:
-            raise MCPError(code=types.INVALID_PARAMS, message=f"there is no resource {params.uri[:200]!r}")
+            raise MCPError(
+                code=types.INVALID_PARAMS,
+                message=f"there is no resource {params.uri[:200]!r}",
+                data={"uri": params.uri[:200]},
+            )
         try:
             result = await REGISTRY.call(self._context, _call_of(ctx), meant.tool, meant.arguments)
         except Problem as problem:

@@ -135,6 +135,7 @@ async def test_resources_prompts_and_completions_are_served_under_the_caller_s_p
             assert content["text"], address
         missing = await served_to_a_viewer(server, "resources/read", uri="tower://nothing")
         assert "no resource" in missing["error"]["message"]
+        assert missing["error"]["data"] == {"uri": "tower://nothing"}
         templates = await served_to_a_viewer(server, "resources/templates/list")
         assert "tower://rollouts/{rollout_id}" in [
             each["uriTemplate"] for each in templates["result"]["resourceTemplates"]

@@ -67,15 +67,17 @@ ui:
 	@$(BOOTSTRAP) python ui
 
 # The index is named so that the lock does not depend on this machine's settings; the file itself names none.
-lock: LOCK := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	--no-annotate --no-config --default-index https://pypi.org/simple $(if $(UPGRADE),--upgrade)
+lock: LOCK := .venv/bin/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --no-config \
+	 --default-index https://pypi.org/simple $(if $(UPGRADE),--upgrade)
 lock:
 	@$(BOOTSTRAP) python
-	$(LOCK) --extra assistant --extra dev --output-file requirements.lock pyproject.toml
-	$(LOCK) --output-file tests/support/sdk1/requirements.lock tests/support/sdk1/requirements.in
+	$(LOCK) --python-version 3.11 --extra assistant --extra dev --output-file requirements.lock pyproject.toml
+	$(LOCK) --python-version 3.11 --output-file tests/support/sdk1/requirements.lock tests/support/sdk1/requirements.in
+	$(LOCK) --python-version 3.12 --output-file tests/benchmarks/mcp_server_docker/requirements.lock \
+		tests/benchmarks/mcp_server_docker/requirements.in
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist web/static \
 		web/ui/node_modules tests/support/inspector/node_modules tests/support/conformance/node_modules \
-		tests/support/sdk1/.venv
+		tests/support/sdk1/.venv tests/benchmarks/mcp_server_docker/.venv
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

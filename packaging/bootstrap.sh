@@ -217,12 +217,6 @@ browser_tier() {
     fi
 }
 
-bench_tier() {
-    [ "$(uname -s)" = Linux ] || return 0
-    need_packages "what benchmarks measure beside us" etcd-server netdata-core ||
-        say "what is missing will not stand beside our figures"
-}
-
 ui_tier() {
     "$venv/bin/python" packaging/build_hook.py || fail "the dashboard could not be built; see npm's message above"
 }
@@ -241,25 +235,40 @@ npm_client() {
     fi
 }
 
-# The SDK's previous line has an environment of its own: the two do not live in one.
-old_sdk() {
-    directory=tests/support/sdk1
+# own_venv DIRECTORY WHAT LOSS INSTALL...: the packages of its lock in an environment of their own, because they
+# and ours do not live in one. INSTALL is the command that puts them there.
+own_venv() {
+    directory=$1
+    what=$2
+    loss=$3
+    shift 3
     locked="$(hash_of <"$directory/requirements.lock")"
     [ "$(cat "$directory/.venv/.locked" 2>/dev/null || true)" != "$locked" ] || return 0
-    say "installing the MCP SDK's 1.x line into $directory/.venv"
+    say "installing $what into $directory/.venv"
     if "$venv/bin/uv" venv -q --clear --python "$venv/bin/python" "$directory/.venv" >&2 &&
-        "$venv/bin/uv" pip install -q --no-deps --require-hashes --python "$directory/.venv/bin/python" \
-            -r "$directory/requirements.lock" >&2; then
+        "$@" -q --no-deps --require-hashes -r "$directory/requirements.lock" >&2; then
         printf '%s' "$locked" >"$directory/.venv/.locked"
     else
-        say "uv could not install the MCP SDK's 1.x line, see its message above; the tests with it will be skipped"
+        say "could not install $what, see its message above; $loss"
     fi
 }
 
 clients_tier() {
     npm_client inspector "the MCP Inspector"
     npm_client conformance "MCP's conformance suite"
-    old_sdk
+    own_venv tests/support/sdk1 "the MCP SDK's 1.x line" "the tests with it will be skipped" \
+        "$venv/bin/uv" pip install --python tests/support/sdk1/.venv/bin/python
+}
+
+bench_tier() {
+    [ "$(uname -s)" = Linux ] || return 0
+    need_packages "what benchmarks measure beside us" etcd-server netdata-core ||
+        say "what is missing will not stand beside our figures"
+    # It asks for Python 3.12 and uses nothing that 3.11 lacks.
+    server=tests/benchmarks/mcp_server_docker
+    own_venv "$server" "mcp-server-docker" "it will not stand beside our figures" \
+        "$venv/bin/python" -m pip --python "$server/.venv/bin/python" --disable-pip-version-check --no-input \
+        install --ignore-requires-python
 }
 
 # ---- main ---------------------------------------------------------------------------------------------------
@@ -279,9 +288,9 @@ done
 # Status 0 when a tier waits for the network and needs nothing of the tiers before it: then it runs beside them.
 runs_beside() {
     case "$1" in
-        lab | databases | bench) python=$(find_python) && can_make_venv "$python" ;;  # otherwise Python takes apt's locks
+        lab | databases) python=$(find_python) && can_make_venv "$python" ;;  # otherwise Python takes apt's locks
         browser) grep -q '^ID=debian' /etc/os-release 2>/dev/null && python=$(find_python) && can_make_venv "$python" ;;
-        clients) [ "$first" = ui ] ;;  # they need Python's Node and uv
+        bench | clients) [ "$first" = ui ] ;;  # they need Python's Node, uv and pip
         *) return 1 ;;
     esac
 }

@@ -180,6 +180,40 @@ def test_clients_that_cannot_be_had_are_said_and_the_rest_goes_on(machine: Machi
         assert f"could not install {client}, see its message above" in run.stderr
 
 
+def with_anchors(machine: Machine, *, uv: str, pip: str) -> None:
+    """Put the lock of the bench tier into the tree, and a uv and a pip that answer so."""
+    debian(machine, uid=0, installed=True)
+    lock = "tests/benchmarks/mcp_server_docker/requirements.lock"
+    (machine.tree / lock).parent.mkdir(parents=True)
+    shutil.copy(ROOT / lock, machine.tree / lock)
+    (machine.tree / ".venv" / "bin").mkdir(parents=True)
+    (machine.programs / "mkdir").symlink_to(str(shutil.which("mkdir")))
+    for name, answer in (("uv", uv), ("python", pip)):
+        machine.has(name, answer)
+        (machine.programs / name).rename(machine.tree / ".venv" / "bin" / name)
+
+
+def test_the_server_measured_beside_ours_is_installed_as_locked_apart_from_us_and_once(
+    machine: Machine,
+) -> None:
+    directory = "tests/benchmarks/mcp_server_docker"
+    with_anchors(machine, uv=f"mkdir -p {directory}/.venv", pip="")
+    assert [machine.bootstrap("bench").returncode for _ in range(2)] == [0, 0]
+    made, installed = (
+        call for call in machine.calls.read_text().splitlines() if call.startswith(("uv ", "python "))
+    )
+    assert made.endswith(f"{directory}/.venv")
+    assert f"--python {directory}/.venv/bin/python" in installed
+    assert f"--require-hashes -r {directory}/requirements.lock" in installed
+
+
+def test_a_server_that_cannot_be_had_will_not_stand_beside_ours(machine: Machine) -> None:
+    with_anchors(machine, uv="exit 1", pip="")
+    run = machine.bootstrap("bench")
+    assert run.returncode == 0
+    assert "could not install mcp-server-docker, see its message above" in run.stderr
+
+
 def test_the_policy_that_keeps_daemons_from_starting_is_ours_only_while_installing(tmp_path: Path) -> None:
     """The script's text, because the path of the policy cannot be played."""
     text = (ROOT / SCRIPT).read_text()

@@ -87,7 +87,7 @@ def run(say: Callable[[str], None], *, rounds: int = ROUNDS) -> Finding:
         time.sleep(SETTLE_S)
         found = asyncio.run(_measure(agents, asked, unasked, directory, rounds))
     say(f"first session: {found.first_ms:.0f} ms; {found.memory}")
-    return _finding(found, rounds)
+    return finding(found, rounds=rounds)
 
 
 def _start_containers(agents: LabAgents, host: Host) -> None:
@@ -171,7 +171,8 @@ def _server(
     )
 
 
-def _finding(found: Found, rounds: int) -> Finding:
+def finding(found: Found, *, rounds: int) -> Finding:
+    """What was measured in so many calls over each transport."""
     ours, anchor = found.ours, found.anchor
     grown_mib = found.memory.unasked_mib
     notes = [f"Another follower, whose endpoint nobody asked, grew by {grown_mib:.1f} MiB meanwhile."]

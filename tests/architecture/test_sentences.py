@@ -171,7 +171,6 @@ EXCEPTIONS = {
     ),
     "written in a language of machines": (
         r"(//|@|-h |--host[= ]){0}(?![\w.-])",
-        'Bearer realm="Control Tower"',
         "Connection: close",
         "GET {0} HTTP/1.1",
         "Host: {0}",

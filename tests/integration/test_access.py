@@ -15,7 +15,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx2
 import pytest
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
 
 from agent.clock import SystemClock
 from agent.keys.identity import IdentityDirectory
@@ -118,6 +121,44 @@ def visit(host: AgentProcess, url: str, cookies: dict[str, str]) -> str:
             key, _, content = value.partition(";")[0].partition("=")
             cookies[key] = content
     return response.headers["Location"]
+
+
+def put_provider(host: AgentProcess, admin: str, name: str, provider: Provider, **fields: str) -> None:
+    body = {
+        "label": "Example Corp",
+        "issuer": provider.issuer,
+        "client_id": CLIENT_ID,
+        "client_secret": CLIENT_SECRET,
+        "roles": [{"group": "ops", "role": "operator"}],
+        "ca_pem": provider.ca_pem,
+        **fields,
+    }
+    must(host, "PUT", f"/providers/{name}", body, token=admin)
+
+
+def may_call(host: AgentProcess, admin: str, networks: str) -> None:
+    must(host, "PUT", "/settings/outbound.allowed_networks", {"value": networks}, token=admin)
+
+
+def published(host: AgentProcess, admin: str, name: str) -> tuple[int, Any]:
+    return host.request("GET", f"/api/v1/providers/{name}/published", token=admin)
+
+
+def let_call(host: AgentProcess, admin: str, name: str) -> None:
+    """Allow the network of a provider beside the test, and see that it answers."""
+    may_call(host, admin, "127.0.0.0/8, ::1/128")
+    wait_until("the provider may be called", lambda: published(host, admin, name)[0] == 200, host.tail)
+
+
+async def tools_shown(host: AgentProcess, token: str) -> set[str]:
+    """What a client of the MCP SDK is shown that has this token alone."""
+    context = ssl.create_default_context(cafile=str(host.ca))
+    headers = {"Authorization": f"Bearer {token}"}
+    async with (
+        httpx2.AsyncClient(verify=context, headers=headers, timeout=30) as http,
+        Client(streamable_http_client(f"{host.url}/mcp", http_client=http)) as client,
+    ):
+        return {tool.name for tool in (await client.list_tools()).tools}
 
 
 def test_a_code_that_one_host_took_counts_on_no_other(
@@ -249,29 +290,15 @@ def test_a_provider_lets_people_in_once_it_may_be_called(
 ) -> None:
     first, second, admin = hosts
     with a_provider() as provider:
-        body = {
-            "label": "Example Corp",
-            "issuer": provider.issuer,
-            "client_id": CLIENT_ID,
-            "client_secret": CLIENT_SECRET,
-            "roles": [{"group": "ops", "role": "operator"}],
-            "ca_pem": provider.ca_pem,
-        }
-        must(first, "PUT", "/providers/corp", body, token=admin)
-        status, refused = first.request("GET", "/api/v1/providers/corp/published", token=admin)
-        assert (status, "outbound.allowed_networks" in refused["detail"]) == (503, True)
-        must(
-            first,
-            "PUT",
-            "/settings/outbound.allowed_networks",
-            {"value": "127.0.0.0/8, ::1/128"},
-            token=admin,
-        )
+        put_provider(first, admin, "corp", provider)
+        # Whatever other tests allowed before.
+        may_call(first, admin, "10.0.0.0/8")
         wait_until(
-            "the provider may be called",
-            lambda: first.request("GET", "/api/v1/providers/corp/published", token=admin)[0] == 200,
+            "the provider may not be called, and that says what to set",
+            lambda: "outbound.allowed_networks" in published(first, admin, "corp")[1].get("detail", ""),
             first.tail,
         )
+        let_call(first, admin, "corp")
         cookies: dict[str, str] = {}
         there = visit(first, "/api/v1/auth/providers/corp/start?next=/services", cookies)
         # The browser comes back to another host under the same name.
@@ -280,3 +307,32 @@ def test_a_provider_lets_people_in_once_it_may_be_called(
     assert [(user["role"], user["provider"]) for user in users if user["name"] == "gina"] == [
         ("operator", "corp")
     ]
+
+
+def test_an_assistant_finds_the_provider_and_is_shown_tools_with_its_token_on_any_host(
+    hosts: tuple[AgentProcess, AgentProcess, str],
+) -> None:
+    first, second, admin = hosts
+    audience = "https://tower.example.com/mcp"
+    with a_provider() as provider:
+        provider.subject, provider.claims = "assisted", {"preferred_username": "rosa", "groups": ["ops"]}
+        put_provider(first, admin, "assisting", provider, token_audience=audience)
+        let_call(first, admin, "assisting")
+        cookies: dict[str, str] = {}
+        there = visit(first, "/api/v1/auth/providers/assisting/start", cookies)
+        assert visit(first, provider.visit(there), cookies).startswith("/login?signed_in=yes")
+        status, metadata = second.request("GET", "/.well-known/oauth-protected-resource/mcp")
+        assert (status, metadata["resource"]) == (200, f"{second.url}/mcp")
+        assert provider.issuer in metadata["authorization_servers"]
+        now_s = now_ms() // 1000
+        claims = {
+            "iss": provider.issuer,
+            "aud": audience,
+            "sub": provider.subject,
+            "iat": now_s,
+            "exp": now_s + 300,
+            "groups": ["ops"],
+        }
+        token = provider.sign(claims, typ="at+jwt")
+        assert "scale-service" in asyncio.run(tools_shown(second, token))
+        assert second.request("GET", "/api/v1/auth/me", token=token)[0] == 401, "it is for MCP alone"

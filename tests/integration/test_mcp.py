@@ -172,3 +172,39 @@ async def test_a_malformed_message_is_a_client_s_error(
 ) -> None:
     status, _ = agent.request("POST", "/mcp", body, token=tokens["viewer"])
     assert 400 <= status < 500
+
+
+async def test_a_stream_takes_messages_of_whose_it_is_alone_and_as_long_as_its_token_holds(
+    agent: AgentProcess,
+) -> None:
+    admin = agent.login()
+    eve = {"name": "eve", "password": "blue-otter-umbrella-42"}
+    assert agent.request("POST", "/api/v1/users", {**eve, "role": "admin"}, token=admin)[0] in (200, 201)
+    status, login = agent.request("POST", "/api/v1/auth/login", {**eve, "mode": "token"})
+    assert status == 200, login
+    body = {"name": "streaming", "role": "operator", "ttl_s": 3600}
+    made = agent.request("POST", "/api/v1/tokens", body, token=admin)[1]
+    ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+    async with (
+        httpx2.AsyncClient(verify=trusting(str(agent.ca)), timeout=30) as http,
+        http.stream(
+            "GET", f"{agent.url}/sse", headers={"Authorization": f"Bearer {made['token']}"}
+        ) as stream,
+    ):
+        lines = stream.aiter_lines()
+        messages = ""
+        while not messages:
+            messages = (await anext(lines)).partition("data: ")[2]
+        assert messages.startswith("/messages?session_id=")
+
+        async def post(token: str) -> int:
+            headers = {"Authorization": f"Bearer {token}"} if token else {}
+            return (await http.post(f"{agent.url}{messages}", json=ping, headers=headers)).status_code
+
+        assert await post(made["token"]) == 202
+        # Also to an administrator it is as if there were no such stream.
+        assert await post(login["access_token"]) == 404
+        assert await post("") == 401
+        status, answer = agent.request("DELETE", f"/api/v1/tokens/{made['prefix']}", token=admin)
+        assert status in (200, 204), answer
+        assert await post(made["token"]) == 401

@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from aiohttp import web
 from mcp import ClientSession
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
@@ -23,15 +24,8 @@ from cluster.model.access import Role
 from cluster.model.inventory import Caller
 from tests.support.agent_process import AgentProcess, agents, wait_until
 from tests.support.tool_names import tools_of
-from tests.support.web_fakes import (
-    FakeHosts,
-    WebWorld,
-    a_container,
-    a_web_world,
-    log_in,
-    put_containers,
-    serving,
-)
+from tests.support.web_fakes import FakeHosts, WebWorld, a_container, a_web_world, put_containers
+from web.server import build_app
 
 SESSIONS_EACH = 50
 GROWTH_BYTES_MAX = 8 << 20
@@ -224,6 +218,18 @@ async def kill_while_waiting(wire: str, port: int, hosts: StillHosts, authorizat
         await hosts.left.get()
 
 
+@asynccontextmanager
+async def served_as_by_an_agent(world: WebWorld) -> AsyncIterator[int]:
+    """The port of a server that, as an agent's and unlike a test's, does not cancel whoever is not read."""
+    runner = web.AppRunner(build_app(world.surroundings), shutdown_timeout=5)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
 def begun_since(before: set[asyncio.Task[Any]]) -> list[str]:
     """The tasks that were not there, but for what lasts: the manager of sessions, and a watcher of the
     process's end, which sse-starlette keeps one of for each thread."""
@@ -238,13 +244,12 @@ def begun_since(before: set[asyncio.Task[Any]]) -> list[str]:
 async def test_a_client_that_is_killed_while_it_waits_leaves_nothing_running(wire: str) -> None:
     world = a_web_world()
     put_containers(world, "nd_1", a_container("web"))
-    world.add_user("ann", Role.ADMIN)
+    authorization = {"Authorization": f"Bearer {world.add_api_token(world.add_user('ann', Role.ADMIN))}"}
     hosts = world.hosts = StillHosts(world)
-    async with serving(world) as client:
-        authorization = await log_in(client, "ann")
+    async with served_as_by_an_agent(world) as port:
         before = asyncio.all_tasks()
         for _ in range(5):
-            await kill_while_waiting(wire, client.port or 0, hosts, authorization)
+            await kill_while_waiting(wire, port, hosts, authorization)
         until_s = time.monotonic() + 10
         while left := begun_since(before):
             assert time.monotonic() < until_s, left

@@ -7,13 +7,15 @@ import json
 import signal
 import ssl
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx2
+import mcp_types as types
 import pytest
-from mcp import ClientSession
+from mcp import ClientSession, MCPError
 from mcp.client.streamable_http import streamable_http_client
 from playwright.sync_api import Browser, expect
 
@@ -121,16 +123,69 @@ def revisions(shop: Shop) -> set[str]:
 
 def test_a_rollout_goes_on_when_its_leader_is_killed(whole: Shop) -> None:
     leader = whole.agents.leader()
-    with HttpLoad(whole.addresses, APP, clients=2).running() as load:
+    # The browser's driver has an event loop on this thread.
+    with HttpLoad(whole.addresses, APP, clients=2).running() as load, ThreadPoolExecutor() as pool:
         load.wait_for(50, timeout_s=20)
-        whole.deploy("survivor")
-        whole.agents.process(leader).signal(signal.SIGKILL)
+        lost, phase = pool.submit(asyncio.run, watch_by_mcp(whole, leader, "survivor")).result(150)
         whole.tower("rollout", "status", "--wait", "shop.web")
         seen = load.answers.by_version["survivor"]
         whole.agents.wait("it answers", lambda: load.answers.by_version["survivor"] > seen + 100)
     assert load.answers.failures == []
+    assert lost, "the client of the killed leader was told nothing"
+    assert phase == "succeeded"
     whole.agents.wait("the revision before is gone", lambda: len(revisions(whole)) == 1, tell=whole.tell)
     assert whole.is_whole()
+
+
+@asynccontextmanager
+async def an_assistant(shop: Shop, address: str) -> AsyncIterator[ClientSession]:
+    """A session of an assistant with an operator's token."""
+    context = ssl.create_default_context(cadata=shop.agents.ca_pem)
+    headers = {"Authorization": f"Bearer {shop.agents.operator_token}"}
+    async with (
+        httpx2.AsyncClient(verify=context, headers=headers, timeout=60) as http,
+        streamable_http_client(f"https://{address}:7443/mcp", http_client=http) as streams,
+        ClientSession(streams[0], streams[1]) as session,
+    ):
+        await session.initialize()
+        yield session
+
+
+async def watch_by_mcp(shop: Shop, leader: Host, version: str) -> tuple[str, str]:
+    """Deploy, and kill the leader while one assistant waits for the end at the leader and one elsewhere.
+    Returns what the first was told and which end the second saw."""
+    other = next(host for host in shop.lab.hosts if host.name != leader.name)
+
+    async def wait_at(session: ClientSession, is_waiting: asyncio.Event) -> types.CallToolResult:
+        async def hear(done: float, total: float | None, words: str | None) -> None:
+            is_waiting.set()
+
+        arguments = {"service": "shop.web", "limit": 1, "wait_s": 55}
+        return await session.call_tool("get-deploy-status", arguments, progress_callback=hear)
+
+    async with (
+        asyncio.timeout(120),
+        an_assistant(shop, other.ip) as kept,
+        an_assistant(shop, leader.ip) as lost,
+        asyncio.TaskGroup() as group,
+    ):
+        await asyncio.to_thread(shop.deploy, version)
+        both = [asyncio.Event() for _ in range(2)]
+        seeing = group.create_task(wait_at(kept, both[0]))
+        losing = group.create_task(refusal_of(wait_at(lost, both[1])))
+        for is_waiting in both:
+            await is_waiting.wait()
+        shop.agents.process(leader).signal(signal.SIGKILL)
+        told = await losing
+        [line] = ((await seeing).structured_content or {})["rollouts"]
+    return told, line["phase"]
+
+
+async def refusal_of(call: Awaitable[types.CallToolResult]) -> str:
+    """What the client of a call that cannot be answered is told."""
+    with pytest.raises(MCPError) as raised:
+        await call
+    return str(raised.value)
 
 
 def test_an_mcp_client_lists_the_containers_and_deploys_what_a_person_approves(whole: Shop) -> None:
@@ -148,16 +203,7 @@ def test_an_mcp_client_lists_the_containers_and_deploys_what_a_person_approves(w
 async def deploy_by_mcp(shop: Shop, version: str) -> tuple[set[str], str]:
     """The containers an assistant with an operator's token sees, and how its deployment ended, which a person
     approved."""
-    context = ssl.create_default_context(cadata=shop.agents.ca_pem)
-    headers = {"Authorization": f"Bearer {shop.agents.operator_token}"}
-    url = f"https://{shop.addresses[1]}:7443/mcp"
-    async with (
-        httpx2.AsyncClient(verify=context, headers=headers, timeout=60) as http,
-        streamable_http_client(url, http_client=http) as streams,
-        ClientSession(streams[0], streams[1]) as session,
-        asyncio.timeout(90),
-    ):
-        await session.initialize()
+    async with an_assistant(shop, shop.addresses[1]) as session, asyncio.timeout(90):
         listed = await session.call_tool("list-containers", {})
         deployed = await session.call_tool(
             "deploy-rolling", {"compose": COMPOSE.format(version=version, latency_ms=0)}

@@ -235,6 +235,6 @@ async def asks_nobody(shop: Shop) -> None:
         before, _ = await asyncio.to_thread(standing, shop)
         # A token opens nothing here: programs do not let each other through.
         await asyncio.to_thread(shop.tower, "plan", "approve", made["plan_id"])
-        await session.replay((ended(made["plan_id"], by="(command line)"), AFTERWARDS[1]))
+        await session.replay((ended(made["plan_id"], by="(command line)"), AFTERWARDS[0]))
         after, revisions = await asyncio.to_thread(standing, shop)
         assert (before, after, revisions) == (BAD, GOOD, {str(GOOD)})

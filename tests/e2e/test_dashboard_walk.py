@@ -129,7 +129,9 @@ def test_the_palette_leads_to_a_container_and_its_log(shop: Shop, walker: Walker
     walker.open("/")
     page.keyboard.press("Control+k")
     page.keyboard.type("web-1-0")
-    expect(page.get_by_role("option").first).to_contain_text("tower-shop.web-1-0")
+    first = page.get_by_role("option").first
+    expect(first).to_contain_text("tower-shop.web-1-0")
+    expect(first).to_have_attribute("aria-selected", "true")
     page.keyboard.press("Enter")
     page.get_by_role("option", name="Open its logs").click()
 

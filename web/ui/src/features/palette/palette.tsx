@@ -44,6 +44,10 @@ export default function Palette({ groups, query, onQuery, onClose }: PaletteProp
   const input = useRef<HTMLInputElement>(null);
   const [subject, setSubject] = useState<PaletteItem | null>(null);
   const shown = useMemo(() => found(subject, groups, query), [subject, groups, query]);
+  const ids = shown.flatMap((group) => group.items.map((item) => idOf(group, item)));
+  const [chosen, setChosen] = useState("");
+  // What is found may still be on its way when the search was typed: Enter is for the first of what is there.
+  const active = ids.includes(chosen) ? chosen : (ids[0] ?? "");
   const isNothing = shown.every(({ items }) => items.length === 0);
   const choose = (item: PaletteItem) => {
     if (item.items !== undefined) {
@@ -76,7 +80,7 @@ export default function Palette({ groups, query, onQuery, onClose }: PaletteProp
         >
           <Dialog.Title className="sr-only">{t.title}</Dialog.Title>
           <Dialog.Description className="sr-only">{t.hint}</Dialog.Description>
-          <Command shouldFilter={false} label={t.title} loop>
+          <Command shouldFilter={false} label={t.title} loop value={active} onValueChange={setChosen}>
             <div className="flex items-center gap-2 border-b border-line px-4">
               <Search aria-hidden className="size-4 shrink-0 text-muted" />
               {subject !== null && (
@@ -87,7 +91,10 @@ export default function Palette({ groups, query, onQuery, onClose }: PaletteProp
               <Command.Input
                 ref={input}
                 value={query}
-                onValueChange={onQuery}
+                onValueChange={(text) => {
+                  setChosen("");
+                  onQuery(text);
+                }}
                 onKeyDown={(event) => {
                   if (event.key === "Backspace" && query === "" && subject !== null) setSubject(null);
                 }}
@@ -110,7 +117,7 @@ export default function Palette({ groups, query, onQuery, onClose }: PaletteProp
                       className="[&_[cmdk-group-heading]]:px-2.5 [&_[cmdk-group-heading]]:pt-2.5 [&_[cmdk-group-heading]]:pb-1 [&_[cmdk-group-heading]]:text-xs [&_[cmdk-group-heading]]:font-medium [&_[cmdk-group-heading]]:text-muted"
                     >
                       {group.items.map((item) => (
-                        <Line key={item.key} id={`${group.key} ${item.key}`} item={item} onChoose={choose} />
+                        <Line key={item.key} id={idOf(group, item)} item={item} onChoose={choose} />
                       ))}
                     </Command.Group>
                   ),
@@ -122,6 +129,10 @@ export default function Palette({ groups, query, onQuery, onClose }: PaletteProp
       </Dialog.Portal>
     </Dialog.Root>
   );
+}
+
+function idOf(group: PaletteGroup, item: PaletteItem): string {
+  return `${group.key} ${item.key}`;
 }
 
 function Line({

@@ -35,6 +35,7 @@ CONTAINERS = 20
 ROUNDS = 250
 """Of one call over each of the agent's four transports: a thousand calls of it."""
 SETTLE_S = 10.0
+"""What the starts of agents and containers leave to do is done by then, and not measured."""
 IMAGE = "demo/web:1"
 STDIO = "stdio"
 CALL_TARGET = "< 10 ms"

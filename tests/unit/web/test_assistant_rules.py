@@ -23,7 +23,7 @@ from tests.support.deployments import a_rollout, service_of, transition
 from tests.support.series_kit import days_of
 from tests.support.state_builders import a_service, a_spec
 from tests.support.web_fakes import WebWorld
-from tests.unit.web.test_web_diagnosis import INJECTED, a_world, source_of
+from tests.unit.web.test_web_diagnosis import INJECTED, a_throttled_world, a_world, source_of
 from tests.unit.web.test_web_tools import a_call, a_context
 from web.assistant.answering import (
     Ended,
@@ -94,19 +94,6 @@ def check_whole(parts: list[Part]) -> None:
     ]
     assert isinstance(parts[-1], Ended)
     assert len(suggested(parts)) == 3
-
-
-def a_throttled_world() -> WebWorld:
-    world, history, _ = a_world()
-    hours = len(days_of(20))
-    throttled = np.full(hours, 0.5)
-    throttled[-6:] = 60.0
-    history.add(
-        SubjectKind.CONTAINER, "shop-web-1", labels=(("service", "shop.web"),),
-        memory_bytes=np.full(hours, 2.0**28), throttled_percent=throttled,
-    )  # fmt: skip
-    history.add(SubjectKind.HOST, "h1", memory_bytes=np.full(hours, 2.0**30), cpu_percent=np.full(hours, 20))
-    return world
 
 
 def a_filling_world() -> WebWorld:

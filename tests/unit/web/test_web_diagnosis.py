@@ -84,7 +84,7 @@ async def test_a_lost_host_is_critical_and_leads_to_the_tools_that_look_closer()
     assert {"tool": "get-capacity-plan", "arguments": {"lost": "h2"}} in first["next"]
 
 
-async def test_the_system_seems_slow_is_answered_with_who_waits_and_the_numbers() -> None:
+def a_throttled_world() -> WebWorld:
     world, history, _ = a_world()
     hours = len(days_of(20))
     throttled = np.full(hours, 0.5)
@@ -94,6 +94,11 @@ async def test_the_system_seems_slow_is_answered_with_who_waits_and_the_numbers(
         memory_bytes=np.full(hours, 2.0**28), throttled_percent=throttled,
     )  # fmt: skip
     history.add(SubjectKind.HOST, "h1", memory_bytes=np.full(hours, 2.0**30), cpu_percent=np.full(hours, 20))
+    return world
+
+
+async def test_the_system_seems_slow_is_answered_with_who_waits_and_the_numbers() -> None:
+    world = a_throttled_world()
     first = found(await asked(world, question="the system seems slow"))[0]
     assert (first["code"], first["severity"]) == ("bottleneck", "critical")
     evidence = first["evidence"][0]

@@ -1,8 +1,9 @@
 """What runs on this host, kept current: list, listen, list again.
 
 The loop: negotiate, list everything, then follow the engine's events and list again what they
-touch, a short while after the first so that a burst costs one list. Everything is listed again
-every minute, should an event have been missed. When the engine goes away the last lists stay,
+touch, a short while after the first so that a burst costs one list. An engine (20.10) tells of a
+container's end before its lists show it, by as long as cleaning up takes: until they do, they are
+asked again. Everything is listed again every minute, should an event have been missed. When the engine goes away the last lists stay,
 marked as such, and the loop tries again with growing, jittered pauses: that is a state, not an error.
 """
 
@@ -44,6 +45,8 @@ _TOUCHES = {
 
 _PAUSE_MAX_S = 2.0
 """The longest time between an event and the list that shows it begins."""
+_END_SHOWN_WITHIN_S = 60.0
+"""How long a list is doubted that shows a container running whose end was told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +121,8 @@ class InventoryWatcher:
         self._changed = asyncio.Event()
         self._dirty: set[str] = set()
         self._is_dirty = asyncio.Event()
+        self._ended_at_s: dict[str, float] = {}
+        """When the end of a container was told (monotonic) that no list shows yet, by its id."""
 
     @property
     def current(self) -> Inventory:
@@ -191,11 +196,12 @@ class InventoryWatcher:
         async for event in self._engine.events(since_ms=since_ms):
             for listener in tuple(self._event_listeners):
                 listener(event)
+            self._note_end(event)
             self._mark_dirty(_TOUCHES.get(event.kind, frozenset()))
         raise EngineUnavailable("Docker ended its event stream")
 
     async def _relist(self) -> NoReturn:
-        pause_s = self._debounce_s
+        pause_s = late_s = self._debounce_s
         while True:
             woken = await self._clock.wait(self._is_dirty, self._relist_interval_s)
             if woken:
@@ -208,6 +214,30 @@ class InventoryWatcher:
             # Listing takes a tenth of the time unless it is slow: what runs is not to be told of too late.
             listing_s = self._clock.monotonic_s() - started_s
             pause_s = max(self._debounce_s, min(9 * listing_s, _PAUSE_MAX_S))
+            if self._is_an_end_unseen():
+                pause_s = max(pause_s, late_s)
+                late_s = min(2 * late_s, _PAUSE_MAX_S)
+                self._mark_dirty(_TOUCHES["container"])
+            else:
+                late_s = self._debounce_s
+
+    def _note_end(self, event: EngineEvent) -> None:
+        if event.kind != "container":
+            return
+        if event.action == "die":
+            self._ended_at_s[event.id] = self._clock.monotonic_s()
+        elif event.action in ("start", "destroy"):
+            self._ended_at_s.pop(event.id, None)
+
+    def _is_an_end_unseen(self) -> bool:
+        if not self._ended_at_s:
+            return False
+        oldest_s = self._clock.monotonic_s() - _END_SHOWN_WITHIN_S
+        running = {each.id for each in self._current.containers if each.state.has_processes}
+        self._ended_at_s = {
+            id_: at_s for id_, at_s in self._ended_at_s.items() if id_ in running and at_s > oldest_s
+        }
+        return bool(self._ended_at_s)
 
     async def _list(self, kinds: frozenset[str]) -> None:
         listed_at_s = self._clock.boottime_s()

@@ -8,6 +8,7 @@ import logging
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -26,13 +27,18 @@ class CountingEngine(FakeEngine):
         self.image_lists = 0
         self.refusal: EngineRefused | None = None
         self.list_s = 0.0
+        self.still_running: set[str] = set()
+        """Ids of ended containers that are not cleaned up: lists show them running."""
         self._clock = clock
 
     async def containers(self):  # type: ignore[no-untyped-def]  # as the parent's
         self.lists += 1
         if self.list_s:
             await self._clock.sleep(self.list_s)
-        return await super().containers()
+        return tuple(
+            replace(each, state=ContainerState.RUNNING) if each.id in self.still_running else each
+            for each in await super().containers()
+        )
 
     async def images(self) -> tuple[Image, ...]:
         self.image_lists += 1
@@ -122,6 +128,60 @@ async def test_however_slow_lists_are_an_event_is_followed_by_one_within_seconds
         container = await a_container(engine)
         await clock.advance(2.5)
         assert watcher.current.container(container) is not None
+
+
+async def test_an_end_the_engine_tells_of_before_it_shows_it_is_seen_when_it_does() -> None:
+    clock = FakeClock()
+    engine = an_engine(clock)
+    container = await a_container(engine)
+    async with watching(engine, clock) as watcher:
+        await clock.advance(1.5)
+        engine.still_running.add(container)
+        await engine.kill(container)
+        await clock.advance(5)
+        found = watcher.current.container(container)
+        assert found is not None
+        assert found.state is ContainerState.RUNNING
+        engine.still_running.clear()
+        await clock.advance(2.1)
+        found = watcher.current.container(container)
+        assert found is not None
+        assert found.state is ContainerState.EXITED
+        lists = engine.lists
+        await clock.advance(50)
+        assert engine.lists == lists
+
+
+async def test_one_that_was_started_again_is_not_waited_for_to_end() -> None:
+    clock = FakeClock()
+    engine = an_engine(clock)
+    container = await a_container(engine)
+    async with watching(engine, clock) as watcher:
+        await clock.advance(1.5)
+        await engine.kill(container)
+        await engine.start(container)
+        await clock.advance(1)
+        found = watcher.current.container(container)
+        assert found is not None
+        assert found.state is ContainerState.RUNNING
+        lists = engine.lists
+        await clock.advance(10)
+        assert engine.lists == lists
+
+
+async def test_an_end_that_no_list_ever_shows_is_let_be_after_a_minute() -> None:
+    clock = FakeClock()
+    engine = an_engine(clock)
+    container = await a_container(engine)
+    async with watching(engine, clock) as watcher:
+        await clock.advance(1.5)
+        engine.still_running.add(container)
+        await engine.kill(container)
+        await clock.advance(65)
+        assert watcher.current.container(container) is not None
+        lists = engine.lists
+        await clock.advance(50)
+        assert engine.lists <= lists + 1
 
 
 async def test_everything_is_listed_again_now_and_then() -> None:

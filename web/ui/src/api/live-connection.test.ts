@@ -74,6 +74,23 @@ test("it comes back with growing pauses, and says since when it was away", () =>
   expect(pauses).toEqual([500, 1_000, 2_000]);
 });
 
+test("asked to, it connects at once instead of waiting", () => {
+  const connection = connect();
+  newest().onopen?.();
+  for (let attempt = 0; attempt < 5; attempt += 1) {
+    newest().onclose?.({ code: 1006 });
+    if (attempt < 4) vi.advanceTimersToNextTimer();
+  }
+  expect(connection.getStatus().phase).toBe("waiting");
+  const made = FakeSocket.made.length;
+  connection.connect();
+  expect(FakeSocket.made.length).toBe(made + 1);
+  newest().onopen?.();
+  expect(connection.getStatus()).toEqual({ phase: "open" });
+  vi.advanceTimersByTime(5_000);
+  expect(FakeSocket.made.length).toBe(made + 1);
+});
+
 test("a connection that ends as soon as it has begun is a failed attempt, one that lasted is not", async () => {
   const connection = connect();
   const pauses: number[] = [];

@@ -3,8 +3,9 @@
 The loop: negotiate, list everything, then follow the engine's events and list again what they
 touch, a short while after the first so that a burst costs one list. An engine (20.10) tells of a
 container's end before its lists show it, by as long as cleaning up takes: until they do, they are
-asked again. Everything is listed again every minute, should an event have been missed. When the engine goes away the last lists stay,
-marked as such, and the loop tries again with growing, jittered pauses: that is a state, not an error.
+asked again. Everything is listed again every minute, should an event have been missed. When the
+engine goes away the last lists stay, marked as such, and the loop tries again with growing, jittered
+pauses: that is a state, not an error.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from typing import Any
 
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.web_app import _cached_build_middleware
 
 from cluster.commands import Applied, Envelope, Outcome, Rejected, decode_outcome, encode
 from cluster.commands.access import CreateApiToken, CreateUser
@@ -542,6 +543,8 @@ async def serving(world: WebWorld, **options: Any) -> AsyncIterator[TestClient[w
         yield client
     finally:
         await client.close()
+        # aiohttp remembers the last thousand handlers with their applications: gigabytes, after all tests.
+        _cached_build_middleware.cache_clear()
 
 
 async def log_in(

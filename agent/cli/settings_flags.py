@@ -81,9 +81,11 @@ def app_module() -> Any:
     import importlib
 
     from agent.host.native_memory import keep_numpy_to_one_thread
+    from agent.host.standing_objects import without_collections
 
     keep_numpy_to_one_thread()
     try:
-        return importlib.import_module("agent.app")
+        with without_collections():
+            return importlib.import_module("agent.app")
     except ModuleNotFoundError as error:
         raise CommandFailed(f"this installation is incomplete: {error}") from error

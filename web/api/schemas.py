@@ -30,7 +30,7 @@ Reason = Annotated[str, StringConstraints(max_length=1024, pattern=_NO_CONTROL)]
 class Schema(BaseModel):
     """Unknown fields are refused: a misspelt one would otherwise be ignored in silence."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
 class PageQuery(Schema):

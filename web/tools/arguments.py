@@ -15,4 +15,4 @@ Cursor = Annotated[str, StringConstraints(max_length=2048)] | None
 class Arguments(BaseModel):
     """Arguments of a tool: unknown ones are refused."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, defer_build=True)

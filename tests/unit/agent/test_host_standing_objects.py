@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from agent.host.standing_objects import set_aside_standing_objects
+from agent.host.standing_objects import set_aside_standing_objects, without_collections
 
 
 @pytest.fixture(autouse=True)
@@ -29,3 +29,12 @@ def test_full_collections_pass_over_what_stays_and_find_what_came_since() -> Non
     first.other, second.other = second, first
     del first, second
     assert gc.collect() >= 2
+
+
+def test_nothing_is_collected_while_what_stays_is_loaded_whatever_becomes_of_that() -> None:
+    with without_collections():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    with pytest.raises(ModuleNotFoundError), without_collections():
+        raise ModuleNotFoundError("no such module")
+    assert gc.isenabled()

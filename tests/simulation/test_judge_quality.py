@@ -1,4 +1,4 @@
-"""How often the judge is wrong, by 2,000 simulated rollouts per case.
+"""How often the judge is wrong, by simulated rollouts: 2,000 per case in a whole run, 800 otherwise.
 
 The table of what was measured is in cluster/rollout/DESIGN.md. TOWER_JUDGE_RUNS says how many runs instead.
 """
@@ -22,7 +22,8 @@ from tests.simulation.judge_worlds import (
     share,
 )
 
-RUNS = int(os.environ.get("TOWER_JUDGE_RUNS", "2000"))
+IS_WHOLE = os.environ.get("HYPOTHESIS_PROFILE", "dev") != "dev"
+RUNS = int(os.environ.get("TOWER_JUDGE_RUNS", "2000" if IS_WHOLE else "800"))
 SEED = 20_261_130
 BUDGET = 0.01
 """Of identical versions, over all tests together: the default."""

@@ -316,6 +316,19 @@ def test_a_lost_connection_is_said_and_comes_back_by_itself(dashboard: Dashboard
     assert dashboard.server.requests["GET /api/v1/cluster"] >= asked
 
 
+def test_a_page_whose_code_does_not_come_is_not_left_empty(dashboard: Dashboard) -> None:
+    dashboard.page.route("**/assets/*.js", lambda route: route.abort())
+    dashboard.open()
+    expect(dashboard.page.get_by_text("The dashboard has not come yet")).to_be_visible()
+    assert dashboard.violations() == []
+    assert dashboard.complaints, "what did not come was asked for"
+    dashboard.complaints.clear()
+
+    dashboard.page.unroute_all()
+    dashboard.enter()
+    expect(dashboard.page.get_by_text("The dashboard has not come yet")).to_have_count(0)
+
+
 def test_a_read_that_fails_says_why_and_can_be_tried_again(dashboard: Dashboard) -> None:
     answers = iter([503, 503, 503])
 

@@ -80,7 +80,7 @@ class Walker:
     def check_look(self, name: str) -> None:
         """See that nothing is wrong with what is shown, on a wide light screen or on a dark phone.
 
-        A whole run looks at both, and pictures for people are in every theme and width. What is open stays so.
+        A whole run looks at both; pictures for people are in every theme and width. What is open stays so.
         """
         looks = [("phone", "dark"), ("wide", "light")]
         seen = set(looks) if IS_WHOLE else {looks[zlib.crc32(name.encode()) % 2]}

@@ -71,7 +71,14 @@ class Dashboard:
     def routes(self) -> tuple[Route, ...]:
         """Return the routes for everything that nothing else answers."""
         return tuple(
-            Route(method=method, path=_PAGES, handler=self.serve, access=everybody(), body_bytes_max=0)
+            Route(
+                method=method,
+                path=_PAGES,
+                handler=self.serve,
+                access=everybody(),
+                body_bytes_max=0,
+                is_file=True,
+            )
             for method in ("GET", "HEAD")
         )
 

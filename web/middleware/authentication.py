@@ -15,7 +15,7 @@ from web.auth.not_accepted import NotAccepted
 from web.auth.origin import refuse_foreign
 from web.auth.problems import Problem
 from web.middleware.keys import AUTHENTICATOR, AUTHORITY, CALL, SURROUNDINGS, TOKEN_USES
-from web.middleware.rate_limit import take
+from web.middleware.rate_limit import Counted, take
 from web.middleware.routes import Access, Audience, route_of
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -102,5 +102,5 @@ def _refuse(request: web.Request, refused: NotAccepted, access: Access) -> NoRet
     action = access.action or "request"
     request.app[AUTHORITY].strangers.count(action, action.partition(".")[0], refused.code)
     # Guessing at tokens costs its address what other requests of strangers cost.
-    take(request, key=request[CALL].ip, is_known=False)
+    take(request, Counted.ADDRESS, request[CALL].ip)
     raise Problem("not-authenticated", refused.reason, hint="log in, or send a token")

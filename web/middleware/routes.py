@@ -87,6 +87,8 @@ class Route:
     takes_head: bool = False
     is_streamed: bool = False
     """The body is read as it comes and held nowhere, so the server's own bound is not for it."""
+    is_file: bool = False
+    """It answers from memory with a part of a page, and is not counted with what costs more."""
 
 
 ROUTES: web.AppKey[dict[web.AbstractRoute, Route]] = web.AppKey("routes", dict)

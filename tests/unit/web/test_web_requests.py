@@ -26,7 +26,7 @@ from tests.support.web_fakes import (
 )
 from web.auth.problems import KINDS
 from web.middleware.entrance import CONTENT_SECURITY_POLICY
-from web.middleware.rate_limit import Limits, Quota, RateLimiter
+from web.middleware.rate_limit import Counted, Limits, Quota, RateLimiter
 
 Client = TestClient[web.Request, web.Application]
 
@@ -364,13 +364,13 @@ async def test_a_stranger_who_tries_tokens_is_slowed_down() -> None:
 def test_buckets_of_many_callers_do_not_fill_the_memory() -> None:
     limiter = RateLimiter(Limits())
     for number in range(20_000):
-        limiter.take(f"10.0.{number}", is_known=False, now_s=0.0)
+        limiter.take(Counted.ADDRESS, f"10.0.{number}", now_s=0.0)
     assert len(limiter._buckets) <= 10_000
 
 
 def test_a_clock_that_stands_still_gives_nothing_back() -> None:
     limiter = RateLimiter(Limits(stranger=Quota(burst=2, per_minute=60)))
-    refused = [limiter.take("x", is_known=False, now_s=5.0)[1] for _ in range(4)]
+    refused = [limiter.take(Counted.ADDRESS, "x", now_s=5.0)[1] for _ in range(4)]
     assert refused == [None, None, 1, 1]
 
 
@@ -384,6 +384,25 @@ def static(tmp_path: Path) -> Path:
     (tmp_path / "assets" / "app-1a2b.js").write_text("console.log(1);" * 200)
     (tmp_path / "favicon.svg").write_text("<svg/>")
     return tmp_path
+
+
+async def test_an_office_behind_one_address_gets_the_dashboard_whole(static: Path) -> None:
+    limits = Limits(stranger=Quota(burst=3, per_minute=60))
+    async with serving(a_world(), static=static, limits=limits) as client:
+        files = [(await client.get("/assets/app-1a2b.js")).status for _ in range(40)]
+        asked = [(await client.get("/api/v1/setup")).status for _ in range(4)]
+    assert files == [200] * 40
+    assert asked == [200, 200, 200, 429]
+
+
+async def test_even_files_are_not_given_without_end(static: Path) -> None:
+    limits = Limits(files=Quota(burst=3, per_minute=60))
+    async with serving(a_world(), static=static, limits=limits) as client:
+        answers = [await client.get("/assets/app-1a2b.js") for _ in range(4)]
+        asked = await client.get("/api/v1/setup")
+    assert [answer.status for answer in answers] == [200, 200, 200, 429]
+    assert answers[0].headers["RateLimit-Policy"] == '"files";q=3;w=3'
+    assert asked.status == 200
 
 
 async def test_the_page_is_served_for_every_address_of_the_dashboard(static: Path) -> None:

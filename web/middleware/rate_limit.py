@@ -1,8 +1,8 @@
 """How many requests one account, or one stranger's address, may make (draft-ietf-httpapi-ratelimit-headers).
 
 A token bucket per account and per address, on each node by itself and in memory. It keeps one caller from
-crowding out the others; it is no defence against many. Dozens of files make one page of the dashboard and come
-from memory, so they have a bucket of their own: an office that opens it behind one address gets it whole.
+crowding out the others; it is no defence against many. Dozens of files make one page of the dashboard, and
+come from memory: they have a bucket of their own, so that an office behind one address gets it whole.
 """
 
 from __future__ import annotations

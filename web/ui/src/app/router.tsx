@@ -8,7 +8,7 @@ import {
 } from "@tanstack/react-router";
 import { whenSessionLost } from "@/api/client";
 import { isStatus } from "@/api/problem";
-import { clusterQuery } from "@/api/queries";
+import { clusterQuery, containersQuery } from "@/api/queries";
 import {
   forgetLogin,
   mayBeLoggedIn,
@@ -57,6 +57,13 @@ const rootRoute = createRootRoute({
   errorComponent: Broken,
 });
 
+type PageComponent = ReturnType<typeof lazyRouteComponent>;
+
+/** Of the pages that are at one address. */
+const components = new Map<string, PageComponent>();
+
+const SHOWS_CONTAINERS: readonly string[] = ["/", "/containers"];
+
 /** Everything behind the login. */
 const shellRoute = createRoute({
   getParentRoute: () => rootRoute,
@@ -65,8 +72,16 @@ const shellRoute = createRoute({
     if (mayBeLoggedIn()) {
       // Every page shows something of it: asked for now, it is there when the first is rendered.
       if (maySeeCluster()) void queryClient.prefetchQuery(clusterQuery);
+      // Nor need the page's code wait for who is asking; where it fails, the page itself fetches it again.
+      void components
+        .get(location.pathname)
+        ?.preload?.()
+        ?.catch(() => undefined);
       try {
-        noteSight(await queryClient.ensureQueryData(meQuery));
+        const me = await queryClient.ensureQueryData(meQuery);
+        noteSight(me);
+        if (SHOWS_CONTAINERS.includes(location.pathname) && me.permissions.includes("container.read"))
+          void queryClient.prefetchQuery(containersQuery);
         return;
       } catch (error) {
         if (!isStatus(error, 401)) throw error;
@@ -93,16 +108,18 @@ const overviewRoute = createRoute({
 
 const page = <Path extends string, Search extends object>(
   path: Path,
-  component: ReturnType<typeof lazyRouteComponent>,
+  component: PageComponent,
   validateSearch: (raw: Record<string, unknown>) => Search,
-) =>
-  createRoute({
+) => {
+  components.set(path, component);
+  return createRoute({
     getParentRoute: () => shellRoute,
     path,
     component,
     validateSearch,
     pendingComponent: BeginningPage,
   });
+};
 
 /**
  * What links to a page may say after the `?`. The page itself reads it (`usePageSearch`), with code that is fetched with

@@ -67,6 +67,12 @@ class LiveWindow:
         self._rows: dict[SeriesKey, int] = {}
         self._free = list(range(series_min - 1, -1, -1))
         self._head: int | None = None
+        self._version = 0
+
+    @property
+    def version(self) -> int:
+        """Grows with everything that is put in."""
+        return self._version
 
     @property
     def span_ms(self) -> int:
@@ -88,6 +94,7 @@ class LiveWindow:
         The newest moment is the present: when the clock was set back, what lies after is dropped.
         """
         slot = at_ms // self.slot_ms
+        self._version += 1
         self._advance(slot)
         column = slot % self.n_slots
         for key, value in samples.items():

@@ -12,7 +12,7 @@ from agent.clock import Clock
 from agent.collect.live_window import LiveWindow, Metric, SeriesKey
 from agent.docker.inspect import COMPOSE_ONE_OFF
 from agent.docker.status_text import aged
-from agent.docker.watcher import InventoryWatcher
+from agent.docker.watcher import Inventory, InventoryWatcher
 from agent.execute.adopting import found_container, is_meant
 from agent.follow.engine_failures import engine_failures
 from agent.follow.readiness import ReadinessDesk, RouterStanding
@@ -75,6 +75,8 @@ class LocalHost:
         self.node_id = node_id
         self._applied_index = applied_index
         self._router_problem = router_problem
+        self._summarised: tuple[ContainerSummary, ...] = ()
+        self._summarised_of: tuple[int, int, int] | None = None
         self._engine = engine
         self._watcher = watcher
         self._window = window
@@ -95,16 +97,12 @@ class LocalHost:
         listed_ago_s = current.age_s(self._clock.boottime_s()) or 0.0
         # While the engine tells of its events, what was listed is how it is now.
         age_s = 0.0 if current.is_available else listed_ago_s
-        images = {image.id: image.labels for image in current.images}
         return HostInventory(
             node_id=self.node_id,
             age_ms=int(age_s * 1000),
             applied_index=self._applied_index(),
             problem=current.unavailable_reason,
-            containers=tuple(
-                self._summary(container, listed_ago_s - age_s, images.get(container.image_id))
-                for container in current.containers
-            ),
+            containers=self._summaries(current, listed_ago_s - age_s),
             image_count=len(current.images),
             volume_count=len(current.volumes),
             network_count=len(current.networks),
@@ -290,6 +288,19 @@ class LocalHost:
     async def readiness(self, question: HostQuestion) -> HostReadiness:
         """Return how this host stands to what is about to be deployed. Bounded in time; raises nothing."""
         return await self._desk.answer(question)
+
+    def _summaries(self, current: Inventory, listed_ago_s: float) -> tuple[ContainerSummary, ...]:
+        """Return the containers, made once for all who ask within a second: a hundred take milliseconds."""
+        # What they are made of: the list, the figures, and the words for whole seconds.
+        of = (current.version, self._window.version, int(listed_ago_s))
+        if self._summarised_of != of:
+            images = {image.id: image.labels for image in current.images}
+            self._summarised = tuple(
+                self._summary(container, listed_ago_s, images.get(container.image_id))
+                for container in current.containers
+            )
+            self._summarised_of = of
+        return self._summarised
 
     def _summary(
         self, container: Container, listed_ago_s: float, image_labels: Mapping[str, str] | None

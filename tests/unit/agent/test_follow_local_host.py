@@ -65,6 +65,7 @@ async def test_a_new_figure_a_new_list_and_a_second_gone_by_are_told_at_once() -
     engine, container = await an_engine(clock)
     window = LiveWindow(slot_s=1, n_slots=10)
     async with a_host(clock, engine, window) as host:
+        await clock.advance(1)  # for what the engine told of at first to be listed
         (before,) = host.inventory().containers
         assert before.cpu_percent is None
 

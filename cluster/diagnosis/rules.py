@@ -242,30 +242,45 @@ def rollouts(facts: Facts) -> Iterator[Finding]:
         if not _concerns(facts, rollout.service_id):
             continue
         if rollout.phase in _BAD_ENDS:
-            yield from _ended_badly(rollout)
+            yield from _ended_badly(rollout, is_overtaken=_is_overtaken(facts, rollout))
         elif rollout.is_waiting or rollout.phase is RolloutPhase.PAUSED:
             yield _standing(facts, rollout, Code.ROLLOUT_WAITING, Severity.WARNING)
         elif rollout.phase is RolloutPhase.RUNNING:
             yield _standing(facts, rollout, Code.ROLLOUT_UNDER_WAY, Severity.INFO)
 
 
-def _ended_badly(rollout: RolloutFact) -> Iterator[Finding]:
+def _is_overtaken(facts: Facts, rollout: RolloutFact) -> bool:
+    """Whether the service was brought into another state since: by going back, or by a better revision."""
+    return any(
+        other.service_id == rollout.service_id
+        and other.started_ms > rollout.started_ms
+        and other.phase is RolloutPhase.SUCCEEDED
+        for other in facts.rollouts or ()
+    )
+
+
+def _ended_badly(rollout: RolloutFact, *, is_overtaken: bool) -> Iterator[Finding]:
     is_back = rollout.phase is not RolloutPhase.FAILED
+    is_over = is_back or is_overtaken
     service = rollout.service_id
     steps = [Step(tool="get-deploy-status", arguments={"rollout_id": rollout.id})]
-    if not is_back and rollout.from_revision:
+    if not is_over and rollout.from_revision:
         steps.append(
             Step(tool="rollback-deploy", arguments={"service": service, "to": rollout.from_revision})
         )
     yield Finding(
         code=Code.ROLLOUT_BACK if is_back else Code.ROLLOUT_FAILED,
-        severity=Severity.WARNING if is_back else Severity.CRITICAL,
+        severity=Severity.WARNING if is_over else Severity.CRITICAL,
         subject=service,
         said=say(
             "rollout-back" if is_back else "rollout-failed",
             service=service, revision=rollout.to_revision, reason=rollout.reason or rollout.verdict or "?",
         ),
-        advice=say("rollout-advice" if is_back else "rollout-broken-advice"),
+        advice=say(
+            "rollout-overtaken-advice" if is_overtaken
+            else "rollout-advice" if is_back
+            else "rollout-broken-advice"
+        ),
         weight=1.0,
         fields={
             "service": service, "revision": rollout.to_revision, "from_revision": rollout.from_revision,

@@ -80,6 +80,11 @@ BOOK = Phrasebook(
             "put right what failed and deploy again; the revision before serves meanwhile",
             "correggere la causa e rilasciare di nuovo; intanto serve la revisione precedente",
         ),
+        "rollout-overtaken-advice": Text(
+            "a later rollout of the service succeeded; put right what failed before this revision is deployed again",
+            "un rilascio successivo del servizio è riuscito; correggere la causa prima di rilasciare di nuovo"
+            " questa revisione",
+        ),
         "rollout-broken-advice": Text(
             "go back to the revision before, then put right what failed",
             "tornare alla revisione precedente, poi correggere la causa",

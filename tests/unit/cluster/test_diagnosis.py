@@ -233,6 +233,15 @@ def test_a_rollout_that_failed_for_good_offers_the_way_back() -> None:
     }
 
 
+def test_a_failure_that_was_gone_back_from_is_told_without_the_way_back() -> None:
+    failed = a_rollout(phase=RolloutPhase.FAILED)
+    back = replace(failed, id="rl_2", phase=RolloutPhase.SUCCEEDED, started_ms=failed.started_ms + 1)
+    (found,) = diagnose(facts(rollouts=(failed, back)), Question.DEPLOY_FAILED).findings
+    assert (found.code, found.severity) == (Code.ROLLOUT_FAILED, Severity.WARNING)
+    assert "later rollout of the service succeeded" in found.advice.en
+    assert "rollback-deploy" not in {step.tool for step in found.steps}
+
+
 def test_a_rollout_that_waits_for_a_person_is_no_failure_but_is_told() -> None:
     waiting = a_rollout(phase=RolloutPhase.RUNNING, is_waiting=True, ended_ms=None)
     assert codes(Question.DEPLOY_FAILED, rollouts=(waiting,)) == [Code.ROLLOUT_WAITING]

@@ -81,7 +81,8 @@ BOOK = Phrasebook(
             "correggere la causa e rilasciare di nuovo; intanto serve la revisione precedente",
         ),
         "rollout-overtaken-advice": Text(
-            "a later rollout of the service succeeded; put right what failed before this revision is deployed again",
+            "a later rollout of the service succeeded; put right what failed before this revision is"
+            " deployed again",
             "un rilascio successivo del servizio è riuscito; correggere la causa prima di rilasciare di nuovo"
             " questa revisione",
         ),

@@ -12,11 +12,12 @@ from agent.cli.client import segment
 from agent.cli.connection import connect
 from agent.cli.failures import DONE, FAILED, CommandFailed, UsageWrong
 from agent.cli.languages import add_language_flag, language_of
-from agent.cli.output import print_error, printable
+from agent.cli.output import moment, print_error, print_json, print_table, printable
 from agent.cli.parsing import Verbs
 
 QUESTION_CHARACTERS_MAX = 4000
 _VALUE_CHARACTERS_MAX = 60
+_CONVERSATIONS = "/assistant/conversations"
 _LINK = re.compile(r"(?<!\\)\[((?:[^\]\\\n]|\\.)*)\]\(ref:\d+\)")
 _EMPHASIS = re.compile(r"(?<![\\*\w])(\*{1,2})(?=\S)(.+?)(?<=[^\s\\])\1(?!\w)")
 _ESCAPED = re.compile(r"\\([\\`*\[\]<>])")
@@ -30,16 +31,27 @@ def add_parser(verbs: Verbs[argparse.ArgumentParser]) -> None:
         " answer is looked up with your permissions. What it would change becomes a plan: nothing is done"
         " before somebody has approved it. Interrupt it to stop the answer.",
     )
-    parser.add_argument("question", nargs="+", metavar="WORD", help="the question")
-    parser.add_argument("--conversation", metavar="ID", help="go on with what was asked before")
+    parser.add_argument("question", nargs="*", metavar="WORD", help="the question")
+    kept = parser.add_mutually_exclusive_group()
+    kept.add_argument("--conversation", metavar="ID", help="go on with what was asked before")
+    kept.add_argument("--list", action="store_true", help="list your conversations instead")
+    kept.add_argument("--forget", metavar="ID", help="forget a conversation of yours instead")
     add_language_flag(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     text = " ".join(args.question).strip()
+    if text and (args.list or args.forget):
+        raise UsageWrong("--list and --forget take no question")
+    if args.list:
+        return _list(args)
+    if args.forget:
+        connect(args).delete(f"{_CONVERSATIONS}/{segment(args.forget)}")
+        print(f"forgot {printable(args.forget)}")
+        return DONE
     if not text or len(text) > QUESTION_CHARACTERS_MAX:
         raise UsageWrong(f"a question has from 1 to {QUESTION_CHARACTERS_MAX} characters")
-    path = "/assistant/conversations"
+    path = _CONVERSATIONS
     if args.conversation:
         path += f"/{segment(args.conversation)}/exchanges"
     client = connect(args)
@@ -48,6 +60,16 @@ def run(args: argparse.Namespace) -> int:
     if getattr(args, "json", False):
         return _tell_json(events)
     return _Telling().tell(events)
+
+
+def _list(args: argparse.Namespace) -> int:
+    found = connect(args).items(_CONVERSATIONS)
+    if getattr(args, "json", False):
+        print_json({"items": found})
+        return DONE
+    rows = [(each["id"], each["title"], each["exchanges"], moment(each["changed_at_ms"])) for each in found]
+    print_table(("conversation", "began with", "questions", "last"), rows, empty="nothing was asked yet")
+    return DONE
 
 
 def _tell_json(events: Any) -> int:

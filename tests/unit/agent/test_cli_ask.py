@@ -120,7 +120,30 @@ def test_a_refusal_is_told_as_every_other(api: StubApi, tower: Tower) -> None:
     assert "an answer to you is being made already" in err
 
 
+def test_what_was_asked_before_is_listed_and_forgotten(api: StubApi, tower: Tower) -> None:
+    kept = {"id": "cv_1", "title": "why is it slow", "exchanges": 2, "begun_at_ms": 0, "changed_at_ms": 0}
+    api.answers["GET /assistant/conversations"] = Answer(body={"items": [kept], "next_cursor": None})
+    api.answers["DELETE /assistant/conversations/cv_1"] = Answer(204)
+    status, out, _ = tower("ask", "--list")
+    assert status == 0
+    assert "cv_1" in out
+    assert "why is it slow" in out
+    assert json.loads(tower("ask", "--list", "--json")[1]) == {"items": [kept]}
+    assert tower("ask", "--forget", "cv_1") == (0, "forgot cv_1\n", "")
+
+
+@pytest.mark.parametrize("instead", [("--list",), ("--forget", "cv_1")])
+def test_a_question_beside_what_takes_none_is_refused(
+    api: StubApi, tower: Tower, instead: tuple[str, ...]
+) -> None:
+    status, _, err = tower("ask", "why", *instead)
+    assert status == 2
+    assert "take no question" in err
+    assert api.requests == []
+
+
 def test_a_question_has_words_and_not_too_many(api: StubApi, tower: Tower) -> None:
+    assert tower("ask")[0] == 2
     assert tower("ask", " ")[0] == 2
     assert tower("ask", "x" * 4001)[0] == 2
     assert api.requests == []

@@ -124,7 +124,7 @@ export default function Assistant({ renderPlan }: { renderPlan: (id: string) => 
             onOpened={({ conversation, exchanges }) => {
               chat.show(
                 conversation.id,
-                exchanges.map(({ question, parts }) => ({ question, parts: parts as Part[] })),
+                exchanges.map((exchange) => ({ ...exchange, parts: exchange.parts as Part[] })),
               );
               setShown({ view: "chat" });
               toField();

@@ -96,10 +96,10 @@ test("what was refused outright is asked again in its place", async () => {
 test("opening another conversation ends the answer in this one without a trace in that one", async () => {
   const { chat, at } = aServer();
   const asking = chat.ask("one", "/");
-  chat.show("cv-7", [{ question: "before", parts: [said("then"), ended()] }]);
+  chat.show("cv-7", [{ question: "before", parts: [said("then"), ended()], is_shortened: true }]);
   at(0).tell(began("cv-1"));
   await asking;
   expect(at(0).signal.aborted).toBe(true);
   expect(chat.state).toMatchObject({ conversation: "cv-7", isAnswering: false });
-  expect(chat.state.exchanges.map(({ question }) => question)).toEqual(["before"]);
+  expect(chat.state.exchanges).toMatchObject([{ question: "before", isShortened: true }]);
 });

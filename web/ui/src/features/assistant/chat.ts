@@ -9,6 +9,15 @@ export interface Exchange {
   parts: readonly Part[];
   /** Why there is no answer, or no more of it. */
   error: Error | null;
+  /** What tools said was too long to be kept whole. */
+  isShortened: boolean;
+}
+
+/** As the server keeps it. */
+export interface KeptExchange {
+  question: string;
+  parts: readonly Part[];
+  is_shortened: boolean;
 }
 
 export interface ChatState {
@@ -60,7 +69,7 @@ export class Chat {
     this.lastKey += 1;
     const key = this.lastKey;
     const { conversation, exchanges } = this.current;
-    const asked: Exchange = { key, question: text, parts: [], error: null };
+    const asked: Exchange = { key, question: text, parts: [], error: null, isShortened: false };
     this.publish({ ...this.current, exchanges: [...exchanges, asked], isAnswering: true });
     let isOver = false;
     try {
@@ -108,12 +117,12 @@ export class Chat {
   }
 
   /** Show a conversation that was kept; without one, begin anew. */
-  show(conversation: string | null = null, kept: readonly Pick<Exchange, "question" | "parts">[] = []): void {
+  show(conversation: string | null = null, kept: readonly KeptExchange[] = []): void {
     this.answering?.abort();
     this.answering = null;
-    const exchanges = kept.map(({ question, parts }) => {
+    const exchanges = kept.map(({ question, parts, is_shortened: isShortened }) => {
       this.lastKey += 1;
-      return { key: this.lastKey, question, parts, error: null };
+      return { key: this.lastKey, question, parts, error: null, isShortened };
     });
     this.publish({ conversation, exchanges, isAnswering: false, view: this.current.view + 1 });
   }

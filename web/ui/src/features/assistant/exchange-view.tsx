@@ -54,6 +54,7 @@ export function ExchangeView(props: ExchangeViewProps) {
         {isOpen && isSilent && <p className="animate-breathe text-sm text-muted">{t.working}</p>}
         {exchange.error !== null && <Failure error={exchange.error} />}
         {view.ended !== null && <Ending ended={view.ended} />}
+        {exchange.isShortened && <Note icon={Scissors}>{t.shortened}</Note>}
         {isLast && !isOpen && (exchange.error !== null || view.ended?.how === "failed") && (
           <Button className="self-start" onClick={onAskAgain}>
             <RotateCw aria-hidden className="size-3.5" />

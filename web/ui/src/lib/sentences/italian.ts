@@ -1,5 +1,6 @@
 import { translatorOf } from "@/lib/sentence-translator";
 import compose from "@/lib/sentences/it/compose.json";
+import containers from "@/lib/sentences/it/containers.json";
 import decisions from "@/lib/sentences/it/decisions.json";
 import forms from "@/lib/sentences/it/forms.json";
 import hosts from "@/lib/sentences/it/hosts.json";
@@ -20,6 +21,16 @@ const joints = {
 };
 
 export const translate = translatorOf(
-  { ...words, ...rollouts, ...hosts, ...decisions, ...tools, ...requests, ...forms, ...compose },
+  {
+    ...words,
+    ...rollouts,
+    ...hosts,
+    ...containers,
+    ...decisions,
+    ...tools,
+    ...requests,
+    ...forms,
+    ...compose,
+  },
   joints,
 );

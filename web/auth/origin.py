@@ -6,6 +6,7 @@ Programs send tokens of their own accord and no Origin, so nothing is asked of t
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 
@@ -27,6 +28,29 @@ def is_own_origin(origin: str, *, host: str, public_origins: tuple[str, ...]) ->
         return False
     default = 443 if parts.scheme == "https" else 80
     return _host_and_port(host, default) == (parts.hostname, port or default)
+
+
+def may_be_rebound(origin: str, *, host: str, public_origins: tuple[str, ...]) -> bool:
+    """Whether the page of `origin` may be one whose name its owner has led to this address since.
+
+    Names that this cluster is reached under are not known to it; addresses and localhost are nobody's to lead
+    elsewhere, and configured origins are ours. That is too strict for pages with cookies, which a rebound
+    name does not get, and right where a page has no business but our own (MCP's transports).
+    """
+    normal = origin.rstrip("/").lower()
+    if any(normal == known.rstrip("/").lower() for known in public_origins):
+        return False
+    found = _host_and_port(host, 0)
+    if found is None:
+        return True
+    name, _ = found
+    if name == "localhost" or name.endswith(".localhost"):
+        return False
+    try:
+        ip_address(name.partition("%")[0])
+    except ValueError:
+        return True
+    return False
 
 
 def refuse_foreign(

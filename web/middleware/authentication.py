@@ -12,7 +12,7 @@ from cluster.identity.csrf import check_csrf_token
 from web.auth import cookies
 from web.auth.call import Identity
 from web.auth.not_accepted import NotAccepted
-from web.auth.origin import refuse_foreign
+from web.auth.origin import may_be_rebound, refuse_foreign
 from web.auth.problems import Problem
 from web.middleware.keys import AUTHENTICATOR, AUTHORITY, CALL, SURROUNDINGS, TOKEN_USES
 from web.middleware.rate_limit import Counted, take
@@ -51,6 +51,19 @@ def require_own_page(request: web.Request) -> None:
         )
 
 
+def _require_own_name(request: web.Request) -> None:
+    """Raise Problem (403) for a page whose name may have been led here by somebody else (DNS rebinding)."""
+    public_origins = request.app[SURROUNDINGS].public_origins
+    if may_be_rebound(request.headers["Origin"], host=request.host, public_origins=public_origins):
+        reason = "nothing says that this name is the cluster's"
+        request.app[AUTHORITY].strangers.count("request", "account", reason)
+        raise Problem(
+            "forbidden",
+            reason,
+            hint="ask at this host's address, or set api.public_url to the name you use",
+        )
+
+
 async def _identify(request: web.Request, access: Access) -> Identity | None:
     authenticator = request.app[AUTHENTICATOR]
     header = request.headers.get("Authorization")
@@ -62,6 +75,7 @@ async def _identify(request: web.Request, access: Access) -> Identity | None:
         if not access.takes_cookies and "Origin" in request.headers:
             # The MCP specification asks for it: a page of another site has no business here.
             require_own_page(request)
+            _require_own_name(request)
         identity = await authenticator.bearer(
             token.strip(), takes_provider_tokens=bool(access.protected_resource)
         )

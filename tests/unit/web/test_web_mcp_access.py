@@ -144,6 +144,15 @@ async def test_a_page_of_another_site_is_refused_even_with_a_good_token(origin: 
         assert await server.names("/mcp", {**token, "Origin": ORIGIN})
 
 
+async def test_a_page_under_a_name_that_may_have_been_rebound_is_refused_even_with_a_good_token() -> None:
+    async with served() as (server, token):
+        rebound = {**token, "Host": "evil.example", "Origin": "https://evil.example"}
+        for method, path in ENDPOINTS:
+            body = PING if method == "POST" else None
+            async with server.client.request(method, path, json=body, headers=rebound) as response:
+                assert response.status == 403, path
+
+
 async def test_a_name_that_was_rebound_to_this_address_brings_no_token_and_gets_nothing() -> None:
     async with served() as (server, _):
         rebound = {"Host": "evil.example", "Origin": "https://evil.example"}

@@ -16,7 +16,7 @@ from cluster.model.rollout import Rollout, RolloutPhase
 from cluster.model.service import Assignment, DesiredState, Observation, ReplicaPhase, RolloutPolicy, Service
 from cluster.raft.types import EngineStatus
 from cluster.raft.types import Role as RaftRole
-from web.auth.origin import is_own_origin, refuse_foreign
+from web.auth.origin import is_own_origin, may_be_rebound, refuse_foreign
 from web.auth.problems import Problem
 from web.tools.cluster import quorum_of
 from web.tools.listing import decode_cursor, encode_cursor, page_of
@@ -107,6 +107,27 @@ def test_the_page_of_the_host_that_was_asked_is_our_own(origin: str, host: str, 
 @given(st.text(max_size=60), st.text(max_size=30))
 def test_any_origin_gets_an_answer(origin: str, host: str) -> None:
     assert is_own_origin(origin, host=host, public_origins=()) in (True, False)
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "may_be"),
+    [
+        ("https://10.0.0.1:7443", "10.0.0.1:7443", False),
+        ("https://[fd00::1]:7443", "[fd00::1]:7443", False),
+        ("http://localhost:7443", "localhost:7443", False),
+        ("https://tower.example", "tower.example", False),
+        ("https://evil.example:7443", "evil.example:7443", True),
+        ("https://h1:7443", "h1:7443", True),
+        ("https://10.0.0.1.evil.example", "10.0.0.1.evil.example", True),
+        ("https://localhost.evil.example", "localhost.evil.example", True),
+        ("", "", True),
+        ("https://[", "[", True),
+    ],
+)
+def test_a_name_that_its_owner_may_lead_elsewhere_is_nobodys_but_theirs(
+    origin: str, host: str, may_be: bool
+) -> None:
+    assert may_be_rebound(origin, host=host, public_origins=("https://tower.example/",)) is may_be
 
 
 def test_a_browser_that_names_no_page_must_say_it_is_ours() -> None:

@@ -125,9 +125,11 @@ class OpenLoad:
                 if self._is_over.is_set():
                     return
                 pause_s = self._began_s + number / self._rate_per_s - time.monotonic()
-                if pause_s > 0:
-                    await asyncio.sleep(pause_s)
-                assert len(outstanding) < OUTSTANDING_MAX, "requests are not answered any more"
+                # Also when it is late, as after this machine stood still: what was asked has to be sent.
+                await asyncio.sleep(max(0.0, pause_s))
+                if len(outstanding) >= OUTSTANDING_MAX:
+                    # What gets no answer fails by its own timeout.
+                    await asyncio.wait(outstanding, return_when=asyncio.FIRST_COMPLETED)
                 session = opening if number % self._fresh_every == 0 else keeping
                 task = group.create_task(self._ask(session, self._addresses[number % len(self._addresses)]))
                 outstanding.add(task)

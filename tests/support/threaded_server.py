@@ -36,9 +36,11 @@ async def listening(
     `leave` is called when nobody new is let in any more, before connections are cut.
     """
     await runner.setup()
+    ports: set[int] = set()
     try:
         site = web.TCPSite(runner, "127.0.0.1", port, ssl_context=tls)
         await site.start()
+        ports = {address[1] for address in runner.addresses}
         yield f"{'https' if tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
         await site.stop()
         # What was accepted just before becomes a connection in the next turns.
@@ -50,6 +52,13 @@ async def listening(
                 connection.transport.abort()
     finally:
         await runner.cleanup()
+    await _turn()
+    # Nobody else closes a connection that was accepted while the server ended.
+    open_now = list(asyncio.get_running_loop()._transports.values())  # type: ignore[attr-defined]  # no public way
+    for transport in open_now:
+        name = transport.get_extra_info("sockname")
+        if isinstance(name, tuple) and name[1] in ports:
+            transport.abort()
     await _turn()
 
 

@@ -101,7 +101,8 @@ class Walker:
     def hear(self, message: ConsoleMessage) -> None:
         """Keep what the browser complains about."""
         if is_complaint(message):
-            self.complaints.append(f"{self.page.url}: {message.text}")
+            about = message.location.get("url", "")
+            self.complaints.append(f"{self.page.url}: {message.text} ({about})")
 
     def take_refusal(self, status: int) -> None:
         """Take the browser's word that the server refused something, which it has for every such answer."""

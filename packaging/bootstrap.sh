@@ -198,28 +198,22 @@ databases_tier() {
         say "tests with what is missing will be skipped, and it will not stand beside our figures"
 }
 
-has_chromium() {
-    command -v chromium-headless-shell >/dev/null 2>&1 || command -v chromium >/dev/null 2>&1 ||
-        command -v google-chrome >/dev/null 2>&1
-}
-
 browser_tier() {
     [ "$(uname -s)" = Linux ] || return 0
     if has_apt; then
         need_packages "trusting a cluster's CA in the browser" libnss3-tools ||
             say "the test of certificates in Chromium will be skipped"
     fi
-    # Ubuntu's chromium packages only install a snap, which containers and CI cannot run. The shell is the same
-    # browser without a window: each page of it takes a tenth of the processor time.
-    if grep -q '^ID=debian' /etc/os-release 2>/dev/null; then
-        need_packages "driving the dashboard in a browser" chromium chromium-headless-shell fonts-liberation ||
-            has_chromium || say "the browser tests will be skipped"
-    elif has_chromium; then
+    if command -v chromium >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1; then
         return 0
+    fi
+    # Ubuntu's chromium packages only install a snap, which containers and CI cannot run.
+    if grep -q '^ID=debian' /etc/os-release 2>/dev/null; then
+        need_packages "the browser smoke test" chromium fonts-liberation || say "the browser smoke test will be skipped"
     elif [ -z "$(find "${PLAYWRIGHT_BROWSERS_PATH:-$HOME/.cache/ms-playwright}" -maxdepth 1 -name 'chromium*' 2>/dev/null)" ]; then
         say "downloading Chromium through playwright"
         "$venv/bin/python" -m playwright install --with-deps chromium >&2 ||
-            say "no Chromium; the browser tests will be skipped"
+            say "no Chromium; the browser smoke test will be skipped"
     fi
 }
 

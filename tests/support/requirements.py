@@ -47,10 +47,9 @@ def require_root() -> None:
 def require_chromium() -> str:
     """Return the path of a Chromium that Playwright can drive, or skip (in CI: fail).
 
-    Debian's own is taken first, without a window where it is installed: it opens a page in a tenth of the
-    processor time. Elsewhere it is the one that `packaging/bootstrap.sh browser` downloads.
+    Debian's own is taken first; elsewhere the one `packaging/bootstrap.sh browser` downloads.
     """
-    for name in ("chromium-headless-shell", "chromium", "google-chrome"):
+    for name in ("chromium", "google-chrome"):
         path = shutil.which(name)
         if path is not None:
             return path

@@ -12,7 +12,7 @@ HOSTS ?= 3
 
 help:
 	@echo "make demo             three Docker hosts on this machine, an agent on each, a sample app (root on Linux)"
-	@echo "make test             all checks and tests: about 20 minutes on two quiet cores"
+	@echo "make test             all checks and tests: about half an hour on two cores"
 	@echo "make check            format, lint, types, architecture; no root, no Docker"
 	@echo "make verify           the long matrices: many examples, many simulation seeds; resumes"
 	@echo "make bench            the benchmarks beside their anchors"

@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 TOTAL_LIMIT_S = {"check": 900.0, "test": 4200.0, "verify": 6 * 3600.0}
 TOTAL_AIM_S = {"check": 300.0, "test": 1200.0}
-"""What it takes on two quiet cores, the tools being installed: most is for `make test` to stay useful."""
+"""What it should take on two quiet cores for `make test` to stay useful; what takes longer says so."""
 SLOWEST_SHOWN = 8
 CLEAN_UP_LIMIT_S = 30.0
 NO_TESTS_COLLECTED = 5  # pytest's exit status

@@ -20,12 +20,12 @@ from agent.cli.client import Client, Target
 from tests.e2e.dashboard import goto, is_complaint, violations_of
 from tests.support.lab import agents_on_a_lab, url_of
 from tests.support.shop import Shop
+from tests.support.whole_run import IS_WHOLE
 
 WIDTHS = {"wide": (1440, 900), "tablet": (820, 1180), "phone": (390, 844)}
 THEMES = ("light", "dark")
 LOADED_MAX_MS = 20_000
 PICTURES = os.environ.get("DASHBOARD_PICTURES") or None
-IS_WHOLE = os.environ.get("HYPOTHESIS_PROFILE", "dev") != "dev"
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ A sample runs in every test run, repeated and harder faults in `make verify`.
 from __future__ import annotations
 
 import json
-import os
 import signal
 import time
 from collections.abc import Iterator
@@ -25,13 +24,13 @@ import pytest
 from agent.cli.failures import CommandFailed
 from agent.follow.leave import RESTART_MS
 from tests.support.lab import Host, Lab, LabAgents, agents_on_a_lab, wait_until
+from tests.support.whole_run import IS_WHOLE
 
 FAILOVER_S = 15.0
 GAP_S = 1.0
 """A longer silence is a stop: the machine may be busy, and writes are 20 ms apart."""
 STEADY_S = 0.5
-IS_LONG = os.environ.get("HYPOTHESIS_PROFILE") == "ci"
-ROUNDS = 4 if IS_LONG else 1
+ROUNDS = 4 if IS_WHOLE else 1
 
 COMPOSE = """\
 name: shop
@@ -249,7 +248,7 @@ def test_it_survives_a_crash_of_the_agent_or_is_stopped_in_time(world: World) ->
 
 def test_a_planned_stop_of_the_agent_leaves_it_alone_for_as_long_as_it_has_leave(world: World) -> None:
     host, container = world.home()
-    away_s = 20.0 if IS_LONG else 12.0
+    away_s = 20.0 if IS_WHOLE else 12.0
     assert away_s < RESTART_MS / 1000
     agent = world.agents.process(host)
     agent.signal(signal.SIGTERM)

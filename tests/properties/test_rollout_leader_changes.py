@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -20,6 +19,7 @@ from tests.simulation.orchestration import Behaviour, World
 from tests.simulation.orchestration_leader import Death, LedWorld
 from tests.simulation.orchestration_traffic import Answers
 from tests.support.state_builders import a_spec
+from tests.support.whole_run import IS_WHOLE
 
 WEB = ServiceId("shop.web")
 STEPS = (TrafficStep(permille=250, hold_ms=12_000), TrafficStep(permille=1000))
@@ -199,7 +199,6 @@ def acted(world: World, story: Story, is_over: Callable[[], bool]) -> Callable[[
 
 
 DEATHS = tuple(Death)
-IS_WHOLE = os.environ.get("HYPOTHESIS_PROFILE", "dev") != "dev"
 PARTS = len(DEATHS)
 MAIN = ("rolling", "blue-green", "canary")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import re
 from dataclasses import dataclass, replace
@@ -26,6 +25,7 @@ from cluster.model.strategy import (
 from tests.simulation.orchestration import Behaviour, World
 from tests.simulation.orchestration_traffic import Answers
 from tests.support.state_builders import a_spec
+from tests.support.whole_run import IS_WHOLE
 
 WEB = ServiceId("shop.web")
 STEPS = (
@@ -34,7 +34,6 @@ STEPS = (
     TrafficStep(permille=1000),
 )
 STAGED = (Strategy.BLUE_GREEN, Strategy.CANARY)
-IS_WHOLE = os.environ.get("HYPOTHESIS_PROFILE", "dev") != "dev"
 SEEDS = range(4 if IS_WHOLE else 1)
 
 

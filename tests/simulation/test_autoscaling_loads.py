@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import random
 from functools import partial
 
@@ -11,13 +10,13 @@ import pytest
 
 from cluster.model.autoscaling import AutoscalePolicy, ScaleMetric, ScaleTarget
 from tests.simulation.autoscaled_service import CAPACITY_PER_S, Load, Run, simulate
+from tests.support.whole_run import IS_WHOLE
 
 CPU = ScaleTarget(metric=ScaleMetric.CPU, value=70)
 REQUESTS = ScaleTarget(metric=ScaleMetric.REQUESTS, value=70)
 LATENCY = ScaleTarget(metric=ScaleMetric.LATENCY, value=250)
 TARGETS = {"cpu": CPU, "requests": REQUESTS, "latency": LATENCY}
-IS_LONG = os.environ.get("HYPOTHESIS_PROFILE") == "ci"
-SEEDS = range(20 if IS_LONG else 6)
+SEEDS = range(20 if IS_WHOLE else 6)
 MINUTE_S = 60
 
 

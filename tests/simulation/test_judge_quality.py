@@ -21,8 +21,8 @@ from tests.simulation.judge_worlds import (
     rolled_back,
     share,
 )
+from tests.support.whole_run import IS_WHOLE
 
-IS_WHOLE = os.environ.get("HYPOTHESIS_PROFILE", "dev") != "dev"
 RUNS = int(os.environ.get("TOWER_JUDGE_RUNS", "2000" if IS_WHOLE else "800"))
 SEED = 20_261_130
 BUDGET = 0.01

@@ -20,8 +20,7 @@ class TidyLoop(asyncio.SelectorEventLoop):
 
     def close(self) -> None:
         if not self.is_closed() and not self.is_running():
-            open_now = list(self._transports.values())  # type: ignore[attr-defined]  # no public way
-            waiting = [each for each in open_now if _is_saying_goodbye(each)]
+            waiting = [each for each in open_transports(self) if _is_saying_goodbye(each)]
             for transport in waiting:
                 transport.abort()
             if waiting:
@@ -34,6 +33,11 @@ class TidyPolicy(asyncio.DefaultEventLoopPolicy):
 
     def new_event_loop(self) -> asyncio.AbstractEventLoop:
         return TidyLoop()
+
+
+def open_transports(loop: asyncio.AbstractEventLoop) -> list[asyncio.Transport]:
+    """Return the connections of a loop, whoever made them."""
+    return list(loop._transports.values())  # type: ignore[attr-defined]  # no public way
 
 
 def _is_saying_goodbye(transport: asyncio.Transport) -> bool:

@@ -12,6 +12,8 @@ from typing import TypeVar
 
 from aiohttp import web
 
+from tests.support.loops import open_transports
+
 TURNS = 10
 """In so many turns of its loop, a socket that was accepted or aborted comes to its end."""
 STOP_TIMEOUT_S = 60.0
@@ -47,19 +49,20 @@ async def listening(
         await _turn()
         await leave()
         # The browser keeps its connections; a polite end of each would outlast this loop.
-        for connection in runner.server.connections if runner.server is not None else ():
-            if connection.transport is not None:
-                connection.transport.abort()
+        _abort_connections(ports)
     finally:
         await runner.cleanup()
-    await _turn()
-    # Nobody else closes a connection that was accepted while the server ended.
-    open_now = list(asyncio.get_running_loop()._transports.values())  # type: ignore[attr-defined]  # no public way
-    for transport in open_now:
+        await _turn()
+        # Nobody else closes one that was accepted while the server ended.
+        _abort_connections(ports)
+        await _turn()
+
+
+def _abort_connections(ports: set[int]) -> None:
+    for transport in open_transports(asyncio.get_running_loop()):
         name = transport.get_extra_info("sockname")
         if isinstance(name, tuple) and name[1] in ports:
             transport.abort()
-    await _turn()
 
 
 @contextmanager

@@ -16,11 +16,10 @@ def is_own_origin(origin: str, *, host: str, public_origins: tuple[str, ...]) ->
     That the host is the one asked suffices: cookies go only to the host they were set by, so a name that was
     rebound to this address brings none.
     """
-    normal = origin.rstrip("/").lower()
-    if any(normal == known.rstrip("/").lower() for known in public_origins):
+    if _is_public(origin, public_origins):
         return True
     try:
-        parts = urlsplit(normal)
+        parts = urlsplit(_normal(origin))
         port = parts.port
     except ValueError:
         return False
@@ -37,8 +36,7 @@ def may_be_rebound(origin: str, *, host: str, public_origins: tuple[str, ...]) -
     elsewhere, and configured origins are ours. That is too strict for pages with cookies, which a rebound
     name does not get, and right where a page has no business but our own (MCP's transports).
     """
-    normal = origin.rstrip("/").lower()
-    if any(normal == known.rstrip("/").lower() for known in public_origins):
+    if _is_public(origin, public_origins):
         return False
     found = _host_and_port(host, 0)
     if found is None:
@@ -64,6 +62,14 @@ def refuse_foreign(
     if fetch_site == "same-origin":
         return None
     return "the request does not say which page it comes from"
+
+
+def _normal(origin: str) -> str:
+    return origin.rstrip("/").lower()
+
+
+def _is_public(origin: str, public_origins: tuple[str, ...]) -> bool:
+    return _normal(origin) in map(_normal, public_origins)
 
 
 def _host_and_port(host: str, default_port: int) -> tuple[str, int] | None:

@@ -7,7 +7,6 @@ application over parts in memory. The same ones every time; `make verify` sends 
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import threading
 from collections.abc import Iterator
@@ -30,6 +29,7 @@ from schemathesis.specs.openapi.checks import (
 from cluster.model.access import Role
 from tests.support.state_builders import a_service
 from tests.support.web_fakes import WebWorld, a_container, a_web_world, log_in, put_containers, serving
+from tests.support.whole_run import IS_WHOLE
 from web.api.openapi import describe
 from web.api.routes import ENDPOINTS
 from web.middleware.rate_limit import Limits, Quota
@@ -37,7 +37,7 @@ from web.tools.pace import Pace
 
 pytest_plugins = ["schemathesis.pytest.plugin"]
 
-EXAMPLES = 60 if os.environ.get("HYPOTHESIS_PROFILE") == "ci" else 3
+EXAMPLES = 60 if IS_WHOLE else 3
 ENDLESS = Limits(account=Quota(burst=10**6, per_minute=10**9), stranger=Quota(burst=10**6, per_minute=10**9))
 QUICK = Pace(rollout_wait_s=0.001, drain_wait_s=0.001, stream_heartbeat_s=0.01)
 TIMEOUT_S = 30.0

@@ -117,11 +117,11 @@ class ClusterFeed(_Recounted):
         if not is_news and now_s - self._told_s < self._numbers_s:
             return None
         self._told, self._told_s = view, now_s
-        return self._recently.add(lambda _: _data(ClusterView, view))
+        return self._recently.add(lambda _: _data(view))
 
     def snapshot(self) -> News:
         told = self._told
-        return self._whole(lambda _: _data(ClusterView, told))
+        return self._whole(lambda _: _data(told))
 
 
 class ServicesFeed(_Recounted):
@@ -150,7 +150,7 @@ class ServicesFeed(_Recounted):
             if not (shown or removed or told):
                 return None
             allowed = tuple(map(wish.sight.with_service_rights, shown))
-            return _flat(_Services, _Services(changed=allowed, removed=tuple(sorted(removed)), rollouts=told))
+            return _flat(_Services(changed=allowed, removed=tuple(sorted(removed)), rollouts=told))
 
         return self._recently.add(encode)
 
@@ -158,7 +158,6 @@ class ServicesFeed(_Recounted):
         services, rollouts = self._services, self._rollouts
         return self._whole(
             lambda wish: _data(
-                _AllServices,
                 _AllServices(
                     items=tuple(
                         wish.sight.with_service_rights(each)
@@ -194,7 +193,7 @@ class RolloutsFeed(_Recounted):
             changed, removed = change.narrowed(lambda view: _fits_rollout(wish, view))
             if not (changed or removed):
                 return None
-            return _flat(_Rollouts, _Rollouts(changed=changed, removed=tuple(sorted(removed))))
+            return _flat(_Rollouts(changed=changed, removed=tuple(sorted(removed))))
 
         return self._recently.add(encode)
 
@@ -202,7 +201,6 @@ class RolloutsFeed(_Recounted):
         rollouts = self._rollouts
         return self._whole(
             lambda wish: _data(
-                _AllRollouts,
                 _AllRollouts(items=tuple(each for each in rollouts.values() if _fits_rollout(wish, each))),
             )
         )
@@ -238,7 +236,6 @@ class AlertsFeed(_Recounted):
         alerts = self._alerts
         return self._whole(
             lambda wish: _data(
-                _AllAlerts,
                 _AllAlerts(
                     items=tuple(
                         view
@@ -274,7 +271,7 @@ class PlansFeed(_Recounted):
             changed, removed = change.narrowed(lambda news: _sees_plan(wish, news))
             if not (changed or removed):
                 return None
-            return _flat(_Plans, _Plans(changed=changed, removed=tuple(sorted(removed))))
+            return _flat(_Plans(changed=changed, removed=tuple(sorted(removed))))
 
         return self._recently.add(encode)
 
@@ -282,7 +279,6 @@ class PlansFeed(_Recounted):
         plans = self._plans
         return self._whole(
             lambda wish: _data(
-                _AllPlans,
                 _AllPlans(items=tuple(each for each in plans.values() if _sees_plan(wish, each))),
             )
         )
@@ -317,7 +313,7 @@ class ContainersFeed(_Recounted):
             gone = tuple(_Gone(node_id=node_id, id=container_id) for node_id, container_id in sorted(removed))
             told = _problems_for(wish.filter, problems)
             allowed = tuple(map(wish.sight.with_container_rights, changed))
-            return _flat(_Containers, _Containers(changed=allowed, removed=gone, problems=told))
+            return _flat(_Containers(changed=allowed, removed=gone, problems=told))
 
         return self._recently.add(encode)
 
@@ -327,7 +323,6 @@ class ContainersFeed(_Recounted):
         def encode(wish: Wish) -> str:
             wanted = _container_fits(wish)
             return _data(
-                _AllContainers,
                 _AllContainers(
                     items=tuple(
                         wish.sight.with_container_rights(view) for view in containers.values() if wanted(view)
@@ -361,13 +356,13 @@ class MetricsFeed(_Recounted):
 
         def encode(wish: Wish) -> str | None:
             told = _measured(news, wish, containers)
-            return _data(_HOSTS_LIVE, told) if told else None
+            return _data(told, _HOSTS_LIVE) if told else None
 
         return self._recently.add(encode)
 
     def snapshot(self) -> News:
         hosts, containers = tuple(self._hosts.values()), self._containers
-        return self._whole(lambda wish: _data(_HOSTS_LIVE, _measured(hosts, wish, containers)))
+        return self._whole(lambda wish: _data(_measured(hosts, wish, containers), _HOSTS_LIVE))
 
     async def _look(self) -> Iterable[HostLiveView]:
         patience_s = self._context.pace.list_patience_s
@@ -442,7 +437,7 @@ class EventsFeed:
         def encode(wish: Wish) -> str:
             # The newest first, and no further than needed: whether one is seen may take looking up.
             told = list(islice((event for event in events if _fits_event(wish, event)), EVENTS_AT_FIRST))
-            return _data(_Events, _Events(items=tuple(event_view(event) for event in reversed(told))))
+            return _data(_Events(items=tuple(event_view(event) for event in reversed(told))))
 
         return News(str(newest), encode)
 
@@ -466,7 +461,7 @@ class EventsFeed:
             told = [event for event in events if _fits_event(wish, event)]
             if not told:
                 return None
-            return _flat(_Events, _Events(items=tuple(event_view(event) for event in told)))
+            return _flat(_Events(items=tuple(event_view(event) for event in told)))
 
         return News(str(events[-1].sequence), encode)
 
@@ -569,12 +564,12 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
-def _data(kind: Any, value: object) -> str:
-    return f'"data":{_adapter(kind).dump_json(value).decode()}'
+def _data(value: Any, kind: Any = None) -> str:
+    return f'"data":{_adapter(kind or type(value)).dump_json(value).decode()}'
 
 
-def _flat(kind: Any, value: object) -> str:
-    return _adapter(kind).dump_json(value).decode()[1:-1]
+def _flat(value: Any) -> str:
+    return _adapter(type(value)).dump_json(value).decode()[1:-1]
 
 
 def _fits_service(wanted: Filter, service_id: str) -> bool:
@@ -647,7 +642,7 @@ def _alerts(change: Change[int, AlertView], told: frozenset[int], wish: Wish) ->
     if not (changed or removed):
         return None
     event = "alert:new" if new else "alert:changed"
-    return _flat(_Alerts, _Alerts(event=event, new=new, changed=changed, removed=tuple(sorted(removed))))
+    return _flat(_Alerts(event=event, new=new, changed=changed, removed=tuple(sorted(removed))))
 
 
 def _measured(

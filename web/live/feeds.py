@@ -564,12 +564,17 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
-def _data(value: Any, kind: Any = None) -> str:
-    return f'"data":{_adapter(kind or type(value)).dump_json(value).decode()}'
+def _json(value: object, kind: Any = None) -> str:
+    kind = kind or type(value)
+    return _adapter(kind).dump_json(value).decode()
 
 
-def _flat(value: Any) -> str:
-    return _adapter(type(value)).dump_json(value).decode()[1:-1]
+def _data(value: object, kind: Any = None) -> str:
+    return f'"data":{_json(value, kind)}'
+
+
+def _flat(value: object) -> str:
+    return _json(value)[1:-1]
 
 
 def _fits_service(wanted: Filter, service_id: str) -> bool:

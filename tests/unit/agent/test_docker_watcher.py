@@ -130,55 +130,54 @@ async def test_however_slow_lists_are_an_event_is_followed_by_one_within_seconds
         assert watcher.current.container(container) is not None
 
 
-async def test_an_end_the_engine_tells_of_before_it_shows_it_is_seen_when_it_does() -> None:
+@asynccontextmanager
+async def watching_one() -> AsyncIterator[tuple[FakeClock, CountingEngine, str, InventoryWatcher]]:
+    """With one container that runs, and nothing of it left to be listed."""
     clock = FakeClock()
     engine = an_engine(clock)
     container = await a_container(engine)
     async with watching(engine, clock) as watcher:
         await clock.advance(1.5)
+        yield clock, engine, container, watcher
+
+
+def state_in(watcher: InventoryWatcher, container: str) -> ContainerState:
+    found = watcher.current.container(container)
+    assert found is not None
+    return found.state
+
+
+async def test_an_end_the_engine_tells_of_before_it_shows_it_is_seen_when_it_does() -> None:
+    async with watching_one() as (clock, engine, container, watcher):
         engine.still_running.add(container)
         await engine.kill(container)
         await clock.advance(5)
-        found = watcher.current.container(container)
-        assert found is not None
-        assert found.state is ContainerState.RUNNING
+        assert state_in(watcher, container) is ContainerState.RUNNING
         engine.still_running.clear()
         await clock.advance(2.1)
-        found = watcher.current.container(container)
-        assert found is not None
-        assert found.state is ContainerState.EXITED
+        assert state_in(watcher, container) is ContainerState.EXITED
         lists = engine.lists
         await clock.advance(50)
         assert engine.lists == lists
 
 
 async def test_one_that_was_started_again_is_not_waited_for_to_end() -> None:
-    clock = FakeClock()
-    engine = an_engine(clock)
-    container = await a_container(engine)
-    async with watching(engine, clock) as watcher:
-        await clock.advance(1.5)
+    async with watching_one() as (clock, engine, container, watcher):
         await engine.kill(container)
         await engine.start(container)
         await clock.advance(1)
-        found = watcher.current.container(container)
-        assert found is not None
-        assert found.state is ContainerState.RUNNING
+        assert state_in(watcher, container) is ContainerState.RUNNING
         lists = engine.lists
         await clock.advance(10)
         assert engine.lists == lists
 
 
 async def test_an_end_that_no_list_ever_shows_is_let_be_after_a_minute() -> None:
-    clock = FakeClock()
-    engine = an_engine(clock)
-    container = await a_container(engine)
-    async with watching(engine, clock) as watcher:
-        await clock.advance(1.5)
+    async with watching_one() as (clock, engine, container, watcher):
         engine.still_running.add(container)
         await engine.kill(container)
         await clock.advance(65)
-        assert watcher.current.container(container) is not None
+        assert state_in(watcher, container) is ContainerState.RUNNING
         lists = engine.lists
         await clock.advance(50)
         assert engine.lists <= lists + 1
